@@ -1,0 +1,1 @@
+"""Antiphon turns one sequence into another."""

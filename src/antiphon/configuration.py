@@ -1,0 +1,107 @@
+"""Settings: frozen dataclasses, validated by pydantic, with a docstring under each field.
+
+A config class stands directly above what it configures. `config` makes one, `validate` builds one from the plain values of a recipe,
+`plugin_field` types a field whose class depends on the `name` in it (`model: {name: lstm, ...}`), and `plain` turns one back into
+plain values. Every error names the dotted path, the value, what is allowed, and the place in the file when it is known.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from antiphon import registry
+from antiphon.errors import ConfigError, nearest
+
+Config = TypeVar("Config")
+
+_SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True, arbitrary_types_allowed=False)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def config(cls: type[Config]) -> type[Config]:
+    """Make a class a config: a frozen, keyword-only dataclass that refuses unknown fields and wrong types."""
+    return pydantic_dataclass(cls, frozen=True, kw_only=True, config=_SETTINGS)
+
+
+def plugin_field(kind: str) -> Any:
+    """The type of a field that holds the config of a plug-in; `name` in it decides which.
+
+    `{name: lstm, dim: 128}` is validated by `registry.find("models", "lstm").Config`; a bare word `lstm` is short for `{name: lstm}`.
+    """
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, Mapping):
+            return value  # built in Python, already a config
+        if not isinstance(value.get("name"), str):
+            raise ValueError(f"needs a `name`; one of: {', '.join(registry.names(kind))}")
+        return adapter(registry.find(kind, value["name"]).Config).validate_python(dict(value))
+
+    return Annotated[Any, BeforeValidator(resolve)]
+
+
+def adapter(cls: type[Config]) -> TypeAdapter[Config]:
+    """The pydantic adapter of a config class: validation, JSON schema, serialization."""
+    return TypeAdapter(cls)
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Turn a config back into plain values, as they would stand in a recipe."""
+    return TypeAdapter(type(settings)).dump_python(settings, mode="json", warnings=False)  # type: ignore[no-any-return]
+
+
+def validate(cls: type[Config], values: Mapping[str, Any], *, path: str = "", locate: Callable[[tuple[Any, ...]], str] | None = None) -> Config:
+    """Build a config from plain values.
+
+    `path` is the dotted path of the values within the recipe; `locate` gives "file:line: " for a path of keys.
+
+    Raises ConfigError with one line per mistake.
+    """
+    try:
+        return TypeAdapter(cls).validate_python(dict(values))
+    except ValidationError as error:
+        lines = [_sentence(cls, values, path, item, locate) for item in error.errors(include_url=False)]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callable[[tuple[Any, ...]], str] | None) -> str:
+    keys = tuple(key for key in error["loc"] if not (isinstance(key, str) and key.startswith("function-")))
+    dotted = ".".join(str(key) for key in ((path,) if path else ()) + keys)
+    place = locate(keys) if locate else ""
+    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        parent = _config_at(cls, values, keys[:-1])
+        allowed = list(parent.__dataclass_fields__) if parent else []
+        return f"{place}`{dotted}` is not a setting.{nearest(str(keys[-1]), allowed)} Allowed here: {', '.join(allowed)}."
+    if error["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{place}`{dotted}` is missing."
+    if error["type"] == "value_error":
+        return f"{place}{_about(dotted)}{error['ctx']['error']}"
+    message = error["msg"].replace("Input should be", "must be")
+    return f"{place}`{dotted}` {message}, but is {error['input']!r}."
+
+
+def _about(dotted: str) -> str:
+    return f"`{dotted}`: " if dotted else ""
+
+
+def _config_at(cls: Any, values: Any, keys: tuple[Any, ...]) -> Any:
+    """The config class at a path, following plug-in names; None when it cannot be told."""
+    for key in keys:
+        values = values.get(key) if isinstance(values, Mapping) else None
+        field = getattr(cls, "__dataclass_fields__", {}).get(key)
+        if field is None:
+            return None
+        cls = _class_of(field.type, values)
+    return cls if hasattr(cls, "__dataclass_fields__") else None
+
+
+def _class_of(annotation: Any, values: Any) -> Any:
+    for validator in getattr(annotation, "__metadata__", ()):
+        if isinstance(validator, BeforeValidator) and isinstance(values, Mapping):
+            kind = validator.func.__closure__[0].cell_contents  # type: ignore[union-attr, index]
+            return registry.find(kind, values["name"]).Config
+    candidates = getattr(annotation, "__args__", (annotation,))
+    return next((item for item in candidates if hasattr(item, "__dataclass_fields__")), None)

@@ -1,0 +1,55 @@
+"""Every error that Antiphon raises on purpose.
+
+    AntiphonError
+      ConfigError (ValueError)          a recipe says something that cannot be
+      DataError (ValueError)            a record, a file or a column is not as expected
+      CheckpointError                   a run or checkpoint cannot be read or written
+      TrainingError                     training cannot go on (it diverged, or ran out of memory for one record)
+      MissingPackageError (ImportError) an optional package is not installed
+      ExportError                       a model cannot be exported in the format asked for
+
+A message is one sentence of the form "`model.heads` must divide `model.dim` (512), but is 7.", followed by the remedy where there
+is one. `assert` is kept for what only a programmer can get wrong.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AntiphonError(Exception):
+    """The base of all errors that a user can meet; the command line prints it without a traceback."""
+
+
+class ConfigError(AntiphonError, ValueError):
+    """A setting is unknown, has the wrong type, or clashes with another."""
+
+
+class DataError(AntiphonError, ValueError):
+    """A file, line, column or record is not as expected."""
+
+
+class CheckpointError(AntiphonError):
+    """A run or checkpoint is missing, damaged, too new, or cannot be written."""
+
+
+class TrainingError(AntiphonError):
+    """Training had to stop; the last checkpoint is intact."""
+
+
+class MissingPackageError(AntiphonError, ImportError):
+    """A feature needs a package that the core does not install."""
+
+    def __init__(self, feature: str, package: str, extra: str):
+        super().__init__(f"{feature} needs the package `{package}`. Install it with: pip install 'antiphon[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+class ExportError(AntiphonError):
+    """A model cannot be exported in the format asked for."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return " Did you mean `x`?" for the closest allowed name, or "" when nothing comes close."""
+    matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
+    return f" Did you mean `{matches[0]}`?" if matches else ""

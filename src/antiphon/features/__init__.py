@@ -1,0 +1,1 @@
+"""Values <-> arrays: fitted on training data, then saved with the model."""

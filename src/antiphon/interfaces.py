@@ -1,0 +1,245 @@
+"""The contracts between the parts. Read this file first: everything else implements one of these.
+
+A model learns about data only through its source and target spec. A search sees only `StepwiseModel`. A loss sees an output and labels.
+They meet in `recipe.py`. The contract of metrics is in `metrics/interface.py`, since it must not
+import torch.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from antiphon.sequences import Example, Hypothesis, Memory, Output, Padded, Prediction, Request
+
+Record = Mapping[str, Any]
+"""One row of the user's data: column name -> value."""
+
+
+# ----------------------------------------------------------------------------------------------------------------- specs
+
+
+@dataclass(frozen=True)
+class TokenSpec:
+    """A sequence of symbols out of `size`. `fingerprint` tells vocabularies apart: equal ones may share embeddings."""
+
+    size: int
+    pad: int
+    unknown: int
+    start: int
+    end: int
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class ValueSpec:
+    """A sequence of real numbers, `channels` at each step."""
+
+    channels: int
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """A sequence of feature frames (a spectrogram), `channels` at each step; long, so models shorten it."""
+
+    channels: int
+
+
+Spec = TokenSpec | ValueSpec | FeatureSpec
+
+
+# ---------------------------------------------------------------------------------------------------------------- models
+
+
+class Seq2SeqModel(nn.Module, ABC):
+    """Encode a source, decode a whole target at once. CTC models and direct forecasters need no more than this."""
+
+    source: Spec
+    target: Spec
+
+    @abstractmethod
+    def encode(self, source: Padded) -> Memory:
+        """Read the source: values (B, S) symbols or (B, S, C) channels. Padding never changes the memory's real part."""
+
+    @abstractmethod
+    def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
+        """Say all steps at once: output step t sees inputs up to t only. `attention` asks for the weights over the source."""
+
+    def forward(self, source: Padded, inputs: Padded) -> Output:
+        """`decode(inputs, encode(source))` and nothing else."""
+        return self.decode(inputs, self.encode(source))
+
+
+class StepwiseModel(Seq2SeqModel):
+    """A model that can also decode one element at a time. `step` repeated gives what `decode` gives.
+
+    The memory has B rows, the state and `last` have R = B * W rows: the W hypotheses of source b are rows b * W to b * W + W - 1.
+    """
+
+    def project(self, memory: Memory) -> Memory:
+        """Compute what the decoder needs of the memory at every step, once per source (cross-attention keys and values)."""
+        return memory
+
+    @abstractmethod
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
+        """The state before the first step, R = B * beam_size rows, with buffers for at most `max_length` steps."""
+
+    @abstractmethod
+    def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
+        """Say one element for each row: `last` is (R,) symbols or (R, C) values; the output's features are (R, D).
+
+        The state given may be used up (its buffers re-used for the state returned): keep `map_tensors(torch.clone, state)` to go back.
+        """
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a file in `models/` defines as `plugin`.
+
+    `build(config, source, target)` makes the model. `revision` is raised when a weight is renamed or its meaning changes; `upgrade`
+    turns the tensors and config of an older revision into today's. `presets` are named settings that a recipe may start from.
+    """
+
+    name: str
+    summary: str
+    Config: type[Any]
+    build: Callable[[Any, Spec, Spec], Seq2SeqModel]
+    revision: int = 1
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    upgrade: Callable[[int, dict[str, Tensor], dict[str, Any]], tuple[dict[str, Tensor], dict[str, Any]]] | None = None
+
+
+# ---------------------------------------------------------------------------------------------------------- losses, search
+
+
+Loss = Callable[[Output, Padded], Float[Tensor, "B T"]]
+"""One number per element, never reduced and not masked: the training step multiplies by the mask and divides by the global count."""
+
+
+@dataclass(frozen=True)
+class LossPlugin:
+    """What a file in `losses/` defines as `plugin`. `build(config, target)` makes the loss."""
+
+    name: str
+    summary: str
+    Config: type[Any]
+    build: Callable[[Any, Spec], Loss]
+
+
+@runtime_checkable
+class Search(Protocol):
+    """Turns memories into hypotheses, knowing only the step."""
+
+    def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
+        """Decode a batch: for each source its hypotheses, the best first."""
+        ...
+
+
+@dataclass(frozen=True)
+class SearchPlugin:
+    """What a file in `search/` defines as `plugin`. `build(config)` makes the search."""
+
+    name: str
+    summary: str
+    Config: type[Any]
+    build: Callable[[Any], Search]
+
+
+# ------------------------------------------------------------------------------------------------------ features and tasks
+
+
+class Feature(ABC):
+    """Values of one column <-> arrays. The constructor stores settings, `fit` learns from data, `save` keeps what was learned."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> Spec:
+        """What a model needs to know; available once fitted."""
+
+    @abstractmethod
+    def fit(self, values: Iterable[Any]) -> None:
+        """Learn a vocabulary or scales from training values."""
+
+    @abstractmethod
+    def encode(self, value: Any, *, seed: int | None = None) -> np.ndarray:
+        """One value as an array, without start or end. `seed` draws one of several encodings where the feature samples them."""
+
+    @abstractmethod
+    def decode(self, array: np.ndarray) -> Any:
+        """The value that the array stands for."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what was fitted, as JSON or a published format."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+
+
+class Task(ABC):
+    """From records to examples and from hypotheses to predictions. Knows no model, no trainer."""
+
+    name: str
+    source_spec: Spec
+    target_spec: Spec
+
+    @abstractmethod
+    def fit(self, records: Iterable[Record]) -> None:
+        """Fit the features on training records (iterated once or several times)."""
+
+    @abstractmethod
+    def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
+        """A record as arrays; without a target when the record has none. Raises DataError naming what is wrong with it."""
+
+    @abstractmethod
+    def request(self, record: Record) -> Request:
+        """What the record asks of its output: forced opening, required and banned phrases."""
+
+    @abstractmethod
+    def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
+        """The prediction for one record, from its hypotheses, the best first."""
+
+    @abstractmethod
+    def reference(self, record: Record) -> Any:
+        """What metrics compare a prediction's value with."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the fitted features."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Read the fitted features."""
+
+
+@dataclass(frozen=True)
+class TaskPlugin:
+    """What a file in `tasks/` defines as `plugin`. `build(config)` makes an unfitted task."""
+
+    name: str
+    summary: str
+    Config: type[Any]
+    build: Callable[[Any], Task]
+    metrics: tuple[str, ...] = ()
+    template: str = ""
+
+
+class Corpus(Protocol):
+    """Encoded examples with random access; `target_lengths` and `source_lengths` without reading the examples."""
+
+    source_lengths: np.ndarray
+    target_lengths: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def example(self, index: int, seed: int | None = None) -> Example: ...
+
+
+RecordSource = Callable[[], Iterator[tuple[int, Record]]]
+"""Opens the records anew: (record number, record)."""

@@ -1,0 +1,1 @@
+"""Parts of networks without an opinion on tasks."""

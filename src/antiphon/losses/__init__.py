@@ -1,0 +1,1 @@
+"""(output, labels) -> one number per element."""

@@ -1,0 +1,1 @@
+"""Predictions and references -> numbers. Imports no torch."""

@@ -1,0 +1,1 @@
+"""(step, memory, state) -> hypotheses. Knows no model."""

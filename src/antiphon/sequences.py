@@ -1,0 +1,194 @@
+"""The nouns that travel between the parts, and the operations that they share.
+
+Shape letters mean one thing in the whole package:
+
+    B batch (sources)      R rows = B * W (hypotheses)     W beam width
+    S source steps         T target steps                  L layers
+    D model width          H heads                         K head width
+    V symbols              C channels
+
+Unusual here: **the batch comes first in every tensor**, also in the states of recurrent layers and in key-value buffers. That is what
+lets `select_rows` be one function for all architectures: it repeats rows for beams, reorders beams and drops finished rows.
+
+A memory has one row per source (B). A state has one row per hypothesis (R = B * W, the W hypotheses of a source side by side). So what
+is computed from the source is never copied per beam.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Tree = TypeVar("Tree")
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Sequences of different lengths in one tensor; what lies behind a row's length has no meaning."""
+
+    values: Tensor  # (B, T) symbols, or (B, T, C) channels
+    lengths: Int[Tensor, " B"]
+
+    @cached_property
+    def mask(self) -> Bool[Tensor, "B T"]:
+        """True where an element is real."""
+        steps = torch.arange(self.values.shape[1], device=self.lengths.device)
+        return steps < self.lengths.unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One record as arrays: `source` and `target` are (S,) or (S, C); a target begins with its start element.
+
+    `record` identifies the record in the user's data. `context` holds what is needed to turn a hypothesis into a prediction (scales of
+    a series, the surface forms of copied words) and is opaque to everything but the task.
+    """
+
+    source: np.ndarray
+    target: np.ndarray | None = None
+    record: int = -1
+    context: Any = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples side by side. `records` names the records in the order of the rows."""
+
+    source: Padded
+    target: Padded | None
+    records: tuple[int, ...] = ()
+
+    @property
+    def inputs(self) -> Padded:
+        """What the decoder reads under teacher forcing: the target without its last element."""
+        assert self.target is not None, "a batch without targets has no inputs"
+        return Padded(self.target.values[:, :-1], self.target.lengths - 1)
+
+    @property
+    def labels(self) -> Padded:
+        """What the decoder must say: the target without its first element."""
+        assert self.target is not None, "a batch without targets has no labels"
+        return Padded(self.target.values[:, 1:], self.target.lengths - 1)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the encoder leaves to the decoder, one row per source.
+
+    `final` is the encoder's last recurrent state (a tree of batch-first tensors), or None. `projections` holds what the decoder derives
+    from the memory once per source, such as cross-attention keys and values; `StepwiseModel.project` fills it.
+    """
+
+    states: Float[Tensor, "B S D"]
+    mask: Bool[Tensor, "B S"]
+    final: Any = None
+    projections: Any = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a decoder says at each step. `features` are the decoder's vectors, (B, T, D), or (R, D) from a single step.
+
+    The head is applied on first use of `values`, so that a loss which fuses the projection with its own arithmetic can take the features
+    instead. `attention` holds the weights over the source, (B, T, S) or (R, S), when they were asked for and the model has them.
+    """
+
+    features: Tensor
+    head: Callable[[Tensor], Any]
+    attention: Tensor | None = None
+
+    @cached_property
+    def values(self) -> Any:
+        """Logits (..., V), a torch Distribution over (..., C), or quantiles, as the head makes them."""
+        return self.head(self.features)
+
+
+FinishReason = Literal["end", "length", "constraint"]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A finished sequence. `elements` excludes the start and the end element: symbols (T,) or values (T, C).
+
+    score          what the search ranked by (higher is better), after length normalization
+    log_prob       the sum of `step_scores`
+    step_scores    the log-probability of each element, the end symbol included when it was produced
+    alignment      (T, S) attention weights over the source, or None when they were not asked for
+    finish_reason  "end" (the model stopped), "length" (the limit stopped it) or "constraint" (a required phrase is missing)
+    """
+
+    elements: np.ndarray
+    score: float
+    log_prob: float
+    step_scores: tuple[float, ...] = ()
+    alignment: np.ndarray | None = None
+    finish_reason: FinishReason = "end"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of one output, in symbols: how it must begin, and the phrases that must or must not appear."""
+
+    prefix: tuple[int, ...] = ()
+    required: tuple[tuple[int, ...], ...] = ()
+    banned: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the user wanted: `value` (a text, or a forecast) with the hypothesis behind it and the runners-up."""
+
+    value: Any
+    hypothesis: Hypothesis
+    alternatives: tuple["Prediction", ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The predicted text."""
+        assert isinstance(self.value, str), "this prediction is no text; use `.value`"
+        return self.value
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
+    """Apply `function` to every tensor of nested tuples, lists, dicts and dataclasses; leave everything else as it is."""
+    if isinstance(tree, Tensor):
+        return function(tree)  # type: ignore[return-value]
+    if is_dataclass(tree) and not isinstance(tree, type):
+        changed = {f.name: map_tensors(function, getattr(tree, f.name)) for f in fields(tree) if f.init}
+        return replace(tree, **changed)
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(map_tensors(function, item) for item in tree))
+    if isinstance(tree, tuple | list):
+        return type(tree)(map_tensors(function, item) for item in tree)  # type: ignore[return-value]
+    if isinstance(tree, dict):
+        return {key: map_tensors(function, item) for key, item in tree.items()}  # type: ignore[return-value]
+    return tree
+
+
+def select_rows(tree: Tree, index: Int[Tensor, " N"]) -> Tree:
+    """Take rows of every tensor: repeats, reorders or drops them. Works on any state, memory or padded tensor."""
+    return map_tensors(lambda tensor: tensor.index_select(0, index), tree)
+
+
+def to_device(tree: Tree, device: torch.device | str) -> Tree:
+    """Move every tensor of the tree."""
+    return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), tree)
+
+
+def pad(arrays: Sequence[np.ndarray], value: float = 0) -> Padded:
+    """Stack arrays of shape (T,) or (T, C) behind each other's longest, filling with `value`.
+
+    Integer arrays become int64, since embeddings and losses index with them; floating arrays become float32.
+    """
+    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+    dtype = np.float32 if np.issubdtype(arrays[0].dtype, np.floating) else np.int64
+    stacked = np.full((len(arrays), int(lengths.max()), *arrays[0].shape[1:]), value, dtype=dtype)
+    for row, array in enumerate(arrays):
+        stacked[row, : len(array)] = array
+    return Padded(torch.from_numpy(stacked), torch.from_numpy(lengths))

@@ -1,0 +1,1 @@
+"""Thin: how records become examples and hypotheses become predictions."""

@@ -1,0 +1,1 @@
+"""The loop: step, optimizers, schedules, evaluation, logs."""
