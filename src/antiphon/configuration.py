@@ -29,6 +29,7 @@ def plugin_field(kind: str) -> Any:
     """The type of a field that holds the config of a plug-in; `name` in it decides which.
 
     `{name: lstm, dim: 128}` is validated by `registry.find("models", "lstm").Config`; a bare word `lstm` is short for `{name: lstm}`.
+    `preset` names settings of the plug-in to start from; the others override them.
     """
 
     def resolve(value: Any) -> Any:
@@ -38,9 +39,20 @@ def plugin_field(kind: str) -> Any:
             return value  # built in Python, already a config
         if not isinstance(value.get("name"), str):
             raise ValueError(f"needs a `name`; one of: {', '.join(registry.names(kind))}")
-        return adapter(registry.find(kind, value["name"]).Config).validate_python(dict(value))
+        plugin, values = registry.find(kind, value["name"]), dict(value)
+        if "preset" in values:
+            values = {**_preset(plugin, values.pop("preset")), **values}
+        return adapter(plugin.Config).validate_python(values)
 
     return Annotated[Any, BeforeValidator(resolve)]
+
+
+def _preset(plugin: Any, name: Any) -> Mapping[str, Any]:
+    presets: Mapping[str, Mapping[str, Any]] = getattr(plugin, "presets", {})
+    if name not in presets:
+        there_are = f"it has: {', '.join(presets)}" if presets else "it has none"
+        raise ValueError(f"`{plugin.name}` has no preset `{name}`; {there_are}.{nearest(str(name), presets)}")
+    return presets[name]
 
 
 def adapter(cls: type[Config]) -> TypeAdapter[Config]:

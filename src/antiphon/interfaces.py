@@ -43,14 +43,7 @@ class ValueSpec:
     channels: int
 
 
-@dataclass(frozen=True)
-class FeatureSpec:
-    """A sequence of feature frames (a spectrogram), `channels` at each step; long, so models shorten it."""
-
-    channels: int
-
-
-Spec = TokenSpec | ValueSpec | FeatureSpec
+Spec = TokenSpec | ValueSpec
 
 
 # ---------------------------------------------------------------------------------------------------------------- models
@@ -114,7 +107,17 @@ class Architecture:
     upgrade: Callable[[int, dict[str, Tensor], dict[str, Any]], tuple[dict[str, Tensor], dict[str, Any]]] | None = None
 
 
-# ---------------------------------------------------------------------------------------------------------- losses, search
+# --------------------------------------------------------------------------------------------------- heads, losses, search
+
+
+@dataclass(frozen=True)
+class HeadPlugin:
+    """What a file in `heads/` defines as `plugin`. `build(config, target, dim, tied)` makes the head, (..., D) -> values."""
+
+    name: str
+    summary: str
+    Config: type[Any]
+    build: Callable[[Any, Spec, int, nn.Parameter | None], nn.Module]
 
 
 Loss = Callable[[Output, Padded], Float[Tensor, "B T"]]

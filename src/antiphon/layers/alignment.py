@@ -1,0 +1,53 @@
+"""Attention of a recurrent decoder to the source: one query per step, scored against every source state.
+
+dot and general (Luong et al. 2015), additive (Bahdanau et al. 2015, with the current state as query), and multi-head (Vaswani et al.
+2017). As in `layers/attention.py`, the hypotheses of a source are a dimension of the query, so keys are never copied for beams.
+"""
+
+from typing import Literal, final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from antiphon.layers.attention import CrossAttention, KeysValues
+
+Scoring = Literal["dot", "general", "additive", "multi_head"]
+
+
+@final
+class Alignment(nn.Module):
+    """Weights over the source and the context vector that they make; `project` is done once per source."""
+
+    def __init__(self, scoring: Scoring, dim: int, *, heads: int = 1):
+        super().__init__()
+        self.scoring = scoring
+        self.dim = dim
+        self.multi_head = CrossAttention(dim, dim, heads, heads, head_dim=dim // heads) if scoring == "multi_head" else None
+        self.key = nn.Linear(dim, dim, bias=False) if scoring in ("general", "additive") else None
+        self.query = nn.Linear(dim, dim) if scoring == "additive" else None
+        self.energy = nn.Linear(dim, 1, bias=False) if scoring == "additive" else None
+
+    def project(self, states: Float[Tensor, "B S D"]) -> KeysValues:
+        """Keys and values of the memory, as (B, 1, S, D), or per head."""
+        if self.multi_head is not None:
+            return self.multi_head.project(states)
+        keys = states if self.key is None else self.key(states)
+        return KeysValues(keys.unsqueeze(1), states.unsqueeze(1))
+
+    def forward(
+        self, queries: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N T S"]]:
+        """Context vectors and weights; N is B, or R = B * W with T = 1."""
+        if self.multi_head is not None:
+            context, weights = self.multi_head(queries, memory, mask, weights=True)
+            return context, weights
+        rows, steps = queries.shape[:2]
+        keys, values = memory.keys.squeeze(1), memory.values.squeeze(1)
+        per_source = queries.reshape(len(keys), -1, self.dim)  # (B, W * T, D)
+        if self.query is not None and self.energy is not None:
+            scores = self.energy(torch.tanh(self.query(per_source).unsqueeze(2) + keys.unsqueeze(1))).squeeze(-1)
+        else:
+            scores = per_source @ keys.transpose(1, 2)
+        weights = scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(dim=-1)
+        return (weights @ values).view(rows, steps, -1), weights.view(rows, steps, -1)

@@ -1,0 +1,119 @@
+"""Multi-head attention of the Transformer (Vaswani et al. 2017), over whole sequences and one step at a time.
+
+Unusual here: grouped key-value heads (Ainslie et al. 2023) and beams use the same trick. What shares keys is put side by side in the
+query's time axis, so keys and values are never repeated: not for the G query heads of a group, and not for the W hypotheses of a source.
+Projections that read the same input are one matrix.
+"""
+
+from typing import NamedTuple, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from antiphon.layers.positions import rotate
+
+
+class KeysValues(NamedTuple):
+    """Keys and values of one layer; N is B for cross-attention and R for self-attention, G the number of key-value heads."""
+
+    keys: Float[Tensor, "N G S K"]
+    values: Float[Tensor, "N G S K"]
+
+
+Rotation = tuple[Tensor, Tensor]
+"""Cosines and sines, (T, K) for a sequence or (R, 1, K) for a step."""
+
+
+@final
+class SelfAttention(nn.Module):
+    """Attention of a sequence to itself. `attend_sequence` for training, `attend_step` for decoding with a buffer."""
+
+    def __init__(self, dim: int, heads: int, key_value_heads: int, *, head_dim: int, dropout: float = 0.0, bias: bool = True):
+        super().__init__()
+        self.heads, self.groups, self.head_dim, self.dropout = heads, key_value_heads, head_dim, dropout
+        self.query_key_value = nn.Linear(dim, (heads + 2 * key_value_heads) * head_dim, bias=bias)
+        self.out = nn.Linear(heads * head_dim, dim, bias=bias)
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], mask: Tensor | None, *, causal: bool = False, rotation: Rotation | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Attend within sequences. `mask` is boolean, True = may be seen, or a float bias; it broadcasts against (B, H, T, T)."""
+        queries, keys, values = self._project(x)
+        if rotation is not None:
+            queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
+        mixed = scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            attn_mask=mask,
+            is_causal=causal and mask is None,
+            dropout_p=self.dropout if self.training else 0.0,
+            enable_gqa=self.heads != self.groups,
+        )
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def step(
+        self,
+        x: Float[Tensor, "R D"],
+        buffer: KeysValues,
+        position: Int[Tensor, " R"],
+        mask: Tensor,
+        rotation: Rotation | None = None,
+    ) -> Float[Tensor, "R D"]:
+        """Write this step's key and value into the buffer at `position`, then attend to what `mask` (R, 1 or G, 1 or H/G, T) shows."""
+        queries, keys, values = (part.squeeze(2) for part in self._project(x.unsqueeze(1)))
+        if rotation is not None:
+            queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
+        rows = torch.arange(len(x), device=x.device)
+        buffer.keys[rows, :, position] = keys.to(buffer.keys.dtype)
+        buffer.values[rows, :, position] = values.to(buffer.values.dtype)
+        grouped = queries.view(len(x), self.groups, -1, self.head_dim)
+        mixed = scaled_dot_product_attention(grouped, buffer.keys, buffer.values, attn_mask=mask)
+        return self.out(mixed.reshape(len(x), -1))
+
+    def _project(self, x: Float[Tensor, "B T D"]) -> tuple[Tensor, Tensor, Tensor]:
+        parts = self.query_key_value(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        return parts.split([self.heads, self.groups, self.groups], dim=1)  # type: ignore[no-any-return]
+
+
+@final
+class CrossAttention(nn.Module):
+    """Attention to a memory. `project` is done once per source; the queries of all its hypotheses share the result."""
+
+    def __init__(
+        self, dim: int, memory_dim: int, heads: int, key_value_heads: int, *, head_dim: int, dropout: float = 0.0, bias: bool = True
+    ):
+        super().__init__()
+        self.heads, self.groups, self.head_dim, self.dropout = heads, key_value_heads, head_dim, dropout
+        self.query = nn.Linear(dim, heads * head_dim, bias=bias)
+        self.key_value = nn.Linear(memory_dim, 2 * key_value_heads * head_dim, bias=bias)
+        self.out = nn.Linear(heads * head_dim, dim, bias=bias)
+
+    def project(self, states: Float[Tensor, "B S M"]) -> KeysValues:
+        """The memory's keys and values."""
+        parts = self.key_value(states).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        return KeysValues(*parts.split(self.groups, dim=1))
+
+    def forward(
+        self, x: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "B S"], *, weights: bool = False
+    ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N T S"] | None]:
+        """Attend to the memory: N is B, or R = B * W with T = 1. Returns also the weights, averaged over heads, when asked."""
+        rows, steps = x.shape[:2]
+        sources = len(memory.keys)
+        queries = self.query(x).view(sources, rows // sources * steps, self.groups, -1, self.head_dim)
+        queries = queries.permute(0, 2, 1, 3, 4).flatten(2, 3)  # (B, G, W * T * H/G, K)
+        visible = mask[:, None, None, :]
+        attention = None
+        if weights:
+            scores = queries @ memory.keys.transpose(-1, -2) / self.head_dim**0.5
+            probabilities = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
+            mixed = probabilities @ memory.values
+            per_head = probabilities.view(sources, self.groups, rows // sources * steps, -1, probabilities.shape[-1])
+            attention = per_head.mean(dim=(1, 3)).reshape(rows, steps, -1)
+        else:
+            dropout = self.dropout if self.training else 0.0
+            mixed = scaled_dot_product_attention(queries, memory.keys, memory.values, attn_mask=visible, dropout_p=dropout)
+        mixed = mixed.view(sources, self.groups, rows // sources * steps, -1, self.head_dim)
+        return self.out(mixed.transpose(1, 2).reshape(rows, steps, -1)), attention

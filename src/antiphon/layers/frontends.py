@@ -1,0 +1,35 @@
+"""From the elements of a sequence to vectors: an embedding for symbols, a projection (or nothing) for real values."""
+
+from typing import final
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from antiphon.interfaces import Spec, TokenSpec
+
+
+@final
+class Frontend(nn.Module):
+    """Symbols (B, T) or values (B, T, C) -> vectors (B, T, D); also one step, (R,) or (R, C) -> (R, D).
+
+    `project_values=False` hands values on as they are, for recurrent layers, whose first matrix is such a projection already.
+    `scale` multiplies embeddings, as the Transformer does by the square root of its width.
+    """
+
+    def __init__(self, spec: Spec, dim: int, *, scale: float = 1.0, project_values: bool = True):
+        super().__init__()
+        self.scale = scale
+        self.embedding: nn.Embedding | None = None
+        self.projection: nn.Linear | None = None
+        if isinstance(spec, TokenSpec):
+            self.embedding = nn.Embedding(spec.size, dim)
+            self.dim = dim
+        else:
+            self.projection = nn.Linear(spec.channels, dim) if project_values else None
+            self.dim = dim if project_values else spec.channels
+
+    def forward(self, elements: Tensor) -> Float[Tensor, "... D"]:
+        """Vectors for elements."""
+        if self.embedding is not None:
+            return self.embedding(elements) * self.scale if self.scale != 1.0 else self.embedding(elements)  # type: ignore[no-any-return]
+        return elements if self.projection is None else self.projection(elements)

@@ -1,0 +1,112 @@
+"""Cross-entropy with label smoothing, fused with the projection to the vocabulary.
+
+Unusual here: the logits of a batch are never in memory at once. The real target steps are taken in chunks; each chunk's logits become
+its losses and, in the same pass, the gradients of features and weights (Liger kernels do likewise). Padding costs nothing.
+"""
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.errors import ConfigError
+from antiphon.heads.categorical import Categorical
+from antiphon.interfaces import Loss, LossPlugin, Spec, TokenSpec
+from antiphon.sequences import Output, Padded
+
+CHUNK = 1024  # rows; large enough for full matrix speed, small enough that a chunk's logits stay near the cache
+
+
+@config
+class CrossEntropyConfig:
+    """How tokens are scored in training."""
+
+    name: Literal["cross_entropy"] = "cross_entropy"
+    """The name of this loss."""
+    label_smoothing: float = 0.1
+    """Share of the probability that is spread over the whole vocabulary (Szegedy et al. 2016)."""
+
+
+class _FusedCrossEntropy(torch.autograd.Function):
+    """features (N, D), weight (V, D), bias (V,), labels (N,) -> losses (N,).
+
+    The gradients are made in the forward pass for an upstream gradient of 1 per row, and scaled in the backward pass. That needs all
+    rows to have the same upstream gradient, as a masked mean over compacted rows has; `backward` checks it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, smoothing: float) -> Tensor:
+        dtype = torch.get_autocast_dtype(features.device.type) if torch.is_autocast_enabled(features.device.type) else features.dtype
+        rows, matrix = features.to(dtype), weight.to(dtype)
+        losses = torch.empty(len(rows), device=rows.device, dtype=torch.float32)
+        grad_features = torch.empty_like(features)
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32)
+        grad_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            logits = (rows[part] @ matrix.T).float()
+            if bias is not None:
+                logits += bias
+            losses[part], gradient = _loss_and_gradient(logits, labels[part], smoothing)
+            if grad_bias is not None:
+                grad_bias += gradient.sum(dim=0)
+            gradient = gradient.to(dtype)
+            grad_features[part] = (gradient @ matrix).to(features.dtype)
+            grad_weight += (gradient.T @ rows[part]).float()
+        ctx.save_for_backward(grad_features, grad_weight.to(weight.dtype), *(() if grad_bias is None else (grad_bias,)))
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        scale = upstream[:1]
+        assert bool((upstream == scale).all()), "fused cross-entropy needs the same weight on every element; use weights via the mask"
+        grad_features, grad_weight, *rest = ctx.saved_tensors
+        return grad_features * scale, grad_weight * scale, rest[0] * scale if rest else None, None, None
+
+
+def _loss_and_gradient(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: float) -> tuple[Tensor, Tensor]:
+    """Losses, and their gradients with respect to the logits; `logits` is used up."""
+    symbols = logits.shape[-1]
+    picked = logits.gather(1, labels.unsqueeze(1)).squeeze(1)
+    normalizer = logits.logsumexp(dim=-1)
+    losses = normalizer - (1 - smoothing) * picked
+    if smoothing:
+        losses = losses - smoothing * logits.mean(dim=-1)
+    gradient = logits.sub_(normalizer.unsqueeze(1)).exp_()
+    if smoothing:
+        gradient -= smoothing / symbols
+    gradient.scatter_add_(1, labels.unsqueeze(1), gradient.new_full((len(labels), 1), smoothing - 1))
+    return losses, gradient
+
+
+def build(settings: CrossEntropyConfig, target: Spec) -> Loss:
+    """Make the loss. Raises ConfigError when the target is real-valued, or the smoothing is no share."""
+    if not isinstance(target, TokenSpec):
+        raise ConfigError("`training.loss.name` must not be `cross_entropy` when the target is real-valued.")
+    if not 0 <= settings.label_smoothing < 1:
+        raise ConfigError(f"`training.loss.label_smoothing` must be from 0 to below 1, but is {settings.label_smoothing}.")
+
+    def loss(output: Output, labels: Padded) -> Float[Tensor, "B T"]:
+        return cross_entropy(output, labels, settings.label_smoothing)
+
+    return loss
+
+
+def cross_entropy(output: Output, labels: Padded, smoothing: float = 0.0) -> Float[Tensor, "B T"]:
+    """Negative log-likelihood in nats for each label; 0 on padding."""
+    mask = labels.mask
+    real = labels.values[mask]
+    head = output.head
+    if isinstance(head, Categorical) and "values" not in output.__dict__ and torch.is_grad_enabled():
+        losses = _FusedCrossEntropy.apply(output.features[mask], head.weight, head.bias, real, smoothing)
+    else:
+        logits = output.values[mask].float()
+        losses = torch.nn.functional.cross_entropy(logits, real, reduction="none", label_smoothing=smoothing)
+    return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, losses)
+
+
+plugin = LossPlugin(
+    name="cross_entropy", summary="Cross-entropy with label smoothing, fused with the output layer.", Config=CrossEntropyConfig, build=build
+)

@@ -1,0 +1,231 @@
+"""The recurrent encoder-decoder: the encoder's last state starts the decoder (Sutskever et al. 2014), with or without attention.
+
+Unusual here: without input feeding, all decoder steps run in one call and attention looks at them all at once, so attention costs
+little. The cells may be GRUs (Cho et al. 2014). Without attention the only way from source to target is the state that is passed on.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from antiphon.configuration import config, plugin_field
+from antiphon.errors import ConfigError
+from antiphon.heads.choice import build_head
+from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
+from antiphon.layers.alignment import Alignment, Scoring
+from antiphon.layers.frontends import Frontend
+from antiphon.layers.recurrent import Cell, RecurrentStack, RecurrentState, drop
+from antiphon.sequences import Memory, Output, Padded
+
+
+@config
+class LSTMConfig:
+    """Sizes and variations of the recurrent encoder-decoder."""
+
+    name: Literal["lstm"] = "lstm"
+    """The name of this architecture."""
+    cell: Cell = "lstm"
+    """LSTM or GRU cells."""
+    dim: int = 256
+    """Width of the encoder's output (both directions together) and of the decoder."""
+    embedding_dim: int | None = None
+    """Width of the embeddings; None is `dim`."""
+    encoder_layers: int = 1
+    """Depth of the encoder."""
+    decoder_layers: int = 1
+    """Depth of the decoder."""
+    bidirectional: bool = True
+    """Whether the encoder reads in both directions, each with half of `dim`."""
+    bridge: Literal["copy", "dense", "zero"] = "dense"
+    """How the encoder's last state starts the decoder: as it is (the top layers; the lowest is repeated for a deeper decoder), through
+    a learned layer, or not at all."""
+    attention: Literal["none"] | Scoring = "general"
+    """How the decoder looks back at the source: not at all (none), or by dot, general, additive or multi_head attention."""
+    attention_heads: int = 4
+    """Heads of multi_head attention; must divide `dim`."""
+    input_feeding: bool = False
+    """Feed the last attentional vector to the next step (Luong et al. 2015): sometimes better, always slower."""
+    dropout: float = 0.2
+    """Dropout on embeddings, between layers, and before the head."""
+    variational_dropout: bool = False
+    """One dropout mask per sequence instead of one per step."""
+    tied_embeddings: Literal["none", "decoder", "all"] = "none"
+    """Share the target embedding with the output layer (decoder), and with the source embedding too (all; needs a joint vocabulary)."""
+    head: plugin_field("heads") | None = None  # type: ignore[valid-type]
+    """The output layer; None is the natural one for the target."""
+
+
+@dataclass(frozen=True)
+class LSTMState:
+    """What the decoder carries between steps; `fed` is the last attentional vector, when inputs are fed."""
+
+    recurrent: RecurrentState
+    fed: Float[Tensor, "R D"] | None
+
+
+@final
+class Bridge(nn.Module):
+    """From the encoder's last state (B, L_encoder, D) to the decoder's first (B, L_decoder, D)."""
+
+    def __init__(self, settings: LSTMConfig):
+        super().__init__()
+        self.kind, self.layers, self.has_cell = settings.bridge, settings.decoder_layers, settings.cell == "lstm"
+        self.hidden = self.cell = None
+        if self.kind == "dense":
+            self.hidden = nn.Linear(settings.dim, settings.decoder_layers * settings.dim)
+            self.cell = nn.Linear(settings.dim, settings.decoder_layers * settings.dim) if self.has_cell else None
+
+    def forward(self, final_state: RecurrentState) -> RecurrentState:
+        """The decoder's first state."""
+        return RecurrentState(
+            self._turn(final_state.hidden, self.hidden), None if final_state.cell is None else self._turn(final_state.cell, self.cell)
+        )
+
+    def _turn(self, states: Float[Tensor, "B layers D"], dense: nn.Linear | None) -> Float[Tensor, "B L D"]:
+        if dense is not None:
+            return torch.tanh(dense(states[:, -1])).unflatten(1, (self.layers, -1))
+        missing = max(self.layers - states.shape[1], 0)
+        kept = torch.cat([states[:, :1].expand(-1, missing, -1), states[:, -self.layers :]], dim=1)
+        return kept if self.kind == "copy" else torch.zeros_like(kept)
+
+
+@final
+class LSTM(StepwiseModel):
+    """Encoder, bridge, decoder, attention and head."""
+
+    def __init__(self, settings: LSTMConfig, source: Spec, target: Spec):
+        super().__init__()
+        self.settings, self.source, self.target = settings, source, target
+        dim, embedding_dim = settings.dim, settings.embedding_dim or settings.dim
+        self.source_frontend = Frontend(source, embedding_dim, project_values=False)
+        self.target_frontend = Frontend(target, embedding_dim, project_values=False)
+        self.encoder = self._stack(self.source_frontend.dim, settings.encoder_layers, bidirectional=settings.bidirectional)
+        fed_dim = dim if settings.input_feeding else 0
+        self.decoder = self._stack(self.target_frontend.dim + fed_dim, settings.decoder_layers, bidirectional=False)
+        self.bridge = Bridge(settings)
+        self.alignment: Alignment | None = None
+        self.combine: nn.Linear | None = None
+        if settings.attention != "none":
+            self.alignment = Alignment(settings.attention, dim, heads=settings.attention_heads)
+            self.combine = nn.Linear(2 * dim, dim, bias=False)
+        self.head = self._tie()
+
+    def _stack(self, input_dim: int, layers: int, *, bidirectional: bool) -> RecurrentStack:
+        settings = self.settings
+        return RecurrentStack(
+            input_dim,
+            settings.dim,
+            layers,
+            cell=settings.cell,
+            bidirectional=bidirectional,
+            dropout=settings.dropout,
+            variational=settings.variational_dropout,
+        )
+
+    def _tie(self) -> nn.Module:
+        source, target = self.source_frontend.embedding, self.target_frontend.embedding
+        for embedding in (source, target):
+            if embedding is not None:
+                nn.init.normal_(embedding.weight, std=self.source_frontend.dim**-0.5)
+        if self.settings.tied_embeddings == "all":
+            if source is None or target is None or self.source != self.target:
+                raise ConfigError(
+                    "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one vocabulary, but is `all`."
+                    " Set `task.joint_vocabulary: true` to share it."
+                )
+            self.source_frontend.embedding = target
+        tied = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
+        return build_head(self.settings.head, self.target, self.settings.dim, tied)
+
+    def encode(self, source: Padded) -> Memory:
+        """Read the source step by step."""
+        states, final_state = self.encoder(self._drop(self.source_frontend(source.values)), source.lengths)
+        return Memory(states, source.mask, final=final_state)
+
+    def project(self, memory: Memory) -> Memory:
+        """The keys of attention."""
+        return memory if self.alignment is None else replace(memory, projections=self.alignment.project(memory.states))
+
+    def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
+        """All target steps: at once, or in a loop when inputs are fed."""
+        if self.settings.input_feeding:
+            return self._decode_with_feeding(inputs, self.project(memory))
+        x = self._drop(self.target_frontend(inputs.values))
+        hidden, _ = self.decoder(x, None, self.bridge(memory.final))
+        keys = None if self.alignment is None else self.alignment.project(memory.states)
+        features, weights = self._attend(hidden, keys, memory)
+        return Output(self._drop(features), self.head, weights)
+
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> LSTMState:
+        """The bridged state, once per hypothesis."""
+        first: RecurrentState = self.bridge(memory.final)
+        hidden = first.hidden.repeat_interleave(beam_size, dim=0)
+        cell = None if first.cell is None else first.cell.repeat_interleave(beam_size, dim=0)
+        fed = hidden.new_zeros(len(hidden), self.settings.dim) if self.settings.input_feeding else None
+        return LSTMState(RecurrentState(hidden, cell), fed)
+
+    def step(self, last: Tensor, memory: Memory, state: LSTMState, *, attention: bool = False) -> tuple[Output, LSTMState]:
+        """One step for R rows."""
+        x = self._drop(self.target_frontend(last).unsqueeze(1)).squeeze(1)
+        return self._step(x, memory, state)
+
+    def _step(self, x: Float[Tensor, "R D"], memory: Memory, state: LSTMState) -> tuple[Output, LSTMState]:
+        if state.fed is not None:
+            x = torch.cat([x, state.fed], dim=-1)
+        hidden, recurrent = self.decoder.step(x, state.recurrent)
+        features, weights = self._attend(hidden.unsqueeze(1), memory.projections, memory)
+        output = Output(self._drop(features).squeeze(1), self.head, None if weights is None else weights.squeeze(1))
+        return output, LSTMState(recurrent, None if state.fed is None else features.squeeze(1))
+
+    def _decode_with_feeding(self, inputs: Padded, memory: Memory) -> Output:
+        x = self._drop(self.target_frontend(inputs.values))
+        state = self.init_state(memory, 1, x.shape[1])
+        outputs = []
+        for step in range(x.shape[1]):
+            output, state = self._step(x[:, step], memory, state)
+            outputs.append(output)
+        weights = [output.attention for output in outputs if output.attention is not None]
+        features = torch.stack([output.features for output in outputs], dim=1)
+        return Output(features, self.head, torch.stack(weights, dim=1) if weights else None)
+
+    def _attend(self, hidden: Float[Tensor, "N T D"], keys: object, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        if self.alignment is None or self.combine is None:
+            return hidden, None
+        context, weights = self.alignment(hidden, keys, memory.mask)
+        return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1))), weights
+
+    def _drop(self, x: Float[Tensor, "N T D"]) -> Float[Tensor, "N T D"]:
+        return drop(x, self.settings.dropout, variational=self.settings.variational_dropout, training=self.training)
+
+
+def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
+    """Make the model. Raises ConfigError for sizes that do not fit each other and for settings without effect."""
+    if settings.bidirectional and settings.dim % 2:
+        raise ConfigError(f"`model.dim` must be even for a bidirectional encoder, but is {settings.dim}.")
+    if settings.attention == "multi_head" and (settings.attention_heads < 1 or settings.dim % settings.attention_heads):
+        raise ConfigError(f"`model.attention_heads` must divide `model.dim` ({settings.dim}), but is {settings.attention_heads}.")
+    if settings.input_feeding and settings.attention == "none":
+        raise ConfigError("`model.input_feeding` has no effect without attention. Set `model.attention`, or leave it out.")
+    if settings.embedding_dim is not None and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
+        raise ConfigError("`model.embedding_dim` has no effect on real-valued sequences. Leave it out.")
+    for field in ("dim", "encoder_layers", "decoder_layers"):
+        if getattr(settings, field) < 1:
+            raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(settings, field)}.")
+    return LSTM(settings, source, target)
+
+
+plugin = Architecture(
+    name="lstm",
+    summary="LSTM or GRU encoder-decoder: state passing, optionally with dot, general, additive or multi-head attention.",
+    Config=LSTMConfig,
+    build=build,
+    presets={
+        "tiny": {"dim": 128},
+        "small": {"dim": 256, "encoder_layers": 2, "decoder_layers": 2},
+        "base": {"dim": 512, "encoder_layers": 2, "decoder_layers": 2, "input_feeding": True, "dropout": 0.3},
+        "big": {"dim": 1024, "encoder_layers": 4, "decoder_layers": 4, "input_feeding": True, "dropout": 0.3},
+    },
+)
