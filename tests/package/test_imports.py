@@ -1,0 +1,84 @@
+"""What is imported, and when: the core needs only its own dependencies, and what starts the command line needs no torch."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from tests.package.source_files import PACKAGE, SOURCES, imports, parsed, place, project
+
+WITHOUT_TORCH = ["antiphon", "antiphon.errors", "antiphon.registry", "antiphon.configuration", "antiphon.metrics", "antiphon.cli.main"]
+
+
+def normalized(requirement: str) -> str:
+    """ "ruamel.yaml>=0.18" -> "ruamel-yaml"."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=!~;\[ ]", requirement)[0]).lower()
+
+
+def distribution_of(module: str) -> set[str]:
+    """The installed distributions that a module may come from; of a namespace such as `ruamel`, several."""
+    return {normalized(name) for name in packages_distributions().get(module.split(".")[0], [module.split(".")[0]])}
+
+
+def imported_at_once(tree: ast.Module) -> list[tuple[str, int]]:
+    """Imports that run when the module is imported: those outside of functions, also under `if` and `try`."""
+    outside: list[tuple[str, int]] = []
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            outside.extend(imports(ast.Module([node], [])))
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+    return outside
+
+
+def foreign(names: list[tuple[str, int]], allowed: set[str]) -> list[tuple[str, int]]:
+    """Imports that come neither from the standard library, nor from Antiphon, nor from an allowed distribution."""
+    known = {*sys.stdlib_module_names, "antiphon"}
+    return [(name, line) for name, line in names if name.split(".")[0] not in known and not distribution_of(name) & allowed]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_core_imports_no_optional_package(path: Path) -> None:
+    core = {normalized(requirement) for requirement in project()["dependencies"]}
+    assert [f"{place(path, line)}: {name}" for name, line in foreign(imported_at_once(parsed(path)), core)] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_import_is_declared(path: Path) -> None:
+    """Also what functions import late must be a dependency or stand in an extra that a user can install."""
+    extras = [item for name, items in project()["optional-dependencies"].items() if name not in ("dev", "docs") for item in items]
+    declared = {normalized(requirement) for requirement in [*project()["dependencies"], *extras]}
+    assert [f"{place(path, line)}: {name}" for name, line in foreign(list(imports(parsed(path))), declared)] == []
+
+
+@pytest.mark.parametrize("module", WITHOUT_TORCH)
+def test_imports_no_torch(module: str) -> None:
+    """In a process of its own, since this one has imported torch already."""
+    program = f"import sys, {module}; print('torch' in sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_annotations_are_evaluated(path: Path) -> None:
+    """With postponed annotations, jaxtyping would check no shapes, and say nothing."""
+    assert "__future__.annotations" not in {name for name, _ in imports(parsed(path))}
+
+
+def test_every_folder_is_a_package() -> None:
+    folders = {path.parent for path in SOURCES}
+    assert [folder.name for folder in folders if not (folder / "__init__.py").exists()] == []
+    assert (PACKAGE / "py.typed").exists(), "without `py.typed`, users' type checkers ignore our types"
+
+
+def test_the_search_tells_early_imports_from_late_ones() -> None:
+    tree = ast.parse("import a\nif b:\n    from c import d\ndef e():\n    import f\nclass g:\n    import h\n")
+    assert {name for name, _ in imported_at_once(tree)} == {"a", "c.d", "h"}
+    assert foreign([("numpy.random", 1), ("os.path", 2), ("antiphon.errors", 3), ("pytest", 4)], {"numpy"}) == [("pytest", 4)]

@@ -1,0 +1,42 @@
+"""The contract of `import antiphon`: five names, each found only when it is asked for."""
+
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+import antiphon
+
+PUBLIC = {"Predictor", "Recipe", "evaluate", "load", "train"}
+
+
+def test_public_names() -> None:
+    assert set(antiphon.__all__) == PUBLIC
+    assert set(dir(antiphon)) >= PUBLIC, "completion in a shell shows what `dir` lists"
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_public_name_exists_and_is_documented(name: str) -> None:
+    found = getattr(antiphon, name)
+    assert callable(found)
+    assert found.__doc__
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_from_import(name: str) -> None:
+    """`from antiphon import train` in a process of its own: no other import may be needed before it."""
+    finished = subprocess.run(
+        [sys.executable, "-c", f"from antiphon import {name}"], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = antiphon.no_such_name  # type: ignore[attr-defined]
+
+
+def test_version() -> None:
+    """The version stands in one place, pyproject.toml."""
+    assert importlib.metadata.version("antiphon") == antiphon.__version__
