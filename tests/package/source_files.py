@@ -1,6 +1,9 @@
 """The package's own source, parsed once, for the tests that look at it without running it."""
 
 import ast
+import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -37,3 +40,10 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
 def place(path: Path, line: int) -> str:
     """ "src/antiphon/errors.py:12", for messages."""
     return f"{path.relative_to(ROOT)}:{line}"
+
+
+def run_python(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own, on this source whether or not it is installed, with warnings as errors."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-W", "error", "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, check=False)

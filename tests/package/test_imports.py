@@ -2,14 +2,13 @@
 
 import ast
 import re
-import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-from tests.package.source_files import PACKAGE, SOURCES, imports, parsed, place, project
+from tests.package.source_files import PACKAGE, SOURCES, imports, parsed, place, project, run_python
 
 WITHOUT_TORCH = ["antiphon", "antiphon.errors", "antiphon.registry", "antiphon.configuration", "antiphon.metrics", "antiphon.cli.main"]
 
@@ -60,8 +59,7 @@ def test_every_import_is_declared(path: Path) -> None:
 @pytest.mark.parametrize("module", WITHOUT_TORCH)
 def test_imports_no_torch(module: str) -> None:
     """In a process of its own, since this one has imported torch already."""
-    program = f"import sys, {module}; print('torch' in sys.modules)"
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    finished = run_python(f"import sys, {module}; print('torch' in sys.modules)")
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.strip() == "False"
 

@@ -1,12 +1,9 @@
 """The contract of `import antiphon`: five names, each found only when it is asked for."""
 
-import importlib.metadata
-import subprocess
-import sys
-
 import pytest
 
 import antiphon
+from tests.package.source_files import project, run_python
 
 PUBLIC = {"Predictor", "Recipe", "evaluate", "load", "train"}
 
@@ -26,9 +23,7 @@ def test_public_name_exists_and_is_documented(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_from_import(name: str) -> None:
     """`from antiphon import train` in a process of its own: no other import may be needed before it."""
-    finished = subprocess.run(
-        [sys.executable, "-c", f"from antiphon import {name}"], capture_output=True, text=True, timeout=100, check=False
-    )
+    finished = run_python(f"from antiphon import {name}")
     assert finished.returncode == 0, finished.stderr
 
 
@@ -38,5 +33,4 @@ def test_unknown_name() -> None:
 
 
 def test_version() -> None:
-    """The version stands in one place, pyproject.toml."""
-    assert importlib.metadata.version("antiphon") == antiphon.__version__
+    assert antiphon.__version__ == project()["version"]
