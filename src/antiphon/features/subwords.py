@@ -1,0 +1,209 @@
+"""Subwords by sentencepiece: unigram (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016), trained within the run.
+
+    train_subwords(texts, ...) -> (SubwordVocabulary, notes)
+    SubwordVocabulary.open(path)    an existing `.model` file, whoever made it
+
+Unusual:
+- Symbols are ours, not the model's: published models number their special pieces in any way and often have no padding, so a table maps
+  between the two. For models trained here the table is the identity and is skipped.
+- sentencepiece writes a space as U+2581, so a text that itself contains U+2581 comes back with a space. With `exact`, that character is
+  written with its three byte pieces instead, and decode(encode(x)) == x without exception.
+- sentencepiece has one random generator per process. A drawn segmentation seeds it anew each time, under a lock, so that what is drawn
+  depends on the seed alone, not on what other threads do.
+"""
+
+import io
+import re
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, final
+
+import numpy as np
+import sentencepiece
+
+from antiphon.errors import CheckpointError, ConfigError, DataError
+from antiphon.features.vocabulary import END, PAD, SPECIAL_PIECES, START, UNKNOWN, Vocabulary
+
+SPACE_PIECE = "\u2581"
+_SPACE_PIECE_BYTES = tuple(f"<0x{byte:02X}>" for byte in SPACE_PIECE.encode())
+
+# Training skips a line with one of these: the end of a string, the tab and U+2585, which sentencepiece uses as marks of its own.
+_RESERVED_IN_TRAINING = str.maketrans({"\0": " ", "\t": " ", "\u2585": " "})
+
+# The trained unigram model depends on the number of threads in its last bits, and with them on its pieces: fixed, so that a run gives the
+# same vocabulary on any machine.
+_TRAINING_THREADS = 8
+
+# sentencepiece needs 64-bit positions above about 2**31 characters of text.
+_EXTREMELY_LARGE = 1_000_000_000
+
+_generator_lock = threading.Lock()  # sentencepiece's generator belongs to the process, so its lock does, too
+
+
+@final
+class SubwordVocabulary(Vocabulary):
+    """A sentencepiece model with our numbers for its pieces.
+
+    `exact` says that the model restores texts exactly, apart from U+2581, which this class then takes care of.
+    """
+
+    def __init__(self, model: bytes, *, exact: bool = False, name: str = "the model"):
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise CheckpointError(f"{name} must be a sentencepiece model, but cannot be read as one: {error}.") from error
+        self._model, self._exact = model, exact
+        count = len(self._processor)
+        special = [self._processor.pad_id(), self._processor.unk_id(), self._processor.bos_id(), self._processor.eos_id()]
+        others = [number for number in range(count) if number not in special]
+        model_pieces = self._processor.id_to_piece(list(range(count)))
+        self.pieces = (*SPECIAL_PIECES, *(model_pieces[number] for number in others))
+        # -1 where the model lacks a special piece: it is then never produced by encoding, and skipped in decoding.
+        self._to_model = np.array([*special, *others], dtype=np.int64)
+        self._to_symbol = np.full(count, UNKNOWN, dtype=np.int64)
+        for symbol, number in enumerate(self._to_model):
+            if number >= 0:
+                self._to_symbol[number] = symbol
+        self._renumbered = special != [PAD, UNKNOWN, START, END]
+        symbols = {piece: symbol for symbol, piece in enumerate(self.pieces)}
+        self._space_piece_bytes = np.array([symbols.get(piece, UNKNOWN) for piece in _SPACE_PIECE_BYTES], dtype=np.int64)
+
+    def encode(self, text: str) -> np.ndarray:
+        """The symbols of a text, (T,) int64: its best segmentation."""
+        return self._joined([self._processor.encode(part, out_type=int) for part in self._parts(text)])
+
+    def encode_many(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """`encode` for each text, on several threads."""
+        if self._exact and any(SPACE_PIECE in text for text in texts):
+            return [self.encode(text) for text in texts]
+        return [self._symbols(numbers) for numbers in self._processor.encode(list(texts), out_type=int)]
+
+    def sample(self, text: str, strength: float, seed: int) -> np.ndarray:
+        """Draw one of the segmentations of a text, (T,) int64; the same seed draws the same one.
+
+        `strength` is what the model's kind makes of it: for unigram the smoothing exponent of subword regularization (Kudo 2018; towards 0
+        all segmentations are equally likely), for BPE the probability to skip a merge (BPE-dropout, Provilkov et al. 2020).
+        """
+        with _generator_lock:
+            # The largest 32-bit number means "seed from the machine" to sentencepiece.
+            sentencepiece.set_random_generator_seed(seed % (2**32 - 1))
+            drawn = [
+                self._processor.encode(part, out_type=int, enable_sampling=True, alpha=strength, nbest_size=-1)
+                for part in self._parts(text)
+            ]
+        return self._joined(drawn)
+
+    def decode(self, symbols: np.ndarray) -> str:
+        """The text of symbols (T,)."""
+        numbers = self.checked(symbols)
+        if self._renumbered:
+            numbers = [number for number in self._to_model[numbers].tolist() if number >= 0] if numbers else []
+        text = self._processor.decode(numbers)
+        assert isinstance(text, str)
+        return text
+
+    def save(self, folder: Path) -> None:
+        """Write `vocabulary.model`, which every sentencepiece reads."""
+        (folder / "vocabulary.model").write_bytes(self._model)
+
+    @staticmethod
+    def load(folder: Path, *, exact: bool) -> "SubwordVocabulary":
+        """Read what `save` wrote."""
+        return SubwordVocabulary.open(folder / "vocabulary.model", exact=exact)
+
+    @staticmethod
+    def open(path: Path, *, exact: bool = False) -> "SubwordVocabulary":
+        """Read a sentencepiece model from a file.
+
+        Raises CheckpointError when it cannot be read.
+        """
+        try:
+            model = path.read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"`{path}` cannot be read: {error.strerror}.") from error
+        return SubwordVocabulary(model, exact=exact, name=f"`{path}`")
+
+    def _parts(self, text: str) -> list[str]:
+        return text.split(SPACE_PIECE) if self._exact else [text]
+
+    def _joined(self, parts: list[list[int]]) -> np.ndarray:
+        """Our symbols of the parts between the characters U+2581 of a text."""
+        arrays = [self._symbols(parts[0])]
+        for part in parts[1:]:
+            arrays += [self._space_piece_bytes, self._symbols(part)]
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+    def _symbols(self, numbers: list[int]) -> np.ndarray:
+        array = np.array(numbers, dtype=np.int64)
+        return self._to_symbol[array] if self._renumbered else array
+
+
+def train_subwords(
+    texts: Iterable[str],
+    *,
+    kind: Literal["unigram", "bpe"],
+    size: int,
+    tags: Sequence[str] = (),
+    exact: bool = False,
+    byte_fallback: bool = True,
+    normalize: bool = True,
+    character_coverage: float = 0.9995,
+) -> tuple[SubwordVocabulary, list[str]]:
+    """Train a model on texts: (vocabulary, notes for the user).
+
+    `normalize` applies sentencepiece's `nmt_nfkc` rule (Unicode NFKC, control characters dropped, any whitespace one space) and collapses
+    spaces; `exact` keeps every space and needs `normalize=False` and `byte_fallback`. A `size` that the texts do not fill is lowered, and a
+    note says so.
+
+    Raises DataError without any text, and ConfigError when `size` has no room for the characters.
+    """
+    assert not exact or (byte_fallback and not normalize), "an exact vocabulary needs byte fallback and no normalization"
+    lines = [text.translate(_RESERVED_IN_TRAINING) for text in texts]
+    lines = [line for line in lines if line.strip()]
+    if not lines:
+        raise DataError("A vocabulary of subwords needs training texts, but there are none, or all are empty.")
+    # Bytes of UTF-8; the default of sentencepiece would leave out every line above 4,192 without an error.
+    longest = max(len(line.encode()) for line in lines)
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            model_type=kind,
+            vocab_size=size,
+            hard_vocab_limit=False,
+            character_coverage=character_coverage,
+            user_defined_symbols=list(tags),
+            byte_fallback=byte_fallback,
+            normalization_rule_name="nmt_nfkc" if normalize else "identity",
+            remove_extra_whitespaces=not exact,
+            add_dummy_prefix=not exact,
+            pad_id=PAD,
+            unk_id=UNKNOWN,
+            bos_id=START,
+            eos_id=END,
+            pad_piece=SPECIAL_PIECES[PAD],
+            unk_piece=SPECIAL_PIECES[UNKNOWN],
+            bos_piece=SPECIAL_PIECES[START],
+            eos_piece=SPECIAL_PIECES[END],
+            max_sentence_length=longest + 1,
+            train_extremely_large_corpus=sum(map(len, lines)) > _EXTREMELY_LARGE,
+            num_threads=_TRAINING_THREADS,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise _training_error(error, size, byte_fallback) from error
+    vocabulary = SubwordVocabulary(model.getvalue(), exact=exact)
+    notes = []
+    if vocabulary.size < size:
+        notes.append(f"The vocabulary has {vocabulary.size:,} pieces, not the {size:,} asked for: the training texts do not give more.")
+    return vocabulary, notes
+
+
+def _training_error(error: RuntimeError, size: int, byte_fallback: bool) -> Exception:
+    needed = re.search(r"smaller than required_chars\. (\d+) vs (\d+)", str(error))
+    if needed:
+        remedy = " 256 of them are bytes, which `byte_fallback: false` leaves out." if byte_fallback else ""
+        return ConfigError(f"`size` must be at least {needed[2]} (special pieces, tags and characters), but is {size}.{remedy}")
+    return DataError(f"The subwords cannot be learned from these texts; sentencepiece says: {error}")

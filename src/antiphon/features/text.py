@@ -1,0 +1,341 @@
+"""Text <-> symbols, by a vocabulary of subwords, words, characters or bytes that is fitted on the training texts.
+
+A text is prepared the same way in training and afterwards: prefix, Unicode normalization, lower case; tags such as `<2de>` are left as
+they are. Then the vocabulary (`vocabulary.py`, `subwords.py`) turns it into numbers, without start and end: those belong to the task.
+
+Unusual: `lossless` is a promise, not a hint. With it decode(encode(x)) == x for every text, and a setting that would break it is refused.
+"""
+
+import copy
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+import numpy as np
+from pydantic import Field
+
+from antiphon.configuration import config
+from antiphon.errors import CheckpointError, ConfigError, DataError
+from antiphon.features.counting import draw_lines, learn_characters, learn_words
+from antiphon.features.subwords import SubwordVocabulary, train_subwords
+from antiphon.features.vocabulary import (
+    BYTE_PIECES,
+    END,
+    PAD,
+    SPECIAL_PIECES,
+    START,
+    UNKNOWN,
+    CharacterVocabulary,
+    Vocabulary,
+    WordVocabulary,
+    split_tags,
+    tag_splitter,
+)
+from antiphon.interfaces import Feature, TokenSpec
+
+DEFAULT_SIZE = 8000
+
+_SUBWORDS = ("unigram", "bpe")
+# A setting that has no effect is an error: the kinds that use each setting.
+_USED_BY = {
+    "size": ("unigram", "bpe", "word", "character"),
+    "model": _SUBWORDS,
+    "lossless": ("unigram", "bpe", "character", "byte"),
+    "byte_fallback": ("unigram", "bpe", "character"),
+    "character_coverage": _SUBWORDS,
+    "training_lines": _SUBWORDS,
+    "sampling": _SUBWORDS,
+    "min_frequency": ("word", "character"),
+    "separator": ("word",),
+}
+# What decides how texts become symbols: it must not change between fitting and loading.
+_FITTED_SETTINGS = ("kind", "lossless", "byte_fallback", "normalization", "lowercase", "separator", "tags")
+_FORMAT = 1
+# Lossy models give themselves away on this: spaces, compatibility characters, control characters, rare characters, U+2581.
+_PROBE = "  A  \ufb01\t\n\u00e9\U0001f600\u2581x "
+
+
+@config
+class TextConfig:
+    """How texts become symbols. The defaults suit most languages and tasks."""
+
+    kind: Literal["unigram", "bpe", "word", "character", "byte"] = "unigram"
+    """What a symbol stands for: a subword (`unigram`, `bpe`), a word, a character, or a byte of UTF-8."""
+    size: Annotated[int, Field(ge=5)] | None = None
+    """The vocabulary size asked for, special pieces and tags included. Left out: 8000 for subwords and words, all characters."""
+    model: Path | None = None
+    """An existing sentencepiece `.model` file to use instead of training one."""
+    lossless: bool = False
+    """Promise that decoding restores every text exactly: no normalization, spaces kept, unseen characters as bytes."""
+    byte_fallback: bool | None = None
+    """Write unseen characters as bytes, so that nothing is unknown. Left out: yes for subwords, no for characters unless `lossless`."""
+    normalization: Literal["nfkc", "nfc", "none"] | None = None
+    """Unicode normalization. NFC only composes accents; NFKC also unifies compatibility forms (full-width letters, ligatures). Left out:
+    `nfkc` for subwords (which also collapses spaces), `nfc` for words and characters, `none` for bytes, `model` and `lossless`."""
+    lowercase: bool = False
+    """Lower-case the text. It cannot be undone, so predictions are in lower case, too."""
+    min_frequency: Annotated[int, Field(ge=1)] = 1
+    """Words or characters that occur less often in the training texts are left out of the vocabulary."""
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    """What stands between words. Left out: any whitespace."""
+    character_coverage: Annotated[float, Field(gt=0, le=1)] = 0.9995
+    """The share of the running characters that get a piece of their own; the others are bytes or unknown."""
+    training_lines: Annotated[int, Field(ge=1)] = 2_000_000
+    """Subwords are learned from at most so many texts, drawn at random when there are more."""
+    sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Draw other segmentations in training (subword regularization); 0 for none. With `unigram` the smoothing exponent (0.1 to 0.5; a
+    smaller one varies more), with `bpe` the probability to skip a merge (0.1)."""
+    prefix: str = ""
+    """Put before each text, such as "translate to German: "."""
+    tags: tuple[str, ...] = ()
+    """Symbols that are kept whole wherever they appear, such as "<2de>"."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that clash or have no effect."""
+        for name, kinds in _USED_BY.items():
+            if self.kind not in kinds and getattr(self, name) != self.__dataclass_fields__[name].default:
+                raise ConfigError(f"`{name}` needs `kind` to be one of {', '.join(kinds)}, but it is {self.kind}.")
+        if self.model is not None:
+            for name in ("size", "byte_fallback", "character_coverage", "training_lines"):
+                if getattr(self, name) != self.__dataclass_fields__[name].default:
+                    raise ConfigError(f"`{name}` must be left out, since `model` decides it, but is {getattr(self, name)}.")
+        if self.lossless:
+            for name, kept in {"lowercase": (False,), "normalization": (None, "none"), "byte_fallback": (None, True)}.items():
+                if getattr(self, name) not in kept:
+                    raise ConfigError(f"`{name}` must be left out, since it loses what `lossless` keeps, but is {getattr(self, name)}.")
+        for tag in self.tags:
+            if not tag or tag in SPECIAL_PIECES or tag in BYTE_PIECES or any(letter.isspace() or letter == "\u2581" for letter in tag):
+                raise ConfigError(f"`tags` must be symbols without spaces, other than {' '.join(SPECIAL_PIECES)}, but one is {tag!r}.")
+        if len(set(self.tags)) < len(self.tags):
+            raise ConfigError(f"`tags` must differ from each other, but are {', '.join(self.tags)}.")
+
+    @property
+    def resolved_byte_fallback(self) -> bool:
+        """Whether unseen characters become bytes, the default filled in."""
+        return self.byte_fallback if self.byte_fallback is not None else self.kind in (*_SUBWORDS, "byte") or self.lossless
+
+    @property
+    def resolved_normalization(self) -> Literal["nfkc", "nfc", "none"]:
+        """The Unicode normalization, the default filled in."""
+        if self.normalization is not None:
+            return self.normalization
+        if self.lossless or self.model is not None or self.kind == "byte":
+            return "none"
+        return "nfkc" if self.kind in _SUBWORDS else "nfc"
+
+
+@final
+class TextFeature(Feature):
+    """Texts <-> arrays of symbols (T,) int64.
+
+    `notes` tells what the user should know about the fitted vocabulary, one sentence each.
+    """
+
+    def __init__(self, settings: TextConfig):
+        self.config = settings
+        self.notes: tuple[str, ...] = ()
+        self._vocabulary: Vocabulary | None = None
+        self._splitter = tag_splitter(settings.tags)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The fitted vocabulary."""
+        assert self._vocabulary is not None, "fit or load the text feature before using it"
+        return self._vocabulary
+
+    @property
+    def spec(self) -> TokenSpec:
+        """The size, the special symbols and the fingerprint of the vocabulary."""
+        return TokenSpec(self.vocabulary.size, PAD, UNKNOWN, START, END, self.vocabulary.fingerprint)
+
+    def fit(self, values: Iterable[Any]) -> None:
+        """Learn the vocabulary from texts, which are read once. Bytes and an existing `model` learn nothing and leave them unread.
+
+        A joint vocabulary of two languages comes from fitting on the texts of both.
+
+        Raises DataError for a value that is no text and when there is none, ConfigError when `size` is too small for the texts.
+        """
+        if self.config.model is not None:
+            self._vocabulary, notes = self._existing(self.config.model), list[str]()
+        elif self.config.kind == "byte":
+            self._vocabulary, notes = CharacterVocabulary((), self.config.tags), list[str]()
+        else:
+            self._vocabulary, notes = self._learn(self._texts(values, "Training text"))
+        self.notes = tuple(notes)
+
+    def encode(self, value: Any, *, seed: int | None = None) -> np.ndarray:
+        """The symbols of a text, (T,) int64, without start and end; none for the empty text (unless there is a prefix).
+
+        With a `seed`, and `sampling` above 0, one of the text's segmentations is drawn; without a seed it is always the best one.
+
+        Raises DataError when the value is no text or holds a lone surrogate.
+        """
+        text = self._prepared(value)
+        if seed is not None and self.config.sampling > 0:
+            assert isinstance(self.vocabulary, SubwordVocabulary), "only subwords are sampled"
+            return self.vocabulary.sample(text, self.config.sampling, seed)
+        return self.vocabulary.encode(text)
+
+    def encode_many(self, values: Sequence[Any]) -> list[np.ndarray]:
+        """`encode` for each text, faster. Raises DataError naming the number of the value that is no text."""
+        return self.vocabulary.encode_many(list(self._texts(values, "Text")))
+
+    def decode(self, array: np.ndarray) -> str:
+        """The text that symbols (T,) stand for, whatever a model has produced; unknown symbols show as U+2047."""
+        return self.vocabulary.decode(array)
+
+    def pieces(self, array: np.ndarray) -> list[str]:
+        """The piece that each symbol stands for, for reports."""
+        return self.vocabulary.labels(array)
+
+    def with_prefix(self, prefix: str) -> "TextFeature":
+        """A feature with the same vocabulary and another prefix: the other side of a joint vocabulary."""
+        other = copy.copy(self)
+        other.config = replace(self.config, prefix=prefix)
+        return other
+
+    def save(self, folder: Path) -> None:
+        """Write `text.json` (the settings that matter, notes, fingerprint) and the vocabulary, as JSON or a sentencepiece model."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.vocabulary.save(folder)
+        content = {
+            "format": _FORMAT,
+            "settings": self._fitted_settings(),
+            "exact": self._exact,
+            "size": self.vocabulary.size,
+            "fingerprint": self.vocabulary.fingerprint,
+            "notes": self.notes,
+        }
+        (folder / "text.json").write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote. `prefix`, `sampling` and the settings of fitting may differ from then.
+
+        Raises CheckpointError when a file is missing or damaged, or another setting differs.
+        """
+        saved = _read_settings(folder / "text.json")
+        for name, value in self._fitted_settings().items():
+            if saved["settings"].get(name) != value:
+                raise CheckpointError(
+                    f"`{name}` must be {saved['settings'].get(name)!r}, as when the vocabulary in `{folder}` was fitted, but is {value!r}."
+                )
+        kind = self.config.kind
+        if kind == "word":
+            self._vocabulary = WordVocabulary.load(folder)
+        elif kind in ("character", "byte"):
+            self._vocabulary = CharacterVocabulary.load(folder)
+        else:
+            self._vocabulary = SubwordVocabulary.load(folder, exact=saved["exact"])
+        if self._vocabulary.fingerprint != saved["fingerprint"]:
+            raise CheckpointError(
+                f"The vocabulary in `{folder}` must have the fingerprint in `text.json`, but has another: a file changed."
+            )
+        self.notes = tuple(saved["notes"])
+
+    # ---------------------------------------------------------------------------------------------------------- preparation
+
+    def _prepared(self, value: Any) -> str:
+        """What the vocabulary sees of a value."""
+        if not isinstance(value, str):
+            raise DataError(f"A text must be a string, but is {value!r:.80}.")
+        if not value.isascii():
+            _refuse_surrogates(value)
+        text = self.config.prefix + value
+        form = self.config.resolved_normalization
+        # sentencepiece applies NFKC itself, so that its model file says so to other programs; only lower-casing needs it done before.
+        normalize = form != "none" and not (form == "nfkc" and self.config.kind in _SUBWORDS and not self.config.lowercase)
+        if not normalize and not self.config.lowercase:
+            return text
+        parts = split_tags(self._splitter, text)
+        for place in range(0, len(parts), 2):
+            if normalize and not unicodedata.is_normalized(form.upper(), parts[place]):  # type: ignore[arg-type]
+                parts[place] = unicodedata.normalize(form.upper(), parts[place])  # type: ignore[arg-type]
+            if self.config.lowercase:
+                parts[place] = parts[place].lower()
+        return "".join(parts)
+
+    def _texts(self, values: Iterable[Any], what: str) -> Iterator[str]:
+        for number, value in enumerate(values, start=1):
+            try:
+                yield self._prepared(value)
+            except DataError as error:
+                raise DataError(f"{what} {number}: {error}") from error
+
+    # -------------------------------------------------------------------------------------------------------------- fitting
+
+    def _existing(self, path: Path) -> Vocabulary:
+        try:
+            vocabulary = SubwordVocabulary.open(path)
+        except CheckpointError as error:
+            raise ConfigError(f"`model` must be a sentencepiece model: {error}") from error
+        missing = [tag for tag in self.config.tags if tag not in vocabulary.pieces]
+        if missing:
+            raise ConfigError(f"`tags` must be pieces of `{path}`, but {', '.join(missing)} are not.")
+        if self.config.lossless and vocabulary.decode(vocabulary.encode(_PROBE)) != _PROBE:
+            raise ConfigError(f"`lossless` must be false with `{path}`, since that model does not restore every text, but is true.")
+        return vocabulary
+
+    def _learn(self, texts: Iterator[str]) -> tuple[Vocabulary, list[str]]:
+        settings = self.config
+        rare, tags, fallback = settings.min_frequency, settings.tags, settings.resolved_byte_fallback
+        if settings.kind == "word":
+            return learn_words(texts, size=settings.size or DEFAULT_SIZE, minimum=rare, tags=tags, separator=settings.separator)
+        if settings.kind == "character":
+            return learn_characters(texts, size=settings.size, minimum=rare, tags=tags, byte_fallback=fallback)
+        assert settings.kind != "byte", "bytes learn nothing"
+        lines, total = draw_lines(texts, settings.training_lines)
+        vocabulary, notes = train_subwords(
+            lines,
+            kind=settings.kind,
+            size=settings.size or DEFAULT_SIZE,
+            tags=tags,
+            exact=settings.lossless,
+            byte_fallback=fallback,
+            normalize=settings.resolved_normalization == "nfkc",
+            character_coverage=settings.character_coverage,
+        )
+        if total > len(lines):
+            notes.append(f"The vocabulary was learned from {len(lines):,} of {total:,} training texts, drawn at random.")
+        return vocabulary, notes
+
+    # --------------------------------------------------------------------------------------------------------------- saving
+
+    @property
+    def _exact(self) -> bool:
+        return self.config.lossless and self.config.model is None
+
+    def _fitted_settings(self) -> dict[str, Any]:
+        """The settings that must not change, defaults filled in, as plain values."""
+        settings = {name: getattr(self.config, name) for name in _FITTED_SETTINGS}
+        resolved = {"byte_fallback": self.config.resolved_byte_fallback, "normalization": self.config.resolved_normalization}
+        return settings | resolved | {"tags": list(self.config.tags)}
+
+
+def _refuse_surrogates(text: str) -> None:
+    """Half of a UTF-16 pair is no character; it comes from files that were read with `surrogateescape` or cut in the middle."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"A text must be valid Unicode, but has a lone surrogate (U+{ord(text[error.start]):04X}) at character {error.start + 1}. "
+            "Store the file as UTF-8."
+        ) from error
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"`{path}` cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise CheckpointError(f"`{path}` must be JSON, but is not: {error}.") from error
+    if not isinstance(saved, dict) or not {"format", "settings", "exact", "fingerprint", "notes"} <= set(saved):
+        raise CheckpointError(f"`{path}` must hold the settings of a text feature, but does not.")
+    if saved["format"] != _FORMAT:
+        raise CheckpointError(
+            f"`{path}` must have format {_FORMAT}, but has {saved['format']!r}. Use the version of Antiphon that wrote it."
+        )
+    return saved
