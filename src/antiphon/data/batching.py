@@ -1,0 +1,142 @@
+"""In which order, and in which batches, rows are shown: a pure function of (seed, epoch).
+
+An epoch is a shuffle of all rows, taken in pools. A pool is sorted by length and cut into batches that fill a budget of tokens, so that a
+batch holds rows of about one length and little padding; then the batches of the pool are shuffled.
+
+Unusual here: the sampler has no state. The shuffle is a function from position to row (see `permutation.py`), so memory is that of one
+pool, and resuming is asking for `batches(epoch, start)`. Rows never depend on ranks or workers, so neither does a global batch.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol, final, runtime_checkable
+
+import numpy as np
+
+from antiphon.configuration import config
+from antiphon.data.permutation import hash_seed, permute
+
+
+@config
+class BatchingConfig:
+    """How rows are put together to batches. A budget counts padding: rows times the longest row of the batch."""
+
+    target_tokens: int = 4096
+    """The budget of target elements (of output steps, for series) of a global batch; of source elements where there are no targets."""
+    source_tokens: int | None = None
+    """The budget of source elements (of frames, for audio) of a global batch; null is no limit."""
+    max_examples: int | None = None
+    """The most rows of a global batch; null is no limit."""
+    pool_size: int = 65536
+    """How many rows are sorted by length together; larger means less padding, smaller means more randomness."""
+    shuffle: bool = True
+    """False shows the rows in the order of the corpus, neither shuffled nor sorted by length."""
+
+    def __post_init__(self) -> None:
+        for name in ("target_tokens", "source_tokens", "max_examples", "pool_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be 1 or more, but is {value}.")
+
+
+class Rows(Protocol):
+    """What a sampler needs of a corpus: how many rows, and the lengths (source, target) of some of them."""
+
+    def __len__(self) -> int: ...
+
+    def lengths(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+@runtime_checkable
+class WeightedRows(Protocol):
+    """A corpus of which an epoch shows some rows more often than others; see `mixing.py`."""
+
+    @property
+    def draws(self) -> int: ...
+
+    def draw(self, positions: np.ndarray, seed: int, epoch: int) -> np.ndarray: ...
+
+
+@final
+class Sampler:
+    """Yields the rows of each global batch. A row that alone exceeds a budget is a batch of its own: nothing is ever left out."""
+
+    def __init__(self, corpus: Rows, config: BatchingConfig, seed: int):
+        self.corpus, self.config, self.seed = corpus, config, seed
+        self._weighted = corpus if isinstance(corpus, WeightedRows) else None
+
+    def __len__(self) -> int:
+        """How many rows an epoch shows, repetitions included."""
+        return len(self.corpus) if self._weighted is None else self._weighted.draws
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
+        """Yield the row numbers of each batch, int64 (rows,), from the batch number `start` on."""
+        skip = start
+        for pool in range(self._pools()):
+            cut = self._cut_pool(epoch, pool)
+            if skip < len(cut):
+                yield from cut[skip:]
+            skip = max(0, skip - len(cut))
+
+    def in_order(self) -> Iterator[np.ndarray]:
+        """Yield batches for evaluation: every row of the corpus once, longest first, so that a lack of memory shows at once.
+
+        The row numbers in a batch are the positions in the corpus: `results[batch] = ...` restores the order.
+        """
+        size = self.config.pool_size
+        for begin in range(0, len(self.corpus), size):
+            rows = np.arange(begin, min(begin + size, len(self.corpus)), dtype=np.int64)
+            sources, targets = self._lengths(rows)
+            order = np.lexsort((-sources, -targets))
+            yield from self._cut(rows[order], sources[order], targets[order])
+
+    def estimate_batches(self) -> int:
+        """About how many batches an epoch has: those of the first pools, scaled up; exact for a corpus of a few pools."""
+        pools = self._pools()
+        looked_at = min(pools, 3)
+        batches = sum(len(self._cut_pool(0, pool)) for pool in range(looked_at))
+        rows = min(looked_at * self.config.pool_size, len(self))
+        return round(batches * len(self) / rows) if rows else 0
+
+    def _pools(self) -> int:
+        return -(-len(self) // self.config.pool_size)
+
+    def _lengths(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The lengths of rows; where there are no targets, the sources stand in, so that the budget still bounds a batch."""
+        sources, targets = self.corpus.lengths(rows)
+        return sources, targets if targets.any() else sources
+
+    def _cut_pool(self, epoch: int, pool: int) -> list[np.ndarray]:
+        """The batches of one pool, in the order in which they are shown."""
+        begin = pool * self.config.pool_size
+        positions = np.arange(begin, min(begin + self.config.pool_size, len(self)), dtype=np.int64)
+        if self.config.shuffle:
+            positions = permute(positions, len(self), hash_seed(self.seed, epoch))
+        rows = positions if self._weighted is None else self._weighted.draw(positions, self.seed, epoch)
+        sources, targets = self._lengths(rows)
+        if not self.config.shuffle:
+            return self._cut(rows, sources, targets)
+        order = np.lexsort((sources, targets))  # stable, so rows of the same lengths stay shuffled
+        batches = self._cut(rows[order], sources[order], targets[order])
+        shown = permute(np.arange(len(batches)), len(batches), hash_seed(self.seed, epoch, pool, 0x626174))
+        return [batches[number] for number in shown]
+
+    def _cut(self, rows: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
+        """Cut rows, in their order, into the longest runs that stay within the budgets."""
+        batches, begin = [], 0
+        while begin < len(rows):
+            size = max(1, self._fitting(sources, targets, begin))
+            batches.append(rows[begin : begin + size])
+            begin += size
+        return batches
+
+    def _fitting(self, sources: np.ndarray, targets: np.ndarray, begin: int) -> int:
+        """How many rows from `begin` on fit into a batch; 0 when already the first is too long."""
+        config = self.config
+        most = len(targets) - begin if config.max_examples is None else config.max_examples
+        for budget, lengths in ((config.target_tokens, targets), (config.source_tokens, sources)):
+            if budget is None:
+                continue
+            window = lengths[begin : begin + min(most, budget // max(1, int(lengths[begin])))]
+            padded = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
+            most = int(np.searchsorted(padded, budget, side="right"))  # padded grows strictly, so this counts those within
+        return most

@@ -1,0 +1,146 @@
+"""A path in, lines of text out: compression, encoding and line ends, with errors that name the file, the line and the byte.
+
+Unusual here: a line ends at "\\n" or "\\r\\n" and nowhere else. `str.splitlines` also splits at U+2028, U+0085 and form feeds, which
+real text contains, and so silently shifts one of two line-aligned files against the other.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+from antiphon.errors import DataError, nearest
+
+COMPRESSIONS = (".gz", ".zst")
+
+_BLOCK = 1 << 16
+_MARKS = {
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError unless `path` is a file that has something in it."""
+    if path.is_dir():
+        raise DataError(f"`{path}` must be a file, but is a folder. Name the files in it one by one.")
+    if not path.exists():
+        raise DataError(f"There is no file `{path}`.{_what_is_there(path)}")
+    if path.stat().st_size == 0:
+        raise DataError(f"`{path}` is empty: it has no bytes.")
+
+
+def _what_is_there(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f" The folder `{path.parent}` does not exist either."
+    return nearest(path.name, sorted(entry.name for entry in path.parent.iterdir()))
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a plain, .gz or .zst file for reading, decompressing as it streams."""
+    check_file(path)
+    if path.suffix == ".gz":
+        return io.BufferedReader(gzip.open(path, "rb"), _BLOCK)
+    if path.suffix == ".zst":
+        return io.BufferedReader(_ZstdStream(path), _BLOCK)
+    return open(path, "rb", buffering=_BLOCK)
+
+
+class _ZstdStream(io.RawIOBase):
+    """A zstd file of one or several frames. zstandard's own reader takes a truncated frame for a normal end; this one raises EOFError."""
+
+    def __init__(self, path: Path):
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 -- closed by `close`
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._inside_frame = False
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._ready:
+            block = self._file.read(_BLOCK)
+            if not block:
+                if self._inside_frame:
+                    raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+                return 0
+            self._ready = memoryview(self._decompress(block))
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+    def _decompress(self, block: bytes) -> bytes:
+        parts = []
+        while block:
+            parts.append(self._frame.decompress(block))
+            block = self._frame.unused_data if self._frame.eof else b""
+            self._inside_frame = not self._frame.eof
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+        return b"".join(parts)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its end). A byte order mark of UTF-8 is skipped.
+
+    Raises DataError for a missing, empty, binary, truncated or wrongly encoded file.
+    """
+    number = 0
+    with open_bytes(path) as stream:
+        try:
+            _check_opening(path, stream, encoding)
+            for raw in stream:
+                number += 1
+                yield number, _decode(path, number, raw, encoding)
+        except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+            raise _damaged(path, number, error) from error
+    if number == 0:
+        raise DataError(f"`{path}` is empty: it has no lines.")
+
+
+def _damaged(path: Path, lines: int, error: Exception) -> DataError:
+    kind = "cut off" if isinstance(error, EOFError) else f"damaged, or not a {path.suffix} file ({error})"
+    return DataError(f"`{path}` is {kind}: {lines} lines could be read before. Copy or download it again.")
+
+
+def _check_opening(path: Path, stream: IO[bytes], encoding: str) -> None:
+    """Look at the first block without consuming more of it than a UTF-8 mark."""
+    opening = stream.peek(_BLOCK)  # type: ignore[attr-defined]
+    for mark, name in _MARKS.items():
+        if opening.startswith(mark):
+            raise DataError(
+                f"`{path}` must be {encoding}, but its byte order mark says {name}. "
+                f"Convert it, for instance with: iconv -f {name.lower()} -t utf-8"
+            )
+    if b"\0" in opening:
+        raise DataError(f"`{path}` looks like a binary file: its first block holds NUL bytes. A text file was expected.")
+    if opening.startswith(_UTF8_MARK):
+        stream.read(len(_UTF8_MARK))
+
+
+def _decode(path: Path, number: int, raw: bytes, encoding: str) -> str:
+    try:
+        line = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}:{number}: byte {error.start + 1} of the line (0x{raw[error.start]:02x}) is not {encoding}, which was expected. "
+            "Convert the file, or set `encoding` of this file, for instance to latin-1."
+        ) from error
+    if "\0" in line:
+        raise DataError(
+            f"{path}:{number}: character {line.index(chr(0)) + 1} of the line is a NUL, which no text holds. Remove it from the file."
+        )
+    return line.removesuffix("\n").removesuffix("\r")

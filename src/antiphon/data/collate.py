@@ -1,0 +1,30 @@
+"""Examples side by side, padded to the longest of each side."""
+
+from collections.abc import Sequence
+
+from antiphon.errors import DataError
+from antiphon.interfaces import Spec, TokenSpec
+from antiphon.sequences import Batch, Example, pad
+
+
+def collate(examples: Sequence[Example], source: Spec, target: Spec) -> Batch:
+    """Make a batch: source values (B, S) or (B, S, C), target values (B, T) or (B, T, C), or no target where the examples have none.
+
+    Symbols are padded with the spec's padding symbol, values with 0.
+
+    Raises DataError when some examples have a target and some have none.
+    """
+    assert examples, "a batch needs at least one example"
+    targets = [example.target for example in examples if example.target is not None]
+    if targets and len(targets) < len(examples):
+        without = next(example.record for example in examples if example.target is None)
+        raise DataError(f"The records of a batch must all have a target, or none, but record {without} has none.")
+    return Batch(
+        source=pad([example.source for example in examples], _padding(source)),
+        target=pad(targets, _padding(target)) if targets else None,
+        records=tuple(example.record for example in examples),
+    )
+
+
+def _padding(spec: Spec) -> int:
+    return spec.pad if isinstance(spec, TokenSpec) else 0

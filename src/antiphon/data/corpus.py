@@ -1,0 +1,283 @@
+"""Records in, an encoded corpus on disk out. Encoded once; opened again as long as records, features, limits and format are the same.
+
+Records stream through in blocks and are appended to the files, so memory does not grow with the corpus. The folder appears at once or
+not at all: it is written beside its place and renamed, so a kill at any moment leaves no half corpus behind.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, final
+
+import numpy as np
+
+from antiphon.configuration import plain
+from antiphon.data.limits import Limits, Tally, apply_limits
+from antiphon.data.mapped import FORMAT_VERSION, Encode, MappedCorpus, MemoryCorpus, read_manifest
+from antiphon.data.mixing import MixedCorpus
+from antiphon.data.records import Records, SourceRecords
+from antiphon.errors import DataError
+from antiphon.interfaces import Record, RecordSource, Spec, TokenSpec
+from antiphon.sequences import Example
+
+__all__ = ["Encode", "EncodeMany", "Limits", "MappedCorpus", "MemoryCorpus", "MixedCorpus", "Tally", "build_corpus"]
+
+EncodeMany = Callable[[list[tuple[int, Record]]], list[Example]]
+"""Encodes a block of (record number, record) at once, for features that are faster so."""
+
+_BLOCK = 1024
+
+
+def build_corpus(
+    records: RecordSource,
+    encode: Encode,
+    folder: Path,
+    *,
+    source: Spec,
+    target: Spec,
+    limits: Limits,
+    fingerprint: str,
+    keep_records: bool = False,
+    encode_many: EncodeMany | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> MappedCorpus:
+    """Encode records into `folder`, or open what is there when it was made from the same.
+
+    source, target   the specs of the encoded sequences, which choose how they are stored
+    fingerprint      tells the fitted features apart: the corpus is encoded again when it changes
+    keep_records     also store the records, so that `example(index, seed)` can encode them anew with sampled subwords
+    encode_many      encodes a block of records at once; `encode` then serves single ones
+    progress         called with the number of records read so far
+
+    Raises DataError with the place of the record that cannot be read or encoded, or when nothing is left of the records.
+    """
+    opened = records if isinstance(records, Records) else SourceRecords(records)
+    identity = _identity(opened, source, target, limits, fingerprint, keep_records)
+    if _is_current(folder, identity):
+        return MappedCorpus(folder, encode)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    try:
+        with _Writer(partial, source, target, keep_records) as writer:
+            tally = _encode_all(opened, encode, encode_many, writer, limits, progress)
+        _check_something_left(opened, tally)
+        writer.write_manifest({"identity": identity, "limits": plain(limits), "keep_records": keep_records, "tally": tally.to_plain()})
+        _move_into_place(partial, folder, identity)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return MappedCorpus(folder, encode)
+
+
+def _identity(records: Records, source: Spec, target: Spec, limits: Limits, fingerprint: str, keep_records: bool) -> str:
+    parts = [FORMAT_VERSION, records.signature(), fingerprint, repr(source), repr(target), plain(limits), keep_records]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _is_current(folder: Path, identity: str) -> bool:
+    """Whether the folder holds this very corpus, whole. Anything else is encoded again."""
+    try:
+        return bool(read_manifest(folder)["identity"] == identity)
+    except (DataError, KeyError, AttributeError):
+        return False
+
+
+def _encode_all(
+    records: Records,
+    encode: Encode,
+    encode_many: EncodeMany | None,
+    writer: "_Writer",
+    limits: Limits,
+    progress: Callable[[int], None] | None,
+) -> Tally:
+    """Stream the records through the encoder and the limits into the writer."""
+    tally = Tally()
+    for block in _blocks(records()):
+        examples = []
+        for (number, record), example in zip(block, _encode_block(records, block, encode, encode_many), strict=True):
+            taken = _limited(records, number, example, limits, writer, tally)
+            if taken is not None:
+                examples.append((number, record, taken))
+        tally.read += len(block)
+        tally.kept += len(examples)
+        if examples:
+            writer.append(examples)
+        if progress is not None:
+            progress(tally.read)
+    return tally
+
+
+def _blocks(items: Iterator[tuple[int, Record]]) -> Iterator[list[tuple[int, Record]]]:
+    while block := list(islice(items, _BLOCK)):
+        yield block
+
+
+def _encode_block(records: Records, block: list[tuple[int, Record]], encode: Encode, encode_many: EncodeMany | None) -> list[Example]:
+    """Encode a block; when that fails, one record at a time, to name the one that is wrong."""
+    if encode_many is not None:
+        try:
+            return encode_many(block)
+        except DataError:
+            pass
+    examples = []
+    for number, record in block:
+        try:
+            examples.append(encode(record, number))
+        except DataError as error:
+            raise DataError(f"{records.place(number)}: {error}") from error
+    return examples
+
+
+def _limited(records: Records, number: int, example: Example, limits: Limits, writer: "_Writer", tally: Tally) -> Example | None:
+    """Apply the limits; the record's place is looked up only for an error, since that may mean reading the file again."""
+    if example.record != number:
+        example = Example(example.source, example.target, number)
+    try:
+        return apply_limits(example, limits, writer.source, writer.target, tally, "A record")
+    except DataError as error:
+        raise DataError(str(error).replace("A record", records.place(number), 1)) from None
+
+
+def _check_something_left(records: Records, tally: Tally) -> None:
+    if tally.kept:
+        return
+    if not tally.read:
+        raise DataError("There must be at least one record, but there is none.")
+    reasons = ", ".join(f"{count} for {reason}" for reason, count in tally.dropped.items())
+    raise DataError(
+        f"At least one of {tally.read} records must remain, but all were dropped: {reasons} (the first is {records.place(0)}). "
+        "Raise the limits, or look at the records."
+    )
+
+
+def _move_into_place(partial: Path, folder: Path, identity: str) -> None:
+    """Rename the finished folder. Another process may have built the same meanwhile: then its folder stands."""
+    if folder.exists() and not _is_current(folder, identity):
+        if any(folder.iterdir()) and not (folder / "manifest.json").exists():
+            raise DataError(f"`{folder}` must be an encoded corpus or not exist, but holds other files. Choose another folder.")
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
+        with contextlib.suppress(FileNotFoundError):  # another process took it away first
+            os.rename(folder, old / "corpus")
+        shutil.rmtree(old, ignore_errors=True)
+    try:
+        os.rename(partial, folder)
+    except OSError:
+        if not _is_current(folder, identity):
+            raise
+
+
+@final
+class _Writer:
+    """Appends examples to the files of a corpus."""
+
+    def __init__(self, folder: Path, source: Spec, target: Spec, keep_records: bool):
+        self.folder, self.source, self.target = folder, source, target
+        self._source = _SideWriter(folder, "source", source)
+        self._target: _SideWriter | None = None
+        self._records = _SideWriter(folder, "records", None) if keep_records else None
+        self._numbers = open(folder / "numbers.bin", "wb")  # noqa: SIM115 -- closed by __exit__
+        self._has_targets: bool | None = None
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for side in (self._source, self._target, self._records):
+            if side is not None:
+                side.close()
+        _finish(self._numbers)
+
+    def append(self, rows: Sequence[tuple[int, Record, Example]]) -> None:
+        """Append examples with their record numbers and records."""
+        examples = [example for _, _, example in rows]
+        for number, _, example in rows:
+            if self._has_targets is None:
+                self._has_targets = example.target is not None
+            if self._has_targets != (example.target is not None):
+                raise DataError(
+                    f"All records must have a target, or none, but record {number} {'has none' if self._has_targets else 'has one'}."
+                )
+        self._source.append([example.source for example in examples])
+        if self._has_targets:
+            self._target = self._target or _SideWriter(self.folder, "target", self.target)
+            self._target.append([example.target for example in examples if example.target is not None])
+        if self._records is not None:
+            self._records.append([np.frombuffer(_json_bytes(number, record), dtype=np.uint8) for number, record, _ in rows])
+        self._numbers.write(np.array([number for number, _, _ in rows], dtype=np.int64).tobytes())
+
+    def write_manifest(self, facts: dict[str, Any]) -> None:
+        """Write what the files hold, last of all."""
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "source": self._source.layout,
+            "target": self._target.layout if self._target else None,
+            "sizes": {path.name: path.stat().st_size for path in sorted(self.folder.glob("*.bin"))},
+            **facts,
+        }
+        with open(self.folder / "manifest.json", "w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=1)
+            _sync(file)
+
+
+@final
+class _SideWriter:
+    """Appends arrays to one file and their offsets to another."""
+
+    def __init__(self, folder: Path, name: str, spec: Spec | None):
+        self._name, self._spec = name, spec
+        self._dtype, self._channels = _storage(spec)
+        self._values = open(folder / f"{name}.bin", "wb")  # noqa: SIM115 -- closed by `close`
+        self._offsets = open(folder / f"{name}_offsets.bin", "wb")  # noqa: SIM115
+        self._offsets.write(np.zeros(1, dtype=np.int64).tobytes())
+        self._end = 0
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        return {"dtype": self._dtype.name, "channels": self._channels}
+
+    def append(self, arrays: Sequence[np.ndarray]) -> None:
+        ends = self._end + np.cumsum([len(array) for array in arrays], dtype=np.int64)
+        joined = np.concatenate(arrays)
+        assert joined.ndim == (1 if self._channels is None else 2), f"{self._name} arrays of {self._spec} have shape {joined.shape}"
+        assert self._channels is None or joined.shape[1] == self._channels, f"{self._name} arrays must have {self._channels} channels"
+        if isinstance(self._spec, TokenSpec) and joined.size:
+            assert joined.min() >= 0, f"{self._name} symbols must not be negative"
+            assert joined.max() < self._spec.size, f"{self._name} symbols must be below {self._spec.size}"
+        self._values.write(joined.astype(self._dtype, copy=False).tobytes())
+        self._offsets.write(ends.tobytes())
+        self._end = int(ends[-1])
+
+    def close(self) -> None:
+        _finish(self._values)
+        _finish(self._offsets)
+
+
+def _storage(spec: Spec | None) -> tuple[np.dtype[Any], int | None]:
+    """How a sequence is stored: (dtype, channels). No spec is the bytes of a record."""
+    if spec is None:
+        return np.dtype(np.uint8), None
+    if isinstance(spec, TokenSpec):
+        return np.min_scalar_type(spec.size - 1), None
+    return np.dtype(np.float32), spec.channels
+
+
+def _json_bytes(number: int, record: Record) -> bytes:
+    try:
+        return json.dumps(dict(record), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    except TypeError as error:
+        raise DataError(f"Record {number} must hold plain values (text, numbers, lists) to be kept, but {error}.") from error
+
+
+def _sync(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _finish(file: IO[Any]) -> None:
+    _sync(file)
+    file.close()

@@ -1,0 +1,147 @@
+"""Which examples a corpus takes: lengths, length ratio, empty sides.
+
+Whatever is dropped or shortened is counted by reason, with the first record numbers of each: nothing disappears silently.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, final
+
+import numpy as np
+
+from antiphon.configuration import config
+from antiphon.errors import DataError
+from antiphon.interfaces import Spec, TokenSpec
+from antiphon.sequences import Example
+
+_KEPT_NUMBERS = 20
+
+
+@config
+class Limits:
+    """Lengths are in encoded elements, as the model sees them: the end symbol counts, a target's start element does not."""
+
+    max_source_length: int | None = None
+    """The longest source, in elements; null is no limit."""
+    max_target_length: int | None = None
+    """The longest target, in elements; null is no limit."""
+    too_long: Literal["drop", "truncate", "error"] = "drop"
+    """What happens to an example beyond a length: it is left out, cut (keeping its end symbol), or stops the run."""
+    max_length_ratio: float | None = None
+    """Leave out examples of which one side is more than this many times as long as the other; null is no limit."""
+    empty: Literal["drop", "error"] = "drop"
+    """What happens to an example with nothing on one side."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_source_length", "max_target_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be 1 or more, but is {value}.")
+        if self.max_length_ratio is not None and not self.max_length_ratio >= 1:
+            raise ValueError(f"`max_length_ratio` must be 1 or more, but is {self.max_length_ratio:g}.")
+
+
+@final
+@dataclass
+class Tally:
+    """What became of the records: how many were read and kept, and per reason how many were dropped or truncated, with the first few."""
+
+    read: int = 0
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    truncated: dict[str, int] = field(default_factory=dict)
+    first: dict[str, list[int]] = field(default_factory=dict)
+    """Reason -> the numbers of the first records that it met."""
+
+    def drop(self, reason: str, record: int) -> None:
+        """Count a dropped record."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        self._note(reason, record)
+
+    def truncate(self, reason: str, record: int) -> None:
+        """Count a truncated record."""
+        self.truncated[reason] = self.truncated.get(reason, 0) + 1
+        self._note(reason, record)
+
+    def _note(self, reason: str, record: int) -> None:
+        numbers = self.first.setdefault(reason, [])
+        if len(numbers) < _KEPT_NUMBERS:
+            numbers.append(record)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values, for the manifest and the log."""
+        return {"read": self.read, "kept": self.kept, "dropped": self.dropped, "truncated": self.truncated, "first": self.first}
+
+
+def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, tally: Tally, place: str) -> Example | None:
+    """The example as it enters the corpus, or None when it is dropped; `tally` counts either.
+
+    `place` says where the record stands, for errors.
+
+    Raises DataError where a limit's policy is "error".
+    """
+    empty = _empty_side(example, source, target)
+    if empty:
+        if limits.empty == "error":
+            raise DataError(f"{place} must have something on both sides, but its {empty} is empty. Remove it, or set `empty: drop`.")
+        tally.drop(f"empty {empty}", example.record)
+        return None
+    changed = _shorten(example, limits, source, target, tally, place)
+    if changed is None or limits.max_length_ratio is None or changed.target is None:
+        return changed
+    shorter, longer = sorted((len(changed.source), len(changed.target) - 1))
+    if longer > limits.max_length_ratio * shorter:
+        tally.drop("length ratio", example.record)
+        return None
+    return changed
+
+
+def _empty_side(example: Example, source: Spec, target: Spec) -> str:
+    if _content(example.source, source, 0) == 0:
+        return "source"
+    if example.target is not None and _content(example.target, target, 1) == 0:
+        return "target"
+    return ""
+
+
+def _content(array: np.ndarray, spec: Spec, start_elements: int) -> int:
+    """The number of elements that are neither start nor end; more than 3 elements always hold some, so only short ones are counted."""
+    if not isinstance(spec, TokenSpec):
+        return len(array) - start_elements
+    if len(array) > 3:
+        return len(array)
+    return sum(1 for symbol in array.tolist() if symbol not in (spec.start, spec.end, spec.pad))
+
+
+def _shorten(example: Example, limits: Limits, source: Spec, target: Spec, tally: Tally, place: str) -> Example | None:
+    """Apply the limits of length to both sides."""
+    sides: list[tuple[str, np.ndarray | None, int | None, Spec]] = [
+        ("source", example.source, limits.max_source_length, source),
+        ("target", example.target, None if limits.max_target_length is None else limits.max_target_length + 1, target),
+    ]
+    arrays: dict[str, np.ndarray] = {}
+    for side, array, most, spec in sides:
+        if array is None or most is None or len(array) <= most:
+            continue
+        length, limit = (len(array), most) if side == "source" else (len(array) - 1, most - 1)
+        if limits.too_long == "error":
+            raise DataError(
+                f"{place} must have a {side} of at most {limit} elements (`max_{side}_length`), but has {length}. "
+                "Raise the limit, shorten the record, or set `too_long` to drop or truncate."
+            )
+        if limits.too_long == "drop":
+            tally.drop(f"{side} too long", example.record)
+            return None
+        arrays[side] = _cut(array, most, spec)
+    for side in arrays:
+        tally.truncate(f"{side} too long", example.record)
+    if not arrays:
+        return example
+    return replace(example, source=arrays.get("source", example.source), target=arrays.get("target", example.target))
+
+
+def _cut(array: np.ndarray, most: int, spec: Spec) -> np.ndarray:
+    """The first `most` elements; where the whole ended with the end symbol, so does the cut."""
+    cut = array[:most].copy()
+    if isinstance(spec, TokenSpec) and array[-1] == spec.end:
+        cut[-1] = spec.end
+    return cut

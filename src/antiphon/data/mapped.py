@@ -1,0 +1,210 @@
+"""An encoded corpus on disk, read through memory maps: the operating system holds what is in use, and ranks on a machine share it.
+
+    manifest.json          format, dtypes, counts, hashes of the inputs and the features, what was dropped and why
+    source.bin             all sources behind each other: symbols in the smallest unsigned type that fits, values as float32
+    source_offsets.bin     int64 (N + 1,): example i is elements offsets[i] to offsets[i + 1]
+    target.bin, target_offsets.bin, numbers.bin (int64 record numbers), records.bin, records_offsets.bin (JSON, where kept)
+
+Unusual here: lengths are differences of offsets, so they need no file and no memory of their own. Ask `lengths(indices)` for some;
+`source_lengths` computes all of them (8 bytes each).
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol, final
+
+import numpy as np
+
+from antiphon.errors import DataError
+from antiphon.interfaces import Record
+from antiphon.sequences import Example
+
+FORMAT_VERSION = 1
+
+
+class Encode(Protocol):
+    """How a record becomes an example; `task.encode` is one."""
+
+    def __call__(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example: ...
+
+
+@final
+class MappedCorpus:
+    """A Corpus in a folder that `build_corpus` wrote.
+
+    `encode` is needed for what is not stored: other encodings of a record (sampled subwords) and its context.
+    """
+
+    def __init__(self, folder: Path, encode: Encode | None = None):
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        self._encode = encode
+        self._source = _Side(folder, "source", self.manifest["source"])
+        self._target = _Side(folder, "target", self.manifest["target"]) if self.manifest["target"] else None
+        self.numbers = _map(folder / "numbers.bin", np.dtype(np.int64))
+        limits = self.manifest["limits"]
+        self._most_source = limits["max_source_length"] or sys.maxsize
+        self._most_target = (limits["max_target_length"] or sys.maxsize - 1) + 1
+        self._records = _Side(folder, "records", {"dtype": "uint8", "channels": None}) if self.manifest["keep_records"] else None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and worker processes map the files again instead of carrying them."""
+        return (MappedCorpus, (self.folder, self._encode))
+
+    @property
+    def keeps_records(self) -> bool:
+        """Whether the records are stored, so that `example` can draw other encodings of them."""
+        return self._records is not None
+
+    @property
+    def tally(self) -> dict[str, Any]:
+        """What became of the records: read, kept, dropped and truncated per reason, the first record numbers of each."""
+        return dict(self.manifest["tally"])
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether the examples have targets: all of them, or none."""
+        return self._target is not None
+
+    @cached_property
+    def source_lengths(self) -> np.ndarray:
+        """The length of every source, int64 (N,)."""
+        return np.diff(self._source.offsets)
+
+    @cached_property
+    def target_lengths(self) -> np.ndarray:
+        """The length of every target with its start element, int64 (N,); zeros where there are no targets."""
+        return np.diff(self._target.offsets) if self._target else np.zeros(len(self), dtype=np.int64)
+
+    def lengths(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The lengths of some sources and of their targets, each int64 of the shape of `indices`."""
+        targets = self._target.lengths(indices) if self._target else np.zeros(indices.shape, dtype=np.int64)
+        return self._source.lengths(indices), targets
+
+    def example(self, index: int, seed: int | None = None) -> Example:
+        """The stored arrays; or with a seed, where the records are kept, the record encoded anew with that seed.
+
+        A new encoding that is longer than the corpus's limits gives way to the stored one, as batches and models count on the limits.
+        Stored arrays come without a context; `encode_again` gives one.
+        """
+        if seed is not None and self._records is not None and self._encode is not None:
+            drawn = self.encode_again(index, seed)
+            if len(drawn.source) <= self._most_source and (drawn.target is None or len(drawn.target) <= self._most_target):
+                return drawn
+        index = self._checked(index)
+        target = self._target.array(index) if self._target else None
+        return Example(self._source.array(index), target, int(self.numbers[index]))
+
+    def encode_again(self, index: int, seed: int | None = None) -> Example:
+        """The record encoded anew, with its context. It is not cut to the corpus's limits.
+
+        Raises DataError when the records were not kept, or no encoder was given.
+        """
+        if self._encode is None:
+            raise DataError(f"The corpus `{self.folder}` was opened without an encoder, so records cannot be encoded again.")
+        return self._encode(self.record(index), int(self.numbers[self._checked(index)]), seed=seed)
+
+    def record(self, index: int) -> Record:
+        """The record as it was read.
+
+        Raises DataError when the records were not kept.
+        """
+        if self._records is None:
+            raise DataError(f"The corpus `{self.folder}` was built without its records. Build it with `keep_records`.")
+        return json.loads(self._records.array(self._checked(index)).tobytes())  # type: ignore[no-any-return]
+
+    def blocks(self, side: Literal["source", "target"], rows: int = 4096) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Walk over one side in blocks of rows: (offsets (n + 1,) from 0, elements), for counting over everything in little memory."""
+        stored = self._source if side == "source" else self._target
+        assert stored is not None, "a corpus without targets has no blocks of them"
+        for start in range(0, len(self), rows):
+            offsets = stored.offsets[start : start + rows + 1]
+            yield offsets - offsets[0], stored.values[offsets[0] : offsets[-1]]
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < len(self):
+            raise IndexError(f"`index` must be from 0 to {len(self) - 1}, but is {index}.")
+        return int(index)
+
+
+@final
+class _Side:
+    """Arrays of different lengths in one file, with their offsets in another."""
+
+    def __init__(self, folder: Path, name: str, layout: dict[str, Any]):
+        self.channels: int | None = layout["channels"]
+        values = _map(folder / f"{name}.bin", np.dtype(layout["dtype"]))
+        self.values = values if self.channels is None else values.reshape(-1, self.channels)
+        self.offsets = _map(folder / f"{name}_offsets.bin", np.dtype(np.int64))
+
+    def lengths(self, indices: np.ndarray) -> np.ndarray:
+        lengths: np.ndarray = self.offsets[indices + 1] - self.offsets[indices]
+        return lengths
+
+    def array(self, index: int) -> np.ndarray:
+        return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+
+def _map(path: Path, dtype: np.dtype[Any]) -> np.ndarray:
+    """A file as a read-only array. It is a view of the map: slicing the np.memmap class itself costs microseconds each time."""
+    if path.stat().st_size == 0:
+        return np.empty(0, dtype=dtype)
+    return np.memmap(path, dtype=dtype, mode="r").view(np.ndarray)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a corpus.
+
+    Raises DataError when the folder holds none, or one that another version of this package wrote.
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"`{folder}` must be an encoded corpus, but has no readable manifest.json. Build it again.") from error
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise DataError(
+            f"The corpus `{folder}` must have format {FORMAT_VERSION}, but has {version}. Delete the folder to encode it again."
+        )
+    for name, size in manifest["sizes"].items():
+        found = (folder / name).stat().st_size if (folder / name).exists() else 0
+        if found != size:
+            raise DataError(f"`{folder / name}` must have {size} bytes, but has {found}. Delete the folder to encode the corpus again.")
+    return manifest  # type: ignore[no-any-return]
+
+
+@final
+class MemoryCorpus:
+    """A Corpus of examples in a list: small sets, synthetic data, tests."""
+
+    def __init__(self, examples: Sequence[Example], records: Sequence[Record] | None = None, encode: Encode | None = None):
+        self._examples = examples
+        self._records = records
+        self._encode = encode
+        self.source_lengths = np.array([len(example.source) for example in examples], dtype=np.int64)
+        self.target_lengths = np.array([0 if example.target is None else len(example.target) for example in examples], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def lengths(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The lengths of some sources and of their targets."""
+        return self.source_lengths[indices], self.target_lengths[indices]
+
+    def example(self, index: int, seed: int | None = None) -> Example:
+        """The example; or with a seed, where there are records and an encoder, the record encoded anew with that seed."""
+        if seed is not None and self._records is not None and self._encode is not None:
+            return self._encode(self._records[index], self._examples[index].record, seed=seed)
+        return self._examples[index]
+
+    def record(self, index: int) -> Record:
+        """The record behind an example."""
+        assert self._records is not None, "this corpus was made without its records"
+        return self._records[index]

@@ -1,0 +1,71 @@
+"""A shuffle of range(N) as a function: which row stands at position p, for any p, without ever holding the N rows.
+
+The shuffle is a block cipher on numbers of just enough bits to write N (a Feistel network), walked along until it falls below N (cycle
+walking; Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). So it takes memory for the positions asked for and no more,
+and any position costs the same: a sampler resumes in the middle of an epoch of a billion rows at once.
+
+Unusual here: no `numpy.random`. Its streams may change from one version to the next, while a resumed run must go on with the same order.
+"""
+
+import numpy as np
+
+_ALL = 0xFFFFFFFFFFFFFFFF
+_GOLDEN = 0x9E3779B97F4A7C15
+_ROUNDS = 8
+_LEAST_BITS = 6  # a network of two 1-bit halves hardly shuffles; a few more bits cost a few more steps of the walk
+
+
+def hash_seed(*numbers: int) -> int:
+    """Mix integers to 64 bits; the same on every machine, and different for different sequences."""
+    state = _GOLDEN
+    for number in numbers:
+        state = (_mix(state ^ (number & _ALL)) + _GOLDEN) & _ALL
+    return _mix(state)
+
+
+def _mix(value: int) -> int:
+    """`mix64` of one Python integer; numpy's scalars are slower than these."""
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _ALL
+    return value ^ (value >> 31)
+
+
+def mix64(values: np.ndarray) -> np.ndarray:
+    """The finalizer of SplitMix64 (Steele, Lea and Flood, 2014) on uint64: every input bit reaches every output bit."""
+    with np.errstate(over="ignore"):
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        values ^= values >> np.uint64(31)
+    return values
+
+
+def permute(positions: np.ndarray, size: int, key: int) -> np.ndarray:
+    """Where each position goes in the shuffle of range(size) that `key` chooses.
+
+    `positions` is (N,) within range(size); returns int64 (N,). Positions 0 to size - 1 give each row once.
+    """
+    values = positions.astype(np.uint64)
+    if size <= 1:
+        return values.astype(np.int64)
+    bits = max(_LEAST_BITS, (size - 1).bit_length())
+    keys = [np.uint64(hash_seed(key, number)) for number in range(_ROUNDS)]
+    values = _encipher(values, bits, keys)
+    outside = np.flatnonzero(values >= size)
+    while outside.size:
+        values[outside] = _encipher(values[outside], bits, keys)
+        outside = outside[values[outside] >= size]
+    return values.astype(np.int64)
+
+
+def _encipher(values: np.ndarray, bits: int, keys: list[np.uint64]) -> np.ndarray:
+    """A Feistel network whose halves may differ by a bit: each round mixes one half into the other, so each can be undone."""
+    low_bits = np.uint64(bits // 2)
+    low_mask = np.uint64((1 << (bits // 2)) - 1)
+    high_mask = np.uint64((1 << (bits - bits // 2)) - 1)
+    low, high = values & low_mask, values >> low_bits
+    for number, key in enumerate(keys):
+        if number % 2:
+            low = low ^ (mix64(high ^ key) & low_mask)
+        else:
+            high = high ^ (mix64(low ^ key) & high_mask)
+    return (high << low_bits) | low

@@ -1,0 +1,332 @@
+"""Where records come from: files of a recipe, or Python objects. Both become a stream that can be opened anew and never sits in memory.
+
+In a recipe a file is a path, a mapping, or a list of either:
+
+    train: data/train.tsv.gz
+    train: [{path: clean.tsv, weight: 2}, {path: crawled.csv.zst, columns: [source, target]}]
+    train: {source: train.en, target: train.de}            two line-aligned text files
+
+In Python it may also be any iterable of mappings, a function that returns one, or a polars or pandas frame.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+from pydantic import ValidationError, WrapValidator
+
+from antiphon.configuration import config
+from antiphon.data.byte_streams import check_file
+from antiphon.data.formats import check_columns, format_of, read_aligned, read_file
+from antiphon.errors import ConfigError, DataError, nearest
+from antiphon.interfaces import Record, RecordSource
+
+
+@config
+class FileConfig:
+    """One file of records, or two line-aligned ones. Either `path`, or `source` and `target`."""
+
+    path: str | None = None
+    """The file; relative to the recipe."""
+    source: str | None = None
+    """Of two line-aligned text files the one with the sources."""
+    target: str | None = None
+    """Of two line-aligned text files the one with the targets; without it the records have no target."""
+    format: Literal["tsv", "csv", "jsonl", "parquet", "txt"] | None = None
+    """The format, where the suffix of the path does not tell."""
+    columns: tuple[str, ...] = ()
+    """The names of the columns, for a table whose first line does not name them; of a parquet file the columns to read."""
+    encoding: str = "utf-8"
+    """The encoding of text files."""
+    weight: float = 1.0
+    """How often an epoch shows each record: 2.5 is every record twice, and a half of them, drawn anew each epoch, once more."""
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.source is None):
+            raise ValueError("a file needs either `path`, or `source` and `target` (two line-aligned text files).")
+        if self.path is not None and self.target is not None:
+            raise ValueError("`target` goes with `source`, the other one of two line-aligned text files, not with `path`.")
+        if self.source is not None and (self.format not in (None, "txt") or self.columns):
+            raise ValueError("`format` and `columns` have no effect on line-aligned text files; remove them.")
+        if not 0 < self.weight < 1e6:
+            raise ValueError(f"`weight` must be above 0, but is {self.weight:g}.")
+        _check_encoding(self.encoding)
+
+
+def _check_encoding(name: str) -> None:
+    try:
+        newline = "a\n".encode(name)
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"`encoding` must be an encoding that Python knows, such as utf-8 or latin-1, but is {name!r}.") from error
+    if newline != b"a\n":
+        raise ValueError(f"`encoding` must be one in which a byte 10 ends a line, but is {name!r}. Convert the file to utf-8.")
+
+
+def _as_files(value: Any, build: Callable[[Any], Any]) -> Any:
+    """Accept a path, a mapping, or a list of either where a recipe names files."""
+    entries = value if isinstance(value, list | tuple) else [value]
+    if not entries:
+        raise ValueError("must name at least one file.")
+    return build(tuple(_as_file(entry) for entry in entries))
+
+
+def _as_file(entry: Any) -> FileConfig:
+    if isinstance(entry, FileConfig):
+        return entry
+    if isinstance(entry, str | Path):
+        return FileConfig(path=str(entry))
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"a file must be a path, or a mapping such as {{path: train.tsv}}, but is {entry!r}.")
+    allowed = list(FileConfig.__dataclass_fields__)
+    for key in entry:
+        if key not in allowed:
+            raise ValueError(f"`{key}` is not a setting of a file.{nearest(str(key), allowed)} Allowed here: {', '.join(allowed)}.")
+    try:
+        return FileConfig(**entry)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if first["type"] == "value_error":
+            raise ValueError(str(first["ctx"]["error"])) from error
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"`{where}` {first['msg'].replace('Input should be', 'must be')}, but is {first['input']!r}.") from error
+
+
+Files = Annotated[
+    tuple[FileConfig, ...],
+    WrapValidator(_as_files, json_schema_input_type=str | FileConfig | list[str | FileConfig]),
+]
+"""The type of a config's field that names files of records."""
+
+
+class Records(ABC):
+    """A RecordSource that knows more: how many records, where each stands, and what tells two sources apart."""
+
+    @abstractmethod
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        """Open the records anew: (record number from 0, record)."""
+
+    @abstractmethod
+    def place(self, number: int) -> str:
+        """Where a record stands, for messages: "train.tsv:12", or "record 11"."""
+
+    @abstractmethod
+    def signature(self) -> str:
+        """Equal for equal records: a hash of the files' names, sizes and times of change, or of the records themselves."""
+
+    def count(self) -> int:
+        """The number of records; reads all of them."""
+        return sum(1 for _ in self())
+
+
+@final
+class FileRecords(Records):
+    """The records of one file, or of two line-aligned ones."""
+
+    def __init__(self, file: FileConfig, base: Path, required: Sequence[str], names: tuple[str, str]):
+        self.file = file
+        self._required = tuple(required)
+        self._names = names
+        self.paths = tuple(base / Path(name).expanduser() for name in (file.path, file.source, file.target) if name is not None)
+        for path in self.paths:
+            check_file(path)
+        self.format = file.format or ("txt" if file.source is not None else format_of(self.paths[0]))
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return ((number, record) for number, (_, record) in enumerate(self._located()))
+
+    def _located(self) -> Iterator[tuple[int, Record]]:
+        file = self.file
+        if len(self.paths) == 2:
+            check_columns(self._names, self._required, f"`{self.paths[0]}` with `{self.paths[1]}`")
+            return read_aligned(self.paths[0], self.paths[1], file.encoding, self._names)
+        return read_file(self.paths[0], self.format, file.encoding, file.columns, self._required, self._names[0])
+
+    def place(self, number: int) -> str:
+        if self.format == "parquet":
+            return f"{self.paths[0]}: row {number + 1}"
+        if self.format == "csv":  # a row may span lines, so only reading tells
+            found = next(islice(self._located(), number, None), None)
+            return f"{self.paths[0]}:{found[0] if found else '?'}"
+        header = self.format == "tsv" and not self.file.columns
+        return f"{self.paths[0]}:{number + 1 + header}"
+
+    def signature(self) -> str:
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths]
+        return _hash([stats, self.format, self.file.columns, self.file.encoding, self._names])
+
+
+@final
+class JoinedRecords(Records):
+    """Several sources one after another; the record number runs through all of them."""
+
+    def __init__(self, parts: Sequence[Records]):
+        self.parts = tuple(parts)
+        self._starts: list[int] = []
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        total, starts = 0, []
+        for part in self.parts:
+            starts.append(total)
+            for _, record in part():
+                yield total, record
+                total += 1
+        self._starts = starts
+
+    def place(self, number: int) -> str:
+        if len(self._starts) < len(self.parts):
+            starts = [0]
+            for part in self.parts[:-1]:
+                starts.append(starts[-1] + part.count())
+            self._starts = starts
+        owner = bisect_right(self._starts, number) - 1
+        return self.parts[owner].place(number - self._starts[owner])
+
+    def signature(self) -> str:
+        return _hash([part.signature() for part in self.parts])
+
+
+class _Numbered(Records):
+    """Records that stand in no file: their place is their number, their signature a hash of their content."""
+
+    def place(self, number: int) -> str:
+        return f"record {number}"
+
+    def signature(self) -> str:
+        digest = hashlib.sha256()
+        for number, record in self():
+            content = json.dumps([number, dict(record)], sort_keys=True, default=_stable)
+            digest.update(content.encode("utf-8", "surrogatepass") + b"\n")
+        return digest.hexdigest()
+
+
+@final
+class SourceRecords(_Numbered):
+    """A plain RecordSource, as a function may be one."""
+
+    def __init__(self, source: RecordSource):
+        self._source = source
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return self._source()
+
+
+@final
+class MemoryRecords(_Numbered):
+    """Records of Python: `opened` returns a new iterator over mappings each time."""
+
+    def __init__(self, opened: Callable[[], Iterable[Any]], required: Sequence[str] = ()):
+        self._opened = opened
+        self._required = tuple(required)
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        for number, record in enumerate(self._opened()):
+            if not isinstance(record, Mapping):
+                raise DataError(
+                    f"Record {number} must be a mapping of columns to values such as {{'source': ...}}, but is a {type(record).__name__}."
+                )
+            check_columns(record, self._required, f"Record {number}")
+            yield number, record
+
+
+def _stable(value: Any) -> Any:
+    """Numpy arrays and tensors by their content; their `repr` would leave out the middle."""
+    return value.tolist() if hasattr(value, "tolist") else repr(value)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def open_records(
+    source: Any,
+    *,
+    base: Path = Path(),
+    required: Sequence[str] = (),
+    source_column: str = "source",
+    target_column: str = "target",
+) -> Records:
+    """Open records, wherever they come from, as one stream; weights are left aside (`open_parts` keeps them).
+
+    source          a path, a FileConfig, a mapping that is one, or a list of paths and FileConfigs; or in Python an iterable of
+                    mappings, a function that returns one, a polars or a pandas frame
+    base            the folder that relative paths start from
+    required        columns that each record must have
+    source_column   the columns that two line-aligned text files become; a single text file becomes the first of them
+    target_column
+
+    Raises DataError, now or while reading, with the file and the line.
+    """
+    opened = open_parts(source, base=base, required=required, source_column=source_column, target_column=target_column)
+    parts = [records for records, _ in opened]
+    return parts[0] if len(parts) == 1 else JoinedRecords(parts)
+
+
+def open_parts(
+    source: Any,
+    *,
+    base: Path = Path(),
+    required: Sequence[str] = (),
+    source_column: str = "source",
+    target_column: str = "target",
+) -> list[tuple[Records, float]]:
+    """Open each file by itself, with its weight. Arguments and errors are those of `open_records`."""
+    if isinstance(source, Records):
+        return [(source, 1.0)]
+    files = _files_of(source)
+    if files is None:
+        return [(MemoryRecords(_opener(source), required), 1.0)]
+    names = (source_column, target_column)
+    return [(FileRecords(file, base, required, names), file.weight) for file in files]
+
+
+def _files_of(source: Any) -> tuple[FileConfig, ...] | None:
+    """The files that `source` names, or None when it is itself the records."""
+    named = isinstance(source, str | Path | FileConfig | Mapping)
+    if isinstance(source, list | tuple):
+        named = bool(source) and all(isinstance(entry, str | Path | FileConfig) for entry in source)
+    if not named:
+        return None
+    try:
+        return tuple(_as_file(entry) for entry in (source if isinstance(source, list | tuple) else [source]))
+    except (ValueError, ValidationError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _opener(source: Any) -> Callable[[], Iterable[Any]]:
+    """A function that opens the records anew."""
+    if type(source).__module__.startswith("polars."):
+        frame = source.collect() if hasattr(source, "collect") else source
+        return lambda: frame.iter_rows(named=True)
+    if hasattr(source, "iloc") and hasattr(source, "to_dict"):  # pandas, which we never import
+        return lambda: _pandas_rows(source)
+    if callable(source):
+        return source  # type: ignore[no-any-return]
+    if isinstance(source, Iterator):
+        return _once(source)
+    if isinstance(source, Iterable):
+        return lambda: source
+    raise DataError(f"Records must be files, an iterable of mappings, or a polars or pandas frame, but are a {type(source).__name__}.")
+
+
+def _pandas_rows(frame: Any, size: int = 1024) -> Iterator[Record]:
+    for start in range(0, len(frame), size):
+        yield from frame.iloc[start : start + size].to_dict("records")
+
+
+def _once(iterator: Iterator[Any]) -> Callable[[], Iterable[Any]]:
+    """An iterator can be read once only; say so instead of yielding nothing the second time."""
+    fresh = [iterator]
+
+    def opened() -> Iterable[Any]:
+        if not fresh:
+            raise DataError(
+                "The records must be read more than once, but are an iterator. Pass a list, or a function that returns an iterator."
+            )
+        return fresh.pop()
+
+    return opened
