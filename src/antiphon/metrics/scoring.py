@@ -1,0 +1,37 @@
+"""Scores by name: what evaluation and the command line call."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from antiphon import registry
+from antiphon.errors import ConfigError
+from antiphon.metrics.interface import Metric, Score
+from antiphon.metrics.items import check_items
+from antiphon.metrics.significance import SEED, score
+
+
+def find_metrics(names: Sequence[str]) -> list[Metric]:
+    """The metrics of these names. Raises ConfigError naming the nearest one for a name that is none, and for one that comes twice."""
+    if len(set(names)) < len(names):
+        raise ConfigError(f"Each metric must be named once, but they are {', '.join(names)}.")
+    found: list[Metric] = [registry.find("metrics", name) for name in names]
+    return found
+
+
+def evaluate(
+    names: Sequence[str],
+    predictions: Sequence[Any],
+    references: Sequence[Sequence[Any]],
+    *,
+    resamples: int = 1000,
+    seed: int = SEED,
+) -> list[Score]:
+    """The named metrics over a set, in the order of the names; `references[i]` holds the alternatives for item i.
+
+    Each score has a 95% bootstrap interval from `resamples`, or none when that is 0 (faster; for scores during training).
+
+    Raises DataError when there is no item, or one without prediction or reference, and ConfigError for an unknown metric.
+    """
+    metrics = find_metrics(names)
+    check_items(predictions, references)
+    return [score(metric, predictions, references, resamples=resamples, seed=seed) for metric in metrics]

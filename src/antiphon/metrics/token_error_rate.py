@@ -1,0 +1,8 @@
+"""Token error rate over what stands between whitespace: the phoneme error rate (PER) when the texts are phonemes ("AE1 B D").
+
+With several references (pronunciations), the nearest one counts, as is usual for grapheme-to-phoneme conversion.
+"""
+
+from antiphon.metrics.edit_distance import ErrorRate, tokens
+
+plugin = ErrorRate("token_error_rate", "token (phoneme) error rate, percent: errors per reference token, nearest reference", tokens)
