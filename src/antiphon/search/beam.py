@@ -1,0 +1,255 @@
+"""Beam search, vectorized over the batch: keep the W best unfinished hypotheses of each source at every step.
+
+What is unusual:
+
+* A source leaves the batch at the exact moment: when W hypotheses have finished (times `patience`), or earlier, when no unfinished one
+  can still beat the worst finished one that is kept, whatever it says until its length limit. So nothing is computed that cannot
+  change the result, and one step's reordering of the state drops the rows.
+* A hypothesis that ends takes no place from the unfinished ones, and counts only when it is among the W best of its step; a beam of 1
+  is therefore the greedy search.
+* With `coverage_penalty` or length penalties, finished hypotheses compete by their score; unfinished ones of equal length by their
+  log-probability.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.errors import ConfigError
+from antiphon.interfaces import SearchPlugin, StepwiseModel
+from antiphon.search.alignment import align
+from antiphon.search.candidates import Candidates, constrained, diverse, plain
+from antiphon.search.constraints import RequiredPhrases, required_phrases
+from antiphon.search.finished import FinishedHypotheses
+from antiphon.search.hypotheses import hypothesis
+from antiphon.search.limits import LimitsConfig
+from antiphon.search.penalties import LengthPenalty, coverage, length_penalty
+from antiphon.search.preparation import Prepared, prepare
+from antiphon.search.processors import ProcessorsConfig, StepScores
+from antiphon.sequences import FinishReason, Hypothesis, Memory, Output, Padded, Request, select_rows
+
+
+@config
+class BeamConfig:
+    """Beam search: the best hypotheses found by keeping several at each step."""
+
+    name: Literal["beam"] = "beam"
+    """The search."""
+    beam_size: Annotated[int, Field(ge=1)] = 5
+    """Unfinished hypotheses kept per source; 1 is greedy search."""
+    n_best: Annotated[int, Field(ge=1)] = 1
+    """Hypotheses given per source; at most `beam_size`."""
+    length_penalty: LengthPenalty = "average"
+    """What a log-probability is divided by to rank hypotheses of different length: 1 (`none`), their length with the end symbol
+    (`average`), or ((5 + length) / 6) ** alpha (`gnmt`, Wu et al. 2016)."""
+    alpha: Annotated[float, Field(ge=0)] | None = None
+    """For `gnmt` only: 0 is no penalty; 0.6 when not given."""
+    coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
+    """How much to favour hypotheses that attend to the whole source (beta in Wu et al. 2016); needs a model with attention."""
+    groups: Annotated[int, Field(ge=1)] = 1
+    """Divide the beam into this many groups that shun each other's symbols (Vijayakumar et al. 2018)."""
+    diversity: Annotated[float, Field(ge=0)] | None = None
+    """For several groups only: what a symbol loses for each time an earlier group said it in this step; 0.5 when not given."""
+    patience: Annotated[float, Field(gt=0)] = 1.0
+    """Stop when `patience * beam_size` hypotheses have finished (Kasai et al. 2022); more finds better scores and takes longer."""
+    limits: LimitsConfig = LimitsConfig()
+    """How long a hypothesis may become."""
+    processors: ProcessorsConfig = ProcessorsConfig()
+    """Which symbol may follow."""
+    alignment: bool = False
+    """Whether to give the attention over the source with each hypothesis."""
+
+    def __post_init__(self) -> None:
+        if self.n_best > self.beam_size:
+            raise ConfigError(f"`n_best` must be at most `beam_size` ({self.beam_size}), but is {self.n_best}.")
+        if self.beam_size % self.groups:
+            raise ConfigError(f"`groups` must divide `beam_size` ({self.beam_size}), but is {self.groups}.")
+        if self.alpha is not None and self.length_penalty != "gnmt":
+            raise ConfigError(f"`alpha` has an effect only with `length_penalty: gnmt`, but that is `{self.length_penalty}`.")
+        if self.diversity is not None and self.groups == 1:
+            raise ConfigError("`diversity` has an effect only with several `groups`, but there is 1.")
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What belongs to each unfinished hypothesis besides the model's state; `select_rows` reorders it with the state."""
+
+    history: Tensor  # (R, T) symbols
+    step_scores: Tensor  # (R, T) the model's log-probabilities
+    received: Tensor | None  # (R, S) attention so far, for the coverage penalty
+    required: RequiredPhrases | None
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What belongs to each source that has not left. `ceiling` is the length penalty at its limit, the largest that can come."""
+
+    numbers: Tensor  # (B,) in the whole batch
+    ceiling: Tensor  # (B,)
+    memory: Memory
+
+
+@final
+class BeamSearch:
+    """`n_best` different hypotheses per source, the best first.
+
+    The score is the log-probability under the processors, normalized by the penalties. With required phrases, hypotheses that say them
+    all come before those that do not, which have the finish reason "constraint". Fewer than `n_best` are given when the search found
+    fewer different ones.
+    """
+
+    def __init__(self, settings: BeamConfig):
+        self.settings = settings
+
+    @torch.inference_mode()
+    def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
+        """Decode a batch.
+
+        Raises ConfigError when `coverage_penalty` or `alignment` meets a model without attention, or required phrases meet groups;
+        DataError when a request cannot be met.
+        """
+        settings = self.settings
+        prepared = prepare(
+            model,
+            source,
+            requests,
+            search="beam",
+            width=settings.beam_size,
+            limits=settings.limits,
+            processors=settings.processors,
+            can_require=True,
+        )
+        if settings.groups > 1 and any(request.required for request in prepared.requests):
+            raise ConfigError(f"`search.groups` must be 1 where phrases are required, but is {settings.groups}.")
+        found = self._search(model, prepared)
+        return align(model, prepared.encoded, found) if settings.alignment else found
+
+    def _search(self, model: StepwiseModel, prepared: Prepared) -> list[list[Hypothesis]]:
+        settings, steps, end = self.settings, prepared.limits.steps, prepared.spec.end
+        finished = FinishedHypotheses(prepared.sources, settings.n_best)
+        sources, rows, totals = self._begin(prepared)
+        processors = prepared.processors
+        state = model.init_state(sources.memory, settings.beam_size, steps)
+        last = prepared.starts(totals.numel())
+        for step in range(steps):
+            output, state = model.step(last, sources.memory, state, attention=settings.coverage_penalty > 0)
+            scores = processors(output.values, rows.history[:, :step], rows.required.complete if rows.required else None)
+            if rows.received is not None:
+                rows = replace(rows, received=rows.received + _attention(output))
+            options = self._options(scores, totals, rows.required, end)
+            ended = (options.symbols == end) & (options.totals > -float("inf"))
+            self._finish(finished, options, ended, scores, sources, rows, step)
+            places, totals = _go_on(options, ended, settings.beam_size)
+            chosen, last = places
+            keep = self._unfinished(finished, sources, totals)
+            if keep is not None:
+                if len(keep) == 0:
+                    break
+                sources, totals, chosen, last = select_rows((sources, totals, chosen, last), keep)
+                processors = processors.keep(chosen.flatten())
+            chosen, last = chosen.flatten(), last.flatten()
+            step_scores = scores.log_probs(chosen, last)
+            if settings.beam_size > 1 or keep is not None:  # a single row per source stays where it is
+                state, rows = select_rows(state, chosen), select_rows(rows, chosen)
+            rows.history[:, step] = last
+            rows.step_scores[:, step] = step_scores
+            if rows.required is not None:
+                rows = replace(rows, required=rows.required.advance(last))
+        return finished.lists()
+
+    def _begin(self, prepared: Prepared) -> tuple[_Sources, _Rows, Tensor]:
+        settings, device = self.settings, prepared.device
+        B, W, steps = prepared.sources, settings.beam_size, prepared.limits.steps
+        longest = torch.from_numpy(prepared.limits.maximum + 1).to(device)
+        sources = _Sources(torch.arange(B, device=device), self._length_penalty(longest), prepared.memory)
+        received = None
+        if settings.coverage_penalty > 0:
+            received = torch.zeros(B * W, prepared.memory.mask.shape[1], device=device)
+        rows = _Rows(
+            history=prepared.symbols(B * W, steps),
+            step_scores=torch.zeros(B * W, steps, device=device),
+            received=received,
+            required=required_phrases(prepared.requests, W, device),
+        )
+        totals = torch.full((B, W), -float("inf"), device=device)
+        totals[:, :: W // settings.groups] = 0  # all rows of a group begin alike: only the first may speak
+        return sources, rows, totals
+
+    def _options(self, scores: StepScores, totals: Tensor, required: RequiredPhrases | None, end: int) -> Candidates:
+        if required is not None:
+            return constrained(scores, totals, required)
+        if self.settings.groups > 1:
+            diversity = 0.5 if self.settings.diversity is None else self.settings.diversity
+            return diverse(scores, totals, self.settings.groups, diversity, end)
+        return plain(scores, totals)
+
+    def _length_penalty(self, lengths: Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
+        alpha = 0.6 if self.settings.alpha is None else self.settings.alpha
+        return length_penalty(self.settings.length_penalty, alpha, lengths)
+
+    def _finish(
+        self,
+        finished: FinishedHypotheses,
+        options: Candidates,
+        ended: Bool[Tensor, "B G K"],
+        scores: StepScores,
+        sources: _Sources,
+        rows: _Rows,
+        step: int,
+    ) -> None:
+        """Move the candidates that end, and are among the best, to the finished hypotheses."""
+        source, group, place = ended[..., : self.settings.beam_size // self.settings.groups].nonzero(as_tuple=True)
+        if len(source) == 0:
+            return
+        parents, symbols = options.rows[source, group, place], options.symbols[source, group, place]
+        ranked = options.totals[source, group, place] / self._length_penalty(torch.full_like(source, step + 1))
+        if rows.received is not None:
+            ranked = ranked + self.settings.coverage_penalty * coverage(rows.received[parents], sources.memory.mask[source])
+        history = rows.history[parents, :step].cpu().numpy()
+        step_scores = torch.cat((rows.step_scores[parents, :step], scores.log_probs(parents, symbols).unsqueeze(1)), 1).cpu().numpy()
+        cut = [False] * len(source) if scores.cut is None else scores.cut[parents].tolist()
+        lacking = [False] * len(source) if rows.required is None else (~rows.required.complete[parents]).tolist()
+        described = zip(sources.numbers[source].tolist(), ranked.tolist(), cut, lacking, strict=True)
+        for index, (number, score, is_cut, is_lacking) in enumerate(described):
+            reason: FinishReason = "constraint" if is_lacking else "length" if is_cut else "end"
+            finished.add(number, hypothesis(history[index], step_scores[index], score, reason))
+
+    def _unfinished(self, finished: FinishedHypotheses, sources: _Sources, totals: Float[Tensor, "B W"]) -> Tensor | None:
+        """The sources that go on, as rows of this step's batch; None when all do."""
+        if not finished.counts.any():
+            return None
+        numbers = sources.numbers.cpu().numpy()
+        worst = torch.from_numpy(finished.worst[numbers]).to(totals)
+        enough = torch.from_numpy(finished.counts[numbers] >= self.settings.patience * self.settings.beam_size).to(totals.device)
+        # The most that an unfinished hypothesis can reach: no more log-probability is lost, its length is the limit, its coverage 0.
+        done = enough | (totals.amax(1) / sources.ceiling <= worst)
+        return (~done).nonzero().squeeze(1) if done.any() else None
+
+
+def _go_on(options: Candidates, ended: Bool[Tensor, "B G K"], beam_size: int) -> tuple[tuple[Tensor, Tensor], Float[Tensor, "B W"]]:
+    """The best candidates that do not end: (their rows and symbols, each (B, W)), and their totals."""
+    B, G, _ = ended.shape
+    pick = ended.to(torch.int8).argsort(dim=2, stable=True)[..., : beam_size // G]
+    totals = options.totals.masked_fill(ended, -float("inf")).gather(2, pick)
+    rows, symbols = options.rows.gather(2, pick), options.symbols.gather(2, pick)
+    return (rows.view(B, beam_size), symbols.view(B, beam_size)), totals.view(B, beam_size)
+
+
+def _attention(output: Output) -> Float[Tensor, "R S"]:
+    if output.attention is None:
+        raise ConfigError("`search.coverage_penalty` needs a model with attention, but this model has none. Set it to 0.")
+    return output.attention.float()
+
+
+plugin = SearchPlugin(
+    name="beam",
+    summary="the best hypotheses found by keeping several at each step; required phrases, n-best, penalties",
+    Config=BeamConfig,
+    build=BeamSearch,
+)

@@ -1,0 +1,97 @@
+"""Several models as one: at each step their predictions are averaged, so every search works with an ensemble as with a single model.
+
+Members may differ in architecture; they must read the same source and write the same symbols. The ensemble's memory carries the members'
+memories as its projections, and its state is the tuple of their states: both are reordered by `select_rows` like any other.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, cast, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from antiphon.errors import ConfigError
+from antiphon.interfaces import StepwiseModel, TokenSpec
+from antiphon.sequences import Memory, Output, Padded
+
+Average = Literal["probability", "log_probability"]
+
+
+@final
+class Ensemble(StepwiseModel):
+    """The average of several models' probabilities (log-mean-exp), or of their log-probabilities (a geometric mean, unnormalized).
+
+    Raises ConfigError when there is no member, or the members' specs differ.
+    """
+
+    def __init__(self, models: Sequence[StepwiseModel], average: Average = "probability"):
+        super().__init__()
+        if not models:
+            raise ConfigError("An ensemble must have at least one model, but has none.")
+        for number, model in enumerate(models):
+            if not isinstance(model.target, TokenSpec):
+                raise ConfigError(f"Model {number} of the ensemble must write symbols, but writes {type(model.target).__name__}.")
+            if (model.source, model.target) != (models[0].source, models[0].target):
+                raise ConfigError(
+                    f"Model {number} of the ensemble must read and write what model 0 does ({models[0].source} -> {models[0].target}), "
+                    f"but does {model.source} -> {model.target}. Train them with the same vocabulary."
+                )
+        self.source, self.target = models[0].source, models[0].target
+        self.average = average
+        self._members = nn.ModuleList(models)
+
+    @property
+    def models(self) -> list[StepwiseModel]:
+        """The members."""
+        return [cast(StepwiseModel, member) for member in self._members]
+
+    def encode(self, source: Padded) -> Memory:
+        """The members' memories. The ensemble's own states are empty: only the mask of the first member stands for all."""
+        memories = tuple(model.encode(source) for model in self.models)
+        return Memory(memories[0].states[..., :0], memories[0].mask, projections=memories)
+
+    def project(self, memory: Memory) -> Memory:
+        """Each member's projections."""
+        memories = tuple(model.project(own) for model, own in zip(self.models, memory.projections, strict=True))
+        return Memory(memory.states, memory.mask, projections=memories)
+
+    def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
+        """All steps at once; `values` are the averaged log-probabilities (B, T, V)."""
+        members = zip(self.models, memory.projections, strict=True)
+        return self._averaged([model.decode(inputs, own, attention=attention) for model, own in members])
+
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> tuple[Any, ...]:
+        """The members' states."""
+        members = zip(self.models, memory.projections, strict=True)
+        return tuple(model.init_state(own, beam_size, max_length) for model, own in members)
+
+    def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, tuple[Any, ...]]:
+        """One step of each member; `values` are the averaged log-probabilities (R, V)."""
+        members = zip(self.models, memory.projections, state, strict=True)
+        outputs, states = zip(*(model.step(last, own, own_state, attention=attention) for model, own, own_state in members), strict=True)
+        return self._averaged(list(outputs)), states
+
+    def _averaged(self, outputs: list[Output]) -> Output:
+        log_probs = torch.stack([output.values.float().log_softmax(-1) for output in outputs])
+        return Output(average_log_probs(log_probs, self.average), _as_they_are, _mean_attention(outputs))
+
+
+def average_log_probs(log_probs: Float[Tensor, "N *shape V"], average: Average) -> Float[Tensor, "*shape V"]:
+    """The mean over N members."""
+    if average == "log_probability":
+        return log_probs.mean(0)
+    return log_probs.logsumexp(0) - math.log(log_probs.shape[0])
+
+
+def _mean_attention(outputs: list[Output]) -> Tensor | None:
+    """The members' mean attention; None when one has none, or they look at the source at different resolutions."""
+    weights = [output.attention for output in outputs if output.attention is not None]
+    if len(weights) < len(outputs) or len({item.shape for item in weights}) != 1:
+        return None
+    return torch.stack(weights).mean(0)
+
+
+def _as_they_are(log_probs: Tensor) -> Tensor:
+    return log_probs

@@ -1,0 +1,65 @@
+"""How long a hypothesis may become, for each source.
+
+A length counts elements: neither the start nor the end symbol. A search therefore takes up to `maximum + 1` steps. In the last one only
+the end symbol may follow, so that every hypothesis is a complete sequence and its score can be compared with any other's; a hypothesis
+that would have gone on has the finish reason "length".
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Int
+from pydantic import Field
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.errors import ConfigError
+
+
+@config
+class LimitsConfig:
+    """The longest and the shortest hypothesis, by the length of its source."""
+
+    max_ratio: Annotated[float, Field(ge=0)] = 2.0
+    """At most `max_ratio * source length + max_offset` elements, rounded up."""
+    max_offset: Annotated[int, Field(ge=0)] = 16
+    """See `max_ratio`."""
+    max_length: Annotated[int, Field(ge=1)] | None = None
+    """Never more elements than this, however long the source."""
+    min_length: Annotated[int, Field(ge=0)] = 0
+    """At least this many elements; a source too short for it by `max_ratio` may have this many."""
+    min_ratio: Annotated[float, Field(ge=0)] = 0.0
+    """At least `min_ratio * source length` elements, rounded down."""
+
+    def __post_init__(self) -> None:
+        if self.max_ratio == 0 and self.max_offset == 0:
+            raise ConfigError("`max_ratio` or `max_offset` must be greater than 0, but both are 0: every hypothesis would be empty.")
+        if self.max_length is not None and self.min_length > self.max_length:
+            raise ConfigError(f"`min_length` must be at most `max_length` ({self.max_length}), but is {self.min_length}.")
+        if self.min_ratio > self.max_ratio:
+            raise ConfigError(f"`min_ratio` must be at most `max_ratio` ({self.max_ratio}), but is {self.min_ratio}.")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The fewest and the most elements for each source; kept on the host, where loops are planned."""
+
+    minimum: Int[np.ndarray, " B"]
+    maximum: Int[np.ndarray, " B"]
+
+    @property
+    def steps(self) -> int:
+        """The most steps that any source needs: its elements and the end symbol."""
+        return int(self.maximum.max()) + 1
+
+
+def limits_of(settings: LimitsConfig, lengths: Int[Tensor, " B"]) -> Limits:
+    """The limits for sources of these lengths."""
+    source = lengths.detach().cpu().numpy().astype(np.int64)
+    maximum = np.ceil(settings.max_ratio * source).astype(np.int64) + settings.max_offset
+    minimum = np.maximum(np.floor(settings.min_ratio * source).astype(np.int64), settings.min_length)
+    maximum = np.maximum(maximum, minimum)
+    if settings.max_length is not None:
+        maximum = np.minimum(maximum, settings.max_length)
+    return Limits(np.minimum(minimum, maximum), maximum)

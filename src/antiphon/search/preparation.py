@@ -1,0 +1,102 @@
+"""What every search does before its first step: read the source, check what was asked, set the rules.
+
+`prepare` is where requests are refused, so that no search has to ask again: symbols outside the vocabulary, empty phrases, an opening
+longer than the limit, and required phrases in a search that cannot promise them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from antiphon.errors import ConfigError, DataError
+from antiphon.interfaces import Seq2SeqModel, StepwiseModel, TokenSpec
+from antiphon.search.limits import Limits, LimitsConfig, limits_of
+from antiphon.search.processors import LogitsProcessors, ProcessorsConfig, processors_for
+from antiphon.sequences import Memory, Padded, Request
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A search before its first step. `encoded` is the memory as the encoder left it, `memory` with the decoder's projections."""
+
+    spec: TokenSpec
+    encoded: Memory
+    memory: Memory
+    limits: Limits
+    processors: LogitsProcessors
+    requests: tuple[Request, ...]
+
+    @property
+    def sources(self) -> int:
+        """B."""
+        return len(self.requests)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the memory is, and so everything that a search makes."""
+        return self.memory.states.device
+
+    def symbols(self, *shape: int) -> Tensor:
+        """A buffer for symbols, filled with padding."""
+        return torch.full(shape, self.spec.pad, dtype=torch.int64, device=self.device)
+
+    def starts(self, rows: int) -> Tensor:
+        """(R,) start symbols."""
+        return torch.full((rows,), self.spec.start, dtype=torch.int64, device=self.device)
+
+
+def token_target(model: Seq2SeqModel, reader: str) -> TokenSpec:
+    """The model's target spec. Raises ConfigError when the model does not write symbols; `reader` says who needs them."""
+    if not isinstance(model.target, TokenSpec):
+        raise ConfigError(f"{reader} needs a model that writes symbols, but this one writes {type(model.target).__name__}.")
+    return model.target
+
+
+def prepare(
+    model: StepwiseModel,
+    source: Padded,
+    requests: Sequence[Request] | None,
+    *,
+    search: str,
+    width: int,
+    limits: LimitsConfig,
+    processors: ProcessorsConfig,
+    can_require: bool = False,
+) -> Prepared:
+    """Encode the source and set the rules for `width` rows per source.
+
+    Raises ConfigError when the model writes no symbols or the search cannot promise required phrases, DataError when a request
+    cannot be.
+    """
+    spec = token_target(model, f"The search `{search}`")
+    asked = tuple(requests) if requests is not None else (Request(),) * len(source.lengths)
+    assert len(asked) == len(source.lengths), f"{len(source.lengths)} sources need as many requests, not {len(asked)}"
+    bounds = limits_of(limits, source.lengths)
+    for row, request in enumerate(asked):
+        _check(row, request, spec, int(bounds.maximum[row]))
+        if request.required and not can_require:
+            raise ConfigError(f"Required phrases need `search: {{name: beam}}`, but the search is `{search}`.")
+    encoded = model.encode(source)
+    memory = model.project(encoded)
+    rules = processors_for(processors, spec, bounds, asked, width, memory.states.device)
+    return Prepared(spec, encoded, memory, bounds, rules, asked)
+
+
+def _check(row: int, request: Request, spec: TokenSpec, longest: int) -> None:
+    if len(request.prefix) > longest:
+        raise DataError(
+            f"The prefix of source {row} of the batch must have at most {longest} symbols, the limit for its length, "
+            f"but has {len(request.prefix)}. Raise `limits.max_offset`, `limits.max_ratio` or `limits.max_length`."
+        )
+    for kind, phrases in (("prefix", (request.prefix,)), ("required phrase", request.required), ("banned phrase", request.banned)):
+        for phrase in phrases:
+            if not phrase and kind != "prefix":
+                raise DataError(f"A {kind} of source {row} of the batch must have at least one symbol, but is empty.")
+            for symbol in phrase:
+                if not 0 <= symbol < spec.size or symbol in (spec.pad, spec.start, spec.end):
+                    raise DataError(
+                        f"The {kind} of source {row} of the batch must hold symbols below {spec.size} other than pad, start and end, "
+                        f"but holds {symbol}."
+                    )

@@ -1,0 +1,219 @@
+"""What may be said next: the rules between a model's logits and the choice of a symbol.
+
+Two kinds of rules. A rule that *forbids* sets a logit to minus infinity and leaves the other log-probabilities alone, so what a search
+ranks by stays the model's own log-probability. The repetition penalty is the only rule that *changes* logits; with it a search ranks by
+the log-softmax of the changed logits. The scores that a hypothesis reports are the model's own in either case.
+
+Rules that look back see the history of a row only, and each is a handful of tensor operations over all rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.interfaces import TokenSpec
+from antiphon.search.limits import Limits
+from antiphon.sequences import Request, select_rows, to_device
+
+_INFINITY = float("inf")
+
+
+@config
+class ProcessorsConfig:
+    """Rules about which symbol may follow."""
+
+    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    """No sequence of this many symbols appears twice in a hypothesis; 0 allows repetition."""
+    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
+    """Divide the positive logits of symbols said before by this, multiply the negative ones (Keskar et al. 2019); 1 changes nothing."""
+    allow_unknown: bool = True
+    """Whether the unknown symbol may be said."""
+
+
+@dataclass(frozen=True)
+class StepScores:
+    """The scores of one step, R rows.
+
+    ranking    logits after the rules; minus infinity where a symbol may not follow. `ranking - ranking_norm` is what to rank by
+    logits     the model's own; `logits - norm` is the model's log-probability
+    cut        True for rows that the length limit ended though they would have gone on; None when no row is at its limit
+    """
+
+    ranking: Float[Tensor, "R V"]
+    ranking_norm: Float[Tensor, "R 1"]
+    logits: Float[Tensor, "R V"]
+    norm: Float[Tensor, "R 1"]
+    cut: Bool[Tensor, " R"] | None = None
+
+    def log_probs(self, rows: Int[Tensor, "*N"], symbols: Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
+        """The model's log-probability of `symbols` in `rows`."""
+        chosen: Tensor = self.logits[rows, symbols] - self.norm[rows, 0]
+        return chosen
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What was asked of each row. A tensor is None where no row was asked for anything."""
+
+    minimum: Int[Tensor, " R"]
+    maximum: Int[Tensor, " R"]
+    prefix: Int[Tensor, "R P"] | None
+    prefix_lengths: Int[Tensor, " R"] | None
+    banned_openings: Int[Tensor, "R N K"] | None  # what stands before a banned phrase's last symbol, right-aligned
+    banned_ends: Int[Tensor, "R N"] | None
+
+
+@final
+@dataclass(frozen=True)
+class LogitsProcessors:
+    """All rules, for the rows of one search."""
+
+    settings: ProcessorsConfig
+    end: int
+    forbidden: Int[Tensor, " F"]
+    rules: _Rules
+    longest_minimum: int  # the numbers on the host spare every step a question to the device
+    shortest_maximum: int
+    longest_prefix: int
+
+    def keep(self, rows: Int[Tensor, " N"]) -> "LogitsProcessors":
+        """The rules of these rows only."""
+        return replace(self, rules=select_rows(self.rules, rows))
+
+    def __call__(
+        self, logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None = None
+    ) -> StepScores:
+        """Apply the rules to the logits of step T, given the T symbols said so far; `may_end` forbids the end symbol where False."""
+        step = history.shape[1]
+        logits = logits.float()
+        # Measured on CPU, 160 rows of 8,000 symbols: log_softmax 6 ms, logsumexp 1.5 ms. So rows keep logits and a number.
+        norm = logits.logsumexp(-1, keepdim=True)
+        allowed, ranking_norm = logits.clone(), norm
+        if self.settings.repetition_penalty != 1 and step > 0:
+            _penalize(allowed, history, self.settings.repetition_penalty)
+            ranking_norm = allowed.logsumexp(-1, keepdim=True)
+        end_logits = allowed[:, self.end].clone()
+        forced = self._forced_logits(allowed, step)
+        allowed.index_fill_(1, self.forbidden, -_INFINITY)
+        if self.settings.no_repeat_ngram_size:
+            _forbid_repeated_ngrams(allowed, history, self.settings.no_repeat_ngram_size)
+        if self.rules.banned_openings is not None and self.rules.banned_ends is not None:
+            _forbid_phrases(allowed, history, self.rules.banned_openings, self.rules.banned_ends)
+        if step < self.longest_minimum or may_end is not None:
+            self._forbid_end(allowed, end_logits, may_end, step)
+        if forced is not None:
+            self._force_prefix(allowed, forced, step)
+        cut = self._force_end(allowed, end_logits, step) if step >= self.shortest_maximum else None
+        return StepScores(allowed, ranking_norm, logits, norm, cut)
+
+    def _forced_logits(self, allowed: Float[Tensor, "R V"], step: int) -> Float[Tensor, "R 1"] | None:
+        """The logits of the prefix's symbols, taken before any rule forbids them: what a user asks for comes before the rules."""
+        if step >= self.longest_prefix or self.rules.prefix is None:
+            return None
+        return allowed.gather(1, self.rules.prefix[:, step : step + 1])
+
+    def _force_prefix(self, allowed: Float[Tensor, "R V"], forced: Float[Tensor, "R 1"], step: int) -> None:
+        assert self.rules.prefix is not None
+        assert self.rules.prefix_lengths is not None
+        symbols = self.rules.prefix[:, step : step + 1]
+        inside = (self.rules.prefix_lengths > step).unsqueeze(1)
+        forced = torch.where(inside, forced, allowed.gather(1, symbols))
+        allowed.masked_fill_(inside, -_INFINITY).scatter_(1, symbols, forced)
+
+    def _forbid_end(
+        self, allowed: Float[Tensor, "R V"], end_logits: Float[Tensor, " R"], may_end: Bool[Tensor, " R"] | None, step: int
+    ) -> None:
+        too_early = self.rules.minimum > step
+        if may_end is not None:
+            too_early = too_early | ~may_end
+        allowed[:, self.end].masked_fill_(too_early, -_INFINITY)
+        stuck = allowed.amax(-1) == -_INFINITY  # the rules leave nothing to say: ending early is all that remains
+        allowed[:, self.end] = torch.where(stuck, end_logits, allowed[:, self.end])
+
+    def _force_end(self, allowed: Float[Tensor, "R V"], end_logits: Float[Tensor, " R"], step: int) -> Bool[Tensor, " R"]:
+        at_limit = self.rules.maximum <= step
+        cut = at_limit & (allowed.argmax(-1) != self.end)
+        allowed.masked_fill_(at_limit.unsqueeze(1), -_INFINITY)
+        allowed[:, self.end] = torch.where(at_limit, end_logits, allowed[:, self.end])
+        return cut
+
+
+def processors_for(
+    settings: ProcessorsConfig, spec: TokenSpec, limits: Limits, requests: Sequence[Request], width: int, device: torch.device
+) -> LogitsProcessors:
+    """The rules for `width` rows per source. The requests must have been checked."""
+    # A symbol may have two offices: some vocabularies start or pad with the end symbol, which must stay possible.
+    never = {spec.pad, spec.start} | (set() if settings.allow_unknown else {spec.unknown})
+    prefix, prefix_lengths = _prefixes(requests)
+    openings, ends = _banned_phrases(requests)
+    rules = _Rules(torch.from_numpy(limits.minimum), torch.from_numpy(limits.maximum), prefix, prefix_lengths, openings, ends)
+    rules = to_device(select_rows(rules, torch.arange(len(requests)).repeat_interleave(width)), device)
+    return LogitsProcessors(
+        settings=settings,
+        end=spec.end,
+        forbidden=torch.tensor(sorted(never - {spec.end}), dtype=torch.int64, device=device),
+        rules=rules,
+        longest_minimum=int(limits.minimum.max()),
+        shortest_maximum=int(limits.maximum.min()),
+        longest_prefix=max(len(request.prefix) for request in requests),
+    )
+
+
+def _prefixes(requests: Sequence[Request]) -> tuple[Tensor | None, Tensor | None]:
+    longest = max(len(request.prefix) for request in requests)
+    if longest == 0:
+        return None, None
+    rows = [[*request.prefix, *[0] * (longest - len(request.prefix))] for request in requests]
+    return torch.tensor(rows), torch.tensor([len(request.prefix) for request in requests])
+
+
+_ANYTHING, _NOTHING = -1, -2  # in an opening: matches every symbol; in the history before its begin: matches no symbol
+
+
+def _banned_phrases(requests: Sequence[Request]) -> tuple[Tensor | None, Tensor | None]:
+    most = max(len(request.banned) for request in requests)
+    if most == 0:
+        return None, None
+    longest = max(len(phrase) for request in requests for phrase in request.banned) - 1
+    openings = torch.full((len(requests), most, longest), _ANYTHING)
+    ends = torch.full((len(requests), most), _NOTHING)
+    for row, request in enumerate(requests):
+        for column, phrase in enumerate(request.banned):
+            openings[row, column, longest - len(phrase) + 1 :] = torch.tensor(phrase[:-1], dtype=torch.int64)
+            ends[row, column] = phrase[-1]
+    return openings, ends
+
+
+def _penalize(logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], penalty: float) -> None:
+    said = logits.gather(1, history)
+    logits.scatter_(1, history, torch.where(said > 0, said / penalty, said * penalty))
+
+
+def _forbid_repeated_ngrams(logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], size: int) -> None:
+    if history.shape[1] < size:
+        return
+    ngrams = history.unfold(1, size, 1)  # (R, T - size + 1, size)
+    recent = history[:, history.shape[1] - size + 1 :].unsqueeze(1)
+    _forbid(logits, ngrams[..., -1], (ngrams[..., :-1] == recent).all(-1))
+
+
+def _forbid_phrases(
+    logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], openings: Int[Tensor, "R N K"], ends: Int[Tensor, "R N"]
+) -> None:
+    longest, step = openings.shape[2], history.shape[1]
+    recent = torch.nn.functional.pad(history, (max(longest - step, 0), 0), value=_NOTHING)
+    recent = recent[:, recent.shape[1] - longest :].unsqueeze(1)
+    matched = ((openings == recent) | (openings == _ANYTHING)).all(-1) & (ends != _NOTHING)
+    _forbid(logits, ends.clamp(min=0), matched)
+
+
+def _forbid(logits: Float[Tensor, "R V"], symbols: Int[Tensor, "R N"], where: Bool[Tensor, "R N"]) -> None:
+    """Forbid `symbols` where `where`; one reduction, since an index of varying size would make the device wait for the host."""
+    bounds = torch.zeros_like(symbols, dtype=logits.dtype).masked_fill_(where, -_INFINITY).masked_fill_(~where, _INFINITY)
+    logits.scatter_reduce_(1, symbols, bounds, "amin")

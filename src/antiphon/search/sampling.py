@@ -1,0 +1,130 @@
+"""Sampling: symbols drawn at random from the model's distribution, or from what a truncation leaves of it.
+
+Unusual here: the random numbers belong to the source. They are seeded from the seed and the source's content, one uniform number per
+sample and step, turned into a symbol by inverting the cumulative distribution. So a sentence gives the same samples alone, in any batch,
+in any order, and whichever other rows are still running.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, Literal, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.interfaces import SearchPlugin, StepwiseModel
+from antiphon.search.alignment import align
+from antiphon.search.limits import Limits, LimitsConfig
+from antiphon.search.preparation import prepare
+from antiphon.search.processors import ProcessorsConfig
+from antiphon.search.single_path import follow
+from antiphon.sequences import Hypothesis, Padded, Request
+
+
+@config
+class SamplingConfig:
+    """Draw hypotheses at random; truncations apply in the order of the fields."""
+
+    name: Literal["sampling"] = "sampling"
+    """The search."""
+    samples: Annotated[int, Field(ge=1)] = 1
+    """Hypotheses per source; some may be equal."""
+    seed: int = 0
+    """With the source's content this decides all draws."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Divide the logits by this: below 1 likely symbols become likelier."""
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    """Draw from the k likeliest symbols only (Fan et al. 2018)."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Draw from the fewest likeliest symbols that together reach this probability (nucleus sampling, Holtzman et al. 2020)."""
+    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Leave out symbols less probable than this share of the likeliest one's probability (Nguyen et al. 2024)."""
+    epsilon: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Leave out symbols less probable than this (Hewitt et al. 2022); 0.02 suits minimum Bayes risk (Freitag et al. 2023)."""
+    limits: LimitsConfig = LimitsConfig()
+    """How long a hypothesis may become."""
+    processors: ProcessorsConfig = ProcessorsConfig()
+    """Which symbol may follow."""
+    alignment: bool = False
+    """Whether to give the attention over the source with each hypothesis."""
+
+
+@final
+class SamplingSearch:
+    """`samples` hypotheses per source, the likeliest first. Their scores are the model's log-probabilities, untruncated and at
+    temperature 1."""
+
+    def __init__(self, settings: SamplingConfig):
+        self.settings = settings
+
+    @torch.inference_mode()
+    def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
+        """Decode a batch. Raises ConfigError or DataError when a request cannot be met by sampling."""
+        settings = self.settings
+        prepared = prepare(
+            model, source, requests, search="sampling", width=settings.samples, limits=settings.limits, processors=settings.processors
+        )
+        uniforms = _uniforms(source, prepared.limits, settings.seed, settings.samples).to(prepared.device)
+
+        def choose(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
+            return draw(ranking, uniforms[rows, step], settings)
+
+        drawn = follow(model, prepared, settings.samples, choose)
+        found = [sorted(own, key=lambda item: -item.score) for own in drawn]
+        return align(model, prepared.encoded, found) if settings.alignment else found
+
+
+def draw(logits: Float[Tensor, "R V"], uniforms: Float[Tensor, " R"], settings: SamplingConfig) -> Int[Tensor, " R"]:
+    """Turn one uniform number from [0, 1) per row into a symbol of the truncated distribution."""
+    logits = logits / settings.temperature
+    order = None
+    if settings.top_k is not None or settings.top_p < 1:
+        count = logits.shape[1] if settings.top_k is None else min(settings.top_k, logits.shape[1])
+        logits, order = logits.topk(count, dim=-1)
+    probabilities = _truncated(logits.softmax(-1), settings)
+    cumulative = probabilities.cumsum(-1)
+    total = cumulative[:, -1:]
+    # Strictly below the total, also after rounding: else the search would run past the last symbol that may be drawn.
+    target = torch.minimum(uniforms.unsqueeze(1) * total, torch.nextafter(total, torch.zeros_like(total)))
+    symbols = torch.searchsorted(cumulative, target, right=True)
+    return (symbols if order is None else order.gather(1, symbols)).squeeze(1)
+
+
+def _truncated(probabilities: Float[Tensor, "R K"], settings: SamplingConfig) -> Float[Tensor, "R K"]:
+    """Zero what is left out, never the likeliest. With `top_p` the columns must be sorted, the likeliest first."""
+    if settings.top_p < 1:
+        before = probabilities.cumsum(-1) - probabilities
+        probabilities = probabilities.masked_fill(before >= settings.top_p, 0)
+    if settings.min_p > 0 or settings.epsilon > 0:
+        likeliest = probabilities.amax(-1, keepdim=True)
+        least = torch.minimum((settings.min_p * likeliest).clamp(min=settings.epsilon), likeliest)
+        probabilities = probabilities.masked_fill(probabilities < least, 0)
+    return probabilities
+
+
+def _uniforms(source: Padded, limits: Limits, seed: int, samples: int) -> Float[Tensor, "R T"]:
+    """A uniform number for each row and step, from a generator of its own per source."""
+    table = np.zeros((len(limits.maximum), samples, limits.steps), dtype=np.float32)
+    values, lengths = source.values.cpu().numpy(), source.lengths.tolist()
+    for row, length in enumerate(lengths):
+        steps = int(limits.maximum[row]) + 1  # the source's own number, so that a longer neighbour shifts no draw
+        generator = np.random.Generator(np.random.Philox(key=_key(seed, values[row, :length])))
+        table[row, :, :steps] = generator.random((steps, samples), dtype=np.float32).T
+    return torch.from_numpy(table.reshape(-1, limits.steps))
+
+
+def _key(seed: int, content: np.ndarray) -> int:
+    """A number for this seed and this content that is the same on every machine."""
+    kind = "<f4" if np.issubdtype(content.dtype, np.floating) else "<i8"
+    digest = hashlib.blake2b(f"{seed}:{content.shape}:".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(content, dtype=kind).tobytes())
+    return int.from_bytes(digest.digest(), "little")
+
+
+plugin = SearchPlugin(
+    name="sampling", summary="random hypotheses; temperature, top-k, top-p, min-p, epsilon", Config=SamplingConfig, build=SamplingSearch
+)

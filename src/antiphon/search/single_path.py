@@ -1,0 +1,83 @@
+"""The loop of searches in which a row never changes its parent: greedy search and sampling differ only in how a symbol is chosen.
+
+A source leaves the batch, with its rows of the memory and the state, as soon as all of its rows have ended.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from antiphon.interfaces import StepwiseModel
+from antiphon.search.hypotheses import hypothesis
+from antiphon.search.preparation import Prepared
+from antiphon.search.processors import StepScores
+from antiphon.sequences import Hypothesis, select_rows
+
+Choose = Callable[[Float[Tensor, "R V"], int, Int[Tensor, " R"]], Int[Tensor, " R"]]
+"""(logits after the rules, step, number of each row in the whole batch) -> a symbol for each row."""
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """What is known of each row that has not left. `rows` are their numbers in the whole batch."""
+
+    rows: Tensor  # (R,)
+    history: Tensor  # (R, T) symbols
+    scores: Tensor  # (R, T) log-probabilities
+    lengths: Tensor  # (R,) the step at which the end symbol came, -1 before it does
+    cut: Tensor  # (R,) True where the limit ended the row
+
+
+def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose) -> list[list[Hypothesis]]:
+    """Walk `width` paths from each source to their ends; per source its hypotheses in the order of the rows."""
+    end, steps, device = prepared.spec.end, prepared.limits.steps, prepared.device
+    memory, processors = prepared.memory, prepared.processors
+    rows = torch.arange(prepared.sources * width, device=device)
+    paths = _Paths(
+        rows=rows,
+        history=prepared.symbols(len(rows), steps),
+        scores=torch.zeros(len(rows), steps, device=device),
+        lengths=torch.full_like(rows, -1),
+        cut=torch.zeros_like(rows, dtype=torch.bool),
+    )
+    last = prepared.starts(len(rows))
+    state = model.init_state(memory, width, steps)
+    found: list[Hypothesis | None] = [None] * len(rows)
+    for step in range(steps):
+        output, state = model.step(last, memory, state)
+        scores = processors(output.values, paths.history[:, :step])
+        last = choose(scores.ranking, step, paths.rows)
+        _record(paths, scores, last, step, end)
+        ended = (paths.lengths >= 0).view(-1, width).all(1)
+        if not ended.any():
+            continue
+        _collect(paths, ended.repeat_interleave(width), found)
+        keep = (~ended).nonzero().squeeze(1)
+        if len(keep) == 0:
+            break
+        stay = (~ended).repeat_interleave(width).nonzero().squeeze(1)
+        memory, state, paths, last = select_rows(memory, keep), select_rows(state, stay), select_rows(paths, stay), last[stay]
+        processors = processors.keep(stay)
+    complete = [item for item in found if item is not None]
+    assert len(complete) == len(found), "the length limit ends every row"
+    return [complete[first : first + width] for first in range(0, len(complete), width)]
+
+
+def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: int) -> None:
+    paths.history[:, step] = symbols
+    paths.scores[:, step : step + 1] = scores.logits.gather(1, symbols.unsqueeze(1)) - scores.norm
+    ends_now = (symbols == end) & (paths.lengths < 0)
+    paths.lengths.masked_fill_(ends_now, step)
+    if scores.cut is not None:
+        paths.cut.logical_or_(scores.cut & ends_now)
+
+
+def _collect(paths: _Paths, ended: Tensor, found: list[Hypothesis | None]) -> None:
+    done = select_rows(paths, ended.nonzero().squeeze(1))
+    history, scores = done.history.cpu().numpy(), done.scores.cpu().numpy()
+    described = zip(done.rows.tolist(), done.lengths.tolist(), done.cut.tolist(), strict=True)
+    for index, (row, length, cut) in enumerate(described):
+        found[row] = hypothesis(history[index, :length], scores[index, : length + 1], None, "length" if cut else "end")
