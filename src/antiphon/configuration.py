@@ -55,8 +55,8 @@ def _preset(plugin: Any, name: Any) -> Mapping[str, Any]:
     return presets[name]
 
 
-def adapter(cls: type[Config]) -> TypeAdapter[Config]:
-    """The pydantic adapter of a config class: validation, JSON schema, serialization."""
+def adapter(cls: type[Any]) -> Any:
+    """The pydantic `TypeAdapter` of a config class: validation, JSON schema, serialization. (beartype cannot check that type.)"""
     return TypeAdapter(cls)
 
 

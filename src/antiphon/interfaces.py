@@ -126,12 +126,17 @@ Loss = Callable[[Output, Padded], Float[Tensor, "B T"]]
 
 @dataclass(frozen=True)
 class LossPlugin:
-    """What a file in `losses/` defines as `plugin`. `build(config, target)` makes the loss."""
+    """What a file in `losses/` defines as `plugin`.
+
+    `build(config, target)` makes the loss to train with; `measure(config, target)` the one to report on validation data, without what
+    only helps training (smoothing), so that runs compare.
+    """
 
     name: str
     summary: str
     Config: type[Any]
     build: Callable[[Any, Spec], Loss]
+    measure: Callable[[Any, Spec], Loss]
 
 
 @runtime_checkable
@@ -189,16 +194,53 @@ class Task(ABC):
     """From records to examples and from hypotheses to predictions. Knows no model, no trainer."""
 
     name: str
-    source_spec: Spec
-    target_spec: Spec
+
+    @property
+    @abstractmethod
+    def source_spec(self) -> Spec:
+        """What the model reads; available once fitted."""
+
+    @property
+    @abstractmethod
+    def target_spec(self) -> Spec:
+        """What the model says; available once fitted."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Columns that records to learn from must have."""
+
+    @property
+    @abstractmethod
+    def source_columns(self) -> tuple[str, ...]:
+        """Columns that records to predict must have; the first is what a plain text line stands for."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes whenever the same record would be encoded differently."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What fitting wants the user to know, one sentence each."""
+        return ()
+
+    @property
+    def samples_encodings(self) -> bool:
+        """Whether `encode` with a seed draws one of several encodings."""
+        return False
 
     @abstractmethod
     def fit(self, records: Iterable[Record]) -> None:
-        """Fit the features on training records (iterated once or several times)."""
+        """Fit the features on training records, which may be iterated several times."""
 
     @abstractmethod
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """A record as arrays; without a target when the record has none. Raises DataError naming what is wrong with it."""
+
+    def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
+        """`encode` for (index, record) pairs; a task may do this faster."""
+        return [self.encode(record, index) for index, record in records]
 
     @abstractmethod
     def request(self, record: Record) -> Request:
@@ -209,8 +251,16 @@ class Task(ABC):
         """The prediction for one record, from its hypotheses, the best first."""
 
     @abstractmethod
+    def source_of(self, record: Record) -> Any:
+        """The source of a record as people read it."""
+
+    @abstractmethod
     def reference(self, record: Record) -> Any:
         """What metrics compare a prediction's value with."""
+
+    @abstractmethod
+    def pieces(self, example: Example) -> tuple[list[str], list[str]]:
+        """Source and target, element by element, as people read them."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:

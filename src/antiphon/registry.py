@@ -13,7 +13,7 @@ from typing import Any
 
 from antiphon.errors import ConfigError, nearest
 
-KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "optimizers", "schedules")
+KINDS = ("models", "tasks", "search", "metrics", "losses", "heads")
 
 
 def names(kind: str) -> list[str]:

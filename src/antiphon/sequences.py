@@ -40,6 +40,11 @@ class Padded:
         steps = torch.arange(self.values.shape[1], device=self.lengths.device)
         return steps < self.lengths.unsqueeze(1)
 
+    def select_rows(self, index: Int[Tensor, " N"]) -> "Padded":
+        """Some rows, as wide as the longest of them."""
+        lengths = self.lengths.index_select(0, index)
+        return Padded(self.values.index_select(0, index)[:, : int(lengths.max())], lengths)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -74,6 +79,11 @@ class Batch:
         """What the decoder must say: the target without its first element."""
         assert self.target is not None, "a batch without targets has no labels"
         return Padded(self.target.values[:, 1:], self.target.lengths - 1)
+
+    def select_rows(self, index: Int[Tensor, " N"]) -> "Batch":
+        """The batch of some rows, as wide as the longest of them."""
+        target = None if self.target is None else self.target.select_rows(index)
+        return Batch(self.source.select_rows(index), target, tuple(self.records[row] for row in index.tolist()))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import zstandard
 
@@ -43,7 +42,7 @@ def _what_is_there(path: Path) -> str:
     return nearest(path.name, sorted(entry.name for entry in path.parent.iterdir()))
 
 
-def open_bytes(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> io.BufferedReader:
     """Open a plain, .gz or .zst file for reading, decompressing as it streams."""
     check_file(path)
     if path.suffix == ".gz":
@@ -116,9 +115,9 @@ def _damaged(path: Path, lines: int, error: Exception) -> DataError:
     return DataError(f"`{path}` is {kind}: {lines} lines could be read before. Copy or download it again.")
 
 
-def _check_opening(path: Path, stream: IO[bytes], encoding: str) -> None:
+def _check_opening(path: Path, stream: io.BufferedReader, encoding: str) -> None:
     """Look at the first block without consuming more of it than a UTF-8 mark."""
-    opening = stream.peek(_BLOCK)  # type: ignore[attr-defined]
+    opening = stream.peek(_BLOCK)
     for mark, name in _MARKS.items():
         if opening.startswith(mark):
             raise DataError(

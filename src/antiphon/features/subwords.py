@@ -163,7 +163,6 @@ def train_subwords(
     lines = [line for line in lines if line.strip()]
     if not lines:
         raise DataError("A vocabulary of subwords needs training texts, but there are none, or all are empty.")
-    # Bytes of UTF-8; the default of sentencepiece would leave out every line above 4,192 without an error.
     longest = max(len(line.encode()) for line in lines)
     model = io.BytesIO()
     try:
@@ -187,7 +186,8 @@ def train_subwords(
             unk_piece=SPECIAL_PIECES[UNKNOWN],
             bos_piece=SPECIAL_PIECES[START],
             eos_piece=SPECIAL_PIECES[END],
-            max_sentence_length=longest + 1,
+            # Bytes; sentencepiece leaves out longer lines without an error, so nothing may be longer.
+            max_sentence_length=max(longest, 4192) + 1,
             train_extremely_large_corpus=sum(map(len, lines)) > _EXTREMELY_LARGE,
             num_threads=_TRAINING_THREADS,
             minloglevel=2,

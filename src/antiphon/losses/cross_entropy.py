@@ -4,6 +4,7 @@ Unusual here: the logits of a batch are never in memory at once. The real target
 its losses and, in the same pass, the gradients of features and weights (Liger kernels do likewise). Padding costs nothing.
 """
 
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -87,11 +88,12 @@ def build(settings: CrossEntropyConfig, target: Spec) -> Loss:
         raise ConfigError("`training.loss.name` must not be `cross_entropy` when the target is real-valued.")
     if not 0 <= settings.label_smoothing < 1:
         raise ConfigError(f"`training.loss.label_smoothing` must be from 0 to below 1, but is {settings.label_smoothing}.")
+    return partial(cross_entropy, smoothing=settings.label_smoothing)
 
-    def loss(output: Output, labels: Padded) -> Float[Tensor, "B T"]:
-        return cross_entropy(output, labels, settings.label_smoothing)
 
-    return loss
+def measure(settings: CrossEntropyConfig, target: Spec) -> Loss:
+    """Cross-entropy without smoothing: its exponential is the perplexity."""
+    return cross_entropy
 
 
 def cross_entropy(output: Output, labels: Padded, smoothing: float = 0.0) -> Float[Tensor, "B T"]:
@@ -108,5 +110,9 @@ def cross_entropy(output: Output, labels: Padded, smoothing: float = 0.0) -> Flo
 
 
 plugin = LossPlugin(
-    name="cross_entropy", summary="Cross-entropy with label smoothing, fused with the output layer.", Config=CrossEntropyConfig, build=build
+    name="cross_entropy",
+    summary="Cross-entropy with label smoothing, fused with the output layer.",
+    Config=CrossEntropyConfig,
+    build=build,
+    measure=measure,
 )

@@ -1,0 +1,295 @@
+"""Look at data before a model does: one pass over each split's records, beside its encoded corpus.
+
+An audit tells what was dropped or cut and why, how long sequences are, what the vocabulary does not know, which records repeat, contradict
+each other, copy their source or look misaligned, and whether validation or test data stand in the training data.
+
+Memory is about 40 bytes for each record (two hashes and a length ratio, and what sorting them takes); `max_records` bounds it, and the
+audit says how many records it has looked at.
+"""
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from typing import Any, final
+
+import numpy as np
+
+from antiphon.data import findings
+from antiphon.data.findings import Distribution, Groups, Overlap
+from antiphon.data.gathering import SIDES, Extremes, Rows, Side, UnknownTexts, per_row, shown_text
+from antiphon.data.mapped import MappedCorpus
+from antiphon.data.records import Records
+from antiphon.interfaces import Record, Spec, TokenSpec
+
+_LISTED = 10
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """Records of a split, and the corpus that was built from them (None when only the records are to be looked at)."""
+
+    records: Records
+    corpus: MappedCorpus | None = None
+
+
+@final
+@dataclass(frozen=True)
+class View:
+    """How to look into records: `source` and `target` take the value of a side out of a record (None when it has none).
+
+    `pieces(side, array)` shows an encoded sequence as the model sees it, one piece for each element.
+    """
+
+    source: Callable[[Record], Any]
+    target: Callable[[Record], Any]
+    pieces: Callable[[Side, np.ndarray], Sequence[str]] | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Unknown:
+    """Symbols that the vocabulary does not have. `characters` and `words` stand only in records with unknown symbols.
+
+    Both are lists of (item, count), most frequent first.
+    """
+
+    symbols: int
+    share: float
+    records: int
+    characters: list[tuple[str, int]]
+    words: list[tuple[str, int]]
+
+
+@final
+@dataclass(frozen=True)
+class Misaligned:
+    """Records whose log(target length / source length) lies outside `bounds` (median +- 4 robust standard deviations)."""
+
+    bounds: tuple[float, float]
+    records: int
+    listed: list[dict[str, Any]]
+
+
+@final
+@dataclass
+class SplitAudit:
+    """What was found in one split. Records are numbered through all its parts; `labels` says where a named record stands."""
+
+    examined: int
+    complete: bool
+    tally: dict[str, Any]
+    characters: dict[str, Distribution | None]
+    elements: dict[str, Distribution | None]
+    unknown: dict[str, Unknown | None]
+    duplicates: Groups
+    conflicts: Groups
+    copies: Groups
+    misaligned: Misaligned | None
+    samples: list[dict[str, Any]]
+    labels: dict[int, str] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class Audit:
+    """What was found in all splits, and between them."""
+
+    splits: dict[str, SplitAudit]
+    overlaps: list[Overlap]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values for JSON: keys are the names of fields."""
+        plain: dict[str, Any] = asdict(self)
+        return plain
+
+
+def audit(
+    splits: Mapping[str, Sequence[Part]],
+    view: View,
+    source: Spec,
+    target: Spec,
+    *,
+    max_records: int = 20_000_000,
+    samples: int = 3,
+) -> Audit:
+    """Look at each split in one pass, then at what the splits share.
+
+    max_records   the most records of a split to look at, which bounds memory; a split that has more is marked as not complete
+    samples       how many records of each split to show as the model will see them
+    """
+    passes = {name: _Pass(parts, view, {"source": source, "target": target}, max_records, samples) for name, parts in splits.items()}
+    overlaps = [_overlap(first, passes[first], second, passes[second]) for first, second in combinations(splits, 2)]
+    for overlap in overlaps:
+        for numbers in (overlap.listed_pairs, overlap.listed_sources):
+            passes[overlap.first].name_records(number for number, _ in numbers)
+            passes[overlap.second].name_records(number for _, number in numbers)
+    return Audit({name: one.result for name, one in passes.items()}, overlaps)
+
+
+def _overlap(first: str, one: "_Pass", second: str, other: "_Pass") -> Overlap:
+    pairs, listed_pairs = findings.shared(one.pair_hashes, other.pair_hashes)
+    sources, listed_sources = findings.shared(one.source_hashes, other.source_hashes)
+    count = max(1, other.examined)
+    return Overlap(first, second, pairs, pairs / count, sources, sources / count, listed_pairs, listed_sources)
+
+
+@final
+class _Pass:
+    """One walk over the records of a split, gathering what the findings need."""
+
+    def __init__(self, parts: Sequence[Part], view: View, specs: Mapping[Side, Spec], max_records: int, samples: int):
+        self._parts, self._view, self._specs = parts, view, specs
+        self._starts: list[int] = []
+        self.examined = 0
+        self._complete = True
+        self._hashes = {side: array("Q") for side in SIDES}
+        self._log_ratios = array("f")
+        self._characters: dict[Side, Counter[int]] = {side: Counter() for side in SIDES}
+        self._outliers = Extremes()
+        self._copies: list[int] = []
+        self._copy_count = 0
+        self._samples: list[dict[str, Any]] = []
+        self._unknown = {side: UnknownTexts() for side in SIDES}
+        for part in parts:
+            self._walk(part, max_records, -(-samples // max(1, len(parts))))
+        self.source_hashes = np.frombuffer(self._hashes["source"], dtype=np.uint64)
+        target_hashes = np.frombuffer(self._hashes["target"], dtype=np.uint64)
+        self.pair_hashes = findings.pair_hashes(self.source_hashes, target_hashes)
+        self.result = self._summarize()
+
+    def _walk(self, part: Part, max_records: int, samples: int) -> None:
+        """Go through a part's records, keeping step with its corpus, whose rows have ascending record numbers."""
+        start = self.examined
+        self._starts.append(start)
+        rows = Rows(part.corpus, self._specs)
+        shown = rows.spread(samples)
+        for number, record in part.records():
+            if self.examined >= max_records:
+                self._complete = False
+                return
+            row = rows.row_of(number)
+            texts: dict[Side, Any] = {"source": self._view.source(record), "target": self._view.target(record)}
+            self._look(start + number, texts, rows, row)
+            if row in shown and part.corpus is not None:
+                self._samples.append(self._sample(start + number, texts, part.corpus, row))
+            self.examined += 1
+
+    def _look(self, number: int, texts: Mapping[Side, Any], rows: "Rows", row: int) -> None:
+        for side in SIDES:
+            self._hashes[side].append(findings.content_hash(texts[side]))
+            text = texts[side]
+            if isinstance(text, str):
+                self._characters[side][len(text)] += 1
+                if row >= 0 and side in rows.with_unknown:
+                    self._unknown[side].add(text, bool(rows.with_unknown[side][row]))
+        lengths = self._lengths(texts, rows, row)
+        if lengths and min(lengths) > 0:
+            ratio = math.log(lengths[1] / lengths[0])
+            self._log_ratios.append(ratio)
+            self._outliers.add(ratio, number, lengths, texts)
+        if texts["target"] is not None and isinstance(texts["source"], str) and texts["source"] == texts["target"]:
+            self._copy_count += 1
+            if len(self._copies) < _LISTED:
+                self._copies.append(number)
+
+    @staticmethod
+    def _lengths(texts: Mapping[Side, Any], rows: "Rows", row: int) -> tuple[int, int] | None:
+        """Lengths to compare: of two texts in characters; of anything else in encoded elements, where there are any."""
+        source, target = texts["source"], texts["target"]
+        if isinstance(source, str) and isinstance(target, str):
+            return len(source), len(target)
+        return rows.lengths(row) if row >= 0 and target is not None else None
+
+    def _sample(self, number: int, texts: Mapping[Side, Any], corpus: MappedCorpus, row: int) -> dict[str, Any]:
+        example = corpus.example(row)
+        sample: dict[str, Any] = {"record": number}
+        for side, encoded in (("source", example.source), ("target", example.target)):
+            name: Side = "source" if side == "source" else "target"
+            sample[side] = shown_text(texts[name])
+            if encoded is not None and self._view.pieces is not None:
+                sample[f"{side}_pieces"] = list(self._view.pieces(name, encoded))
+            elif encoded is not None and isinstance(self._specs[name], TokenSpec):
+                sample[f"{side}_pieces"] = [str(symbol) for symbol in encoded.tolist()]
+        return sample
+
+    def _summarize(self) -> SplitAudit:
+        has_targets = any(part.corpus is None or part.corpus.has_targets for part in self._parts)
+        nothing = Groups(0, 0, [])
+        result = SplitAudit(
+            examined=self.examined,
+            complete=self._complete,
+            tally=self._tally(),
+            characters={side: findings.distribution(self._characters[side]) for side in SIDES},
+            elements={side: findings.distribution(_element_lengths(self._parts, side)) for side in SIDES},
+            unknown={side: self._unknown_of(side) for side in SIDES},
+            duplicates=findings.repetitions(self.pair_hashes),
+            conflicts=findings.conflicts(self.source_hashes, self.pair_hashes) if has_targets else nothing,
+            copies=Groups(self._copy_count, self._copy_count, [[number] for number in self._copies]),
+            misaligned=self._misaligned(),
+            samples=self._samples,
+        )
+        self.result = result
+        for groups in (result.duplicates, result.conflicts, result.copies):
+            self.name_records(number for group in groups.listed for number in group)
+        self.name_records(entry["record"] for entry in (result.misaligned.listed if result.misaligned else []))
+        self.name_records(number for numbers in result.tally["first"].values() for number in numbers)
+        self.name_records(entry["record"] for entry in result.samples)
+        return result
+
+    def name_records(self, numbers: Iterator[int]) -> None:
+        """Note where the named records stand."""
+        for number in numbers:
+            part = int(np.searchsorted(self._starts, number, side="right")) - 1
+            self.result.labels[number] = self._parts[part].records.label(number - self._starts[part])
+
+    def _tally(self) -> dict[str, Any]:
+        """What became of the records, over all parts."""
+        total: dict[str, Any] = {"read": 0, "kept": 0, "dropped": Counter(), "truncated": Counter(), "first": {}}
+        for start, part in zip(self._starts, self._parts, strict=False):
+            if part.corpus is None:
+                continue
+            tally = part.corpus.tally
+            total["read"] += tally["read"]
+            total["kept"] += tally["kept"]
+            total["dropped"].update(tally["dropped"])
+            total["truncated"].update(tally["truncated"])
+            for reason, numbers in tally["first"].items():
+                total["first"].setdefault(reason, []).extend(start + number for number in numbers)
+        return {**total, "dropped": dict(total["dropped"]), "truncated": dict(total["truncated"])}
+
+    def _unknown_of(self, side: Side) -> Unknown | None:
+        spec = self._specs[side]
+        corpora = [part.corpus for part in self._parts if part.corpus is not None and (side == "source" or part.corpus.has_targets)]
+        if not isinstance(spec, TokenSpec) or not corpora:
+            return None
+        symbols = total = records = 0
+        for corpus in corpora:
+            for offsets, values in corpus.blocks(side):
+                unknown = per_row(offsets, values == spec.unknown)
+                symbols, total, records = symbols + int(unknown.sum()), total + len(values), records + int((unknown > 0).sum())
+        texts = self._unknown[side]
+        return Unknown(symbols, symbols / max(1, total), records, texts.characters(), texts.words())
+
+    def _misaligned(self) -> Misaligned | None:
+        ratios = np.frombuffer(self._log_ratios, dtype=np.float32)
+        bounds = findings.robust_bounds(ratios)
+        if bounds is None:
+            return None
+        outside = int(((ratios < bounds[0]) | (ratios > bounds[1])).sum())
+        return Misaligned(bounds, outside, self._outliers.outside(bounds))
+
+
+def _element_lengths(parts: Sequence[Part], side: Side) -> Counter[int]:
+    """How often each encoded length occurs; a target's start element does not count."""
+    counts: Counter[int] = Counter()
+    for part in parts:
+        if part.corpus is None or (side == "target" and not part.corpus.has_targets):
+            continue
+        for offsets, _ in part.corpus.blocks(side):
+            values, occurs = np.unique(np.diff(offsets) - (side == "target"), return_counts=True)
+            counts.update(Counter({int(value): int(count) for value, count in zip(values, occurs, strict=True)}))
+    return counts

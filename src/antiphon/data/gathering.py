@@ -1,0 +1,122 @@
+"""What an audit gathers while records pass by: their rows in the corpus, texts with unknown symbols, the most extreme length ratios."""
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Literal, final
+
+import numpy as np
+
+from antiphon.data.mapped import MappedCorpus
+from antiphon.interfaces import Spec, TokenSpec
+
+Side = Literal["source", "target"]
+SIDES: tuple[Side, Side] = ("source", "target")
+
+_SHOWN_CHARACTERS = 160
+_LISTED = 10
+_MOST_WORDS = 200_000
+
+
+@final
+class Rows:
+    """The rows of a corpus, found by ascending record numbers."""
+
+    def __init__(self, corpus: MappedCorpus | None, specs: Mapping[Side, Spec]):
+        self._corpus = corpus
+        self._next = 0
+        self.with_unknown: dict[Side, np.ndarray] = {}
+        for side in SIDES:
+            spec = specs[side]
+            if corpus is not None and isinstance(spec, TokenSpec) and (side == "source" or corpus.has_targets):
+                flags = [per_row(offsets, values == spec.unknown) > 0 for offsets, values in corpus.blocks(side)]
+                if any(flag.any() for flag in flags):
+                    self.with_unknown[side] = np.concatenate(flags)
+
+    def row_of(self, number: int) -> int:
+        """The row of a record, -1 when it was dropped. Numbers must be asked for in ascending order."""
+        if self._corpus is None or self._next >= len(self._corpus) or self._corpus.numbers[self._next] != number:
+            return -1
+        self._next += 1
+        return self._next - 1
+
+    def lengths(self, row: int) -> tuple[int, int]:
+        """The encoded lengths (source, target without its start element) of a row."""
+        assert self._corpus is not None, "there are rows, so there is a corpus"
+        sources, targets = self._corpus.lengths(np.array([row]))
+        return int(sources[0]), int(targets[0]) - 1
+
+    def spread(self, count: int) -> set[int]:
+        """Some rows from beginning to end."""
+        if self._corpus is None:
+            return set()
+        return {int(row) for row in np.linspace(0, len(self._corpus) - 1, count)}
+
+
+@final
+class UnknownTexts:
+    """Finds what the vocabulary does not know without asking it: what stands only in records with unknown symbols."""
+
+    def __init__(self) -> None:
+        self._known_characters: set[str] = set()
+        self._known_words: set[str] = set()
+        self._suspects: Counter[str] = Counter()
+        self._suspect_words: Counter[str] = Counter()
+
+    def add(self, text: str, has_unknown: bool) -> None:
+        """Take in a text, of which it is known whether its encoding has unknown symbols."""
+        if not has_unknown:
+            self._known_characters.update(text)
+        else:
+            self._suspects.update(text)
+        if len(self._known_words) + len(self._suspect_words) > _MOST_WORDS:
+            return  # too many to tell the known ones from the others in bounded memory; `words` then stays silent
+        if not has_unknown:
+            self._known_words.update(text.split())
+        else:
+            self._suspect_words.update(text.split())
+
+    def characters(self) -> list[tuple[str, int]]:
+        """The most frequent unknown characters with their counts."""
+        return [(item, count) for item, count in self._suspects.most_common() if item not in self._known_characters][:_LISTED]
+
+    def words(self) -> list[tuple[str, int]]:
+        """The most frequent words (between spaces) with unknown symbols; none when there were too many words to tell."""
+        if len(self._known_words) + len(self._suspect_words) > _MOST_WORDS:
+            return []
+        return [(item, count) for item, count in self._suspect_words.most_common() if item not in self._known_words][:_LISTED]
+
+
+@final
+class Extremes:
+    """The records with the lowest and the highest log ratios: whatever the bounds turn out to be, the worst outliers are among them."""
+
+    def __init__(self) -> None:
+        self._lowest: list[tuple[float, int, dict[str, Any]]] = []
+        self._highest: list[tuple[float, int, dict[str, Any]]] = []
+
+    def add(self, ratio: float, number: int, lengths: tuple[int, int], texts: Mapping[Side, Any]) -> None:
+        """Take in a record's ratio; its texts are kept only while it is among the extremes."""
+        for heap, key in ((self._lowest, -ratio), (self._highest, ratio)):
+            if len(heap) < _LISTED or key > heap[0][0]:
+                entry: dict[str, Any] = {"record": number, "lengths": lengths}
+                entry |= {side: shown_text(texts[side]) for side in SIDES}
+                (heapq.heappush if len(heap) < _LISTED else heapq.heapreplace)(heap, (key, -number, entry))
+
+    def outside(self, bounds: tuple[float, float]) -> list[dict[str, Any]]:
+        """Those outside the bounds, the farthest first."""
+        low = [(bounds[0] + key, entry) for key, _, entry in self._lowest if -key < bounds[0]]
+        high = [(key - bounds[1], entry) for key, _, entry in self._highest if key > bounds[1]]
+        return [entry for _, entry in sorted(low + high, key=lambda item: -item[0])][:_LISTED]
+
+
+def per_row(offsets: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """How many flags each row has; rows may be empty, which `np.add.reduceat` does not allow for."""
+    reached = np.concatenate([[0], np.cumsum(flags)])
+    return np.asarray(reached[offsets[1:]] - reached[offsets[:-1]])
+
+
+def shown_text(value: Any) -> str:
+    """A value cut to a length that can be shown."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}... ({len(text)} characters)"

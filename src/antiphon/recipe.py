@@ -1,0 +1,209 @@
+"""The recipe: everything that decides how a model is made, in one file of plain values.
+
+Recipes are YAML 1.2, so `no` is a language and `3e-4` a number. Every mistake is reported with its line, its dotted path, what is
+allowed, and the nearest name. `--set a.b=c` changes a value from the command line; relative paths start from the recipe's folder.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from antiphon.configuration import config, plain, plugin_field, validate
+from antiphon.data.limits import Limits
+from antiphon.data.records import FileConfig, Files
+from antiphon.errors import ConfigError
+from antiphon.training.settings import TrainingConfig
+
+
+@config
+class DataConfig:
+    """Where the records are. Left out only when Python hands over the data itself."""
+
+    train: Files | None = None
+    """Records to learn from: a file, or a list of files with weights."""
+    validation: Annotated[int, Field(ge=1)] | Files | None = None
+    """Records that decide which checkpoint is best: files, or how many records to split off the training data."""
+    test: Files | None = None
+    """Records for `antiphon evaluate`; never used in training."""
+    limits: Limits = Limits()
+    """Which training records are left out, and how long they may be."""
+    cache: Path | None = None
+    """Folder for encoded data, to be shared by runs; None is the run's own folder."""
+
+
+@config
+class EvaluationConfig:
+    """How predictions are scored."""
+
+    metrics: tuple[str, ...] | None = None
+    """Names of metrics (`antiphon list metrics`); None is what suits the task."""
+    resamples: Annotated[int, Field(ge=0)] = 1000
+    """Bootstrap resamples for intervals; 0 leaves intervals out."""
+    alternatives: bool = False
+    """Whether records with the same source are alternative references of one item, of which the nearest counts."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Records decoded together."""
+
+
+@config
+class Recipe:
+    """How a model is made, and how it is used by default."""
+
+    task: plugin_field("tasks")  # type: ignore[valid-type]
+    """What is turned into what."""
+    data: DataConfig = DataConfig()
+    """Where the records are."""
+    model: plugin_field("models")  # type: ignore[valid-type]
+    """The architecture and its sizes."""
+    training: TrainingConfig
+    """How it learns."""
+    search: plugin_field("search") = "beam"  # type: ignore[valid-type]
+    """How outputs are found."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How predictions are scored."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Decides everything random."""
+
+
+def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply `key.path=value` overrides. Raises ConfigError naming file, line and key."""
+    path = Path(path)
+    tree = _parse(path)
+    overridden = [_override(tree, override) for override in overrides]
+
+    def locate(keys: tuple[Any, ...]) -> str:
+        if any(keys[: len(changed)] == changed for changed in overridden):
+            return "--set: "
+        return f"{path}:{_line(tree, keys)}: "
+
+    return resolve_paths(validate(Recipe, _plain_tree(tree), locate=locate), path.parent)
+
+
+def recipe_from(values: Mapping[str, Any], base: Path = Path()) -> Recipe:
+    """A recipe from plain values, as a Python program or a checkpoint holds them."""
+    return resolve_paths(validate(Recipe, values), base)
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write every setting, defaults included."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    out = StringIO()
+    yaml.dump(plain(recipe), out)
+    path.write_text(out.getvalue(), encoding="utf-8")
+
+
+def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The recipe with `key.path=value` changes. Raises ConfigError for an unknown key or a wrong value."""
+    tree = plain(recipe)
+    for override in overrides:
+        _override(tree, override)
+    return recipe_from(tree)
+
+
+def changed_keys(old: Any, new: Any, path: str = "") -> list[str]:
+    """Dotted paths at which two plain values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted({*old, *new})
+        return [change for key in keys for change in changed_keys(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))]
+    return [] if old == new else [path]
+
+
+def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
+    """Make relative paths start from `base` and be absolute, so that the run can be used from anywhere."""
+
+    def files(value: Any) -> Any:
+        if not isinstance(value, tuple):
+            return value
+        return tuple(
+            replace(file, **{name: str(_absolute(getattr(file, name), base)) for name in ("path", "source", "target") if getattr(file, name)})
+            for file in value
+        )
+
+    data = recipe.data
+    cache = _absolute(data.cache, base) if data.cache else None
+    data = replace(data, train=files(data.train), validation=files(data.validation), test=files(data.test), cache=cache)
+    start = recipe.training.init_from
+    training = replace(recipe.training, init_from=_absolute(start, base)) if start else recipe.training
+    return replace(recipe, data=data, training=training)
+
+
+def _absolute(path: str | Path, base: Path) -> Path:
+    return Path(path) if Path(path).is_absolute() else (base / path).absolute()
+
+
+def _parse(path: Path) -> CommentedMap:
+    """The file as a tree that knows its lines. The round-trip loader builds plain values only, as the safe one does."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no recipe {path}. `antiphon new translation {path}` writes one to start from.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The recipe {path} cannot be read: {error}.") from error
+    try:
+        tree = YAML(typ="rt").load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{path}{line}: this is not valid YAML: {problem}.") from error
+    if not isinstance(tree, CommentedMap):
+        raise ConfigError(f"{path}: a recipe must be a mapping with `task`, `data`, `model` and `training`, but is {type(tree).__name__}.")
+    return tree
+
+
+def _override(tree: Any, override: str) -> tuple[str, ...]:
+    """Apply one `key.path=value`; returns the path."""
+    dotted, equals, text = override.partition("=")
+    keys = tuple(dotted.strip().split("."))
+    if not equals or not all(keys):
+        raise ConfigError(f"`--set` must be of the form key.path=value, but is {override!r}.")
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ConfigError(f"`--set {dotted}`: {text!r} is not valid YAML.") from error
+    for key in keys[:-1]:
+        inner = tree.get(key)
+        if isinstance(inner, str):  # a bare plug-in name
+            inner = {"name": inner}
+        tree[key] = inner if isinstance(inner, dict) else {}
+        tree = tree[key]
+    tree[keys[-1]] = value
+    return keys
+
+
+def _line(tree: Any, keys: tuple[Any, ...]) -> int:
+    """The line (from 1) of the deepest key on the path that the file has."""
+    line = 1
+    for key in keys:
+        try:
+            place = tree.lc.key(key) if isinstance(tree, CommentedMap) else tree.lc.item(key)
+            tree = tree[key]
+        except (KeyError, AttributeError, IndexError, TypeError):
+            break
+        line = int(place[0]) + 1
+    return line
+
+
+def _plain_tree(tree: Any) -> Any:
+    if isinstance(tree, CommentedMap | dict):
+        return {key: _plain_tree(value) for key, value in tree.items()}
+    if isinstance(tree, CommentedSeq | list):
+        return [_plain_tree(value) for value in tree]
+    if isinstance(tree, bool) or tree is None:
+        return tree
+    for kind in (int, float, str):  # the loader's subclasses remember formatting that nobody needs
+        if isinstance(tree, kind):
+            return kind(tree)
+    return str(tree)
+
+
+__all__ = ["DataConfig", "EvaluationConfig", "FileConfig", "Recipe", "changed_keys", "read_recipe", "recipe_from", "with_overrides", "write_recipe"]

@@ -1,0 +1,42 @@
+"""Averages of weights: over the steps while training (EMA), and over the last checkpoints at the end."""
+
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+
+@final
+class MovingAverage:
+    """An exponential moving average of a model's parameters (Polyak and Juditsky 1992), warmed up so that early steps count less."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay = decay
+        self.tensors = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move towards the weights after update number `step` (from 1)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        parameters = dict(model.named_parameters())
+        torch._foreach_lerp_(list(self.tensors.values()), [parameters[name].detach() for name in self.tensors], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self, model: nn.Module) -> None:
+        """Exchange the model's weights and the averages."""
+        for name, parameter in model.named_parameters():
+            kept = parameter.detach().clone()
+            parameter.copy_(self.tensors[name])
+            self.tensors[name].copy_(kept)
+
+
+def mean_weights(checkpoints: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several checkpoints' tensors (Vaswani et al. 2017); whole numbers are taken from the last."""
+    last = checkpoints[-1]
+    return {
+        name: torch.stack([weights[name].double() for weights in checkpoints]).mean(dim=0).to(tensor.dtype)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in last.items()
+    }

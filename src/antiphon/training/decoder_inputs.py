@@ -1,0 +1,91 @@
+"""What the decoder reads in training: the truth, or now and then its own predictions.
+
+Unusual here: scheduled sampling (Bengio et al. 2015) is done in parallel passes (Mihaylova and Martins 2019): a first pass predicts every
+element from the true inputs, the next one reads a mixture of truth and predictions. That needs only `decode`, so it serves recurrent
+models and Transformers, symbols and real values alike. More passes come closer to the sequential original.
+"""
+
+import math
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.interfaces import Seq2SeqModel
+from antiphon.sequences import Memory, Output, Padded
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@config
+class TeacherForcingConfig:
+    """The decoder always reads the true previous element."""
+
+    name: Literal["teacher_forcing"] = "teacher_forcing"
+    """The name of this policy."""
+
+
+@config
+class ScheduledSamplingConfig:
+    """The decoder reads the true previous element with a probability that changes over the steps, else a predicted one."""
+
+    name: Literal["scheduled_sampling"] = "scheduled_sampling"
+    """The name of this policy."""
+    schedule: Literal["constant", "linear", "inverse_sigmoid"] = "inverse_sigmoid"
+    """How the probability of the truth falls: not at all (constant, at `end`), linearly from 1 to `end`, or as k / (k + exp(step / k))."""
+    steps: Annotated[int, Field(gt=0)] = 2000
+    """Steps until a linear schedule reaches `end`; the k of inverse_sigmoid."""
+    end: Share = 0.5
+    """The lowest probability of the truth."""
+    passes: Annotated[int, Field(ge=1)] = 1
+    """Passes that make predictions before the one that learns."""
+    sample: bool = False
+    """Draw predictions from the output distribution instead of taking the most probable."""
+
+
+DecoderInputsConfig = Annotated[TeacherForcingConfig | ScheduledSamplingConfig, Field(discriminator="name")]
+
+
+def truth_probability(settings: ScheduledSamplingConfig, step: int) -> float:
+    """How often the decoder reads the truth after `step` updates."""
+    if settings.schedule == "constant":
+        return settings.end
+    if settings.schedule == "linear":
+        return max(settings.end, 1 - (1 - settings.end) * step / settings.steps)
+    exponent = min(step / settings.steps, 500.0)
+    return max(settings.end, settings.steps / (settings.steps + math.exp(exponent)))
+
+
+def decode_for_training(
+    settings: TeacherForcingConfig | ScheduledSamplingConfig, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int
+) -> Output:
+    """The output that the loss sees, under the policy."""
+    if isinstance(settings, ScheduledSamplingConfig):
+        probability = truth_probability(settings, step)
+        mixed = inputs
+        for _ in range(settings.passes if probability < 1 else 0):
+            with torch.no_grad():
+                predicted = predict(model.decode(mixed, memory).values, sample=settings.sample)
+            mixed = Padded(mix(inputs.values, predicted, probability), inputs.lengths)
+        inputs = mixed
+    return model.decode(inputs, memory)
+
+
+def predict(values: Any, *, sample: bool) -> Tensor:
+    """Elements from what a head says: symbols from logits, draws or means from a distribution, points as they are."""
+    if isinstance(values, torch.distributions.Distribution):
+        return values.sample() if sample else values.mean
+    assert isinstance(values, Tensor)
+    if sample:
+        return torch.distributions.Categorical(logits=values.float()).sample()
+    return values.argmax(dim=-1)
+
+
+def mix(truth: Tensor, predicted: Tensor, probability: float) -> Tensor:
+    """Inputs in which each element after the first is the truth with `probability`, else what was predicted for that place."""
+    keep = torch.rand(truth.shape[:2], device=truth.device) < probability
+    shifted = torch.cat([truth[:, :1], predicted[:, :-1].to(truth.dtype)], dim=1)
+    keep[:, 0] = True
+    return torch.where(keep if truth.dim() == 2 else keep.unsqueeze(-1), truth, shifted)

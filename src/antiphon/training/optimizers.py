@@ -1,0 +1,70 @@
+"""Optimizers, all of them torch's own."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from antiphon.configuration import config
+
+
+@config
+class AdamWConfig:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019); one fused kernel where torch has it."""
+
+    name: Literal["adamw"] = "adamw"
+    """The name of this optimizer."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak learning rate, which the schedule scales."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Decay of the running means of gradients and of their squares."""
+    epsilon: float = 1e-9
+    """Added to the denominator."""
+    weight_decay: float = 0.0
+    """Decay of matrices; biases and norms are left alone."""
+
+
+@config
+class AdafactorConfig:
+    """Adafactor (Shazeer and Stern 2018): second moments of matrices as a row and a column, for less memory."""
+
+    name: Literal["adafactor"] = "adafactor"
+    """The name of this optimizer."""
+    learning_rate: float = Field(default=1e-2, gt=0)
+    """Peak learning rate, which the schedule scales; relative to the size of each parameter."""
+    weight_decay: float = 0.0
+    """Decay of matrices; biases and norms are left alone."""
+
+
+@config
+class SGDConfig:
+    """Stochastic gradient descent."""
+
+    name: Literal["sgd"] = "sgd"
+    """The name of this optimizer."""
+    learning_rate: float = Field(default=0.1, gt=0)
+    """Peak learning rate, which the schedule scales."""
+    momentum: float = 0.0
+    """Momentum."""
+    weight_decay: float = 0.0
+    """Decay of matrices; biases and norms are left alone."""
+
+
+OptimizerConfig = Annotated[AdamWConfig | AdafactorConfig | SGDConfig, Field(discriminator="name")]
+
+
+def build_optimizer(settings: AdamWConfig | AdafactorConfig | SGDConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Make the optimizer over trainable parameters, in two groups: matrices, which decay, and the rest."""
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in trainable if parameter.dim() > 1], "weight_decay": settings.weight_decay},
+        {"params": [parameter for parameter in trainable if parameter.dim() <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if isinstance(settings, AdamWConfig):
+        return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True)
+    if isinstance(settings, AdafactorConfig):
+        return torch.optim.Adafactor(groups, lr=settings.learning_rate)
+    return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum)

@@ -1,0 +1,91 @@
+"""Learning-rate schedules: functions of the step and of the progress through the budget, with values from 0 to 1.
+
+Unusual here: what decays does so over the *progress*, the largest share used of any budget (steps, epochs, minutes). So a cosine ends
+where training ends, also when the budget is a number of minutes.
+"""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from antiphon.configuration import config
+
+Warmup = Annotated[int, Field(ge=0)]
+
+
+@config
+class ConstantConfig:
+    """A linear warm-up, then the peak."""
+
+    name: Literal["constant"] = "constant"
+    """The name of this schedule."""
+    warmup_steps: Warmup = 0
+    """Steps from 0 to the peak."""
+
+
+@config
+class InverseSquareRootConfig:
+    """A linear warm-up, then decay with the square root of the step (Vaswani et al. 2017)."""
+
+    name: Literal["inverse_square_root"] = "inverse_square_root"
+    """The name of this schedule."""
+    warmup_steps: Warmup = 1000
+    """Steps from 0 to the peak."""
+
+
+@config
+class CosineConfig:
+    """A linear warm-up, then half a cosine down to `final` at the end of the budget (Loshchilov and Hutter 2017)."""
+
+    name: Literal["cosine"] = "cosine"
+    """The name of this schedule."""
+    warmup_steps: Warmup = 400
+    """Steps from 0 to the peak."""
+    final: float = Field(default=0.0, ge=0, le=1)
+    """Share of the peak that is left at the end."""
+
+
+@config
+class LinearConfig:
+    """A linear warm-up, then a straight line down to `final` at the end of the budget."""
+
+    name: Literal["linear"] = "linear"
+    """The name of this schedule."""
+    warmup_steps: Warmup = 400
+    """Steps from 0 to the peak."""
+    final: float = Field(default=0.0, ge=0, le=1)
+    """Share of the peak that is left at the end."""
+
+
+@config
+class WarmupStableDecayConfig:
+    """Warm-up, a plateau, then a linear decay over the last part of the budget (Hu et al. 2024)."""
+
+    name: Literal["warmup_stable_decay"] = "warmup_stable_decay"
+    """The name of this schedule."""
+    warmup_steps: Warmup = 400
+    """Steps from 0 to the peak."""
+    decay: float = Field(default=0.2, gt=0, le=1)
+    """Share of the budget over which the rate falls to 0."""
+
+
+ScheduleConfig = Annotated[
+    ConstantConfig | InverseSquareRootConfig | CosineConfig | LinearConfig | WarmupStableDecayConfig, Field(discriminator="name")
+]
+AnySchedule = ConstantConfig | InverseSquareRootConfig | CosineConfig | LinearConfig | WarmupStableDecayConfig
+
+
+def learning_rate_factor(settings: AnySchedule, step: int, progress: float) -> float:
+    """The factor for the update after `step` updates, at `progress` (0 to 1) through the budget."""
+    progress = min(max(progress, 0.0), 1.0)
+    warmup = min((step + 1) / settings.warmup_steps, 1.0) if settings.warmup_steps else 1.0
+    if isinstance(settings, InverseSquareRootConfig):
+        return min(warmup, (max(settings.warmup_steps, 1) / (step + 1)) ** 0.5)
+    if isinstance(settings, CosineConfig):
+        return min(warmup, settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * progress)))
+    if isinstance(settings, LinearConfig):
+        return min(warmup, settings.final + (1 - settings.final) * (1 - progress))
+    if isinstance(settings, WarmupStableDecayConfig):
+        return min(warmup, (1 - progress) / settings.decay)
+    return warmup

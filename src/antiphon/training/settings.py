@@ -1,0 +1,88 @@
+"""The training section of a recipe."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from antiphon.configuration import config, plugin_field
+from antiphon.data.batching import BatchingConfig
+from antiphon.errors import ConfigError
+from antiphon.training.decoder_inputs import DecoderInputsConfig, TeacherForcingConfig
+from antiphon.training.optimizers import AdamWConfig, OptimizerConfig
+from antiphon.training.schedules import InverseSquareRootConfig, ScheduleConfig
+from antiphon.training.step import Precision
+
+Count = Annotated[int, Field(ge=1)]
+
+
+@config
+class TrainingConfig:
+    """How long, how fast and how carefully to train."""
+
+    max_steps: Count | None = None
+    """Stop after so many updates."""
+    max_epochs: Annotated[float, Field(gt=0)] | None = None
+    """Stop after so many passes over the data."""
+    max_minutes: Annotated[float, Field(gt=0)] | None = None
+    """Stop after so many minutes."""
+    batching: BatchingConfig = BatchingConfig()
+    """How records become batches."""
+    accumulation: Count = 1
+    """Batches for one update."""
+    optimizer: OptimizerConfig = AdamWConfig()
+    """What turns gradients into updates."""
+    schedule: ScheduleConfig = InverseSquareRootConfig()
+    """How the learning rate changes."""
+    loss: plugin_field("losses") = "cross_entropy"  # type: ignore[valid-type]
+    """What is minimized."""
+    decoder_inputs: DecoderInputsConfig = TeacherForcingConfig()
+    """What the decoder reads while it learns."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest gradient norm; larger gradients are scaled down. None leaves them as they are."""
+    precision: Precision = "fp32"
+    """fp32, or bf16 (autocast)."""
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Keep, evaluate and save an exponential moving average of the weights."""
+    average: Count = 1
+    """At the end, average the last so many checkpoints, and keep the average if it scores better."""
+    validate_every: Count | None = None
+    """Updates between validations; None is once per epoch."""
+    save_every: Count | None = None
+    """Updates between checkpoints besides those at validations."""
+    keep: Count = 3
+    """Checkpoints kept besides the best."""
+    best: str = "loss"
+    """What decides which checkpoint is best: `loss`, or one of `evaluation.metrics`, computed by decoding."""
+    patience: Count | None = None
+    """Stop after so many validations without a new best."""
+    validation_records: Count | None = 500
+    """Validation records that are decoded for metrics while training (loss always uses all); None is all."""
+    freeze: tuple[str, ...] = ()
+    """Parameters that stay as they are: patterns such as `encoder.*`."""
+    init_from: Path | None = None
+    """A run or checkpoint whose weights training starts from, where names and shapes match."""
+    nonfinite_patience: Count = 10
+    """Stop after so many updates in a row whose loss or gradient was not finite."""
+    log_every: Count = 20
+    """Updates between lines of the log."""
+    log_records: bool = False
+    """Also log which records each update learned from."""
+    tensorboard: bool = False
+    """Also write TensorBoard files (needs the extra `track`)."""
+    samples: Annotated[int, Field(ge=0)] = 3
+    """Decoded validation samples shown at each validation."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+    def __post_init__(self) -> None:
+        if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
+            raise ValueError("needs a budget: set max_steps, max_epochs or max_minutes.")
+        if self.average > self.keep:
+            raise ValueError(f"`average` must be at most `keep` ({self.keep}), but is {self.average}.")
+
+
+def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
+    """Raises ConfigError when `best` names a metric that is not computed."""
+    if settings.best != "loss" and settings.best not in metrics:
+        raise ConfigError(f"`training.best` must be `loss` or one of `evaluation.metrics` ({', '.join(metrics)}), but is {settings.best!r}.")

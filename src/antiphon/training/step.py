@@ -1,0 +1,143 @@
+"""One update: forward and backward over the micro-batches of all ranks, then the optimizer.
+
+The mean is taken once, over the target elements of all ranks and micro-batches; a mean of means would weigh short batches too much.
+A batch that does not fit in memory is split and the whole update done again, with the same gradient. An update whose loss or gradient
+is not finite is skipped, and the records that caused it are named. Random numbers are seeded from (seed, step, micro-batch, rank), so
+that nothing of them needs storing for an exact resume.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+
+from antiphon.errors import TrainingError
+from antiphon.interfaces import Loss, Seq2SeqModel
+from antiphon.sequences import Batch, to_device
+from antiphon.training.decoder_inputs import ScheduledSamplingConfig, TeacherForcingConfig, decode_for_training
+from antiphon.training.distributed import Ranks
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class UpdateResult:
+    """What one update did. `loss` is the mean per target element over all ranks; `culprits` are record numbers of a skipped update."""
+
+    loss: float
+    elements: int
+    gradient_norm: float
+    skipped: bool = False
+    culprits: tuple[int, ...] = ()
+    pieces: int = 1
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """The context in which a model computes at a precision."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def seed_from(*numbers: int) -> int:
+    """One seed from several numbers, such that neighbours have nothing in common."""
+    text = ",".join(str(number) for number in numbers)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
+
+
+@final
+class Update:
+    """Callable: one optimizer step over micro-batches (None where this rank has no rows)."""
+
+    def __init__(
+        self,
+        model: Seq2SeqModel,
+        loss: Loss,
+        optimizer: torch.optim.Optimizer,
+        ranks: Ranks,
+        *,
+        inputs: TeacherForcingConfig | ScheduledSamplingConfig,
+        clip_norm: float | None,
+        precision: Precision,
+        seed: int,
+    ):
+        self.model, self.loss, self.optimizer, self.ranks = model, loss, optimizer, ranks
+        self.inputs, self.clip_norm, self.precision, self.seed = inputs, clip_norm, precision, seed
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def __call__(self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float) -> UpdateResult:
+        """Do update number `step`. Raises TrainingError when a single record does not fit in memory."""
+        count = torch.tensor(sum(int(batch.labels.lengths.sum()) for batch in batches if batch), device=self.ranks.device)
+        elements = int(self.ranks.sum(count))
+        pieces = 1
+        while True:
+            try:
+                row_losses = self._gradients(batches, step, elements, pieces)
+                break
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+            pieces *= 2
+            if pieces > 2 * max(len(batch.records) for batch in batches if batch):
+                largest = max((batch for batch in batches if batch), key=lambda batch: batch.source.values.numel())
+                raise TrainingError(
+                    f"Record {largest.records[0]} alone does not fit in memory ({largest.source.values.shape[1]} source steps)."
+                    " Limit lengths with `data.limits`, or choose a smaller model."
+                )
+            if self.ranks.device.type == "cuda":
+                torch.cuda.empty_cache()
+        self.ranks.sum_gradients(self.parameters)
+        loss_sum = torch.stack([losses.sum() for _, losses in row_losses]).sum() if row_losses else torch.zeros((), device=self.ranks.device)
+        loss = float(self.ranks.sum(loss_sum.detach().clone())) / max(elements, 1)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf")))
+        if not (_finite(loss) and _finite(norm)):
+            self.optimizer.zero_grad(set_to_none=True)
+            return UpdateResult(loss, elements, norm, skipped=True, culprits=_culprits(row_losses), pieces=pieces)
+        for group in self.optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+            group["lr"] = group["initial_lr"] * learning_rate_factor
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return UpdateResult(loss, elements, norm, pieces=pieces)
+
+    def _gradients(self, batches: Sequence[Batch | None], step: int, elements: int, pieces: int) -> list[tuple[tuple[int, ...], Tensor]]:
+        """Gradients of the mean loss over all elements; returns each piece's records and losses per row."""
+        self.optimizer.zero_grad(set_to_none=True)
+        row_losses = []
+        for number, batch in enumerate(batches):
+            for part, piece in enumerate(split(batch, pieces) if batch else ()):
+                torch.manual_seed(seed_from(self.seed, step, number, self.ranks.rank, part))
+                here = to_device(piece, self.ranks.device)
+                with autocast(self.precision, self.ranks.device):
+                    memory = self.model.encode(here.source)
+                    output = decode_for_training(self.inputs, self.model, here.inputs, memory, step)
+                    per_element = self.loss(output, here.labels) * here.labels.mask
+                (per_element.sum() / elements).backward()
+                row_losses.append((here.records, per_element.detach().flatten(1).sum(dim=1)))
+        return row_losses
+
+
+def split(batch: Batch, pieces: int) -> list[Batch]:
+    """Cut a batch into at most `pieces` of about equal rows, without padding that no row of a piece needs."""
+    if pieces == 1:
+        return [batch]
+    parts = torch.arange(len(batch.records)).tensor_split(min(pieces, len(batch.records)))
+    return [batch.select_rows(part) for part in parts]
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "not enough memory" in str(error) or "can't allocate memory" in str(error).lower()
+
+
+def _culprits(row_losses: list[tuple[tuple[int, ...], Tensor]]) -> tuple[int, ...]:
+    """The records whose loss is not finite; all records of the update when every loss is finite and only the gradient is not."""
+    bad = [record for records, losses in row_losses for record, loss in zip(records, losses.tolist(), strict=True) if not _finite(loss)]
+    return tuple(bad or (record for records, _ in row_losses for record in records))
+
+
+def _finite(number: float) -> bool:
+    return number == number and abs(number) != float("inf")

@@ -1,0 +1,421 @@
+"""The loop: updates, validations and checkpoints until a budget is used up, nothing gets better, or someone stops it.
+
+What it must remember between two processes is `Progress`, a handful of numbers; with the weights, the optimizer and the seed they
+determine everything that follows, so `--resume` continues exactly.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol, final
+
+import torch
+from torch import Tensor
+
+from antiphon import checkpoint
+from antiphon.errors import CheckpointError, TrainingError
+from antiphon.interfaces import Seq2SeqModel
+from antiphon.metrics.interface import Score
+from antiphon.sequences import Batch
+from antiphon.training.average import MovingAverage, mean_weights
+from antiphon.training.distributed import Ranks
+from antiphon.training.loggers import Event, Logger
+from antiphon.training.schedules import learning_rate_factor
+from antiphon.training.settings import TrainingConfig
+from antiphon.training.step import Update, UpdateResult
+
+
+class Batches(Protocol):
+    """The training data: `batches(epoch, start)` yields this rank's part of each global batch, from number `start` on."""
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch | None]: ...
+
+    def estimate(self) -> int:
+        """About how many batches an epoch has."""
+
+
+class Evaluate(Protocol):
+    """Scores the model on the validation data; `samples` are (source, reference, prediction) for a person to read."""
+
+    def __call__(self, model: Seq2SeqModel) -> tuple[list[Score], list[tuple[str, str, str]]]: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands: everything that resuming needs besides tensors."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    seconds: float = 0.0
+    best_score: float | None = None
+    best_step: int = 0
+    stale: int = 0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    splits: int = 0
+    kept: tuple[int, ...] = ()
+
+
+@dataclass
+class _Window:
+    """Sums since the last log line."""
+
+    started: float = field(default_factory=time.monotonic)
+    loss_sum: float = 0.0
+    elements: int = 0
+    last: UpdateResult | None = None
+
+    def add(self, result: UpdateResult) -> None:
+        if not result.skipped:
+            self.loss_sum += result.loss * result.elements
+            self.elements += result.elements
+            self.last = result
+
+
+@final
+class Trainer:
+    """Trains one model. `header` is what every checkpoint says about itself; `save_features` writes what the task fitted."""
+
+    def __init__(
+        self,
+        model: Seq2SeqModel,
+        update: Update,
+        batches: Batches,
+        evaluate: Evaluate,
+        settings: TrainingConfig,
+        ranks: Ranks,
+        *,
+        folder: Path,
+        header: Mapping[str, Any],
+        save_features: Callable[[Path], None],
+        loggers: Sequence[Logger] = (),
+    ):
+        self.model, self.update, self.batches, self.evaluate = model, update, batches, evaluate
+        self.settings, self.ranks, self.folder, self.header = settings, ranks, folder, header
+        self.save_features = save_features
+        self.loggers = loggers
+        self.progress = Progress()
+        self.average = MovingAverage(model, settings.ema_decay) if settings.ema_decay else None
+        self.scores: dict[str, float] = {}
+        self.stop_signal = ""
+        self.saved_step = -1
+
+    def resume(self, saved: checkpoint.Checkpoint) -> None:
+        """Continue from a checkpoint. Raises CheckpointError when it holds no training state."""
+        if not (saved.training / "progress.json").is_file():
+            raise CheckpointError(f"{saved.folder} cannot be resumed: it holds no training state. Use `training.init_from` instead.")
+        state = checkpoint.read_json(saved.training / "progress.json")
+        self.progress = Progress(**{**state, "kept": tuple(state["kept"])})
+        tensors = checkpoint.read_tensors(saved.training / "optimizer.safetensors")
+        _load_optimizer(self.update.optimizer, self._names(), tensors)
+        weights = saved.weights()
+        if self.average is not None:
+            self.average.tensors = {name: weights[name].to(self.ranks.device) for name in self.average.tensors}
+            weights = {**weights, **checkpoint.read_tensors(saved.training / "weights.safetensors")}
+        self.model.load_state_dict({name: weights[name] for name in self._untied()}, strict=False)
+        best = self._checkpoint_folder(self.progress.best_step)
+        if self.ranks.first and best.is_dir():  # a kill may have come between writing the checkpoint and the link
+            checkpoint.point(self.folder / "best", best)
+
+    def run(self) -> Progress:
+        """Train until done; returns where it ended."""
+        restore = self._catch_signals()
+        try:
+            self._loop()
+        finally:
+            restore()
+            for logger in self.loggers:
+                logger.close()
+        return self.progress
+
+    def _loop(self) -> None:
+        if finished := self._budget_used() or self._impatient():
+            raise TrainingError(f"This run has finished: {finished}. Raise its budget to train on.")
+        window, began = _Window(), time.monotonic() - self.progress.seconds
+        self.model.train()
+        for batches, epoch, batch in self._updates():
+            before = self.progress
+            result = self.update(batches, before.step, self._learning_rate_factor())
+            self._account(result, epoch, batch, time.monotonic() - began, batches)
+            window.add(result)
+            if self.average is not None and not result.skipped:
+                self.average.update(self.model, self.progress.step)
+            if self.progress.step % self.settings.log_every == 0 and window.last is not None:
+                self._log_window(window)
+                window = _Window()
+            reason = self._budget_used()
+            if reason or self._validation_due(before):
+                self._validate()
+                reason = reason or self._impatient()
+                window = _Window()
+            if self.ranks.agree(bool(self.stop_signal)):
+                self._save()
+                raise KeyboardInterrupt(self.stop_signal or "another process was stopped")
+            if reason:
+                self._finish(reason)
+                return
+            if self.settings.save_every and self.progress.step % self.settings.save_every == 0:
+                self._save()
+
+    def _updates(self) -> Iterator[tuple[list[Batch | None], int, int]]:
+        """Groups of batches for one update, with the position (epoch, batch) after them."""
+        group: list[Batch | None] = []
+        epoch, batch = self.progress.epoch, self.progress.batch
+        while True:
+            items = iter(self.batches.batches(epoch, batch))
+            item = next(items, _END)
+            if item is _END and batch == 0:
+                raise TrainingError("There is nothing to train on: the training data has no usable record.")
+            while item is not _END:
+                group.append(item)
+                item = next(items, _END)
+                epoch, batch = (epoch, batch + 1) if item is not _END else (epoch + 1, 0)
+                if len(group) == self.settings.accumulation:
+                    yield group, epoch, batch
+                    group = []
+
+    def _account(self, result: UpdateResult, epoch: int, batch: int, seconds: float, batches: Sequence[Batch | None]) -> None:
+        before = self.progress
+        in_a_row = before.skipped_in_a_row + 1 if result.skipped else 0
+        self.progress = replace(
+            before,
+            step=before.step + 1,
+            epoch=epoch,
+            batch=batch,
+            seconds=seconds,
+            skipped=before.skipped + result.skipped,
+            skipped_in_a_row=in_a_row,
+            splits=before.splits + (result.pieces > 1),
+        )
+        if self.settings.log_records:
+            records = [record for part in batches if part for record in part.records]
+            self._log({"kind": "records", "step": self.progress.step, "records": records})
+        if result.pieces > 1:
+            self._log({"kind": "split", "step": self.progress.step, "pieces": result.pieces})
+        if result.skipped:
+            event = {"kind": "skipped", "step": self.progress.step, "loss": result.loss, "gradient_norm": result.gradient_norm}
+            self._log({**event, "records": list(result.culprits)})
+            if in_a_row >= self.settings.nonfinite_patience:
+                raise TrainingError(
+                    f"Training diverged: loss or gradient was not finite {in_a_row} times in a row, last at step {self.progress.step}"
+                    f" (loss {result.loss}, records {', '.join(map(str, result.culprits[:8]))}). The last good checkpoint is intact."
+                    " Lower `training.optimizer.learning_rate`, raise `training.schedule.warmup_steps`, or look at these records."
+                )
+
+    def _learning_rate_factor(self) -> float:
+        return learning_rate_factor(self.settings.schedule, self.progress.step, self._share_done())
+
+    def _share_done(self) -> float:
+        settings, progress = self.settings, self.progress
+        shares = [0.0]
+        if settings.max_steps:
+            shares.append(progress.step / settings.max_steps)
+        if settings.max_epochs:
+            shares.append((progress.epoch + progress.batch / max(self.batches.estimate(), 1)) / settings.max_epochs)
+        if settings.max_minutes:
+            shares.append(progress.seconds / 60 / settings.max_minutes)
+        return min(max(shares), 1.0)
+
+    def _budget_used(self) -> str:
+        settings, progress = self.settings, self.progress
+        if settings.max_steps and progress.step >= settings.max_steps:
+            return f"{settings.max_steps} steps done"
+        if settings.max_epochs and progress.epoch + progress.batch / max(self.batches.estimate(), 1) >= settings.max_epochs:
+            return f"{settings.max_epochs:g} epochs done"
+        if self.ranks.agree(bool(settings.max_minutes and progress.seconds >= settings.max_minutes * 60)):
+            return f"{settings.max_minutes:g} minutes used"
+        return ""
+
+    def _validation_due(self, before: Progress) -> bool:
+        every = self.settings.validate_every
+        return self.progress.step % every == 0 if every else self.progress.epoch > before.epoch
+
+    def _impatient(self) -> str:
+        patience = self.settings.patience
+        return f"{patience} validations without a better {self.settings.best}" if patience and self.progress.stale >= patience else ""
+
+    def _validate(self) -> None:
+        """Score the weights that will be used (the moving average, if there is one), remember the best, save."""
+        scores, samples = self._scores()
+        deciding, better = self._decide(scores)
+        self.scores = {score.name: score.value for score in scores}
+        self.progress = replace(
+            self.progress,
+            best_score=deciding if better else self.progress.best_score,
+            best_step=self.progress.step if better else self.progress.best_step,
+            stale=0 if better else self.progress.stale + 1,
+        )
+        event = {"kind": "validation", "step": self.progress.step, "seconds": self.progress.seconds, "scores": self.scores, "best": better}
+        self._log(event)
+        for source, reference, prediction in samples[: self.settings.samples]:
+            event = {"kind": "sample", "step": self.progress.step, "source": source, "reference": reference, "prediction": prediction}
+            self._log(event)
+        self._save(best=better)
+
+    def _decide(self, scores: Sequence[Score]) -> tuple[float, bool]:
+        """The deciding score, as rank 0 has it, and whether it is the best so far."""
+        score = next(score for score in scores if score.name == self.settings.best)
+        shared = torch.tensor(score.value, dtype=torch.float64, device=self.ranks.device)
+        self.ranks.broadcast([shared])
+        value, best = float(shared), self.progress.best_score
+        return value, best is None or (value > best if score.higher_is_better else value < best)
+
+    def _scores(self) -> tuple[list[Score], list[tuple[str, str, str]]]:
+        if self.average is not None:
+            self.average.swap(self.model)
+        self.model.eval()
+        try:
+            return self.evaluate(self.model)
+        finally:
+            self.model.train()
+            if self.average is not None:
+                self.average.swap(self.model)
+
+    def _finish(self, reason: str) -> None:
+        if self.settings.average > 1 and len(self.progress.kept) > 1:
+            self._try_average()
+        message = f"Done: {reason}. Best {self.settings.best}: {self.progress.best_score:.4f} at step {self.progress.best_step}."
+        self._log({"kind": "end", "step": self.progress.step, "message": message})
+
+    def _try_average(self) -> None:
+        """Replace the best checkpoint by the average of the last ones, if that scores better."""
+        folders = [self._checkpoint_folder(step) for step in self.progress.kept[-self.settings.average :]]
+        own = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.model.load_state_dict(mean_weights([checkpoint.read(folder).weights() for folder in folders]))
+        self.model.eval()
+        scores, _ = self.evaluate(self.model)
+        deciding, better = self._decide(scores)
+        values = {score.name: score.value for score in scores}
+        message = f"average of the last {len(folders)} checkpoints: {self.settings.best} {deciding:.4f}{' <- best' if better else ''}"
+        self._log({"kind": "average", "step": self.progress.step, "scores": values, "best": better, "message": message})
+        if better and self.ranks.first:
+            folder = self.folder / "checkpoints" / "average"
+            averaged = list(self.progress.kept[-self.settings.average :])
+            header = {**self.header, "step": self.progress.step, "scores": values, "averaged": averaged}
+            checkpoint.write(folder, header, self.model.state_dict(), self._write_features)
+            checkpoint.point(self.folder / "best", folder)
+        if better:
+            self.progress = replace(self.progress, best_score=deciding, best_step=self.progress.step)
+        self.model.load_state_dict(own)
+        self.model.train()
+
+    def _save(self, *, best: bool = False) -> None:
+        step = self.progress.step
+        if step == self.saved_step and not best:
+            return
+        kept = (*(other for other in self.progress.kept if other != step), step)
+        stale = [other for other in kept[: -self.settings.keep] if other != self.progress.best_step]
+        self.progress = replace(self.progress, kept=tuple(other for other in kept if other not in stale))
+        if self.ranks.first:
+            folder = self._checkpoint_folder(step)
+            self._write_checkpoint(folder)
+            checkpoint.point(self.folder / "last", folder)
+            if best:
+                checkpoint.point(self.folder / "best", folder)
+            for other in stale:
+                checkpoint.remove(self._checkpoint_folder(other))
+        self.saved_step = step
+        self.ranks.wait()
+
+    def _checkpoint_folder(self, step: int) -> Path:
+        return self.folder / "checkpoints" / f"step-{step}"
+
+    def _write_checkpoint(self, folder: Path) -> None:
+        header = {**self.header, "step": self.progress.step, "scores": self.scores}
+        if self.average is not None:  # the averages become the model; `average.tensors` holds the trained weights meanwhile
+            self.average.swap(self.model)
+        try:
+            checkpoint.write(folder, header, self.model.state_dict(), self._write_parts)
+        finally:
+            if self.average is not None:
+                self.average.swap(self.model)
+
+    def _write_parts(self, folder: Path) -> None:
+        self._write_features(folder)
+        training = folder / checkpoint.TRAINING
+        training.mkdir()
+        checkpoint.write_json(training / "progress.json", asdict(self.progress))
+        checkpoint.write_tensors(training / "optimizer.safetensors", _optimizer_tensors(self.update.optimizer, self._names()))
+        if self.average is not None:
+            checkpoint.write_tensors(training / "weights.safetensors", self.average.tensors)
+
+    def _write_features(self, folder: Path) -> None:
+        (folder / checkpoint.FEATURES).mkdir()
+        self.save_features(folder / checkpoint.FEATURES)
+
+    def _untied(self) -> list[str]:
+        """Every tensor of the model under its first name; tied ones have several."""
+        return [*(name for name, _ in self.model.named_parameters()), *(name for name, _ in self.model.named_buffers())]
+
+    def _names(self) -> dict[int, str]:
+        return {id(parameter): name for name, parameter in self.model.named_parameters()}
+
+    def _log_window(self, window: _Window) -> None:
+        result = window.last
+        assert result is not None
+        seconds = max(time.monotonic() - window.started, 1e-9)
+        done = self._share_done()
+        self._log(
+            {
+                "kind": "train",
+                "step": self.progress.step,
+                "epoch": round(self.progress.epoch + self.progress.batch / max(self.batches.estimate(), 1), 4),
+                "seconds": round(self.progress.seconds, 2),
+                "loss": window.loss_sum / window.elements,
+                "elements_per_second": window.elements / seconds,
+                "gradient_norm": result.gradient_norm,
+                "learning_rate": self.update.optimizer.param_groups[0]["lr"],
+                "seconds_left": self.progress.seconds * (1 - done) / done if done else None,
+            }
+        )
+
+    def _log(self, event: Event) -> None:
+        for logger in self.loggers:
+            logger.log(event)
+
+    def _catch_signals(self) -> Callable[[], None]:
+        """Let Ctrl-C and SIGTERM end training after the current update, with a checkpoint; a second Ctrl-C ends it at once."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            if self.stop_signal:
+                raise KeyboardInterrupt
+            self.stop_signal = signal.Signals(number).name
+
+        try:
+            before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not in the main thread: the caller handles signals
+            return lambda: None
+        return lambda: [signal.signal(number, handler) for number, handler in before.items()] and None
+
+
+_END: Any = object()
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
+    """The optimizer's state as tensors called `parameter/entry`."""
+    return {
+        f"{names[id(parameter)]}/{entry}": value.clone() if isinstance(value, Tensor) else torch.tensor(value)
+        for parameter, state in optimizer.state.items()
+        for entry, value in state.items()
+        if value is not None
+    }
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, Tensor]) -> None:
+    parameters = {names[id(parameter)]: parameter for group in optimizer.param_groups for parameter in group["params"]}
+    for key, value in tensors.items():
+        name, entry = key.rsplit("/", 1)
+        if name not in parameters:
+            raise CheckpointError(f"The optimizer state of {name} does not belong to this model.")
+        parameter = parameters[name]
+        # The step count stays where torch put it; moments live beside their parameter.
+        place = value if entry == "step" and not _fused(optimizer) else value.to(parameter.device)
+        optimizer.state[parameter][entry] = place
+
+
+def _fused(optimizer: torch.optim.Optimizer) -> bool:
+    return any(group.get("fused") for group in optimizer.param_groups)
