@@ -1,0 +1,217 @@
+"""The text feature: settings, preparation, saving."""
+
+import json
+import pickle
+import random
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon.configuration import validate
+from antiphon.errors import CheckpointError, ConfigError, DataError
+from antiphon.features.text import TextConfig, TextFeature
+
+_GENERATOR = random.Random(2)
+LINES = [" ".join(_GENERATOR.choices(["the", "cat", "sat", "on", "a", "mat", "Straße", "ﬁne"], k=6)) for _ in range(200)]
+KINDS = ["unigram", "bpe", "word", "character", "byte"]
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def fitted(**settings: Any) -> TextFeature:  # tests may: these are the settings of a recipe
+    feature = TextFeature(validate(TextConfig, settings))
+    feature.fit(iter(LINES))
+    return feature
+
+
+@pytest.fixture(scope="module", params=["unigram", "bpe", "character", "byte"])
+def lossless(request: pytest.FixtureRequest) -> TextFeature:
+    return fitted(kind=request.param, lossless=True)
+
+
+@given(text=TEXTS)
+def test_lossless_restores_every_text(lossless: TextFeature, text: str) -> None:
+    assert lossless.decode(lossless.encode(text)) == text
+    assert np.array_equal(lossless.encode_many([text])[0], lossless.encode(text))
+
+
+@given(text=TEXTS)
+def test_characters_and_words_compose_accents_and_no_more(text: str) -> None:
+    feature = TextFeature(TextConfig(kind="character"))
+    feature.fit([text + "x"])
+    assert feature.decode(feature.encode(text)) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_restores_ordinary_text(kind: str, tmp_path: Path) -> None:
+    feature = fitted(kind=kind)
+    spec = feature.spec
+    assert (spec.pad, spec.unknown, spec.start, spec.end) == (0, 1, 2, 3)
+    many = feature.encode_many(LINES[:20])
+    for line, symbols in zip(LINES, many, strict=False):
+        assert symbols.dtype == np.int64
+        assert np.array_equal(symbols, feature.encode(line))
+        assert symbols.max() < spec.size
+        assert symbols.min() > 3
+        expected = unicodedata.normalize("NFKC", line) if kind in ("unigram", "bpe") else line
+        assert feature.decode(symbols) == expected
+        assert len(feature.pieces(symbols)) == len(symbols)
+    assert feature.encode("").shape == (0,)
+
+    feature.save(tmp_path)
+    loaded = TextFeature(feature.config)
+    loaded.load(tmp_path)
+    assert loaded.spec == spec
+    assert loaded.notes == feature.notes
+    assert all(np.array_equal(loaded.encode(line), symbols) for line, symbols in zip(LINES, many, strict=False))
+
+
+def test_fitting_twice_gives_the_same() -> None:
+    for kind in KINDS:
+        assert fitted(kind=kind).spec == fitted(kind=kind).spec
+
+
+def test_case_and_normalization() -> None:
+    feature = fitted(kind="character", lowercase=True, normalization="nfkc", tags=["<2DE>"])
+    assert feature.decode(feature.encode("The ﬁne <2DE> cat")) == "the fine <2DE> cat"
+    assert fitted(kind="word").decode(fitted(kind="word").encode("ﬁne the")) == "ﬁne the"
+    subwords = fitted(kind="unigram", lowercase=True)
+    assert subwords.decode(subwords.encode("THE ™")) == "the tm"
+
+
+def test_byte_fallback_decides_what_is_unknown() -> None:
+    assert 1 not in fitted(kind="unigram").encode("日本")
+    assert 1 in fitted(kind="unigram", byte_fallback=False).encode("日本")
+    assert 1 in fitted(kind="character").encode("日本")
+    assert 1 not in fitted(kind="character", byte_fallback=True).encode("日本")
+    assert fitted(kind="word").decode(fitted(kind="word").encode("the dog sat")) == "the ⁇ sat"
+
+
+def test_prefix_and_tags() -> None:
+    feature = fitted(kind="unigram", prefix="translate: ", tags=["<2de>"])
+    assert feature.decode(feature.encode("the cat")) == "translate: the cat"
+    assert feature.pieces(feature.encode("<2de>the cat")).count("<2de>") == 1
+    plain = feature.with_prefix("")
+    assert plain.decode(plain.encode("the cat")) == "the cat"
+    assert plain.spec == feature.spec
+    assert feature.config.prefix == "translate: "
+
+
+def test_sampling_needs_a_seed() -> None:
+    feature = fitted(kind="bpe", sampling=0.5)
+    drawn = {tuple(feature.encode(LINES[0], seed=seed)) for seed in range(10)}
+    assert len(drawn) > 3
+    assert np.array_equal(feature.encode(LINES[0], seed=3), feature.encode(LINES[0], seed=3))
+    assert len({tuple(feature.encode(LINES[0])) for _ in range(5)}) == 1
+    best = fitted(kind="bpe")
+    assert np.array_equal(best.encode(LINES[0], seed=3), best.encode(LINES[0]))
+
+
+def test_training_lines_are_bounded_and_counted() -> None:
+    feature = fitted(kind="bpe", training_lines=50)
+    assert any("50 of 200 training texts" in note for note in feature.notes)
+    assert not any("training texts, drawn" in note for note in fitted(kind="bpe").notes)
+
+
+def test_a_feature_travels_to_another_process() -> None:
+    """Data-loading workers are started with a copy."""
+    for kind in KINDS:
+        feature = fitted(kind=kind)
+        copied = pickle.loads(pickle.dumps(feature))  # noqa: S301  # our own bytes
+        assert np.array_equal(copied.encode(LINES[0]), feature.encode(LINES[0]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "byte", "size": 300}, "`size` needs `kind`"),
+        ({"kind": "word", "lossless": True}, "`lossless` needs `kind`"),
+        ({"kind": "word", "sampling": 0.1}, "`sampling` needs `kind`"),
+        ({"kind": "bpe", "separator": "|"}, "`separator` needs `kind`"),
+        ({"kind": "bpe", "min_frequency": 2}, "`min_frequency` needs `kind`"),
+        ({"kind": "word", "byte_fallback": True}, "`byte_fallback` needs `kind`"),
+        ({"kind": "character", "model": "x.model"}, "`model` needs `kind`"),
+        ({"lossless": True, "lowercase": True}, "`lowercase` must be left out"),
+        ({"lossless": True, "normalization": "nfc"}, "`normalization` must be left out"),
+        ({"lossless": True, "byte_fallback": False}, "`byte_fallback` must be left out"),
+        ({"model": "x.model", "size": 100}, "`size` must be left out"),
+        ({"tags": ["a b"]}, "`tags` must be symbols without spaces"),
+        ({"tags": ["<s>"]}, "`tags` must be symbols"),
+        ({"tags": ["<t>", "<t>"]}, "`tags` must differ"),
+        ({"sampling": 2}, "sampling"),
+        ({"kind": "wordpiece"}, "kind"),
+        ({"sice": 100}, "Did you mean `size`"),
+    ],
+)
+def test_settings_that_clash_or_do_nothing_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validate(TextConfig, settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(None, "must be a string, but is None"), (3, "but is 3"), (b"x", "but is b'x'"), ("ab\ud800", r"U\+D800\) at character 3")],
+)
+def test_what_is_no_text_is_refused(value: Any, message: str) -> None:
+    for kind in ("unigram", "byte"):
+        feature = fitted(kind=kind)
+        with pytest.raises(DataError, match=message):
+            feature.encode(value)
+        with pytest.raises(DataError, match="Text 2: .*" + message):
+            feature.encode_many(["a", value])
+    with pytest.raises(DataError, match="Training text 2: .*" + message):
+        TextFeature(TextConfig()).fit(["a", value])
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "word", "character"])
+def test_nothing_to_fit_is_refused(kind: Any) -> None:
+    for values in ([], ["", ""]):
+        with pytest.raises(DataError, match="there are none"):
+            TextFeature(TextConfig(kind=kind)).fit(values)
+
+
+def test_an_existing_model(tmp_path: Path) -> None:
+    trained = fitted(kind="bpe", size=400, tags=["<2de>"])
+    trained.save(tmp_path / "a")
+    model = str(tmp_path / "a" / "vocabulary.model")
+    feature = fitted(model=model, tags=["<2de>"])
+    assert feature.spec == trained.spec
+    assert np.array_equal(feature.encode(LINES[0]), trained.encode(LINES[0]))
+    feature.save(tmp_path / "b")
+    loaded = TextFeature(feature.config)
+    loaded.load(tmp_path / "b")
+    assert loaded.spec == trained.spec
+    with pytest.raises(ConfigError, match="`tags` must be pieces of"):
+        fitted(model=model, tags=["<2fr>"])
+    with pytest.raises(ConfigError, match="`lossless` must be false"):
+        fitted(model=model, lossless=True)
+    with pytest.raises(ConfigError, match="`model` must be a sentencepiece model"):
+        fitted(model=str(tmp_path / "missing"))
+
+
+def test_loading_refuses_what_does_not_fit(tmp_path: Path) -> None:
+    fitted(kind="word", prefix="a", min_frequency=2).save(tmp_path)
+    other = TextFeature(TextConfig(kind="word", prefix="b"))
+    other.load(tmp_path)  # the prefix and the settings of fitting may change
+    with pytest.raises(CheckpointError, match="`lowercase` must be False, as when the vocabulary"):
+        TextFeature(TextConfig(kind="word", lowercase=True)).load(tmp_path)
+    with pytest.raises(CheckpointError, match="`kind` must be 'word'"):
+        TextFeature(TextConfig(kind="character")).load(tmp_path)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        TextFeature(TextConfig()).load(tmp_path / "missing")
+
+    vocabulary = tmp_path / "vocabulary.json"
+    vocabulary.write_text(vocabulary.read_text().replace("cat", "dog"))
+    with pytest.raises(CheckpointError, match="fingerprint"):
+        other.load(tmp_path)
+    settings = json.loads((tmp_path / "text.json").read_text())
+    (tmp_path / "text.json").write_text(json.dumps(settings | {"format": 99}))
+    with pytest.raises(CheckpointError, match="format 1, but has 99"):
+        other.load(tmp_path)
+    (tmp_path / "text.json").write_text("[]")
+    with pytest.raises(CheckpointError, match="must hold the settings"):
+        other.load(tmp_path)
