@@ -54,7 +54,7 @@ class ErrorRate(Metric):
 
     def aggregate(self, total: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
         """All errors per unit of the references."""
-        return rate(total[..., :3].sum(axis=-1), total[..., 3])
+        return rate(np.asarray(total[..., :3].sum(axis=-1)), total[..., 3])
 
     def _edits(self, predictions: list[str], references: list[str]) -> Float[np.ndarray, "pairs 4"]:
         def split_all(texts: list[str]) -> list[list[str]]:

@@ -1,4 +1,7 @@
-"""What every metric asks of its items before it counts anything: as many references as predictions, and no item without a reference."""
+"""What every metric asks of its items before it counts anything: as many references as predictions, and no item without a reference.
+
+Unusual: the arguments have loose types, since it is their contents that are in question.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from antiphon.errors import DataError
 
 
-def check_items(predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> None:
+def check_items(predictions: Sequence[Any], references: Sequence[Any]) -> None:
     """Raise DataError unless there are items, each with a prediction and one reference or several."""
     if isinstance(predictions, str) or isinstance(references, str):
         raise DataError("Predictions and references must be lists with an entry per item, but one of them is a single text.")
@@ -21,7 +24,7 @@ def check_items(predictions: Sequence[Any], references: Sequence[Sequence[Any]])
             raise DataError(f"Item {number} must have at least one reference, but has none.")
 
 
-def check_texts(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+def check_texts(predictions: Sequence[Any], references: Sequence[Any]) -> None:
     """`check_items`, and raise DataError unless all predictions and references are texts. An empty text is one."""
     check_items(predictions, references)
     for number, (prediction, alternatives) in enumerate(zip(predictions, references, strict=True), start=1):

@@ -6,6 +6,7 @@ own, and do the arithmetic on the sums for all resamples at once. Unusual: the c
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from sacrebleu.metrics.base import Metric
 from antiphon.metrics.items import check_texts
 
 
-def segment_statistics(metric: Metric, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Float[np.ndarray, "N K"]:
+def segment_statistics(metric: Metric, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:
     """The metric's counts, a row per item. Items may differ in their number of references."""
     check_texts(predictions, references)
     most = max(len(alternatives) for alternatives in references)
