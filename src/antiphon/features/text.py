@@ -245,8 +245,9 @@ class TextFeature(Feature):
             _refuse_surrogates(value)
         text = self.config.prefix + value
         form = self.config.resolved_normalization
-        # sentencepiece applies NFKC itself, so that its model file says so to other programs; only lower-casing needs it done before.
-        normalize = form != "none" and not (form == "nfkc" and self.config.kind in _SUBWORDS and not self.config.lowercase)
+        # A model trained here applies NFKC itself, so that its file says so to other programs; only lower-casing needs it done before.
+        in_model = form == "nfkc" and self.config.kind in _SUBWORDS and self.config.model is None
+        normalize = form != "none" and not (in_model and not self.config.lowercase)
         if not normalize and not self.config.lowercase:
             return text
         parts = split_tags(self._splitter, text)

@@ -185,6 +185,10 @@ def test_an_existing_model(tmp_path: Path) -> None:
     loaded = TextFeature(feature.config)
     loaded.load(tmp_path / "b")
     assert loaded.spec == trained.spec
+    exact = fitted(kind="bpe", lossless=True)
+    exact.save(tmp_path / "c")
+    normalized = fitted(model=str(tmp_path / "c" / "vocabulary.model"), normalization="nfkc")
+    assert normalized.decode(normalized.encode("ﬁne")) == "fine"
     with pytest.raises(ConfigError, match="`tags` must be pieces of"):
         fitted(model=model, tags=["<2fr>"])
     with pytest.raises(ConfigError, match="`lossless` must be false"):
