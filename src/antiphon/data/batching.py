@@ -38,6 +38,7 @@ class BatchingConfig:
                 raise ValueError(f"`{name}` must be 1 or more, but is {value}.")
 
 
+@runtime_checkable
 class Rows(Protocol):
     """What a sampler needs of a corpus: how many rows, and the lengths (source, target) of some of them."""
 

@@ -49,7 +49,7 @@ def open_bytes(path: Path) -> io.BufferedReader:
         return io.BufferedReader(gzip.open(path, "rb"), _BLOCK)
     if path.suffix == ".zst":
         return io.BufferedReader(_ZstdStream(path), _BLOCK)
-    return open(path, "rb", buffering=_BLOCK)
+    return io.BufferedReader(io.FileIO(path), _BLOCK)
 
 
 class _ZstdStream(io.RawIOBase):

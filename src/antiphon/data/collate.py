@@ -26,5 +26,5 @@ def collate(examples: Sequence[Example], source: Spec, target: Spec) -> Batch:
     )
 
 
-def _padding(spec: Spec) -> int:
-    return spec.pad if isinstance(spec, TokenSpec) else 0
+def _padding(spec: Spec) -> float:
+    return float(spec.pad) if isinstance(spec, TokenSpec) else 0.0

@@ -8,7 +8,7 @@ on where a run was resumed.
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from antiphon.sequences import Batch, Example
 _POLL_SECONDS = 0.1
 
 
+@runtime_checkable
 class Examples(Protocol):
     """What a loader needs of a corpus."""
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, final
+from typing import Any, Literal, Protocol, final, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from antiphon.sequences import Example
 FORMAT_VERSION = 1
 
 
+@runtime_checkable
 class Encode(Protocol):
     """How a record becomes an example; `task.encode` is one."""
 

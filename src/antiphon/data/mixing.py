@@ -7,7 +7,7 @@ function of (seed, epoch) that a sampler evaluates for the positions it needs.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from antiphon.errors import DataError
 from antiphon.sequences import Example
 
 
+@runtime_checkable
 class Part(Protocol):
     """What a corpus must offer to be mixed and sampled from: the corpora of this package all do."""
 

@@ -12,7 +12,7 @@ import numpy as np
 _ALL = 0xFFFFFFFFFFFFFFFF
 _GOLDEN = 0x9E3779B97F4A7C15
 _ROUNDS = 8
-_LEAST_BITS = 6  # a network of two 1-bit halves hardly shuffles; a few more bits cost a few more steps of the walk
+_SMALL = 4096  # below, a network of so few bits hardly shuffles, while sorting random numbers is quick and exact
 
 
 def hash_seed(*numbers: int) -> int:
@@ -44,10 +44,12 @@ def permute(positions: np.ndarray, size: int, key: int) -> np.ndarray:
 
     `positions` is (N,) within range(size); returns int64 (N,). Positions 0 to size - 1 give each row once.
     """
+    if size <= _SMALL:
+        with np.errstate(over="ignore"):
+            counter = np.arange(size, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(hash_seed(key))
+        return np.argsort(mix64(counter), kind="stable")[positions]
     values = positions.astype(np.uint64)
-    if size <= 1:
-        return values.astype(np.int64)
-    bits = max(_LEAST_BITS, (size - 1).bit_length())
+    bits = (size - 1).bit_length()
     keys = [np.uint64(hash_seed(key, number)) for number in range(_ROUNDS)]
     values = _encipher(values, bits, keys)
     outside = np.flatnonzero(values >= size)
