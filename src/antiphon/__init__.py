@@ -1,1 +1,35 @@
-"""Antiphon turns one sequence into another."""
+"""Antiphon turns one sequence into another: a sentence its translation, a word its pronunciation.
+
+    import antiphon
+
+    run = antiphon.train("recipe.yaml", "runs/mine")
+    model = antiphon.load(run)
+    model.predict("The file could not be opened.").text
+    antiphon.evaluate(run)
+
+Importing the package imports no torch; the names below load what they need when they are first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Predictor", "Recipe", "evaluate", "load", "train"]
+
+if TYPE_CHECKING:
+    from antiphon.evaluation_run import evaluate
+    from antiphon.predictor import Predictor, load
+    from antiphon.recipe import Recipe
+    from antiphon.training_run import train
+
+_PLACES = {"Predictor": "predictor", "Recipe": "recipe", "evaluate": "evaluation_run", "load": "predictor", "train": "training_run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'antiphon' has no attribute {name!r}; its public names are {', '.join(__all__)}.")
+    return getattr(importlib.import_module(f"antiphon.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -64,7 +64,7 @@ class Recipe:
     """The architecture and its sizes."""
     training: TrainingConfig
     """How it learns."""
-    search: plugin_field("search") = "beam"  # type: ignore[valid-type]
+    search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]
     """How outputs are found."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How predictions are scored."""

@@ -1,14 +1,14 @@
 """From a model's step to hypotheses. Knows memories, states and symbols; no model class, tokenizer or task.
 
-    limits        how long a hypothesis may become
-    processors    what may be said next: forced openings, banned phrases, repetition
-    preparation   what every search does before its first step
-    greedy        the likeliest symbol at each step
-    sampling      symbols drawn at random
-    beam          the best hypotheses found by keeping several at each step
-    mbr           the candidate most similar to all others
-    constraints   required phrases, for the beam search
-    ensemble      several models as one
-    scoring       the log-probability of given targets
-    alignment     the attention over the source behind each hypothesis
+limits        how long a hypothesis may become
+processors    what may be said next: forced openings, banned phrases, repetition
+preparation   what every search does before its first step
+greedy        the likeliest symbol at each step
+sampling      symbols drawn at random
+beam          the best hypotheses found by keeping several at each step
+mbr           the candidate most similar to all others
+constraints   required phrases, for the beam search
+ensemble      several models as one
+scoring       the log-probability of given targets
+alignment     the attention over the source behind each hypothesis
 """

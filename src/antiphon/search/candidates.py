@@ -45,19 +45,16 @@ def diverse(scores: StepScores, totals: Float[Tensor, "B W"], groups: int, diver
     width, V = W // groups, scores.ranking.shape[1]
     ranked = (scores.ranking - scores.ranking_norm).view(B, W, V)
     counts = torch.zeros(B, V, device=totals.device)
-    chosen: list[Candidates] = []
+    chosen: list[tuple[Tensor, Tensor, Tensor]] = []
     for first in range(0, W, width):
         joined = totals[:, first : first + width, None] + ranked[:, first : first + width]  # (B, W / G, V)
         index = (joined - diversity * counts.unsqueeze(1)).flatten(1).topk(min(2 * width, width * V), dim=-1).indices
         symbols = index % V
-        chosen.append(Candidates(joined.flatten(1).gather(1, index), index // V + first + _first_rows(B, W, index.device), symbols))
+        chosen.append((joined.flatten(1).gather(1, index), index // V + first + _first_rows(B, W, index.device), symbols))
         going_on = (symbols != end).to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :width]
         counts.scatter_add_(1, symbols.gather(1, going_on), torch.ones_like(going_on, dtype=counts.dtype))
-    return Candidates(
-        torch.stack([item.totals for item in chosen], 1),
-        torch.stack([item.rows for item in chosen], 1),
-        torch.stack([item.symbols for item in chosen], 1),
-    )
+    stacked = [torch.stack(parts, dim=1) for parts in zip(*chosen, strict=True)]
+    return Candidates(stacked[0], stacked[1], stacked[2])
 
 
 def constrained(scores: StepScores, totals: Float[Tensor, "B W"], required: RequiredPhrases) -> Candidates:

@@ -1,22 +1,34 @@
 """Several models as one: at each step their predictions are averaged, so every search works with an ensemble as with a single model.
 
 Members may differ in architecture; they must read the same source and write the same symbols. The ensemble's memory carries the members'
-memories as its projections, and its state is the tuple of their states: both are reordered by `select_rows` like any other.
+memories as its projections, and its state holds their states: both are reordered by `select_rows` like any other.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, cast, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from antiphon.errors import ConfigError
 from antiphon.interfaces import StepwiseModel, TokenSpec
-from antiphon.sequences import Memory, Output, Padded
+from antiphon.sequences import Memory, Output, Padded, select_rows
 
 Average = Literal["probability", "log_probability"]
+
+
+@dataclass(frozen=True)
+class EnsembleState:
+    """The members' states. Each selects its rows in its own way."""
+
+    members: tuple[Any, ...]
+
+    def select_rows(self, index: Int[Tensor, " N"]) -> "EnsembleState":
+        """The rows of every member."""
+        return EnsembleState(tuple(select_rows(state, index) for state in self.members))
 
 
 @final
@@ -62,16 +74,16 @@ class Ensemble(StepwiseModel):
         members = zip(self.models, memory.projections, strict=True)
         return self._averaged([model.decode(inputs, own, attention=attention) for model, own in members])
 
-    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> tuple[Any, ...]:
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> EnsembleState:
         """The members' states."""
         members = zip(self.models, memory.projections, strict=True)
-        return tuple(model.init_state(own, beam_size, max_length) for model, own in members)
+        return EnsembleState(tuple(model.init_state(own, beam_size, max_length) for model, own in members))
 
-    def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, tuple[Any, ...]]:
+    def step(self, last: Tensor, memory: Memory, state: EnsembleState, *, attention: bool = False) -> tuple[Output, EnsembleState]:
         """One step of each member; `values` are the averaged log-probabilities (R, V)."""
-        members = zip(self.models, memory.projections, state, strict=True)
+        members = zip(self.models, memory.projections, state.members, strict=True)
         outputs, states = zip(*(model.step(last, own, own_state, attention=attention) for model, own, own_state in members), strict=True)
-        return self._averaged(list(outputs)), states
+        return self._averaged(list(outputs)), EnsembleState(states)
 
     def _averaged(self, outputs: list[Output]) -> Output:
         log_probs = torch.stack([output.values.float().log_softmax(-1) for output in outputs])

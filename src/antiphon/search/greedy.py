@@ -42,9 +42,7 @@ class GreedySearch:
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch. Raises ConfigError or DataError when a request cannot be met by a greedy search."""
         settings = self.settings
-        prepared = prepare(
-            model, source, requests, search="greedy", width=1, limits=settings.limits, processors=settings.processors
-        )
+        prepared = prepare(model, source, requests, search="greedy", width=1, limits=settings.limits, processors=settings.processors)
         found = follow(model, prepared, 1, _likeliest)
         return align(model, prepared.encoded, found) if settings.alignment else found
 
@@ -53,6 +51,4 @@ def _likeliest(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]
     return ranking.argmax(-1)
 
 
-plugin = SearchPlugin(
-    name="greedy", summary="the likeliest symbol at each step; fastest", Config=GreedyConfig, build=GreedySearch
-)
+plugin = SearchPlugin(name="greedy", summary="the likeliest symbol at each step; fastest", Config=GreedyConfig, build=GreedySearch)

@@ -86,9 +86,7 @@ class LogitsProcessors:
         """The rules of these rows only."""
         return replace(self, rules=select_rows(self.rules, rows))
 
-    def __call__(
-        self, logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None = None
-    ) -> StepScores:
+    def __call__(self, logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None = None) -> StepScores:
         """Apply the rules to the logits of step T, given the T symbols said so far; `may_end` forbids the end symbol where False."""
         step = history.shape[1]
         logits = logits.float()
@@ -103,6 +101,7 @@ class LogitsProcessors:
         allowed.index_fill_(1, self.forbidden, -_INFINITY)
         if self.settings.no_repeat_ngram_size:
             _forbid_repeated_ngrams(allowed, history, self.settings.no_repeat_ngram_size)
+            allowed[:, self.end] = end_logits  # a row that has ended and waits for its neighbours repeats the end symbol
         if self.rules.banned_openings is not None and self.rules.banned_ends is not None:
             _forbid_phrases(allowed, history, self.rules.banned_openings, self.rules.banned_ends)
         if step < self.longest_minimum or may_end is not None:

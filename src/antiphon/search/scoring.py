@@ -32,15 +32,13 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray]) ->
     logits = model.decode(inputs, model.encode(source)).values.float()
     log_probs = logits.gather(-1, labels.values.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
     table, lengths = log_probs.cpu().numpy(), labels.lengths.tolist()
-    return [
-        hypothesis(np.asarray(target, dtype=np.int64), table[row, : lengths[row]], None, "end") for row, target in enumerate(targets)
-    ]
+    return [hypothesis(np.asarray(target, dtype=np.int64), table[row, : lengths[row]], None, "end") for row, target in enumerate(targets)]
 
 
 def teacher_forced(targets: Sequence[np.ndarray], spec: TokenSpec, device: torch.device) -> tuple[Padded, Padded]:
     """What the decoder reads and what it must say: the start symbol and the elements; the elements and the end symbol."""
-    inputs = pad([np.concatenate(([spec.start], target)).astype(np.int64) for target in targets], spec.pad)
-    labels = pad([np.concatenate((target, [spec.end])).astype(np.int64) for target in targets], spec.pad)
+    inputs = pad([np.concatenate(([spec.start], target)).astype(np.int64) for target in targets], float(spec.pad))
+    labels = pad([np.concatenate((target, [spec.end])).astype(np.int64) for target in targets], float(spec.pad))
     return _moved(inputs, device), _moved(labels, device)
 
 

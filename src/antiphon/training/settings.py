@@ -34,7 +34,7 @@ class TrainingConfig:
     """What turns gradients into updates."""
     schedule: ScheduleConfig = InverseSquareRootConfig()
     """How the learning rate changes."""
-    loss: plugin_field("losses") = "cross_entropy"  # type: ignore[valid-type]
+    loss: plugin_field("losses", "cross_entropy") = "cross_entropy"  # type: ignore[valid-type]
     """What is minimized."""
     decoder_inputs: DecoderInputsConfig = TeacherForcingConfig()
     """What the decoder reads while it learns."""

@@ -1,0 +1,262 @@
+"""From a recipe to the parts that it names: task, records, corpora, model, search. And from a checkpoint back to all of them."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from antiphon import checkpoint, registry
+from antiphon.checkpoint import Checkpoint
+from antiphon.configuration import plain
+from antiphon.data.corpus import MappedCorpus, MixedCorpus, build_corpus
+from antiphon.data.limits import Limits
+from antiphon.data.records import Records, open_parts, open_records
+from antiphon.errors import CheckpointError, ConfigError, DataError
+from antiphon.interfaces import Record, Search, Seq2SeqModel, StepwiseModel, Task
+from antiphon.metrics.scoring import find_metrics
+from antiphon.recipe import Recipe, recipe_from
+from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
+
+Given = Mapping[str, Any]
+"""Data that a Python program hands over instead of files: split name -> records."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The records of one split, in parts with weights."""
+
+    name: str
+    parts: tuple[tuple[Records, float], ...]
+
+    def records(self) -> Iterator[Record]:
+        """Every record once."""
+        return (record for part, _ in self.parts for _, record in part())
+
+    def __iter__(self) -> Iterator[Record]:
+        return self.records()
+
+    def count(self) -> int:
+        """The number of records; reads all of them."""
+        return sum(part.count() for part, _ in self.parts)
+
+
+def build_task(recipe: Recipe) -> Task:
+    """The recipe's task, unfitted."""
+    task: Task = registry.find("tasks", recipe.task.name).build(recipe.task)
+    return task
+
+
+def build_model(recipe: Recipe, task: Task) -> Seq2SeqModel:
+    """The recipe's model with fresh weights, for a fitted task."""
+    model: Seq2SeqModel = registry.find("models", recipe.model.name).build(recipe.model, task.source_spec, task.target_spec)
+    return model
+
+
+def build_search(settings: Any, task: Task) -> Search:
+    """A search; one that compares texts learns from the task how symbols become text."""
+    search: Search = registry.find("search", settings.name).build(settings)
+    if isinstance(search, MinimumBayesRiskSearch) and settings.metric is not None:
+        metric = registry.find("metrics", settings.metric)
+        return search.with_utility(text_utility(metric.statistics, metric.aggregate, partial(_text_of, task)))
+    return search
+
+
+def _text_of(task: Task, elements: np.ndarray) -> str:
+    feature: Any = getattr(task, "target_text", None)
+    if feature is None:
+        raise ConfigError("`search.metric` needs a task whose targets are texts.")
+    return str(feature.decode(elements))
+
+
+def metric_names(recipe: Recipe) -> tuple[str, ...]:
+    """The metrics of the recipe, or those that suit the task. Raises ConfigError when one does not exist."""
+    names: tuple[str, ...] = recipe.evaluation.metrics or registry.find("tasks", recipe.task.name).metrics
+    find_metrics(names)
+    return names
+
+
+# ----------------------------------------------------------------------------------------------------------------- data
+
+
+def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[str, Split]:
+    """The splits that the recipe or the caller names: train, validation, test.
+
+    Raises ConfigError when training records are missing, DataError when there are fewer than validation asks for.
+    """
+    sources = {name: getattr(recipe.data, name) for name in ("train", "validation", "test")}
+    sources.update(given or {})
+    if sources["train"] is None:
+        raise ConfigError("`data.train` is missing: name the files to learn from.")
+    splits = {name: _open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)}
+    if isinstance(sources["validation"], int):
+        splits["train"], splits["validation"] = _hold_out(splits["train"], sources["validation"], recipe.seed)
+    return splits
+
+
+def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
+    """Records of a file, or of what a Python program hands over."""
+    return _open_split(name, source, task, with_targets=with_targets)
+
+
+def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
+    required = task.columns if with_targets else task.source_columns
+    names = {"source_column": task.columns[0], "target_column": task.columns[1]}
+    return Split(name, tuple(open_parts(source, required=required, **names)))
+
+
+@final
+class _Chosen(Records):
+    """The records of another source whose numbers are chosen, or all but those."""
+
+    def __init__(self, records: Records, numbers: frozenset[int], *, keep: bool):
+        self.inner, self.numbers, self.keep = records, numbers, keep
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return ((number, record) for number, record in self.inner() if (number in self.numbers) == self.keep)
+
+    def place(self, number: int) -> str:
+        """Where the record stands in the other source."""
+        return self.inner.place(number)
+
+    def signature(self) -> str:
+        """That of the other source and of the choice."""
+        numbers = np.array(sorted(self.numbers), dtype=np.int64)
+        return f"{self.inner.signature()}:{hashlib.sha256(numbers.tobytes()).hexdigest()}:{self.keep}"
+
+
+def _hold_out(train: Split, wanted: int, seed: int) -> tuple[Split, Split]:
+    """Split records off the training data, drawn by the seed."""
+    counts = [part.count() for part, _ in train.parts]
+    total = sum(counts)
+    if wanted >= total:
+        raise DataError(f"`data.validation` must be less than the number of training records ({total}), but is {wanted}.")
+    drawn = np.random.default_rng(seed).choice(total, wanted, replace=False, shuffle=False)
+    starts = np.cumsum([0, *counts])
+    kept, held = [], []
+    for (part, weight), start, end in zip(train.parts, starts[:-1], starts[1:], strict=True):
+        numbers = frozenset(int(number - start) for number in drawn if start <= number < end)
+        kept.append((_Chosen(part, numbers, keep=False), weight))
+        if numbers:
+            held.append((_Chosen(part, numbers, keep=True), 1.0))
+    return Split("train", tuple(kept)), Split("validation", tuple(held))
+
+
+def build_corpora(
+    split: Split, task: Task, folder: Path, limits: Limits, *, keep_records: bool, progress: Callable[[int], None] | None = None
+) -> list[MappedCorpus]:
+    """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are."""
+    return [
+        build_corpus(
+            part,
+            task.encode,
+            folder / f"{split.name}-{number}",
+            source=task.source_spec,
+            target=task.target_spec,
+            limits=limits,
+            fingerprint=task.fingerprint,
+            keep_records=keep_records,
+            encode_many=task.encode_many,
+            progress=progress,
+        )
+        for number, (part, _) in enumerate(split.parts)
+    ]
+
+
+def mixed(corpora: Sequence[MappedCorpus], split: Split) -> MappedCorpus | MixedCorpus:
+    """One corpus of several, each shown as often as its weight says."""
+    weights = [weight for _, weight in split.parts]
+    return corpora[0] if len(corpora) == 1 and weights == [1.0] else MixedCorpus(corpora, weights)
+
+
+def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
+    """Records to evaluate or to predict."""
+    required = task.columns if with_targets else task.source_columns
+    return open_records(source, required=required, source_column=task.columns[0], target_column=task.columns[1])
+
+
+# ----------------------------------------------------------------------------------------------------------------- runs
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint, opened: everything that using the model needs."""
+
+    folder: Path
+    recipe: Recipe
+    task: Task
+    model: Seq2SeqModel
+    header: Mapping[str, Any]
+
+
+def header_of(recipe: Recipe, task: Task) -> dict[str, Any]:
+    """What every checkpoint of a run says about itself."""
+    from antiphon import __version__
+
+    plugin = registry.find("models", recipe.model.name)
+    return {
+        "version": __version__,
+        "model": {"name": recipe.model.name, "revision": plugin.revision},
+        "source": asdict(task.source_spec),
+        "target": asdict(task.target_spec),
+        "recipe": plain(recipe),
+    }
+
+
+def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
+    """The checkpoint that a path means: itself, or the best (or last) one of a run."""
+    path = Path(path)
+    if (path / checkpoint.HEADER).is_file():
+        return path
+    for name in (prefer, "best", "last"):
+        if (path / name).exists():
+            return path / name
+    if not path.exists():
+        raise CheckpointError(f"There is no run or checkpoint {path}.")
+    raise CheckpointError(f"{path} is no run with a checkpoint, nor a checkpoint. Train first: antiphon train RECIPE --out {path}.")
+
+
+def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = False) -> Trained:
+    """Open a run's best checkpoint, or a given one. Code that the checkpoint names outside Antiphon needs `trust_code`."""
+    saved = checkpoint.read(find_checkpoint(path, prefer=prefer).resolve())
+    header = saved.header
+    plugin = registry.find("models", header["model"]["name"], allow_paths=trust_code)
+    weights, values = saved.weights(), dict(header["recipe"])
+    revision = header["model"]["revision"]
+    if revision > plugin.revision:
+        raise CheckpointError(
+            f"{saved.folder} holds revision {revision} of `{plugin.name}`, but this version knows up to {plugin.revision}. Install a newer antiphon."
+        )
+    if revision < plugin.revision:
+        if plugin.upgrade is None:
+            raise CheckpointError(f"{saved.folder} holds revision {revision} of `{plugin.name}`, which can no longer be upgraded to {plugin.revision}.")
+        weights, values["model"] = plugin.upgrade(revision, weights, values["model"])
+    recipe = recipe_from(values)
+    task = build_task(recipe)
+    task.load(saved.features)
+    model = build_model(recipe, task)
+    load_weights(model, weights, str(saved.folder))
+    model.eval()
+    return Trained(saved.folder, recipe, task, model, header)
+
+
+def load_weights(model: Seq2SeqModel, weights: Mapping[str, Any], place: str) -> None:
+    """Put weights into a model. Raises CheckpointError naming tensors that are missing, left over, or of another shape."""
+    own = model.state_dict()
+    missing = [name for name in own if name not in weights]
+    wrong = [name for name in own if name in weights and weights[name].shape != own[name].shape]
+    extra = [name for name in weights if name not in own]
+    for names, what in ((missing, "misses"), (extra, "has unknown"), (wrong, "has another shape for")):
+        if names:
+            raise CheckpointError(f"{place} {what} the weights {', '.join(names[:4])}{' ...' if len(names) > 4 else ''}: it does not fit its config.")
+    model.load_state_dict(dict(weights))
+
+
+def stepwise(model: Seq2SeqModel) -> StepwiseModel:
+    """The model as one that decodes step by step. Raises ConfigError when it cannot."""
+    if not isinstance(model, StepwiseModel):
+        raise ConfigError(f"{type(model).__name__} cannot decode step by step, which this search needs.")
+    return model

@@ -1,0 +1,161 @@
+"""Score a trained model on held-out records, with intervals; compare two models on the same records."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from antiphon import registry
+from antiphon.assembly import find_checkpoint, metric_names, read_given
+from antiphon.data.batching import BatchingConfig, Sampler
+from antiphon.data.collate import collate
+from antiphon.data.corpus import MemoryCorpus
+from antiphon.errors import ConfigError, DataError
+from antiphon.interfaces import Task
+from antiphon.metrics.interface import Score
+from antiphon.metrics.scoring import evaluate as evaluate_metrics
+from antiphon.metrics.scoring import find_metrics
+from antiphon.metrics.significance import Comparison, compare
+from antiphon.predictor import Predictor
+from antiphon.sequences import Prediction, to_device
+from antiphon.training_run import group_references
+
+
+@dataclass(frozen=True)
+class Item:
+    """One scored record."""
+
+    source: str
+    references: tuple[str, ...]
+    prediction: str
+    score: float
+    finish_reason: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on a set, with every prediction."""
+
+    run: str
+    data: str
+    records: int
+    seconds: float
+    search: dict[str, Any]
+    scores: tuple[Score, ...]
+    finish_reasons: dict[str, int]
+    items: tuple[Item, ...] = field(repr=False, default=())
+
+    def to_plain(self, *, items: bool = False) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        plain = asdict(self)
+        if not items:
+            del plain["items"]
+        return plain
+
+    def __getitem__(self, name: str) -> float:
+        """The value of a score by name."""
+        return next(score.value for score in self.scores if score.name == name)
+
+
+def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = None, *, overrides: Sequence[str] = ()) -> Evaluation:
+    """Decode records and score the predictions.
+
+    run         a run, a checkpoint, several of them (an ensemble), or a Predictor
+    data        a file, or records as `antiphon.train` takes them; None is the recipe's `data.test`
+    overrides   recipe settings such as "search.beam_size=1"
+
+    The evaluation is also written to `evaluations/` of a run, for the report. Raises DataError when there is nothing to score.
+    """
+    from antiphon.predictor import load
+
+    predictor = run if isinstance(run, Predictor) else load(run, overrides=overrides)
+    recipe, task = predictor.recipe, predictor.task
+    source = recipe.data.test if data is None else data
+    if source is None:
+        raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
+    records = [record for _, record in read_given(source, task, with_targets=True)()]
+    if not records:
+        raise DataError("There is nothing to evaluate on: the data has no records.")
+    pairs = group_references(task, records, alternatives=recipe.evaluation.alternatives)
+    began = time.monotonic()
+    predictions = predictor.predict([record for record, _ in pairs])
+    seconds = time.monotonic() - began
+    values = [prediction.value for prediction in predictions]
+    references = [found for _, found in pairs]
+    scores = evaluate_metrics(metric_names(recipe), values, references, resamples=recipe.evaluation.resamples)
+    evaluation = Evaluation(
+        run=str(run) if isinstance(run, Path | str) else "",
+        data=_name_of(source),
+        records=len(pairs),
+        seconds=round(seconds, 3),
+        search=asdict(recipe.search),
+        scores=(*scores, *_likelihood(predictor, task, records)),
+        finish_reasons=_count(predictions),
+        items=tuple(
+            Item(str(task.source_of(record)), tuple(map(str, found)), str(prediction.value), prediction.hypothesis.score, prediction.hypothesis.finish_reason)
+            for (record, found), prediction in zip(pairs, predictions, strict=True)
+        ),
+    )
+    if isinstance(run, Path | str):
+        _store(evaluation, Path(run))
+    return evaluation
+
+
+def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str], *, resamples: int = 1000) -> list[Comparison]:
+    """Paired significance of the difference between two models on the same records."""
+    if [item.source for item in one.items] != [item.source for item in two.items]:
+        raise DataError("Two models can only be compared on the same records in the same order.")
+    references = [item.references for item in one.items]
+    first, second = ([item.prediction for item in evaluation.items] for evaluation in (one, two))
+    return [compare(metric, first, second, references, resamples=resamples) for metric in find_metrics(metrics)]
+
+
+def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tuple[Score, ...]:
+    """Loss and perplexity of the references under the model."""
+    settings = predictor.recipe.training.loss
+    measure = registry.find("losses", settings.name).measure(settings, task.target_spec)
+    corpus = MemoryCorpus([task.encode(record, index) for index, record in enumerate(records)])
+    total, count = 0.0, 0
+    together = partial(collate, source=task.source_spec, target=task.target_spec)
+    with torch.inference_mode():
+        for rows in Sampler(corpus, BatchingConfig(), 0).in_order():
+            batch = to_device(together([corpus.example(int(row)) for row in rows]), predictor.device)
+            losses = measure(predictor.model(batch.source, batch.inputs), batch.labels)
+            total += float((losses.double() * batch.labels.mask).sum())
+            count += int(batch.labels.lengths.sum())
+    loss = total / max(count, 1)
+    return (
+        Score("loss", loss, "mean per target element", higher_is_better=False),
+        Score("perplexity", math.exp(min(loss, 700)), "exp(loss)", higher_is_better=False),
+    )
+
+
+def _count(predictions: Sequence[Prediction]) -> dict[str, int]:
+    names, counts = np.unique([prediction.hypothesis.finish_reason for prediction in predictions], return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def _name_of(source: Any) -> str:
+    if isinstance(source, str | Path):
+        return str(source)
+    if isinstance(source, tuple):
+        return ", ".join(str(file.path or file.source) for file in source)
+    return "records"
+
+
+def _store(evaluation: Evaluation, run: Path) -> None:
+    """Keep the newest evaluation of each data set in the run, for the report."""
+    if not (run / "recipe.yaml").is_file():
+        return
+    find_checkpoint(run)
+    folder = run / "evaluations"
+    folder.mkdir(exist_ok=True)
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in Path(evaluation.data.split(",")[0]).name) or "records"
+    (folder / f"{name}.json").write_text(json.dumps(evaluation.to_plain(items=True), ensure_ascii=False, indent=1), encoding="utf-8")

@@ -1,0 +1,131 @@
+"""Use a trained model: one input, a list, or a stream that never ends."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, final, overload
+
+import torch
+
+from antiphon.assembly import Trained, build_search, load_trained, stepwise
+from antiphon.configuration import plain
+from antiphon.errors import ConfigError, DataError
+from antiphon.interfaces import Record, StepwiseModel
+from antiphon.recipe import Recipe, with_overrides
+from antiphon.search.ensemble import Ensemble
+from antiphon.sequences import Prediction
+from antiphon.tasks.decoding import decode_examples
+
+WINDOW = 16  # batches that are read ahead and sorted by length before decoding
+
+
+@final
+class Predictor:
+    """A trained model with its task and search. `antiphon.load` makes one.
+
+    `search` may be changed by `with_search`; results do not depend on what else is in a batch.
+    """
+
+    def __init__(self, trained: Sequence[Trained], *, device: str = "auto", overrides: Sequence[str] = ()):
+        first = trained[0]
+        for other in trained[1:]:
+            if (other.task.source_spec, other.task.target_spec) != (first.task.source_spec, first.task.target_spec):
+                raise ConfigError(
+                    f"Runs of an ensemble must share their vocabularies, but {other.folder} has others than {first.folder}."
+                    " Train them with the same `data` and `task` and one `data.cache`."
+                )
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.device = torch.device(name)
+        self.trained = tuple(trained)
+        self.task = first.task
+        self.recipe: Recipe = with_overrides(first.recipe, overrides) if overrides else first.recipe
+        models = [stepwise(item.model.to(self.device).eval()) for item in trained]
+        self.model: StepwiseModel = models[0] if len(models) == 1 else Ensemble(models)
+        self.search = build_search(self.recipe.search, self.task)
+
+    def with_search(self, **settings: Any) -> "Predictor":  # noqa: ANN401 - the fields of the search's config
+        """The same model with other search settings, such as `beam_size=1`, or `name="sampling", temperature=0.8`."""
+        other = object.__new__(Predictor)
+        other.__dict__.update(self.__dict__)
+        current = {} if "name" in settings and settings["name"] != self.recipe.search.name else plain(self.recipe.search)
+        values = {**plain(self.recipe), "search": {**current, **settings}}
+        from antiphon.recipe import recipe_from
+
+        other.recipe = recipe_from(values)
+        other.search = build_search(other.recipe.search, self.task)
+        return other
+
+    @overload
+    def predict(self, inputs: str | Record) -> Prediction: ...
+    @overload
+    def predict(self, inputs: list[str] | list[Record] | tuple[str, ...]) -> list[Prediction]: ...
+    @overload
+    def predict(self, inputs: Iterator[str] | Iterator[Record]) -> Iterator[Prediction]: ...
+
+    def predict(self, inputs: Any) -> Prediction | list[Prediction] | Iterator[Prediction]:
+        """Predict for a text or record, for a list of them, or lazily for an iterator, in the order given.
+
+        A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
+        opening and for phrases that must or must not appear. Raises DataError naming the input that cannot be used.
+        """
+        if isinstance(inputs, str | Mapping):
+            return next(self._stream(iter([inputs])))
+        if isinstance(inputs, Sequence):
+            return list(self._stream(iter(inputs)))
+        if isinstance(inputs, Iterable):
+            return self._stream(iter(inputs))
+        raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
+
+    def _stream(self, inputs: Iterator[Any]) -> Iterator[Prediction]:
+        size, number = self.recipe.evaluation.batch_size, 0
+        while window := list(islice(inputs, size * WINDOW)):
+            records = [self._record(item, number + index) for index, item in enumerate(window)]
+            number += len(window)
+            yield from decode_examples(
+                self.model,
+                self.search,
+                self.task,
+                [self._encode(record, number - len(window) + index) for index, record in enumerate(records)],
+                [self.task.request(record) for record in records],
+                batch_size=size,
+                device=self.device,
+            )
+
+    def _record(self, item: Any, number: int) -> Record:
+        if isinstance(item, str):
+            columns = self.task.source_columns
+            if len(columns) > 1:
+                raise DataError(f"Input {number} must be a record with the columns {', '.join(columns)}, but is a text.")
+            return {columns[0]: item}
+        if not isinstance(item, Mapping):
+            raise DataError(f"Input {number} must be a text or a mapping, but is {type(item).__name__}.")
+        return item
+
+    def _encode(self, record: Record, number: int) -> Any:
+        target = self.task.columns[1]
+        try:
+            example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
+        except DataError as error:
+            raise DataError(f"Input {number}: {error}") from error
+        most = self.recipe.data.limits.max_source_length
+        if most is not None and len(example.source) > most * LONG:
+            raise DataError(
+                f"Input {number} must have at most {most * LONG} source elements ({LONG} times the longest of training), but has"
+                f" {len(example.source)}. Split it into sentences."
+            )
+        return replace(example, target=None)
+
+
+LONG = 8  # an input so many times longer than any in training is refused: it would take all memory and give nonsense
+
+
+def load(path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False) -> Predictor:
+    """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
+
+    overrides    recipe settings such as "search.beam_size=1"
+    device       cpu, cuda, mps or auto
+    trust_code   whether code that a checkpoint names outside Antiphon may be imported
+    """
+    paths = [path] if isinstance(path, Path | str) else list(path)
+    return Predictor([load_trained(item, trust_code=trust_code) for item in paths], device=device, overrides=overrides)

@@ -1,0 +1,357 @@
+"""Train a model from a recipe: records in, a run folder out.
+
+    recipe.yaml       every setting, defaults included
+    features/         the fitted vocabularies
+    corpus/           encoded training and validation data
+    metrics.jsonl     what happened, one event a line
+    checkpoints/      step-N ...; `best` and `last` lead to two of them
+"""
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from antiphon import checkpoint, registry
+from antiphon.assembly import (
+    Given,
+    Split,
+    build_corpora,
+    build_model,
+    build_search,
+    build_task,
+    find_checkpoint,
+    header_of,
+    metric_names,
+    mixed,
+    open_splits,
+    stepwise,
+)
+from antiphon.configuration import plain
+from antiphon.data.batching import BatchingConfig, Sampler
+from antiphon.data.collate import collate
+from antiphon.data.corpus import MappedCorpus, MixedCorpus
+from antiphon.data.limits import Limits
+from antiphon.data.loader import Loader
+from antiphon.errors import CheckpointError, ConfigError
+from antiphon.interfaces import Loss, Seq2SeqModel, StepwiseModel, Task
+from antiphon.metrics.interface import Score
+from antiphon.metrics.scoring import evaluate
+from antiphon.recipe import Recipe, changed_keys, read_recipe, recipe_from, write_recipe
+from antiphon.search.greedy import GreedyConfig
+from antiphon.sequences import Batch, to_device
+from antiphon.tasks.decoding import decode_examples
+from antiphon.training import distributed
+from antiphon.training.distributed import Ranks
+from antiphon.training.loggers import ConsoleLogger, JsonLinesLogger, Logger, TensorBoardLogger
+from antiphon.training.optimizers import build_optimizer
+from antiphon.training.settings import check_best
+from antiphon.training.step import Update, autocast, seed_from
+from antiphon.training.trainer import Trainer
+
+# Changing these between a start and a resume cannot change what has been learned so far.
+FREE_TO_CHANGE = (
+    *(f"training.{name}" for name in ("max_steps", "max_epochs", "max_minutes", "patience", "log_every", "log_records", "keep")),
+    *(f"training.{name}" for name in ("samples", "tensorboard", "device", "nonfinite_patience")),
+    "search",
+    "evaluation",
+    "data.test",
+)
+
+
+def train(recipe: Recipe | Path | str, out: Path | str, *, resume: bool = False, data: Given | None = None, console: Console | None = None) -> Path:
+    """Train a model; returns the run's folder.
+
+    recipe    a Recipe, or the path of one
+    out       the run's folder, which must not hold a run yet, unless it is resumed
+    resume    continue the run in `out`, exactly as if it had never stopped
+    data      records instead of the recipe's files: {"train": ..., "validation": ..., "test": ...}, each an iterable of mappings, a
+              function that returns one, or a data frame
+    console   where progress is shown; None is standard error
+
+    Raises ConfigError, DataError, CheckpointError or TrainingError; a run that was interrupted can be resumed.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = read_recipe(recipe)
+    ranks = distributed.start(recipe.training.device)
+    console = console or Console(stderr=True)
+    folder = Path(out)
+    last = _prepare_folder(folder, recipe, resume, ranks)
+    metrics = metric_names(recipe)
+    check_best(recipe.training, metrics)
+    task, splits, corpora = _prepare_data(recipe, folder, data, ranks, console, fitted=last.features if last else None)
+    torch.manual_seed(seed_from(recipe.seed))
+    model = build_model(recipe, task).to(ranks.device)
+    notes = _start_weights(model, recipe)
+    trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, ranks, console, resumed=last)
+    if ranks.first:
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    trainer.run()
+    return folder
+
+
+def _prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks) -> checkpoint.Checkpoint | None:
+    """Make the run's folder, or find the checkpoint to resume from."""
+    last = None
+    if resume:
+        if not (folder / "recipe.yaml").is_file():
+            raise CheckpointError(f"There is no run to resume in {folder}. Start it without `--resume`.")
+        _refuse_changes(plain(read_recipe(folder / "recipe.yaml")), plain(recipe), folder)
+        if (folder / "last").exists():
+            last = checkpoint.read(find_checkpoint(folder, prefer="last").resolve())
+    elif (folder / "recipe.yaml").exists() and ranks.first:
+        raise CheckpointError(f"{folder} already holds a run. Continue it with `--resume`, or choose another `--out`.")
+    ranks.wait()
+    if ranks.first:
+        try:
+            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            for place in (folder, folder / "checkpoints"):
+                checkpoint.clean(place)
+            write_recipe(recipe, folder / "recipe.yaml")
+        except OSError as error:
+            raise CheckpointError(f"The run's folder {folder} cannot be written: {error.strerror}.") from error
+    ranks.wait()
+    return last
+
+
+def _refuse_changes(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
+    changes = [key for key in changed_keys(old, new) if not any(key == free or key.startswith(f"{free}.") for free in FREE_TO_CHANGE)]
+    if changes:
+        raise ConfigError(
+            f"The recipe differs from that of the run in {folder}: {', '.join(f'`{key}`' for key in changes)}. Undo the change to resume,"
+            " or start a new run with another `--out` (`training.init_from` takes over the weights)."
+        )
+
+
+def _prepare_data(
+    recipe: Recipe, folder: Path, given: Given | None, ranks: Ranks, console: Console, fitted: Path | None
+) -> tuple[Task, dict[str, Split], dict[str, list[MappedCorpus]]]:
+    """Fit the task and encode the data: rank 0 does it, the others open the result."""
+    task = build_task(recipe)
+    splits = open_splits(recipe, task, given)
+    if "validation" not in splits:
+        raise ConfigError("`data.validation` is missing: name a file, or how many records to split off the training data.")
+    features = folder / checkpoint.FEATURES
+    if not ranks.first:
+        ranks.wait()
+    if fitted is not None or not ranks.first:
+        task.load(fitted or features)
+    else:
+        _fit(task, splits["train"], features)
+    cache = recipe.data.cache or folder / "corpus"
+    limits = {"train": recipe.data.limits, "validation": Limits()}
+    corpora = {
+        name: build_corpora(splits[name], task, cache, limits[name], keep_records=name == "validation" or task.samples_encodings)
+        for name in ("train", "validation")
+    }
+    if ranks.first:
+        for name, parts in corpora.items():
+            for line in _tallies(name, parts):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+        ranks.wait()
+    return task, splits, corpora
+
+
+def _fit(task: Task, split: Split, features: Path) -> None:
+    import shutil
+
+    task.fit(split)  # type: ignore[arg-type]
+    shutil.rmtree(features, ignore_errors=True)
+    features.mkdir(parents=True)
+    task.save(features)
+
+
+def _tallies(name: str, corpora: Sequence[MappedCorpus]) -> Iterator[str]:
+    """What became of the records: nothing is left out silently."""
+    for corpus in corpora:
+        tally = corpus.tally
+        yield f"{name}: {tally['kept']:,} of {tally['read']:,} records"
+        for verb in ("dropped", "truncated"):
+            for reason, count in tally[verb].items():
+                first = ", ".join(map(str, tally["first"].get(reason, [])[:3]))
+                yield f"  {count:,} {verb}: {reason} (records {first}, ...)" if count > 3 else f"  {count:,} {verb}: {reason} (records {first})"
+
+
+def _start_weights(model: Seq2SeqModel, recipe: Recipe) -> list[str]:
+    """Take over weights of another run, and freeze; returns what was done, for people."""
+    notes = []
+    if recipe.training.init_from is not None:
+        saved = checkpoint.read(find_checkpoint(recipe.training.init_from).resolve())
+        weights, own = saved.weights(), model.state_dict()
+        taken = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+        if not taken:
+            raise CheckpointError(f"Nothing in {saved.folder} fits this model: no weight has the same name and shape.")
+        model.load_state_dict(taken, strict=False)
+        fresh, left = [name for name in own if name not in taken], [name for name in weights if name not in taken]
+        notes.append(f"taken from {saved.folder}: {len(taken)} tensors")
+        notes += [f"  {what}: {', '.join(names)}" for what, names in (("fresh", fresh), ("left over", left)) if names]
+    for pattern in recipe.training.freeze:
+        frozen = [parameter for name, parameter in model.named_parameters() if fnmatch.fnmatch(name, pattern)]
+        if not frozen:
+            raise ConfigError(f"`training.freeze` must match parameters, but {pattern!r} matches none of: {_prefixes(model)}.")
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        notes.append(f"frozen by {pattern}: {len(frozen)} tensors")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError("`training.freeze` must leave something to train, but freezes every parameter.")
+    return notes
+
+
+def _prefixes(model: Seq2SeqModel) -> str:
+    return ", ".join(dict.fromkeys(name.split(".")[0] + ".*" for name, _ in model.named_parameters()))
+
+
+def _make_trainer(
+    recipe: Recipe,
+    task: Task,
+    model: Seq2SeqModel,
+    corpora: dict[str, list[MappedCorpus]],
+    splits: dict[str, Split],
+    metrics: tuple[str, ...],
+    folder: Path,
+    ranks: Ranks,
+    console: Console,
+    *,
+    resumed: checkpoint.Checkpoint | None,
+) -> Trainer:
+    settings = recipe.training
+    losses = registry.find("losses", settings.loss.name)
+    update = Update(
+        model,
+        losses.build(settings.loss, task.target_spec),
+        build_optimizer(settings.optimizer, model.parameters()),
+        ranks,
+        inputs=settings.decoder_inputs,
+        clip_norm=settings.clip_norm,
+        precision=settings.precision,
+        seed=recipe.seed,
+    )
+    trainer = Trainer(
+        model,
+        update,
+        TrainingBatches(mixed(corpora["train"], splits["train"]), task, settings.batching, recipe.seed, ranks),
+        Validation(recipe, task, corpora["validation"], losses.measure(settings.loss, task.target_spec), metrics, ranks),
+        settings,
+        ranks,
+        folder=folder,
+        header=header_of(recipe, task),
+        save_features=task.save,
+    )
+    if resumed is not None:
+        trainer.resume(resumed)
+    ranks.broadcast(parameter.data for parameter in model.parameters())
+    trainer.loggers = _loggers(recipe, folder, ranks, console, trainer.progress.step)
+    return trainer
+
+
+def _loggers(recipe: Recipe, folder: Path, ranks: Ranks, console: Console, step: int) -> list[Logger]:
+    if not ranks.first:
+        return []
+    loggers: list[Logger] = [JsonLinesLogger(folder / "metrics.jsonl", keep_until=step), ConsoleLogger(console)]
+    if recipe.training.tensorboard:
+        loggers.append(TensorBoardLogger(folder / "tensorboard"))
+    return loggers
+
+
+@final
+class TrainingBatches:
+    """This rank's part of each global batch."""
+
+    def __init__(self, corpus: MappedCorpus | MixedCorpus, task: Task, settings: BatchingConfig, seed: int, ranks: Ranks):
+        self.sampler = Sampler(corpus, settings, seed)
+        together = partial(collate, source=task.source_spec, target=task.target_spec)
+        self.loader = Loader(
+            corpus, self.sampler, together, seed=seed, sample=task.samples_encodings, rank=ranks.rank, world=ranks.world
+        )
+        self._estimate: int | None = None
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch | None]:
+        """Batches of an epoch, from number `start` on."""
+        return self.loader.batches(epoch, start)
+
+    def estimate(self) -> int:
+        """About how many batches an epoch has."""
+        if self._estimate is None:
+            self._estimate = self.sampler.estimate_batches()
+        return self._estimate
+
+
+@final
+class Validation:
+    """Loss and perplexity over all validation records; metrics over some of them, decoded greedily."""
+
+    def __init__(self, recipe: Recipe, task: Task, corpora: list[MappedCorpus], measure: Loss, metrics: tuple[str, ...], ranks: Ranks):
+        self.recipe, self.task, self.measure, self.metrics, self.ranks = recipe, task, measure, metrics, ranks
+        self.corpus = corpora[0] if len(corpora) == 1 else MixedCorpus(corpora, [1.0] * len(corpora))
+        self.references = _references(task, corpora, alternatives=recipe.evaluation.alternatives, most=recipe.training.validation_records)
+        limits, processors = (getattr(recipe.search, name, None) for name in ("limits", "processors"))
+        chosen = {name: value for name, value in (("limits", limits), ("processors", processors)) if value is not None}
+        self.search = build_search(GreedyConfig(**chosen), task)
+
+    def __call__(self, model: Seq2SeqModel) -> tuple[list[Score], list[tuple[str, str, str]]]:
+        """Scores, and (source, reference, prediction) samples."""
+        scores = [self._loss(model)]
+        scores.append(Score("perplexity", float(np.exp(min(scores[0].value, 700))), "exp(loss)", higher_is_better=False))
+        if not isinstance(model, StepwiseModel):
+            return scores, []
+        items = self.references
+        predictions = decode_examples(
+            stepwise(model),
+            self.search,
+            self.task,
+            [self.task.encode(record) for record, _ in items],
+            [self.task.request({name: value for name, value in record.items() if name not in _WISHES}) for record, _ in items],
+            batch_size=self.recipe.evaluation.batch_size,
+            device=self.ranks.device,
+        )
+        values = [prediction.value for prediction in predictions]
+        scores += evaluate(self.metrics, values, [references for _, references in items], resamples=0)
+        spread = range(0, len(items), max(1, len(items) // max(self.recipe.training.samples, 1)))
+        samples = [(str(self.task.source_of(items[i][0])), str(items[i][1][0]), str(values[i])) for i in spread]
+        return scores, samples
+
+    @torch.inference_mode()
+    def _loss(self, model: Seq2SeqModel) -> Score:
+        settings = BatchingConfig(target_tokens=self.recipe.training.batching.target_tokens)
+        together = partial(collate, source=self.task.source_spec, target=self.task.target_spec)
+        total, count = 0.0, 0
+        for batch in Loader(self.corpus, Sampler(self.corpus, settings, 0), together, seed=0).in_order():
+            assert batch is not None
+            here = to_device(batch, self.ranks.device)
+            with autocast(self.recipe.training.precision, self.ranks.device):
+                losses = self.measure(model(here.source, here.inputs), here.labels)
+            total += float((losses.double() * here.labels.mask).sum())
+            count += int(here.labels.lengths.sum())
+        return Score("loss", total / max(count, 1), "mean per target element", higher_is_better=False)
+
+
+_WISHES = ("prefix", "required", "banned")
+
+
+def _references(task: Task, corpora: list[MappedCorpus], *, alternatives: bool, most: int | None) -> list[tuple[Any, list[Any]]]:
+    """(record, references) of the validation items, evenly spread over the data when there are more than `most`."""
+    records = [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
+    items = group_references(task, records, alternatives=alternatives)
+    if most is None or len(items) <= most:
+        return items
+    return [items[index * len(items) // most] for index in range(most)]
+
+
+def group_references(task: Task, records: Sequence[Any], *, alternatives: bool) -> list[tuple[Any, list[Any]]]:
+    """(record, references) per item; with `alternatives`, records with the same source are one item."""
+    if not alternatives:
+        return [(record, [task.reference(record)]) for record in records]
+    items: dict[Any, tuple[Any, list[Any]]] = {}
+    for record in records:
+        items.setdefault(task.source_of(record), (record, []))[1].append(task.reference(record))
+    return list(items.values())
+
+
+__all__ = ["TrainingBatches", "Validation", "group_references", "recipe_from", "train"]
