@@ -1,7 +1,7 @@
 """Small stepwise models for tests of search: no training, no layers, but a real memory, a real state and real attention.
 
-The logits of a step depend on the last two symbols and on the source through attention, whose query is the last symbol: so a state that
-was reordered wrongly, a memory row of the wrong source or a forgotten mask changes the result.
+The logits of a step depend on the last two symbols, the position, and the source through attention, whose query is the last symbol: so a
+state that was reordered wrongly, a memory row of the wrong source or a forgotten mask changes the result.
 """
 
 from dataclasses import dataclass
@@ -27,9 +27,14 @@ class ToyState:
 
 @final
 class ToyModel(StepwiseModel):
-    """Random tables: logits = second[last but one] + first[last] + attended source. `rows_per_step` counts the rows of each step."""
+    """Random tables: logits = second[last but one] + first[last] + drift[position] + attended source.
 
-    def __init__(self, size: int = 7, seed: int = 0, *, has_attention: bool = True, end_bias: float = 0.0, scale: float = 1.5, dim: int = 5):
+    `rows_per_step` and `sources_per_step` count the rows of the state and of the memory in each step.
+    """
+
+    def __init__(
+        self, size: int = 7, seed: int = 0, *, has_attention: bool = True, end_bias: float = 0.0, scale: float = 1.5, dim: int = 5
+    ):
         super().__init__()
         self.source = TokenSpec(size, PAD, UNKNOWN, START, END, "toy")
         self.target = TokenSpec(size, PAD, UNKNOWN, START, END, "toy")
@@ -40,6 +45,7 @@ class ToyModel(StepwiseModel):
             return torch.randn(*shape, generator=generator) * scale
 
         self.first, self.second = table(size, size), table(size, size)
+        self.drift = table(16, size)  # by position: without it, sequences that say the same pairs in another order would tie
         self.embedding, self.query, self.projection = table(size, dim), table(size, dim), table(dim, size)
         self.first[:, END] += end_bias
         self.rows_per_step: list[int] = []
@@ -65,7 +71,7 @@ class ToyModel(StepwiseModel):
         context = (weights.unsqueeze(-1) * memory.projections.unsqueeze(1)).sum(2).flatten(0, 1)
         said = state.said.scatter(1, state.position.unsqueeze(1), last.unsqueeze(1))  # fails when the buffer is too short
         previous = state.previous
-        logits = self.first[last] + 0.5 * self.second[previous] + context
+        logits = self.first[last] + 0.5 * self.second[previous] + 0.3 * self.drift[state.position % 16] + context
         output = Output(logits, _identity, weights.flatten(0, 1) if attention and self.has_attention else None)
         return output, ToyState(last, said, state.position + 1)
 

@@ -1,0 +1,79 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from antiphon.errors import ConfigError
+from antiphon.interfaces import TokenSpec, ValueSpec
+from antiphon.search.beam import BeamConfig, BeamSearch
+from antiphon.search.ensemble import Ensemble
+from antiphon.search.greedy import GreedyConfig, GreedySearch
+from antiphon.search.scoring import score
+from tests.toys import END, PAD, START, UNKNOWN, LookUpModel, ToyModel, toy_source
+
+SENTENCES = [[4, 5, 6], [7], [6, 4, 4, 5]]
+
+
+@pytest.mark.parametrize("average", ["probability", "log_probability"])
+def test_copies_of_a_model_are_the_model(average, seed):
+    model, source = ToyModel(size=9, seed=seed), toy_source(*SENTENCES)
+    search = BeamSearch(BeamConfig(beam_size=3, n_best=3, coverage_penalty=0.1, alignment=True))
+    together, alone = search(Ensemble([model, model], average), source), search(model, source)
+    for one, other in zip(together, alone, strict=True):
+        assert [item.elements.tolist() for item in one] == [item.elements.tolist() for item in other]
+        assert [item.score for item in one] == pytest.approx([item.score for item in other], abs=1e-4)
+        np.testing.assert_allclose(one[0].alignment, other[0].alignment, atol=1e-5)
+
+
+@pytest.mark.parametrize("average", ["probability", "log_probability"])
+def test_two_models_by_hand(average, seed):
+    first, second = ToyModel(size=9, seed=seed), LookUpModel({}, 9)  # of different architecture
+    second.source = second.target = first.target
+    table = torch.randn(9).tolist()
+    second.table = {(): table, (5,): table}
+    ensemble, source = Ensemble([first, second], average), toy_source([4, 5])
+    members = []
+    for model in (first, second):
+        memory = model.project(model.encode(source))
+        output, _ = model.step(torch.tensor([START]), memory, model.init_state(memory, 1, 2))
+        members.append(output.values.log_softmax(-1))
+    expected = (members[0].exp() + members[1].exp()).div(2).log() if average == "probability" else (members[0] + members[1]) / 2
+    memory = ensemble.project(ensemble.encode(source))
+    output, _ = ensemble.step(torch.tensor([START]), memory, ensemble.init_state(memory, 1, 2))
+    torch.testing.assert_close(output.values, expected)
+    greedy = GreedySearch(GreedyConfig())(ensemble, source)[0][0]
+    assert score(ensemble, source, [greedy.elements])[0].log_prob == pytest.approx(greedy.log_prob, abs=1e-4), "decode is step repeated"
+    assert math.isfinite(greedy.log_prob)
+
+
+def test_a_batch_gives_what_each_source_gives_alone(seed):
+    ensemble = Ensemble([ToyModel(size=9, seed=seed), ToyModel(size=9, seed=seed + 1, dim=3)])
+    search = BeamSearch(BeamConfig(beam_size=3))
+    for sentence, own in zip(SENTENCES, search(ensemble, toy_source(*SENTENCES)), strict=True):
+        assert own[0].elements.tolist() == search(ensemble, toy_source(sentence))[0][0].elements.tolist()
+
+
+def test_members_are_registered_modules():
+    assert len(list(Ensemble([ToyModel(), ToyModel()]).children())) == 1
+    assert not Ensemble([ToyModel()]).eval().models[0].training
+
+
+def test_members_must_agree():
+    with pytest.raises(ConfigError, match="must have at least one model"):
+        Ensemble([])
+    with pytest.raises(ConfigError, match="Model 1 of the ensemble must read and write what model 0 does"):
+        Ensemble([ToyModel(size=7), ToyModel(size=8)])
+    other = ToyModel(size=7)
+    other.target = TokenSpec(7, PAD, UNKNOWN, START, END, "another vocabulary")
+    with pytest.raises(ConfigError, match="same vocabulary"):
+        Ensemble([ToyModel(size=7), other])
+    other.target = ValueSpec(1)
+    with pytest.raises(ConfigError, match="Model 0 of the ensemble must write symbols, but writes ValueSpec"):
+        Ensemble([other])
+
+
+def test_attention_is_given_when_all_members_have_it():
+    ensemble = Ensemble([ToyModel(), ToyModel(has_attention=False)])
+    with pytest.raises(ConfigError, match=r"`search.alignment` needs a model with attention"):
+        GreedySearch(GreedyConfig(alignment=True))(ensemble, toy_source([4, 5]))
