@@ -90,9 +90,12 @@ class LogitsProcessors:
         """Apply the rules to the logits of step T, given the T symbols said so far; `may_end` forbids the end symbol where False."""
         step = history.shape[1]
         logits = logits.float()
-        # Measured on CPU, 160 rows of 8,000 symbols: log_softmax 6 ms, logsumexp 1.5 ms. So rows keep logits and a number.
-        norm = logits.logsumexp(-1, keepdim=True)
-        allowed, ranking_norm = logits.clone(), norm
+        # Rows keep logits and their normalizer: on CPU, with 160 rows of 8,000 symbols, log_softmax takes four times as long. One buffer
+        # serves the sum of exponentials and then the rules, since fresh memory costs as much as the arithmetic.
+        peak = logits.amax(-1, keepdim=True)
+        allowed = logits - peak
+        norm = ranking_norm = peak + allowed.exp_().sum(-1, keepdim=True).log_()
+        allowed.copy_(logits)
         if self.settings.repetition_penalty != 1 and step > 0:
             _penalize(allowed, history, self.settings.repetition_penalty)
             ranking_norm = allowed.logsumexp(-1, keepdim=True)

@@ -114,3 +114,13 @@ def test_impossible_settings_are_refused(values, message):
 def test_required_phrases_need_the_beam_search():
     with pytest.raises(ConfigError, match="but the search is `sampling`"):
         SamplingSearch(SamplingConfig())(ToyModel(), toy_source([4]), [Request(required=((4,),))])
+
+
+@pytest.mark.parametrize("scale", [0.1, 4.0])  # a flat distribution needs all symbols sorted, a peaked one few
+def test_nucleus_of_a_large_vocabulary(scale, seed):
+    logits = torch.randn(50, 2000) * scale
+    symbols = draw(logits, torch.rand(50), SamplingConfig(top_p=0.7))
+    for row, symbol in enumerate(symbols.tolist()):
+        probabilities, order = logits[row].softmax(0).sort(descending=True)
+        nucleus = int((probabilities.cumsum(0) < 0.7).sum()) + 1
+        assert symbol in order[: nucleus + 1]
