@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -259,8 +259,8 @@ class Task(ABC):
         """What metrics compare a prediction's value with."""
 
     @abstractmethod
-    def pieces(self, example: Example) -> tuple[list[str], list[str]]:
-        """Source and target, element by element, as people read them."""
+    def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
+        """An encoded source or target, element by element, as people read it."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -1,22 +1,23 @@
 """Use a trained model: one input, a list, or a stream that never ends."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, final, overload
+from typing import Any, Literal, final, overload
 
+import numpy as np
 import torch
 
 from antiphon.assembly import Trained, build_search, load_trained, stepwise
 from antiphon.configuration import plain
 from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import Record, StepwiseModel
-from antiphon.recipe import Recipe, with_overrides
+from antiphon.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.ensemble import Ensemble
-from antiphon.sequences import Prediction
+from antiphon.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.tasks.decoding import decode_examples
 
+OnError = Literal["raise", "keep"]
 WINDOW = 16  # batches that are read ahead and sorted by length before decoding
 
 
@@ -44,80 +45,89 @@ class Predictor:
         self.model: StepwiseModel = models[0] if len(models) == 1 else Ensemble(models)
         self.search = build_search(self.recipe.search, self.task)
 
-    def with_search(self, **settings: Any) -> "Predictor":  # noqa: ANN401 - the fields of the search's config
+    def with_search(self, **settings: Any) -> "Predictor":
         """The same model with other search settings, such as `beam_size=1`, or `name="sampling", temperature=0.8`."""
         other = object.__new__(Predictor)
         other.__dict__.update(self.__dict__)
         current = {} if "name" in settings and settings["name"] != self.recipe.search.name else plain(self.recipe.search)
         values = {**plain(self.recipe), "search": {**current, **settings}}
-        from antiphon.recipe import recipe_from
-
         other.recipe = recipe_from(values)
         other.search = build_search(other.recipe.search, self.task)
         return other
 
     @overload
-    def predict(self, inputs: str | Record) -> Prediction: ...
+    def predict(self, inputs: str | Record, *, on_error: OnError = "raise") -> Prediction: ...
     @overload
-    def predict(self, inputs: list[str] | list[Record] | tuple[str, ...]) -> list[Prediction]: ...
+    def predict(self, inputs: Sequence[str | Record], *, on_error: OnError = "raise") -> list[Prediction]: ...
     @overload
-    def predict(self, inputs: Iterator[str] | Iterator[Record]) -> Iterator[Prediction]: ...
+    def predict(self, inputs: Iterator[str | Record], *, on_error: OnError = "raise") -> Iterator[Prediction]: ...
 
-    def predict(self, inputs: Any) -> Prediction | list[Prediction] | Iterator[Prediction]:
+    def predict(self, inputs: Any, *, on_error: OnError = "raise") -> Prediction | list[Prediction] | Iterator[Prediction]:
         """Predict for a text or record, for a list of them, or lazily for an iterator, in the order given.
 
         A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
-        opening and for phrases that must or must not appear. Raises DataError naming the input that cannot be used.
+        opening and for phrases that must or must not appear.
+
+        on_error   what an input that cannot be used (empty, far too long, no text) does: "raise" a DataError that names it, or "keep"
+                   its place with an empty prediction, whose `details["error"]` says why
         """
         if isinstance(inputs, str | Mapping):
-            return next(self._stream(iter([inputs])))
+            return next(self._stream(iter([inputs]), on_error))
         if isinstance(inputs, Sequence):
-            return list(self._stream(iter(inputs)))
+            return list(self._stream(iter(inputs), on_error))
         if isinstance(inputs, Iterable):
-            return self._stream(iter(inputs))
+            return self._stream(iter(inputs), on_error)
         raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
 
-    def _stream(self, inputs: Iterator[Any]) -> Iterator[Prediction]:
+    def _stream(self, inputs: Iterator[Any], on_error: OnError) -> Iterator[Prediction]:
         size, number = self.recipe.evaluation.batch_size, 0
         while window := list(islice(inputs, size * WINDOW)):
-            records = [self._record(item, number + index) for index, item in enumerate(window)]
+            usable: dict[int, tuple[Example, Request]] = {}
+            results: dict[int, Prediction] = {}
+            for index, item in enumerate(window):
+                try:
+                    usable[index] = self._prepare(item, number + index)
+                except DataError as error:
+                    if on_error == "raise":
+                        raise DataError(f"Input {number + index + 1}: {error}") from error
+                    results[index] = _refused(str(error))
+            examples, requests = [example for example, _ in usable.values()], [request for _, request in usable.values()]
+            found = decode_examples(self.model, self.search, self.task, examples, requests, batch_size=size, device=self.device)
+            results.update(zip(usable, found, strict=True))
+            yield from (results[index] for index in range(len(window)))
             number += len(window)
-            yield from decode_examples(
-                self.model,
-                self.search,
-                self.task,
-                [self._encode(record, number - len(window) + index) for index, record in enumerate(records)],
-                [self.task.request(record) for record in records],
-                batch_size=size,
-                device=self.device,
-            )
 
-    def _record(self, item: Any, number: int) -> Record:
-        if isinstance(item, str):
-            columns = self.task.source_columns
-            if len(columns) > 1:
-                raise DataError(f"Input {number} must be a record with the columns {', '.join(columns)}, but is a text.")
-            return {columns[0]: item}
-        if not isinstance(item, Mapping):
-            raise DataError(f"Input {number} must be a text or a mapping, but is {type(item).__name__}.")
-        return item
-
-    def _encode(self, record: Record, number: int) -> Any:
+    def _prepare(self, item: Any, number: int) -> tuple[Example, Request]:
+        record = self._record(item)
         target = self.task.columns[1]
-        try:
-            example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
-        except DataError as error:
-            raise DataError(f"Input {number}: {error}") from error
+        example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
+        if not str(self.task.source_of(record)).strip():
+            raise DataError("the source is empty.")
         most = self.recipe.data.limits.max_source_length
         if most is not None and len(example.source) > most * LONG:
             raise DataError(
-                f"Input {number} must have at most {most * LONG} source elements ({LONG} times the longest of training), but has"
-                f" {len(example.source)}. Split it into sentences."
+                f"the source has {len(example.source)} elements, more than {LONG} times the longest of training ({most}). Split it into"
+                " sentences."
             )
-        return replace(example, target=None)
+        return example, self.task.request(record)
+
+    def _record(self, item: Any) -> Record:
+        if isinstance(item, str):
+            columns = self.task.source_columns
+            if len(columns) > 1:
+                raise DataError(f"it must be a record with the columns {', '.join(columns)}, but is a text.")
+            return {columns[0]: item}
+        if not isinstance(item, Mapping):
+            raise DataError(f"it must be a text or a mapping, but is {type(item).__name__}.")
+        return item
 
 
 LONG = 8  # an input so many times longer than any in training is refused: it would take all memory and give nonsense
+
+
+def _refused(reason: str) -> Prediction:
+    nothing = Hypothesis(np.zeros(0, dtype=np.int64), float("-inf"), float("-inf"), finish_reason="refused")
+    return Prediction("", nothing, details={"error": reason})
 
 
 def load(path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False) -> Predictor:

@@ -118,7 +118,7 @@ class Output:
         return self.head(self.features)
 
 
-FinishReason = Literal["end", "length", "constraint"]
+FinishReason = Literal["end", "length", "constraint", "refused"]
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ class Hypothesis:
     log_prob       the sum of `step_scores`
     step_scores    the log-probability of each element, the end symbol included when it was produced
     alignment      (T, S) attention weights over the source, or None when they were not asked for
-    finish_reason  "end" (the model stopped), "length" (the limit stopped it) or "constraint" (a required phrase is missing)
+    finish_reason  "end" (the model stopped), "length" (the limit stopped it), "constraint" (a required phrase is missing) or "refused"
+                   (the input could not be used)
     """
 
     elements: np.ndarray

@@ -8,13 +8,11 @@ Unusual:
   between the two. For models trained here the table is the identity and is skipped.
 - sentencepiece writes a space as U+2581, so a text that itself contains U+2581 comes back with a space. With `exact`, that character is
   written with its three byte pieces instead, and decode(encode(x)) == x without exception.
-- sentencepiece has one random generator per process. A drawn segmentation seeds it anew each time, under a lock, so that what is drawn
-  depends on the seed alone, not on what other threads do.
+- Segmentations are drawn by `segmentation.py`, since sentencepiece cannot draw the same ones in another process.
 """
 
 import io
 import re
-import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, final
@@ -23,10 +21,9 @@ import numpy as np
 import sentencepiece
 
 from antiphon.errors import CheckpointError, ConfigError, DataError
-from antiphon.features.vocabulary import END, PAD, SPECIAL_PIECES, START, UNKNOWN, Vocabulary
-
-SPACE_PIECE = "\u2581"
-_SPACE_PIECE_BYTES = tuple(f"<0x{byte:02X}>" for byte in SPACE_PIECE.encode())
+from antiphon.features.model_proto import NORMAL, USER_DEFINED, read_facts
+from antiphon.features.segmentation import SPACE_PIECE, Segmenter
+from antiphon.features.vocabulary import BYTE_PIECES, END, PAD, SPECIAL_PIECES, START, UNKNOWN, Vocabulary
 
 # Training skips a line with one of these: the end of a string, the tab and U+2585, which sentencepiece uses as marks of its own.
 _RESERVED_IN_TRAINING = str.maketrans({"\0": " ", "\t": " ", "\u2585": " "})
@@ -37,8 +34,6 @@ _TRAINING_THREADS = 8
 
 # sentencepiece needs 64-bit positions above about 2**31 characters of text.
 _EXTREMELY_LARGE = 1_000_000_000
-
-_generator_lock = threading.Lock()  # sentencepiece's generator belongs to the process, so its lock does, too
 
 
 @final
@@ -66,12 +61,18 @@ class SubwordVocabulary(Vocabulary):
             if number >= 0:
                 self._to_symbol[number] = symbol
         self._renumbered = special != [PAD, UNKNOWN, START, END]
-        symbols = {piece: symbol for symbol, piece in enumerate(self.pieces)}
-        self._space_piece_bytes = np.array([symbols.get(piece, UNKNOWN) for piece in _SPACE_PIECE_BYTES], dtype=np.int64)
+        self._symbol_of = {piece: symbol for symbol, piece in enumerate(self.pieces)}
+        self._byte_symbols = [self._symbol_of.get(piece, UNKNOWN) for piece in BYTE_PIECES]
+        self._space_piece_bytes = [self._byte_symbols[byte] for byte in SPACE_PIECE.encode()]
+        facts = read_facts(model)
+        self.algorithm = facts.algorithm
+        self._piece_types = facts.types
+        self._segmenter: Segmenter | None = None
 
     def encode(self, text: str) -> np.ndarray:
         """The symbols of a text, (T,) int64: its best segmentation."""
-        return self._joined([self._processor.encode(part, out_type=int) for part in self._parts(text)])
+        parts = [self._symbols(self._processor.encode(part, out_type=int)).tolist() for part in self._parts(text)]
+        return np.array(self._with_space_pieces(parts), dtype=np.int64)
 
     def encode_many(self, texts: Sequence[str]) -> list[np.ndarray]:
         """`encode` for each text, on several threads."""
@@ -80,19 +81,43 @@ class SubwordVocabulary(Vocabulary):
         return [self._symbols(numbers) for numbers in self._processor.encode(list(texts), out_type=int)]
 
     def sample(self, text: str, strength: float, seed: int) -> np.ndarray:
-        """Draw one of the segmentations of a text, (T,) int64; the same seed draws the same one.
+        """Draw one of the segmentations of a text, (T,) int64; the same seed draws the same one, in any process.
 
-        `strength` is what the model's kind makes of it: for unigram the smoothing exponent of subword regularization (Kudo 2018; towards 0
-        all segmentations are equally likely), for BPE the probability to skip a merge (BPE-dropout, Provilkov et al. 2020).
+        `strength` is what the model's algorithm makes of it: for unigram the smoothing exponent of subword regularization (towards 0 all
+        segmentations are equally likely), for BPE the probability to skip a merge.
         """
-        with _generator_lock:
-            # The largest 32-bit number means "seed from the machine" to sentencepiece.
-            sentencepiece.set_random_generator_seed(seed % (2**32 - 1))
-            drawn = [
-                self._processor.encode(part, out_type=int, enable_sampling=True, alpha=strength, nbest_size=-1)
-                for part in self._parts(text)
-            ]
-        return self._joined(drawn)
+        if self._segmenter is None:  # most vocabularies are never sampled
+            self._segmenter = self._make_segmenter()
+        parts = []
+        for number, part in enumerate(self._parts(text)):
+            pieces = self._segmenter.draw(self._processor.normalize(part), strength, seed + number)
+            parts.append(self._symbols_of_pieces(pieces))
+        return np.array(self._with_space_pieces(parts), dtype=np.int64)
+
+    def _make_segmenter(self) -> Segmenter:
+        if self.algorithm not in ("unigram", "bpe"):
+            raise ConfigError(f"`sampling` must be 0 with a sentencepiece model of {self.algorithm}s, which has one segmentation per text.")
+        pieces = self._processor.id_to_piece(list(range(len(self._processor))))
+        typed = list(zip(pieces, self._processor.get_score(list(range(len(pieces)))), self._piece_types, strict=True))
+        return Segmenter(
+            "unigram" if self.algorithm == "unigram" else "bpe",
+            {piece: score for piece, score, kind in typed if kind == NORMAL},
+            whole=[piece for piece, _, kind in typed if kind == USER_DEFINED],
+        )
+
+    def _symbols_of_pieces(self, pieces: Sequence[str]) -> list[int]:
+        """Symbols, with bytes or one unknown symbol for each run of characters that are no pieces, as sentencepiece writes them."""
+        bytes_known = UNKNOWN not in self._byte_symbols
+        symbols: list[int] = []
+        for piece in pieces:
+            symbol = self._symbol_of.get(piece)
+            if symbol is not None and symbol > END:
+                symbols.append(symbol)
+            elif bytes_known:
+                symbols += [self._byte_symbols[byte] for byte in piece.encode()]
+            elif not symbols or symbols[-1] != UNKNOWN:
+                symbols.append(UNKNOWN)
+        return symbols
 
     def decode(self, symbols: np.ndarray) -> str:
         """The text of symbols (T,)."""
@@ -127,12 +152,12 @@ class SubwordVocabulary(Vocabulary):
     def _parts(self, text: str) -> list[str]:
         return text.split(SPACE_PIECE) if self._exact else [text]
 
-    def _joined(self, parts: list[list[int]]) -> np.ndarray:
-        """Our symbols of the parts between the characters U+2581 of a text."""
-        arrays = [self._symbols(parts[0])]
+    def _with_space_pieces(self, parts: list[list[int]]) -> list[int]:
+        """The symbols of a text from those of its parts between the characters U+2581."""
+        symbols = parts[0]
         for part in parts[1:]:
-            arrays += [self._space_piece_bytes, self._symbols(part)]
-        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+            symbols = [*symbols, *self._space_piece_bytes, *part]
+        return symbols
 
     def _symbols(self, numbers: list[int]) -> np.ndarray:
         array = np.array(numbers, dtype=np.int64)

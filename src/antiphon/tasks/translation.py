@@ -167,10 +167,9 @@ class Translation(Task):
         """The target text."""
         return _text(record, self.settings.target)
 
-    def pieces(self, example: Example) -> tuple[list[str], list[str]]:
-        """Source and target as the model sees them, for people."""
-        target = [] if example.target is None else self.target_text.pieces(example.target)
-        return self.source_text.pieces(example.source), target
+    def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
+        """Symbols as the vocabulary writes them."""
+        return (self.source_text if side == "source" else self.target_text).pieces(array)
 
     def save(self, folder: Path) -> None:
         """Write the vocabularies and tags."""

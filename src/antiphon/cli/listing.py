@@ -1,0 +1,31 @@
+"""antiphon list: what there is to choose from."""
+
+from typing import Annotated
+
+import typer
+
+from antiphon.cli.options import AsJson
+
+
+def list_plugins(
+    kind: Annotated[str, typer.Argument(help="models, tasks, search, metrics, losses or heads.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """List the plug-ins of a kind, with a line each.
+
+    Example: antiphon list models
+    """
+    import json
+
+    from antiphon import registry
+    from antiphon.errors import ConfigError, nearest
+
+    if kind not in registry.KINDS:
+        raise ConfigError(f"There is no kind `{kind}`; there are: {', '.join(registry.KINDS)}.{nearest(kind, registry.KINDS)}")
+    found = {name: registry.find(kind, name).summary for name in registry.names(kind)}
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    width = max(map(len, found), default=0)
+    for name, summary in found.items():
+        print(f"{name:<{width}}  {summary}")

@@ -1,0 +1,46 @@
+"""The command line. Each command stands in its own file and loads what it needs when it is called, so that `--help` answers at once."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from antiphon.cli import evaluate, inspect, listing, new, predict, report, train
+from antiphon.errors import AntiphonError
+
+app = typer.Typer(
+    name="antiphon",
+    help="Turn one sequence into another: look at data, train, measure and use sequence-to-sequence models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("new")(new.new)
+app.command("inspect")(inspect.inspect)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("report")(report.report)
+app.command("list")(listing.list_plugins)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if show:
+        from antiphon import __version__
+
+        print(f"antiphon {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command. Errors that a user can mend are one sentence on stderr, without a traceback; the exit status is then 1."""
+    try:
+        app()
+    except AntiphonError as error:
+        Console(stderr=True).print(f"antiphon: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,123 @@
+"""antiphon predict: inputs in, predictions out, in the same order, one for one."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from antiphon.cli.options import AsJson, Set
+
+if TYPE_CHECKING:
+    from antiphon.predictor import Predictor
+    from antiphon.sequences import Prediction
+
+
+def predict(
+    run: Annotated[list[Path], typer.Argument(help="A run's folder or a checkpoint; several of them are an ensemble.", show_default=False)],
+    input: Annotated[  # noqa: A002
+        str, typer.Option("--input", "-i", help="A file of texts or records; - is standard input, a text a line.")
+    ] = "-",
+    output: Annotated[str, typer.Option("--output", "-o", help="Where to write; - is standard output. *.jsonl gets all details.")] = "-",
+    settings: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict for each input. An input that cannot be used keeps its place with an empty line and is named on standard error.
+
+    Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
+    """
+    from antiphon.errors import DataError
+    from antiphon.predictor import load
+
+    predictor = load(run, overrides=settings or ())
+    predictions = predictor.predict(_inputs(input, predictor), on_error="keep")
+    refused = 0
+    with _opened(output) as file:
+        write = _json_array(file) if as_json else _lines(file, details=output.endswith(".jsonl"))
+        next(write)
+        for number, prediction in enumerate(predictions, 1):
+            if "error" in prediction.details:
+                refused += 1
+                print(f"antiphon: input {number}: {prediction.details['error']}", file=sys.stderr)
+            write.send(prediction)
+        write.close()
+    if refused:
+        raise DataError(f"{refused} inputs could not be used; their predictions are empty.")
+
+
+def _inputs(name: str, predictor: "Predictor") -> Iterator[Any]:
+    """Records of a file, or the lines of standard input."""
+    if name != "-":
+        from antiphon.assembly import read_given
+
+        return (record for _, record in read_given(Path(name), predictor.task, with_targets=False)())
+    return _standard_input()
+
+
+def _standard_input() -> Iterator[str]:
+    from antiphon.errors import DataError
+
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"Standard input, line {number}, must be UTF-8, but byte {error.start + 1} is not.") from error
+        yield text.rstrip("\r\n")
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[TextIO]:
+    from antiphon.errors import DataError
+
+    if name == "-":
+        yield sys.stdout
+        return
+    try:
+        with open(name, "w", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise DataError(f"{name} cannot be written: {error.strerror}.") from error
+
+
+def _lines(file: TextIO, *, details: bool) -> Any:
+    """A text a line, or a JSON object a line with everything that is known."""
+    while True:
+        prediction = yield
+        text = json.dumps(_plain(prediction), ensure_ascii=False) if details else " ".join(str(prediction.value).splitlines())
+        print(text, file=file, flush=file is sys.stdout)
+
+
+def _json_array(file: TextIO) -> Any:
+    """One JSON array, written as predictions come."""
+    separator = "["
+    try:
+        while True:
+            prediction = yield
+            file.write(f"{separator}\n{json.dumps(_plain(prediction), ensure_ascii=False)}")
+            separator = ","
+    finally:
+        file.write("[]\n" if separator == "[" else "\n]\n")
+
+
+def _plain(prediction: "Prediction") -> dict[str, Any]:
+    hypothesis = prediction.hypothesis
+    plain: dict[str, Any] = {
+        "prediction": prediction.value,
+        "score": _number(hypothesis.score),
+        "log_prob": _number(hypothesis.log_prob),
+        "token_scores": [round(score, 4) for score in hypothesis.step_scores],
+        "finish_reason": hypothesis.finish_reason,
+        **prediction.details,
+    }
+    if hypothesis.alignment is not None:
+        plain["alignment"] = [[round(float(weight), 4) for weight in row] for row in hypothesis.alignment]
+    if prediction.alternatives:
+        plain["alternatives"] = [_plain(alternative) for alternative in prediction.alternatives]
+    return plain
+
+
+def _number(value: float) -> float | None:
+    return round(value, 4) if abs(value) != float("inf") else None

@@ -1,0 +1,13 @@
+"""antiphon report: a run as one HTML file."""
+
+from antiphon.cli.options import Run
+
+
+def report(run: Run) -> None:
+    """Write report.html into the run: recipe, data, curves, scores, examples and attention in one file.
+
+    Example: antiphon report runs/german
+    """
+    from antiphon.report.page import write_report
+
+    print(f"Wrote {write_report(run)}")

@@ -1,0 +1,145 @@
+"""Look before training: the data as the model will see it, the size of the model, and what an epoch will cost."""
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from antiphon import checkpoint, registry
+from antiphon.assembly import build_corpora, build_model, build_task, find_checkpoint, mixed, open_splits
+from antiphon.data.audit import Audit, Part, View, audit
+from antiphon.data.limits import Limits
+from antiphon.interfaces import Task
+from antiphon.recipe import Recipe, read_recipe, with_overrides
+from antiphon.training.distributed import start
+from antiphon.training.optimizers import build_optimizer
+from antiphon.training.step import Update
+from antiphon.training_run import TrainingBatches
+
+PROBED_UPDATES = 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training takes, measured by a few updates on this machine. Memory is that of the whole process."""
+
+    parameters: dict[str, int]
+    total_parameters: int
+    batches_per_epoch: int
+    tokens_per_second: float
+    seconds_per_epoch: float
+    memory_bytes: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found."""
+
+    name: str
+    audit: Audit
+    cost: Cost
+    notes: tuple[str, ...]
+    vocabulary: dict[str, int]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "name": self.name,
+            "audit": self.audit.to_plain(),
+            "cost": {field: getattr(self.cost, field) for field in self.cost.__dataclass_fields__},
+            "notes": list(self.notes),
+            "vocabulary": self.vocabulary,
+        }
+
+
+def inspect(path: Path | str, overrides: Sequence[str] = ()) -> Inspection:
+    """Inspect a recipe, or a run (whose folder then also gets `audit.json`, for the report)."""
+    path = Path(path)
+    if path.is_dir():
+        recipe = with_overrides(read_recipe(path / "recipe.yaml"), overrides)
+        found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path))
+        checkpoint.write_json(path / "audit.json", found.to_plain())
+        return found
+    recipe = read_recipe(path, overrides)
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+        return _inspect(str(path), recipe, recipe.data.cache or Path(folder), fitted=None)
+
+
+def _features_of(run: Path) -> Path | None:
+    return find_checkpoint(run) / checkpoint.FEATURES if (run / "last").exists() else None
+
+
+def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) -> Inspection:
+    task = build_task(recipe)
+    splits = open_splits(recipe, task)
+    if fitted is not None:
+        task.load(fitted)
+    else:
+        task.fit(splits["train"])
+    parts, corpora = {}, {}
+    for split_name, split in splits.items():
+        limits = recipe.data.limits if split_name == "train" else Limits()
+        keep = split_name == "validation" or task.samples_encodings
+        corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep)
+        parts[split_name] = [Part(records, corpus) for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)]
+    view = View(source=task.source_of, target=partial(_target_of, task), pieces=task.pieces)
+    found = audit(parts, view, task.source_spec, task.target_spec)
+    sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
+    return Inspection(name, found, _probe(recipe, task, corpora["train"], splits), task.notes, sizes)
+
+
+def _target_of(task: Task, record: Any) -> Any:
+    return task.reference(record) if record.get(task.columns[1]) is not None else None
+
+
+def _probe(recipe: Recipe, task: Task, corpora: list[Any], splits: Any) -> Cost:
+    """Do a few updates, the longest batch first, and measure."""
+    ranks = start(recipe.training.device)
+    model = build_model(recipe, task).to(ranks.device)
+    settings = recipe.training
+    update = Update(
+        model,
+        registry.find("losses", settings.loss.name).build(settings.loss, task.target_spec),
+        build_optimizer(settings.optimizer, model.parameters()),
+        ranks,
+        inputs=settings.decoder_inputs,
+        clip_norm=settings.clip_norm,
+        precision=settings.precision,
+        seed=recipe.seed,
+    )
+    batches = TrainingBatches(mixed(corpora, splits["train"]), task, settings.batching, recipe.seed, ranks)
+    model.train()
+    longest = next(iter(batches.loader.in_order()))
+    update([longest], 0, 1.0)
+    elements, began = 0, time.monotonic()
+    for step, batch in zip(range(PROBED_UPDATES), batches.batches(0), strict=False):
+        elements += update([batch], step, 1.0).elements
+    speed = elements / max(time.monotonic() - began, 1e-9)
+    epoch_elements = sum(int(corpus.target_lengths.sum()) - len(corpus) for corpus in corpora)
+    if ranks.device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated()
+    else:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    parts: dict[str, int] = {}
+    for parameter_name, parameter in model.named_parameters():
+        top = parameter_name.split(".")[0]
+        parts[top] = parts.get(top, 0) + parameter.numel()
+    return Cost(
+        parameters=parts,
+        total_parameters=sum(parts.values()),
+        batches_per_epoch=batches.estimate(),
+        tokens_per_second=speed,
+        seconds_per_epoch=epoch_elements / speed,
+        memory_bytes=memory,
+        device=str(ranks.device),
+    )
+
+
