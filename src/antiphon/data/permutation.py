@@ -47,8 +47,8 @@ def permute(positions: np.ndarray, size: int, key: int) -> np.ndarray:
     if size <= _SMALL:
         with np.errstate(over="ignore"):
             counter = np.arange(size, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(hash_seed(key))
-        order: np.ndarray = np.argsort(mix64(counter), kind="stable")
-        return order[positions]
+        order = np.argsort(mix64(counter), kind="stable")
+        return np.asarray(order[positions])
     values = positions.astype(np.uint64)
     bits = (size - 1).bit_length()
     keys = [np.uint64(hash_seed(key, number)) for number in range(_ROUNDS)]
