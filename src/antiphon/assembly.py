@@ -10,7 +10,6 @@ from typing import Any, final
 import numpy as np
 
 from antiphon import checkpoint, registry
-from antiphon.checkpoint import Checkpoint
 from antiphon.configuration import plain
 from antiphon.data.corpus import MappedCorpus, MixedCorpus, build_corpus
 from antiphon.data.limits import Limits
@@ -91,7 +90,9 @@ def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[
     sources.update(given or {})
     if sources["train"] is None:
         raise ConfigError("`data.train` is missing: name the files to learn from.")
-    splits = {name: _open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)}
+    splits = {
+        name: _open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)
+    }
     if isinstance(sources["validation"], int):
         splits["train"], splits["validation"] = _hold_out(splits["train"], sources["validation"], recipe.seed)
     return splits
@@ -104,8 +105,8 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
-    names = {"source_column": task.columns[0], "target_column": task.columns[1]}
-    return Split(name, tuple(open_parts(source, required=required, **names)))
+    source_column, target_column = task.columns[:2]
+    return Split(name, tuple(open_parts(source, required=required, source_column=source_column, target_column=target_column)))
 
 
 @final
@@ -228,11 +229,14 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = F
     revision = header["model"]["revision"]
     if revision > plugin.revision:
         raise CheckpointError(
-            f"{saved.folder} holds revision {revision} of `{plugin.name}`, but this version knows up to {plugin.revision}. Install a newer antiphon."
+            f"{saved.folder} holds revision {revision} of `{plugin.name}`, but this version knows"
+            f" up to {plugin.revision}. Install a newer antiphon."
         )
     if revision < plugin.revision:
         if plugin.upgrade is None:
-            raise CheckpointError(f"{saved.folder} holds revision {revision} of `{plugin.name}`, which can no longer be upgraded to {plugin.revision}.")
+            raise CheckpointError(
+                f"{saved.folder} holds revision {revision} of `{plugin.name}`, which can no longer be upgraded to {plugin.revision}."
+            )
         weights, values["model"] = plugin.upgrade(revision, weights, values["model"])
     recipe = recipe_from(values)
     task = build_task(recipe)
@@ -251,7 +255,9 @@ def load_weights(model: Seq2SeqModel, weights: Mapping[str, Any], place: str) ->
     extra = [name for name in weights if name not in own]
     for names, what in ((missing, "misses"), (extra, "has unknown"), (wrong, "has another shape for")):
         if names:
-            raise CheckpointError(f"{place} {what} the weights {', '.join(names[:4])}{' ...' if len(names) > 4 else ''}: it does not fit its config.")
+            raise CheckpointError(
+                f"{place} {what} the weights {', '.join(names[:4])}{' ...' if len(names) > 4 else ''}: it does not fit its config."
+            )
     model.load_state_dict(dict(weights))
 
 

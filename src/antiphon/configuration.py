@@ -73,7 +73,9 @@ def plain(settings: Any) -> dict[str, Any]:
     return TypeAdapter(type(settings)).dump_python(settings, mode="json", warnings=False)  # type: ignore[no-any-return]
 
 
-def validate(cls: type[Config], values: Mapping[str, Any], *, path: str = "", locate: Callable[[tuple[Any, ...]], str] | None = None) -> Config:
+def validate(
+    cls: type[Config], values: Mapping[str, Any], *, path: str = "", locate: Callable[[tuple[Any, ...]], str] | None = None
+) -> Config:
     """Build a config from plain values.
 
     `path` is the dotted path of the values within the recipe; `locate` gives "file:line: " for a path of keys.
@@ -115,13 +117,13 @@ def _keys(values: Any, location: tuple[Any, ...]) -> tuple[Any, ...]:
     """The keys of a mistake as they stand in the values; pydantic also lists validators and the tags of unions on the way."""
     keys: list[Any] = []
     for position, key in enumerate(location):
-        if isinstance(values, Mapping) and key in values:
+        if (isinstance(values, Mapping) and key in values) or (
+            isinstance(values, list | tuple) and isinstance(key, int) and key < len(values)
+        ):
             values = values[key]
-        elif isinstance(values, list | tuple) and isinstance(key, int) and key < len(values):
-            values = values[key]
-        elif isinstance(values, Mapping) and position < len(location) - 1:
-            continue
-        elif isinstance(key, str) and ("(" in key or "[" in key or "-" in key):
+        elif (isinstance(values, Mapping) and position < len(location) - 1) or (
+            isinstance(key, str) and ("(" in key or "[" in key or "-" in key)
+        ):
             continue
         keys.append(key)
     return tuple(keys)

@@ -99,7 +99,13 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
         scores=(*scores, *_likelihood(predictor, task, records)),
         finish_reasons=_count(predictions),
         items=tuple(
-            Item(str(task.source_of(record)), tuple(map(str, found)), str(prediction.value), prediction.hypothesis.score, prediction.hypothesis.finish_reason)
+            Item(
+                str(task.source_of(record)),
+                tuple(map(str, found)),
+                str(prediction.value),
+                prediction.hypothesis.score,
+                prediction.hypothesis.finish_reason,
+            )
             for (record, found), prediction in zip(pairs, predictions, strict=True)
         ),
     )
@@ -157,5 +163,7 @@ def _store(evaluation: Evaluation, run: Path) -> None:
     find_checkpoint(run)
     folder = run / "evaluations"
     folder.mkdir(exist_ok=True)
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in Path(evaluation.data.split(",")[0]).name) or "records"
+    name = (
+        "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in Path(evaluation.data.split(",")[0]).name) or "records"
+    )
     (folder / f"{name}.json").write_text(json.dumps(evaluation.to_plain(items=True), ensure_ascii=False, indent=1), encoding="utf-8")

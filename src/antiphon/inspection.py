@@ -141,5 +141,3 @@ def _probe(recipe: Recipe, task: Task, corpora: list[Any], splits: Any) -> Cost:
         memory_bytes=memory,
         device=str(ranks.device),
     )
-
-

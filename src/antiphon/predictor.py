@@ -56,7 +56,7 @@ class Predictor:
         return other
 
     @overload
-    def predict(self, inputs: str | Record, *, on_error: OnError = "raise") -> Prediction: ...
+    def predict(self, inputs: str | Record, *, on_error: OnError = "raise") -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, inputs: Sequence[str | Record], *, on_error: OnError = "raise") -> list[Prediction]: ...
     @overload
@@ -130,7 +130,9 @@ def _refused(reason: str) -> Prediction:
     return Prediction("", nothing, details={"error": reason})
 
 
-def load(path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False) -> Predictor:
+def load(
+    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
+) -> Predictor:
     """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
 
     overrides    recipe settings such as "search.beam_size=1"

@@ -124,7 +124,9 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
         if not isinstance(value, tuple):
             return value
         return tuple(
-            replace(file, **{name: str(_absolute(getattr(file, name), base)) for name in ("path", "source", "target") if getattr(file, name)})
+            replace(
+                file, **{name: str(_absolute(getattr(file, name), base)) for name in ("path", "source", "target") if getattr(file, name)}
+            )
             for file in value
         )
 
@@ -206,4 +208,14 @@ def _plain_tree(tree: Any) -> Any:
     return str(tree)
 
 
-__all__ = ["DataConfig", "EvaluationConfig", "FileConfig", "Recipe", "changed_keys", "read_recipe", "recipe_from", "with_overrides", "write_recipe"]
+__all__ = [
+    "DataConfig",
+    "EvaluationConfig",
+    "FileConfig",
+    "Recipe",
+    "changed_keys",
+    "read_recipe",
+    "recipe_from",
+    "with_overrides",
+    "write_recipe",
+]

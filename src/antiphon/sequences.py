@@ -176,7 +176,7 @@ def map_tensors(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*(map_tensors(function, item) for item in tree))
     if isinstance(tree, tuple | list):
-        return type(tree)(map_tensors(function, item) for item in tree)  # type: ignore[return-value]
+        return type(tree)(map_tensors(function, item) for item in tree)
     if isinstance(tree, dict):
         return {key: map_tensors(function, item) for key, item in tree.items()}  # type: ignore[return-value]
     return tree

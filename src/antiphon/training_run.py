@@ -1,10 +1,10 @@
 """Train a model from a recipe: records in, a run folder out.
 
-    recipe.yaml       every setting, defaults included
-    features/         the fitted vocabularies
-    corpus/           encoded training and validation data
-    metrics.jsonl     what happened, one event a line
-    checkpoints/      step-N ...; `best` and `last` lead to two of them
+recipe.yaml       every setting, defaults included
+features/         the fitted vocabularies
+corpus/           encoded training and validation data
+metrics.jsonl     what happened, one event a line
+checkpoints/      step-N ...; `best` and `last` lead to two of them
 """
 
 import fnmatch
@@ -64,7 +64,9 @@ FREE_TO_CHANGE = (
 )
 
 
-def train(recipe: Recipe | Path | str, out: Path | str, *, resume: bool = False, data: Given | None = None, console: Console | None = None) -> Path:
+def train(
+    recipe: Recipe | Path | str, out: Path | str, *, resume: bool = False, data: Given | None = None, console: Console | None = None
+) -> Path:
     """Train a model; returns the run's folder.
 
     recipe    a Recipe, or the path of one
@@ -162,7 +164,7 @@ def _prepare_data(
 def _fit(task: Task, split: Split, features: Path) -> None:
     import shutil
 
-    task.fit(split)  # type: ignore[arg-type]
+    task.fit(split)
     shutil.rmtree(features, ignore_errors=True)
     features.mkdir(parents=True)
     task.save(features)
@@ -176,7 +178,11 @@ def _tallies(name: str, corpora: Sequence[MappedCorpus]) -> Iterator[str]:
         for verb in ("dropped", "truncated"):
             for reason, count in tally[verb].items():
                 first = ", ".join(map(str, tally["first"].get(reason, [])[:3]))
-                yield f"  {count:,} {verb}: {reason} (records {first}, ...)" if count > 3 else f"  {count:,} {verb}: {reason} (records {first})"
+                yield (
+                    f"  {count:,} {verb}: {reason} (records {first}, ...)"
+                    if count > 3
+                    else f"  {count:,} {verb}: {reason} (records {first})"
+                )
 
 
 def _start_weights(model: Seq2SeqModel, recipe: Recipe) -> list[str]:
@@ -267,9 +273,7 @@ class TrainingBatches:
     def __init__(self, corpus: MappedCorpus | MixedCorpus, task: Task, settings: BatchingConfig, seed: int, ranks: Ranks):
         self.sampler = Sampler(corpus, settings, seed)
         together = partial(collate, source=task.source_spec, target=task.target_spec)
-        self.loader = Loader(
-            corpus, self.sampler, together, seed=seed, sample=task.samples_encodings, rank=ranks.rank, world=ranks.world
-        )
+        self.loader = Loader(corpus, self.sampler, together, seed=seed, sample=task.samples_encodings, rank=ranks.rank, world=ranks.world)
         self._estimate: int | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch | None]:

@@ -59,9 +59,15 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
             _plain(console, f"  {side}: {unknown.share:.3%} of the symbols are unknown, in {unknown.records:,} records; often: {often}")
     for groups, what in ((split.duplicates, "repeat another record"), (split.conflicts, "share a source but not the target")):
         if groups.records:
-            _plain(console, f"  {groups.records:,} records {what}{_where(split, [number for group in groups.listed[:3] for number in group[:2]])}")
+            _plain(
+                console,
+                f"  {groups.records:,} records {what}{_where(split, [number for group in groups.listed[:3] for number in group[:2]])}",
+            )
     if split.copies.records:
-        _plain(console, f"  {split.copies.records:,} targets are copies of their source{_where(split, [group[0] for group in split.copies.listed])}")
+        _plain(
+            console,
+            f"  {split.copies.records:,} targets are copies of their source{_where(split, [group[0] for group in split.copies.listed])}",
+        )
     if split.misaligned is not None and split.misaligned.records:
         listed = [item["record"] for item in split.misaligned.listed]
         _plain(console, f"  {split.misaligned.records:,} records look misaligned by their lengths{_where(split, listed)}")
@@ -84,7 +90,8 @@ def _print_overlaps(console: "Console", found: "Inspection") -> None:
 
 def _print_cost(console: "Console", found: "Inspection") -> None:
     cost = found.cost
-    console.print(f"\n[bold]model[/]: {cost.total_parameters:,} parameters; vocabularies {found.vocabulary['source']:,} and {found.vocabulary['target']:,}")
+    sizes = f"{found.vocabulary['source']:,} and {found.vocabulary['target']:,}"
+    console.print(f"\n[bold]model[/]: {cost.total_parameters:,} parameters; vocabularies {sizes}")
     for part, count in cost.parameters.items():
         console.print(f"  {part:<20} {count:>12,}")
     minutes, seconds = divmod(round(cost.seconds_per_epoch), 60)

@@ -1,8 +1,8 @@
 """Draw one of the segmentations of a text into subwords, so that a model sees the same text in other pieces each time.
 
-    unigram   subword regularization (Kudo 2018): a segmentation has probability ~ exp(strength * sum of its piece scores); drawn exactly, by
-              forward filtering and backward sampling over the lattice of pieces
-    BPE       BPE-dropout (Provilkov et al. 2020): each merge is skipped with probability `strength`
+    unigram  subword regularization (Kudo 2018): a segmentation has probability ~ exp(strength * sum of its piece scores); drawn
+             exactly, by forward filtering and backward sampling over the lattice of pieces
+    BPE      BPE-dropout (Provilkov et al. 2020): each merge is skipped with probability `strength`
 
 Unusual: sentencepiece can do this, and we do it again. Its generator (version 0.2.3) adds a salt per process to the seed, so that a run
 that was stopped and resumed would see other pieces. Here what is drawn depends on the seed alone, on any machine.
@@ -97,7 +97,7 @@ class Segmenter:
         return lattice
 
     def _bpe(self, word: str, dropout: float, generator: random.Random) -> list[str]:
-        """Merge the pair with the highest score, of equal ones the leftmost, until none is left; skip a merge with probability `dropout`."""
+        """Merge the pair with the highest score, of equal ones the leftmost, until none is left, but skip some."""
         pieces: list[str | None] = list(word)
         following = list(range(1, len(word) + 1))
         preceding = list(range(-1, len(word) - 1))

@@ -272,6 +272,8 @@ class TextFeature(Feature):
             vocabulary = SubwordVocabulary.open(path)
         except CheckpointError as error:
             raise ConfigError(f"`model` must be a sentencepiece model: {error}") from error
+        if vocabulary.algorithm != self.config.kind:
+            raise ConfigError(f"`kind` must be {vocabulary.algorithm}, as `{path}` is, but is {self.config.kind}.")
         missing = [tag for tag in self.config.tags if tag not in vocabulary.pieces]
         if missing:
             raise ConfigError(f"`tags` must be pieces of `{path}`, but {', '.join(missing)} are not.")

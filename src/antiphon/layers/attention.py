@@ -52,7 +52,8 @@ class SelfAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             enable_gqa=self.heads != self.groups,
         )
-        return self.out(mixed.transpose(1, 2).flatten(2))
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
 
     def step(
         self,
@@ -71,7 +72,8 @@ class SelfAttention(nn.Module):
         buffer.values[rows, :, position] = values.to(buffer.values.dtype)
         grouped = queries.view(len(x), self.groups, -1, self.head_dim)
         mixed = scaled_dot_product_attention(grouped, buffer.keys, buffer.values, attn_mask=mask)
-        return self.out(mixed.reshape(len(x), -1))
+        out: Tensor = self.out(mixed.reshape(len(x), -1))
+        return out
 
     def _project(self, x: Float[Tensor, "B T D"]) -> tuple[Tensor, Tensor, Tensor]:
         parts = self.query_key_value(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)

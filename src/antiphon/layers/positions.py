@@ -56,7 +56,8 @@ class RelativeBias(nn.Module):
 
     def forward(self, queries: Int[Tensor, "*rows Q"], keys: Int[Tensor, " T"]) -> Float[Tensor, "*rows H Q T"]:
         """Biases for query and key positions."""
-        return self.table(self._bucket(keys - queries.unsqueeze(-1))).movedim(-1, -3)
+        biases: Tensor = self.table(self._bucket(keys - queries.unsqueeze(-1)))
+        return biases.movedim(-1, -3)
 
     def _bucket(self, distance: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         buckets = self.buckets

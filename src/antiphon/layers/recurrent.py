@@ -33,9 +33,7 @@ def drop(x: Float[Tensor, "N T D"], rate: float, *, variational: bool, training:
 class RecurrentStack(nn.Module):
     """`layers` recurrent layers of width `dim`; a bidirectional layer gives each direction half of it."""
 
-    def __init__(
-        self, input_dim: int, dim: int, layers: int, *, cell: Cell, bidirectional: bool, dropout: float, variational: bool
-    ):
+    def __init__(self, input_dim: int, dim: int, layers: int, *, cell: Cell, bidirectional: bool, dropout: float, variational: bool):
         super().__init__()
         self.cell, self.bidirectional, self.dropout, self.variational = cell, bidirectional, dropout, variational
         kind = nn.LSTM if cell == "lstm" else nn.GRU

@@ -60,7 +60,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
         return losses
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         scale = upstream[:1]
         assert bool((upstream == scale).all()), "fused cross-entropy needs the same weight on every element; use weights via the mask"
         grad_features, grad_weight, *rest = ctx.saved_tensors
@@ -102,7 +102,9 @@ def cross_entropy(output: Output, labels: Padded, smoothing: float = 0.0) -> Flo
     real = labels.values[mask]
     head = output.head
     if isinstance(head, Categorical) and "values" not in output.__dict__ and torch.is_grad_enabled():
-        losses = _FusedCrossEntropy.apply(output.features[mask], head.weight, head.bias, real, smoothing)
+        losses = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            output.features[mask], head.weight, head.bias, real, smoothing
+        )
     else:
         logits = output.values[mask].float()
         losses = torch.nn.functional.cross_entropy(logits, real, reduction="none", label_smoothing=smoothing)

@@ -5,7 +5,7 @@ little. The cells may be GRUs (Cho et al. 2014). Without attention the only way 
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -86,7 +86,8 @@ class Bridge(nn.Module):
 
     def _turn(self, states: Float[Tensor, "B layers D"], dense: nn.Linear | None) -> Float[Tensor, "B L D"]:
         if dense is not None:
-            return torch.tanh(dense(states[:, -1])).unflatten(1, (self.layers, -1))
+            turned: Tensor = torch.tanh(dense(states[:, -1]))
+            return turned.view(len(states), self.layers, -1)
         missing = max(self.layers - states.shape[1], 0)
         kept = torch.cat([states[:, :1].expand(-1, missing, -1), states[:, -self.layers :]], dim=1)
         return kept if self.kind == "copy" else torch.zeros_like(kept)
@@ -137,7 +138,7 @@ class LSTM(StepwiseModel):
                     " Set `task.joint_vocabulary: true` to share it."
                 )
             self.source_frontend.embedding = target
-        tied = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
+        tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
 
     def encode(self, source: Padded) -> Memory:

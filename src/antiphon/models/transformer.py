@@ -254,7 +254,7 @@ class Transformer(StepwiseModel):
                     " Set `task.joint_vocabulary: true` to share it."
                 )
             self.source_positioned.frontend.embedding = target
-        tied = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
+        tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
 
     def encode(self, source: Padded) -> Memory:
@@ -311,9 +311,7 @@ class Transformer(StepwiseModel):
         # Zeros, since a masked position is still multiplied by its weight of 0, and 0 times an uninitialized NaN is NaN.
         return TransformerState(memory.states.new_zeros(shape), memory.mask.new_zeros(rows, dtype=torch.long))
 
-    def step(
-        self, last: Tensor, memory: Memory, state: TransformerState, *, attention: bool = False
-    ) -> tuple[Output, TransformerState]:
+    def step(self, last: Tensor, memory: Memory, state: TransformerState, *, attention: bool = False) -> tuple[Output, TransformerState]:
         """One step for R rows; writes into the state's buffer."""
         positioned, position, buffer = self.target_positioned, state.position, state.buffer
         x = positioned.embed(last, position).unsqueeze(1)

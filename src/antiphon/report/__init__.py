@@ -1,1 +1,18 @@
-"""A run as one self-contained HTML file."""
+"""A run as one self-contained HTML file: `page.write_report(run)`.
+
+page          the whole page, section by section
+run_record    what lies on disk in a run, read as plain values
+markup        HTML from nested elements, everything escaped
+quantities    numbers as people read them
+axes          scales and ticks
+plots         line charts, histograms and intervals as SVG
+heading       what was trained, and the scores in short
+curves        how training went
+data_view     what an audit found in the data
+scores        every evaluation with intervals and settings
+items         per-item scores, and which items are worth showing
+difference    what differs between two texts
+examples      the best, typical, worst, longest and random outputs
+attention     which source pieces each target piece looked at
+making        the recipe, and what the report was written with
+"""

@@ -67,20 +67,23 @@ def decode_for_training(
         mixed = inputs
         for _ in range(settings.passes if probability < 1 else 0):
             with torch.no_grad():
-                predicted = predict(model.decode(mixed, memory).values, sample=settings.sample)
+                values = model.decode(mixed, memory).values
+                predicted = predict(values, symbols=not inputs.values.is_floating_point(), sample=settings.sample)
             mixed = Padded(mix(inputs.values, predicted, probability), inputs.lengths)
         inputs = mixed
     return model.decode(inputs, memory)
 
 
-def predict(values: Any, *, sample: bool) -> Tensor:
+def predict(values: Any, *, symbols: bool, sample: bool) -> Tensor:
     """Elements from what a head says: symbols from logits, draws or means from a distribution, points as they are."""
     if isinstance(values, torch.distributions.Distribution):
-        return values.sample() if sample else values.mean
-    assert isinstance(values, Tensor)
-    if sample:
-        return torch.distributions.Categorical(logits=values.float()).sample()
-    return values.argmax(dim=-1)
+        drawn: Tensor = values.sample() if sample else values.mean
+        return drawn
+    assert isinstance(values, Tensor), "scheduled sampling reads logits, distributions or points"
+    if not symbols:
+        return values
+    chosen: Tensor = torch.distributions.Categorical(logits=values.float()).sample() if sample else values.argmax(dim=-1)
+    return chosen
 
 
 def mix(truth: Tensor, predicted: Tensor, probability: float) -> Tensor:

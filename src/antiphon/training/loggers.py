@@ -41,7 +41,7 @@ class JsonLinesLogger:
         temporary = path.with_suffix(".partial")
         temporary.write_text("".join(kept), encoding="utf-8")
         temporary.replace(path)
-        self.file = open(path, "a", encoding="utf-8", buffering=1)
+        self.file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in `close`
 
     def log(self, event: Event) -> None:
         """Write a line; numbers that JSON lacks (NaN, infinity) become strings."""
@@ -86,17 +86,17 @@ class TensorBoardLogger:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingPackageError("`training.tensorboard`", "tensorboard", "track") from error
-        self.writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(folder))
 
     def log(self, event: Event) -> None:
         """Write the numbers of the event."""
         for key, value in event.items():
             if isinstance(value, int | float) and key != "step":
-                self.writer.add_scalar(f"{event['kind']}/{key}", value, event.get("step", 0))  # type: ignore[no-untyped-call]
+                self.writer.add_scalar(f"{event['kind']}/{key}", value, event.get("step", 0))
 
     def close(self) -> None:
         """Flush and close."""
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()
 
 
 def _sentence(event: Event) -> str:

@@ -81,7 +81,7 @@ def learning_rate_factor(settings: AnySchedule, step: int, progress: float) -> f
     progress = min(max(progress, 0.0), 1.0)
     warmup = min((step + 1) / settings.warmup_steps, 1.0) if settings.warmup_steps else 1.0
     if isinstance(settings, InverseSquareRootConfig):
-        return min(warmup, (max(settings.warmup_steps, 1) / (step + 1)) ** 0.5)
+        return min(warmup, math.sqrt(max(settings.warmup_steps, 1) / (step + 1)))
     if isinstance(settings, CosineConfig):
         return min(warmup, settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * progress)))
     if isinstance(settings, LinearConfig):

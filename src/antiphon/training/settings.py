@@ -85,4 +85,6 @@ class TrainingConfig:
 def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
     """Raises ConfigError when `best` names a metric that is not computed."""
     if settings.best != "loss" and settings.best not in metrics:
-        raise ConfigError(f"`training.best` must be `loss` or one of `evaluation.metrics` ({', '.join(metrics)}), but is {settings.best!r}.")
+        raise ConfigError(
+            f"`training.best` must be `loss` or one of `evaluation.metrics` ({', '.join(metrics)}), but is {settings.best!r}."
+        )

@@ -89,7 +89,9 @@ class Update:
             if self.ranks.device.type == "cuda":
                 torch.cuda.empty_cache()
         self.ranks.sum_gradients(self.parameters)
-        loss_sum = torch.stack([losses.sum() for _, losses in row_losses]).sum() if row_losses else torch.zeros((), device=self.ranks.device)
+        loss_sum = (
+            torch.stack([losses.sum() for _, losses in row_losses]).sum() if row_losses else torch.zeros((), device=self.ranks.device)
+        )
         loss = float(self.ranks.sum(loss_sum.detach().clone())) / max(elements, 1)
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf")))
         if not (_finite(loss) and _finite(norm)):

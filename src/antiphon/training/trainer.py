@@ -389,7 +389,12 @@ class Trainer:
             before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
         except ValueError:  # not in the main thread: the caller handles signals
             return lambda: None
-        return lambda: [signal.signal(number, handler) for number, handler in before.items()] and None
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        return restore
 
 
 _END: Any = object()
