@@ -13,7 +13,8 @@ Importing the package imports no torch; the names below load what they need when
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from antiphon.version import __version__ as __version__
+
 __all__ = ["Predictor", "Recipe", "evaluate", "load", "train"]
 
 if TYPE_CHECKING:

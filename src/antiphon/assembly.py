@@ -19,6 +19,7 @@ from antiphon.interfaces import Record, Search, Seq2SeqModel, StepwiseModel, Tas
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe import Recipe, recipe_from
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
+from antiphon.version import __version__
 
 Given = Mapping[str, Any]
 """Data that a Python program hands over instead of files: split name -> records."""
@@ -195,8 +196,6 @@ class Trained:
 
 def header_of(recipe: Recipe, task: Task) -> dict[str, Any]:
     """What every checkpoint of a run says about itself."""
-    from antiphon import __version__
-
     plugin = registry.find("models", recipe.model.name)
     return {
         "version": __version__,

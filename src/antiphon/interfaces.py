@@ -286,8 +286,11 @@ class TaskPlugin:
 class Corpus(Protocol):
     """Encoded examples with random access; `target_lengths` and `source_lengths` without reading the examples."""
 
-    source_lengths: np.ndarray
-    target_lengths: np.ndarray
+    @property
+    def source_lengths(self) -> np.ndarray: ...
+
+    @property
+    def target_lengths(self) -> np.ndarray: ...
 
     def __len__(self) -> int: ...
 

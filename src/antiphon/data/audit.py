@@ -3,7 +3,7 @@
 An audit tells what was dropped or cut and why, how long sequences are, what the vocabulary does not know, which records repeat, contradict
 each other, copy their source or look misaligned, and whether validation or test data stand in the training data.
 
-Memory is about 40 bytes for each record (two hashes and a length ratio, and what sorting them takes); `max_records` bounds it, and the
+Memory is about 50 bytes for each record (its number, two hashes and a length ratio, and what sorting them takes); `max_records` bounds it, and the
 audit says how many records it has looked at.
 """
 
@@ -77,7 +77,10 @@ class Misaligned:
 @final
 @dataclass
 class SplitAudit:
-    """What was found in one split. Records are numbered through all its parts; `labels` says where a named record stands."""
+    """What was found in one split. A record of a later part has a number behind those of the parts before it.
+
+    `labels` says for each record number that is named here where the record stands.
+    """
 
     examined: int
     complete: bool
@@ -131,10 +134,11 @@ def audit(
 
 
 def _overlap(first: str, one: "_Pass", second: str, other: "_Pass") -> Overlap:
-    pairs, listed_pairs = findings.shared(one.pair_hashes, other.pair_hashes)
-    sources, listed_sources = findings.shared(one.source_hashes, other.source_hashes)
+    pairs, pair_rows = findings.shared(one.pair_hashes, other.pair_hashes)
+    sources, source_rows = findings.shared(one.source_hashes, other.source_hashes)
     count = max(1, other.examined)
-    return Overlap(first, second, pairs, pairs / count, sources, sources / count, listed_pairs, listed_sources)
+    listed = [[(one.numbers[left], other.numbers[right]) for left, right in rows] for rows in (pair_rows, source_rows)]
+    return Overlap(first, second, pairs, pairs / count, sources, sources / count, listed[0], listed[1])
 
 
 @final
@@ -144,7 +148,8 @@ class _Pass:
     def __init__(self, parts: Sequence[Part], view: View, specs: Mapping[Side, Spec], max_records: int, samples: int):
         self._parts, self._view, self._specs = parts, view, specs
         self._starts: list[int] = []
-        self.examined = 0
+        self._end = 0
+        self.numbers = array("q")
         self._complete = True
         self._hashes = {side: array("Q") for side in SIDES}
         self._log_ratios = array("f")
@@ -161,9 +166,13 @@ class _Pass:
         self.pair_hashes = findings.pair_hashes(self.source_hashes, target_hashes)
         self.result = self._summarize()
 
+    @property
+    def examined(self) -> int:
+        return len(self.numbers)
+
     def _walk(self, part: Part, max_records: int, samples: int) -> None:
         """Go through a part's records, keeping step with its corpus, whose rows have ascending record numbers."""
-        start = self.examined
+        start = self._end
         self._starts.append(start)
         rows = Rows(part.corpus, self._specs)
         shown = rows.spread(samples)
@@ -172,11 +181,12 @@ class _Pass:
                 self._complete = False
                 return
             row = rows.row_of(number)
+            self._end = start + number + 1
+            self.numbers.append(start + number)
             texts: dict[Side, Any] = {"source": self._view.source(record), "target": self._view.target(record)}
             self._look(start + number, texts, rows, row)
             if row in shown and part.corpus is not None:
                 self._samples.append(self._sample(start + number, texts, part.corpus, row))
-            self.examined += 1
 
     def _look(self, number: int, texts: Mapping[Side, Any], rows: "Rows", row: int) -> None:
         for side in SIDES:
@@ -226,8 +236,8 @@ class _Pass:
             characters={side: findings.distribution(self._characters[side]) for side in SIDES},
             elements={side: findings.distribution(_element_lengths(self._parts, side)) for side in SIDES},
             unknown={side: self._unknown_of(side) for side in SIDES},
-            duplicates=findings.repetitions(self.pair_hashes),
-            conflicts=findings.conflicts(self.source_hashes, self.pair_hashes) if has_targets else nothing,
+            duplicates=self._numbered(findings.repetitions(self.pair_hashes)),
+            conflicts=self._numbered(findings.conflicts(self.source_hashes, self.pair_hashes)) if has_targets else nothing,
             copies=Groups(self._copy_count, self._copy_count, [[number] for number in self._copies]),
             misaligned=self._misaligned(),
             samples=self._samples,
@@ -239,6 +249,10 @@ class _Pass:
         self.name_records(number for numbers in result.tally["first"].values() for number in numbers)
         self.name_records(entry["record"] for entry in result.samples)
         return result
+
+    def _numbered(self, groups: Groups) -> Groups:
+        """Groups of record numbers from groups of positions; the two differ where a split leaves records out."""
+        return Groups(groups.records, groups.groups, [[self.numbers[position] for position in group] for group in groups.listed])
 
     def name_records(self, numbers: Iterator[int]) -> None:
         """Note where the named records stand."""

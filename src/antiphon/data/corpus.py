@@ -148,9 +148,10 @@ def _check_something_left(records: Records, tally: Tally) -> None:
         return
     if not tally.read:
         raise DataError("There must be at least one record, but there is none.")
+    first = min(number for numbers in tally.first.values() for number in numbers)
     reasons = ", ".join(f"{count} for {reason}" for reason, count in tally.dropped.items())
     raise DataError(
-        f"At least one of {tally.read} records must remain, but all were dropped: {reasons} (the first is {records.place(0)}). "
+        f"At least one of {tally.read} records must remain, but all were dropped: {reasons} (the first is {records.place(first)}). "
         "Raise the limits, or look at the records."
     )
 

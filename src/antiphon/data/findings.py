@@ -33,7 +33,7 @@ class Distribution:
 @final
 @dataclass(frozen=True)
 class Groups:
-    """Records that belong together: how many records, in how many groups, and the numbers of some groups (few of each)."""
+    """Records that belong together: how many records, in how many groups, and some groups, with a few records of each."""
 
     records: int
     groups: int
@@ -91,7 +91,7 @@ def distribution(counts: Counter[int]) -> Distribution | None:
 
 
 def repetitions(hashes: np.ndarray) -> Groups:
-    """Records whose content an earlier record has; a group lists the first of them too."""
+    """Records whose content an earlier record has; a group lists positions, that of the earliest record too."""
     order = np.argsort(hashes, kind="stable")
     groups = _runs(hashes[order])
     sizes = np.diff(groups)
@@ -101,7 +101,7 @@ def repetitions(hashes: np.ndarray) -> Groups:
 
 
 def conflicts(sources: np.ndarray, pairs: np.ndarray) -> Groups:
-    """Sources that stand with different targets. A group lists one record for each of the targets; `records` counts all that take part."""
+    """Sources that stand with different targets. A group lists a position for each of the targets; `records` counts all."""
     order = np.lexsort((pairs, sources))
     runs = _runs(sources[order])
     new_pair = np.concatenate([[True], np.diff(pairs[order]) != 0]) if len(order) else np.zeros(0, dtype=bool)
@@ -127,7 +127,7 @@ def _by_first(runs: np.ndarray, order: np.ndarray, begins: np.ndarray) -> np.nda
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> tuple[int, list[tuple[int, int]]]:
-    """How many records of `second` have content that `first` has, and the first few as (number in first, number in second)."""
+    """How many records of `second` have content that `first` has, and the first few as (position in first, position in second)."""
     if not len(first) or not len(second):
         return 0, []
     order = np.argsort(first, kind="stable")

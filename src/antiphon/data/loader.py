@@ -31,7 +31,8 @@ class Loader:
     """Yields the batches of an epoch for one rank; None where a global batch has fewer rows than there are ranks.
 
     collate    makes a batch of examples: `functools.partial(collate, source=..., target=...)`
-    sample     encode records anew with a seed of their own (sampled subwords), where the corpus can
+    sample     encode records anew with a seed of their own (sampled subwords), where the corpus can; batches are cut by the stored
+               lengths, so one of longer encodings may exceed its budget a little
     prefetch   how many batches are prepared ahead; 0 prepares each when it is asked for, without a thread
     """
 

@@ -19,11 +19,13 @@ def number(value: object, digits: int = 4) -> str:
 
 
 def percent(share: float) -> str:
-    """A share between 0 and 1 in percent. What is more than nothing never reads as 0."""
+    """A share between 0 and 1 in percent. What is more than nothing never reads as 0, and less than all never as 100."""
     value = 100 * share
-    if value == 0 or value >= 99.95:
-        return f"{value:.0f}%" if value in (0, 100) or value > 100 else f"{math.floor(value * 100) / 100:.2f}%"
-    return "< 0.01%" if value < 0.01 else f"{value:.2f}%" if value < 1 else f"{value:.1f}%"
+    if 0 < value < 0.01:
+        return "< 0.01%"
+    if 99.95 <= value < 100:
+        return f"{min(value, 99.99):.2f}%"
+    return f"{value:.0f}%" if value in (0, 100) else f"{value:.2f}%" if value < 1 else f"{value:.1f}%"
 
 
 def large(value: float) -> str:
@@ -41,10 +43,11 @@ def duration(seconds: float) -> str:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min {seconds - 60 * int(seconds // 60):.0f} s" if seconds < 600 and seconds % 60 >= 1 else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {left} s" if minutes < 10 and left else f"{minutes} min"
 
 
 def moment(timestamp: float) -> str:

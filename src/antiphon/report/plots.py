@@ -1,0 +1,221 @@
+"""Line charts, histograms and intervals as SVG. Colours come from the page's style sheet, so that they follow light and dark.
+
+Unusual: every mark carries its values as a `<title>`, which a browser shows on hover and a screen reader speaks; there is no script.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+from antiphon.report.axes import Axis, fitting, linear, steps_axis
+from antiphon.report.markup import Markup, element, join
+from antiphon.report.quantities import number, percent
+
+WIDTH, HEIGHT = 520, 230
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 34
+MOST_POINTS = 400
+
+Point = tuple[float, float]
+
+
+@final
+@dataclass(frozen=True)
+class Series:
+    """A line: its name, its points in order of x, and whether each point is worth a dot of its own."""
+
+    name: str
+    points: Sequence[Point]
+    dots: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Marker:
+    """A vertical line at a step, such as that of the best checkpoint."""
+
+    step: float
+    label: str
+
+
+@final
+@dataclass(frozen=True)
+class LineChart:
+    """Curves over steps. `shared` are values that the vertical axis must also reach."""
+
+    title: str
+    series: Sequence[Series]
+    last_step: float
+    marker: Marker | None = None
+    caption: Markup | None = None
+    shared: Sequence[float] = field(default=())
+
+    def figure(self) -> Markup:
+        """The chart with its title and legend."""
+        drawn = [series for series in self.series if series.points]
+        values = [y for series in drawn for _, y in series.points]
+        horizontal = steps_axis([self.last_step], LEFT, WIDTH - RIGHT)
+        vertical = fitting([*values, *self.shared], HEIGHT - BOTTOM, TOP)
+        marks = [_grid(horizontal, vertical), _marker(self.marker, horizontal)]
+        marks += [_line(series, index, horizontal, vertical) for index, series in enumerate(drawn)]
+        svg = _svg(WIDTH, HEIGHT, f"{self.title} over {number(self.last_step)} steps", *marks)
+        scale = element("span", {"class": "quiet"}, " (logarithmic)") if vertical.logarithmic else None
+        legend = _legend([series.name for series in drawn]) if len(drawn) > 1 else None
+        return element("figure", None, element("figcaption", None, element("strong", None, self.title), scale, legend), svg, self.caption)
+
+
+def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
+    """At most about so many points, keeping the lowest and the highest of each stretch, so that no spike disappears."""
+    if len(points) <= most:
+        return list(points)
+    stretches = max(1, most // 2)
+    kept: list[Point] = [points[0]]
+    for index in range(stretches):
+        stretch = points[index * len(points) // stretches : (index + 1) * len(points) // stretches]
+        kept += sorted({min(stretch, key=lambda point: point[1]), max(stretch, key=lambda point: point[1])})
+    return [*kept, points[-1]] if kept[-1] != points[-1] else kept
+
+
+def histogram(title: str, bins: Sequence[tuple[float, float, int]], unit: str, *, marks: Sequence[tuple[str, float]] = ()) -> Markup:
+    """Bars over bins (lowest, highest, count); the last bin may hold a long tail, which its label shows.
+
+    `marks` are (name, value) pairs drawn as thin lines, such as the median.
+    """
+    counts = [count for _, _, count in bins]
+    total = max(sum(counts), 1)
+    left, height = 58, 190
+    vertical = linear([0, max([*counts, 1])], height - BOTTOM, TOP, count=4, from_zero=True)
+    width = (WIDTH - left - RIGHT) / max(len(bins), 1)
+    bars, labels = [], []
+    every = max(1, -(-len(bins) // 8))
+    for index, (low, high, count) in enumerate(bins):
+        x, y = left + index * width, vertical.at(count)
+        span = number(low) if low == high else f"{number(low)} to {number(high)}"
+        shape = {"class": "bar", "x": _px(x + 0.5), "y": _px(y), "width": _px(max(width - 1, 0.5)), "height": _px(vertical.start - y)}
+        bars.append(element("rect", shape, element("title", None, f"{span} {unit}: {count:,} ({percent(count / total)})")))
+        if index % every == 0:
+            where = {"class": "tick", "x": _px(x + width / 2), "y": height - BOTTOM + 14, "text-anchor": "middle"}
+            labels.append(element("text", where, number(low)))
+    place = _bin_place(bins, left, width)
+    lines = [_mark(name, value, place(value), TOP, height - BOTTOM) for name, value in marks]
+    axis = _horizontal_lines(vertical, left, WIDTH - RIGHT)
+    under = element("text", {"class": "axis", "x": (left + WIDTH - RIGHT) / 2, "y": height - 4, "text-anchor": "middle"}, unit)
+    svg = _svg(WIDTH, height, f"{title}: {sum(counts):,} in {len(bins)} bins", axis, *bars, *lines, *labels, under)
+    return element("figure", None, element("figcaption", None, element("strong", None, title)), svg)
+
+
+def interval_bar(value: float, low: float | None, high: float | None, top: float, name: str) -> Markup:
+    """A bar from 0 to the value on a scale up to `top`, with the interval as a whisker."""
+    width, height = 260, 22
+    axis = Axis(0.0, top, 1, width - 1, ())
+    middle, x = height / 2, axis.at(value)
+    said = f"{name}: {number(value)}"
+    marks = [
+        element("rect", {"class": "track", "x": 1, "y": 5, "width": width - 2, "height": height - 10}),
+        element("rect", {"class": "bar", "x": 1, "y": 5, "width": _px(x - 1), "height": height - 10}),
+    ]
+    if low is not None and high is not None:
+        said += f", 95% interval {number(low)} to {number(high)}"
+        ends = [axis.at(low), axis.at(high)]
+        path = f"M{_px(ends[0])} {middle}H{_px(ends[1])}" + "".join(f"M{_px(end)} {middle - 5}V{middle + 5}" for end in ends)
+        marks.append(element("path", {"class": "whisker", "d": path}))
+    shape = {"viewBox": f"0 0 {width} {height}", "width": width, "height": height, "class": "interval", "role": "img", "aria-label": said}
+    return element("svg", shape, element("title", None, said), *marks)
+
+
+def bars(title: str, rows: Sequence[tuple[str, float, str]], unit: str) -> Markup:
+    """Horizontal bars (label, value, remark), one under the other."""
+    left, step = 110, 24
+    height = TOP + step * len(rows) + BOTTOM
+    axis = linear([0, max(value for _, value, _ in rows)], left, WIDTH - RIGHT - 40, from_zero=True)
+    ticks = [_tick_down(axis, tick, height) for tick in axis.ticks]
+    marks = []
+    for index, (label, value, remark) in enumerate(rows):
+        y = TOP + index * step
+        shape = {"class": "bar", "x": left, "y": y + 3, "width": _px(axis.at(value) - left), "height": step - 6}
+        marks += [
+            element("rect", shape, element("title", None, f"{label}: {number(value)} ({remark})")),
+            element("text", {"class": "tick", "x": left - 6, "y": y + step / 2 + 4, "text-anchor": "end"}, label),
+            element("text", {"class": "tick value", "x": _px(axis.at(value) + 5), "y": y + step / 2 + 4}, number(value, 3)),
+        ]
+    under = element("text", {"class": "axis", "x": (left + WIDTH - RIGHT) / 2, "y": height - 2, "text-anchor": "middle"}, unit)
+    svg = _svg(WIDTH, height, title, *ticks, *marks, under)
+    return element("figure", None, element("figcaption", None, element("strong", None, title)), svg)
+
+
+def _svg(width: float, height: float, label: str, *marks: object) -> Markup:
+    return element("svg", {"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label, "class": "chart"}, *marks)
+
+
+def _grid(horizontal: Axis, vertical: Axis) -> Markup:
+    marks = [_horizontal_lines(vertical, LEFT, WIDTH - RIGHT)]
+    for tick in horizontal.ticks:
+        x = _px(horizontal.at(tick))
+        marks.append(element("path", {"class": "tickmark", "d": f"M{x} {HEIGHT - BOTTOM}v4"}))
+        where = {"class": "tick", "x": x, "y": HEIGHT - BOTTOM + 16, "text-anchor": "middle"}
+        marks.append(element("text", where, horizontal.label(tick)))
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    marks.append(element("text", {"class": "axis", "x": middle, "y": HEIGHT - 3, "text-anchor": "middle"}, "step"))
+    return join(marks)
+
+
+def _horizontal_lines(vertical: Axis, left: float, right: float) -> Markup:
+    marks = []
+    for tick in vertical.ticks:
+        y = _px(vertical.at(tick))
+        marks.append(element("path", {"class": "grid", "d": f"M{left} {y}H{right}"}))
+        marks.append(element("text", {"class": "tick", "x": left - 6, "y": float(y) + 4, "text-anchor": "end"}, vertical.label(tick)))
+    return join(marks)
+
+
+def _tick_down(axis: Axis, tick: float, height: float) -> Markup:
+    x = _px(axis.at(tick))
+    where = {"class": "tick", "x": x, "y": height - BOTTOM + 16, "text-anchor": "middle"}
+    return join([element("path", {"class": "grid", "d": f"M{x} {TOP}V{height - BOTTOM}"}), element("text", where, axis.label(tick))])
+
+
+def _marker(marker: Marker | None, horizontal: Axis) -> Markup | None:
+    return None if marker is None else _mark(marker.label, marker.step, horizontal.at(marker.step), TOP, HEIGHT - BOTTOM)
+
+
+def _mark(name: str, value: float, x: float, top: float, bottom: float) -> Markup:
+    line = element("path", {"class": "marker", "d": f"M{_px(x)} {top}V{bottom}"}, element("title", None, f"{name}: {number(value)}"))
+    side = {"text-anchor": "end", "x": _px(x - 4)} if x > WIDTH * 0.75 else {"x": _px(x + 4)}
+    return join([line, element("text", {"class": "marker-label", "y": top + 9, **side}, name)])
+
+
+def _line(series: Series, index: int, horizontal: Axis, vertical: Axis) -> Markup:
+    places = [(_px(horizontal.at(x)), _px(vertical.at(y)), x, y) for x, y in thinned(series.points)]
+    path = element("path", {"class": f"line line{index % 4}", "d": "M" + "L".join(f"{x} {y}" for x, y, _, _ in places)})
+    radius, kind = (3.2, "dot") if series.dots or len(places) == 1 else (5, "hit")
+    circles = (
+        element(
+            "circle",
+            {"class": f"{kind} line{index % 4}", "cx": x, "cy": y, "r": radius},
+            element("title", None, f"{series.name}, step {number(step)}: {number(value)}"),
+        )
+        for x, y, step, value in places
+    )
+    return join([path, *circles])
+
+
+def _legend(names: Sequence[str]) -> Markup:
+    keys = (element("span", {"class": f"key key{index % 4}"}, name) for index, name in enumerate(names))
+    return element("span", {"class": "legend"}, *keys)
+
+
+def _bin_place(bins: Sequence[tuple[float, float, int]], left: float, width: float) -> Callable[[float], float]:
+    """Where a value stands among bars of equal width; the tail's bar is as wide as the others."""
+
+    def place(value: float) -> float:
+        for index, (low, high, _) in enumerate(bins):
+            if value <= high or index == len(bins) - 1:
+                share = (value - low + 0.5) / (high - low + 1) if high >= low else 0.5
+                return left + (index + min(max(share, 0.0), 1.0)) * width
+        return left
+
+    return place
+
+
+def _px(value: float) -> str:
+    """A place to a tenth of a pixel."""
+    return f"{value:.1f}".removesuffix(".0")

@@ -1,0 +1,165 @@
+"""What lies on disk in a run, read as plain values: the report needs neither the data nor a valid recipe to tell what happened.
+
+Unusual: apart from `recipe.yaml`, nothing has to be there. A part that is missing or damaged becomes a sentence in `problems`, since a
+report on half a run is of more use than an error.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from antiphon.assembly import find_checkpoint
+from antiphon.checkpoint import HEADER, read_json
+from antiphon.errors import CheckpointError
+
+Plain = Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class StoredEvaluation:
+    """An evaluation as `antiphon.evaluate` wrote it, and when."""
+
+    content: Plain
+    written: float
+
+    @property
+    def data(self) -> str:
+        """What was evaluated on: a path, several with commas, or `records`."""
+        return str(self.content.get("data", ""))
+
+    @property
+    def scores(self) -> Sequence[Plain]:
+        """Name, value, signature, direction and interval of each score."""
+        return self.content.get("scores") or ()
+
+    @property
+    def items(self) -> Sequence[Plain]:
+        """Source, references, prediction, score and finish reason of each record."""
+        return self.content.get("items") or ()
+
+
+@final
+@dataclass(frozen=True)
+class RunRecord:
+    """A run's folder as plain values. `evaluations` are the newest first; `header` is that of the checkpoint in use, {} without one."""
+
+    folder: Path
+    recipe: Plain
+    recipe_text: str
+    events: Sequence[Plain]
+    evaluations: Sequence[StoredEvaluation]
+    audit: Plain | None
+    header: Plain
+    checkpoint_written: float = 0.0
+    problems: tuple[str, ...] = field(default=())
+
+    def of_kind(self, *kinds: str) -> list[Plain]:
+        """The events of some kinds, in order."""
+        return [event for event in self.events if event.get("kind") in kinds]
+
+    def setting(self, dotted: str) -> Any:
+        """A value of the recipe by its dotted path, None when it is not there."""
+        value: Any = self.recipe
+        for key in dotted.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+
+def read_run(run: Path) -> RunRecord:
+    """Read a run. Raises CheckpointError when the folder is none."""
+    if not (run / "recipe.yaml").is_file():
+        what = "has no recipe.yaml" if run.is_dir() else "does not exist"
+        raise CheckpointError(f"A report needs a run, but {run} {what}. Train one first: antiphon train RECIPE --out {run}.")
+    problems: list[str] = []
+    recipe_text, recipe = _read_recipe(run / "recipe.yaml")
+    header, written = _read_header(run, problems)
+    return RunRecord(
+        folder=run,
+        recipe=recipe,
+        recipe_text=recipe_text,
+        events=_read_events(run / "metrics.jsonl", problems),
+        evaluations=_read_evaluations(run / "evaluations", problems),
+        audit=_read_object(run / "audit.json", problems),
+        header=header,
+        checkpoint_written=written,
+        problems=tuple(problems),
+    )
+
+
+def _read_recipe(path: Path) -> tuple[str, Plain]:
+    """The recipe's text and its plain values; plug-ins that it names are not imported."""
+    try:
+        written = path.read_text(encoding="utf-8-sig")
+        recipe = YAML(typ="safe", pure=True).load(written)
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"The run's recipe {path} cannot be read: {reason}. Restore it from one of the run's checkpoints.") from error
+    if not isinstance(recipe, Mapping):
+        raise CheckpointError(f"The run's recipe {path} must be a mapping, but is {type(recipe).__name__}.")
+    return written, recipe
+
+
+def _read_header(run: Path, problems: list[str]) -> tuple[Plain, float]:
+    """What the checkpoint in use says about itself, and when it was written."""
+    if not any((run / name).exists() for name in ("best", "last")):
+        return {}, 0.0
+    try:
+        folder = find_checkpoint(run)
+        return read_json(folder / HEADER), (folder / HEADER).stat().st_mtime
+    except (CheckpointError, OSError) as error:
+        problems.append(str(error))
+        return {}, 0.0
+
+
+def _read_events(path: Path, problems: list[str]) -> list[Plain]:
+    """The events of training; a line that a kill cut short is no problem when it is the last one."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problems.append(f"{path} cannot be read: {error.strerror}.")
+        return []
+    events, unreadable = [], []
+    for number, line in enumerate(lines, start=1):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if isinstance(event, dict):
+            events.append(event)
+        elif line.strip() and number < len(lines):
+            unreadable.append(number)
+    if unreadable:
+        problems.append(f"{path} has {len(unreadable)} lines that are no JSON objects (the first is line {unreadable[0]}); they are left out.")
+    return events
+
+
+def _read_evaluations(folder: Path, problems: list[str]) -> list[StoredEvaluation]:
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        content = _read_object(path, problems)
+        if content is not None:
+            found.append(StoredEvaluation(content, path.stat().st_mtime))
+    return sorted(found, key=lambda evaluation: -evaluation.written)
+
+
+def _read_object(path: Path, problems: list[str]) -> Plain | None:
+    """A JSON object, None when there is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        problems.append(f"{path} cannot be read, so it is left out: {error}.")
+        return None
+    if not isinstance(value, dict):
+        problems.append(f"{path} is no JSON object, so it is left out.")
+        return None
+    return value
