@@ -1,0 +1,181 @@
+"""One step after another is the same as all steps at once, for one hypothesis per source and for several."""
+
+import pytest
+import torch
+
+from antiphon.sequences import Batch, Padded, map_tensors, select_rows
+from tests.conformance.variants import SPECS, batch, build, close, elements, every_variant, every_variant_and_data, sequences
+
+
+def stepped(model, memory, inputs, beam_size, *, attention=False, room=2):
+    """Outputs of `step` for each column of the inputs (R, T), stacked, and the attention weights (or None)."""
+    state = model.init_state(memory, beam_size, inputs.shape[1] + room)
+    values, weights = [], []
+    for column in range(inputs.shape[1]):
+        output, state = model.step(inputs[:, column], memory, state, attention=attention)
+        values.append(output.values)
+        weights.append(output.attention)
+    return torch.stack(values, 1), None if weights[0] is None else torch.stack(weights, 1)
+
+
+@every_variant_and_data()
+@pytest.mark.parametrize("beam_size", [1, 3])
+@torch.no_grad()
+def test_steps_equal_decode(variant, kind, beam_size, seed):
+    model, data = build(variant, seed, kind), batch(kind, seed)
+    lengths = tuple(int(n) + extra for n in data.inputs.lengths for extra in range(beam_size))
+    inputs = sequences(SPECS[kind][1], lengths, torch.Generator().manual_seed(seed + 1), begin=True)
+    sources = torch.arange(3).repeat_interleave(beam_size)
+    expected = model.decode(inputs, model.encode(select_rows(data.source, sources)), attention=True)
+    memory = model.project(model.encode(data.source))
+    values, weights = stepped(model, memory, inputs.values, beam_size, attention=True)
+    close(values[inputs.mask], expected.values[inputs.mask])
+    assert (weights is None) == (expected.attention is None)
+    if weights is not None:
+        close(weights[inputs.mask], expected.attention[inputs.mask])
+    without, _ = stepped(model, memory, inputs.values, beam_size)
+    close(without, values)
+
+
+@every_variant_and_data()
+@torch.no_grad()
+def test_attention_is_a_distribution_over_the_real_source(variant, kind, seed):
+    model, data = build(variant, seed, kind), batch(kind, seed)
+    weights = model.decode(data.inputs, model.encode(data.source), attention=True).attention
+    if weights is None:
+        assert variant.settings.get("attention") == "none", "only a model without attention may give none"
+        return
+    assert weights.shape == (*data.inputs.values.shape[:2], data.source.values.shape[1])
+    close(weights.sum(-1), torch.ones_like(weights[..., 0]))
+    assert bool((weights >= 0).all())
+    hidden = ~data.source.mask.unsqueeze(1).expand_as(weights)
+    assert not weights[hidden].any(), "padding must get no weight"
+
+
+@every_variant_and_data()
+@torch.no_grad()
+def test_an_output_depends_on_its_input_and_on_none_behind_it(variant, kind, seed):
+    model, data = build(variant, seed, kind), batch(kind, seed, target=(7, 7, 7))
+    memory, inputs = model.encode(data.source), data.inputs
+    before = model.decode(inputs, memory).values
+    for step in range(1, inputs.values.shape[1]):
+        values = inputs.values.clone()
+        fresh = elements(SPECS[kind][1], tuple(values[:, step:].shape[:2]), torch.Generator().manual_seed(seed + step))
+        values[:, step:] = torch.where(fresh == values[:, step:], fresh % 6 + 5, fresh) if fresh.dim() == 2 else fresh
+        after = model.decode(Padded(values, inputs.lengths), memory).values
+        close(after[:, :step], before[:, :step])
+        assert bool(((after[:, step] - before[:, step]).abs().amax(-1) > 1e-7).all()), f"output {step} ignores input {step}"
+
+
+@every_variant_and_data()
+@torch.no_grad()
+def test_an_output_depends_on_every_source_element(variant, kind, seed):
+    model, data = build(variant, seed, kind), batch(kind, seed)
+    before = model(data.source, data.inputs).values
+    for step in range(data.source.values.shape[1]):
+        values = data.source.values.clone()
+        values[:, step] = (values[:, step] - 3) % 7 + 4 if values.dim() == 2 else -values[:, step]
+        after = model(Padded(values, data.source.lengths), data.inputs).values
+        for row in range(3):
+            length = int(data.inputs.lengths[row])
+            moved = float((after - before)[row, :length].abs().max())
+            assert (moved > 1e-9) == (step < int(data.source.lengths[row])), f"row {row} moved by {moved} with source element {step}"
+
+
+@every_variant()
+@torch.no_grad()
+def test_projecting_once_equals_projecting_at_every_step(variant, seed):
+    model, data = build(variant, seed), batch("tokens", seed)
+    encoded = model.encode(data.source)
+    projected = model.project(encoded)
+    expected, _ = stepped(model, projected, data.inputs.values, 1)
+    state = model.init_state(encoded, 1, data.inputs.values.shape[1])
+    for column in range(data.inputs.values.shape[1]):
+        output, state = model.step(data.inputs.values[:, column], model.project(encoded), state)
+        close(output.values, expected[:, column])
+    close(model.decode(data.inputs, projected).values, model.decode(data.inputs, encoded).values)
+    rows = torch.tensor([2, 0])
+    early, late = select_rows(projected, rows), model.project(select_rows(encoded, rows))
+    map_pairs(early.projections, late.projections)
+
+
+def map_pairs(found, expected):
+    """Compare two trees tensor by tensor."""
+    left, right = [], []
+    map_tensors(lambda tensor: left.append(tensor) or tensor, found)
+    map_tensors(lambda tensor: right.append(tensor) or tensor, expected)
+    assert len(left) == len(right)
+    for one, other in zip(left, right, strict=True):
+        close(one, other)
+
+
+SELECTIONS = {
+    "permute": [2, 0, 1, 5, 4, 3, 8, 7, 6],
+    "repeat": [0, 0, 0, 4, 4, 3, 6, 8, 8],
+    "same": list(range(9)),
+}
+
+
+@every_variant_and_data()
+@pytest.mark.parametrize("selection", SELECTIONS)
+@torch.no_grad()
+def test_selecting_hypotheses_commutes_with_stepping(variant, kind, selection, seed):
+    model, data, index = build(variant, seed, kind), batch(kind, seed), torch.tensor(SELECTIONS[selection])
+    memory = model.project(model.encode(data.source))
+    inputs = elements(SPECS[kind][1], (9, 4), torch.Generator().manual_seed(seed))
+    state = model.init_state(memory, 3, 6)
+    for column in range(2):
+        _, state = model.step(inputs[:, column], memory, state)
+    chosen = select_rows(map_tensors(torch.clone, state), index)
+    for column in (2, 3):  # two steps: the second reads what the first wrote
+        expected, state = model.step(inputs[:, column], memory, state)
+        found, chosen = model.step(inputs[index, column], memory, chosen)
+        close(found.values, expected.values[index])
+
+
+@every_variant_and_data()
+@pytest.mark.parametrize("kept", [[0, 2], [1], [2, 1, 0], [1, 1]], ids=str)
+@torch.no_grad()
+def test_dropping_and_reordering_sources_commutes_with_stepping(variant, kind, kept, seed):
+    model, data = build(variant, seed, kind), batch(kind, seed)
+    memory = model.project(model.encode(data.source))
+    inputs = elements(SPECS[kind][1], (6, 3), torch.Generator().manual_seed(seed))
+    state = model.init_state(memory, 2, 4)
+    _, state = model.step(inputs[:, 0], memory, state)
+    rows = (torch.tensor(kept).unsqueeze(1) * 2 + torch.arange(2)).flatten()
+    fewer, chosen = select_rows(memory, torch.tensor(kept)), select_rows(map_tensors(torch.clone, state), rows)
+    for column in (1, 2):
+        expected, state = model.step(inputs[:, column], memory, state, attention=True)
+        found, chosen = model.step(inputs[rows, column], fewer, chosen, attention=True)
+        close(found.values, expected.values[rows])
+        if expected.attention is not None:
+            close(found.attention, expected.attention[rows])
+
+
+@every_variant()
+@torch.no_grad()
+def test_every_tensor_of_a_memory_and_a_state_has_the_batch_first(variant, seed):
+    model, data = build(variant, seed), batch("tokens", seed)
+    memory = model.project(model.encode(data.source))
+    _, state = model.step(torch.full((12,), 2), memory, model.init_state(memory, 4, 5))
+    for tree, rows in ((memory, 3), (state, 12)):
+        shapes = []
+        map_tensors(lambda tensor, shapes=shapes: shapes.append(tuple(tensor.shape)) or tensor, tree)
+        assert shapes
+        assert all(shape[0] == rows for shape in shapes), shapes
+
+
+@every_variant()
+@torch.no_grad()
+def test_a_step_leaves_memory_and_inputs_alone(variant, seed):
+    model, data = build(variant, seed), batch("tokens", seed)
+    memory = model.project(model.encode(data.source))
+    last, before = torch.full((3,), 2), map_tensors(torch.clone, memory)
+    model.step(last, memory, model.init_state(memory, 1, 3))
+    map_pairs(memory, before)
+    assert last.tolist() == [2, 2, 2]
+
+
+def test_the_batch_is_ragged_on_both_sides():
+    data: Batch = batch("tokens", 0)
+    assert len(set(data.source.lengths.tolist())) == len(set(data.target.lengths.tolist())) == 3

@@ -1,0 +1,210 @@
+"""Every architecture in every variation, small: what the conformance tests run over.
+
+`VARIANTS` lists settings per architecture; a registered architecture that is missing here is tested with its defaults, and fails
+`test_every_architecture_has_variants`. Models are built in double precision and shaken: every parameter, also the biases and norms that
+start at 0 and 1, gets a random offset. So a wrong result cannot hide behind rounding or behind a zero.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from antiphon import registry
+from antiphon.configuration import validate
+from antiphon.interfaces import Seq2SeqModel, Spec, StepwiseModel, TokenSpec, ValueSpec
+from antiphon.sequences import Batch, Output, Padded
+
+TOKENS = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3, fingerprint="test")
+VALUES = ValueSpec(channels=3)
+SPECS: dict[str, tuple[Spec, Spec]] = {"tokens": (TOKENS, TOKENS), "values": (VALUES, VALUES), "values to tokens": (VALUES, TOKENS)}
+EVERYWHERE = tuple(SPECS)
+ONLY_TOKENS = ("tokens",)
+
+# What is common to all variants of an architecture: small, and without dropout, so that results can be compared.
+SMALL: dict[str, dict[str, Any]] = {
+    "lstm": {"dim": 8, "dropout": 0.0},
+    "transformer": {"dim": 8, "heads": 2, "encoder_layers": 2, "decoder_layers": 2, "feed_forward_dim": 12, "dropout": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One architecture with some settings. `specs` names the kinds of data that these settings can be used with."""
+
+    architecture: str
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    specs: tuple[str, ...] = EVERYWHERE
+
+    @property
+    def id(self) -> str:
+        """What pytest shows."""
+        return f"{self.architecture}-{self.name}"
+
+
+def _lstm(name: str, specs: tuple[str, ...] = EVERYWHERE, **settings: Any) -> Variant:
+    return Variant("lstm", name, settings, specs)
+
+
+def _transformer(name: str, specs: tuple[str, ...] = EVERYWHERE, **settings: Any) -> Variant:
+    return Variant("transformer", name, settings, specs)
+
+
+VARIANTS: dict[str, list[Variant]] = {
+    "lstm": [
+        _lstm("default"),
+        _lstm("gru", cell="gru"),
+        _lstm("unidirectional", bidirectional=False),
+        _lstm("gru unidirectional deep", cell="gru", bidirectional=False, encoder_layers=2, decoder_layers=2),
+        _lstm("no attention", attention="none"),
+        _lstm("dot", attention="dot"),
+        _lstm("additive", attention="additive"),
+        _lstm("multi-head", attention="multi_head", attention_heads=2),
+        _lstm("input feeding", input_feeding=True),
+        _lstm("input feeding, gru, deep, multi-head", input_feeding=True, cell="gru", decoder_layers=2, attention="multi_head"),
+        _lstm("bridge copy", bridge="copy"),
+        _lstm("bridge copy, deeper decoder", bridge="copy", encoder_layers=1, decoder_layers=3),
+        _lstm("bridge copy, deeper encoder", bridge="copy", encoder_layers=3, decoder_layers=1, attention="none"),
+        _lstm("bridge dense, deeper decoder", bridge="dense", decoder_layers=2, attention="none"),
+        _lstm("bridge zero", bridge="zero", encoder_layers=2),
+        _lstm("variational dropout", variational_dropout=True, encoder_layers=2, decoder_layers=2),
+        _lstm("narrow embeddings", ONLY_TOKENS, embedding_dim=5),
+        _lstm("tied decoder", ONLY_TOKENS, tied_embeddings="decoder"),
+        _lstm("tied all", ONLY_TOKENS, tied_embeddings="all"),
+        _lstm("head with bias", ("tokens", "values to tokens"), head={"name": "categorical", "bias": True}),
+    ],
+    "transformer": [
+        _transformer("default"),
+        _transformer("post-norm", norm_position="post"),
+        _transformer("rms", norm="rms"),
+        _transformer("rms, post-norm", norm="rms", norm_position="post"),
+        _transformer("learned", positions="learned", max_positions=32),
+        _transformer("learned, post-norm", positions="learned", norm_position="post", max_positions=32),
+        _transformer("rotary", positions="rotary"),
+        _transformer("relative", positions="relative"),
+        _transformer("multi-query", key_value_heads=1),
+        _transformer("grouped, relative", heads=4, key_value_heads=2, positions="relative"),
+        _transformer("grouped, rotary", heads=4, key_value_heads=2, positions="rotary"),
+        _transformer("swiglu without bias", gated=True, activation="silu", bias=False),
+        _transformer("gelu", activation="gelu"),
+        _transformer("deep encoder, shallow decoder", encoder_layers=3, decoder_layers=1, decoder_feed_forward_dim=7),
+        _transformer("shallow encoder, deep decoder", encoder_layers=1, decoder_layers=3),
+        _transformer("untied", ONLY_TOKENS, tied_embeddings="none"),
+        _transformer("tied all", ONLY_TOKENS, tied_embeddings="all"),
+        _transformer("checkpointed activations", checkpoint_activations=True),
+    ],
+}
+
+
+def variants() -> list[Variant]:
+    """All variants of all registered architectures."""
+    return [variant for name in registry.names("models") for variant in VARIANTS.get(name, [Variant(name, "default")])]
+
+
+def every_variant() -> pytest.MarkDecorator:
+    """Run a test for each variant with symbols on both sides."""
+    chosen = [variant for variant in variants() if "tokens" in variant.specs]
+    return pytest.mark.parametrize("variant", chosen, ids=lambda variant: variant.id)
+
+
+def every_variant_and_data() -> pytest.MarkDecorator:
+    """Run a test for each variant with each kind of data that it can be used with."""
+    pairs = [(variant, kind) for variant in variants() for kind in variant.specs]
+    return pytest.mark.parametrize(("variant", "kind"), pairs, ids=[f"{variant.id}-{kind}" for variant, kind in pairs])
+
+
+def architectures() -> pytest.MarkDecorator:
+    """Run a test for the first variant of each architecture."""
+    firsts = {variant.architecture: variant for variant in reversed(variants())}
+    return pytest.mark.parametrize("variant", firsts.values(), ids=firsts.keys())
+
+
+def fresh(variant: Variant, seed: int, source: Spec = TOKENS, target: Spec = TOKENS, **changes: Any) -> Seq2SeqModel:
+    """A model as training starts with it, in single precision."""
+    plugin = registry.find("models", variant.architecture)
+    settings = validate(plugin.Config, {**SMALL.get(variant.architecture, {}), **variant.settings, **changes})
+    torch.manual_seed(seed)
+    model: Seq2SeqModel = plugin.build(settings, source, target)
+    return model
+
+
+def build(variant: Variant, seed: int, kind: str = "tokens", **changes: Any) -> StepwiseModel:
+    """A shaken model in double precision, not training; the test is skipped when it cannot decode step by step."""
+    model = shaken(fresh(variant, seed, *SPECS[kind], **changes), seed).double().eval()
+    if not isinstance(model, StepwiseModel):
+        pytest.skip(f"{variant.architecture} does not decode step by step")
+    return model
+
+
+def shaken(model: Seq2SeqModel, seed: int, amount: float = 0.3) -> Seq2SeqModel:
+    """Move every parameter by a random offset."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += amount * torch.randn(parameter.shape, generator=generator)
+    return model
+
+
+def elements(spec: Spec, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    """Random symbols that are no special ones, or random values."""
+    if isinstance(spec, TokenSpec):
+        return torch.randint(4, spec.size, shape, generator=generator)
+    return torch.randn(*shape, spec.channels, generator=generator, dtype=torch.float64)
+
+
+def sequences(spec: Spec, lengths: tuple[int, ...], generator: torch.Generator, *, begin: bool = False) -> Padded:
+    """Random sequences of these lengths, padded as `collate` does; `begin` puts the start symbol first."""
+    values = elements(spec, (len(lengths), max(lengths)), generator)
+    if begin and isinstance(spec, TokenSpec):
+        values[:, 0] = spec.start
+    padded = Padded(values, torch.tensor(lengths))
+    filling = spec.pad if isinstance(spec, TokenSpec) else 0
+    values[~padded.mask] = filling
+    return padded
+
+
+def batch(kind: str, seed: int, source: tuple[int, ...] = (5, 2, 7), target: tuple[int, ...] = (4, 6, 2)) -> Batch:
+    """A ragged batch; `target` counts the start element."""
+    generator = torch.Generator().manual_seed(seed)
+    source_spec, target_spec = SPECS[kind]
+    sides = sequences(source_spec, source, generator), sequences(target_spec, target, generator, begin=True)
+    return Batch(*sides, tuple(range(len(source))))
+
+
+def widened(padded: Padded, columns: int, spec: Spec, generator: torch.Generator) -> Padded:
+    """The same sequences with more padding, all of it filled with what could be real elements."""
+    more = elements(spec, (padded.values.shape[0], columns), generator)
+    values = torch.cat([padded.values, more], dim=1)
+    wider = Padded(values, padded.lengths)
+    filling = elements(spec, tuple(values.shape[:2]), generator)
+    values[~wider.mask] = filling[~wider.mask]
+    return wider
+
+
+def loss_of(output: Output, labels: Padded) -> torch.Tensor:
+    """The summed loss over real elements: cross-entropy for symbols, squared error for values; nothing of the package in it."""
+    real = output.values[labels.mask]
+    if labels.values.dim() == 2:
+        return torch.nn.functional.cross_entropy(real, labels.values[labels.mask], reduction="sum")
+    return ((real - labels.values[labels.mask]) ** 2).sum()
+
+
+def gradients(model: Seq2SeqModel, data: Batch) -> dict[str, torch.Tensor]:
+    """The gradient of the summed loss for each parameter."""
+    model.zero_grad(set_to_none=True)
+    loss_of(model(data.source, data.inputs), data.labels).backward()
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
+
+
+def close(found: torch.Tensor, expected: torch.Tensor, tolerance: float = 1e-9) -> None:
+    """Fail unless two tensors are equal up to rounding."""
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def symbols(*items: list[int]) -> list[np.ndarray]:
+    """Targets as arrays."""
+    return [np.array(item, dtype=np.int64) for item in items]
