@@ -3,8 +3,8 @@
 An audit tells what was dropped or cut and why, how long sequences are, what the vocabulary does not know, which records repeat, contradict
 each other, copy their source or look misaligned, and whether validation or test data stand in the training data.
 
-Memory is about 50 bytes for each record (its number, two hashes and a length ratio, and what sorting them takes); `max_records` bounds it, and the
-audit says how many records it has looked at.
+Memory is about 50 bytes for each record (its number, two hashes, a length ratio, and what sorting them takes). `max_records` bounds it,
+and the audit says how many records it has looked at.
 """
 
 import math

@@ -11,7 +11,7 @@ import pytest
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.corpus import Limits, build_corpus
 from antiphon.data.findings import conflicts, distribution, pair_hashes, repetitions, robust_bounds, shared
-from antiphon.data.records import open_records
+from antiphon.data.records import SourceRecords, open_records
 from antiphon.interfaces import Record, Spec, TokenSpec, ValueSpec
 from antiphon.sequences import Example
 
@@ -34,6 +34,12 @@ def part(folder: Path, rows: list[Any], limits: Limits | None = None) -> Part:
     records = open_records(rows)
     corpus = build_corpus(records, encode, folder, source=SPEC, target=SPEC, limits=limits or Limits(), fingerprint="")
     return Part(records, corpus)
+
+
+def chosen_part(folder: Path, data: list[Any], rest: int) -> Part:
+    """Every other record, with the numbers that they have among all."""
+    records = SourceRecords(lambda: ((number, record) for number, record in enumerate(data) if number % 2 == rest))
+    return Part(records, build_corpus(records, encode, folder, source=SPEC, target=SPEC, limits=Limits(), fingerprint=""))
 
 
 def rows(count: int, seed: int, word: str = "w") -> list[dict[str, str]]:
@@ -144,6 +150,21 @@ def test_parts_are_numbered_through_and_labelled_by_file(tmp_path: Path) -> None
     assert split.duplicates.listed == [[0, 2], [1, 3]]
     assert split.labels[3] == f"{tmp_path / 'b.tsv'}:3"
     assert split.tally["read"] == 4
+
+
+def test_records_keep_their_numbers_where_some_are_left_out(tmp_path: Path) -> None:
+    data = rows(30, 0)
+    data[9] = {"source": "", "target": "empty"}
+    data[21], data[25], data[27] = dict(data[5]), {**data[5], "target": data[5]["target"] + "."}, {"source": "same", "target": "same"}
+    parts = [chosen_part(tmp_path / str(rest), data, rest) for rest in (0, 1)]
+    found = look({"test": [parts[0]], "train": [parts[1]]})
+    split = found.splits["train"]
+    assert split.examined == 15
+    assert split.duplicates.listed == [[5, 21]]
+    assert split.conflicts.listed == [[5, 25]]
+    assert split.copies.listed == [[27]]
+    assert split.tally["first"] == {"empty source": [9]}
+    assert set(split.labels) >= {5, 21, 25, 27, 9}
 
 
 def test_memory_is_bounded_and_the_audit_says_so(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,17 @@ def test_errors_say_where_and_leave_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least one record"):
         build(tmp_path, [])
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.tsv"]
+
+
+def test_numbers_of_a_source_that_leaves_records_out_are_kept(tmp_path: Path) -> None:
+    def odd() -> Iterator[tuple[int, Record]]:
+        return ((number, {"source": "a" * (number % 3), "target": "b"}) for number in range(1, 20, 2))
+
+    corpus = build_corpus(odd, Letters(), tmp_path / "c", source=SPEC, target=SPEC, limits=Limits(), fingerprint="")
+    assert corpus.numbers.tolist() == [1, 5, 7, 11, 13, 17, 19]
+    assert corpus.tally["first"] == {"empty source": [3, 9, 15]}
+    with pytest.raises(DataError, match=r"all were dropped: 7 for target too long, 3 for empty source \(the first is record 1\)"):
+        build_corpus(odd, Letters(), tmp_path / "d", source=SPEC, target=SPEC, limits=Limits(max_target_length=1), fingerprint="")
 
 
 def test_batched_encoding_gives_the_same(tmp_path: Path) -> None:
