@@ -178,7 +178,7 @@ def test_an_existing_model(tmp_path: Path) -> None:
     trained = fitted(kind="bpe", size=400, tags=["<2de>"])
     trained.save(tmp_path / "a")
     model = str(tmp_path / "a" / "vocabulary.model")
-    feature = fitted(model=model, tags=["<2de>"])
+    feature = fitted(kind="bpe", model=model, tags=["<2de>"])
     assert feature.spec == trained.spec
     assert np.array_equal(feature.encode(LINES[0]), trained.encode(LINES[0]))
     feature.save(tmp_path / "b")
@@ -187,12 +187,14 @@ def test_an_existing_model(tmp_path: Path) -> None:
     assert loaded.spec == trained.spec
     exact = fitted(kind="bpe", lossless=True)
     exact.save(tmp_path / "c")
-    normalized = fitted(model=str(tmp_path / "c" / "vocabulary.model"), normalization="nfkc")
+    normalized = fitted(kind="bpe", model=str(tmp_path / "c" / "vocabulary.model"), normalization="nfkc")
     assert normalized.decode(normalized.encode("ﬁne")) == "fine"
     with pytest.raises(ConfigError, match="`tags` must be pieces of"):
-        fitted(model=model, tags=["<2fr>"])
+        fitted(kind="bpe", model=model, tags=["<2fr>"])
+    with pytest.raises(ConfigError, match="`kind` must be bpe, as"):
+        fitted(model=model)
     with pytest.raises(ConfigError, match="`lossless` must be false"):
-        fitted(model=model, lossless=True)
+        fitted(kind="bpe", model=model, lossless=True)
     with pytest.raises(ConfigError, match="`model` must be a sentencepiece model"):
         fitted(model=str(tmp_path / "missing"))
 
