@@ -124,6 +124,10 @@ class _Chosen(Records):
         """Where the record stands in the other source."""
         return self.inner.place(number)
 
+    def label(self, number: int) -> str:
+        """How the other source names the record."""
+        return self.inner.label(number)
+
     def signature(self) -> str:
         """That of the other source and of the choice."""
         numbers = np.array(sorted(self.numbers), dtype=np.int64)
