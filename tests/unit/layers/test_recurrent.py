@@ -1,0 +1,64 @@
+"""The recurrent stack against torch's own stacked, packed LSTM and GRU."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from antiphon.layers.recurrent import RecurrentStack, RecurrentState, drop
+
+
+def reference_of(stack, input_dim, dim, layers, *, bidirectional):
+    """torch's own stack with the same weights."""
+    kind = nn.LSTM if stack.cell == "lstm" else nn.GRU
+    torchs = kind(input_dim, dim // 2 if bidirectional else dim, layers, batch_first=True, bidirectional=bidirectional).double()
+    weights = {}
+    for depth, layer in enumerate(stack.layers):
+        weights.update({name.replace("_l0", f"_l{depth}"): tensor for name, tensor in layer.state_dict().items()})
+    torchs.load_state_dict(weights)
+    return torchs
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_stack_equals_torchs(cell, bidirectional, seed):
+    stack = RecurrentStack(3, 6, 2, cell=cell, bidirectional=bidirectional, dropout=0.0, variational=False).double()
+    x, lengths = torch.randn(3, 5, 3, dtype=torch.float64), torch.tensor([2, 5, 1])
+    out, state = stack(x, lengths)
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    expected, finals = reference_of(stack, 3, 6, 2, bidirectional=bidirectional)(packed)
+    padded, _ = pad_packed_sequence(expected, batch_first=True)
+    mask = torch.arange(5) < lengths.unsqueeze(1)
+    torch.testing.assert_close(out[mask], padded[mask])
+    hidden, cell_state = finals if cell == "lstm" else (finals, None)
+    torch.testing.assert_close(state.hidden, hidden.view(2, -1, 3, hidden.shape[-1]).permute(2, 0, 1, 3).flatten(2))
+    if cell_state is None:
+        assert state.cell is None
+    else:
+        torch.testing.assert_close(state.cell, cell_state.view(2, -1, 3, cell_state.shape[-1]).permute(2, 0, 1, 3).flatten(2))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_final_state_is_that_of_the_last_real_step(cell, seed):
+    stack = RecurrentStack(3, 6, 2, cell=cell, bidirectional=False, dropout=0.0, variational=False).double()
+    x, lengths = torch.randn(2, 5, 3, dtype=torch.float64), torch.tensor([5, 2])
+    _, together = stack(x, lengths)
+    _, alone = stack(x[1:, :2])
+    torch.testing.assert_close(together.hidden[1:], alone.hidden)
+    state = RecurrentState(torch.zeros(1, 2, 6, dtype=torch.float64), torch.zeros(1, 2, 6, dtype=torch.float64) if cell == "lstm" else None)
+    for step in range(2):
+        out, state = stack.step(x[1:, step], state)
+    torch.testing.assert_close(state.hidden, alone.hidden)
+    torch.testing.assert_close(out, alone.hidden[:, -1])
+
+
+def test_variational_dropout_keeps_one_mask_over_the_steps(seed):
+    x = torch.ones(4, 50, 30)
+    kept = drop(x, 0.5, variational=True, training=True)
+    assert torch.equal(kept, kept[:, :1].expand_as(kept))
+    assert set(kept.unique().tolist()) == {0.0, 2.0}, "what is kept is scaled up"
+    assert not torch.equal(kept[0], kept[1]), "each sequence has its own mask"
+    varied = drop(x, 0.5, variational=False, training=True)
+    assert not torch.equal(varied, varied[:, :1].expand_as(varied))
+    assert float(varied.mean()) == pytest.approx(1.0, abs=0.1)
+    assert drop(x, 0.5, variational=True, training=False) is x
