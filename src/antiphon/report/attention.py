@@ -1,0 +1,151 @@
+"""Attention heat maps: which source pieces each target piece looked at, for some good, typical and bad outputs.
+
+The weights come from one more pass over the model, since evaluations do not store them. The shade is relative to the largest weight of
+a map: an average over many heads is spread thin, and would look like nothing on an absolute scale.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float
+
+from antiphon.assembly import read_given
+from antiphon.errors import AntiphonError, ConfigError
+from antiphon.evaluation_run import group_references
+from antiphon.interfaces import Record
+from antiphon.predictor import Predictor
+from antiphon.report.heat_map import heat_map
+from antiphon.report.items import Kind, ScoredItems, prediction, source, spread_over
+from antiphon.report.markup import Markup, code, element, note, section
+from antiphon.report.quantities import number
+from antiphon.report.run_record import Plain, RunRecord
+from antiphon.report.scores import score_name
+from antiphon.sequences import Prediction
+
+GOOD, TYPICAL, BAD = 2, 2, 2
+_MOST_CHARACTERS = 160  # longer ones make maps that nobody can read
+
+
+@final
+@dataclass(frozen=True)
+class _Look:
+    """A record to look at, and what to say about it."""
+
+    record: Record
+    title: str
+    stored: str | None
+
+
+def attention_section(record: RunRecord, predictor: Predictor | str, scored: ScoredItems | str | None, data: Any = None) -> Markup:
+    """The section on attention. `predictor` is a sentence when the model could not be loaded."""
+    if isinstance(predictor, str):
+        return _section(note(predictor))
+    chosen = _chosen(record, predictor, scored, data)
+    if isinstance(chosen, str):
+        return _section(note(chosen))
+    if not chosen:
+        return _section(note("There is nothing to look at yet: ", code(f"antiphon evaluate {record.folder}"), " adds examples."))
+    try:
+        predictions = _aligned(predictor).predict([look.record for look in chosen])
+    except ConfigError as error:
+        reason = str(error).split(". ")[0].rstrip(".")
+        return _section(note(f"This model gives no attention weights, so there is nothing to draw ({reason})."))
+    except AntiphonError as error:
+        return _section(note(f"There are no attention maps: {error}"))
+    maps = [_figure(look, one) for look, one in zip(chosen, predictions, strict=True)]
+    drawn = [one for one in maps if one is not None]
+    if not drawn:
+        return _section(note("This model gives no attention weights, so there is nothing to draw."))
+    meaning = note(
+        "Each row is a piece of the output, each column a piece of the source. The darker a cell, the more the model looked at that source"
+        " piece when it said the row's. Attention shows where information was taken from, not why."
+    )
+    return _section(meaning, element("div", {"class": "maps"}, *drawn))
+
+
+def _section(*parts: Markup) -> Markup:
+    return section("attention", "Attention", *parts)
+
+
+def _aligned(predictor: Predictor) -> Predictor:
+    """The same model with a search that gives alignments: its own, or greedy search where that one cannot."""
+    if hasattr(predictor.recipe.search, "alignment"):
+        return predictor.with_search(alignment=True)
+    return predictor.with_search(name="greedy", alignment=True)
+
+
+def _figure(look: _Look, found: Prediction) -> Markup | None:
+    weights = found.hypothesis.alignment
+    if weights is None or not weights.size:
+        return None
+    pieces = [list(found.details.get(key) or ()) for key in ("source_pieces", "target_pieces")]
+    columns, rows = (_named(labels, length) for labels, length in zip(pieces, reversed(weights.shape), strict=True))
+    changed = "" if look.stored is None or look.stored == str(found.value) else " The output now differs from that in the evaluation."
+    caption = f"{look.title}. Darkest: {number(float(np.max(weights)), 2)}.{changed}"
+    return heat_map(_clean(weights), rows, columns, caption)
+
+
+def _clean(weights: np.ndarray) -> Float[np.ndarray, "T S"]:
+    return np.nan_to_num(np.asarray(weights, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0).clip(0.0, None)
+
+
+def _named(labels: Sequence[str], length: int) -> list[str]:
+    """A label for each position; positions stand for themselves where the task names none (a series, frames of sound)."""
+    return [str(label) for label in labels] if len(labels) == length else [str(position + 1) for position in range(length)]
+
+
+def _chosen(record: RunRecord, predictor: Predictor, scored: ScoredItems | str | None, data: Any) -> list[_Look] | str:
+    """What to look at: items of the evaluation, or the validation samples; or a sentence why there is nothing."""
+    if not isinstance(scored, ScoredItems):
+        if len(predictor.task.source_columns) > 1:
+            return []
+        samples = record.of_kind("sample")[-(GOOD + BAD) :]
+        column = predictor.task.source_columns[0]
+        return [_Look({column: str(one["source"])}, "Validation sample", None) for one in samples if one.get("source")]
+
+    def short(item: Plain) -> bool:
+        return 0 < len(source(item)) <= _MOST_CHARACTERS and 0 < len(prediction(item)) <= _MOST_CHARACTERS
+
+    kinds = spread_over(scored, short, GOOD, TYPICAL, BAD)
+    numbered: list[tuple[Kind, int]] = [(kind, index) for kind, indices in kinds.items() for index in indices]
+    if not numbered:
+        return f"No item is shorter than {_MOST_CHARACTERS} characters, and maps of longer ones cannot be read."
+    records = _records(predictor, scored, [index for _, index in numbered], record, data)
+    if records is None:
+        return "The records of the evaluation cannot be read again, and this task needs more than the source text of each."
+    name = score_name(scored.metric.name)
+    return [
+        _Look(one, f"{kind.capitalize()}: item {index + 1:,}, {name} {number(scored.values[index].item())}", prediction(scored.items[index]))
+        for one, (kind, index) in zip(records, numbered, strict=True)
+    ]
+
+
+def _records(predictor: Predictor, scored: ScoredItems, indices: Sequence[int], record: RunRecord, data: Any) -> list[Record] | None:
+    """The records behind items. One column is the source itself; more (tags) are read again from the data that was evaluated."""
+    columns = predictor.task.source_columns
+    if len(columns) == 1:
+        return [{columns[0]: source(scored.items[index])} for index in indices]
+    evaluated = _evaluated_data(predictor, record) if data is None else data
+    if evaluated is None:
+        return None
+    try:
+        records = [one for _, one in read_given(evaluated, predictor.task, with_targets=True)()]
+    except AntiphonError:
+        return None
+    pairs = group_references(predictor.task, records, alternatives=predictor.recipe.evaluation.alternatives)
+    found = [pairs[index][0] for index in indices if index < len(pairs)]
+    same = [str(predictor.task.source_of(one)) == source(scored.items[index]) for one, index in zip(found, indices, strict=False)]
+    return found if len(found) == len(indices) and all(same) else None
+
+
+def _evaluated_data(predictor: Predictor, record: RunRecord) -> Any:
+    """The newest evaluation's data: the recipe's test data if it was those, else a file that is still there."""
+    name = record.evaluations[0].data
+    test = record.setting("data.test")
+    files = [str(file.get("path") or file.get("source")) for file in test or () if isinstance(file, Mapping)]
+    if files and ", ".join(files) == name:
+        return predictor.recipe.data.test
+    return name if Path(name).is_file() else None

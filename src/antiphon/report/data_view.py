@@ -1,0 +1,230 @@
+"""The data audit: what was read, left out and cut, how long things are, what the vocabulary lacks, and what looks wrong.
+
+Unusual: an audit is read as the plain values of `audit.json`. Without one, the encoded corpora of the run still tell counts, lengths and
+unknown symbols, in the same form.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.data.findings import distribution
+from antiphon.data.gathering import SIDES, Side
+from antiphon.data.mapped import MappedCorpus
+from antiphon.errors import DataError
+from antiphon.report.markup import Markup, clipped, code, element, folded, join, note, paragraph, section, table, warning
+from antiphon.report.plots import histogram
+from antiphon.report.quantities import number, percent, plural
+from antiphon.report.run_record import Plain, RunRecord
+
+_LISTED = 10
+_MOST_CHARACTERS = 300
+
+
+def data_section(record: RunRecord) -> Markup:
+    """The section on data."""
+    command = code(f"antiphon inspect {record.folder}")
+    if record.audit is not None:
+        parts = [_overlaps(record.audit), *(_split(name, split) for name, split in _mapping(record.audit.get("splits")).items())]
+        return section("data", "Data", *parts)
+    splits, problems = _from_corpora(record)
+    missing = note("There is no audit yet: ", command, " also looks for duplicates, contradictions, overlap between splits and misaligned records.")
+    if not splits:
+        return section("data", "Data", *map(warning, problems), missing)
+    return section("data", "Data", *map(warning, problems), *(_split(name, split) for name, split in splits.items()), missing)
+
+
+def _split(name: str, split: Plain) -> Markup:
+    labels = _mapping(split.get("labels"))
+    parts = [
+        element("h3", None, f"{name.capitalize()} data"),
+        _tally(_mapping(split.get("tally")), labels, split),
+        _unknown(_mapping(split.get("unknown"))),
+        *_findings(split, labels),
+        _histograms(split),
+        _samples(split, labels),
+    ]
+    return join(parts)
+
+
+def _tally(tally: Plain, labels: Plain, split: Plain) -> Markup:
+    """Counts, and every reason for which something was left out or cut."""
+    read, kept = int(tally.get("read", 0)), int(tally.get("kept", 0))
+    looked = "" if split.get("complete", True) else f" The audit looked at the first {plural(int(split.get('examined', 0)), 'record')}."
+    lines = [paragraph(element("strong", None, plural(kept, "record")), f" of {read:,} read are used.{looked}")] if read else []
+    if not read and "examined" in split:
+        lines = [paragraph(element("strong", None, plural(int(split["examined"]), "record")), f".{looked}")]
+    rows = []
+    for verb in ("dropped", "truncated"):
+        for reason, count in _mapping(tally.get(verb)).items():
+            first = [_label(labels, numbers) for numbers in list(_mapping(tally.get("first")).get(reason, []))[:3]]
+            rows.append((verb, reason, f"{int(count):,}", percent(int(count) / max(read, 1)), ", ".join(first)))
+    if rows:
+        lines.append(table(("what", "why", "records", "share", "the first of them"), rows, numeric=(2, 3)))
+    elif read:
+        lines.append(note("Nothing was dropped or truncated."))
+    return join(lines)
+
+
+def _unknown(sides: Plain) -> Markup | None:
+    found = [(side, _mapping(value)) for side, value in sides.items() if value is not None]
+    if not found:
+        return None
+    lines = []
+    for side, unknown in found:
+        share, records = float(unknown.get("share", 0)), int(unknown.get("records", 0))
+        which = [f"{item!r} ({int(count):,})" for key in ("characters", "words") for item, count in unknown.get(key) or []][:_LISTED]
+        examples = f"; most often {', '.join(which)}" if which else ""
+        said = f"Unknown to the vocabulary, {side}: {percent(share)} of all symbols, in {plural(records, 'record')}{examples}."
+        lines.append(warning(said) if share > 0.01 else note(said))
+    return join(lines)
+
+
+def _findings(split: Plain, labels: Plain) -> list[Markup]:
+    """Repetitions, contradictions, copies and odd lengths, each with the records to look at."""
+    kinds = (
+        ("duplicates", "records repeat an earlier one"),
+        ("conflicts", "records share a source but not the target"),
+        ("copies", "records have a target equal to the source"),
+    )
+    parts = []
+    examined = max(int(split.get("examined", 0)), 1)
+    for key, meaning in kinds:
+        groups = _mapping(split.get(key))
+        count = int(groups.get("records", 0))
+        if count:
+            listed = [" = ".join(_label(labels, number) for number in group) for group in list(groups.get("listed") or [])[:_LISTED]]
+            parts.append(folded(f"{count:,} ({percent(count / examined)}) {meaning}", element("ul", None, *(element("li", None, one) for one in listed))))
+    odd = _mapping(split.get("misaligned"))
+    if int(odd.get("records", 0)):
+        low, high = (float(np.exp(bound)) for bound in odd["bounds"])
+        rows = [(_label(labels, entry["record"]), _clip(entry["source"]), _clip(entry["target"])) for entry in odd.get("listed") or []]
+        said = f"{int(odd['records']):,} records may be misaligned: target length over source length is not within {number(low, 3)} to {number(high, 3)}"
+        parts.append(folded(said, table(("record", "source", "target"), rows)))
+    return parts
+
+
+def _histograms(split: Plain) -> Markup | None:
+    figures = []
+    for key, unit in (("elements", "symbols"), ("characters", "characters")):
+        for side, value in _mapping(split.get(key)).items():
+            lengths = _mapping(value)
+            if lengths.get("bins"):
+                quantiles = _mapping(lengths.get("quantiles"))
+                marks = [(f"{name}: {number(quantiles[key])}", float(quantiles[key])) for name, key in (("median", "50%"), ("99%", "99%")) if key in quantiles]
+                title = f"{str(side).capitalize()} length"
+                figures.append(histogram(title, [tuple(one) for one in lengths["bins"]], f"{unit} (mean {number(lengths['mean'], 3)})", marks=marks))
+    return element("div", {"class": "charts"}, *figures) if figures else None
+
+
+def _samples(split: Plain, labels: Plain) -> Markup | None:
+    """Some records, and how the model sees them."""
+    blocks = []
+    for sample in split.get("samples") or []:
+        rows = []
+        for side in SIDES:
+            if sample.get(side) is not None:
+                rows.append((side, element("span", {"dir": "auto"}, _clip(sample[side]))))
+            pieces = sample.get(f"{side}_pieces")
+            if pieces:
+                shown = join((element("span", {"class": "piece"}, piece) for piece in pieces[:80]), " ")
+                more = f" and {len(pieces) - 80:,} more" if len(pieces) > 80 else None
+                rows.append((f"{side}, as the model sees it", join([shown, more])))
+        blocks.append(join([element("p", {"class": "quiet"}, _label(labels, sample.get("record"))), table(("", ""), rows)]))
+    return folded(f"{plural(len(blocks), 'record')} as the model sees them", *blocks) if blocks else None
+
+
+def _overlaps(audit: Plain) -> Markup:
+    """Records of one split that stand in another: scores on them measure memory."""
+    lines = []
+    for overlap in audit.get("overlaps") or []:
+        first, second = overlap.get("first"), overlap.get("second")
+        pairs, sources = int(overlap.get("pairs", 0)), int(overlap.get("sources", 0))
+        if not pairs and not sources:
+            lines.append(note(f"No record or source of the {second} data stands in the {first} data."))
+            continue
+        labels = [_mapping(_mapping(_mapping(audit.get("splits")).get(name)).get("labels")) for name in (first, second)]
+        said = (
+            f"{plural(pairs, 'record')} ({percent(float(overlap.get('pair_share', 0)))}) of the {second} data and {plural(sources, 'source')}"
+            f" ({percent(float(overlap.get('source_share', 0)))}) also stand in the {first} data."
+        )
+        rows = [
+            (what, _label(labels[0], one), _label(labels[1], other))
+            for what, key in (("whole record", "listed_pairs"), ("source", "listed_sources"))
+            for one, other in list(overlap.get(key) or [])[:_LISTED]
+        ]
+        listing = folded("Some of them", table(("what", f"in {first}", f"in {second}"), rows)) if rows else None
+        lines.append(join([warning(said) if pairs else paragraph(said), listing]))
+    return join(lines)
+
+
+# ------------------------------------------------------------------------------------------------------- without an audit
+
+
+def _from_corpora(record: RunRecord) -> tuple[dict[str, Plain], list[str]]:
+    """Split name -> the part of an audit that the encoded corpora give; and what could not be read."""
+    cache = record.setting("data.cache")
+    folder = Path(str(cache)) if cache else record.folder / "corpus"
+    splits: dict[str, dict[str, Any]] = {}
+    problems = []
+    for name in ("train", "validation"):
+        corpora = []
+        for part in sorted(folder.glob(f"{name}-*"), key=lambda path: path.name):
+            try:
+                corpora.append(MappedCorpus(part))
+            except (DataError, OSError, KeyError, ValueError) as error:
+                problems.append(f"the corpus {part} cannot be read: {error}.")
+        if corpora:
+            splits[name] = _corpora_view(corpora, record.header)
+    return dict(splits), problems
+
+
+def _corpora_view(corpora: Sequence[MappedCorpus], header: Plain) -> dict[str, Any]:
+    tally: dict[str, Any] = {"read": 0, "kept": 0, "dropped": Counter(), "truncated": Counter(), "first": {}}
+    for corpus in corpora:
+        for key in ("read", "kept", "dropped", "truncated"):
+            tally[key] = tally[key] + (Counter(corpus.tally[key]) if isinstance(tally[key], Counter) else corpus.tally[key])
+    lengths, unknown = {}, {}
+    for side in SIDES:
+        counts: Counter[int] = Counter()
+        for corpus in corpora:
+            if side == "source" or corpus.has_targets:
+                found = corpus.source_lengths if side == "source" else corpus.target_lengths - 1  # without the start element
+                values, occurs = np.unique(found, return_counts=True)
+                counts.update({int(value): int(count) for value, count in zip(values, occurs, strict=True)})
+        spread = distribution(counts)
+        lengths[side] = None if spread is None else asdict(spread)
+        unknown[side] = _unknown_in(corpora, side, _mapping(header.get(side)).get("unknown"))
+    return {"tally": tally, "elements": lengths, "unknown": unknown}
+
+
+def _unknown_in(corpora: Sequence[MappedCorpus], side: Side, symbol: object) -> Plain | None:
+    """The share of unknown symbols; None for values, or when no checkpoint tells which symbol it is."""
+    if not isinstance(symbol, int):
+        return None
+    unknown = total = records = 0
+    for corpus in corpora:
+        if side == "source" or corpus.has_targets:
+            for offsets, values in corpus.blocks(side):
+                places = np.flatnonzero(values == symbol)
+                unknown, total = unknown + len(places), total + len(values)
+                records += len(np.unique(np.searchsorted(offsets, places, side="right")))
+    return {"share": unknown / max(total, 1), "records": records} if total else None
+
+
+def _mapping(value: object) -> Plain:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _label(labels: Plain, number: object) -> str:
+    """Where a record stands; JSON has made texts of the numbers that are keys."""
+    return str(labels.get(str(number)) or labels.get(number) or f"record {number}")  # type: ignore[call-overload]
+
+
+def _clip(value: object) -> str:
+    shown, more = clipped(str(value), _MOST_CHARACTERS)
+    return shown + more

@@ -1,0 +1,107 @@
+"""The best, typical, worst, longest and random outputs, with what differs from the reference marked; and how scores spread."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from antiphon.report.difference import differences, marked, nearest
+from antiphon.report.items import SEED, Kind, ScoredItems, choose, prediction, references, source
+from antiphon.report.markup import Markup, clipped, code, element, facts, join, note, section
+from antiphon.report.plots import bars, histogram
+from antiphon.report.quantities import number, plural
+from antiphon.report.run_record import Plain, RunRecord
+from antiphon.report.scores import score_name
+
+_EACH = 4
+_MOST_CHARACTERS = 1200
+_MOST_REFERENCES = 5
+_TITLES: dict[Kind, str] = {
+    "best": "Best",
+    "typical": "Typical",
+    "worst": "Worst",
+    "longest": "Longest sources",
+    "random": "Drawn at random",
+}
+
+
+def examples_section(record: RunRecord, scored: ScoredItems | str | None) -> Markup:
+    """The section on examples. `scored` is None without an evaluation, or a sentence when its items cannot be scored."""
+    if scored is None:
+        return section("examples", "Examples", *_validation_samples(record))
+    if isinstance(scored, str):
+        return section("examples", "Examples", note(scored))
+    name = score_name(scored.metric.name)
+    better = "higher" if scored.metric.higher_is_better else "lower"
+    legend = note(
+        f"{plural(len(scored.items), 'item')} of the newest evaluation, each scored alone by {name} ({better} is better). Marked: ",
+        element("mark", {"class": "wrong"}, "what the reference does not have"),
+        " and ",
+        element("mark", {"class": "missed"}, "what the prediction lacks"),
+        ", compared with the nearest reference.",
+    )
+    groups = [_group(kind, indices, scored) for kind, indices in choose(scored, _EACH).items() if indices]
+    return section("examples", "Examples", _spread(scored), legend, *groups)
+
+
+def _group(kind: Kind, indices: Sequence[int], scored: ScoredItems) -> Markup:
+    remark = f" (seed {SEED})" if kind == "random" else ""
+    cards = [_card(scored.items[index], f"{score_name(scored.metric.name)} {number(scored.values[index].item())}", index) for index in indices]
+    return join([element("h3", None, _TITLES[kind] + remark), element("div", {"class": "cards"}, *cards)])
+
+
+def _card(item: Plain, score: str, index: int) -> Markup:
+    """One item: source, prediction and references."""
+    said, known = prediction(item), references(item)
+    near = nearest(said[:_MOST_CHARACTERS], [reference[:_MOST_CHARACTERS] for reference in known])
+    shown, more = clipped(said, _MOST_CHARACTERS)
+    reference, more_reference = clipped(known[near], _MOST_CHARACTERS)
+    ours, theirs = differences(shown, reference)
+    others = [other for position, other in enumerate(known) if position != near]
+    rows: list[tuple[object, object]] = [
+        ("source", _text(*clipped(source(item), _MOST_CHARACTERS))),
+        ("prediction", _text(marked(ours, "wrong") if shown else element("em", None, "(empty)"), more)),
+        ("reference", _text(marked(theirs, "missed"), more_reference)),
+        *(("also right", _text(*clipped(other, _MOST_CHARACTERS))) for other in others[:_MOST_REFERENCES]),
+    ]
+    if len(others) > _MOST_REFERENCES:
+        rows.append(("", f"and {len(others) - _MOST_REFERENCES} more references"))
+    details = [f"item {index + 1:,}", score]
+    if isinstance(item.get("score"), int | float):
+        details.append(f"model score {number(item['score'], 3)}")
+    if item.get("finish_reason") not in (None, "end"):
+        details.append(f"ended by {item['finish_reason']}")
+    return element("article", {"class": "card"}, element("p", {"class": "quiet"}, " · ".join(details)), facts(rows))
+
+
+def _text(shown: object, more: str) -> Markup:
+    """A text that may run in either direction."""
+    return element("span", {"dir": "auto", "class": "sample"}, shown, element("span", {"class": "quiet"}, more) if more else None)
+
+
+def _spread(scored: ScoredItems) -> Markup:
+    """How many items have which score, and how the score depends on the length of the source."""
+    name = score_name(scored.metric.name)
+    values = scored.values[np.isfinite(scored.values)]
+    figures = []
+    if len(values) and values.max() > values.min():
+        top = max(100.0, float(values.max())) if values.min() >= 0 else float(values.max())
+        edges = np.linspace(min(0.0, float(values.min())), top, 21 if top <= 100 else 26)
+        counts, _ = np.histogram(values, edges)
+        bins = [(round(float(low), 2), round(float(high), 2), int(count)) for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)]
+        figures.append(histogram("Scores of single items", bins, name))
+    rows = scored.by_length()
+    if rows:
+        figures.append(bars("By source length", [(label, value, plural(count, "item")) for label, value, count in rows], name))
+    return element("div", {"class": "charts"}, *figures) if figures else join([])
+
+
+def _validation_samples(record: RunRecord) -> list[Markup]:
+    """Without an evaluation: the samples that the last validation showed."""
+    command = note("No evaluation yet: ", code(f"antiphon evaluate {record.folder}"), " adds the best, typical and worst outputs.")
+    samples = record.of_kind("sample")
+    last = [sample for sample in samples if sample.get("step") == samples[-1].get("step")]
+    cards = [
+        _card({**sample, "references": [sample.get("reference", "")]}, f"validation at step {number(sample.get('step'))}", position)
+        for position, sample in enumerate(last)
+    ]
+    return [command, *([element("h3", None, "Validation samples"), element("div", {"class": "cards"}, *cards)] if cards else [])]

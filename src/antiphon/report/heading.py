@@ -1,0 +1,125 @@
+"""The top of the page: what was trained, on what, for how long, and what it reaches."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from antiphon import __version__
+from antiphon.report.curves import best_step
+from antiphon.report.markup import Markup, code, element, facts, join, note, warning
+from antiphon.report.quantities import duration, moment, number, plural
+from antiphon.report.run_record import RunRecord
+from antiphon.report.scores import score_name, score_table
+
+
+def heading(record: RunRecord, parameters: int | None) -> Markup:
+    """Title, facts and headline scores. `parameters` is the model's size, None when it could not be loaded."""
+    task, model = record.setting("task.name"), record.setting("model.name")
+    columns = [record.setting("task.source"), record.setting("task.target")]
+    what = f"{str(task or 'unknown task').replace('_', ' ')}"
+    direction = f" ({columns[0]} to {columns[1]})" if all(columns) else ""
+    size = f" with {parameters:,} parameters" if parameters else ""
+    return element(
+        "header",
+        None,
+        element("p", {"class": "kicker"}, "Antiphon run report"),
+        element("h1", None, record.folder.resolve().name),
+        element("p", {"class": "lead"}, f"{what}{direction}: {str(model or 'unknown')} model{size}."),
+        *(warning(problem) for problem in record.problems),
+        _headline(record),
+        _facts(record),
+    )
+
+
+def _headline(record: RunRecord) -> Markup:
+    """The newest evaluation's scores; without one, what validation said about the best checkpoint."""
+    if record.evaluations:
+        newest = record.evaluations[0]
+        records = plural(int(newest.content.get("records", 0)), "record")
+        return join([element("h2", {"class": "small"}, f"Scores on {short_paths(newest.data)} ({records})"), score_table(newest.scores)])
+    command = note("No evaluation yet: ", code(f"antiphon evaluate {record.folder}"), " adds scores with intervals, and examples.")
+    scores = record.header.get("scores")
+    if not isinstance(scores, Mapping) or not scores:
+        return command
+    plain = [{"name": name, "value": value} for name, value in scores.items()]
+    title = f"Scores on validation data at step {record.header.get('step', '?')} (decoded greedily, without intervals)"
+    return join([element("h2", {"class": "small"}, title), score_table(plain), command])
+
+
+def _facts(record: RunRecord) -> Markup:
+    pairs: list[tuple[object, object]] = [
+        ("Task", record.setting("task.name")),
+        ("Model", _model(record)),
+        *((name, _files(record.setting(f"data.{key}"))) for name, key in _SPLITS),
+        ("Training", _training(record)),
+        ("Best checkpoint", _checkpoint(record)),
+        ("Antiphon", record.header.get("version", __version__)),
+    ]
+    return facts((name, value) for name, value in pairs if value)
+
+
+_SPLITS = (("Training data", "train"), ("Validation data", "validation"), ("Test data", "test"))
+
+
+def _model(record: RunRecord) -> str:
+    settings = record.setting("model") or {}
+    shown = [f"{name} {settings[name]}" for name in ("cell", "dim", "encoder_layers", "decoder_layers", "heads", "attention") if name in settings]
+    return ", ".join([str(settings.get("name", "?")), *(item.replace("_", " ") for item in shown)])
+
+
+def _files(value: Any) -> Markup | str | None:
+    """File names; the whole path on hover."""
+    if value is None:
+        return None
+    if isinstance(value, int):
+        return f"{plural(value, 'record')} split off the training data"
+    if isinstance(value, str):
+        return _file(value)
+    if not isinstance(value, Sequence):
+        return str(value)
+    shown = []
+    for file in value:
+        if not isinstance(file, Mapping):
+            shown.append(_file(str(file)))
+            continue
+        paths = [str(file[key]) for key in ("path", "source", "target") if file.get(key)]
+        weight = "" if file.get("weight") in (None, 1, 1.0) else f" (weight {number(file['weight'])})"
+        shown.append(join([*(_file(path) for path in paths), weight], " "))
+    return join(shown, ", ")
+
+
+def _file(path: str) -> Markup:
+    return element("span", {"title": path}, PurePath(path).name)
+
+
+def _training(record: RunRecord) -> str | None:
+    events = record.of_kind("train", "validation")
+    if not events:
+        return None
+    last = events[-1]
+    passes = [event["epoch"] for event in record.of_kind("train") if isinstance(event.get("epoch"), int | float)]
+    parts = [plural(int(last.get("step", 0)), "step")]
+    if passes:
+        parts.append(f"{number(passes[-1], 3)} epochs")
+    if isinstance(last.get("seconds"), int | float):
+        parts.append(duration(last["seconds"]))
+    began = events[0].get("time")
+    started = f", begun {moment(began)}" if isinstance(began, int | float) else ""
+    unfinished = "" if record.of_kind("end") else ". It has not come to its end yet"
+    return ", ".join(parts) + started + unfinished
+
+
+def _checkpoint(record: RunRecord) -> str | None:
+    if not record.header:
+        return None
+    deciding = str(record.setting("training.best") or "loss")
+    scores = record.header.get("scores")
+    value = scores.get(deciding) if isinstance(scores, Mapping) else None
+    reached = f", validation {score_name(deciding)} {number(value)}" if value is not None else ""
+    averaged = f" (average of steps {', '.join(map(str, record.header['averaged']))})" if record.header.get("averaged") else ""
+    return f"step {record.header.get('step', best_step(record))}{averaged}{reached}"
+
+
+def short_paths(paths: str) -> str:
+    """The file names of paths that are separated by commas."""
+    return ", ".join(PurePath(path).name or path for path in paths.split(", ")) or "records"

@@ -1,0 +1,47 @@
+"""What it takes to make the run again: the recipe, and the versions at hand."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from antiphon import __version__
+from antiphon.report.markup import Markup, code, element, facts, folded, note, section
+from antiphon.report.run_record import RunRecord
+
+_PACKAGES = ("torch", "numpy", "sentencepiece", "sacrebleu", "jiwer")
+
+
+def making_section(record: RunRecord) -> Markup:
+    """The section on the recipe and the environment."""
+    written_with = record.header.get("version")
+    other = "" if written_with in (None, __version__) else f" The model was trained by antiphon {written_with}."
+    return section(
+        "recipe",
+        "Recipe and environment",
+        note("Every setting, defaults included. ", code(f"antiphon train {record.folder / 'recipe.yaml'} --out NEW"), " makes the run again."),
+        folded("The resolved recipe", element("pre", None, record.recipe_text)),
+        element("h3", None, "Environment of this report"),
+        facts(_environment()),
+        note(f"The report may have been written on another machine than the one that trained.{other}"),
+    )
+
+
+def _environment() -> list[tuple[object, object]]:
+    accelerators = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return [
+        ("antiphon", __version__),
+        ("Python", f"{platform.python_version()} ({platform.python_implementation()})"),
+        *((name, found) for name in _PACKAGES if (found := _version(name))),
+        ("System", f"{platform.system()} {platform.machine()}"),
+        ("Cores", f"{os.cpu_count()} ({torch.get_num_threads()} threads used by torch)"),
+        ("Accelerators", ", ".join(accelerators) or "none"),
+    ]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

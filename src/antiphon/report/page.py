@@ -1,0 +1,115 @@
+"""The report: `write_report(run)` writes `report.html` into the run, one file that needs nothing else and asks nobody for anything.
+
+The page's content security policy allows one thing only: its own style sheet, by hash. No script, image, font or address can be loaded,
+whatever the data holds.
+"""
+
+import base64
+import hashlib
+import os
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from antiphon import __version__
+from antiphon.errors import AntiphonError, CheckpointError
+from antiphon.evaluation_run import evaluate
+from antiphon.predictor import Predictor, load
+from antiphon.report.attention import attention_section
+from antiphon.report.curves import learning_curves
+from antiphon.report.data_view import data_section
+from antiphon.report.examples import examples_section
+from antiphon.report.heading import heading
+from antiphon.report.items import score_items
+from antiphon.report.making import making_section
+from antiphon.report.markup import Markup, code, element, join
+from antiphon.report.quantities import moment
+from antiphon.report.run_record import RunRecord, read_run
+from antiphon.report.scores import evaluation_sections
+
+REPORT = "report.html"
+
+_CONTENTS = (
+    ("training", "Training"),
+    ("data", "Data"),
+    ("scores", "Scores"),
+    ("examples", "Examples"),
+    ("attention", "Attention"),
+    ("recipe", "Recipe"),
+)
+
+
+def write_report(run: Path | str, *, data: Any = None) -> Path:
+    """Write the report of a run; returns the path of the page.
+
+    data   a file or records to evaluate on first, as `antiphon.evaluate` takes them; None shows the evaluations that there are
+
+    What is missing (no evaluation, no audit, no checkpoint) is said in the page, with the command that adds it. Raises CheckpointError
+    when `run` is no run, or the page cannot be written, and what `antiphon.evaluate` raises when `data` is given.
+    """
+    run = Path(run)
+    read_run(run)  # a folder that is no run is refused before anything takes time
+    if data is not None:
+        evaluate(run, data)
+    record = read_run(run)
+    page = _page(record, _load(record), data)
+    path = run / REPORT
+    _write(path, page)
+    return path
+
+
+def _page(record: RunRecord, predictor: Predictor | str, data: Any) -> Markup:
+    scored = score_items(record.evaluations[0]) if record.evaluations else None
+    parameters = None if isinstance(predictor, str) else sum(parameter.numel() for parameter in predictor.model.parameters())
+    body = element(
+        "main",
+        None,
+        heading(record, parameters),
+        element("nav", {"aria-label": "Contents"}, *(element("a", {"href": f"#{name}"}, title) for name, title in _CONTENTS)),
+        learning_curves(record),
+        data_section(record),
+        evaluation_sections(record),
+        examples_section(record, scored),
+        attention_section(record, predictor, scored, data),
+        making_section(record),
+        element("footer", None, f"Written by antiphon {__version__}, {moment(time.time())}: ", code(f"antiphon report {record.folder}")),
+    )
+    return join([Markup("<!DOCTYPE html>\n"), element("html", {"lang": "en"}, _head(record), element("body", None, body))])
+
+
+def _head(record: RunRecord) -> Markup:
+    style = files("antiphon.report").joinpath("style.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return element(
+        "head",
+        None,
+        element("meta", {"charset": "utf-8"}),
+        element("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
+        element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+        element("meta", {"name": "color-scheme", "content": "light dark"}),
+        element("title", None, f"{record.folder.resolve().name}: Antiphon report"),
+        element("style", None, Markup(style)),  # our own file: to escape it would change its hash
+    )
+
+
+def _load(record: RunRecord) -> Predictor | str:
+    """The run's model, or a sentence why there is none. Code outside Antiphon that a checkpoint names is not imported."""
+    if not record.header:
+        return f"There is no checkpoint to look into yet: antiphon train ... --out {record.folder} writes one."
+    try:
+        return load(record.folder)
+    except AntiphonError as error:
+        return f"The model cannot be loaded: {error}"
+
+
+def _write(path: Path, page: str) -> None:
+    """Write the page in one step, so that a reader never finds half of it."""
+    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"The report {path} cannot be written: {error.strerror}. Make room, or make the run's folder writable.") from error
