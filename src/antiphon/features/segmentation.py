@@ -103,15 +103,8 @@ class Segmenter:
         preceding = list(range(-1, len(word) - 1))
         candidates: list[tuple[float, int, int, str]] = []
 
-        def consider(left: int, right: int) -> None:
-            if left >= 0 and right < len(pieces):
-                merged = f"{pieces[left]}{pieces[right]}"
-                score = self._scores.get(merged)
-                if score is not None:
-                    heapq.heappush(candidates, (-score, left, right, merged))
-
         for left in range(len(word) - 1):
-            consider(left, left + 1)
+            self._consider(pieces, left, left + 1, candidates)
         while candidates:
             _, left, right, merged = heapq.heappop(candidates)
             # Either half may have been merged with another neighbour since.
@@ -123,6 +116,14 @@ class Segmenter:
             following[left] = following[right]
             if following[left] < len(pieces):
                 preceding[following[left]] = left
-            consider(preceding[left], left)
-            consider(left, following[left])
+            self._consider(pieces, preceding[left], left, candidates)
+            self._consider(pieces, left, following[left], candidates)
         return [piece for piece in pieces if piece is not None]
+
+    def _consider(self, pieces: list[str | None], left: int, right: int, candidates: list[tuple[float, int, int, str]]) -> None:
+        """Make two neighbours a candidate for merging, if together they are a piece."""
+        if left >= 0 and right < len(pieces):
+            merged = f"{pieces[left]}{pieces[right]}"
+            score = self._scores.get(merged)
+            if score is not None:
+                heapq.heappush(candidates, (-score, left, right, merged))

@@ -104,7 +104,7 @@ def test_the_distribution_is_sentencepieces(
     theirs = Counter(tuple(processor.encode(word, out_type=str, enable_sampling=True, alpha=strength, nbest_size=-1)) for _ in range(count))
     normalized = processor.normalize(word)
     ours = Counter(tuple(segmenter.draw(normalized, strength, seed + number)) for number in range(count))
-    assert len(theirs) > 3
+    assert len(theirs) >= 3
     assert distance(ours, theirs) < 0.12
     # The test must be able to tell: another strength is farther away.
     other = Counter(tuple(segmenter.draw(normalized, another, seed + number)) for number in range(count))
