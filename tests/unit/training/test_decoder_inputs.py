@@ -1,0 +1,118 @@
+"""Teacher forcing and scheduled sampling, for symbols and for values."""
+
+import math
+
+import pytest
+import torch
+
+from antiphon import registry
+from antiphon.configuration import validate
+from antiphon.errors import ConfigError
+from antiphon.interfaces import TokenSpec, ValueSpec
+from antiphon.sequences import Padded
+from antiphon.training.decoder_inputs import (
+    ScheduledSamplingConfig,
+    TeacherForcingConfig,
+    decode_for_training,
+    mix,
+    predict,
+    truth_probability,
+)
+
+TOKENS, VALUES = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3), ValueSpec(channels=3)
+
+
+def model_and_inputs(spec, name="lstm"):
+    plugin = registry.find("models", name)
+    settings = {"dim": 8, "dropout": 0.0} | ({"heads": 2} if name == "transformer" else {})
+    model = plugin.build(plugin.Config(**settings), spec, spec)
+    shape = (3, 6)
+    values = torch.randint(4, 9, shape) if spec is TOKENS else torch.randn(*shape, 3)
+    padded = Padded(values, torch.tensor([6, 4, 5]))
+    return model, padded, model.encode(padded)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0.25, 0.25, 0.25]),
+        ("linear", [1.0, 1 - 0.75 * 0.4, 0.25]),
+        ("inverse_sigmoid", [50 / 51, 50 / (50 + math.exp(20 / 50)), 0.25]),
+    ],
+)
+def test_schedules_follow_their_formulas(schedule, expected):
+    settings = ScheduledSamplingConfig(schedule=schedule, steps=50, end=0.25)
+    assert [truth_probability(settings, step) for step in (0, 20, 5000)] == pytest.approx(expected)
+    assert truth_probability(settings, 10**9) == 0.25, "no overflow"
+    falling = [truth_probability(settings, step) for step in range(0, 600, 10)]
+    assert falling == sorted(falling, reverse=True)
+
+
+def test_mix_leaves_the_first_element_and_shifts_predictions(seed):
+    truth, predicted = torch.arange(12).view(2, 6), torch.arange(100, 112).view(2, 6)
+    assert torch.equal(mix(truth, predicted, 1.0), truth)
+    assert mix(truth, predicted, 0.0).tolist() == [[0, 100, 101, 102, 103, 104], [6, 106, 107, 108, 109, 110]]
+    many = mix(torch.zeros(200, 50), torch.ones(200, 50), 0.3)
+    assert not many[:, 0].any()
+    assert float(many[:, 1:].mean()) == pytest.approx(0.7, abs=0.03)
+    values = mix(torch.zeros(20, 30, 3), torch.ones(20, 30, 3), 0.5)
+    assert torch.equal(values[..., :1].expand_as(values), values), "the channels of a step come from one place"
+    assert 0 < float(values.mean()) < 1
+
+
+@pytest.mark.parametrize("spec", [TOKENS, VALUES], ids=["tokens", "values"])
+@pytest.mark.parametrize("name", ["lstm", "transformer"])
+def test_the_truth_alone_is_teacher_forcing(spec, name, seed):
+    model, inputs, memory = model_and_inputs(spec, name)
+    expected = model.decode(inputs, memory).values
+    always = ScheduledSamplingConfig(schedule="constant", end=1.0)
+    for settings in (TeacherForcingConfig(), always):
+        torch.testing.assert_close(decode_for_training(settings, model, inputs, memory, 0).values, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("spec", [TOKENS, VALUES], ids=["tokens", "values"])
+@pytest.mark.parametrize("name", ["lstm", "transformer"])
+def test_as_many_passes_as_steps_are_the_sequential_original(spec, name, seed):
+    """With no truth at all, n passes make the first n predictions those of free running."""
+    model, inputs, memory = model_and_inputs(spec, name)
+    found = decode_for_training(ScheduledSamplingConfig(schedule="constant", end=0.0, passes=6), model, inputs, memory, 0).values
+    with torch.no_grad():
+        projected, last = model.project(memory), inputs.values[:, 0]
+        state = model.init_state(projected, 1, 6)
+        for step in range(6):
+            output, state = model.step(last, projected, state)
+            torch.testing.assert_close(found[:, step], output.values, rtol=1e-4, atol=1e-5)
+            last = output.values.argmax(-1) if spec is TOKENS else output.values
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_predictions_pass_on_no_gradient_and_take_none_away(bf16, seed):
+    model, inputs, memory = model_and_inputs(TOKENS)
+    settings = ScheduledSamplingConfig(schedule="constant", end=0.5, passes=2)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        # The pass without gradients must not leave casts behind that the pass with gradients then uses.
+        memory = model.encode(inputs)
+        values = decode_for_training(settings, model, inputs, memory, 0).values
+    values.float().logsumexp(-1).sum().backward()
+    missing = [name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    assert not missing
+
+
+def test_predictions_of_every_kind_of_output(seed):
+    logits = torch.randn(2, 3, 9)
+    assert torch.equal(predict(logits, symbols=True, sample=False), logits.argmax(-1))
+    certain = torch.full((2, 3, 9), -100.0).scatter(-1, torch.tensor([[[4]], [[7]]]).expand(2, 3, 1), 100.0)
+    assert predict(certain, symbols=True, sample=True).tolist() == [[4, 4, 4], [7, 7, 7]]
+    draws = predict(torch.zeros(50, 20, 9), symbols=True, sample=True)
+    assert set(draws.flatten().tolist()) == set(range(9))
+    points = torch.randn(2, 3, 3)
+    assert predict(points, symbols=False, sample=False) is points
+    normal = torch.distributions.Normal(torch.zeros(2, 3, 3), torch.ones(2, 3, 3))
+    assert not predict(normal, symbols=False, sample=False).any()
+    assert predict(normal, symbols=False, sample=True).any()
+
+
+def test_settings_outside_their_range_are_refused():
+    for values in ({"end": 1.5}, {"steps": 0}, {"passes": 0}):
+        with pytest.raises(ConfigError, match=next(iter(values))):
+            validate(ScheduledSamplingConfig, values)
