@@ -14,7 +14,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def write(folder: Path, header: Mapping[str, Any], weights: Mapping[str, Tensor]
         shutil.rmtree(remove_later, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        _put_back(folder.parent)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise CheckpointError(
             f"The checkpoint {folder} cannot be written: {reason}. Earlier checkpoints are intact; make room or choose another `--out`."
@@ -124,10 +126,37 @@ def remove(folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a run's folder meanwhile; the system lets go of it when a process dies.
+
+    Raises CheckpointError when another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w", encoding="utf-8") as file:
+        try:
+            import fcntl  # Windows has none; then nobody is kept away
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CheckpointError(f"Another process is training in {folder}. Wait for it, or choose another `--out`.") from None
+        except (ImportError, OSError):  # some network file systems cannot lock
+            pass
+        yield
+
+
 def clean(folder: Path) -> None:
-    """Remove what interrupted writes left behind."""
-    for path in folder.glob(".*.partial-*"):
+    """Remove what interrupted writes left behind; a checkpoint whose replacement never came is put back."""
+    _put_back(folder)
+    for path in folder.glob(".*.partial*"):
         path.unlink() if path.is_symlink() or path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+
+def _put_back(folder: Path) -> None:
+    for path in folder.glob(".*.partial-old-*"):
+        place = path.with_name(path.name[1:].rsplit(".partial-old-", 1)[0])
+        if not place.exists():
+            os.replace(path, place)
 
 
 def write_json(path: Path, value: Any) -> None:

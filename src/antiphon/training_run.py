@@ -7,8 +7,11 @@ metrics.jsonl     what happened, one event a line
 checkpoints/      step-N ...; `best` and `last` lead to two of them
 """
 
+import errno
 import fnmatch
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -26,6 +29,7 @@ from antiphon.assembly import (
     build_search,
     build_task,
     find_checkpoint,
+    fit_task,
     header_of,
     metric_names,
     mixed,
@@ -80,16 +84,34 @@ def train(
     """
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
+    try:
+        return _train(recipe, Path(out), resume, data, console or Console(stderr=True))
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise CheckpointError(
+            f"{error.filename or out} cannot be written: {error.strerror}. Checkpoints are intact; make room or choose another `--out`."
+        ) from error
+
+
+# No room (on the disk, in a quota, or for one file), or no permission.
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def _train(recipe: Recipe, folder: Path, resume: bool, data: Given | None, console: Console) -> Path:
     ranks = distributed.start(recipe.training.device)
-    console = console or Console(stderr=True)
-    folder = Path(out)
+    with checkpoint.held(folder) if ranks.first else nullcontext():
+        return _train_in(recipe, folder, resume, data, console, ranks)
+
+
+def _train_in(recipe: Recipe, folder: Path, resume: bool, data: Given | None, console: Console, ranks: Ranks) -> Path:
     last = _prepare_folder(folder, recipe, resume, ranks)
     metrics = metric_names(recipe)
     check_best(recipe.training, metrics)
     task, splits, corpora = _prepare_data(recipe, folder, data, ranks, console, fitted=last.features if last else None)
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task).to(ranks.device)
-    notes = _start_weights(model, recipe)
+    notes = _start_weights(model, recipe, fresh=last is None)
     trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, ranks, console, resumed=last)
     if ranks.first:
         parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -101,26 +123,35 @@ def train(
 
 def _prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks) -> checkpoint.Checkpoint | None:
     """Make the run's folder, or find the checkpoint to resume from."""
-    last = None
-    if resume:
-        if not (folder / "recipe.yaml").is_file():
-            raise CheckpointError(f"There is no run to resume in {folder}. Start it without `--resume`.")
-        _refuse_changes(plain(read_recipe(folder / "recipe.yaml")), plain(recipe), folder)
-        if (folder / "last").exists():
-            last = checkpoint.read(find_checkpoint(folder, prefer="last").resolve())
-    elif (folder / "recipe.yaml").exists() and ranks.first:
-        raise CheckpointError(f"{folder} already holds a run. Continue it with `--resume`, or choose another `--out`.")
-    ranks.wait()
-    if ranks.first:
+    if ranks.first:  # the others look when all is well: what is wrong is said once
+        _check_folder(folder, recipe, resume)
         try:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-            for place in (folder, folder / "checkpoints"):
+            for place in (folder, folder / "checkpoints", folder / "corpus"):
                 checkpoint.clean(place)
-            write_recipe(recipe, folder / "recipe.yaml")
+            partial = folder / f".recipe.yaml.partial-{os.getpid()}"
+            write_recipe(recipe, partial)
+            os.replace(partial, folder / "recipe.yaml")
         except OSError as error:
             raise CheckpointError(f"The run's folder {folder} cannot be written: {error.strerror}.") from error
     ranks.wait()
-    return last
+    if not resume or not os.path.lexists(folder / "last"):
+        return None
+    if not (folder / "last").exists():
+        raise CheckpointError(f"{folder / 'last'} leads to a checkpoint that is gone. Link it to another one in {folder / 'checkpoints'}.")
+    return checkpoint.read((folder / "last").resolve())
+
+
+def _check_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
+    """Refuse to resume what is not there or has changed, and to overwrite what has. Without a checkpoint nothing can be lost."""
+    started = os.path.lexists(folder / "last")
+    if resume:
+        if not (folder / "recipe.yaml").is_file():
+            raise CheckpointError(f"There is no run to resume in {folder}. Start it without `--resume`.")
+        if started:
+            _refuse_changes(plain(read_recipe(folder / "recipe.yaml")), plain(recipe), folder)
+    elif started:
+        raise CheckpointError(f"{folder} already holds a run. Continue it with `--resume`, or choose another `--out`.")
 
 
 def _refuse_changes(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
@@ -164,7 +195,7 @@ def _prepare_data(
 def _fit(task: Task, split: Split, features: Path) -> None:
     import shutil
 
-    task.fit(split)
+    fit_task(task, split)
     shutil.rmtree(features, ignore_errors=True)
     features.mkdir(parents=True)
     task.save(features)
@@ -185,19 +216,19 @@ def _tallies(name: str, corpora: Sequence[MappedCorpus]) -> Iterator[str]:
                 )
 
 
-def _start_weights(model: Seq2SeqModel, recipe: Recipe) -> list[str]:
-    """Take over weights of another run, and freeze; returns what was done, for people."""
+def _start_weights(model: Seq2SeqModel, recipe: Recipe, *, fresh: bool) -> list[str]:
+    """Take over weights of another run, unless a resumed run brings its own, and freeze; returns what was done, for people."""
     notes = []
-    if recipe.training.init_from is not None:
+    if fresh and recipe.training.init_from is not None:
         saved = checkpoint.read(find_checkpoint(recipe.training.init_from).resolve())
         weights, own = saved.weights(), model.state_dict()
         taken = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
         if not taken:
             raise CheckpointError(f"Nothing in {saved.folder} fits this model: no weight has the same name and shape.")
         model.load_state_dict(taken, strict=False)
-        fresh, left = [name for name in own if name not in taken], [name for name in weights if name not in taken]
+        new, left = [name for name in own if name not in taken], [name for name in weights if name not in taken]
         notes.append(f"taken from {saved.folder}: {len(taken)} tensors")
-        notes += [f"  {what}: {', '.join(names)}" for what, names in (("fresh", fresh), ("left over", left)) if names]
+        notes += [f"  {what}: {', '.join(names)}" for what, names in (("fresh", new), ("left over", left)) if names]
     for pattern in recipe.training.freeze:
         frozen = [parameter for name, parameter in model.named_parameters() if fnmatch.fnmatch(name, pattern)]
         if not frozen:
@@ -262,7 +293,7 @@ def _loggers(recipe: Recipe, folder: Path, ranks: Ranks, console: Console, step:
         return []
     loggers: list[Logger] = [JsonLinesLogger(folder / "metrics.jsonl", keep_until=step), ConsoleLogger(console)]
     if recipe.training.tensorboard:
-        loggers.append(TensorBoardLogger(folder / "tensorboard"))
+        loggers.append(TensorBoardLogger(folder / "tensorboard", keep_until=step))
     return loggers
 
 

@@ -2,16 +2,26 @@
 
 Started by `torchrun`, every rank takes its rows of the same global batch, and gradients are summed in one flat all-reduce. There is no
 wrapper around the model: a rank may run its micro-batches in any number of pieces (see `step.py`), which hooks would not allow.
+
+A rank that fails leaves; the collectives of the others then fail too, instead of waiting, and only the first one to fail speaks of it.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import final
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from antiphon.errors import TrainingError
+
+# Rank 0 may encode a large corpus, or check a checkpoint, for hours while the others wait; a rank that dies is noticed without a timeout.
+_PATIENCE = timedelta(days=2)
+_FAILED = "antiphon/failed"
 
 
 @final
@@ -31,7 +41,8 @@ class Ranks:
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks, in place."""
         if self.world > 1:
-            dist.all_reduce(tensor)
+            with _peers_alive():
+                dist.all_reduce(tensor)
         return tensor
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -44,15 +55,32 @@ class Ranks:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in trainable if parameter.grad is not None]
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        dist.all_reduce(flat)
+        self.sum(flat)
         for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Make all ranks hold rank 0's tensors."""
         if self.world > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor, 0)
+            with _peers_alive():
+                for tensor in tensors:
+                    dist.broadcast(tensor, 0)
+
+    def gather(self, numbers: Sequence[int]) -> list[list[int]]:
+        """The whole numbers that each rank gives, rank by rank; ranks may give different amounts."""
+        if self.world == 1:
+            return [list(numbers)]
+        counts = self._gather(torch.tensor([len(numbers)], device=self.device))
+        room = torch.zeros(max(int(count) for count in counts), dtype=torch.int64, device=self.device)
+        room[: len(numbers)] = torch.tensor(list(numbers), dtype=torch.int64, device=self.device)
+        gathered = self._gather(room) if len(room) else [room] * self.world
+        return [part[: int(count)].tolist() for part, count in zip(gathered, counts, strict=True)]
+
+    def _gather(self, tensor: Tensor) -> list[Tensor]:
+        parts = [torch.empty_like(tensor) for _ in range(self.world)]
+        with _peers_alive():
+            dist.all_gather(parts, tensor)
+        return parts
 
     def agree(self, flag: bool) -> bool:
         """Whether any rank says yes."""
@@ -61,7 +89,8 @@ class Ranks:
     def wait(self) -> None:
         """Wait for all ranks."""
         if self.world > 1:
-            dist.barrier()
+            with _peers_alive():
+                dist.barrier()
 
 
 def start(device: str) -> Ranks:
@@ -71,9 +100,42 @@ def start(device: str) -> Ranks:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Ranks(0, 1, torch.device(device))
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        with _peers_alive():
+            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=_PATIENCE)
     return Ranks(dist.get_rank(), world, torch.device(device))
+
+
+def stop() -> None:
+    """Take leave of the other ranks after all went well; nothing to do for one that stands alone."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def process_rank() -> int:
+    """The rank that `torchrun` gave this process, known before the ranks have met; 0 for one that stands alone."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def first_to_fail() -> bool:
+    """Whether this rank should report its failure: the first one of all ranks that asks. Before the ranks have met, rank 0 should."""
+    if not dist.is_initialized():
+        return process_rank() == 0
+    try:
+        return dist.distributed_c10d._get_default_store().add(_FAILED, 1) == 1
+    except RuntimeError:  # the store has gone with the rank that kept it, which then was the first
+        return False
+
+
+@contextmanager
+def _peers_alive() -> Iterator[None]:
+    """Say in a sentence that a collective failed since another rank has gone."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise TrainingError("Another process of this run has stopped or cannot be reached; its own message says why.") from error

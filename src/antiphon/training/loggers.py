@@ -2,18 +2,20 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 from rich.console import Console
 
-from antiphon.errors import MissingPackageError
+from antiphon.errors import CheckpointError, MissingPackageError
 
 Event = Mapping[str, Any]
 
 
+@runtime_checkable
 class Logger(Protocol):
     """Takes events as they come."""
 
@@ -26,31 +28,58 @@ class Logger(Protocol):
 
 @final
 class JsonLinesLogger:
-    """Appends each event to `metrics.jsonl`. On resuming, events of steps that will be done again are removed first."""
+    """Appends each event to `metrics.jsonl`. On resuming, events that will happen again are removed first.
+
+    Lines go to the system whole and unbuffered: after a kill, whatever a checkpoint knows of stands in the file. Raises CheckpointError
+    when the file cannot be written.
+    """
 
     def __init__(self, path: Path, *, keep_until: int = 0):
-        kept = []
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    continue  # the line that a kill cut short
-                if event.get("step", 0) <= keep_until and keep_until:
-                    kept.append(line + "\n")
-        temporary = path.with_suffix(".partial")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        temporary.replace(path)
-        self.file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in `close`
+        self.path = path
+        try:
+            kept = [line + b"\n" for line in path.read_bytes().split(b"\n") if _stays(line, keep_until)] if path.exists() else []
+            temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
+            temporary.write_bytes(b"".join(kept))
+            temporary.replace(path)
+            self.file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed in `close`
+        except OSError as error:
+            raise self._error(error) from error
 
     def log(self, event: Event) -> None:
         """Write a line; numbers that JSON lacks (NaN, infinity) become strings."""
-        plain = {key: str(value) if isinstance(value, float) and not math.isfinite(value) else value for key, value in event.items()}
-        self.file.write(json.dumps({"time": round(time.time(), 3), **plain}, ensure_ascii=False) + "\n")
+        line = json.dumps({"time": round(time.time(), 3), **_without_nonfinite(event)}, ensure_ascii=False, allow_nan=False)
+        rest = memoryview(line.encode("utf-8", "backslashreplace") + b"\n")
+        try:
+            while rest:  # a disk that is nearly full takes a part
+                rest = rest[self.file.write(rest) :]
+        except OSError as error:
+            raise self._error(error) from error
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+    def _error(self, error: OSError) -> CheckpointError:
+        return CheckpointError(
+            f"{self.path} cannot be written: {error.strerror}. Checkpoints are intact; make room, then continue with `--resume`."
+        )
+
+
+def _stays(line: bytes, keep_until: int) -> bool:
+    """Whether an event happened before the checkpoint. A run that goes on has not ended, and a kill may have cut the last line short."""
+    try:
+        event = json.loads(line)
+        return 0 < event["step"] <= keep_until and event["kind"] not in ("average", "end")
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _without_nonfinite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _without_nonfinite(item) for key, item in value.items()}
+    return [_without_nonfinite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @final
@@ -81,12 +110,12 @@ class ConsoleLogger:
 class TensorBoardLogger:
     """Writes scalars for TensorBoard."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *, keep_until: int = 0):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingPackageError("`training.tensorboard`", "tensorboard", "track") from error
-        self.writer = SummaryWriter(str(folder))
+        self.writer = SummaryWriter(str(folder), purge_step=keep_until + 1 if keep_until else None)
 
     def log(self, event: Event) -> None:
         """Write the numbers of the event."""

@@ -1,13 +1,14 @@
-"""Optimizers, all of them torch's own."""
+"""Optimizers, all of them torch's own, and their state as named tensors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from antiphon.configuration import config
+from antiphon.errors import CheckpointError
 
 
 @config
@@ -68,3 +69,30 @@ def build_optimizer(settings: AdamWConfig | AdafactorConfig | SGDConfig, paramet
     if isinstance(settings, AdafactorConfig):
         return torch.optim.Adafactor(groups, lr=settings.learning_rate)
     return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
+    """The optimizer's state as tensors called `parameter/entry`; `names` has each parameter's name by its id."""
+    return {
+        f"{names[id(parameter)]}/{entry}": value.clone() if isinstance(value, Tensor) else torch.tensor(value)
+        for parameter, state in optimizer.state.items()
+        for entry, value in state.items()
+        if value is not None
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, Tensor]) -> None:
+    """Restore what `optimizer_tensors` gave. Raises CheckpointError when it is of another model."""
+    parameters = {names[id(parameter)]: parameter for group in optimizer.param_groups for parameter in group["params"]}
+    for key, value in tensors.items():
+        name, entry = key.rsplit("/", 1)
+        if name not in parameters:
+            raise CheckpointError(f"The optimizer state of {name} does not belong to this model.")
+        parameter = parameters[name]
+        # The step count stays where torch put it; moments live beside their parameter.
+        place = value if entry == "step" and not _fused(optimizer) else value.to(parameter.device)
+        optimizer.state[parameter][entry] = place
+
+
+def _fused(optimizer: torch.optim.Optimizer) -> bool:
+    return any(group.get("fused") for group in optimizer.param_groups)

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, final
 
 import torch
@@ -26,7 +27,8 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What one update did. `loss` is the mean per target element over all ranks; `culprits` are record numbers of a skipped update."""
+    """What one update did. `loss` is the mean per target element over all ranks; `culprits` are record numbers of a skipped update; `pieces` is 1 when
+    no rank had to split its batches."""
 
     loss: float
     elements: int
@@ -89,14 +91,14 @@ class Update:
             if self.ranks.device.type == "cuda":
                 torch.cuda.empty_cache()
         self.ranks.sum_gradients(self.parameters)
-        loss_sum = (
-            torch.stack([losses.sum() for _, losses in row_losses]).sum() if row_losses else torch.zeros((), device=self.ranks.device)
-        )
-        loss = float(self.ranks.sum(loss_sum.detach().clone())) / max(elements, 1)
+        zero = torch.zeros((), device=self.ranks.device)
+        loss_sum = torch.stack([losses.sum() for _, losses in row_losses]).sum() if row_losses else zero
+        sums = self.ranks.sum(torch.stack([loss_sum.float(), zero + pieces - 1]))
+        loss, pieces = float(sums[0]) / max(elements, 1), 1 + int(sums[1])
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf")))
         if not (_finite(loss) and _finite(norm)):
             self.optimizer.zero_grad(set_to_none=True)
-            return UpdateResult(loss, elements, norm, skipped=True, culprits=_culprits(row_losses), pieces=pieces)
+            return UpdateResult(loss, elements, norm, skipped=True, culprits=self._culprits(row_losses), pieces=pieces)
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
             group["lr"] = group["initial_lr"] * learning_rate_factor
@@ -120,6 +122,12 @@ class Update:
                 row_losses.append((here.records, per_element.detach().flatten(1).sum(dim=1)))
         return row_losses
 
+    def _culprits(self, row_losses: list[tuple[tuple[int, ...], Tensor]]) -> tuple[int, ...]:
+        """The records of all ranks whose loss is not finite; all of the update when every loss is finite and only the gradient is not."""
+        losses = [(record, loss) for records, rows in row_losses for record, loss in zip(records, rows.tolist(), strict=True)]
+        bad = self.ranks.gather([record for record, loss in losses if not _finite(loss)])
+        return tuple(chain.from_iterable(bad)) or tuple(chain.from_iterable(self.ranks.gather([record for record, _ in losses])))
+
 
 def split(batch: Batch, pieces: int) -> list[Batch]:
     """Cut a batch into at most `pieces` of about equal rows, without padding that no row of a piece needs."""
@@ -133,12 +141,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return "not enough memory" in str(error) or "can't allocate memory" in str(error).lower()
-
-
-def _culprits(row_losses: list[tuple[tuple[int, ...], Tensor]]) -> tuple[int, ...]:
-    """The records whose loss is not finite; all records of the update when every loss is finite and only the gradient is not."""
-    bad = [record for records, losses in row_losses for record, loss in zip(records, losses.tolist(), strict=True) if not _finite(loss)]
-    return tuple(bad or (record for records, _ in row_losses for record in records))
 
 
 def _finite(number: float) -> bool:

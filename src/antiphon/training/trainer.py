@@ -4,16 +4,16 @@ What it must remember between two processes is `Progress`, a handful of numbers;
 determine everything that follows, so `--resume` continues exactly.
 """
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import torch
-from torch import Tensor
 
 from antiphon import checkpoint
 from antiphon.errors import CheckpointError, TrainingError
@@ -23,11 +23,14 @@ from antiphon.sequences import Batch
 from antiphon.training.average import MovingAverage, mean_weights
 from antiphon.training.distributed import Ranks
 from antiphon.training.loggers import Event, Logger
+from antiphon.training.optimizers import load_optimizer, optimizer_tensors
+from antiphon.training.progress import Progress, Window, progress_from
 from antiphon.training.schedules import learning_rate_factor
 from antiphon.training.settings import TrainingConfig
 from antiphon.training.step import Update, UpdateResult
 
 
+@runtime_checkable
 class Batches(Protocol):
     """The training data: `batches(epoch, start)` yields this rank's part of each global batch, from number `start` on."""
 
@@ -37,43 +40,11 @@ class Batches(Protocol):
         """About how many batches an epoch has."""
 
 
+@runtime_checkable
 class Evaluate(Protocol):
     """Scores the model on the validation data; `samples` are (source, reference, prediction) for a person to read."""
 
     def __call__(self, model: Seq2SeqModel) -> tuple[list[Score], list[tuple[str, str, str]]]: ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where training stands: everything that resuming needs besides tensors."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    seconds: float = 0.0
-    best_score: float | None = None
-    best_step: int = 0
-    stale: int = 0
-    skipped: int = 0
-    skipped_in_a_row: int = 0
-    splits: int = 0
-    kept: tuple[int, ...] = ()
-
-
-@dataclass
-class _Window:
-    """Sums since the last log line."""
-
-    started: float = field(default_factory=time.monotonic)
-    loss_sum: float = 0.0
-    elements: int = 0
-    last: UpdateResult | None = None
-
-    def add(self, result: UpdateResult) -> None:
-        if not result.skipped:
-            self.loss_sum += result.loss * result.elements
-            self.elements += result.elements
-            self.last = result
 
 
 @final
@@ -103,23 +74,33 @@ class Trainer:
         self.scores: dict[str, float] = {}
         self.stop_signal = ""
         self.saved_step = -1
+        self.began = 0.0
 
     def resume(self, saved: checkpoint.Checkpoint) -> None:
         """Continue from a checkpoint. Raises CheckpointError when it holds no training state."""
         if not (saved.training / "progress.json").is_file():
             raise CheckpointError(f"{saved.folder} cannot be resumed: it holds no training state. Use `training.init_from` instead.")
         state = checkpoint.read_json(saved.training / "progress.json")
-        self.progress = Progress(**{**state, "kept": tuple(state["kept"])})
+        self.progress = progress_from(state)
+        self.scores = dict(saved.header.get("scores", {}))
         tensors = checkpoint.read_tensors(saved.training / "optimizer.safetensors")
-        _load_optimizer(self.update.optimizer, self._names(), tensors)
+        load_optimizer(self.update.optimizer, self._names(), tensors)
         weights = saved.weights()
         if self.average is not None:
             self.average.tensors = {name: weights[name].to(self.ranks.device) for name in self.average.tensors}
             weights = {**weights, **checkpoint.read_tensors(saved.training / "weights.safetensors")}
         self.model.load_state_dict({name: weights[name] for name in self._untied()}, strict=False)
+        if self.ranks.first:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Make the folder what it was right after the last checkpoint: a kill may have come before the links, or later checkpoints."""
         best = self._checkpoint_folder(self.progress.best_step)
-        if self.ranks.first and best.is_dir():  # a kill may have come between writing the checkpoint and the link
+        if best.is_dir():
             checkpoint.point(self.folder / "best", best)
+        for folder in (self.folder / "checkpoints").glob("step-*"):
+            if folder.name not in {f"step-{step}" for step in self.progress.kept}:
+                checkpoint.remove(folder)
 
     def run(self) -> Progress:
         """Train until done; returns where it ended."""
@@ -133,25 +114,23 @@ class Trainer:
         return self.progress
 
     def _loop(self) -> None:
-        if finished := self._budget_used() or self._impatient():
-            raise TrainingError(f"This run has finished: {finished}. Raise its budget to train on.")
-        window, began = _Window(), time.monotonic() - self.progress.seconds
+        self.began = time.monotonic() - self.progress.seconds
+        if finished := self._budget_used() or self._impatient():  # perhaps it was stopped just before it could say so
+            self._finish(f"{finished}; raise the budget to train on")
+            return
         self.model.train()
         for batches, epoch, batch in self._updates():
             before = self.progress
             result = self.update(batches, before.step, self._learning_rate_factor())
-            self._account(result, epoch, batch, time.monotonic() - began, batches)
-            window.add(result)
+            self._account(result, epoch, batch, batches)
             if self.average is not None and not result.skipped:
                 self.average.update(self.model, self.progress.step)
-            if self.progress.step % self.settings.log_every == 0 and window.last is not None:
-                self._log_window(window)
-                window = _Window()
+            if self.progress.step % self.settings.log_every == 0 and self.progress.window.elements:
+                self._log_window(self.progress.window)
             reason = self._budget_used()
             if reason or self._validation_due(before):
                 self._validate()
                 reason = reason or self._impatient()
-                window = _Window()
             if self.ranks.agree(bool(self.stop_signal)):
                 self._save()
                 raise KeyboardInterrupt(self.stop_signal or "another process was stopped")
@@ -178,7 +157,7 @@ class Trainer:
                     yield group, epoch, batch
                     group = []
 
-    def _account(self, result: UpdateResult, epoch: int, batch: int, seconds: float, batches: Sequence[Batch | None]) -> None:
+    def _account(self, result: UpdateResult, epoch: int, batch: int, batches: Sequence[Batch | None]) -> None:
         before = self.progress
         in_a_row = before.skipped_in_a_row + 1 if result.skipped else 0
         self.progress = replace(
@@ -186,13 +165,14 @@ class Trainer:
             step=before.step + 1,
             epoch=epoch,
             batch=batch,
-            seconds=seconds,
+            seconds=self._seconds(),
             skipped=before.skipped + result.skipped,
             skipped_in_a_row=in_a_row,
             splits=before.splits + (result.pieces > 1),
+            window=before.window.add(result, self.update.optimizer.param_groups[0]["lr"]),
         )
         if self.settings.log_records:
-            records = [record for part in batches if part for record in part.records]
+            records = [record for part in batches for record in self._all_records(part)]
             self._log({"kind": "records", "step": self.progress.step, "records": records})
         if result.pieces > 1:
             self._log({"kind": "split", "step": self.progress.step, "pieces": result.pieces})
@@ -205,6 +185,20 @@ class Trainer:
                     f" (loss {result.loss}, records {', '.join(map(str, result.culprits[:8]))}). The last good checkpoint is intact."
                     " Lower `training.optimizer.learning_rate`, raise `training.schedule.warmup_steps`, or look at these records."
                 )
+
+    def _all_records(self, batch: Batch | None) -> list[int]:
+        """The records of a global batch, in its order: row i is on rank i modulo the number of ranks."""
+        parts = self.ranks.gather(batch.records if batch else ())
+        return [part[row] for row in range(max(map(len, parts))) for part in parts if row < len(part)]
+
+    def _seconds(self) -> float:
+        """Time spent training so far. It decides the learning rate when minutes are the budget, so then all ranks take rank 0's."""
+        seconds = time.monotonic() - self.began
+        if self.settings.max_minutes and self.ranks.world > 1:
+            shared = torch.tensor(seconds, dtype=torch.float64, device=self.ranks.device)
+            self.ranks.broadcast([shared])
+            return float(shared)
+        return seconds
 
     def _learning_rate_factor(self) -> float:
         return learning_rate_factor(self.settings.schedule, self.progress.step, self._share_done())
@@ -226,7 +220,7 @@ class Trainer:
             return f"{settings.max_steps} steps done"
         if settings.max_epochs and progress.epoch + progress.batch / max(self.batches.estimate(), 1) >= settings.max_epochs:
             return f"{settings.max_epochs:g} epochs done"
-        if self.ranks.agree(bool(settings.max_minutes and progress.seconds >= settings.max_minutes * 60)):
+        if settings.max_minutes and progress.seconds >= settings.max_minutes * 60:
             return f"{settings.max_minutes:g} minutes used"
         return ""
 
@@ -243,11 +237,14 @@ class Trainer:
         scores, samples = self._scores()
         deciding, better = self._decide(scores)
         self.scores = {score.name: score.value for score in scores}
+        seconds = self._seconds()
         self.progress = replace(
             self.progress,
             best_score=deciding if better else self.progress.best_score,
             best_step=self.progress.step if better else self.progress.best_step,
             stale=0 if better else self.progress.stale + 1,
+            seconds=seconds,
+            window=Window(since=seconds),
         )
         event = {"kind": "validation", "step": self.progress.step, "seconds": self.progress.seconds, "scores": self.scores, "best": better}
         self._log(event)
@@ -262,6 +259,8 @@ class Trainer:
         shared = torch.tensor(score.value, dtype=torch.float64, device=self.ranks.device)
         self.ranks.broadcast([shared])
         value, best = float(shared), self.progress.best_score
+        if not math.isfinite(value):  # nothing could ever be better than NaN
+            return value, False
         return value, best is None or (value > best if score.higher_is_better else value < best)
 
     def _scores(self) -> tuple[list[Score], list[tuple[str, str, str]]]:
@@ -278,7 +277,9 @@ class Trainer:
     def _finish(self, reason: str) -> None:
         if self.settings.average > 1 and len(self.progress.kept) > 1:
             self._try_average()
-        message = f"Done: {reason}. Best {self.settings.best}: {self.progress.best_score:.4f} at step {self.progress.best_step}."
+        best = self.progress.best_score
+        found = f"Best {self.settings.best}: {best:.4f} at step {self.progress.best_step}" if best is not None else "No score was finite"
+        message = f"Done: {reason}. {found}."
         self._log({"kind": "end", "step": self.progress.step, "message": message})
 
     def _try_average(self) -> None:
@@ -305,7 +306,7 @@ class Trainer:
 
     def _save(self, *, best: bool = False) -> None:
         step = self.progress.step
-        if step == self.saved_step and not best:
+        if step == self.saved_step:
             return
         kept = (*(other for other in self.progress.kept if other != step), step)
         stale = [other for other in kept[: -self.settings.keep] if other != self.progress.best_step]
@@ -339,7 +340,7 @@ class Trainer:
         training = folder / checkpoint.TRAINING
         training.mkdir()
         checkpoint.write_json(training / "progress.json", asdict(self.progress))
-        checkpoint.write_tensors(training / "optimizer.safetensors", _optimizer_tensors(self.update.optimizer, self._names()))
+        checkpoint.write_tensors(training / "optimizer.safetensors", optimizer_tensors(self.update.optimizer, self._names()))
         if self.average is not None:
             checkpoint.write_tensors(training / "weights.safetensors", self.average.tensors)
 
@@ -354,35 +355,36 @@ class Trainer:
     def _names(self) -> dict[int, str]:
         return {id(parameter): name for name, parameter in self.model.named_parameters()}
 
-    def _log_window(self, window: _Window) -> None:
-        result = window.last
-        assert result is not None
-        seconds = max(time.monotonic() - window.started, 1e-9)
-        done = self._share_done()
+    def _log_window(self, window: Window) -> None:
+        done, seconds = self._share_done(), self.progress.seconds
         self._log(
             {
                 "kind": "train",
                 "step": self.progress.step,
                 "epoch": round(self.progress.epoch + self.progress.batch / max(self.batches.estimate(), 1), 4),
-                "seconds": round(self.progress.seconds, 2),
+                "seconds": round(seconds, 2),
                 "loss": window.loss_sum / window.elements,
-                "elements_per_second": window.elements / seconds,
-                "gradient_norm": result.gradient_norm,
-                "learning_rate": self.update.optimizer.param_groups[0]["lr"],
-                "seconds_left": self.progress.seconds * (1 - done) / done if done else None,
+                "elements_per_second": window.elements / max(seconds - window.since, 1e-9),
+                "gradient_norm": window.gradient_norm,
+                "learning_rate": window.learning_rate,
+                "seconds_left": seconds * (1 - done) / done if done else None,
             }
         )
+        self.progress = replace(self.progress, window=Window(since=seconds))
 
     def _log(self, event: Event) -> None:
         for logger in self.loggers:
             logger.log(event)
 
     def _catch_signals(self) -> Callable[[], None]:
-        """Let Ctrl-C and SIGTERM end training after the current update, with a checkpoint; a second Ctrl-C ends it at once."""
+        """Let Ctrl-C and SIGTERM end training after the current update, with a checkpoint; a second Ctrl-C ends it at once.
+
+        `torchrun` passes on the Ctrl-C that its processes have had from the terminal already; a second one means nothing there.
+        """
 
         def note(number: int, frame: FrameType | None) -> None:
-            if self.stop_signal:
-                raise KeyboardInterrupt
+            if self.stop_signal and not torch.distributed.is_torchelastic_launched():
+                raise KeyboardInterrupt(self.stop_signal)
             self.stop_signal = signal.Signals(number).name
 
         try:
@@ -398,29 +400,3 @@ class Trainer:
 
 
 _END: Any = object()
-
-
-def _optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
-    """The optimizer's state as tensors called `parameter/entry`."""
-    return {
-        f"{names[id(parameter)]}/{entry}": value.clone() if isinstance(value, Tensor) else torch.tensor(value)
-        for parameter, state in optimizer.state.items()
-        for entry, value in state.items()
-        if value is not None
-    }
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, Tensor]) -> None:
-    parameters = {names[id(parameter)]: parameter for group in optimizer.param_groups for parameter in group["params"]}
-    for key, value in tensors.items():
-        name, entry = key.rsplit("/", 1)
-        if name not in parameters:
-            raise CheckpointError(f"The optimizer state of {name} does not belong to this model.")
-        parameter = parameters[name]
-        # The step count stays where torch put it; moments live beside their parameter.
-        place = value if entry == "step" and not _fused(optimizer) else value.to(parameter.device)
-        optimizer.state[parameter][entry] = place
-
-
-def _fused(optimizer: torch.optim.Optimizer) -> bool:
-    return any(group.get("fused") for group in optimizer.param_groups)

@@ -1,0 +1,53 @@
+"""Where training stands: the numbers that, with the weights, the optimizer and the seed, determine everything that follows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from antiphon.training.step import UpdateResult
+
+
+@dataclass(frozen=True)
+class Window:
+    """What happened since the last line of the log. Part of the progress, so that a resumed run writes the same lines."""
+
+    loss_sum: float = 0.0
+    elements: int = 0
+    gradient_norm: float = 0.0
+    learning_rate: float = 0.0
+    since: float = 0.0
+
+    def add(self, result: UpdateResult, learning_rate: float) -> "Window":
+        """The window with one more update; a skipped one does not count."""
+        if result.skipped:
+            return self
+        return replace(
+            self,
+            loss_sum=self.loss_sum + result.loss * result.elements,
+            elements=self.elements + result.elements,
+            gradient_norm=result.gradient_norm,
+            learning_rate=learning_rate,
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Everything that resuming needs besides tensors. `seconds` is the time spent training, over all processes one after another."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    seconds: float = 0.0
+    best_score: float | None = None
+    best_step: int = 0
+    stale: int = 0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    splits: int = 0
+    kept: tuple[int, ...] = ()
+    window: Window = Window()
+
+
+def progress_from(values: Mapping[str, Any]) -> Progress:
+    """Progress from the JSON of a checkpoint; what an older one does not know has its default."""
+    return Progress(**{**values, "kept": tuple(values["kept"]), "window": Window(**values.get("window", {}))})
