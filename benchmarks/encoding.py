@@ -1,0 +1,98 @@
+"""The data that all systems read: one vocabulary, one corpus, the same batches.
+
+Made once by our own task, corpus and loader, and written as plain arrays for the peers.
+"""
+
+import hashlib
+import itertools
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from antiphon import checkpoint
+from antiphon.data.batching import BatchingConfig, Sampler
+from antiphon.data.collate import collate
+from antiphon.data.corpus import MappedCorpus, build_corpus
+from antiphon.data.limits import Limits
+from antiphon.data.loader import Loader
+from antiphon.data.records import open_records
+from antiphon.features.text import TextConfig
+from antiphon.interfaces import TokenSpec
+from antiphon.tasks.translation import Translation, TranslationConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "examples" / "data" / "translation" / "train.tsv.gz"
+SEED = 1
+
+
+def prepare(data: Path, source: str, target: str, cache: Path, *, vocabulary: int = 8000) -> Path:
+    """Learn the vocabulary and encode the corpus, unless that was done before; returns their folder."""
+    stamp = f"{data.resolve()},{data.stat().st_size},{data.stat().st_mtime_ns},{source},{target},{vocabulary}"
+    folder = cache / hashlib.sha256(stamp.encode()).hexdigest()[:12]
+    if (folder / "specs.json").exists():
+        return folder
+    (folder / "features").mkdir(parents=True, exist_ok=True)
+    task = Translation(TranslationConfig(source=source, target=target, vocabulary=TextConfig(kind="unigram", size=vocabulary)))
+    records = open_records(data, required=task.columns, source_column=source, target_column=target)
+    task.fit([record for _, record in records()])
+    task.save(folder / "features")
+    build_corpus(
+        records,
+        task.encode,
+        folder / "corpus",
+        source=task.source_spec,
+        target=task.target_spec,
+        limits=Limits(max_source_length=200, max_target_length=200),
+        fingerprint=task.fingerprint,
+        encode_many=task.encode_many,
+    )
+    checkpoint.write_json(folder / "specs.json", {"source": asdict(task.source_spec), "target": asdict(task.target_spec)})
+    return folder
+
+
+def specs(folder: Path) -> tuple[TokenSpec, TokenSpec]:
+    """The source and target specs of a prepared folder."""
+    sides = checkpoint.read_json(folder / "specs.json")
+    return TokenSpec(**sides["source"]), TokenSpec(**sides["target"])
+
+
+def loader(folder: Path, target_tokens: int) -> Loader:
+    """Our loader over the prepared corpus."""
+    source, target = specs(folder)
+    corpus = MappedCorpus(folder / "corpus")
+    sampler = Sampler(corpus, BatchingConfig(target_tokens=target_tokens), SEED)
+    return Loader(corpus, sampler, partial(collate, source=source, target=target), seed=SEED)
+
+
+def write_batches(folder: Path, target_tokens: int, count: int) -> Path:
+    """The first batches of the first epoch as arrays: what `own_training.py` gets from the loader, for those who cannot."""
+    arrays: dict[str, np.ndarray] = {}
+    batches = loader(folder, target_tokens).batches(0)
+    for number, batch in enumerate(itertools.islice(batches, count)):
+        assert batch is not None, "a single rank has a share of every batch"
+        assert batch.target is not None, "the corpus has targets"
+        arrays[f"{number}.source"], arrays[f"{number}.source_lengths"] = batch.source.values.numpy(), batch.source.lengths.numpy()
+        arrays[f"{number}.target"], arrays[f"{number}.target_lengths"] = batch.target.values.numpy(), batch.target.lengths.numpy()
+    path = folder / f"batches-{target_tokens}-{count}.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def write_sources(folder: Path, count: int, shortest: int, longest: int) -> Path:
+    """Sources of about one length, the longest first, as rows padded behind their lengths."""
+    source, _ = specs(folder)
+    corpus = MappedCorpus(folder / "corpus")
+    lengths, _ = corpus.lengths(np.arange(len(corpus)))
+    fitting = np.flatnonzero((lengths >= shortest) & (lengths <= longest))
+    if len(fitting) < count:
+        raise SystemExit(f"The data holds only {len(fitting)} sources of {shortest} to {longest} symbols, but {count} are needed.")
+    chosen = np.random.default_rng(SEED).choice(fitting, count, replace=False)
+    chosen = chosen[np.argsort(-lengths[chosen], kind="stable")]
+    values = np.full((count, int(lengths[chosen].max())), source.pad, dtype=np.int64)
+    for row, index in enumerate(chosen):
+        values[row, : lengths[index]] = corpus.example(int(index)).source
+    path = folder / f"sources-{count}.npz"
+    np.savez(path, values=values, lengths=lengths[chosen])
+    return path
