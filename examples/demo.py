@@ -83,7 +83,7 @@ def pronunciation() -> Path:
     console.print(examples(attending, "Words that training never saw (with attention)"))
     show_scores({"without attention, 1 minute": without, "with attention, 3 minutes": attending})
     console.print("token_error_rate: phonemes wrong, in percent; exact_match: words entirely right, in percent.", highlight=False)
-    model = antiphon.load(folder).with_search(alignment=True)
+    model = antiphon.load(folder).with_search({"alignment": True})
     for word in ("antiphon", "knowledge"):
         console.print(f"\n{word} -> {model.predict(word).text}, and where the model looked:", highlight=False)
         console.print(attention_picture(model.predict(word)), highlight=False, markup=False)

@@ -50,6 +50,14 @@ def build_task(recipe: Recipe) -> Task:
     return task
 
 
+def fit_task(task: Task, train: "Split") -> None:
+    """Fit the task's features on the training records. Raises DataError or ConfigError saying that it is about them."""
+    try:
+        task.fit(train)
+    except (DataError, ConfigError) as error:
+        raise type(error)(f"`data.train`: {error}") from error
+
+
 def build_model(recipe: Recipe, task: Task) -> Seq2SeqModel:
     """The recipe's model with fresh weights, for a fitted task."""
     model: Seq2SeqModel = registry.find("models", recipe.model.name).build(recipe.model, task.source_spec, task.target_spec)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from antiphon import checkpoint, registry
-from antiphon.assembly import build_corpora, build_model, build_task, find_checkpoint, mixed, open_splits
+from antiphon.assembly import build_corpora, build_model, build_task, find_checkpoint, fit_task, mixed, open_splits
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.limits import Limits
 from antiphon.interfaces import Task
@@ -83,7 +83,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
     if fitted is not None:
         task.load(fitted)
     else:
-        task.fit(splits["train"])
+        fit_task(task, splits["train"])
     parts, corpora = {}, {}
     for split_name, split in splits.items():
         limits = recipe.data.limits if split_name == "train" else Limits()

@@ -1,5 +1,6 @@
 """Use a trained model: one input, a list, or a stream that never ends."""
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -45,13 +46,12 @@ class Predictor:
         self.model: StepwiseModel = models[0] if len(models) == 1 else Ensemble(models)
         self.search = build_search(self.recipe.search, self.task)
 
-    def with_search(self, **settings: Any) -> "Predictor":
-        """The same model with other search settings, such as `beam_size=1`, or `name="sampling", temperature=0.8`."""
-        other = object.__new__(Predictor)
-        other.__dict__.update(self.__dict__)
-        current = {} if "name" in settings and settings["name"] != self.recipe.search.name else plain(self.recipe.search)
-        values = {**plain(self.recipe), "search": {**current, **settings}}
-        other.recipe = recipe_from(values)
+    def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
+        """The same model with other search settings: `{"beam_size": 1}`, or `{"name": "sampling", "temperature": 0.8}`."""
+        current = plain(self.recipe.search)
+        kept = current if settings.get("name", current["name"]) == current["name"] else {}
+        other = copy.copy(self)
+        other.recipe = recipe_from({**plain(self.recipe), "search": {**kept, **settings}})
         other.search = build_search(other.recipe.search, self.task)
         return other
 

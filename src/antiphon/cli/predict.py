@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def _standard_input() -> Iterator[str]:
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[TextIO]:
+def _opened(name: str) -> Iterator[Any]:
     from antiphon.errors import DataError
 
     if name == "-":
@@ -82,7 +82,7 @@ def _opened(name: str) -> Iterator[TextIO]:
         raise DataError(f"{name} cannot be written: {error.strerror}.") from error
 
 
-def _lines(file: TextIO, *, details: bool) -> Any:
+def _lines(file: Any, *, details: bool) -> Any:
     """A text a line, or a JSON object a line with everything that is known."""
     while True:
         prediction = yield
@@ -90,7 +90,7 @@ def _lines(file: TextIO, *, details: bool) -> Any:
         print(text, file=file, flush=file is sys.stdout)
 
 
-def _json_array(file: TextIO) -> Any:
+def _json_array(file: Any) -> Any:
     """One JSON array, written as predictions come."""
     separator = "["
     try:

@@ -1,0 +1,116 @@
+"""Every command does its work, prints what a program can read, and says what comes next."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import antiphon as antiphon_package
+from tests.cli.conftest import Command
+
+
+def test_new_writes_a_recipe_that_reads(antiphon: Command, tmp_path: Path) -> None:
+    from antiphon.recipe import read_recipe
+
+    result = antiphon("new", "translation", tmp_path / "mine.yaml")
+    assert result.status == 0
+    assert "antiphon inspect" in result.out
+    assert read_recipe(tmp_path / "mine.yaml").task.name == "translation"
+
+
+def test_inspect_shows_the_data_and_the_cost(antiphon: Command, project: Path) -> None:
+    result = antiphon("inspect", project)
+    assert result.status == 0, result.err
+    assert "train: 40 of 40 records" in result.out
+    assert "parameters" in result.out
+    plain = json.loads(antiphon("inspect", project, "--json").out)
+    assert plain["audit"]["splits"]["train"]["tally"]["kept"] == 40
+    assert plain["cost"]["total_parameters"] > 1000
+
+
+def test_train_evaluate_predict_report(antiphon: Command, project: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = antiphon("train", project, "--out", run, "--set", "training.max_steps=6")
+    assert result.status == 0, result.err
+    assert f"antiphon evaluate {run}" in result.err
+    events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {"validation", "end"} <= {event["kind"] for event in events}
+    assert antiphon("report", run).status == 0
+    assert (run / "report.html").stat().st_size > 5000
+
+
+def test_evaluate_prints_scores_with_intervals(antiphon: Command, trained: Path) -> None:
+    result = antiphon("evaluate", trained)
+    assert result.status == 0, result.err
+    assert "chrf" in result.out
+    plain = json.loads(antiphon("evaluate", trained, "--json").out)
+    scores = {score["name"]: score for score in plain["scores"]}
+    assert set(scores) == {"chrf", "exact_match", "loss", "perplexity"}
+    assert scores["chrf"]["low"] <= scores["chrf"]["value"] <= scores["chrf"]["high"]
+
+
+def test_evaluate_compares_two_runs(antiphon: Command, trained: Path) -> None:
+    plain = json.loads(antiphon("evaluate", trained, "--compare", trained / "last", "--json").out)
+    assert len(plain["runs"]) == 2
+    assert {comparison["name"] for comparison in plain["comparisons"]} == {"chrf", "exact_match"}
+    assert "approximate randomization" in antiphon("evaluate", trained, "--compare", trained).out
+
+
+def test_predict_keeps_order_and_count(antiphon: Command, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Input:
+        buffer = io.BytesIO(b"abc1\ncab2\nabc1\n")
+
+    monkeypatch.setattr(sys, "stdin", Input())
+    result = antiphon("predict", trained)
+    assert result.status == 0, result.err
+    lines = result.out.splitlines()
+    assert len(lines) == 3
+    assert lines[0] == lines[2]
+
+
+def test_predict_reads_and_writes_files(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.tsv").write_text("en\nabc\nbca\n")
+    assert antiphon("predict", trained, "--input", tmp_path / "in.tsv", "--output", tmp_path / "out.jsonl").status == 0
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert len(found) == 2
+    assert {"prediction", "score", "token_scores", "finish_reason"} <= set(found[0])
+    array = json.loads(antiphon("predict", trained, "--input", tmp_path / "in.tsv", "--json", "--set", "search.alignment=true").out)
+    assert len(array) == 2
+    assert "alignment" in array[0]
+
+
+def test_predict_with_an_ensemble(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("abc\n")
+    one = antiphon("predict", trained, "--input", tmp_path / "in.txt").out
+    assert antiphon("predict", trained, trained, "--input", tmp_path / "in.txt").out == one
+
+
+def test_list_names_every_plugin(antiphon: Command) -> None:
+    result = antiphon("list", "models")
+    assert "lstm" in result.out
+    assert "transformer" in result.out
+    assert set(json.loads(antiphon("list", "search", "--json").out)) >= {"beam", "greedy", "sampling", "mbr"}
+
+
+@pytest.mark.parametrize("command", ["new", "inspect", "train", "evaluate", "predict", "report", "list"])
+def test_help_has_an_example(antiphon: Command, command: str) -> None:
+    result = antiphon(command, "--help")
+    assert result.status == 0
+    assert "Example:" in result.out
+
+
+def test_help_loads_no_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['antiphon', '--help']\n"
+        "try:\n    from antiphon.cli.main import main; main()\n"
+        "finally:\n    assert 'torch' not in sys.modules"
+    )
+    began = time.monotonic()
+    source = Path(antiphon_package.__file__).parent.parent
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(source)})
+    print(f"--help took {time.monotonic() - began:.2f} s")
