@@ -283,6 +283,7 @@ class TaskPlugin:
     template: str = ""
 
 
+@runtime_checkable
 class Corpus(Protocol):
     """Encoded examples with random access; `target_lengths` and `source_lengths` without reading the examples."""
 

@@ -109,8 +109,12 @@ def test_a_run_folder_that_exists(antiphon: Command, project: Path, trained: Pat
     says(antiphon("train", project, "--out", project.parent / "new", "--resume"), "no run to resume")
 
 
-def test_a_finished_run_is_not_resumed(antiphon: Command, trained: Path) -> None:
-    says(antiphon("train", trained.parent / "recipe.yaml", "--out", trained, "--resume"), "finished", "12 steps")
+def test_resuming_a_finished_run_says_what_to_raise(antiphon: Command, trained: Path) -> None:
+    before = digest(trained / "last" / "model.safetensors")
+    result = antiphon("train", trained.parent / "recipe.yaml", "--out", trained, "--resume")
+    assert result.status == 0
+    assert "12 steps done; raise the budget to train on" in result.err
+    assert digest(trained / "last" / "model.safetensors") == before
 
 
 def test_resuming_a_changed_recipe_is_refused(antiphon: Command, trained: Path) -> None:
