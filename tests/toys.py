@@ -45,7 +45,7 @@ class ToyModel(StepwiseModel):
             return torch.randn(*shape, generator=generator) * scale
 
         self.first, self.second = table(size, size), table(size, size)
-        self.drift = table(16, size)  # by position: without it, sequences that say the same pairs in another order would tie
+        self.drift = table(64, size)  # by position: without it, sequences that say the same pairs in another order would tie
         self.embedding, self.query, self.projection = table(size, dim), table(size, dim), table(dim, size)
         self.first[:, END] += end_bias
         self.rows_per_step: list[int] = []
@@ -71,7 +71,7 @@ class ToyModel(StepwiseModel):
         context = (weights.unsqueeze(-1) * memory.projections.unsqueeze(1)).sum(2).flatten(0, 1)
         said = state.said.scatter(1, state.position.unsqueeze(1), last.unsqueeze(1))  # fails when the buffer is too short
         previous = state.previous
-        logits = self.first[last] + 0.5 * self.second[previous] + 0.3 * self.drift[state.position % 16] + context
+        logits = self.first[last] + 0.5 * self.second[previous] + 0.3 * self.drift[state.position % 64] + context
         output = Output(logits, _identity, weights.flatten(0, 1) if attention and self.has_attention else None)
         return output, ToyState(last, said, state.position + 1)
 

@@ -128,9 +128,9 @@ def _uniforms(source: Padded, limits: Limits, seed: int, samples: int) -> Float[
     table = np.zeros((len(limits.maximum), samples, limits.steps), dtype=np.float32)
     values, lengths = source.values.cpu().numpy(), source.lengths.tolist()
     for row, length in enumerate(lengths):
-        steps = int(limits.maximum[row]) + 1  # the source's own number, so that a longer neighbour shifts no draw
         generator = np.random.Generator(np.random.Philox(key=_key(seed, values[row, :length])))
-        table[row, :, :steps] = generator.random((steps, samples), dtype=np.float32).T
+        # Step by step, so that more steps for a longer neighbour shift no draw.
+        table[row] = generator.random((limits.steps, samples), dtype=np.float32).T
     return torch.from_numpy(table.reshape(-1, limits.steps))
 
 

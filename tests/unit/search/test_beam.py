@@ -125,7 +125,7 @@ def test_coverage_penalty_by_hand(seed):
     for item in found:
         inputs = Padded(torch.tensor([[START, *item.elements.tolist()]]), torch.tensor([len(item.elements) + 1]))
         received = model.decode(inputs, model.encode(source), attention=True).attention[0].sum(0)
-        term = 0.3 * float(received.clamp(max=1).log().sum())
+        term = 0.3 * float(received.clamp(1e-10, 1).log().sum())
         assert item.score == pytest.approx(item.log_prob + term, abs=1e-4)
     assert [item.score for item in found] == sorted((item.score for item in found), reverse=True)
 

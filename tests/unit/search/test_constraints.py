@@ -6,8 +6,10 @@ import torch
 
 from antiphon.errors import ConfigError
 from antiphon.search.beam import BeamConfig, BeamSearch
+from antiphon.search.candidates import constrained
 from antiphon.search.constraints import allocate, required_phrases
 from antiphon.search.limits import LimitsConfig
+from antiphon.search.processors import StepScores
 from antiphon.search.scoring import score
 from antiphon.sequences import Request, select_rows
 from tests.toys import UNKNOWN, ToyModel, toy_source
@@ -92,6 +94,20 @@ def test_places_are_dealt_out_over_the_banks():
     banks = torch.tensor([[0, 0, 0, 1, 2, 3]])
     assert allocate(scores, banks, 5).tolist() == [[4, 3, 0, 1, 2]]
     assert allocate(scores, torch.zeros_like(banks), 6).tolist() == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_two_phrases_that_want_one_symbol_make_one_candidate():
+    phrases = required_phrases([Request(required=((8,), (8, 7), (4,)))], 2, torch.device("cpu"))
+    logits = torch.arange(9.0, 0, -1).repeat(2, 1)  # 8 is the least likely symbol, 4 among the likely
+    scores = StepScores(logits, torch.zeros(2, 1), logits, torch.zeros(2, 1))
+    wide = constrained(scores, torch.zeros(1, 2), phrases)
+    finite = [pair for pair, total in zip(_pairs(wide), wide.totals.flatten().tolist(), strict=True) if total > -float("inf")]
+    assert len(finite) == len(set(finite))
+    assert {(0, 8), (1, 8)} <= set(finite)
+
+
+def _pairs(candidates):
+    return list(zip(candidates.rows.flatten().tolist(), candidates.symbols.flatten().tolist(), strict=True))
 
 
 def test_groups_and_phrases_do_not_go_together():

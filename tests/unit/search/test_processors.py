@@ -63,6 +63,12 @@ def test_ngram_blocking_against_a_plain_count():
             assert forbidden(ranking)[row] == expected | {PAD, START}
 
 
+def test_a_row_that_has_ended_may_repeat_the_end():
+    history = torch.tensor([[4, END, END]])
+    ranking = build(ProcessorsConfig(no_repeat_ngram_size=2))(torch.randn(1, 8), history).ranking
+    assert forbidden(ranking) == [{PAD, START}]
+
+
 def test_repetition_penalty_formula():
     logits = torch.tensor([[0.1, 0.2, 0.3, 0.4, 2.0, -2.0, 1.0, -1.0]])
     scores = build(ProcessorsConfig(repetition_penalty=1.5))(logits, torch.tensor([[4, 5, 4]]))
@@ -93,6 +99,13 @@ def test_banned_phrases_of_different_length():
     assert after(5) == [{PAD, START, 4, 6}, {PAD, START}]
     assert after(6, 7, 4) == [{PAD, START, 4, 5}, {PAD, START}]
     assert after(7, 6, 4) == [{PAD, START, 4}, {PAD, START}]
+
+
+def test_fewer_banned_phrases_than_a_neighbour_ban_nothing_else():
+    spec = TokenSpec(8, pad=0, unknown=1, start=0, end=0)
+    requests = (Request(banned=((4,), (5,))), Request(banned=((4,),)), Request())
+    processors = build(requests=requests, spec=spec)
+    assert forbidden(processors(torch.randn(3, 8), torch.zeros(3, 0, dtype=torch.int64)).ranking) == [{4, 5}, {4}, set()]
 
 
 def test_a_prefix_is_forced_whatever_the_rules_say():

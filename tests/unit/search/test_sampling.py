@@ -9,7 +9,7 @@ from antiphon.search.limits import LimitsConfig
 from antiphon.search.sampling import SamplingConfig, SamplingSearch, draw
 from antiphon.search.scoring import score
 from antiphon.sequences import Request, select_rows
-from tests.toys import LookUpModel, ToyModel, toy_source
+from tests.toys import END, LookUpModel, ToyModel, toy_source
 
 SENTENCES = [[4, 5, 6], [7], [6, 4, 4, 5, 7, 8], [5, 5]]
 
@@ -41,6 +41,7 @@ def test_scores_are_the_models_own(seed):
     again = score(model, select_rows(source, torch.zeros(6, dtype=torch.int64)), [item.elements for item in found])
     assert [item.log_prob for item in found] == pytest.approx([item.log_prob for item in again], abs=1e-4)
     assert [item.score for item in found] == sorted((item.score for item in found), reverse=True)
+    assert all(END not in item.elements for item in found), "a sample that waits for its neighbours has ended all the same"
 
 
 def test_samples_follow_the_distribution():
