@@ -14,18 +14,18 @@ from jaxtyping import Float
 
 from antiphon.assembly import read_given
 from antiphon.errors import AntiphonError, ConfigError
-from antiphon.evaluation_run import group_references
 from antiphon.interfaces import Record
 from antiphon.predictor import Predictor
 from antiphon.report.heat_map import heat_map
-from antiphon.report.items import Kind, ScoredItems, prediction, source, spread_over
+from antiphon.report.items import Kind, ScoredItems, orders, pick, prediction, source
 from antiphon.report.markup import Markup, code, element, note, section
 from antiphon.report.quantities import number
 from antiphon.report.run_record import Plain, RunRecord
 from antiphon.report.scores import score_name
 from antiphon.sequences import Prediction
+from antiphon.training_run import group_references
 
-GOOD, TYPICAL, BAD = 2, 2, 2
+_EACH: dict[Kind, int] = {"best": 2, "typical": 2, "worst": 2}
 _MOST_CHARACTERS = 160  # longer ones make maps that nobody can read
 
 
@@ -73,8 +73,8 @@ def _section(*parts: Markup) -> Markup:
 def _aligned(predictor: Predictor) -> Predictor:
     """The same model with a search that gives alignments: its own, or greedy search where that one cannot."""
     if hasattr(predictor.recipe.search, "alignment"):
-        return predictor.with_search(alignment=True)
-    return predictor.with_search(name="greedy", alignment=True)
+        return predictor.with_search({"alignment": True})
+    return predictor.with_search({"name": "greedy", "alignment": True})
 
 
 def _figure(look: _Look, found: Prediction) -> Markup | None:
@@ -84,7 +84,7 @@ def _figure(look: _Look, found: Prediction) -> Markup | None:
     pieces = [list(found.details.get(key) or ()) for key in ("source_pieces", "target_pieces")]
     columns, rows = (_named(labels, length) for labels, length in zip(pieces, reversed(weights.shape), strict=True))
     changed = "" if look.stored is None or look.stored == str(found.value) else " The output now differs from that in the evaluation."
-    caption = f"{look.title}. Darkest: {number(float(np.max(weights)), 2)}.{changed}"
+    caption = f"{look.title}: {found.value}. Darkest: {number(float(np.max(weights)), 2)}.{changed}"
     return heat_map(_clean(weights), rows, columns, caption)
 
 
@@ -102,24 +102,24 @@ def _chosen(record: RunRecord, predictor: Predictor, scored: ScoredItems | str |
     if not isinstance(scored, ScoredItems):
         if len(predictor.task.source_columns) > 1:
             return []
-        samples = record.of_kind("sample")[-(GOOD + BAD) :]
+        samples = record.of_kind("sample")[-sum(_EACH.values()) :]
         column = predictor.task.source_columns[0]
         return [_Look({column: str(one["source"])}, "Validation sample", None) for one in samples if one.get("source")]
 
     def short(item: Plain) -> bool:
         return 0 < len(source(item)) <= _MOST_CHARACTERS and 0 < len(prediction(item)) <= _MOST_CHARACTERS
 
-    kinds = spread_over(scored, short, GOOD, TYPICAL, BAD)
-    numbered: list[tuple[Kind, int]] = [(kind, index) for kind, indices in kinds.items() for index in indices]
+    short_ones = {kind: [index for index in order if short(scored.items[index])] for kind, order in orders(scored).items()}
+    numbered = [(kind, index) for kind, indices in pick(short_ones, _EACH).items() for index in indices]
     if not numbered:
         return f"No item is shorter than {_MOST_CHARACTERS} characters, and maps of longer ones cannot be read."
     records = _records(predictor, scored, [index for _, index in numbered], record, data)
     if records is None:
         return "The records of the evaluation cannot be read again, and this task needs more than the source text of each."
     name = score_name(scored.metric.name)
+    titles = [f"{kind.capitalize()} (item {index + 1:,}, {name} {number(scored.values[index].item())})" for kind, index in numbered]
     return [
-        _Look(one, f"{kind.capitalize()}: item {index + 1:,}, {name} {number(scored.values[index].item())}", prediction(scored.items[index]))
-        for one, (kind, index) in zip(records, numbered, strict=True)
+        _Look(one, title, prediction(scored.items[index])) for one, title, (_, index) in zip(records, titles, numbered, strict=True)
     ]
 
 

@@ -10,7 +10,11 @@ from antiphon.report.run_record import Plain, RunRecord
 from antiphon.report.scores import score_name
 
 _LISTED = 20
-_WEIGHTY = (("learning_rate", "Learning rate"), ("gradient_norm", "Gradient norm, before clipping"), ("elements_per_second", "Target elements per second"))
+_LOGGED = (
+    ("learning_rate", "Learning rate"),
+    ("gradient_norm", "Gradient norm, before clipping"),
+    ("elements_per_second", "Target elements per second"),
+)
 _ORDINARY = ("train", "validation", "sample", "records")
 
 
@@ -18,7 +22,8 @@ def learning_curves(record: RunRecord) -> Markup:
     """The section on training."""
     steps = [float(event["step"]) for event in record.of_kind("train", "validation") if _is_number(event.get("step"))]
     if not steps:
-        return section("training", "Training", note("Nothing is logged yet: ", code(f"antiphon train ... --out {record.folder}"), " writes it."))
+        command = code(f"antiphon train ... --out {record.folder}")
+        return section("training", "Training", note("Nothing is logged yet: ", command, " writes the log."))
     best = best_step(record)
     marker = Marker(float(best), f"best: step {best:,}") if best is not None else None
     charts = [_losses(record, max(steps), marker)]
@@ -26,7 +31,7 @@ def learning_curves(record: RunRecord) -> Markup:
         series = Series(score_name(name), _points(record.of_kind("validation"), name, "scores"), dots=True)
         if series.points:
             charts.append(LineChart(f"Validation {score_name(name)}", [series], max(steps), marker))
-    for key, title in _WEIGHTY:
+    for key, title in _LOGGED:
         points = _points(record.of_kind("train"), key)
         if points:
             charts.append(LineChart(title, [Series(title, points)], max(steps), marker))
@@ -45,8 +50,8 @@ def best_step(record: RunRecord) -> int | None:
     step = record.header.get("step")
     if isinstance(step, int):
         return step
-    best = [event["step"] for event in record.of_kind("validation", "average") if event.get("best") is True and isinstance(event.get("step"), int)]
-    return best[-1] if best else None
+    best = [event.get("step") for event in record.of_kind("validation", "average") if event.get("best") is True]
+    return next((step for step in reversed(best) if isinstance(step, int)), None)
 
 
 def _losses(record: RunRecord, last_step: float, marker: Marker | None) -> LineChart:
@@ -63,7 +68,7 @@ def _loss_note(record: RunRecord) -> Markup:
     smoothing = record.setting("training.loss.label_smoothing")
     reasons = ["is measured with dropout, and is a mean since the line before"]
     if smoothing:
-        reasons.insert(0, f"includes label smoothing ({number(smoothing)})")
+        reasons.insert(0, f"includes label smoothing ({smoothing})")
     return note(f"The training loss {', '.join(reasons)}; the validation loss is the plain one. So the two need not meet.")
 
 
@@ -101,7 +106,8 @@ def _unusual(record: RunRecord) -> Markup:
             (number(event.get("step")), number(event.get("loss")), number(event.get("gradient_norm")), _records(event.get("records")))
             for event in skipped[:_LISTED]
         ]
-        parts.append(paragraph(f"{plural(len(skipped), 'update')} skipped, because loss or gradient was not finite.", _listed(len(skipped))))
+        said = f"{plural(len(skipped), 'update')} skipped, because loss or gradient was not finite."
+        parts.append(paragraph(said, _listed(len(skipped))))
         parts.append(table(("step", "loss", "gradient norm", "records"), rows, numeric=(0, 1, 2)))
     if split:
         steps = ", ".join(f"{number(event.get('step'))} (in {event.get('pieces')} pieces)" for event in split[:_LISTED])

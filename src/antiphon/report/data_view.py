@@ -23,6 +23,7 @@ from antiphon.report.run_record import Plain, RunRecord
 
 _LISTED = 10
 _MOST_CHARACTERS = 300
+_MARKS = (("median", "50%"), ("99%", "99%"))
 
 
 def data_section(record: RunRecord) -> Markup:
@@ -32,7 +33,8 @@ def data_section(record: RunRecord) -> Markup:
         parts = [_overlaps(record.audit), *(_split(name, split) for name, split in _mapping(record.audit.get("splits")).items())]
         return section("data", "Data", *parts)
     splits, problems = _from_corpora(record)
-    missing = note("There is no audit yet: ", command, " also looks for duplicates, contradictions, overlap between splits and misaligned records.")
+    also = " also looks for duplicates, contradictions, overlap between splits and misaligned records."
+    missing = note("There is no audit yet: ", command, also)
     if not splits:
         return section("data", "Data", *map(warning, problems), missing)
     return section("data", "Data", *map(warning, problems), *(_split(name, split) for name, split in splits.items()), missing)
@@ -41,7 +43,7 @@ def data_section(record: RunRecord) -> Markup:
 def _split(name: str, split: Plain) -> Markup:
     labels = _mapping(split.get("labels"))
     parts = [
-        element("h3", None, f"{name.capitalize()} data"),
+        element("h3", None, f"{_split_name(name).capitalize()} data"),
         _tally(_mapping(split.get("tally")), labels, split),
         _unknown(_mapping(split.get("unknown"))),
         *_findings(split, labels),
@@ -74,6 +76,8 @@ def _unknown(sides: Plain) -> Markup | None:
     found = [(side, _mapping(value)) for side, value in sides.items() if value is not None]
     if not found:
         return None
+    if not any(float(unknown.get("share", 0)) for _, unknown in found):
+        return note(f"The vocabulary knows every symbol of the {' and the '.join(side for side, _ in found)}.")
     lines = []
     for side, unknown in found:
         share, records = float(unknown.get("share", 0)), int(unknown.get("records", 0))
@@ -97,27 +101,32 @@ def _findings(split: Plain, labels: Plain) -> list[Markup]:
         groups = _mapping(split.get(key))
         count = int(groups.get("records", 0))
         if count:
-            listed = [" = ".join(_label(labels, number) for number in group) for group in list(groups.get("listed") or [])[:_LISTED]]
-            parts.append(folded(f"{count:,} ({percent(count / examined)}) {meaning}", element("ul", None, *(element("li", None, one) for one in listed))))
+            listed = [" and ".join(_label(labels, one) for one in group) for group in list(groups.get("listed") or [])[:_LISTED]]
+            listing = element("ul", None, *(element("li", None, one) for one in listed))
+            parts.append(folded(f"{count:,} ({percent(count / examined)}) {meaning}", listing))
     odd = _mapping(split.get("misaligned"))
     if int(odd.get("records", 0)):
         low, high = (float(np.exp(bound)) for bound in odd["bounds"])
         rows = [(_label(labels, entry["record"]), _clip(entry["source"]), _clip(entry["target"])) for entry in odd.get("listed") or []]
-        said = f"{int(odd['records']):,} records may be misaligned: target length over source length is not within {number(low, 3)} to {number(high, 3)}"
+        within = f"{number(low, 3)} to {number(high, 3)}"
+        said = f"{int(odd['records']):,} records may be misaligned: target length over source length is not within {within}"
         parts.append(folded(said, table(("record", "source", "target"), rows)))
     return parts
 
 
 def _histograms(split: Plain) -> Markup | None:
+    """Lengths of both sides, as the model counts them and as people do."""
     figures = []
     for key, unit in (("elements", "symbols"), ("characters", "characters")):
         for side, value in _mapping(split.get(key)).items():
             lengths = _mapping(value)
-            if lengths.get("bins"):
-                quantiles = _mapping(lengths.get("quantiles"))
-                marks = [(f"{name}: {number(quantiles[key])}", float(quantiles[key])) for name, key in (("median", "50%"), ("99%", "99%")) if key in quantiles]
-                title = f"{str(side).capitalize()} length"
-                figures.append(histogram(title, [tuple(one) for one in lengths["bins"]], f"{unit} (mean {number(lengths['mean'], 3)})", marks=marks))
+            if not lengths.get("bins"):
+                continue
+            quantiles = _mapping(lengths.get("quantiles"))
+            marks = [(f"{name}: {number(quantiles[mark])}", float(quantiles[mark])) for name, mark in _MARKS if mark in quantiles]
+            bins = [(low, high, count) for low, high, count in lengths["bins"]]
+            mean = f"{unit} (mean {number(lengths.get('mean', ''), 3)})"
+            figures.append(histogram(f"{str(side).capitalize()} length", bins, mean, marks=marks))
     return element("div", {"class": "charts"}, *figures) if figures else None
 
 
@@ -125,7 +134,7 @@ def _samples(split: Plain, labels: Plain) -> Markup | None:
     """Some records, and how the model sees them."""
     blocks = []
     for sample in split.get("samples") or []:
-        rows = []
+        rows: list[tuple[str, Markup]] = []
         for side in SIDES:
             if sample.get(side) is not None:
                 rows.append((side, element("span", {"dir": "auto"}, _clip(sample[side]))))
@@ -142,15 +151,17 @@ def _overlaps(audit: Plain) -> Markup:
     """Records of one split that stand in another: scores on them measure memory."""
     lines = []
     for overlap in audit.get("overlaps") or []:
-        first, second = overlap.get("first"), overlap.get("second")
+        splits = [str(overlap.get(key, "?")) for key in ("first", "second")]
+        first, second = map(_split_name, splits)
         pairs, sources = int(overlap.get("pairs", 0)), int(overlap.get("sources", 0))
         if not pairs and not sources:
             lines.append(note(f"No record or source of the {second} data stands in the {first} data."))
             continue
-        labels = [_mapping(_mapping(_mapping(audit.get("splits")).get(name)).get("labels")) for name in (first, second)]
+        labels = [_mapping(_mapping(_mapping(audit.get("splits")).get(name)).get("labels")) for name in splits]
+        shares = [percent(float(overlap.get(key, 0))) for key in ("pair_share", "source_share")]
         said = (
-            f"{plural(pairs, 'record')} ({percent(float(overlap.get('pair_share', 0)))}) of the {second} data and {plural(sources, 'source')}"
-            f" ({percent(float(overlap.get('source_share', 0)))}) also stand in the {first} data."
+            f"{plural(pairs, 'record')} ({shares[0]}) of the {second} data and {plural(sources, 'source')} ({shares[1]})"
+            f" also stand in the {first} data."
         )
         rows = [
             (what, _label(labels[0], one), _label(labels[1], other))
@@ -214,6 +225,10 @@ def _unknown_in(corpora: Sequence[MappedCorpus], side: Side, symbol: object) -> 
                 unknown, total = unknown + len(places), total + len(values)
                 records += len(np.unique(np.searchsorted(offsets, places, side="right")))
     return {"share": unknown / max(total, 1), "records": records} if total else None
+
+
+def _split_name(name: str) -> str:
+    return "training" if name == "train" else name
 
 
 def _mapping(value: object) -> Plain:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from antiphon.report.difference import differences, marked, nearest
-from antiphon.report.items import SEED, Kind, ScoredItems, choose, prediction, references, source
+from antiphon.report.items import KINDS, SEED, Kind, ScoredItems, orders, pick, prediction, references, source, source_lengths
 from antiphon.report.markup import Markup, clipped, code, element, facts, join, note, section
 from antiphon.report.plots import bars, histogram
 from antiphon.report.quantities import number, plural
@@ -39,13 +39,15 @@ def examples_section(record: RunRecord, scored: ScoredItems | str | None) -> Mar
         element("mark", {"class": "missed"}, "what the prediction lacks"),
         ", compared with the nearest reference.",
     )
-    groups = [_group(kind, indices, scored) for kind, indices in choose(scored, _EACH).items() if indices]
+    chosen = pick(orders(scored), dict.fromkeys(KINDS, _EACH))
+    groups = [_group(kind, indices, scored) for kind, indices in chosen.items() if indices]
     return section("examples", "Examples", _spread(scored), legend, *groups)
 
 
 def _group(kind: Kind, indices: Sequence[int], scored: ScoredItems) -> Markup:
     remark = f" (seed {SEED})" if kind == "random" else ""
-    cards = [_card(scored.items[index], f"{score_name(scored.metric.name)} {number(scored.values[index].item())}", index) for index in indices]
+    name = score_name(scored.metric.name)
+    cards = [_card(scored.items[index], f"{name} {number(scored.values[index].item())}", index) for index in indices]
     return join([element("h3", None, _TITLES[kind] + remark), element("div", {"class": "cards"}, *cards)])
 
 
@@ -84,15 +86,22 @@ def _spread(scored: ScoredItems) -> Markup:
     values = scored.values[np.isfinite(scored.values)]
     figures = []
     if len(values) and values.max() > values.min():
-        top = max(100.0, float(values.max())) if values.min() >= 0 else float(values.max())
-        edges = np.linspace(min(0.0, float(values.min())), top, 21 if top <= 100 else 26)
-        counts, _ = np.histogram(values, edges)
-        bins = [(round(float(low), 2), round(float(high), 2), int(count)) for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)]
-        figures.append(histogram("Scores of single items", bins, name))
+        figures.append(histogram("Scores of single items", _bins(values), name))
     rows = scored.by_length()
     if rows:
-        figures.append(bars("By source length", [(label, value, plural(count, "item")) for label, value, count in rows], name))
+        lengths = [(label, value, plural(count, "item")) for label, value, count in rows]
+        figures.append(bars(f"{name[:1].upper()}{name[1:]} by source length", source_lengths(scored.items)[1], lengths))
     return element("div", {"class": "charts"}, *figures) if figures else join([])
+
+
+def _bins(values: np.ndarray) -> list[tuple[float, float, int]]:
+    """Bins of 5 for percentages, the last of which holds what lies beyond 100; 20 bins over the range for anything else."""
+    low, high = float(values.min()), float(values.max())
+    edges = np.linspace(0, 100, 21) if low >= 0 and high > 1 else np.linspace(low, high, 21)
+    if high > edges[-1]:
+        edges = np.append(edges, high)
+    counts, _ = np.histogram(values, edges)
+    return [(round(float(start), 2), round(float(end), 2), int(count)) for start, end, count in zip(edges, edges[1:], counts, strict=False)]
 
 
 def _validation_samples(record: RunRecord) -> list[Markup]:

@@ -19,12 +19,13 @@ def heading(record: RunRecord, parameters: int | None) -> Markup:
     what = f"{str(task or 'unknown task').replace('_', ' ')}"
     direction = f" ({columns[0]} to {columns[1]})" if all(columns) else ""
     size = f" with {parameters:,} parameters" if parameters else ""
+    lead = f"{what}{direction}: {model or 'unknown'} model{size}."
     return element(
         "header",
         None,
         element("p", {"class": "kicker"}, "Antiphon run report"),
         element("h1", None, record.folder.resolve().name),
-        element("p", {"class": "lead"}, f"{what}{direction}: {str(model or 'unknown')} model{size}."),
+        element("p", {"class": "lead"}, lead[:1].upper() + lead[1:]),
         *(warning(problem) for problem in record.problems),
         _headline(record),
         _facts(record),
@@ -58,13 +59,16 @@ def _facts(record: RunRecord) -> Markup:
     return facts((name, value) for name, value in pairs if value)
 
 
+_SIZES = ("cell", "dim", "encoder_layers", "decoder_layers", "heads", "attention")
 _SPLITS = (("Training data", "train"), ("Validation data", "validation"), ("Test data", "test"))
 
 
 def _model(record: RunRecord) -> str:
-    settings = record.setting("model") or {}
-    shown = [f"{name} {settings[name]}" for name in ("cell", "dim", "encoder_layers", "decoder_layers", "heads", "attention") if name in settings]
-    return ", ".join([str(settings.get("name", "?")), *(item.replace("_", " ") for item in shown)])
+    settings = record.setting("model")
+    if not isinstance(settings, Mapping):
+        return str(settings)
+    shown = [f"{name.replace('_', ' ')} {settings[name]}" for name in _SIZES if name in settings]
+    return ", ".join([str(settings.get("name", "?")), *shown])
 
 
 def _files(value: Any) -> Markup | str | None:
@@ -100,7 +104,7 @@ def _training(record: RunRecord) -> str | None:
     passes = [event["epoch"] for event in record.of_kind("train") if isinstance(event.get("epoch"), int | float)]
     parts = [plural(int(last.get("step", 0)), "step")]
     if passes:
-        parts.append(f"{number(passes[-1], 3)} epochs")
+        parts.append(f"{passes[-1]:.{2 if passes[-1] < 1 else 1}f} epochs")
     if isinstance(last.get("seconds"), int | float):
         parts.append(duration(last["seconds"]))
     began = events[0].get("time")

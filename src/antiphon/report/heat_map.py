@@ -18,7 +18,8 @@ _FAINT = 0.02  # cells below this share of the largest weight are left to the ba
 
 def heat_map(weights: Float[np.ndarray, "T S"], rows: Sequence[str], columns: Sequence[str], caption: str) -> Markup:
     """A figure: T rows, S columns. What does not fit is left out, and the caption says so."""
-    left_out = [f"{len(labels) - MOST_CELLS} of {len(labels)} {what}" for labels, what in ((rows, "rows"), (columns, "columns")) if len(labels) > MOST_CELLS]
+    sides = ((rows, "rows"), (columns, "columns"))
+    left_out = [f"{len(labels) - MOST_CELLS} of {len(labels)} {what}" for labels, what in sides if len(labels) > MOST_CELLS]
     if left_out:
         caption += f" Not shown: the last {' and '.join(left_out)}."
     weights, rows, columns = weights[:MOST_CELLS, :MOST_CELLS], rows[:MOST_CELLS], columns[:MOST_CELLS]
@@ -36,7 +37,8 @@ def heat_map(weights: Float[np.ndarray, "T S"], rows: Sequence[str], columns: Se
     for index, column in enumerate(columns):
         marks.append(_column_label(column, left + CELL * (index + 0.5), top - 5, upright=upright))
     shape = {"viewBox": f"0 0 {_px(width)} {_px(height)}", "width": _px(width), "height": _px(height), "role": "img", "aria-label": caption}
-    return element("figure", {"class": "map"}, element("figcaption", None, caption), element("div", {"class": "scroll"}, element("svg", shape, *marks)))
+    scrolling = element("div", {"class": "scroll"}, element("svg", shape, *marks))
+    return element("figure", {"class": "map"}, element("figcaption", None, caption), scrolling)
 
 
 def _cells(weights: Float[np.ndarray, "T S"], rows: Sequence[str], columns: Sequence[str], left: float, top: float) -> list[Markup]:

@@ -3,7 +3,7 @@
 An item's score is the metric of a set that holds this item only: what `aggregate` makes of its row of statistics.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -17,6 +17,7 @@ from antiphon.report.run_record import Plain, StoredEvaluation
 
 Kind = Literal["best", "typical", "worst", "longest", "random"]
 KINDS: tuple[Kind, ...] = ("best", "typical", "worst", "longest", "random")
+_FIRST: tuple[Kind, ...] = ("best", "worst", "typical", "longest", "random")
 
 SEED = 12345
 
@@ -31,16 +32,9 @@ class ScoredItems:
     statistics: Float[np.ndarray, "N K"]
     values: Float[np.ndarray, " N"]
 
-    def ranked(self) -> list[int]:
-        """Numbers of items, the best first. Among equals, longer references and then surer predictions come first: they show more."""
-        sign = -1.0 if self.metric.higher_is_better else 1.0
-        lengths = [-len(references(item)[0]) for item in self.items]
-        confidence = [-float(item.get("score") or 0.0) for item in self.items]
-        return [int(index) for index in np.lexsort((confidence, lengths, sign * self.values))]
-
     def by_length(self, most_groups: int = 6) -> list[tuple[str, float, int]]:
         """The metric over items of similar source length: (lengths, value, number of items), the shortest first."""
-        lengths, unit = source_lengths(self.items)
+        lengths, _ = source_lengths(self.items)
         if len(lengths) < 2 * most_groups:
             return []
         edges = np.unique(np.quantile(lengths, np.linspace(0, 1, most_groups + 1)[1:]).astype(int))
@@ -49,7 +43,7 @@ class ScoredItems:
         for group in np.unique(groups):
             inside = groups == group
             low, high = int(lengths[inside].min()), int(lengths[inside].max())
-            label = f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+            label = str(low) if low == high else f"{low} to {high}"
             rows.append((label, float(self.metric.aggregate(self.statistics[inside].sum(axis=0))), int(inside.sum())))
         return rows if len(rows) > 1 else []
 
@@ -69,49 +63,39 @@ def score_items(evaluation: StoredEvaluation) -> ScoredItems | str:
     return ScoredItems(items, metric, statistics, np.asarray(metric.aggregate(statistics), dtype=np.float64))
 
 
-def choose(scored: ScoredItems, count: int, *, seed: int = SEED) -> dict[Kind, list[int]]:
-    """So many items of each kind, none twice: with few items, later kinds get fewer or none.
+def orders(scored: ScoredItems, *, seed: int = SEED) -> dict[Kind, list[int]]:
+    """All items in the order in which each kind wants them.
 
     best, worst   by score
-    typical       nearest to the median score; which of many equals is drawn by the seed
+    typical       nearest to the median score; which of many equals comes first is drawn by the seed
     longest       by source
     random        drawn by the seed
     """
     draw = np.random.default_rng(seed)
-    ranked = scored.ranked()
-    order = draw.permutation(len(ranked))
-    distance = np.abs(scored.values - np.median(scored.values))
-    orders: dict[Kind, Sequence[int]] = {
-        "best": ranked,
-        "typical": [int(index) for index in order[np.argsort(distance[order], kind="stable")]],
-        "worst": _worst_first(scored),
-        "longest": [int(index) for index in np.argsort(-source_lengths(scored.items)[0], kind="stable")],
-        "random": [int(index) for index in draw.permutation(len(ranked))],
+    shuffled = draw.permutation(len(scored.items))
+    distance = np.abs(scored.values - np.median(scored.values))[shuffled]
+    sign = 1.0 if scored.metric.higher_is_better else -1.0
+    # Among equals, longer references and then surer predictions come first: they show more, and a short text is easily all wrong.
+    lengths = np.array([-len(references(item)[0]) for item in scored.items])
+    confidence = np.array([-float(item.get("score") or 0.0) for item in scored.items])
+    return {
+        "best": np.lexsort((confidence, lengths, -sign * scored.values)).tolist(),
+        "typical": shuffled[np.argsort(distance, kind="stable")].tolist(),
+        "worst": np.lexsort((confidence, lengths, sign * scored.values)).tolist(),
+        "longest": np.argsort(-source_lengths(scored.items)[0], kind="stable").tolist(),
+        "random": draw.permutation(len(scored.items)).tolist(),
     }
-    taken: set[int] = set()
-    chosen: dict[Kind, list[int]] = {}
-    for kind in ("best", "worst", "typical", "longest", "random"):
-        fresh = [index for index in orders[kind] if index not in taken][:count]
-        taken.update(fresh)
-        chosen[kind] = fresh
-    return {kind: chosen[kind] for kind in KINDS}
 
 
-def spread_over(scored: ScoredItems, suits: Callable[[Plain], bool], good: int, typical: int, bad: int) -> dict[Kind, list[int]]:
-    """Items for a closer look: some good, typical and bad ones among those that suit."""
-    median = float(np.median(scored.values))
-    orders: list[tuple[Kind, Sequence[int], int]] = [
-        ("best", scored.ranked(), good),
-        ("worst", _worst_first(scored), bad),
-        ("typical", [int(index) for index in np.argsort(np.abs(scored.values - median), kind="stable")], typical),
-    ]
+def pick(ordered: Mapping[Kind, Sequence[int]], counts: Mapping[Kind, int]) -> dict[Kind, list[int]]:
+    """So many items of each kind, none twice: with few items, kinds that come later in `_FIRST` get fewer or none."""
     taken: set[int] = set()
-    chosen: dict[Kind, list[int]] = {}
-    for kind, order, count in orders:
-        fresh = [index for index in order if index not in taken and suits(scored.items[index])][:count]
+    picked: dict[Kind, list[int]] = {}
+    for kind in _FIRST:
+        fresh = [index for index in ordered[kind] if index not in taken][: counts.get(kind, 0)]
         taken.update(fresh)
-        chosen[kind] = fresh
-    return chosen
+        picked[kind] = fresh
+    return {kind: picked[kind] for kind in KINDS}
 
 
 def source_lengths(items: Sequence[Plain]) -> tuple[np.ndarray, str]:
@@ -135,13 +119,6 @@ def prediction(item: Plain) -> str:
 def references(item: Plain) -> list[str]:
     """The references of an item."""
     return [str(reference) for reference in item.get("references") or ()]
-
-
-def _worst_first(scored: ScoredItems) -> list[int]:
-    """The worst first; among equals those with the longest reference, as an error in a short text is easily made."""
-    sign = 1.0 if scored.metric.higher_is_better else -1.0
-    lengths = [-len(references(item)[0]) for item in scored.items]
-    return [int(index) for index in np.lexsort((lengths, sign * scored.values))]
 
 
 def _first_metric(evaluation: StoredEvaluation) -> Metric | None:

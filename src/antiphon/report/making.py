@@ -17,10 +17,11 @@ def making_section(record: RunRecord) -> Markup:
     """The section on the recipe and the environment."""
     written_with = record.header.get("version")
     other = "" if written_with in (None, __version__) else f" The model was trained by antiphon {written_with}."
+    again = code(f"antiphon train {record.folder / 'recipe.yaml'} --out NEW")
     return section(
         "recipe",
         "Recipe and environment",
-        note("Every setting, defaults included. ", code(f"antiphon train {record.folder / 'recipe.yaml'} --out NEW"), " makes the run again."),
+        note("Every setting, defaults included. ", again, " makes the run again."),
         folded("The resolved recipe", element("pre", None, record.recipe_text)),
         element("h3", None, "Environment of this report"),
         facts(_environment()),

@@ -112,4 +112,5 @@ def _write(path: Path, page: str) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise CheckpointError(f"The report {path} cannot be written: {error.strerror}. Make room, or make the run's folder writable.") from error
+        remedy = "Make room, or make the run's folder writable."
+        raise CheckpointError(f"The report {path} cannot be written: {error.strerror}. {remedy}") from error

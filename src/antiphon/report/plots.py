@@ -55,8 +55,8 @@ class LineChart:
         values = [y for series in drawn for _, y in series.points]
         horizontal = steps_axis([self.last_step], LEFT, WIDTH - RIGHT)
         vertical = fitting([*values, *self.shared], HEIGHT - BOTTOM, TOP)
-        marks = [_grid(horizontal, vertical), _marker(self.marker, horizontal)]
-        marks += [_line(series, index, horizontal, vertical) for index, series in enumerate(drawn)]
+        lines = (_line(series, index, horizontal, vertical) for index, series in enumerate(drawn))
+        marks = [_grid(horizontal, vertical), *lines, _marker(self.marker, horizontal)]
         svg = _svg(WIDTH, HEIGHT, f"{self.title} over {number(self.last_step)} steps", *marks)
         scale = element("span", {"class": "quiet"}, " (logarithmic)") if vertical.logarithmic else None
         legend = _legend([series.name for series in drawn]) if len(drawn) > 1 else None
@@ -87,14 +87,16 @@ def histogram(title: str, bins: Sequence[tuple[float, float, int]], unit: str, *
     width = (WIDTH - left - RIGHT) / max(len(bins), 1)
     bars, labels = [], []
     every = max(1, -(-len(bins) // 8))
+    tail = len(bins) > 1 and bins[-1][1] - bins[-1][0] > 1.5 * (bins[0][1] - bins[0][0]) + 0.5
     for index, (low, high, count) in enumerate(bins):
         x, y = left + index * width, vertical.at(count)
         span = number(low) if low == high else f"{number(low)} to {number(high)}"
         shape = {"class": "bar", "x": _px(x + 0.5), "y": _px(y), "width": _px(max(width - 1, 0.5)), "height": _px(vertical.start - y)}
         bars.append(element("rect", shape, element("title", None, f"{span} {unit}: {count:,} ({percent(count / total)})")))
-        if index % every == 0:
+        is_tail = tail and index == len(bins) - 1
+        if is_tail or (index % every == 0 and not (tail and len(bins) - 1 - index < every / 2 + 1)):
             where = {"class": "tick", "x": _px(x + width / 2), "y": height - BOTTOM + 14, "text-anchor": "middle"}
-            labels.append(element("text", where, number(low)))
+            labels.append(element("text", where, f"{number(low)}+" if is_tail else number(low)))
     place = _bin_place(bins, left, width)
     lines = [_mark(name, value, place(value), TOP, height - BOTTOM) for name, value in marks]
     axis = _horizontal_lines(vertical, left, WIDTH - RIGHT)
@@ -105,7 +107,7 @@ def histogram(title: str, bins: Sequence[tuple[float, float, int]], unit: str, *
 
 def interval_bar(value: float, low: float | None, high: float | None, top: float, name: str) -> Markup:
     """A bar from 0 to the value on a scale up to `top`, with the interval as a whisker."""
-    width, height = 260, 22
+    width, height = 200, 22
     axis = Axis(0.0, top, 1, width - 1, ())
     middle, x = height / 2, axis.at(value)
     said = f"{name}: {number(value)}"
@@ -122,9 +124,9 @@ def interval_bar(value: float, low: float | None, high: float | None, top: float
     return element("svg", shape, element("title", None, said), *marks)
 
 
-def bars(title: str, rows: Sequence[tuple[str, float, str]], unit: str) -> Markup:
-    """Horizontal bars (label, value, remark), one under the other."""
-    left, step = 110, 24
+def bars(title: str, unit: str, rows: Sequence[tuple[str, float, str]]) -> Markup:
+    """Horizontal bars (label, value, remark), one under the other; `unit` is that of the labels."""
+    left, step = 84, 24
     height = TOP + step * len(rows) + BOTTOM
     axis = linear([0, max(value for _, value, _ in rows)], left, WIDTH - RIGHT - 40, from_zero=True)
     ticks = [_tick_down(axis, tick, height) for tick in axis.ticks]
@@ -137,7 +139,7 @@ def bars(title: str, rows: Sequence[tuple[str, float, str]], unit: str) -> Marku
             element("text", {"class": "tick", "x": left - 6, "y": y + step / 2 + 4, "text-anchor": "end"}, label),
             element("text", {"class": "tick value", "x": _px(axis.at(value) + 5), "y": y + step / 2 + 4}, number(value, 3)),
         ]
-    under = element("text", {"class": "axis", "x": (left + WIDTH - RIGHT) / 2, "y": height - 2, "text-anchor": "middle"}, unit)
+    under = element("text", {"class": "axis", "x": left - 6, "y": height - BOTTOM + 16, "text-anchor": "end"}, unit)
     svg = _svg(WIDTH, height, title, *ticks, *marks, under)
     return element("figure", None, element("figcaption", None, element("strong", None, title)), svg)
 

@@ -56,12 +56,17 @@ class RunRecord:
     evaluations: Sequence[StoredEvaluation]
     audit: Plain | None
     header: Plain
-    checkpoint_written: float = 0.0
     problems: tuple[str, ...] = field(default=())
 
     def of_kind(self, *kinds: str) -> list[Plain]:
         """The events of some kinds, in order."""
         return [event for event in self.events if event.get("kind") in kinds]
+
+    @property
+    def improved(self) -> float:
+        """When the checkpoint in use was found best (seconds since 1970), by the log: the times of files do not survive copying."""
+        times = [event.get("time") for event in self.of_kind("validation", "average") if event.get("best") is True]
+        return max((float(time) for time in times if isinstance(time, int | float)), default=0.0)
 
     def setting(self, dotted: str) -> Any:
         """A value of the recipe by its dotted path, None when it is not there."""
@@ -78,7 +83,6 @@ def read_run(run: Path) -> RunRecord:
         raise CheckpointError(f"A report needs a run, but {run} {what}. Train one first: antiphon train RECIPE --out {run}.")
     problems: list[str] = []
     recipe_text, recipe = _read_recipe(run / "recipe.yaml")
-    header, written = _read_header(run, problems)
     return RunRecord(
         folder=run,
         recipe=recipe,
@@ -86,8 +90,7 @@ def read_run(run: Path) -> RunRecord:
         events=_read_events(run / "metrics.jsonl", problems),
         evaluations=_read_evaluations(run / "evaluations", problems),
         audit=_read_object(run / "audit.json", problems),
-        header=header,
-        checkpoint_written=written,
+        header=_read_header(run, problems),
         problems=tuple(problems),
     )
 
@@ -105,16 +108,15 @@ def _read_recipe(path: Path) -> tuple[str, Plain]:
     return written, recipe
 
 
-def _read_header(run: Path, problems: list[str]) -> tuple[Plain, float]:
-    """What the checkpoint in use says about itself, and when it was written."""
+def _read_header(run: Path, problems: list[str]) -> Plain:
+    """What the checkpoint in use says about itself; {} when there is none."""
     if not any((run / name).exists() for name in ("best", "last")):
-        return {}, 0.0
+        return {}
     try:
-        folder = find_checkpoint(run)
-        return read_json(folder / HEADER), (folder / HEADER).stat().st_mtime
-    except (CheckpointError, OSError) as error:
+        return read_json(find_checkpoint(run) / HEADER)
+    except CheckpointError as error:
         problems.append(str(error))
-        return {}, 0.0
+        return {}
 
 
 def _read_events(path: Path, problems: list[str]) -> list[Plain]:
@@ -126,7 +128,8 @@ def _read_events(path: Path, problems: list[str]) -> list[Plain]:
     except OSError as error:
         problems.append(f"{path} cannot be read: {error.strerror}.")
         return []
-    events, unreadable = [], []
+    events: list[Plain] = []
+    unreadable = []
     for number, line in enumerate(lines, start=1):
         try:
             event = json.loads(line)
@@ -137,7 +140,8 @@ def _read_events(path: Path, problems: list[str]) -> list[Plain]:
         elif line.strip() and number < len(lines):
             unreadable.append(number)
     if unreadable:
-        problems.append(f"{path} has {len(unreadable)} lines that are no JSON objects (the first is line {unreadable[0]}); they are left out.")
+        where = f"{path}:{unreadable[0]}" + (f" and {len(unreadable) - 1} more lines" if len(unreadable) > 1 else "")
+        problems.append(f"{where}: what is no JSON object is left out.")
     return events
 
 

@@ -33,7 +33,8 @@ def score_table(scores: Sequence[Plain]) -> Markup:
         interval = f"{number(low)} to {number(high)}" if low is not None and high is not None else ""
         drawable = value is not None and name not in _MODEL_SCORES and score.get("signature") is not None and value >= 0
         bar = interval_bar(value, low, high, max(100.0, value, high or 0.0), score_name(name)) if drawable and value is not None else None
-        rows.append((_titled(name, score), element("strong", None, number(score.get("value"))), interval, bar or "", score.get("signature") or ""))
+        shown = element("strong", None, number(score.get("value")))
+        rows.append((_titled(name, score), shown, interval, bar or "", score.get("signature") or ""))
     header = ("metric", "value", "95% interval", "", "signature")
     if not any(score.get("signature") for score in scores):
         return element("div", {"class": "scores"}, table(header[:2], (row[:2] for row in rows), numeric=(1,)))
@@ -44,7 +45,8 @@ def evaluation_sections(record: RunRecord) -> Markup:
     """The section on evaluations."""
     if not record.evaluations:
         command = code(f"antiphon evaluate {record.folder} --data FILE")
-        return section("scores", "Scores", note("The run has not been evaluated yet: ", command, " scores it on a file, with 95% intervals."))
+        missing = note("The run has not been evaluated yet: ", command, " scores it on a file, with 95% intervals.")
+        return section("scores", "Scores", missing)
     parts = [_evaluation(record, evaluation) for evaluation in record.evaluations]
     meaning = note(
         "Intervals are 95% bootstrap intervals over records: how far the score would move with other test records of the same kind. They"
@@ -63,7 +65,7 @@ def _evaluation(record: RunRecord, evaluation: StoredEvaluation) -> Markup:
         element("h3", {"title": evaluation.data}, PurePath(evaluation.data).name or "records"),
         note(f"{plural(records, 'record')}{speed}, evaluated {moment(evaluation.written)}."),
     ]
-    if record.checkpoint_written > evaluation.written:
+    if record.improved > evaluation.written:
         again = code(f"antiphon evaluate {record.folder} --data {evaluation.data}")
         parts.append(warning("the run has a newer best checkpoint than this evaluation. ", again, " brings it up to date."))
     parts += [score_table(evaluation.scores), _endings(content), _search(content)]
@@ -80,8 +82,9 @@ def _endings(content: Plain) -> Markup | None:
     line = note(f"How outputs ended: {'; '.join(said)}.")
     if int(reasons.get("length", 0)) / total <= _MANY_CUT:
         return line
-    remedy = " often reached the length limit. Look at the longest outputs below: if they repeat themselves, the model needs more training or "
-    return join([line, warning("outputs", remedy, code("search.processors.no_repeat_ngram_size"), "; if not, raise ", code("search.limits"), ".")])
+    found = "outputs often reached the length limit. If those below repeat themselves, the model needs more training, or "
+    settings = (code("search.processors.no_repeat_ngram_size"), "; if they do not, raise ", code("search.limits"), ".")
+    return join([line, warning(found, *settings)])
 
 
 def _search(content: Plain) -> Markup | None:
