@@ -1,0 +1,237 @@
+"""The loop: budgets, validations, the best checkpoint, patience, divergence, averages, resuming."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+
+from antiphon import checkpoint
+from antiphon.errors import CheckpointError, TrainingError
+from antiphon.losses.cross_entropy import cross_entropy
+from antiphon.metrics.interface import Score
+from antiphon.sequences import Batch, Padded
+from antiphon.training.decoder_inputs import TeacherForcingConfig
+from antiphon.training.distributed import Ranks
+from antiphon.training.optimizers import AdamWConfig, build_optimizer
+from antiphon.training.schedules import ConstantConfig
+from antiphon.training.settings import TrainingConfig
+from antiphon.training.step import Update
+from antiphon.training.trainer import Trainer
+from tests.conformance.variants import Variant, fresh
+
+RANKS = Ranks(0, 1, torch.device("cpu"))
+EPOCH = 4
+
+
+class Batches:
+    """Four batches per epoch, made from (epoch, number) alone."""
+
+    def batches(self, epoch, start=0):
+        for number in range(start, EPOCH):
+            generator = torch.Generator().manual_seed(100 * epoch + number)
+            values = torch.randint(4, 11, (3, 5), generator=generator)
+            side = Padded(values, torch.tensor([5, 2, 4]))
+            yield Batch(side, side, tuple(3 * number + row for row in range(3)))
+
+    def estimate(self):
+        return EPOCH
+
+
+class Scores:
+    """Validation scores given in advance; remembers the weights that it was asked to score."""
+
+    def __init__(self, values=()):
+        self.values, self.seen = list(values), []
+
+    def __call__(self, model):
+        assert not model.training
+        self.seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        value = self.values.pop(0) if self.values else 1.0
+        return [Score("loss", value, "given", higher_is_better=False)], [("source", "reference", "prediction")]
+
+
+class Log:
+    """Keeps the events."""
+
+    def __init__(self):
+        self.events = []
+
+    def log(self, event):
+        self.events.append(event)
+
+    def close(self):
+        pass
+
+    def of(self, kind):
+        return [event for event in self.events if event["kind"] == kind]
+
+
+def make(folder, seed, *, loss=cross_entropy, scores=(), **settings):
+    """A trainer of a tiny model."""
+    config = TrainingConfig(**{"schedule": ConstantConfig(), "optimizer": AdamWConfig(learning_rate=0.01), **settings})
+    model = fresh(Variant("lstm", "default"), seed, dropout=0.3)
+    update = Update(
+        model,
+        loss,
+        build_optimizer(config.optimizer, model.parameters()),
+        RANKS,
+        inputs=TeacherForcingConfig(),
+        clip_norm=1.0,
+        precision="fp32",
+        seed=seed,
+    )
+    log = Log()
+    trainer = Trainer(
+        model,
+        update,
+        Batches(),
+        Scores(scores),
+        config,
+        RANKS,
+        folder=folder,
+        header={"version": "test"},
+        save_features=lambda place: (place / "note.txt").write_text("fitted"),
+        loggers=[log],
+    )
+    return trainer, log
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_budgets_end_training(tmp_path, seed):
+    for number, (settings, steps, message) in enumerate(
+        [({"max_steps": 6}, 6, "6 steps done"), ({"max_epochs": 1.5}, 6, "1.5 epochs done"), ({"max_steps": 3, "max_epochs": 2}, 3, "3 steps")]
+    ):
+        trainer, log = make(tmp_path / str(number), seed, **settings)
+        trainer.run()
+        assert trainer.progress.step == steps
+        assert message in log.of("end")[0]["message"]
+    trainer.run()
+    assert trainer.progress.step == 3, "a finished run stays as it is"
+    assert "raise the budget to train on" in log.of("end")[-1]["message"]
+
+
+def test_validations_best_and_patience(tmp_path, seed):
+    trainer, log = make(tmp_path, seed, max_steps=100, validate_every=2, patience=2, keep=1, scores=[3.0, 2.0, 2.5, 2.0, 1.0])
+    trainer.run()
+    assert trainer.progress.step == 8, "a score as good as the best is no better"
+    assert (trainer.progress.best_step, trainer.progress.best_score) == (4, 2.0)
+    assert [event["best"] for event in log.of("validation")] == [True, True, False, False]
+    assert checkpoint.read((tmp_path / "best").resolve()).header["step"] == 4
+    assert checkpoint.read((tmp_path / "last").resolve()).header["step"] == 8
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-4", "step-8"], "the best is kept besides the last"
+    assert (tmp_path / "best" / "features" / "note.txt").read_text() == "fitted"
+    assert same(checkpoint.read((tmp_path / "best").resolve()).weights(), trainer.evaluate.seen[1])
+    assert len(log.of("sample")) == 4
+
+
+def not_a_number_from(output, labels, calls, first):
+    calls.append(1)
+    losses = cross_entropy(output, labels)
+    if len(calls) < first:
+        return losses
+    spoil = torch.zeros_like(losses)
+    spoil[1, 0] = float("nan")
+    return losses + spoil
+
+
+def test_a_run_that_diverges_ends_and_names_the_records(tmp_path, seed):
+    loss = partial(not_a_number_from, calls=[], first=4)
+    trainer, log = make(tmp_path, seed, loss=loss, max_steps=50, nonfinite_patience=3, save_every=3, validate_every=50)
+    with pytest.raises(TrainingError, match=r"diverged: loss or gradient was not finite 3 times in a row, last at step 6 \(loss nan, records 4\)"):
+        trainer.run()
+    assert [event["records"] for event in log.of("skipped")] == [[10], [1], [4]]
+    assert trainer.progress.skipped == 3
+    saved = checkpoint.read((tmp_path / "last").resolve())
+    assert saved.header["step"] == 3
+    assert all(bool(tensor.isfinite().all()) for tensor in saved.weights().values())
+
+
+def test_one_bad_update_does_not_end_a_run(tmp_path, seed):
+    calls = []
+
+    def once(output, labels):
+        calls.append(1)
+        return cross_entropy(output, labels) + (float("nan") if len(calls) in (2, 4) else 0.0)
+
+    trainer, log = make(tmp_path, seed, loss=once, max_steps=6, nonfinite_patience=2)
+    trainer.run()
+    assert trainer.progress.skipped == len(log.of("skipped")) == 2
+    assert trainer.progress.skipped_in_a_row == 0
+
+
+@pytest.mark.parametrize("ema", [None, 0.8])
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path, ema, seed):
+    settings = {"max_steps": 10, "save_every": 3, "ema_decay": ema, "keep": 9}
+    whole, log = make(tmp_path / "whole", seed, **settings)
+    whole.run()
+    for stop in (3, 6):  # in the middle of an epoch
+        resumed, _ = make(tmp_path / "whole", seed + 1, **settings)
+        resumed.folder = tmp_path / f"resumed-{stop}"
+        saved = checkpoint.read(tmp_path / "whole" / "checkpoints" / f"step-{stop}")
+        (resumed.folder / "checkpoints").mkdir(parents=True)
+        resumed.update.seed = seed
+        resumed.resume(saved)
+        assert resumed.progress.step == stop
+        resumed.run()
+        assert same(resumed.model.state_dict(), whole.model.state_dict()), "not a bit may differ"
+        found, expected = (checkpoint.read((t.folder / "last").resolve()).weights() for t in (resumed, whole))
+        assert same(found, expected)
+
+
+def test_a_checkpoint_without_training_state_cannot_be_resumed(tmp_path, seed):
+    trainer, _ = make(tmp_path, seed, max_steps=2)
+    checkpoint.write(tmp_path / "bare", {}, trainer.model.state_dict())
+    with pytest.raises(CheckpointError, match=r"cannot be resumed: it holds no training state\. Use `training\.init_from`"):
+        trainer.resume(checkpoint.read(tmp_path / "bare"))
+
+
+def test_the_moving_average_is_what_is_scored_and_saved_and_training_goes_on_without_it(tmp_path, seed):
+    plain, _ = make(tmp_path / "plain", seed, max_steps=6)
+    plain.run()
+    averaged, _ = make(tmp_path / "averaged", seed, max_steps=6, ema_decay=0.9)
+    averaged.run()
+    assert same(averaged.model.state_dict(), plain.model.state_dict()), "the average must not disturb training"
+    scored = averaged.evaluate.seen[-1]
+    assert not same(scored, plain.model.state_dict())
+    assert same(checkpoint.read((tmp_path / "averaged" / "last").resolve()).weights(), scored)
+    assert same(averaged.average.tensors, scored)
+
+
+@pytest.mark.parametrize(("score", "better"), [(0.5, True), (5.0, False)])
+def test_the_mean_of_the_last_checkpoints_is_kept_when_it_is_better(tmp_path, score, better, seed):
+    trainer, log = make(tmp_path, seed, max_steps=6, validate_every=2, keep=3, average=3, scores=[3.0, 2.0, 1.0, score])
+    trainer.run()
+    steps = [checkpoint.read(tmp_path / "checkpoints" / f"step-{step}").weights() for step in (2, 4, 6)]
+    best = checkpoint.read((tmp_path / "best").resolve())
+    assert (tmp_path / "best").resolve().name == ("average" if better else "step-6")
+    if better:
+        for name, tensor in best.weights().items():
+            torch.testing.assert_close(tensor, torch.stack([weights[name] for weights in steps]).mean(0))
+        assert best.header["averaged"] == [2, 4, 6]
+    assert same(trainer.model.state_dict(), steps[-1]), "the model keeps its own weights"
+    assert log.of("average")[0]["best"] is better
+
+
+def test_progress_is_plain_numbers(tmp_path, seed):
+    trainer, _ = make(tmp_path, seed, max_steps=5)
+    trainer.run()
+    state = json.loads((tmp_path / "last" / "training" / "progress.json").read_text())
+    assert (state["step"], state["epoch"], state["batch"]) == (5, 1, 1)
+
+
+def test_accumulation_takes_several_batches_for_one_update(tmp_path, seed):
+    trainer, _ = make(tmp_path, seed, max_steps=4, accumulation=3)
+    trainer.run()
+    assert trainer.progress.step == 4
+    assert (trainer.progress.epoch, trainer.progress.batch) == (3, 0)
+
+
+def test_no_data_is_an_error(tmp_path, seed):
+    trainer, _ = make(tmp_path, seed, max_steps=4)
+    trainer.batches = type("Empty", (), {"batches": lambda self, epoch, start=0: iter(()), "estimate": lambda self: 0})()
+    with pytest.raises(TrainingError, match="There is nothing to train on"):
+        trainer.run()
