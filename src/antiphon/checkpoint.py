@@ -165,17 +165,21 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors; those that share memory (tied embeddings) are written once, under the first name."""
-    seen: dict[tuple[int, int], str] = {}
+    """Write tensors; those that are the same memory (tied embeddings) are written once, under the first name."""
+    seen: dict[tuple[Any, ...], str] = {}
     kept: dict[str, Tensor] = {}
     shared: dict[str, str] = {}
+    storages: set[int] = set()
     for name, tensor in tensors.items():
-        key = (tensor.data_ptr(), tensor.numel())
+        key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
         if tensor.numel() and key in seen:
             shared[name] = seen[key]
-        else:
-            seen[key] = name
-            kept[name] = tensor.detach().cpu().contiguous()
+            continue
+        seen[key] = name
+        here = tensor.detach().cpu().contiguous()
+        storage = here.untyped_storage().data_ptr()
+        kept[name] = here.clone() if storage in storages else here  # safetensors refuses views of one memory
+        storages.add(storage)
     save_file(kept, path, metadata={"shared": json.dumps(shared)} if shared else None)
 
 
