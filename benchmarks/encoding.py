@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon import checkpoint
+from antiphon.configuration import plain, validate
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MappedCorpus, build_corpus
@@ -20,6 +21,8 @@ from antiphon.data.loader import Loader
 from antiphon.data.records import open_records
 from antiphon.features.text import TextConfig
 from antiphon.interfaces import TokenSpec
+from antiphon.models import transformer
+from antiphon.models.transformer import Transformer, TransformerConfig
 from antiphon.tasks.translation import Translation, TranslationConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,3 +99,29 @@ def write_sources(folder: Path, count: int, shortest: int, longest: int) -> Path
     path = folder / f"sources-{count}.npz"
     np.savez(path, values=values, lengths=lengths[chosen])
     return path
+
+
+def write_model(folder: Path, settings: TransformerConfig, model: Transformer) -> Path:
+    """A Transformer as plain files: settings, specs and weights, so that the peers can read it, too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    assert isinstance(model.source, TokenSpec), "the benchmark translates symbols"
+    assert isinstance(model.target, TokenSpec), "the benchmark translates symbols"
+    described = {"settings": plain(settings), "source": asdict(model.source), "target": asdict(model.target)}
+    checkpoint.write_json(folder / "model.json", described)
+    checkpoint.write_tensors(folder / "weights.safetensors", model.state_dict())
+    return folder
+
+
+def read_model(folder: Path) -> Transformer:
+    """What `write_model` wrote, ready to decode."""
+    described = checkpoint.read_json(folder / "model.json")
+    settings = validate(TransformerConfig, described["settings"])
+    model = transformer.build(settings, TokenSpec(**described["source"]), TokenSpec(**described["target"]))
+    weights = checkpoint.read_tensors(folder / "weights.safetensors")
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    shared = model.state_dict(keep_vars=True)
+    known = {id(shared[name]) for name in weights}
+    lacking = [name for name in missing if id(shared[name]) not in known]  # a tied weight is stored once
+    if lacking or unexpected:
+        raise SystemExit(f"{folder} lacks {lacking} and has {unexpected}.")
+    return model.eval()

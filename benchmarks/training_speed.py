@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=5, help="timed updates of a turn")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each system")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu counts computing time, for a machine that is shared")
     parser.add_argument("--only", default="", help="only systems whose name contains this")
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="environment with the peers")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "benchmarks", help="folder for encoded data")
@@ -55,14 +56,12 @@ def main() -> None:
     place, python = machine(), settings.peers / "bin" / "python"
     folder = prepare(settings.data, settings.source, settings.target, settings.cache)
     batches = write_batches(folder, settings.target_tokens, settings.updates)
-    found = take_turns(systems(folder, batches, python, settings), settings.rounds)
+    found = take_turns(systems(folder, batches, python, settings), settings.rounds, settings.clock)
     theirs = versions(str(python), ["torch", "transformers"]) if python.exists() else "none"
     print(f"{place}; {versions(sys.executable, ['torch'])}; peers: {theirs}")
-    print(
-        f"{settings.threads} threads, {settings.rounds} rounds of {settings.updates} updates, {settings.target_tokens} target tokens a batch"
-    )
+    print(f"{settings.threads} threads, {settings.rounds} rounds of {settings.updates} updates on about {settings.target_tokens} tokens")
     print()
-    print(table(found, "target tokens/s (ratio)", OURS if OURS in found else next(iter(found))))
+    print(table(found, f"target tokens per {settings.clock} second (ratio)", OURS if OURS in found else next(iter(found))))
 
 
 if __name__ == "__main__":

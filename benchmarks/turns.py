@@ -2,6 +2,7 @@
 
 A shared machine drifts by tens of percent within minutes, so numbers of different runs do not compare. Here every system is a process that
 waits, warmed up, for its turn; a round gives each its turn; medians over rounds, and the median of the ratios within each round, remain.
+On a machine that others use meanwhile, the clock `cpu` counts computing time only: better for ratios, blind to how well threads share work.
 """
 
 import json
@@ -13,10 +14,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+
+
+Clock = Literal["wall", "cpu"]
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,14 @@ class _Running:
         ready = [self._read(process) for process in self.processes]
         self.tasks: list[str] = ready[0]["tasks"]
 
-    def rate(self, task: str) -> float:
+    def rate(self, task: str, clock: Clock) -> float:
         """Do a task in all processes at once: work per second."""
         for process in self.processes:
             assert process.stdin is not None
             process.stdin.write(task + "\n")
             process.stdin.flush()
         answers = [self._read(process) for process in self.processes]
-        return float(sum(answer["amount"] for answer in answers) / max(answer["seconds"] for answer in answers))
+        return float(sum(answer["amount"] for answer in answers) / max(answer[clock] for answer in answers))
 
     def stop(self) -> float:
         """End the processes; returns their peak memory."""
@@ -96,7 +100,7 @@ class _Running:
         return answer
 
 
-def take_turns(systems: Sequence[System], rounds: int) -> dict[str, Measured]:
+def take_turns(systems: Sequence[System], rounds: int, clock: Clock = "wall") -> dict[str, Measured]:
     """Start every system, give each its turn `rounds` times, and stop them. The tasks are those that the systems offer."""
     found = {system.name: Measured() for system in systems}
     running: list[_Running] = []
@@ -108,7 +112,7 @@ def take_turns(systems: Sequence[System], rounds: int) -> dict[str, Measured]:
             for task in dict.fromkeys(task for one in running for task in one.tasks):
                 for one in running:
                     if task in one.tasks:
-                        rate = one.rate(task)
+                        rate = one.rate(task, clock)
                         found[one.system.name].rates.setdefault(task, []).append(rate)
                         print(f"round {number + 1}: {one.system.name}: {task}: {rate:.1f}/s", file=sys.stderr)
         for one in running:

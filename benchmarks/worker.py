@@ -1,7 +1,8 @@
 """One measured system: sets itself up, then does named tasks whenever it is told to.
 
 Needs nothing but the standard library, so that a peer in an environment of its own can import it. The parent (`turns.py`) writes the name
-of a task on a line; the answer is one JSON document with seconds and the amount of work done. What libraries print goes to standard error.
+of a task on a line; the answer is one JSON document with the amount of work done, the seconds
+that passed (`wall`) and those that all threads computed (`cpu`). What libraries print goes to standard error.
 """
 
 import json
@@ -38,7 +39,7 @@ def serve(set_up: Callable[[], Mapping[str, Task]]) -> None:
     tasks = set_up()
     answer({"tasks": list(tasks)})
     for line in sys.stdin:
-        began = time.perf_counter()
+        began, began_computing = time.perf_counter(), time.process_time()
         amount = tasks[line.strip()]()
-        answer({"seconds": time.perf_counter() - began, "amount": amount})
+        answer({"amount": amount, "wall": time.perf_counter() - began, "cpu": time.process_time() - began_computing})
     answer({"peak_megabytes": peak_megabytes()})

@@ -1,0 +1,89 @@
+"""Decoding speed of our search and of its peers, in turns: sentences per second.
+
+    python benchmarks/decoding_speed.py --data train.tsv.gz --source en --target de
+    python benchmarks/decoding_speed.py --run runs/translation
+
+Sources of 20 to 40 symbols. Without --run the weights are random and every system is made to say exactly 30 symbols and the end, so that
+all take the same 31 steps. With --run a trained Transformer says what it likes, in our search and in CTranslate2; `generate` of
+transformers cannot hold its weights and is left out. The peers need their environment (benchmarks/peers/install).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from encoding import ROOT, SEED, SHIPPED, prepare, specs, write_model, write_sources
+from own_training import SIZES
+from turns import System, machine, table, take_turns, versions
+
+from antiphon.assembly import load_trained
+from antiphon.models import transformer
+from antiphon.models.transformer import Transformer
+
+OURS = "Antiphon, fp32"
+FORCED = 30
+
+
+def write_random_model(folder: Path) -> Path:
+    """The benchmark's Transformer with fresh weights."""
+    torch.manual_seed(SEED)
+    settings = transformer.TransformerConfig(tied_embeddings="all", **SIZES["transformer"])
+    return write_model(folder / "random-model", settings, transformer.build(settings, *specs(folder)))
+
+
+def write_trained_model(run: Path, folder: Path) -> Path:
+    """The best checkpoint of a run."""
+    trained = load_trained(run)
+    if not isinstance(trained.model, Transformer):
+        raise SystemExit(f"{run} must hold a Transformer, but holds a {type(trained.model).__name__}.")
+    return write_model(folder / "trained-model", trained.recipe.model, trained.model)
+
+
+def systems(folder: Path, model: Path, sources: Path, peers: Path, settings: argparse.Namespace) -> list[System]:
+    """Who takes part."""
+    _, target = specs(folder)
+    sizes = {"threads": settings.threads, "processes": settings.processes}
+    threads = f"--threads={settings.threads}"
+    forced = () if settings.run else (f"--forced={FORCED}",)
+    given = (f"--model={model}", f"--sources={sources}", *forced, threads)
+    found = [System(OURS, "own_decoding.py", given, **sizes)]
+    if not peers.exists():
+        print(f"{peers} is missing: only our search is measured (benchmarks/peers/install)", file=sys.stderr)
+        return found
+    symbols = (f"--symbols={target.size}", f"--pad={target.pad}", f"--start={target.start}", f"--end={target.end}")
+    if not settings.run:
+        marian = (f"--sources={sources}", *symbols, *forced, threads)
+        found.append(System("transformers generate, fp32", "peers/marian_generation.py", marian, str(peers), **sizes))
+    for kind, name in (("float32", "CTranslate2, fp32"), ("int8", "CTranslate2, int8")):
+        found.append(System(name, "peers/ctranslate2_translation.py", (*given, f"--compute-type={kind}"), str(peers), **sizes))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=SHIPPED, help="file with a column for each language")
+    parser.add_argument("--source", default="en", help="column with the source text")
+    parser.add_argument("--target", default="de", help="column with the target text")
+    parser.add_argument("--run", type=Path, default=None, help="run or checkpoint of a Transformer; none measures random weights")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each system")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each process")
+    parser.add_argument("--processes", type=int, default=1, help="processes of each system, whose rates add up")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu counts computing time, for a machine that is shared")
+    parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="environment with the peers")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "benchmarks", help="folder for encoded data")
+    settings = parser.parse_args()
+    place, python = machine(), settings.peers / "bin" / "python"
+    folder = prepare(settings.data, settings.source, settings.target, settings.cache)
+    model = write_trained_model(settings.run, folder) if settings.run else write_random_model(folder)
+    sources = write_sources(folder, 64, 20, 40)
+    found = take_turns(systems(folder, model, sources, python, settings), settings.rounds, settings.clock)
+    theirs = versions(str(python), ["torch", "transformers", "ctranslate2"]) if python.exists() else "none"
+    print(f"{place}; {versions(sys.executable, ['torch'])}; peers: {theirs}")
+    print(f"{settings.processes} processes of {settings.threads} threads, {settings.rounds} rounds")
+    print()
+    print(table(found, f"sentences per {settings.clock} second (ratio)", OURS))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Our decoding: a model folder of `decoding_speed.py`, our searches, fp32."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from encoding import read_model
+from worker import Task, serve
+
+from antiphon.interfaces import Search
+from antiphon.search.beam import BeamConfig, BeamSearch
+from antiphon.search.greedy import GreedyConfig, GreedySearch
+from antiphon.search.limits import LimitsConfig
+from antiphon.sequences import Padded
+
+
+def set_up(folder: Path, sources: Path, forced: int | None, threads: int) -> Mapping[str, Task]:
+    """The model, its searches, and one warm-up of each."""
+    torch.set_num_threads(threads)
+    model = read_model(folder)
+    with np.load(sources, allow_pickle=False) as file:
+        values, lengths = torch.from_numpy(file["values"]), torch.from_numpy(file["lengths"])
+    limits = LimitsConfig() if forced is None else LimitsConfig(min_length=forced, max_length=forced)
+    greedy, beam = GreedySearch(GreedyConfig(limits=limits)), BeamSearch(BeamConfig(beam_size=5, limits=limits))
+
+    def task(search: Search, batch: int, count: int) -> Task:
+        def decode() -> float:
+            said = 0
+            for first in range(0, count, batch):
+                rows = slice(first, first + batch)
+                found = search(model, Padded(values[rows, : int(lengths[rows].max())], lengths[rows]))
+                said += sum(len(hypotheses[0].elements) for hypotheses in found)
+            if forced is not None and said != count * forced:
+                sys.exit(f"{said} symbols were said instead of {count * forced}.")
+            return float(count)
+
+        return decode
+
+    tasks = {"greedy, batch 1": task(greedy, 1, 8), "greedy, batch 32": task(greedy, 32, 64), "beam 5, batch 32": task(beam, 32, 32)}
+    for run in tasks.values():
+        run()
+    return tasks
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--sources", type=Path, required=True)
+    parser.add_argument("--forced", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=1)
+    chosen = parser.parse_args()
+    serve(lambda: set_up(chosen.model, chosen.sources, chosen.forced, chosen.threads))
