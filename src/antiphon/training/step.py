@@ -27,8 +27,11 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What one update did. `loss` is the mean per target element over all ranks; `culprits` are record numbers of a skipped update; `pieces` is 1 when
-    no rank had to split its batches."""
+    """What one update did.
+
+    `loss` is the mean per target element over all ranks; `culprits` are the record numbers of a skipped update; `pieces` is 1 when no rank
+    had to split its batches.
+    """
 
     loss: float
     elements: int

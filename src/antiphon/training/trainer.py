@@ -98,8 +98,13 @@ class Trainer:
         best = self._checkpoint_folder(self.progress.best_step)
         if best.is_dir():
             checkpoint.point(self.folder / "best", best)
+        self._remove_stale()
+
+    def _remove_stale(self) -> None:
+        """Remove all checkpoints but those to keep and the last one."""
+        names = {f"step-{step}" for step in (*self.progress.kept, self.progress.step)}
         for folder in (self.folder / "checkpoints").glob("step-*"):
-            if folder.name not in {f"step-{step}" for step in self.progress.kept}:
+            if folder.name not in names:
                 checkpoint.remove(folder)
 
     def run(self) -> Progress:
@@ -131,14 +136,14 @@ class Trainer:
             if reason or self._validation_due(before):
                 self._validate()
                 reason = reason or self._impatient()
-            if self.ranks.agree(bool(self.stop_signal)):
+            if self.settings.save_every and self.progress.step % self.settings.save_every == 0:
                 self._save()
+            if self.ranks.agree(bool(self.stop_signal)):
+                self._save(passing=True)
                 raise KeyboardInterrupt(self.stop_signal or "another process was stopped")
             if reason:
                 self._finish(reason)
                 return
-            if self.settings.save_every and self.progress.step % self.settings.save_every == 0:
-                self._save()
 
     def _updates(self) -> Iterator[tuple[list[Batch | None], int, int]]:
         """Groups of batches for one update, with the position (epoch, batch) after them."""
@@ -304,21 +309,23 @@ class Trainer:
         self.model.load_state_dict(own)
         self.model.train()
 
-    def _save(self, *, best: bool = False) -> None:
+    def _save(self, *, best: bool = False, passing: bool = False) -> None:
+        """Save at this step, once. What a stop saves is passing: the next checkpoint replaces it, so that a resumed run keeps (and
+        averages) the same ones as a run that was never stopped."""
         step = self.progress.step
         if step == self.saved_step:
             return
-        kept = (*(other for other in self.progress.kept if other != step), step)
-        stale = [other for other in kept[: -self.settings.keep] if other != self.progress.best_step]
-        self.progress = replace(self.progress, kept=tuple(other for other in kept if other not in stale))
+        if not passing:
+            kept = (*self.progress.kept, step)
+            kept = tuple(other for other in kept if other in kept[-self.settings.keep :] or other == self.progress.best_step)
+            self.progress = replace(self.progress, kept=kept)
         if self.ranks.first:
             folder = self._checkpoint_folder(step)
             self._write_checkpoint(folder)
             checkpoint.point(self.folder / "last", folder)
             if best:
                 checkpoint.point(self.folder / "best", folder)
-            for other in stale:
-                checkpoint.remove(self._checkpoint_folder(other))
+            self._remove_stale()
         self.saved_step = step
         self.ranks.wait()
 
