@@ -11,11 +11,12 @@ import numpy as np
 
 from antiphon import checkpoint, registry
 from antiphon.configuration import plain
-from antiphon.data.corpus import MappedCorpus, MixedCorpus, build_corpus
+from antiphon.data.corpus import MappedCorpus, MixedCorpus
 from antiphon.data.limits import Limits
 from antiphon.data.records import Records, open_parts, open_records
 from antiphon.errors import CheckpointError, ConfigError, DataError
-from antiphon.interfaces import Record, Search, Seq2SeqModel, StepwiseModel, Task
+from antiphon.heads.choice import head_name
+from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, StepwiseModel, Task
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe import Recipe, recipe_from
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
@@ -62,6 +63,15 @@ def build_model(recipe: Recipe, task: Task) -> Seq2SeqModel:
     """The recipe's model with fresh weights, for a fitted task."""
     model: Seq2SeqModel = registry.find("models", recipe.model.name).build(recipe.model, task.source_spec, task.target_spec)
     return model
+
+
+def build_losses(recipe: Recipe, task: Task) -> tuple[Loss, Loss]:
+    """The loss to train with, and the one to report; the natural one for the model's output layer unless the recipe names another."""
+    settings = recipe.training.loss
+    head = registry.find("heads", head_name(getattr(recipe.model, "head", None), task.target_spec))
+    plugin = registry.find("losses", head.loss if settings is None else settings.name)
+    settings = plugin.Config() if settings is None else settings
+    return plugin.build(settings, task.target_spec), plugin.measure(settings, task.target_spec)
 
 
 def build_search(settings: Any, task: Task) -> Search:
@@ -164,18 +174,7 @@ def build_corpora(
 ) -> list[MappedCorpus]:
     """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are."""
     return [
-        build_corpus(
-            part,
-            task.encode,
-            folder / f"{split.name}-{number}",
-            source=task.source_spec,
-            target=task.target_spec,
-            limits=limits,
-            fingerprint=task.fingerprint,
-            keep_records=keep_records,
-            encode_many=task.encode_many,
-            progress=progress,
-        )
+        task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
         for number, (part, _) in enumerate(split.parts)
     ]
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from antiphon import registry
-from antiphon.assembly import find_checkpoint, metric_names, read_given
+from antiphon.assembly import build_losses, find_checkpoint, metric_names, read_given
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus
@@ -125,8 +124,7 @@ def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str]
 
 def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tuple[Score, ...]:
     """Loss and perplexity of the references under the model."""
-    settings = predictor.recipe.training.loss
-    measure = registry.find("losses", settings.name).measure(settings, task.target_spec)
+    _, measure = build_losses(predictor.recipe, task)
     corpus = MemoryCorpus([task.encode(record, index) for index, record in enumerate(records)])
     total, count = 0.0, 0
     together = partial(collate, source=task.source_spec, target=task.target_spec)

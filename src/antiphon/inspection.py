@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from antiphon import checkpoint, registry
-from antiphon.assembly import build_corpora, build_model, build_task, find_checkpoint, fit_task, mixed, open_splits
+from antiphon import checkpoint
+from antiphon.assembly import build_corpora, build_losses, build_model, build_task, find_checkpoint, fit_task, mixed, open_splits
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.limits import Limits
 from antiphon.interfaces import Task
@@ -107,7 +107,7 @@ def _probe(recipe: Recipe, task: Task, corpora: list[Any], splits: Any) -> Cost:
     settings = recipe.training
     update = Update(
         model,
-        registry.find("losses", settings.loss.name).build(settings.loss, task.target_spec),
+        build_losses(recipe, task)[0],
         build_optimizer(settings.optimizer, model.parameters()),
         ranks,
         inputs=settings.decoder_inputs,

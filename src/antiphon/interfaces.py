@@ -21,6 +21,10 @@ Record = Mapping[str, Any]
 """One row of the user's data: column name -> value."""
 
 
+RecordSource = Callable[[], Iterator[tuple[int, Record]]]
+"""Opens the records anew: (record number, record)."""
+
+
 # ----------------------------------------------------------------------------------------------------------------- specs
 
 
@@ -38,9 +42,19 @@ class TokenSpec:
 
 @dataclass(frozen=True)
 class ValueSpec:
-    """A sequence of real numbers, `channels` at each step."""
+    """A sequence of real numbers, `channels` at each step.
+
+    Of a target, `channels` are said by the model; `known` more stand beside them in what the decoder reads, and are known in advance
+    (the weekday, a price): an element is (channels + known,) wide, a label (channels,).
+    """
 
     channels: int
+    known: int = 0
+
+    @property
+    def width(self) -> int:
+        """Numbers at each step of an input."""
+        return self.channels + self.known
 
 
 Spec = TokenSpec | ValueSpec
@@ -112,12 +126,17 @@ class Architecture:
 
 @dataclass(frozen=True)
 class HeadPlugin:
-    """What a file in `heads/` defines as `plugin`. `build(config, target, dim, tied)` makes the head, (..., D) -> values."""
+    """What a file in `heads/` defines as `plugin`.
+
+    `build(config, target, dim, tied)` makes the head, (..., D) -> values: logits (..., V), points (..., C), a torch Distribution with
+    batch shape (..., C), or `Quantiles`. `loss` names the loss that such values are natural for.
+    """
 
     name: str
     summary: str
     Config: type[Any]
     build: Callable[[Any, Spec, int, nn.Parameter | None], nn.Module]
+    loss: str
 
 
 Loss = Callable[[Output, Padded], Float[Tensor, "B T"]]
@@ -243,8 +262,24 @@ class Task(ABC):
         return [self.encode(record, index) for index, record in records]
 
     @abstractmethod
+    def build_corpus(
+        self,
+        records: RecordSource,
+        folder: Path,
+        *,
+        limits: Any,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> Any:
+        """Encode records into memory-mapped files in `folder`, or open what is there when nothing changed; a `Corpus`."""
+
+    def items(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records that are predicted one by one: the given ones, or (for series) windows made of many rows."""
+        return iter(records)
+
+    @abstractmethod
     def request(self, record: Record) -> Request:
-        """What the record asks of its output: forced opening, required and banned phrases."""
+        """What the record asks of its output: forced opening, required and banned phrases, values known in advance."""
 
     @abstractmethod
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
@@ -296,7 +331,3 @@ class Corpus(Protocol):
     def __len__(self) -> int: ...
 
     def example(self, index: int, seed: int | None = None) -> Example: ...
-
-
-RecordSource = Callable[[], Iterator[tuple[int, Record]]]
-"""Opens the records anew: (record number, record)."""

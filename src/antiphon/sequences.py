@@ -118,6 +118,14 @@ class Output:
         return self.head(self.features)
 
 
+@dataclass(frozen=True)
+class Quantiles:
+    """Quantiles of each channel: values (..., C, Q) for `levels` (Q,), ascending."""
+
+    values: Any  # a tensor from a head, an array in a hypothesis
+    levels: tuple[float, ...]
+
+
 FinishReason = Literal["end", "length", "constraint", "refused"]
 
 
@@ -131,6 +139,8 @@ class Hypothesis:
     alignment      (T, S) attention weights over the source, or None when they were not asked for
     finish_reason  "end" (the model stopped), "length" (the limit stopped it), "constraint" (a required phrase is missing) or "refused"
                    (the input could not be used)
+    quantiles      of values: (T, C, Q), or None
+    samples        of values: sample paths (N, T, C), or None
     """
 
     elements: np.ndarray
@@ -139,15 +149,22 @@ class Hypothesis:
     step_scores: tuple[float, ...] = ()
     alignment: np.ndarray | None = None
     finish_reason: FinishReason = "end"
+    quantiles: Quantiles | None = None
+    samples: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of one output, in symbols: how it must begin, and the phrases that must or must not appear."""
+    """What a user asks of one output. In symbols: how it must begin, and the phrases that must or must not appear.
+
+    Of values: `known` (T, C + known), what the decoder reads at each step: its first row is the start element, and in all rows the
+    channels that are known in advance are filled in; the others are ignored after the first row. T is the horizon.
+    """
 
     prefix: tuple[int, ...] = ()
     required: tuple[tuple[int, ...], ...] = ()
     banned: tuple[tuple[int, ...], ...] = ()
+    known: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from antiphon import checkpoint, registry
+from antiphon import checkpoint
 from antiphon.assembly import (
     Given,
     Split,
     build_corpora,
+    build_losses,
     build_model,
     build_search,
     build_task,
@@ -259,10 +260,10 @@ def _make_trainer(
     resumed: checkpoint.Checkpoint | None,
 ) -> Trainer:
     settings = recipe.training
-    losses = registry.find("losses", settings.loss.name)
+    loss, measure = build_losses(recipe, task)
     update = Update(
         model,
-        losses.build(settings.loss, task.target_spec),
+        loss,
         build_optimizer(settings.optimizer, model.parameters()),
         ranks,
         inputs=settings.decoder_inputs,
@@ -274,7 +275,7 @@ def _make_trainer(
         model,
         update,
         TrainingBatches(mixed(corpora["train"], splits["train"]), task, settings.batching, recipe.seed, ranks),
-        Validation(recipe, task, corpora["validation"], losses.measure(settings.loss, task.target_spec), metrics, ranks),
+        Validation(recipe, task, corpora["validation"], measure, metrics, ranks),
         settings,
         ranks,
         folder=folder,

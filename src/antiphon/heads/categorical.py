@@ -47,4 +47,4 @@ def build(settings: CategoricalConfig, target: Spec, dim: int, tied: nn.Paramete
     return Categorical(dim, target.size, bias=settings.bias, tied=tied)
 
 
-plugin = HeadPlugin(name="categorical", summary="Logits over a vocabulary.", Config=CategoricalConfig, build=build)
+plugin = HeadPlugin(name="categorical", summary="Logits over a vocabulary.", Config=CategoricalConfig, build=build, loss="cross_entropy")

@@ -24,4 +24,4 @@ def build(settings: PointConfig, target: Spec, dim: int, tied: nn.Parameter | No
     return nn.Linear(dim, target.channels)
 
 
-plugin = HeadPlugin(name="point", summary="One number per channel.", Config=PointConfig, build=build)
+plugin = HeadPlugin(name="point", summary="One number per channel.", Config=PointConfig, build=build, loss="squared_error")

@@ -10,7 +10,7 @@ from antiphon.interfaces import Spec, TokenSpec
 
 @final
 class Frontend(nn.Module):
-    """Symbols (B, T) or values (B, T, C) -> vectors (B, T, D); also one step, (R,) or (R, C) -> (R, D).
+    """Symbols (B, T) or values (B, T, width) -> vectors (B, T, D); also one step, (R,) or (R, width) -> (R, D).
 
     `project_values=False` hands values on as they are, for recurrent layers, whose first matrix is such a projection already.
     `scale` multiplies embeddings, as the Transformer does by the square root of its width.
@@ -25,8 +25,8 @@ class Frontend(nn.Module):
             self.embedding = nn.Embedding(spec.size, dim)
             self.dim = dim
         else:
-            self.projection = nn.Linear(spec.channels, dim) if project_values else None
-            self.dim = dim if project_values else spec.channels
+            self.projection = nn.Linear(spec.width, dim) if project_values else None
+            self.dim = dim if project_values else spec.width
 
     def forward(self, elements: Tensor) -> Float[Tensor, "... D"]:
         """Vectors for elements."""

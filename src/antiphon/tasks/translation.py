@@ -4,7 +4,7 @@ A source ends with the end symbol, so that it is never empty and the model sees 
 ends with the end symbol. Tags (a language, a domain) are symbols of their own in front of the source.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, final
@@ -13,9 +13,11 @@ import numpy as np
 
 from antiphon import checkpoint
 from antiphon.configuration import config
+from antiphon.data.corpus import MappedCorpus, build_corpus
+from antiphon.data.limits import Limits
 from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.features.text import TextConfig, TextFeature
-from antiphon.interfaces import Record, Task, TaskPlugin, TokenSpec
+from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
 
 MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
@@ -144,6 +146,29 @@ class Translation(Task):
             Example(np.append(source, end), self._framed(target), index)
             for (index, _), source, target in zip(records, sources, targets, strict=True)
         ]
+
+    def build_corpus(
+        self,
+        records: RecordSource,
+        folder: Path,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> MappedCorpus:
+        """Encode the records, one example each."""
+        return build_corpus(
+            records,
+            self.encode,
+            folder,
+            source=self.source_spec,
+            target=self.target_spec,
+            limits=limits,
+            fingerprint=self.fingerprint,
+            keep_records=keep_records,
+            encode_many=self.encode_many,
+            progress=progress,
+        )
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""

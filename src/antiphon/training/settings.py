@@ -34,8 +34,8 @@ class TrainingConfig:
     """What turns gradients into updates."""
     schedule: ScheduleConfig = InverseSquareRootConfig()
     """How the learning rate changes."""
-    loss: plugin_field("losses", "cross_entropy") = "cross_entropy"  # type: ignore[valid-type]
-    """What is minimized."""
+    loss: plugin_field("losses", "cross_entropy") | None = None  # type: ignore[valid-type]
+    """What is minimized; None is what is natural for the output layer (cross-entropy for symbols)."""
     decoder_inputs: DecoderInputsConfig = TeacherForcingConfig()
     """What the decoder reads while it learns."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
