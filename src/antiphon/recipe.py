@@ -169,7 +169,7 @@ def _override(tree: Any, override: str) -> tuple[str, ...]:
     if not equals or not all(keys):
         raise ConfigError(f"`--set` must be of the form key.path=value, but is {override!r}.")
     try:
-        value = YAML(typ="safe", pure=True).load(text)
+        value = _plain_tree(YAML(typ="safe", pure=True).load(text))  # YAML 1.2 knows no dates
     except YAMLError as error:
         raise ConfigError(f"`--set {dotted}`: {text!r} is not valid YAML.") from error
     for key in keys[:-1]:
