@@ -13,6 +13,7 @@ memory     batches that do not fit in memory: split, logged, and the same weight
 """
 
 import argparse
+import codecs
 import os
 import random
 import resource
@@ -178,7 +179,216 @@ def _alive(child: Process) -> bool:
     return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
-EXPERIMENTS: dict[str, tuple[Callable[[int, int], Report], int]] = {"resume": (check_resume, 1000), "kill": (check_kill, 50)}
+def check_ranks(limit: int, seed: int) -> Report:
+    """Two processes against one, without dropout, whose random numbers belong to a rank."""
+    report = Report("ranks")
+    for model in ({**LSTM, "dropout": 0.0}, {**TRANSFORMER, "dropout": 0.0})[:limit]:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            write_data(folder)
+            recipe = write_recipe(folder, model=model, accumulation=2, log_every=1)
+            for count in (1, 2):
+                statuses, said = run(train_command(recipe, folder / str(count)), count)
+                report.check(set(statuses) == {0}, f"{model['name']}: {statuses} {said[-2000:]}")
+                report.check(said.count("Wrote ") == 1, f"{count} process(es) say what one should: {said}")
+            one, two = ([event["loss"] for event in events(folder / name, "train")] for name in ("1", "2"))
+            apart = max(abs(a - b) / abs(a) for a, b in zip(one, two, strict=True))
+            report.counts[f"{model['name']}: largest relative difference of a loss"] = f"{apart:.1e}"
+            report.check(apart < 1e-4, f"{model['name']}: losses differ by {apart:.1e}")
+            same = events(folder / "1", "records") == events(folder / "2", "records")
+            report.check(same, f"{model['name']}: the global batches differ")
+            report.add("updates with equal batches", len(one) if same else 0)
+    return report
+
+
+def check_full(limit: int, seed: int) -> Report:
+    """No file may grow beyond a limit; then there is room again. From no room at all to room for everything but the last file."""
+    report, draw = Report("full"), random.Random(seed)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        write_data(folder)
+        recipe = write_recipe(folder, ema_decay=0.9)
+        report.check(run(train_command(recipe, folder / "whole"))[0] == [0], "the undisturbed run failed")
+        largest = max(path.stat().st_size for path in (folder / "whole").rglob("*") if path.is_file())
+        sizes = [0, 100, *(int(largest ** draw.uniform(0.5, 1)) for _ in range(limit - 3)), largest - 1]
+        for number, size in enumerate(sizes):
+            for begun in (False, True):
+                _starve(report, recipe, folder, folder / f"{number}-{begun}", size, begun=begun)
+        if os.getuid() == 0:
+            _refuse(report, recipe, folder)
+    return report
+
+
+def _starve(report: Report, recipe: Path, folder: Path, out: Path, size: int, *, begun: bool) -> None:
+    """Train with a limit on the size of files, from the start or from a checkpoint; then without."""
+    if begun:
+        run(train_command(recipe, out), prepare=stop_in_update(3))
+    where = f"files of at most {size} bytes, {'resumed' if begun else 'from the start'}"
+    command = train_command(recipe, out, *(["--resume"] if begun else []))
+    statuses, said = run(command, prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+    report.check(statuses == [1], f"{where}: status {statuses}, {said[-1500:]}")
+    _one_sentence(report, said, where)
+    if begun:
+        checkpoint.read((out / "last").resolve()).weights()
+    statuses, said = run(train_command(recipe, out, *(["--resume"] if (out / "recipe.yaml").exists() else [])))
+    report.check(statuses == [0], f"{where}: there is room again: {statuses} {said[-1500:]}")
+    different = statuses != [0] or differences(outcome(folder / "whole"), outcome(out))
+    report.check(not different, f"{where}: there is room again: {different}")
+    report.add("full and recovered", not different)
+
+
+def _refuse(report: Report, recipe: Path, folder: Path) -> None:
+    """A run's folder that belongs to another user."""
+
+    def become_nobody() -> None:
+        codecs.lookup("utf-8-sig")  # whatever Python would still import may be out of reach for nobody
+        os.setgid(65534)
+        os.setuid(65534)
+
+    out = folder / "whole"
+    before = outcome(out)
+    resumed = train_command(recipe, out, "--resume", "--set", "training.max_steps=20")
+    for command in (resumed, train_command(recipe, folder / "new")):
+        statuses, said = run(command, prepare=become_nobody)
+        report.check(statuses == [1], f"a folder without permission: {statuses} {said[-1500:]}")
+        _one_sentence(report, said, "a folder without permission")
+    report.check(outcome(out) == before, "a folder without permission has changed")
+    report.add("refused folders", 2)
+
+
+def _one_sentence(report: Report, said: str, where: str) -> None:
+    report.check("Traceback" not in said and said.count("antiphon: ") == 1, f"{where}: not one sentence: {said[-1500:]}")
+
+
+def check_signals(limit: int, seed: int) -> Report:
+    """Stop by a signal from outside, then run the command that the message names."""
+    report = Report("signals")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_data(folder)
+        recipe = write_recipe(folder, max_steps=400, save_every=None, validate_every=50, log_every=1)
+        cases = [(number, processes) for number in (signal.SIGINT, signal.SIGTERM) for processes in (1, 2)][:limit]
+        for number, processes in cases:
+            out, name = folder / f"{number.name}-{processes}", f"{number.name}, {processes} process(es)"
+            status, said = _interrupt(train_command(recipe, out), out, number, processes)
+            report.check(status == 130 if processes == 1 else status != 0, f"{name}: status {status}: {said[-1500:]}")
+            report.check(said.count("Stopped (") == 1, f"{name}: not one message: {said[-3000:]}")
+            if not report.check((out / "last").exists(), f"{name}: no checkpoint"):
+                continue
+            reached = int((out / "last").resolve().name.removeprefix("step-"))
+            hint = next(line for line in said.splitlines() if "continue with: " in line).partition("continue with: ")[2]
+            program, *arguments = shlex.split(hint)
+            module = {"antiphon": "antiphon", "torchrun": "torch.distributed.run"}[program]
+            again = [sys.executable, "-m", module, *arguments, "--set", f"training.max_steps={reached + 5}"]
+            done = subprocess.run(again, env=_environment(), capture_output=True, text=True, check=False, timeout=300)
+            report.check(done.returncode == 0, f"{name}: the command of the hint: {done.returncode} {done.stderr[-1500:]}")
+            report.check(events(out, "records")[-1]["step"] == reached + 5, f"{name}: it did not go on from step {reached}")
+            report.add("stopped and continued")
+        for processes in (2,):
+            statuses, said = run(train_command(recipe, out), processes)
+            report.check(statuses == [1, 1], f"a folder that holds a run: {statuses}")
+            _one_sentence(report, said, "a folder that holds a run, 2 processes")
+    return report
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+
+
+def _interrupt(arguments: list[str], out: Path, number: signal.Signals, processes: int) -> tuple[int, str]:
+    """Start the command, under torchrun when there are several processes, and signal all of it as a terminal does."""
+    runner = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
+    command = [sys.executable, *runner, "-m", "antiphon", *arguments]
+    child = subprocess.Popen(
+        command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    log = out / "metrics.jsonl"
+    while not (log.exists() and len(log.read_bytes().splitlines()) > 3) and time.monotonic() < deadline and child.poll() is None:
+        time.sleep(0.02)
+    if number == signal.SIGINT:
+        os.killpg(child.pid, number)
+    else:  # as a cluster does it: only the one that it started
+        child.send_signal(number)
+    said, _ = child.communicate(timeout=120)
+    return child.returncode, said
+
+
+def check_diverge(limit: int, seed: int) -> Report:
+    """Updates that are not finite."""
+    report = Report("diverge")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_data(folder, poison=True)
+        optimizer = {"name": "adamw", "learning_rate": 1e9}
+        fast = {"schedule": {"name": "constant"}, "nonfinite_patience": 3, "max_steps": 200, "save_every": 1}
+        for processes in (1, 2)[:limit]:
+            out = folder / f"explodes-{processes}"
+            recipe = write_recipe(folder, model=TRANSFORMER, optimizer=optimizer, clip_norm=None, **fast)
+            statuses, said = run(train_command(recipe, out), processes)
+            report.check(set(statuses) == {1} and "records" in said, f"explodes: {statuses} {said[-1500:]}")
+            _one_sentence(report, said, "explodes")
+            _check_finite(report, out)
+            skipped = events(out, "skipped")
+            report.check([event["records"] != [] for event in skipped[-3:]] == [True] * 3, f"explodes: {skipped[-3:]}")
+            report.add("divergences", len(skipped) >= 3)
+
+            out = folder / f"poisoned-{processes}"
+            recipe = write_recipe(folder, model=FRAGILE | {"poison": True}, max_epochs=2, max_steps=None)
+            statuses, said = run(train_command(recipe, out), processes)
+            report.check(set(statuses) == {0}, f"poisoned: {statuses} {said[-1500:]}")
+            report.check([event["records"] for event in events(out, "skipped")] == [[7]] * 2, f"poisoned: {events(out, 'skipped')}")
+            report.check(outcome(out)["progress"]["skipped"] == 2, "poisoned: skipped updates are not counted")
+            _check_finite(report, out)
+            report.add("poisoned records named")
+    return report
+
+
+def _check_finite(report: Report, out: Path) -> None:
+    weights = checkpoint.read((out / "last").resolve()).weights()
+    report.check(all(bool(tensor.isfinite().all()) for tensor in weights.values()), f"{out.name}: weights are not finite")
+
+
+FRAGILE = {"name": "tests.reliability.fragile_model"}
+
+
+def check_memory(limit: int, seed: int) -> Report:
+    """A model that fits few rows into memory, against one that fits all."""
+    report = Report("memory")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_data(folder)
+        for processes in (1, 2)[:limit]:
+            weights = []
+            for most in (None, 2):
+                out = folder / f"{processes}-{most}"
+                recipe = write_recipe(folder, model=FRAGILE | {"most_rows": most}, accumulation=2)
+                statuses, said = run(train_command(recipe, out), processes)
+                report.check(set(statuses) == {0}, f"at most {most} rows: {statuses} {said[-1500:]}")
+                weights.append(checkpoint.read((out / "last").resolve()).weights())
+            splits = events(out, "split")
+            report.check(len(splits) == outcome(out)["progress"]["splits"] > 0, f"splits are not logged: {splits}")
+            apart = max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0])
+            report.check(apart < 1e-5, f"{processes} process(es): weights differ by {apart:.1e}")
+            report.add("updates split", len(splits))
+            report.counts[f"{processes} process(es): largest difference of a weight"] = f"{apart:.1e}"
+        recipe = write_recipe(folder, model=FRAGILE | {"most_rows": 0})
+        statuses, said = run(train_command(recipe, folder / "hopeless"))
+        report.check(statuses == [1] and "alone does not fit in memory" in said, f"one row does not fit: {statuses} {said}")
+        _one_sentence(report, said, "one row does not fit")
+    return report
+
+
+EXPERIMENTS: dict[str, tuple[Callable[[int, int], Report], int]] = {
+    "resume": (check_resume, 1000),
+    "kill": (check_kill, 50),
+    "ranks": (check_ranks, 2),
+    "full": (check_full, 12),
+    "signals": (check_signals, 4),
+    "diverge": (check_diverge, 2),
+    "memory": (check_memory, 2),
+}
 
 
 def main() -> None:
