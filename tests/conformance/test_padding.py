@@ -3,7 +3,7 @@
 import torch
 
 from antiphon.sequences import Batch, Padded, map_tensors, select_rows
-from tests.conformance.variants import SPECS, batch, build, close, elements, every_variant_and_data, gradients, widened
+from tests.conformance.variants import SPECS, batch, build, close, elements, every_variant, every_variant_and_data, gradients, widened
 
 
 def wider(data, kind, seed):
@@ -29,8 +29,6 @@ def test_more_padding_changes_neither_memory_nor_output_nor_gradients(variant, k
         close(after[:, : before.shape[1]][data.labels.mask], before[data.labels.mask])
     expected, found = gradients(model, data), gradients(model, more)
     for name, gradient in expected.items():
-        if "embedding" in name and not name.startswith("head"):  # where padding is real symbols, their rows are real rows
-            assert bool(torch.isfinite(gradient).all())
         close(found[name], gradient)
 
 
@@ -48,9 +46,10 @@ def test_a_row_alone_gives_what_it_gives_in_a_batch(variant, kind, seed):
             close(model(part.source, part.inputs).values[0], output[row, : int(data.inputs.lengths[row])])
 
 
-@every_variant_and_data()
+@every_variant()
 @torch.no_grad()
-def test_neighbours_change_nothing(variant, kind, seed):
+def test_neighbours_change_nothing(variant, seed):
+    kind = "tokens"
     model, data = build(variant, seed, kind), batch(kind, seed)
     values = elements(SPECS[kind][0], (3, 9), torch.Generator().manual_seed(seed + 2))
     values[1, :2] = data.source.values[1, :2]
@@ -59,14 +58,15 @@ def test_neighbours_change_nothing(variant, kind, seed):
     close(model(other, inputs).values[1], model(data.source, inputs).values[1])
 
 
-@every_variant_and_data()
-def test_padding_symbols_learn_nothing(variant, kind, seed):
+@every_variant()
+def test_padding_symbols_learn_nothing(variant, seed):
+    kind = "tokens"
     """A padding symbol's embedding gets no gradient, except as a row of a tied output layer, where it is one of the choices."""
     model, data = build(variant, seed, kind), batch(kind, seed)
     found = gradients(model, data)
     for spec, side in zip(SPECS[kind], ("source", "target"), strict=True):
         tied = variant.settings.get("tied_embeddings", "decoder" if variant.architecture == "transformer" else "none")
-        if kind == "values" or (side == "target" and tied != "none") or (side == "source" and tied == "all"):
+        if (side == "target" and tied != "none") or (side == "source" and tied == "all"):
             continue
         for name, gradient in found.items():
             if name.startswith(side) and gradient.shape[0] == getattr(spec, "size", None) and "embedding" in name:

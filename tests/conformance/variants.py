@@ -21,7 +21,7 @@ from antiphon.sequences import Batch, Output, Padded
 TOKENS = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3, fingerprint="test")
 VALUES = ValueSpec(channels=3)
 SPECS: dict[str, tuple[Spec, Spec]] = {"tokens": (TOKENS, TOKENS), "values": (VALUES, VALUES), "values to tokens": (VALUES, TOKENS)}
-EVERYWHERE = tuple(SPECS)
+EVERYWHERE = ("tokens", "values")
 ONLY_TOKENS = ("tokens",)
 
 # What is common to all variants of an architecture: small, and without dropout, so that results can be compared.
@@ -56,7 +56,7 @@ def _transformer(name: str, specs: tuple[str, ...] = EVERYWHERE, **settings: Any
 
 VARIANTS: dict[str, list[Variant]] = {
     "lstm": [
-        _lstm("default"),
+        _lstm("default", tuple(SPECS)),
         _lstm("gru", cell="gru"),
         _lstm("unidirectional", bidirectional=False),
         _lstm("gru unidirectional deep", cell="gru", bidirectional=False, encoder_layers=2, decoder_layers=2),
@@ -75,10 +75,10 @@ VARIANTS: dict[str, list[Variant]] = {
         _lstm("narrow embeddings", ONLY_TOKENS, embedding_dim=5),
         _lstm("tied decoder", ONLY_TOKENS, tied_embeddings="decoder"),
         _lstm("tied all", ONLY_TOKENS, tied_embeddings="all"),
-        _lstm("head with bias", ("tokens", "values to tokens"), head={"name": "categorical", "bias": True}),
+        _lstm("head with bias", ONLY_TOKENS, head={"name": "categorical", "bias": True}),
     ],
     "transformer": [
-        _transformer("default"),
+        _transformer("default", tuple(SPECS)),
         _transformer("post-norm", norm_position="post"),
         _transformer("rms", norm="rms"),
         _transformer("rms, post-norm", norm="rms", norm_position="post"),
