@@ -14,5 +14,6 @@ items         per-item scores, and which items are worth showing
 difference    what differs between two texts
 examples      the best, typical, worst, longest and random outputs
 attention     which source pieces each target piece looked at
+heat_map      a matrix as squares
 making        the recipe, and what the report was written with
 """

@@ -18,7 +18,7 @@ from antiphon.interfaces import Record
 from antiphon.predictor import Predictor
 from antiphon.report.heat_map import heat_map
 from antiphon.report.items import Kind, ScoredItems, orders, pick, prediction, source
-from antiphon.report.markup import Markup, code, element, note, section
+from antiphon.report.markup import Markup, clipped, code, element, note, section
 from antiphon.report.quantities import number
 from antiphon.report.run_record import Plain, RunRecord
 from antiphon.report.scores import score_name
@@ -26,6 +26,7 @@ from antiphon.sequences import Prediction
 from antiphon.training_run import group_references
 
 _EACH: dict[Kind, int] = {"best": 2, "typical": 2, "worst": 2}
+_CAPTION = 80
 _MOST_CHARACTERS = 160  # longer ones make maps that nobody can read
 
 
@@ -49,7 +50,7 @@ def attention_section(record: RunRecord, predictor: Predictor | str, scored: Sco
     if not chosen:
         return _section(note("There is nothing to look at yet: ", code(f"antiphon evaluate {record.folder}"), " adds examples."))
     try:
-        predictions = _aligned(predictor).predict([look.record for look in chosen])
+        predictions = _aligned(predictor).predict([look.record for look in chosen], on_error="keep")
     except ConfigError as error:
         reason = str(error).split(". ")[0].rstrip(".")
         return _section(note(f"This model gives no attention weights, so there is nothing to draw ({reason})."))
@@ -84,7 +85,8 @@ def _figure(look: _Look, found: Prediction) -> Markup | None:
     pieces = [list(found.details.get(key) or ()) for key in ("source_pieces", "target_pieces")]
     columns, rows = (_named(labels, length) for labels, length in zip(pieces, reversed(weights.shape), strict=True))
     changed = "" if look.stored is None or look.stored == str(found.value) else " The output now differs from that in the evaluation."
-    caption = f"{look.title}: {found.value}. Darkest: {number(float(np.max(weights)), 2)}.{changed}"
+    said, more = clipped(str(found.value), _CAPTION)
+    caption = f"{look.title}: {said}{more}. Darkest: {number(float(np.max(weights)), 2)}.{changed}"
     return heat_map(_clean(weights), rows, columns, caption)
 
 
@@ -116,11 +118,12 @@ def _chosen(record: RunRecord, predictor: Predictor, scored: ScoredItems | str |
     records = _records(predictor, scored, [index for _, index in numbered], record, data)
     if records is None:
         return "The records of the evaluation cannot be read again, and this task needs more than the source text of each."
-    name = score_name(scored.metric.name)
-    titles = [f"{kind.capitalize()} (item {index + 1:,}, {name} {number(scored.values[index].item())})" for kind, index in numbered]
-    return [
-        _Look(one, title, prediction(scored.items[index])) for one, title, (_, index) in zip(records, titles, numbered, strict=True)
-    ]
+    looks = []
+    for one, (kind, index) in zip(records, numbered, strict=True):
+        score = f"{score_name(scored.metric.name)} {number(scored.values[index].item())}"
+        title = f"{kind.capitalize()} (item {scored.numbers[index] + 1:,}, {score})"
+        looks.append(_Look(one, title, prediction(scored.items[index])))
+    return looks
 
 
 def _records(predictor: Predictor, scored: ScoredItems, indices: Sequence[int], record: RunRecord, data: Any) -> list[Record] | None:
@@ -136,9 +139,11 @@ def _records(predictor: Predictor, scored: ScoredItems, indices: Sequence[int], 
     except AntiphonError:
         return None
     pairs = group_references(predictor.task, records, alternatives=predictor.recipe.evaluation.alternatives)
-    found = [pairs[index][0] for index in indices if index < len(pairs)]
-    same = [str(predictor.task.source_of(one)) == source(scored.items[index]) for one, index in zip(found, indices, strict=False)]
-    return found if len(found) == len(indices) and all(same) else None
+    if len(pairs) != scored.total:
+        return None
+    found = [pairs[scored.numbers[index]][0] for index in indices]
+    same = [str(predictor.task.source_of(one)) == source(scored.items[index]) for one, index in zip(found, indices, strict=True)]
+    return found if all(same) else None
 
 
 def _evaluated_data(predictor: Predictor, record: RunRecord) -> Any:

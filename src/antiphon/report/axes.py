@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+from antiphon.report.quantities import Real
+
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _LOG_RANGE = 60.0  # from this ratio of largest to smallest on, a linear axis hides most of the values
 
@@ -14,20 +16,20 @@ _LOG_RANGE = 60.0  # from this ratio of largest to smallest on, a linear axis hi
 class Axis:
     """A scale from values to pixels, `low` at `start` and `high` at `end`, with its ticks."""
 
-    low: float
-    high: float
-    start: float
-    end: float
-    ticks: tuple[float, ...]
+    low: Real
+    high: Real
+    start: Real
+    end: Real
+    ticks: tuple[Real, ...]
     logarithmic: bool = False
 
-    def at(self, value: float) -> float:
+    def at(self, value: Real) -> Real:
         """The pixel of a value, kept inside the axis."""
         low, high, here = (math.log10(max(item, 1e-300)) if self.logarithmic else item for item in (self.low, self.high, value))
         share = (here - low) / (high - low)
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
 
-    def label(self, tick: float) -> str:
+    def label(self, tick: Real) -> str:
         """What to write at a tick: as many decimals as tell it from its neighbours."""
         if self.logarithmic:
             return _short(tick)
@@ -38,7 +40,7 @@ class Axis:
         return f"{tick:,.{decimals}f}"
 
 
-def linear(values: Sequence[float], start: float, end: float, *, count: int = 5, from_zero: bool = False) -> Axis:
+def linear(values: Sequence[Real], start: Real, end: Real, *, count: int = 5, from_zero: bool = False) -> Axis:
     """An axis over the values whose ends are ticks."""
     low, high = min(values), max(values)
     if from_zero:
@@ -52,7 +54,7 @@ def linear(values: Sequence[float], start: float, end: float, *, count: int = 5,
     return Axis(ticks[0], ticks[-1], start, end, ticks)
 
 
-def steps_axis(values: Sequence[float], start: float, end: float, *, count: int = 6) -> Axis:
+def steps_axis(values: Sequence[Real], start: Real, end: Real, *, count: int = 6) -> Axis:
     """An axis of steps from 0 to the last one: it ends with the data, not with a tick, so that no width is wasted."""
     high = max(max(values), 1.0)
     step = max(_nice(high / count), 1.0)
@@ -60,7 +62,7 @@ def steps_axis(values: Sequence[float], start: float, end: float, *, count: int 
     return Axis(0.0, high, start, end, ticks)
 
 
-def fitting(values: Sequence[float], start: float, end: float, *, count: int = 5) -> Axis:
+def fitting(values: Sequence[Real], start: Real, end: Real, *, count: int = 5) -> Axis:
     """A linear axis, or a logarithmic one where all values are above 0 and span several orders of magnitude."""
     low, high = min(values), max(values)
     if low <= 0 or high / low < _LOG_RANGE:
@@ -71,13 +73,13 @@ def fitting(values: Sequence[float], start: float, end: float, *, count: int = 5
     return Axis(10.0**first, 10.0**last, start, end, ticks, logarithmic=True)
 
 
-def _nice(raw: float) -> float:
+def _nice(raw: Real) -> Real:
     """The round number that is not below `raw`."""
     power = 10.0 ** math.floor(math.log10(raw))
     return next(step for step in _STEPS if step >= raw / power - 1e-9) * power
 
 
-def _short(value: float) -> str:
+def _short(value: Real) -> str:
     """A number in few characters: 1M, 200k, 3e-4."""
     if value == 0:
         return "0"

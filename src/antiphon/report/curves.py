@@ -5,7 +5,7 @@ from typing import Any
 
 from antiphon.report.markup import Markup, code, element, folded, join, note, paragraph, section, table
 from antiphon.report.plots import LineChart, Marker, Point, Series
-from antiphon.report.quantities import number, plural
+from antiphon.report.quantities import as_real, number, plural
 from antiphon.report.run_record import Plain, RunRecord
 from antiphon.report.scores import score_name
 
@@ -20,7 +20,7 @@ _ORDINARY = ("train", "validation", "sample", "records")
 
 def learning_curves(record: RunRecord) -> Markup:
     """The section on training."""
-    steps = [float(event["step"]) for event in record.of_kind("train", "validation") if _is_number(event.get("step"))]
+    steps = [step for event in record.of_kind("train", "validation") if (step := as_real(event.get("step"))) is not None]
     if not steps:
         command = code(f"antiphon train ... --out {record.folder}")
         return section("training", "Training", note("Nothing is logged yet: ", command, " writes the log."))
@@ -80,21 +80,17 @@ def _metric_names(record: RunRecord) -> list[str]:
 
 def _points(events: Sequence[Plain], key: str, within: str | None = None) -> list[Point]:
     """(step, value) of the events that have a finite number there; the log writes other values as text."""
-    points = []
+    points: list[Point] = []
     for event in events:
-        values = _scores(event) if within else event
-        if _is_number(event.get("step")) and _is_number(values.get(key)):
-            points.append((float(event["step"]), float(values[key])))
+        step, value = as_real(event.get("step")), as_real((_scores(event) if within else event).get(key))
+        if step is not None and value is not None:
+            points.append((step, value))
     return sorted(points)
 
 
 def _scores(event: Plain) -> Mapping[str, Any]:
     scores = event.get("scores")
     return scores if isinstance(scores, Mapping) else {}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
 def _unusual(record: RunRecord) -> Markup:

@@ -7,7 +7,7 @@ unknown symbols, in the same form.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from antiphon.data.mapped import MappedCorpus
 from antiphon.errors import DataError
 from antiphon.report.markup import Markup, clipped, code, element, folded, join, note, paragraph, section, table, warning
 from antiphon.report.plots import histogram
-from antiphon.report.quantities import number, percent, plural
+from antiphon.report.quantities import as_count, as_real, number, percent, plural
 from antiphon.report.run_record import Plain, RunRecord
 
 _LISTED = 10
@@ -55,16 +55,17 @@ def _split(name: str, split: Plain) -> Markup:
 
 def _tally(tally: Plain, labels: Plain, split: Plain) -> Markup:
     """Counts, and every reason for which something was left out or cut."""
-    read, kept = int(tally.get("read", 0)), int(tally.get("kept", 0))
-    looked = "" if split.get("complete", True) else f" The audit looked at the first {plural(int(split.get('examined', 0)), 'record')}."
+    read, kept = as_count(tally.get("read")), as_count(tally.get("kept"))
+    looked = "" if split.get("complete", True) else f" The audit looked at the first {plural(as_count(split.get('examined')), 'record')}."
     lines = [paragraph(element("strong", None, plural(kept, "record")), f" of {read:,} read are used.{looked}")] if read else []
     if not read and "examined" in split:
-        lines = [paragraph(element("strong", None, plural(int(split["examined"]), "record")), f".{looked}")]
+        lines = [paragraph(element("strong", None, plural(as_count(split["examined"]), "record")), f".{looked}")]
     rows = []
     for verb in ("dropped", "truncated"):
         for reason, count in _mapping(tally.get(verb)).items():
             first = [_label(labels, numbers) for numbers in list(_mapping(tally.get("first")).get(reason, []))[:3]]
-            rows.append((verb, reason, f"{int(count):,}", percent(int(count) / max(read, 1)), ", ".join(first)))
+            share = percent(as_count(count) / max(read, 1))
+            rows.append((verb, reason, f"{as_count(count):,}", share, join(first, ", ")))
     if rows:
         lines.append(table(("what", "why", "records", "share", "the first of them"), rows, numeric=(2, 3)))
     elif read:
@@ -76,12 +77,12 @@ def _unknown(sides: Plain) -> Markup | None:
     found = [(side, _mapping(value)) for side, value in sides.items() if value is not None]
     if not found:
         return None
-    if not any(float(unknown.get("share", 0)) for _, unknown in found):
+    if not any((as_real(unknown.get("share")) or 0.0) for _, unknown in found):
         return note(f"The vocabulary knows every symbol of the {' and the '.join(side for side, _ in found)}.")
     lines = []
     for side, unknown in found:
-        share, records = float(unknown.get("share", 0)), int(unknown.get("records", 0))
-        which = [f"{item!r} ({int(count):,})" for key in ("characters", "words") for item, count in unknown.get(key) or []][:_LISTED]
+        share, records = (as_real(unknown.get("share")) or 0.0), as_count(unknown.get("records"))
+        which = [f"{item!r} ({as_count(count):,})" for key in ("characters", "words") for item, count in unknown.get(key) or []][:_LISTED]
         examples = f"; most often {', '.join(which)}" if which else ""
         said = f"Unknown to the vocabulary, {side}: {percent(share)} of all symbols, in {plural(records, 'record')}{examples}."
         lines.append(warning(said) if share > 0.01 else note(said))
@@ -96,20 +97,20 @@ def _findings(split: Plain, labels: Plain) -> list[Markup]:
         ("copies", "records have a target equal to the source"),
     )
     parts = []
-    examined = max(int(split.get("examined", 0)), 1)
+    examined = max(as_count(split.get("examined")), 1)
     for key, meaning in kinds:
         groups = _mapping(split.get(key))
-        count = int(groups.get("records", 0))
+        count = as_count(groups.get("records"))
         if count:
-            listed = [" and ".join(_label(labels, one) for one in group) for group in list(groups.get("listed") or [])[:_LISTED]]
+            listed = [join((_label(labels, one) for one in group), " and ") for group in list(groups.get("listed") or [])[:_LISTED]]
             listing = element("ul", None, *(element("li", None, one) for one in listed))
             parts.append(folded(f"{count:,} ({percent(count / examined)}) {meaning}", listing))
     odd = _mapping(split.get("misaligned"))
-    if int(odd.get("records", 0)):
+    if as_count(odd.get("records")):
         low, high = (float(np.exp(bound)) for bound in odd["bounds"])
         rows = [(_label(labels, entry["record"]), _clip(entry["source"]), _clip(entry["target"])) for entry in odd.get("listed") or []]
         within = f"{number(low, 3)} to {number(high, 3)}"
-        said = f"{int(odd['records']):,} records may be misaligned: target length over source length is not within {within}"
+        said = f"{as_count(odd['records']):,} records may be misaligned: target length over source length is not within {within}"
         parts.append(folded(said, table(("record", "source", "target"), rows)))
     return parts
 
@@ -153,12 +154,12 @@ def _overlaps(audit: Plain) -> Markup:
     for overlap in audit.get("overlaps") or []:
         splits = [str(overlap.get(key, "?")) for key in ("first", "second")]
         first, second = map(_split_name, splits)
-        pairs, sources = int(overlap.get("pairs", 0)), int(overlap.get("sources", 0))
+        pairs, sources = as_count(overlap.get("pairs")), as_count(overlap.get("sources"))
         if not pairs and not sources:
             lines.append(note(f"No record or source of the {second} data stands in the {first} data."))
             continue
         labels = [_mapping(_mapping(_mapping(audit.get("splits")).get(name)).get("labels")) for name in splits]
-        shares = [percent(float(overlap.get(key, 0))) for key in ("pair_share", "source_share")]
+        shares = [percent(as_real(overlap.get(key)) or 0.0) for key in ("pair_share", "source_share")]
         said = (
             f"{plural(pairs, 'record')} ({shares[0]}) of the {second} data and {plural(sources, 'source')} ({shares[1]})"
             f" also stand in the {first} data."
@@ -235,9 +236,10 @@ def _mapping(value: object) -> Plain:
     return value if isinstance(value, Mapping) else {}
 
 
-def _label(labels: Plain, number: object) -> str:
-    """Where a record stands; JSON has made texts of the numbers that are keys."""
-    return str(labels.get(str(number)) or labels.get(number) or f"record {number}")  # type: ignore[call-overload]
+def _label(labels: Plain, record: object) -> Markup:
+    """Where a record stands, without the folder; the whole path on hover. JSON has made texts of the numbers that are keys."""
+    place = str(labels.get(str(record), f"record {record}"))
+    return element("span", {"title": place}, PurePath(place).name or place)
 
 
 def _clip(value: object) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from antiphon.report.difference import differences, marked, nearest
-from antiphon.report.items import KINDS, SEED, Kind, ScoredItems, orders, pick, prediction, references, source, source_lengths
+from antiphon.report.items import SEED, Kind, ScoredItems, orders, prediction, references, source, source_lengths
 from antiphon.report.markup import Markup, clipped, code, element, facts, join, note, section
 from antiphon.report.plots import bars, histogram
 from antiphon.report.quantities import number, plural
@@ -33,26 +33,32 @@ def examples_section(record: RunRecord, scored: ScoredItems | str | None) -> Mar
     name = score_name(scored.metric.name)
     better = "higher" if scored.metric.higher_is_better else "lower"
     legend = note(
-        f"{plural(len(scored.items), 'item')} of the newest evaluation, each scored alone by {name} ({better} is better). Marked: ",
+        f"{_how_many(scored)} of the newest evaluation, each scored alone by {name} ({better} is better). Marked: ",
         element("mark", {"class": "wrong"}, "what the reference does not have"),
         " and ",
         element("mark", {"class": "missed"}, "what the prediction lacks"),
         ", compared with the nearest reference.",
     )
-    chosen = pick(orders(scored), dict.fromkeys(KINDS, _EACH))
-    groups = [_group(kind, indices, scored) for kind, indices in chosen.items() if indices]
+    each = min(_EACH, max(1, len(scored.items) // len(_TITLES)))  # of few items, few of each kind, so that they hardly repeat
+    groups = [_group(kind, order[:each], scored) for kind, order in orders(scored).items()]
     return section("examples", "Examples", _spread(scored), legend, *groups)
 
 
 def _group(kind: Kind, indices: Sequence[int], scored: ScoredItems) -> Markup:
     remark = f" (seed {SEED})" if kind == "random" else ""
     name = score_name(scored.metric.name)
-    cards = [_card(scored.items[index], f"{name} {number(scored.values[index].item())}", index) for index in indices]
+    cards = [_card(scored.items[index], f"{name} {number(scored.values[index].item())}", scored.numbers[index]) for index in indices]
     return join([element("h3", None, _TITLES[kind] + remark), element("div", {"class": "cards"}, *cards)])
 
 
-def _card(item: Plain, score: str, index: int) -> Markup:
-    """One item: source, prediction and references."""
+def _how_many(scored: ScoredItems) -> str:
+    if len(scored.items) < scored.total:
+        return f"{len(scored.items):,} of the {plural(scored.total, 'item')}, drawn at random,"
+    return plural(scored.total, "item")
+
+
+def _card(item: Plain, score: str, place: int) -> Markup:
+    """One item: source, prediction and references. `place` counts from 0."""
     said, known = prediction(item), references(item)
     near = nearest(said[:_MOST_CHARACTERS], [reference[:_MOST_CHARACTERS] for reference in known])
     shown, more = clipped(said, _MOST_CHARACTERS)
@@ -67,7 +73,7 @@ def _card(item: Plain, score: str, index: int) -> Markup:
     ]
     if len(others) > _MOST_REFERENCES:
         rows.append(("", f"and {len(others) - _MOST_REFERENCES} more references"))
-    details = [f"item {index + 1:,}", score]
+    details = [f"item {place + 1:,}", score]
     if isinstance(item.get("score"), int | float):
         details.append(f"model score {number(item['score'], 3)}")
     if item.get("finish_reason") not in (None, "end"):
@@ -88,7 +94,7 @@ def _spread(scored: ScoredItems) -> Markup:
     if len(values) and values.max() > values.min():
         figures.append(histogram("Scores of single items", _bins(values), name))
     rows = scored.by_length()
-    if rows:
+    if any(value for _, value, _ in rows):
         lengths = [(label, value, plural(count, "item")) for label, value, count in rows]
         figures.append(bars(f"{name[:1].upper()}{name[1:]} by source length", source_lengths(scored.items)[1], lengths))
     return element("div", {"class": "charts"}, *figures) if figures else join([])

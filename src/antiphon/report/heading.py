@@ -7,7 +7,7 @@ from typing import Any
 from antiphon import __version__
 from antiphon.report.curves import best_step
 from antiphon.report.markup import Markup, code, element, facts, join, note, warning
-from antiphon.report.quantities import duration, moment, number, plural
+from antiphon.report.quantities import as_count, as_real, duration, moment, number, plural
 from antiphon.report.run_record import RunRecord
 from antiphon.report.scores import score_name, score_table
 
@@ -36,7 +36,7 @@ def _headline(record: RunRecord) -> Markup:
     """The newest evaluation's scores; without one, what validation said about the best checkpoint."""
     if record.evaluations:
         newest = record.evaluations[0]
-        records = plural(int(newest.content.get("records", 0)), "record")
+        records = plural(as_count(newest.content.get("records")), "record")
         return join([element("h2", {"class": "small"}, f"Scores on {short_paths(newest.data)} ({records})"), score_table(newest.scores)])
     command = note("No evaluation yet: ", code(f"antiphon evaluate {record.folder}"), " adds scores with intervals, and examples.")
     scores = record.header.get("scores")
@@ -51,7 +51,7 @@ def _facts(record: RunRecord) -> Markup:
     pairs: list[tuple[object, object]] = [
         ("Task", record.setting("task.name")),
         ("Model", _model(record)),
-        *((name, _files(record.setting(f"data.{key}"))) for name, key in _SPLITS),
+        *((name, _files(record.setting(f"data.{key}"), required=key != "test")) for name, key in _SPLITS),
         ("Training", _training(record)),
         ("Best checkpoint", _checkpoint(record)),
         ("Antiphon", record.header.get("version", __version__)),
@@ -71,10 +71,10 @@ def _model(record: RunRecord) -> str:
     return ", ".join([str(settings.get("name", "?")), *shown])
 
 
-def _files(value: Any) -> Markup | str | None:
+def _files(value: Any, *, required: bool = False) -> Markup | str | None:
     """File names; the whole path on hover."""
     if value is None:
-        return None
+        return "records handed over by a program" if required else None
     if isinstance(value, int):
         return f"{plural(value, 'record')} split off the training data"
     if isinstance(value, str):
@@ -101,14 +101,14 @@ def _training(record: RunRecord) -> str | None:
     if not events:
         return None
     last = events[-1]
-    passes = [event["epoch"] for event in record.of_kind("train") if isinstance(event.get("epoch"), int | float)]
-    parts = [plural(int(last.get("step", 0)), "step")]
+    passes = [epoch for event in record.of_kind("train") if (epoch := as_real(event.get("epoch"))) is not None]
+    parts = [plural(as_count(last.get("step")), "step")]
     if passes:
         parts.append(f"{passes[-1]:.{2 if passes[-1] < 1 else 1}f} epochs")
-    if isinstance(last.get("seconds"), int | float):
-        parts.append(duration(last["seconds"]))
-    began = events[0].get("time")
-    started = f", begun {moment(began)}" if isinstance(began, int | float) else ""
+    seconds, began = as_real(last.get("seconds")), as_real(events[0].get("time"))
+    if seconds is not None:
+        parts.append(duration(seconds))
+    started = f", begun {moment(began)}" if began is not None else ""
     unfinished = "" if record.of_kind("end") else ". It has not come to its end yet"
     return ", ".join(parts) + started + unfinished
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from antiphon.report.markup import Markup, clipped, display_width, element
-from antiphon.report.quantities import number
+from antiphon.report.markup import Markup, clipped, display_width, element, visible
+from antiphon.report.quantities import Real, number
 
 CELL = 18
 MOST_CELLS = 44  # a side; more would be a texture
@@ -41,7 +41,7 @@ def heat_map(weights: Float[np.ndarray, "T S"], rows: Sequence[str], columns: Se
     return element("figure", {"class": "map"}, element("figcaption", None, caption), scrolling)
 
 
-def _cells(weights: Float[np.ndarray, "T S"], rows: Sequence[str], columns: Sequence[str], left: float, top: float) -> list[Markup]:
+def _cells(weights: Float[np.ndarray, "T S"], rows: Sequence[str], columns: Sequence[str], left: Real, top: Real) -> list[Markup]:
     largest = max(float(weights.max()), 1e-12)
     cells = []
     for (row, column), weight in np.ndenumerate(weights):
@@ -53,7 +53,7 @@ def _cells(weights: Float[np.ndarray, "T S"], rows: Sequence[str], columns: Sequ
     return cells
 
 
-def _column_label(label: str, x: float, y: float, *, upright: bool) -> Markup:
+def _column_label(label: str, x: Real, y: Real, *, upright: bool) -> Markup:
     where = {"class": "piece-label", "x": _px(x), "y": _px(y)}
     if upright:
         return element("text", {**where, "text-anchor": "middle"}, element("title", None, label), _label(label))
@@ -62,11 +62,11 @@ def _column_label(label: str, x: float, y: float, *, upright: bool) -> Markup:
 
 def _label(piece: str) -> str:
     """A piece in few characters; blanks are made visible."""
-    visible = "".join("␣" if letter.isspace() else letter for letter in piece) or "∅"
-    shown, more = clipped(visible, _MOST_LETTERS)
+    letters = "".join("␣" if letter.isspace() else letter for letter in visible(piece)) or "∅"
+    shown, more = clipped(letters, _MOST_LETTERS)
     return f"{shown}…" if more else shown
 
 
-def _px(value: float) -> str:
+def _px(value: Real) -> str:
     """A place to a tenth of a pixel."""
     return f"{value:.1f}".removesuffix(".0")

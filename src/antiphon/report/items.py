@@ -13,6 +13,7 @@ from jaxtyping import Float
 from antiphon import registry
 from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.interface import Metric
+from antiphon.report.quantities import as_real
 from antiphon.report.run_record import Plain, StoredEvaluation
 
 Kind = Literal["best", "typical", "worst", "longest", "random"]
@@ -20,17 +21,25 @@ KINDS: tuple[Kind, ...] = ("best", "typical", "worst", "longest", "random")
 _FIRST: tuple[Kind, ...] = ("best", "worst", "typical", "longest", "random")
 
 SEED = 12345
+MOST_SCORED = 20_000
 
 
 @final
 @dataclass(frozen=True)
 class ScoredItems:
-    """The items of an evaluation with the value of one metric for each, (N,), and the statistics behind it, (N, K)."""
+    """Items of an evaluation with the value of one metric for each, (N,), and the statistics behind it, (N, K).
+
+    `numbers` are the items' places in the evaluation, which has `total` items. `others` holds how good each item is by the evaluation's
+    other metrics (higher is better), which tell items apart that are equal by the first one.
+    """
 
     items: Sequence[Plain]
+    numbers: Sequence[int]
+    total: int
     metric: Metric
     statistics: Float[np.ndarray, "N K"]
     values: Float[np.ndarray, " N"]
+    others: tuple[Float[np.ndarray, " N"], ...] = ()
 
     def by_length(self, most_groups: int = 6) -> list[tuple[str, float, int]]:
         """The metric over items of similar source length: (lengths, value, number of items), the shortest first."""
@@ -49,18 +58,24 @@ class ScoredItems:
 
 
 def score_items(evaluation: StoredEvaluation) -> ScoredItems | str:
-    """Each item by the evaluation's first metric; or a sentence why that cannot be."""
-    items = [item for item in evaluation.items if references(item)]
-    if not items:
+    """Each item by the evaluation's first metric, or as many as `MOST_SCORED` drawn at random; or a sentence why that cannot be."""
+    numbers = [number for number, item in enumerate(evaluation.items) if references(item)]
+    if not numbers:
         return "The evaluation holds no predictions."
-    metric = _first_metric(evaluation)
-    if metric is None:
+    metrics = _metrics(evaluation)
+    if not metrics:
         return "None of the evaluation's metrics is known here, so single predictions cannot be scored."
+    if len(numbers) > MOST_SCORED:
+        numbers = np.sort(np.random.default_rng(SEED).choice(numbers, MOST_SCORED, replace=False)).tolist()
+    items = [evaluation.items[number] for number in numbers]
+    predicted, known = [prediction(item) for item in items], [references(item) for item in items]
     try:
-        statistics = metric.statistics([prediction(item) for item in items], [references(item) for item in items])
+        statistics = [metric.statistics(predicted, known) for metric in metrics]
     except DataError as error:
         return f"Single predictions cannot be scored: {error}"
-    return ScoredItems(items, metric, statistics, np.asarray(metric.aggregate(statistics), dtype=np.float64))
+    values = [np.asarray(metric.aggregate(rows), dtype=np.float64) for metric, rows in zip(metrics, statistics, strict=True)]
+    others = tuple(_sign(metric) * own for metric, own in zip(metrics[1:], values[1:], strict=True))
+    return ScoredItems(items, numbers, len(evaluation.items), metrics[0], statistics[0], values[0], others)
 
 
 def orders(scored: ScoredItems, *, seed: int = SEED) -> dict[Kind, list[int]]:
@@ -74,14 +89,14 @@ def orders(scored: ScoredItems, *, seed: int = SEED) -> dict[Kind, list[int]]:
     draw = np.random.default_rng(seed)
     shuffled = draw.permutation(len(scored.items))
     distance = np.abs(scored.values - np.median(scored.values))[shuffled]
-    sign = 1.0 if scored.metric.higher_is_better else -1.0
-    # Among equals, longer references and then surer predictions come first: they show more, and a short text is easily all wrong.
+    goodness = _sign(scored.metric) * scored.values
+    # Among equals by every metric, longer references and then surer predictions come first: a short text is easily all right or wrong.
     lengths = np.array([-len(references(item)[0]) for item in scored.items])
-    confidence = np.array([-float(item.get("score") or 0.0) for item in scored.items])
+    confidence = np.array([-(as_real(item.get("score")) or 0.0) for item in scored.items])
     return {
-        "best": np.lexsort((confidence, lengths, -sign * scored.values)).tolist(),
+        "best": np.lexsort((confidence, lengths, *(-other for other in reversed(scored.others)), -goodness)).tolist(),
         "typical": shuffled[np.argsort(distance, kind="stable")].tolist(),
-        "worst": np.lexsort((confidence, lengths, sign * scored.values)).tolist(),
+        "worst": np.lexsort((confidence, lengths, *reversed(scored.others), goodness)).tolist(),
         "longest": np.argsort(-source_lengths(scored.items)[0], kind="stable").tolist(),
         "random": draw.permutation(len(scored.items)).tolist(),
     }
@@ -121,13 +136,16 @@ def references(item: Plain) -> list[str]:
     return [str(reference) for reference in item.get("references") or ()]
 
 
-def _first_metric(evaluation: StoredEvaluation) -> Metric | None:
-    """The first score that is a metric of predictions. Code outside Antiphon is not imported because a file names it."""
+def _metrics(evaluation: StoredEvaluation) -> list[Metric]:
+    """The scores that are metrics of predictions. Code outside Antiphon is not imported because a file names it."""
+    found = []
     for score in evaluation.scores:
         try:
-            found = registry.find("metrics", str(score.get("name", "")), allow_paths=False)
+            found.append(registry.find("metrics", str(score.get("name", "")), allow_paths=False))
         except ConfigError:
             continue  # loss and perplexity are measured by the model
-        if isinstance(found, Metric):
-            return found
-    return None
+    return [metric for metric in found if isinstance(metric, Metric)]
+
+
+def _sign(metric: Metric) -> float:
+    return 1.0 if metric.higher_is_better else -1.0

@@ -28,7 +28,12 @@ def text(value: object) -> Markup:
     """A value as text: escaped; characters that a page cannot show, or that would turn the text around it, are made visible."""
     if isinstance(value, Markup):
         return value
-    return Markup(html.escape("".join(map(_visible, str(value)))))
+    return Markup(html.escape(visible(str(value))))
+
+
+def visible(value: str) -> str:
+    """A text in which every character shows: control characters as their pictures, direction marks and the like by their numbers."""
+    return "".join(map(_shown, value))
 
 
 def element(name: str, attributes: Attributes | None = None, *children: object) -> Markup:
@@ -42,7 +47,7 @@ def element(name: str, attributes: Attributes | None = None, *children: object) 
 
 def join(parts: Iterable[object], between: str = "") -> Markup:
     """Several parts one after the other; parts that are None are left out."""
-    return Markup(between.join(text(part) for part in parts if part is not None))
+    return Markup(text(between).join(text(part) for part in parts if part is not None))
 
 
 def section(identifier: str, title: str, *children: object) -> Markup:
@@ -119,7 +124,7 @@ def _attributes(attributes: Attributes) -> str:
     return "".join(written)
 
 
-def _visible(letter: str) -> str:
+def _shown(letter: str) -> str:
     """The character itself, or what stands for it when it must not reach the page."""
     number = ord(letter)
     if number < 32 and letter not in "\t\n":

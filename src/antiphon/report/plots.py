@@ -9,13 +9,13 @@ from typing import final
 
 from antiphon.report.axes import Axis, fitting, linear, steps_axis
 from antiphon.report.markup import Markup, element, join
-from antiphon.report.quantities import number, percent
+from antiphon.report.quantities import Real, number, percent
 
 WIDTH, HEIGHT = 520, 230
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 34
 MOST_POINTS = 400
 
-Point = tuple[float, float]
+Point = tuple[Real, Real]
 
 
 @final
@@ -33,7 +33,7 @@ class Series:
 class Marker:
     """A vertical line at a step, such as that of the best checkpoint."""
 
-    step: float
+    step: Real
     label: str
 
 
@@ -44,10 +44,10 @@ class LineChart:
 
     title: str
     series: Sequence[Series]
-    last_step: float
+    last_step: Real
     marker: Marker | None = None
     caption: Markup | None = None
-    shared: Sequence[float] = field(default=())
+    shared: Sequence[Real] = field(default=())
 
     def figure(self) -> Markup:
         """The chart with its title and legend."""
@@ -75,7 +75,7 @@ def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
     return [*kept, points[-1]] if kept[-1] != points[-1] else kept
 
 
-def histogram(title: str, bins: Sequence[tuple[float, float, int]], unit: str, *, marks: Sequence[tuple[str, float]] = ()) -> Markup:
+def histogram(title: str, bins: Sequence[tuple[Real, Real, int]], unit: str, *, marks: Sequence[tuple[str, Real]] = ()) -> Markup:
     """Bars over bins (lowest, highest, count); the last bin may hold a long tail, which its label shows.
 
     `marks` are (name, value) pairs drawn as thin lines, such as the median.
@@ -105,7 +105,7 @@ def histogram(title: str, bins: Sequence[tuple[float, float, int]], unit: str, *
     return element("figure", None, element("figcaption", None, element("strong", None, title)), svg)
 
 
-def interval_bar(value: float, low: float | None, high: float | None, top: float, name: str) -> Markup:
+def interval_bar(value: Real, low: Real | None, high: Real | None, top: Real, name: str) -> Markup:
     """A bar from 0 to the value on a scale up to `top`, with the interval as a whisker."""
     width, height = 200, 22
     axis = Axis(0.0, top, 1, width - 1, ())
@@ -124,7 +124,7 @@ def interval_bar(value: float, low: float | None, high: float | None, top: float
     return element("svg", shape, element("title", None, said), *marks)
 
 
-def bars(title: str, unit: str, rows: Sequence[tuple[str, float, str]]) -> Markup:
+def bars(title: str, unit: str, rows: Sequence[tuple[str, Real, str]]) -> Markup:
     """Horizontal bars (label, value, remark), one under the other; `unit` is that of the labels."""
     left, step = 84, 24
     height = TOP + step * len(rows) + BOTTOM
@@ -144,7 +144,7 @@ def bars(title: str, unit: str, rows: Sequence[tuple[str, float, str]]) -> Marku
     return element("figure", None, element("figcaption", None, element("strong", None, title)), svg)
 
 
-def _svg(width: float, height: float, label: str, *marks: object) -> Markup:
+def _svg(width: Real, height: Real, label: str, *marks: object) -> Markup:
     return element("svg", {"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label, "class": "chart"}, *marks)
 
 
@@ -160,7 +160,7 @@ def _grid(horizontal: Axis, vertical: Axis) -> Markup:
     return join(marks)
 
 
-def _horizontal_lines(vertical: Axis, left: float, right: float) -> Markup:
+def _horizontal_lines(vertical: Axis, left: Real, right: Real) -> Markup:
     marks = []
     for tick in vertical.ticks:
         y = _px(vertical.at(tick))
@@ -169,7 +169,7 @@ def _horizontal_lines(vertical: Axis, left: float, right: float) -> Markup:
     return join(marks)
 
 
-def _tick_down(axis: Axis, tick: float, height: float) -> Markup:
+def _tick_down(axis: Axis, tick: Real, height: Real) -> Markup:
     x = _px(axis.at(tick))
     where = {"class": "tick", "x": x, "y": height - BOTTOM + 16, "text-anchor": "middle"}
     return join([element("path", {"class": "grid", "d": f"M{x} {TOP}V{height - BOTTOM}"}), element("text", where, axis.label(tick))])
@@ -179,7 +179,7 @@ def _marker(marker: Marker | None, horizontal: Axis) -> Markup | None:
     return None if marker is None else _mark(marker.label, marker.step, horizontal.at(marker.step), TOP, HEIGHT - BOTTOM)
 
 
-def _mark(name: str, value: float, x: float, top: float, bottom: float) -> Markup:
+def _mark(name: str, value: Real, x: Real, top: Real, bottom: Real) -> Markup:
     line = element("path", {"class": "marker", "d": f"M{_px(x)} {top}V{bottom}"}, element("title", None, f"{name}: {number(value)}"))
     side = {"text-anchor": "end", "x": _px(x - 4)} if x > WIDTH * 0.75 else {"x": _px(x + 4)}
     return join([line, element("text", {"class": "marker-label", "y": top + 9, **side}, name)])
@@ -205,10 +205,10 @@ def _legend(names: Sequence[str]) -> Markup:
     return element("span", {"class": "legend"}, *keys)
 
 
-def _bin_place(bins: Sequence[tuple[float, float, int]], left: float, width: float) -> Callable[[float], float]:
+def _bin_place(bins: Sequence[tuple[Real, Real, int]], left: Real, width: Real) -> Callable[[Real], Real]:
     """Where a value stands among bars of equal width; the tail's bar is as wide as the others."""
 
-    def place(value: float) -> float:
+    def place(value: Real) -> Real:
         for index, (low, high, _) in enumerate(bins):
             if value <= high or index == len(bins) - 1:
                 share = (value - low + 0.5) / (high - low + 1) if high >= low else 0.5
@@ -218,6 +218,6 @@ def _bin_place(bins: Sequence[tuple[float, float, int]], left: float, width: flo
     return place
 
 
-def _px(value: float) -> str:
+def _px(value: Real) -> str:
     """A place to a tenth of a pixel."""
     return f"{value:.1f}".removesuffix(".0")

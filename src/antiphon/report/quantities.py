@@ -3,6 +3,21 @@
 import math
 from datetime import datetime
 
+Real = int | float
+"""Any number. Said out loud, since the checks of types in tests take an int for no float."""
+
+
+def as_real(value: object) -> float | None:
+    """A finite number, or None for anything else: files may hold what nobody expects."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
+        return None
+    return float(value)
+
+
+def as_count(value: object) -> int:
+    """A whole number; 0 for what is none."""
+    return int(as_real(value) or 0)
+
 
 def number(value: object, digits: int = 4) -> str:
     """A number with so many significant digits; what is no number (the log writes `nan` as text) as it is."""
@@ -18,7 +33,7 @@ def number(value: object, digits: int = 4) -> str:
     return f"{value:,.{max(digits - 1 - size, 0)}f}"
 
 
-def percent(share: float) -> str:
+def percent(share: Real) -> str:
     """A share between 0 and 1 in percent. What is more than nothing never reads as 0, and less than all never as 100."""
     value = 100 * share
     if 0 < value < 0.01:
@@ -28,16 +43,7 @@ def percent(share: float) -> str:
     return f"{value:.0f}%" if value in (0, 100) else f"{value:.2f}%" if value < 1 else f"{value:.1f}%"
 
 
-def large(value: float) -> str:
-    """A large number in short: 389,419 is 389 k, 12,400,000 is 12.4 M."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            scaled = value / size
-            return f"{scaled:.0f} {unit}" if scaled >= 100 else f"{scaled:.1f} {unit}"
-    return f"{value:.0f}"
-
-
-def duration(seconds: float) -> str:
+def duration(seconds: Real) -> str:
     """Seconds as a person says them."""
     if seconds < 1:
         return f"{1000 * seconds:.0f} ms"
@@ -50,7 +56,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {left} s" if minutes < 10 and left else f"{minutes} min"
 
 
-def moment(timestamp: float) -> str:
+def moment(timestamp: Real) -> str:
     """A point in time, local, to the minute."""
     return datetime.fromtimestamp(timestamp).astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()
 

@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from antiphon.assembly import find_checkpoint
 from antiphon.checkpoint import HEADER, read_json
 from antiphon.errors import CheckpointError
+from antiphon.report.quantities import as_real
 
 Plain = Mapping[str, Any]
 
@@ -65,8 +66,8 @@ class RunRecord:
     @property
     def improved(self) -> float:
         """When the checkpoint in use was found best (seconds since 1970), by the log: the times of files do not survive copying."""
-        times = [event.get("time") for event in self.of_kind("validation", "average") if event.get("best") is True]
-        return max((float(time) for time in times if isinstance(time, int | float)), default=0.0)
+        times = [as_real(event.get("time")) for event in self.of_kind("validation", "average") if event.get("best") is True]
+        return max((time for time in times if time is not None), default=0.0)
 
     def setting(self, dotted: str) -> Any:
         """A value of the recipe by its dotted path, None when it is not there."""

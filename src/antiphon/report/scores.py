@@ -6,7 +6,7 @@ from typing import Any
 
 from antiphon.report.markup import Markup, code, element, facts, folded, join, note, section, table, warning
 from antiphon.report.plots import interval_bar
-from antiphon.report.quantities import duration, moment, number, percent, plural
+from antiphon.report.quantities import as_count, as_real, duration, moment, number, percent, plural
 from antiphon.report.run_record import Plain, RunRecord, StoredEvaluation
 
 _MODEL_SCORES = ("loss", "perplexity")  # open-ended: a bar would say nothing
@@ -28,7 +28,7 @@ def score_table(scores: Sequence[Plain]) -> Markup:
     """Scores with intervals as bars, directions and signatures."""
     rows = []
     for score in scores:
-        value, low, high = (_float(score.get(key)) for key in ("value", "low", "high"))
+        value, low, high = (as_real(score.get(key)) for key in ("value", "low", "high"))
         name = str(score.get("name", "?"))
         interval = f"{number(low)} to {number(high)}" if low is not None and high is not None else ""
         drawable = value is not None and name not in _MODEL_SCORES and score.get("signature") is not None and value >= 0
@@ -59,7 +59,7 @@ def evaluation_sections(record: RunRecord) -> Markup:
 
 def _evaluation(record: RunRecord, evaluation: StoredEvaluation) -> Markup:
     content = evaluation.content
-    records, seconds = int(content.get("records", 0)), _float(content.get("seconds"))
+    records, seconds = as_count(content.get("records")), as_real(content.get("seconds"))
     speed = f", {duration(seconds)} ({number(records / seconds, 3)} records per second)" if seconds else ""
     parts: list[object] = [
         element("h3", {"title": evaluation.data}, PurePath(evaluation.data).name or "records"),
@@ -77,10 +77,11 @@ def _endings(content: Plain) -> Markup | None:
     reasons = content.get("finish_reasons")
     if not isinstance(reasons, Mapping) or not reasons:
         return None
-    total = max(sum(int(count) for count in reasons.values()), 1)
-    said = [f"{_ENDINGS.get(str(name), str(name))}: {int(count):,} ({percent(int(count) / total)})" for name, count in reasons.items()]
+    total = max(sum(map(as_count, reasons.values())), 1)
+    counts = {str(name): as_count(count) for name, count in reasons.items()}
+    said = [f"{_ENDINGS.get(name, name)}: {count:,} ({percent(count / total)})" for name, count in counts.items()]
     line = note(f"How outputs ended: {'; '.join(said)}.")
-    if int(reasons.get("length", 0)) / total <= _MANY_CUT:
+    if counts.get("length", 0) / total <= _MANY_CUT:
         return line
     found = "outputs often reached the length limit. If those below repeat themselves, the model needs more training, or "
     settings = (code("search.processors.no_repeat_ngram_size"), "; if they do not, raise ", code("search.limits"), ".")
@@ -115,10 +116,3 @@ def _titled(name: str, score: Plain) -> Markup:
     arrow = "" if better is None else " ↑" if better else " ↓"
     meaning = None if better is None else "higher is better" if better else "lower is better"
     return join([score_name(name), element("span", {"class": "quiet", "title": meaning}, arrow) if arrow else None])
-
-
-def _float(value: object) -> float | None:
-    """A finite number, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
-        return None
-    return float(value)
