@@ -135,7 +135,7 @@ class LSTM(StepwiseModel):
             if source is None or target is None or self.source != self.target:
                 raise ConfigError(
                     "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one vocabulary, but is `all`."
-                    " Set `task.joint_vocabulary: true` to share it."
+                    " Give both sides one vocabulary."
                 )
             self.source_frontend.embedding = target
         tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
@@ -210,6 +210,8 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
         raise ConfigError(f"`model.attention_heads` must divide `model.dim` ({settings.dim}), but is {settings.attention_heads}.")
     if settings.input_feeding and settings.attention == "none":
         raise ConfigError("`model.input_feeding` has no effect without attention. Set `model.attention`, or leave it out.")
+    if settings.bridge == "zero" and settings.attention == "none":
+        raise ConfigError("`model.bridge` must not be `zero` without attention: the decoder would know nothing of the source.")
     if settings.embedding_dim is not None and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
         raise ConfigError("`model.embedding_dim` has no effect on real-valued sequences. Leave it out.")
     for field in ("dim", "encoder_layers", "decoder_layers"):

@@ -251,7 +251,7 @@ class Transformer(StepwiseModel):
             if source is None or target is None or self.source != self.target:
                 raise ConfigError(
                     "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one vocabulary, but is `all`."
-                    " Set `task.joint_vocabulary: true` to share it."
+                    " Give both sides one vocabulary."
                 )
             self.source_positioned.frontend.embedding = target
         tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
