@@ -17,6 +17,7 @@ import argparse
 import bz2
 import gzip
 import hashlib
+import io
 import lzma
 import os
 import re
@@ -116,17 +117,9 @@ def open_index(path: Path) -> Iterator[Iterable[bytes]]:
             yield process.stdout
         if process.returncode:
             raise PreparationError(f"apt-helper cannot unpack `{path}` (exit status {process.returncode}). Fetch the index again.")
-    elif path.suffix == ".gz":
-        with gzip.open(path) as file:
-            yield file
-    elif path.suffix == ".bz2":
-        with bz2.open(path) as file:
-            yield file
-    elif path.suffix == ".xz":
-        with lzma.open(path) as file:
-            yield file
     else:
-        with open(path, "rb") as file:
+        unpack = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}.get(path.suffix, io.FileIO)
+        with io.BufferedReader(unpack(path, "rb")) as file:
             yield file
 
 
@@ -243,15 +236,12 @@ def aligned_segments(english: Sequence[str], translation: Sequence[str], counts:
 
 # ------------------------------------------------------------------------------------------------------------- filters and splits
 
-# A translation this many times as long as the English text is believed. Characters of Chinese, Japanese and Korean hold more.
-LENGTH_RATIOS = (0.5, 2.2)
-DENSE_LENGTH_RATIOS = (0.15, 1.2)
-DENSE_LANGUAGES = ("ja", "ko", "zh_CN", "zh_TW")
+DENSE_LANGUAGES = ("ja", "ko", "zh_CN", "zh_TW")  # a character holds more than one of English
 
 
 def fault(english: str, translated: str, language: str) -> str | None:
     """Why a pair of segments is not worth learning from, or None."""
-    shortest, longest = DENSE_LENGTH_RATIOS if language in DENSE_LANGUAGES else LENGTH_RATIOS
+    shortest, longest = (0.15, 1.2) if language in DENSE_LANGUAGES else (0.5, 2.2)
     if "<trans>" in translated or not english or not translated:
         return "not translated: empty, or still with the mark of the translation server"
     if english == translated:
@@ -266,7 +256,10 @@ def fault(english: str, translated: str, language: str) -> str | None:
 
 
 def near_duplicate_key(text: str) -> str:
-    """The words of a text. What tells `libfoo1.2-dev` from `libfoo1.3-dev` (digits, paths, versions), case and punctuation are gone."""
+    """The words of a text. Case, punctuation and what looks like a name (`libfoo1.2-dev`, `/etc/foo`, `1.3`) do not count.
+
+    A single digit or sign at the end of a word makes no name of it: the sign may end a sentence.
+    """
     text = unicodedata.normalize("NFKC", text).lower()
     text = re.sub(r"\S*[\d_/\-+.]\S+", "#", text)
     return squeeze(re.sub(r"[^\w# ]", " ", text))
@@ -402,7 +395,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             rows = summarization_rows(given.lists, counts)
             write_tables(rows, SUMMARIZATION_COLUMNS, given.out, "debian-synopsis", counts)
-    except PreparationError as error:
+    except (PreparationError, OSError) as error:
         sys.exit(f"prepare.py: {error}")
     print(counts.report())
 
