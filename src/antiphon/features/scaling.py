@@ -1,0 +1,152 @@
+"""Bringing series of different sizes to one: a transform (log, Box-Cox), then location and scale. Undone exactly, channel by channel.
+
+`over` decides what location and scale are measured on. "window" measures each context window by itself, which makes a model blind to
+level (reversible instance normalization; Kim et al. 2022); "series" the history of the series; "all" the training data as a whole.
+
+Missing values (NaN) are left out of every measure. A constant part has no spread: its scale is 1, so that nothing is divided by zero.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field
+
+from antiphon.configuration import config
+
+
+@config
+class ScalingConfig:
+    """Location and scale of the target."""
+
+    name: Literal["none", "mean", "standard", "robust", "min_max", "last"] = "standard"
+    """none; mean (divide by the mean absolute value, keeping 0 at 0); standard (mean 0, deviation 1); robust (median 0, quartiles 1
+    apart); min_max (from 0 to 1); last (relative to the last value, in deviations)."""
+    over: Literal["window", "series", "all"] = "window"
+    """What is measured: each window by itself, the history of its series, or all training data."""
+
+    def __post_init__(self) -> None:
+        if self.name == "last" and self.over != "window":
+            raise ValueError("the scaling `last` is relative to the end of a window: `over` must be `window`.")
+
+
+@config
+class TransformConfig:
+    """A transform of the target before it is scaled."""
+
+    name: Literal["none", "log", "log1p", "box_cox"] = "none"
+    """none; log (values above 0); log1p (log(1 + x), values from 0); box_cox (values above 0; Box and Cox 1964)."""
+    power: Annotated[float, Field(ge=-2, le=3)] | None = None
+    """The power of box_cox; null is the most likely one for the training data."""
+
+    def __post_init__(self) -> None:
+        if self.power is not None and self.name != "box_cox":
+            raise ValueError(f"`power` belongs to the transform `box_cox`, but `name` is `{self.name}`.")
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Scaling = Annotated[ScalingConfig, BeforeValidator(_named)]
+Transform = Annotated[TransformConfig, BeforeValidator(_named)]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Location and scale of each channel, both float64 (C,)."""
+
+    location: np.ndarray
+    scale: np.ndarray
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """(..., C) in units of the scale."""
+        scaled: np.ndarray = (values - self.location) / self.scale
+        return scaled
+
+    def undo(self, values: np.ndarray) -> np.ndarray:
+        """(..., C) in the units before."""
+        restored: np.ndarray = values * self.scale + self.location
+        return restored
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """(..., C, K) numbers per channel (quantiles) in the units before."""
+        restored: np.ndarray = values * self.scale[:, None] + self.location[:, None]
+        return restored
+
+
+def measure(name: str, values: np.ndarray) -> Scale:
+    """Location and scale of values (T, C) for the scaling `name`; a channel without any value gets 0 and 1."""
+    channels = values.shape[1]
+    location, scale = np.zeros(channels), np.ones(channels)
+    if name != "none":
+        for channel in range(channels):
+            column = values[:, channel]
+            seen = column[~np.isnan(column)]
+            if len(seen):
+                location[channel], scale[channel] = _measure(name, seen)
+    return Scale(location, _positive(scale, location))
+
+
+def _measure(name: str, seen: np.ndarray) -> tuple[float, float]:
+    if name == "mean":
+        return 0.0, float(np.abs(seen).mean())
+    if name == "standard":
+        return float(seen.mean()), float(seen.std())
+    if name == "robust":
+        low, middle, high = np.quantile(seen, [0.25, 0.5, 0.75])
+        return float(middle), float(high - low)
+    if name == "min_max":
+        return float(seen.min()), float(seen.max() - seen.min())
+    return float(seen[-1]), float(seen.std())
+
+
+def _positive(scale: np.ndarray, location: np.ndarray) -> np.ndarray:
+    """1 where a scale is zero, or so small beside the location that it is only rounding."""
+    return np.where(scale > 1e-12 * np.maximum(np.abs(location), 1e-300), scale, 1.0)
+
+
+def transform(settings: TransformConfig, values: np.ndarray, power: float = 1.0) -> np.ndarray:
+    """Values (...) transformed. They must lie where `lowest` says."""
+    result: np.ndarray = values
+    if settings.name == "log" or (settings.name == "box_cox" and power == 0):
+        result = np.log(values)
+    elif settings.name == "log1p":
+        result = np.log1p(values)
+    elif settings.name == "box_cox":
+        result = np.expm1(power * np.log(values)) / power
+    return result
+
+
+def undo_transform(settings: TransformConfig, values: np.ndarray, power: float = 1.0) -> np.ndarray:
+    """The values before the transform; what no value has as its transform becomes the nearest one that does."""
+    result: np.ndarray = values
+    if settings.name == "log" or (settings.name == "box_cox" and power == 0):
+        result = np.exp(values)
+    elif settings.name == "log1p":
+        result = np.expm1(values)
+    elif settings.name == "box_cox":
+        inside = np.maximum(power * values, -1 + 1e-12)
+        result = np.exp(np.log1p(inside) / power)
+    return result
+
+
+def out_of_range(settings: TransformConfig, values: np.ndarray) -> np.ndarray:
+    """Which values have no transform: those up to 0 for log and box_cox, those below 0 for log1p. NaN has nothing to say."""
+    if settings.name in ("log", "box_cox"):
+        return values <= 0
+    return values < 0 if settings.name == "log1p" else np.zeros(values.shape, dtype=bool)
+
+
+POWERS = np.linspace(-1, 2, 61)
+
+
+def power_likelihoods(values: np.ndarray) -> np.ndarray:
+    """Profile log-likelihood of the Box-Cox power for one series of positive values (T,), at each of `POWERS`. Sums over series."""
+    logs = np.log(values[~np.isnan(values)])
+    if len(logs) < 3 or np.ptp(logs) == 0:
+        return np.zeros(len(POWERS))
+    logs = logs - logs.mean()  # the same power, since a factor only shifts the likelihood; and large values cannot overflow
+    settings = TransformConfig(name="box_cox")
+    likelihoods = [-0.5 * len(logs) * np.log(transform(settings, np.exp(logs), float(power)).var()) for power in POWERS]
+    return np.array(likelihoods)
