@@ -1,0 +1,53 @@
+"""What search asks of a distribution beyond torch: draws from given random numbers, and quantiles.
+
+Unusual here: a draw is a function of the distribution and of uniform numbers that the caller brings. torch draws from one global stream,
+so that what a series gets would depend on its neighbours in the batch.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution
+
+from antiphon.errors import ConfigError
+
+
+@runtime_checkable
+class Drawable(Protocol):
+    """A distribution that turns `uniforms` numbers from (0, 1) into one exact draw."""
+
+    uniforms: int
+
+    def draw(self, uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
+        """One draw for each element of the batch shape."""
+        ...
+
+
+def uniforms_per_draw(distribution: Distribution) -> int:
+    """How many uniform numbers one draw takes; 1 where the distribution function is inverted."""
+    return distribution.uniforms if isinstance(distribution, Drawable) else 1
+
+
+def draw(distribution: Distribution, uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
+    """One draw for each element. Raises ConfigError when the distribution can neither draw from uniform numbers nor be inverted."""
+    if isinstance(distribution, Drawable):
+        return distribution.draw(uniforms)
+    try:
+        inverted: Tensor = distribution.icdf(uniforms[..., 0])
+    except NotImplementedError as error:
+        raise ConfigError(
+            f"{type(distribution).__name__} cannot give sample paths: a head's distribution needs `icdf`, or `uniforms` and `draw`."
+        ) from error
+    return inverted
+
+
+def quantiles_of(distribution: Distribution, levels: Sequence[float]) -> Float[Tensor, "*batch Q"] | None:
+    """Exact quantiles at `levels`; None when the distribution function cannot be inverted."""
+    like = distribution.mean
+    try:
+        return torch.stack([distribution.icdf(torch.full_like(like, level)) for level in levels], dim=-1)
+    except NotImplementedError:
+        return None

@@ -1,0 +1,60 @@
+"""How improbable the label is under the distribution that the head says; for every torch Distribution."""
+
+from functools import partial
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution
+
+from antiphon.configuration import config
+from antiphon.errors import DataError
+from antiphon.interfaces import Loss, LossPlugin, Spec
+from antiphon.losses.observed import Observed, needs, observed, values_only
+from antiphon.sequences import Output, Padded
+
+
+@config
+class NegativeLogLikelihoodConfig:
+    """Negative log-likelihood."""
+
+    name: Literal["negative_log_likelihood"] = "negative_log_likelihood"
+    """The name of this loss."""
+
+
+def build(settings: NegativeLogLikelihoodConfig, target: Spec) -> Loss:
+    """Make the loss. Raises ConfigError when the target is made of symbols."""
+    return partial(negative_log_likelihood, channels=values_only(target, "negative_log_likelihood").channels)
+
+
+def negative_log_likelihood(output: Output, labels: Padded, channels: int) -> Float[Tensor, "B T"]:
+    """-log p(label) in nats, the mean over a step's observed channels.
+
+    Raises ConfigError when the head says no distribution, DataError when a label of a distribution of counts is no count.
+    """
+    distribution = output.values
+    if not isinstance(distribution, Distribution):
+        raise needs("a distribution", "negative_log_likelihood", distribution)
+    known = observed(labels, channels)
+    if getattr(distribution.support, "is_discrete", False):
+        _check_counts(distribution, known)
+    return known.mean(-distribution.log_prob(known.values))
+
+
+def _check_counts(distribution: Distribution, known: Observed) -> None:
+    fitting: Tensor = distribution.support.check(known.values)  # type: ignore[union-attr]
+    if not bool(fitting.all()):
+        wrong = float(known.values[~fitting][0])
+        raise DataError(
+            f"Labels must be counts (0, 1, 2, ...) for a head of {type(distribution).__name__}, but one is {wrong:g}."
+            " Use a head of real values, such as `student_t`, or a task that leaves counts unscaled."
+        )
+
+
+plugin = LossPlugin(
+    name="negative_log_likelihood",
+    summary="Negative log-likelihood of a distribution.",
+    Config=NegativeLogLikelihoodConfig,
+    build=build,
+    measure=build,
+)

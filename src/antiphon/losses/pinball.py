@@ -1,0 +1,43 @@
+"""The pinball loss (Koenker and Bassett 1978), whose minimizer at level q is the quantile q."""
+
+from functools import partial
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.interfaces import Loss, LossPlugin, Spec
+from antiphon.losses.observed import needs, observed, values_only
+from antiphon.sequences import Output, Padded, Quantiles
+
+
+@config
+class PinballConfig:
+    """Pinball loss over the levels of the head."""
+
+    name: Literal["pinball"] = "pinball"
+    """The name of this loss."""
+
+
+def build(settings: PinballConfig, target: Spec) -> Loss:
+    """Make the loss. Raises ConfigError when the target is made of symbols."""
+    return partial(pinball, channels=values_only(target, "pinball").channels)
+
+
+def pinball(output: Output, labels: Padded, channels: int) -> Float[Tensor, "B T"]:
+    """max(q e, (q - 1) e) for the error e = label - quantile: the mean over levels and over a step's observed channels.
+
+    At level 0.5 it is half the absolute error. Raises ConfigError when the head says no quantiles.
+    """
+    said = output.values
+    if not isinstance(said, Quantiles):
+        raise needs("quantiles", "pinball", said)
+    known = observed(labels, channels)
+    levels = torch.tensor(said.levels, dtype=known.values.dtype, device=known.values.device)
+    errors = known.values.unsqueeze(-1) - said.values.to(known.values.dtype)
+    return known.mean(torch.maximum(levels * errors, (levels - 1) * errors).mean(-1))
+
+
+plugin = LossPlugin(name="pinball", summary="Pinball loss of quantiles.", Config=PinballConfig, build=build, measure=build)

@@ -1,0 +1,36 @@
+"""The squared difference between point and label: its minimizer is the mean."""
+
+from functools import partial
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.interfaces import Loss, LossPlugin, Spec
+from antiphon.losses.observed import needs, observed, values_only
+from antiphon.sequences import Output, Padded
+
+
+@config
+class SquaredErrorConfig:
+    """Mean squared error."""
+
+    name: Literal["squared_error"] = "squared_error"
+    """The name of this loss."""
+
+
+def build(settings: SquaredErrorConfig, target: Spec) -> Loss:
+    """Make the loss. Raises ConfigError when the target is made of symbols."""
+    return partial(squared_error, channels=values_only(target, "squared_error").channels)
+
+
+def squared_error(output: Output, labels: Padded, channels: int) -> Float[Tensor, "B T"]:
+    """(point - label)^2, the mean over a step's observed channels. Raises ConfigError when the head says no points."""
+    if not isinstance(output.values, Tensor):
+        raise needs("points", "squared_error", output.values)
+    known = observed(labels, channels)
+    return known.mean((output.values.to(known.values.dtype) - known.values) ** 2)
+
+
+plugin = LossPlugin(name="squared_error", summary="Squared error (MSE) of points.", Config=SquaredErrorConfig, build=build, measure=build)
