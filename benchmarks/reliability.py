@@ -45,6 +45,7 @@ from tests.reliability.training_processes import (  # noqa: E402
     outcome,
     run,
     start,
+    start_ranks,
     stop_in_update,
     train_command,
     write_data,
@@ -175,7 +176,7 @@ def _kill_once(recipe: Path, out: Path, duration: float, report: Report, draw: r
     return False
 
 
-def _alive(child: Process) -> bool:
+def _alive(child: Process | subprocess.Popen[str]) -> bool:
     return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
@@ -198,7 +199,33 @@ def check_ranks(limit: int, seed: int) -> Report:
             same = events(folder / "1", "records") == events(folder / "2", "records")
             report.check(same, f"{model['name']}: the global batches differ")
             report.add("updates with equal batches", len(one) if same else 0)
+            _lose_a_rank(report, recipe, folder)
     return report
+
+
+def _lose_a_rank(report: Report, recipe: Path, folder: Path) -> None:
+    """When one of two processes is killed, or has no room, the other one must not wait for it; both go on when they are resumed."""
+    command = train_command(recipe, folder / "lost")
+    for rank in (0, 1):
+        processes = start_ranks(command, 2)
+        _wait_for_lines(folder / "lost" / "metrics.jsonl", 4 + 8 * rank, processes[0])
+        os.kill(processes[rank].pid, signal.SIGKILL)
+        began = time.monotonic()
+        statuses = [process.wait() for process in processes]
+        said = "".join(process.said for process in processes)
+        if statuses != [0, 0]:
+            report.check(statuses[rank] == -signal.SIGKILL and statuses[1 - rank] == 1, f"rank {rank} killed: {statuses} {said[-1500:]}")
+            report.check(time.monotonic() - began < 20 and "Traceback" not in said, f"rank {rank} killed: {said[-1500:]}")
+            report.add("lost ranks")
+        command = train_command(recipe, folder / "lost", *(["--resume"] if (folder / "lost" / "recipe.yaml").exists() else []))
+    statuses, said = run(train_command(recipe, folder / "full"), 2, prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)))
+    report.check(statuses == [1, 1], f"rank 0 has no room: {statuses} {said[-1500:]}")
+    _one_sentence(report, said, "rank 0 has no room")
+    for out in ("lost", "full"):
+        statuses, said = run(train_command(recipe, folder / out, "--resume"), 2)
+        report.check(
+            statuses == [0, 0] and not differences(outcome(folder / "2"), outcome(folder / out)), f"{out}: {statuses} {said[-1500:]}"
+        )
 
 
 def check_full(limit: int, seed: int) -> Report:
@@ -303,16 +330,20 @@ def _interrupt(arguments: list[str], out: Path, number: signal.Signals, processe
     child = subprocess.Popen(
         command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 120
-    log = out / "metrics.jsonl"
-    while not (log.exists() and len(log.read_bytes().splitlines()) > 3) and time.monotonic() < deadline and child.poll() is None:
-        time.sleep(0.02)
+    _wait_for_lines(out / "metrics.jsonl", 4, child)
     if number == signal.SIGINT:
         os.killpg(child.pid, number)
     else:  # as a cluster does it: only the one that it started
         child.send_signal(number)
     said, _ = child.communicate(timeout=120)
     return child.returncode, said
+
+
+def _wait_for_lines(log: Path, count: int, child: Process | subprocess.Popen[str]) -> None:
+    """Wait until a run has logged so many events, or has ended."""
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.read_bytes().count(b"\n") >= count) and time.monotonic() < deadline and _alive(child):
+        time.sleep(0.005)
 
 
 def check_diverge(limit: int, seed: int) -> Report:
@@ -322,7 +353,7 @@ def check_diverge(limit: int, seed: int) -> Report:
         folder = Path(place)
         write_data(folder, poison=True)
         optimizer = {"name": "adamw", "learning_rate": 1e9}
-        fast = {"schedule": {"name": "constant"}, "nonfinite_patience": 3, "max_steps": 200, "save_every": 1}
+        fast: dict[str, Any] = {"schedule": {"name": "constant"}, "nonfinite_patience": 3, "max_steps": 200, "save_every": 1}
         for processes in (1, 2)[:limit]:
             out = folder / f"explodes-{processes}"
             recipe = write_recipe(folder, model=TRANSFORMER, optimizer=optimizer, clip_norm=None, **fast)

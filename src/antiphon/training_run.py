@@ -43,7 +43,7 @@ from antiphon.data.collate import collate
 from antiphon.data.corpus import MappedCorpus, MixedCorpus
 from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
-from antiphon.errors import CheckpointError, ConfigError
+from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.interfaces import Loss, Seq2SeqModel, StepwiseModel, Task
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate
@@ -338,15 +338,13 @@ class Validation:
         if not isinstance(model, StepwiseModel):
             return scores, []
         items = self.references
-        predictions = decode_examples(
-            stepwise(model),
-            self.search,
-            self.task,
-            [self.task.encode(record) for record, _ in items],
-            [self.task.request({name: value for name, value in record.items() if name not in _WISHES}) for record, _ in items],
-            batch_size=self.recipe.evaluation.batch_size,
-            device=self.ranks.device,
-        )
+        examples = [self.task.encode(record) for record, _ in items]
+        requests = [self.task.request({name: value for name, value in record.items() if name not in _WISHES}) for record, _ in items]
+        size, device = self.recipe.evaluation.batch_size, self.ranks.device
+        try:
+            predictions = decode_examples(stepwise(model), self.search, self.task, examples, requests, batch_size=size, device=device)
+        except AntiphonError as error:  # a model that is diverging cannot say anything; whether training goes on is not decided here
+            return scores, [("", "", f"(nothing could be decoded: {error})")]
         values = [prediction.value for prediction in predictions]
         scores += evaluate(self.metrics, values, [references for _, references in items], resamples=0)
         spread = range(0, len(items), max(1, len(items) // max(self.recipe.training.samples, 1)))

@@ -114,6 +114,7 @@ def start(arguments: Sequence[str], *, environment: dict[str, str] | None = None
     try:
         os.dup2(writable, 1)
         os.dup2(writable, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)  # pytest may have replaced them
         os.environ |= environment or {}
         signal.signal(signal.SIGINT, signal.default_int_handler)
         torch.set_num_threads(1)
@@ -162,7 +163,7 @@ def stop_in_update(number: int) -> Callable[[], None]:
                 os.kill(os.getpid(), signal.SIGTERM)
             return call(self, batches, step, factor)
 
-        Update.__call__ = stopping  # type: ignore[method-assign]
+        Update.__call__ = stopping  # type: ignore[method-assign, assignment]
 
     return prepare
 

@@ -121,7 +121,7 @@ class Trainer:
     def _loop(self) -> None:
         self.began = time.monotonic() - self.progress.seconds
         if finished := self._budget_used() or self._impatient():  # perhaps it was stopped just before it could say so
-            self._finish(f"{finished}; raise the budget to train on")
+            self._finish(finished)
             return
         self.model.train()
         for batches, epoch, batch in self._updates():
@@ -260,11 +260,11 @@ class Trainer:
 
     def _decide(self, scores: Sequence[Score]) -> tuple[float, bool]:
         """The deciding score, as rank 0 has it, and whether it is the best so far."""
-        score = next(score for score in scores if score.name == self.settings.best)
-        shared = torch.tensor(score.value, dtype=torch.float64, device=self.ranks.device)
+        score = next((score for score in scores if score.name == self.settings.best), None)  # none when the model has diverged
+        shared = torch.tensor(score.value if score else math.nan, dtype=torch.float64, device=self.ranks.device)
         self.ranks.broadcast([shared])
         value, best = float(shared), self.progress.best_score
-        if not math.isfinite(value):  # nothing could ever be better than NaN
+        if score is None or not math.isfinite(value):  # nothing could ever be better than NaN
             return value, False
         return value, best is None or (value > best if score.higher_is_better else value < best)
 

@@ -1,0 +1,111 @@
+"""What may be done with a run's folder: starting, resuming, changing the recipe, two at once."""
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from antiphon import checkpoint
+from antiphon.errors import CheckpointError, ConfigError
+from antiphon.recipe import read_recipe
+from antiphon.training_run import train
+from tests.reliability.training_processes import differences, events, outcome, write_data, write_recipe
+
+
+def go(folder: Path, name: str, *changes: str, resume: bool = False, **training: Any) -> Path:
+    """Train six tiny updates in this process."""
+    recipe = write_recipe(folder, **{"max_steps": 6, "validate_every": 3, **training})
+    return train(read_recipe(recipe, changes), folder / name, resume=resume, console=Console(file=StringIO()))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_data(tmp_path)
+    return tmp_path
+
+
+def test_a_run_is_not_overwritten(folder: Path) -> None:
+    out = go(folder, "run")
+    before = outcome(out)
+    with pytest.raises(CheckpointError, match="already holds a run"):
+        go(folder, "run")
+    assert outcome(out) == before
+
+
+def test_what_failed_before_its_first_checkpoint_starts_over_with_another_recipe(folder: Path) -> None:
+    with pytest.raises(ConfigError):
+        go(folder, "run", freeze=["nothing.*"])
+    go(folder, "run")
+    assert not differences(outcome(go(folder, "other")), outcome(folder / "run"))
+
+
+def test_a_resumed_run_refuses_what_would_change_it(folder: Path) -> None:
+    go(folder, "run")
+    with pytest.raises(ConfigError, match=r"`model.dim`, `training.clip_norm`"):
+        go(folder, "run", "model.dim=8", "training.clip_norm=3", resume=True)
+    with pytest.raises(CheckpointError, match="no run to resume"):
+        go(folder, "nowhere", resume=True)
+
+
+def test_a_longer_budget_goes_on_as_if_it_had_been_so_from_the_start(folder: Path) -> None:
+    whole = go(folder, "whole", "training.max_steps=9", average=2)
+    go(folder, "parts", average=2)
+    parts = go(folder, "parts", "training.max_steps=9", "training.log_every=3", average=2, resume=True)
+    assert not differences({**outcome(whole), "files": {}}, {**outcome(parts), "files": {}})  # the header holds the recipe, as ever
+    assert checkpoint.digest(whole / "last" / checkpoint.WEIGHTS) == checkpoint.digest(parts / "last" / checkpoint.WEIGHTS)
+
+
+def test_resuming_a_finished_run_finishes_it_again(folder: Path) -> None:
+    out = go(folder, "run", average=2)
+    before = outcome(out)
+    go(folder, "run", average=2, resume=True)
+    assert not differences(before, outcome(out))
+    assert len(events(out, "end")) == 1
+
+
+def test_a_kill_before_the_links(folder: Path) -> None:
+    """`last` still leads to the checkpoint before; those that it does not know are made again, and `best` is what it was then."""
+    out = go(folder, "run", keep=3, save_every=None)
+    whole = outcome(out)
+    checkpoint.point(out / "last", out / "checkpoints" / "step-3")
+    go(folder, "run", keep=3, save_every=None, resume=True)
+    assert not differences(whole, outcome(out))
+
+
+def test_a_link_that_leads_nowhere_is_no_fresh_start(folder: Path) -> None:
+    out = go(folder, "run")
+    checkpoint.remove((out / "last").resolve())
+    with pytest.raises(CheckpointError, match="leads to a checkpoint that is gone"):
+        go(folder, "run", resume=True)
+
+
+def test_two_at_once(folder: Path) -> None:
+    (folder / "run").mkdir()
+    with checkpoint.held(folder / "run"), pytest.raises(CheckpointError, match="Another process is training"):
+        go(folder, "run")
+    go(folder, "run")
+
+
+@pytest.mark.parametrize("best", ["loss", "chrf"])
+def test_scores_that_are_not_finite_are_never_best(folder: Path, best: str) -> None:
+    changes: dict[str, Any] = {
+        "optimizer": {"name": "sgd", "learning_rate": 1e30},
+        "clip_norm": None,
+        "max_steps": 2,
+        "validate_every": 2,
+        "best": best,
+    }
+    out = go(folder, "run", schedule={"name": "constant"}, **changes)
+    assert not (out / "best").exists()
+    assert [event["best"] for event in events(out, "validation")] == [False]
+    assert "No score was finite" in events(out, "end")[0]["message"]
+
+
+def test_a_starting_point_is_not_needed_to_resume(folder: Path) -> None:
+    start = go(folder, "start")
+    go(folder, "run", init_from=str(start))
+    start.rename(folder / "moved")
+    go(folder, "run", "training.max_steps=8", init_from=str(start), resume=True)
+    assert events(folder / "run", "records")[-1]["step"] == 8
