@@ -30,7 +30,8 @@ def data_section(record: RunRecord) -> Markup:
     """The section on data."""
     command = code(f"antiphon inspect {record.folder}")
     if record.audit is not None:
-        parts = [_overlaps(record.audit), *(_split(name, split) for name, split in _mapping(record.audit.get("splits")).items())]
+        notes = [note(one) for one in (record.inspection or {}).get("notes") or ()]
+        parts = [*notes, _overlaps(record.audit), *(_split(name, split) for name, split in _mapping(record.audit.get("splits")).items())]
         return section("data", "Data", *parts)
     splits, problems = _from_corpora(record)
     also = " also looks for duplicates, contradictions, overlap between splits and misaligned records."

@@ -51,6 +51,7 @@ def _facts(record: RunRecord) -> Markup:
     pairs: list[tuple[object, object]] = [
         ("Task", record.setting("task.name")),
         ("Model", _model(record)),
+        ("Vocabulary", _vocabulary(record)),
         *((name, _files(record.setting(f"data.{key}"), required=key != "test")) for name, key in _SPLITS),
         ("Training", _training(record)),
         ("Best checkpoint", _checkpoint(record)),
@@ -69,6 +70,13 @@ def _model(record: RunRecord) -> str:
         return str(settings)
     shown = [f"{name.replace('_', ' ')} {settings[name]}" for name in _SIZES if name in settings]
     return ", ".join([str(settings.get("name", "?")), *shown])
+
+
+def _vocabulary(record: RunRecord) -> str | None:
+    """The symbols on each side; None before there is a checkpoint, and for sides that are no symbols."""
+    sizes = {side: as_count(spec.get("size")) for side in ("source", "target") if isinstance(spec := record.header.get(side), Mapping)}
+    shown = [f"{size:,} {side} symbols" for side, size in sizes.items() if size]
+    return ", ".join(shown) or None
 
 
 def _files(value: Any, *, required: bool = False) -> Markup | str | None:

@@ -48,16 +48,27 @@ class StoredEvaluation:
 @final
 @dataclass(frozen=True)
 class RunRecord:
-    """A run's folder as plain values. `evaluations` are the newest first; `header` is that of the checkpoint in use, {} without one."""
+    """A run's folder as plain values.
+
+    evaluations   the newest first
+    inspection    what `antiphon inspect` stored in `audit.json`: the audit, notes, and what training costs; None without
+    header        that of the checkpoint in use, {} without one
+    """
 
     folder: Path
     recipe: Plain
     recipe_text: str
     events: Sequence[Plain]
     evaluations: Sequence[StoredEvaluation]
-    audit: Plain | None
+    inspection: Plain | None
     header: Plain
     problems: tuple[str, ...] = field(default=())
+
+    @property
+    def audit(self) -> Plain | None:
+        """What was found in the data; None when nobody has looked."""
+        found = (self.inspection or {}).get("audit", self.inspection)
+        return found if isinstance(found, Mapping) else None
 
     def of_kind(self, *kinds: str) -> list[Plain]:
         """The events of some kinds, in order."""
@@ -90,7 +101,7 @@ def read_run(run: Path) -> RunRecord:
         recipe_text=recipe_text,
         events=_read_events(run / "metrics.jsonl", problems),
         evaluations=_read_evaluations(run / "evaluations", problems),
-        audit=_read_object(run / "audit.json", problems),
+        inspection=_read_object(run / "audit.json", problems),
         header=_read_header(run, problems),
         problems=tuple(problems),
     )

@@ -142,6 +142,30 @@ def test_a_model_without_attention(trained: Path, tmp_path: Path) -> None:
     assert "cell" not in {value for tag, name, value in page.attributes if name == "class"}
 
 
+def test_records_with_more_than_a_text_are_read_again(tmp_path: Path) -> None:
+    """The attention of a tagged record needs its tag, which an evaluation does not store."""
+    data = tmp_path / "data.tsv"
+    rows = [f"{word}\t{word}\t{tag}" for word in ("eins", "zwei", "drei") for tag in ("up", "down")]
+    data.write_text("\n".join(["source\ttarget\tway", *rows]) + "\n", encoding="utf-8")
+    files = {"train": str(data), "validation": str(data), "test": str(data)}
+    recipe = recipe_from(
+        {
+            "task": {"name": "translation", "vocabulary": {"kind": "word"}, "tags": ["way"]},
+            "data": files,
+            "model": {"name": "lstm", "dim": 8, "attention": "dot"},
+            "training": {"max_steps": 1},
+            "evaluation": {"resamples": 5, "metrics": ["exact_match"]},
+        }
+    )
+    run = antiphon.train(recipe, tmp_path / "run")
+    antiphon.evaluate(run)
+    page = page_of(run)
+    tags = {title.split(" ← ")[1].split(":")[0] for title in page.titles if " ← " in title} & {"<up>", "<down>"}
+    assert tags == {"<up>", "<down>"}, "each map shows the tag of its record"
+    data.unlink()
+    assert "cannot be read again" in page_of(run).said
+
+
 def test_a_checkpoint_that_cannot_be_read_leaves_the_rest(trained: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", evaluations={"test": evaluation()})
     (run / "best").mkdir()
@@ -260,6 +284,15 @@ def test_thousands_of_log_lines_make_a_small_page(tmp_path: Path) -> None:
     path = write_report(make_run(tmp_path / "run", events=events))
     assert path.stat().st_size < 1_000_000
     assert "training, step 4,321: 90" in Page(path.read_text(encoding="utf-8")).titles, "a spike is kept"
+
+
+def test_what_inspecting_measured(tmp_path: Path) -> None:
+    cost = {"parameters": {"encoder": 1200}, "total_parameters": 1500, "batches_per_epoch": 7, "seconds_per_epoch": 90.0}
+    cost |= {"tokens_per_second": 1000.0, "memory_bytes": 2**30, "device": "cpu"}
+    said = page_of(make_run(tmp_path / "run", audit={"audit": {"splits": {}}, "cost": cost})).said
+    assert "encoder 1,200 all 1,500" in said
+    assert "1 min 30 s, 7 batches" in said
+    assert "1.00 GiB" in said
 
 
 def test_all_items_are_counted(tmp_path: Path) -> None:
