@@ -4,22 +4,19 @@ Records stream through in blocks and are appended to the files, so memory does n
 not at all: it is written beside its place and renamed, so a kill at any moment leaves no half corpus behind.
 """
 
-import contextlib
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, final
+from typing import Any, final
 
 import numpy as np
 
 from antiphon.configuration import plain
+from antiphon.data.folders import FORMAT_VERSION, ArrayWriter, beside, finish, is_current, move_into_place, write_manifest
 from antiphon.data.limits import Limits, Tally, apply_limits
-from antiphon.data.mapped import FORMAT_VERSION, Encode, MappedCorpus, MemoryCorpus, read_manifest
+from antiphon.data.mapped import Encode, MappedCorpus, MemoryCorpus
 from antiphon.data.mixing import MixedCorpus
 from antiphon.data.records import Records, SourceRecords
 from antiphon.errors import DataError
@@ -59,32 +56,20 @@ def build_corpus(
     """
     opened = records if isinstance(records, Records) else SourceRecords(records)
     identity = _identity(opened, source, target, limits, fingerprint, keep_records)
-    if _is_current(folder, identity):
+    if is_current(folder, identity):
         return MappedCorpus(folder, encode)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
+    with beside(folder) as partial:
         with _Writer(partial, source, target, keep_records) as writer:
             tally = _encode_all(opened, encode, encode_many, writer, limits, progress)
         _check_something_left(opened, tally)
         writer.write_manifest({"identity": identity, "limits": plain(limits), "keep_records": keep_records, "tally": tally.to_plain()})
-        _move_into_place(partial, folder, identity)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        move_into_place(partial, folder, identity)
     return MappedCorpus(folder, encode)
 
 
 def _identity(records: Records, source: Spec, target: Spec, limits: Limits, fingerprint: str, keep_records: bool) -> str:
     parts = [FORMAT_VERSION, records.signature(), fingerprint, repr(source), repr(target), plain(limits), keep_records]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _is_current(folder: Path, identity: str) -> bool:
-    """Whether the folder holds this very corpus, whole. Anything else is encoded again."""
-    try:
-        return bool(read_manifest(folder)["identity"] == identity)
-    except (DataError, KeyError, AttributeError):
-        return False
 
 
 def _encode_all(
@@ -156,22 +141,6 @@ def _check_something_left(records: Records, tally: Tally) -> None:
     )
 
 
-def _move_into_place(partial: Path, folder: Path, identity: str) -> None:
-    """Rename the finished folder. Another process may have built the same meanwhile: then its folder stands."""
-    if folder.exists() and not _is_current(folder, identity):
-        if any(folder.iterdir()) and not (folder / "manifest.json").exists():
-            raise DataError(f"`{folder}` must be an encoded corpus or not exist, but holds other files. Choose another folder.")
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-        with contextlib.suppress(FileNotFoundError):  # another process took it away first
-            os.rename(folder, old / "corpus")
-        shutil.rmtree(old, ignore_errors=True)
-    try:
-        os.rename(partial, folder)
-    except OSError:
-        if not _is_current(folder, identity):
-            raise
-
-
 @final
 class _Writer:
     """Appends examples to the files of a corpus."""
@@ -191,7 +160,7 @@ class _Writer:
         for side in (self._source, self._target, self._records):
             if side is not None:
                 side.close()
-        _finish(self._numbers)
+        finish(self._numbers)
 
     def append(self, rows: Sequence[tuple[int, Record, Example]]) -> None:
         """Append examples with their record numbers and records."""
@@ -213,49 +182,34 @@ class _Writer:
 
     def write_manifest(self, facts: dict[str, Any]) -> None:
         """Write what the files hold, last of all."""
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "source": self._source.layout,
-            "target": self._target.layout if self._target else None,
-            "sizes": {path.name: path.stat().st_size for path in sorted(self.folder.glob("*.bin"))},
-            **facts,
-        }
-        with open(self.folder / "manifest.json", "w", encoding="utf-8") as file:
-            json.dump(manifest, file, indent=1)
-            _sync(file)
+        layouts = {"source": self._source.layout, "target": self._target.layout if self._target else None}
+        write_manifest(self.folder, {**layouts, **facts})
 
 
 @final
 class _SideWriter:
-    """Appends arrays to one file and their offsets to another."""
+    """Appends the arrays of one side, and sees to it that they are what the spec says."""
 
     def __init__(self, folder: Path, name: str, spec: Spec | None):
         self._name, self._spec = name, spec
-        self._dtype, self._channels = _storage(spec)
-        self._values = open(folder / f"{name}.bin", "wb")  # noqa: SIM115 -- closed by `close`
-        self._offsets = open(folder / f"{name}_offsets.bin", "wb")  # noqa: SIM115
-        self._offsets.write(np.zeros(1, dtype=np.int64).tobytes())
-        self._end = 0
+        dtype, self._channels = _storage(spec)
+        self._arrays = ArrayWriter(folder, name, dtype, self._channels)
 
     @property
     def layout(self) -> dict[str, Any]:
-        return {"dtype": self._dtype.name, "channels": self._channels}
+        return self._arrays.layout
 
     def append(self, arrays: Sequence[np.ndarray]) -> None:
-        ends = self._end + np.cumsum([len(array) for array in arrays], dtype=np.int64)
         joined = np.concatenate(arrays)
         assert joined.ndim == (1 if self._channels is None else 2), f"{self._name} arrays of {self._spec} have shape {joined.shape}"
         assert self._channels is None or joined.shape[1] == self._channels, f"{self._name} arrays must have {self._channels} channels"
         if isinstance(self._spec, TokenSpec) and joined.size:
             assert joined.min() >= 0, f"{self._name} symbols must not be negative"
             assert joined.max() < self._spec.size, f"{self._name} symbols must be below {self._spec.size}"
-        self._values.write(joined.astype(self._dtype, copy=False).tobytes())
-        self._offsets.write(ends.tobytes())
-        self._end = int(ends[-1])
+        self._arrays.append_joined(joined, [len(array) for array in arrays])
 
     def close(self) -> None:
-        _finish(self._values)
-        _finish(self._offsets)
+        self._arrays.close()
 
 
 def _storage(spec: Spec | None) -> tuple[np.dtype[Any], int | None]:
@@ -264,7 +218,7 @@ def _storage(spec: Spec | None) -> tuple[np.dtype[Any], int | None]:
         return np.dtype(np.uint8), None
     if isinstance(spec, TokenSpec):
         return np.min_scalar_type(spec.size - 1), None
-    return np.dtype(np.float32), spec.channels
+    return np.dtype(np.float32), spec.width
 
 
 def _json_bytes(number: int, record: Record) -> bytes:
@@ -272,13 +226,3 @@ def _json_bytes(number: int, record: Record) -> bytes:
         return json.dumps(dict(record), ensure_ascii=False).encode("utf-8", "surrogatepass")
     except TypeError as error:
         raise DataError(f"Record {number} must hold plain values (text, numbers, lists) to be kept, but {error}.") from error
-
-
-def _sync(file: IO[Any]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _finish(file: IO[Any]) -> None:
-    _sync(file)
-    file.close()

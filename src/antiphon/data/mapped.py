@@ -18,11 +18,10 @@ from typing import Any, Literal, Protocol, final, runtime_checkable
 
 import numpy as np
 
+from antiphon.data.folders import MappedArrays, map_file, read_manifest
 from antiphon.errors import DataError
 from antiphon.interfaces import Record
 from antiphon.sequences import Example
-
-FORMAT_VERSION = 1
 
 
 @runtime_checkable
@@ -43,13 +42,13 @@ class MappedCorpus:
         self.folder = folder
         self.manifest = read_manifest(folder)
         self._encode = encode
-        self._source = _Side(folder, "source", self.manifest["source"])
-        self._target = _Side(folder, "target", self.manifest["target"]) if self.manifest["target"] else None
-        self.numbers = _map(folder / "numbers.bin", np.dtype(np.int64))
+        self._source = MappedArrays(folder, "source", self.manifest["source"])
+        self._target = MappedArrays(folder, "target", self.manifest["target"]) if self.manifest["target"] else None
+        self.numbers = map_file(folder / "numbers.bin", np.dtype(np.int64))
         limits = self.manifest["limits"]
         self._most_source = limits["max_source_length"] or sys.maxsize
         self._most_target = (limits["max_target_length"] or sys.maxsize - 1) + 1
-        self._records = _Side(folder, "records", {"dtype": "uint8", "channels": None}) if self.manifest["keep_records"] else None
+        self._records = MappedArrays(folder, "records", {"dtype": "uint8", "channels": None}) if self.manifest["keep_records"] else None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -132,53 +131,6 @@ class MappedCorpus:
         if not 0 <= index < len(self):
             raise IndexError(f"`index` must be from 0 to {len(self) - 1}, but is {index}.")
         return int(index)
-
-
-@final
-class _Side:
-    """Arrays of different lengths in one file, with their offsets in another."""
-
-    def __init__(self, folder: Path, name: str, layout: dict[str, Any]):
-        self.channels: int | None = layout["channels"]
-        values = _map(folder / f"{name}.bin", np.dtype(layout["dtype"]))
-        self.values = values if self.channels is None else values.reshape(-1, self.channels)
-        self.offsets = _map(folder / f"{name}_offsets.bin", np.dtype(np.int64))
-
-    def lengths(self, indices: np.ndarray) -> np.ndarray:
-        lengths: np.ndarray = self.offsets[indices + 1] - self.offsets[indices]
-        return lengths
-
-    def array(self, index: int) -> np.ndarray:
-        return self.values[self.offsets[index] : self.offsets[index + 1]]
-
-
-def _map(path: Path, dtype: np.dtype[Any]) -> np.ndarray:
-    """A file as a read-only array. It is a view of the map: slicing the np.memmap class itself costs microseconds each time."""
-    if path.stat().st_size == 0:
-        return np.empty(0, dtype=dtype)
-    return np.memmap(path, dtype=dtype, mode="r").view(np.ndarray)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a corpus.
-
-    Raises DataError when the folder holds none, or one that another version of this package wrote.
-    """
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"`{folder}` must be an encoded corpus, but has no readable manifest.json. Build it again.") from error
-    version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
-        raise DataError(
-            f"The corpus `{folder}` must have format {FORMAT_VERSION}, but has {version}. Delete the folder to encode it again."
-        )
-    for name, size in manifest["sizes"].items():
-        found = (folder / name).stat().st_size if (folder / name).exists() else 0
-        if found != size:
-            raise DataError(f"`{folder / name}` must have {size} bytes, but has {found}. Delete the folder to encode the corpus again.")
-    return manifest  # type: ignore[no-any-return]
 
 
 @final

@@ -197,14 +197,14 @@ def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
 
 def test_two_builders_at_once_both_end_with_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = records_file(tmp_path, 30)
-    original: Callable[..., None] = corpus_module._move_into_place
+    original: Callable[..., None] = corpus_module.move_into_place
 
     def slower(partial: Path, folder: Path, identity: str) -> None:
-        monkeypatch.setattr(corpus_module, "_move_into_place", original)
+        monkeypatch.setattr(corpus_module, "move_into_place", original)
         build(tmp_path, path)  # the other process is faster
         original(partial, folder, identity)
 
-    monkeypatch.setattr(corpus_module, "_move_into_place", slower)
+    monkeypatch.setattr(corpus_module, "move_into_place", slower)
     assert len(build(tmp_path, path)) == 30
 
 
