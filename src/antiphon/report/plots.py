@@ -12,7 +12,7 @@ from antiphon.report.markup import Markup, element, join
 from antiphon.report.quantities import Real, number, percent
 
 WIDTH, HEIGHT = 520, 230
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 52, 24, 12, 34
 MOST_POINTS = 400
 
 Point = tuple[Real, Real]

@@ -30,10 +30,10 @@ def score_table(scores: Sequence[Plain]) -> Markup:
     for score in scores:
         value, low, high = (as_real(score.get(key)) for key in ("value", "low", "high"))
         name = str(score.get("name", "?"))
-        interval = f"{number(low)} to {number(high)}" if low is not None and high is not None else ""
+        interval = f"{_score(low)} to {_score(high)}" if low is not None and high is not None else ""
         drawable = value is not None and name not in _MODEL_SCORES and score.get("signature") is not None and value >= 0
         bar = interval_bar(value, low, high, max(100.0, value, high or 0.0), score_name(name)) if drawable and value is not None else None
-        shown = element("strong", None, number(score.get("value")))
+        shown = element("strong", None, _score(score.get("value")))
         rows.append((_titled(name, score), shown, interval, bar or "", score.get("signature") or ""))
     header = ("metric", "value", "95% interval", "", "signature")
     if not any(score.get("signature") for score in scores):
@@ -109,6 +109,11 @@ def flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
 
 def _setting(value: object) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _score(value: object) -> str:
+    """A score, of which also a round one has decimals: 52.00 says how exact it is."""
+    return f"{value:.2f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else number(value)
 
 
 def _titled(name: str, score: Plain) -> Markup:

@@ -187,8 +187,8 @@ def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
 
 def test_scores_intervals_and_settings(tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path / "run", evaluations={"test": evaluation()}))
-    assert "token error rate ↓ 40 30 to 50 signature-of-token_error_rate" in page.said
-    assert "exact match ↑ 40 0 to 80" in page.said
+    assert "token error rate ↓ 40.00 30.00 to 50.00 signature-of-token_error_rate" in page.said
+    assert "exact match ↑ 40.00 0.00 to 80.00" in page.said
     assert "token error rate: 40, 95% interval 30 to 50" in page.titles
     assert "Search: beam, beam size 4" in page.said
     assert "limits.max_length none" in page.said
