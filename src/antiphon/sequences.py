@@ -70,9 +70,14 @@ class Batch:
 
     @property
     def inputs(self) -> Padded:
-        """What the decoder reads under teacher forcing: the target without its last element."""
+        """What the decoder reads under teacher forcing: the target without its last element.
+
+        Missing values (NaN) of a target may be labels, but nothing can read them: the last observed value stands in for them, as it does
+        in the start element; 0 when there is none before.
+        """
         assert self.target is not None, "a batch without targets has no inputs"
-        return Padded(self.target.values[:, :-1], self.target.lengths - 1)
+        values = self.target.values[:, :-1]
+        return Padded(carried_forward(values) if values.is_floating_point() else values, self.target.lengths - 1)
 
     @property
     def labels(self) -> Padded:
@@ -212,6 +217,14 @@ def select_rows(tree: Tree, index: Int[Tensor, " N"]) -> Tree:
 def to_device(tree: Tree, device: torch.device | str) -> Tree:
     """Move every tensor of the tree."""
     return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), tree)
+
+
+def carried_forward(values: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+    """Each NaN replaced by the last number before it in its channel, or 0."""
+    missing = values.isnan()
+    steps = torch.arange(values.shape[1], device=values.device).view(1, -1, 1)
+    latest = torch.where(missing, 0, steps).cummax(dim=1).values
+    return torch.where(missing, 0.0, values).gather(1, latest)
 
 
 def pad(arrays: Sequence[np.ndarray], value: float = 0) -> Padded:

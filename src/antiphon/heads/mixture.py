@@ -57,7 +57,7 @@ class Mixture(MixtureSameFamily):
         found = low + (high - low) / 2
         for _ in range(_MOST_STEPS):
             missing = value - self.cdf(found)  # type: ignore[no-untyped-call]
-            if bool((missing.abs() < _TOLERANCE * value.clamp(max=0.5)).all()):
+            if bool((missing.abs() < _TOLERANCE).all()):
                 break
             low, high = torch.where(missing > 0, found, low), torch.where(missing > 0, high, found)
             step = found + missing / self.log_prob(found).exp()  # type: ignore[no-untyped-call]

@@ -95,7 +95,8 @@ def _poisson(rate: Float[Tensor, "*batch"], uniform: Float[Tensor, "*batch"]) ->
     """Poisson draws by inversion: a Cornish-Fisher guess, then bisection among the counts around it."""
     deviation = torch.special.ndtri(uniform)
     guess = (rate + rate.sqrt() * deviation + (deviation**2 - 1) / 6).round()
-    low, high = (guess - _REACH).clamp(min=-1), (guess + _REACH).clamp(min=0)
+    low: Tensor = (guess - _REACH).clamp(min=-1)
+    high: Tensor = (guess + _REACH).clamp(min=0)
     for _ in range(5):  # from 17 counts to one
         middle = ((low + high) / 2).floor()
         # P(count <= k) is the upper regularized incomplete gamma function of k + 1.

@@ -3,10 +3,14 @@
 limits        how long a hypothesis may become
 processors    what may be said next: forced openings, banned phrases, repetition
 preparation   what every search does before its first step
+forecasts     what searches for real values share
+randomness    random numbers that belong to a source
 greedy        the likeliest symbol at each step
 sampling      symbols drawn at random
 beam          the best hypotheses found by keeping several at each step
 mbr           the candidate most similar to all others
+rollout       real values step by step, along sample paths
+direct        real values, all steps at once
 constraints   required phrases, for the beam search
 ensemble      several models as one
 scoring       the log-probability of given targets

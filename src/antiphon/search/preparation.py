@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import Seq2SeqModel, StepwiseModel, TokenSpec
+from antiphon.interfaces import Seq2SeqModel, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.search.limits import Limits, LimitsConfig, limits_of
 from antiphon.search.processors import LogitsProcessors, ProcessorsConfig, processors_for
 from antiphon.sequences import Memory, Padded, Request
@@ -50,7 +50,20 @@ class Prepared:
 def token_target(model: Seq2SeqModel, reader: str) -> TokenSpec:
     """The model's target spec. Raises ConfigError when the model does not write symbols; `reader` says who needs them."""
     if not isinstance(model.target, TokenSpec):
-        raise ConfigError(f"{reader} needs a model that writes symbols, but this one writes {type(model.target).__name__}.")
+        raise ConfigError(
+            f"{reader} needs a model that writes symbols, but this one writes {type(model.target).__name__}."
+            " Real values are found by `search: rollout` (step by step) or `search: direct` (all at once)."
+        )
+    return model.target
+
+
+def value_target(model: Seq2SeqModel, reader: str) -> ValueSpec:
+    """The model's target spec. Raises ConfigError when the model does not write real values; `reader` says who needs them."""
+    if not isinstance(model.target, ValueSpec):
+        raise ConfigError(
+            f"{reader} needs a model that writes real values, but this one writes {type(model.target).__name__}."
+            " Symbols are found by `search: beam`, `greedy`, `sampling` or `mbr`."
+        )
     return model.target
 
 

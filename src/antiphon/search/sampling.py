@@ -5,7 +5,6 @@ sample and step, turned into a symbol by inverting the cumulative distribution. 
 in any order, and whichever other rows are still running.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Literal, final
 
@@ -21,6 +20,7 @@ from antiphon.search.alignment import align
 from antiphon.search.limits import Limits, LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
+from antiphon.search.randomness import source_key
 from antiphon.search.single_path import follow
 from antiphon.sequences import Hypothesis, Padded, Request
 
@@ -128,18 +128,10 @@ def _uniforms(source: Padded, limits: Limits, seed: int, samples: int) -> Float[
     table = np.zeros((len(limits.maximum), samples, limits.steps), dtype=np.float32)
     values, lengths = source.values.cpu().numpy(), source.lengths.tolist()
     for row, length in enumerate(lengths):
-        generator = np.random.Generator(np.random.Philox(key=_key(seed, values[row, :length])))
+        generator = np.random.Generator(np.random.Philox(key=source_key(seed, values[row, :length])))
         # Step by step, so that more steps for a longer neighbour shift no draw.
         table[row] = generator.random((limits.steps, samples), dtype=np.float32).T
     return torch.from_numpy(table.reshape(-1, limits.steps))
-
-
-def _key(seed: int, content: np.ndarray) -> int:
-    """A number for this seed and this content that is the same on every machine."""
-    kind = "<f4" if np.issubdtype(content.dtype, np.floating) else "<i8"
-    digest = hashlib.blake2b(f"{seed}:{content.shape}:".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(content, dtype=kind).tobytes())
-    return int.from_bytes(digest.digest(), "little")
 
 
 plugin = SearchPlugin(

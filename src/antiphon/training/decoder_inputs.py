@@ -1,8 +1,10 @@
-"""What the decoder reads in training: the truth, or now and then its own predictions.
+"""What the decoder reads in training: the truth, now and then its own predictions, or nothing but what is known in advance.
 
 Unusual here: scheduled sampling (Bengio et al. 2015) is done in parallel passes (Mihaylova and Martins 2019): a first pass predicts every
 element from the true inputs, the next one reads a mixture of truth and predictions. That needs only `decode`, so it serves recurrent
 models and Transformers, symbols and real values alike. More passes come closer to the sequential original.
+
+Of real values only the channels that the model says are replaced; what is known in advance stays.
 """
 
 import math
@@ -13,8 +15,11 @@ from pydantic import Field
 from torch import Tensor
 
 from antiphon.configuration import config
+from antiphon.heads.quantile import median_of
 from antiphon.interfaces import Seq2SeqModel
-from antiphon.sequences import Memory, Output, Padded
+from antiphon.search.direct import without_values
+from antiphon.search.preparation import value_target
+from antiphon.sequences import Memory, Output, Padded, Quantiles
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -45,7 +50,16 @@ class ScheduledSamplingConfig:
     """Draw predictions from the output distribution instead of taking the most probable."""
 
 
-DecoderInputsConfig = Annotated[TeacherForcingConfig | ScheduledSamplingConfig, Field(discriminator="name")]
+@config
+class DirectInputsConfig:
+    """The decoder reads the start element and what is known in advance, so that it says all steps at once (for `search: direct`)."""
+
+    name: Literal["direct"] = "direct"
+    """The name of this policy."""
+
+
+DecoderInputs = TeacherForcingConfig | ScheduledSamplingConfig | DirectInputsConfig
+DecoderInputsConfig = Annotated[DecoderInputs, Field(discriminator="name")]
 
 
 def truth_probability(settings: ScheduledSamplingConfig, step: int) -> float:
@@ -58,10 +72,19 @@ def truth_probability(settings: ScheduledSamplingConfig, step: int) -> float:
     return max(settings.end, settings.steps / (settings.steps + math.exp(exponent)))
 
 
-def decode_for_training(
-    settings: TeacherForcingConfig | ScheduledSamplingConfig, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int
-) -> Output:
+def inputs_to_measure(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded) -> Padded:
+    """What the decoder reads when its loss is measured: the truth, unless the policy is `direct`.
+
+    Raises ConfigError when the policy is `direct` and the model writes symbols.
+    """
+    if not isinstance(settings, DirectInputsConfig):
+        return inputs
+    return without_values(inputs, value_target(model, "`training.decoder_inputs: direct`").channels)
+
+
+def decode_for_training(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int) -> Output:
     """The output that the loss sees, under the policy."""
+    inputs = inputs_to_measure(settings, model, inputs)
     if isinstance(settings, ScheduledSamplingConfig):
         probability = truth_probability(settings, step)
         mixed = inputs
@@ -75,11 +98,13 @@ def decode_for_training(
 
 
 def predict(values: Any, *, symbols: bool, sample: bool) -> Tensor:
-    """Elements from what a head says: symbols from logits, draws or means from a distribution, points as they are."""
+    """Elements from what a head says: symbols from logits, draws or means from a distribution, medians of quantiles, points as they are."""
+    if isinstance(values, Quantiles):
+        return median_of(values)
     if isinstance(values, torch.distributions.Distribution):
         drawn: Tensor = values.sample() if sample else values.mean
         return drawn
-    assert isinstance(values, Tensor), "scheduled sampling reads logits, distributions or points"
+    assert isinstance(values, Tensor), "scheduled sampling reads logits, distributions, quantiles or points"
     if not symbols:
         return values
     chosen: Tensor = torch.distributions.Categorical(logits=values.float()).sample() if sample else values.argmax(dim=-1)
@@ -89,6 +114,9 @@ def predict(values: Any, *, symbols: bool, sample: bool) -> Tensor:
 def mix(truth: Tensor, predicted: Tensor, probability: float) -> Tensor:
     """Inputs in which each element after the first is the truth with `probability`, else what was predicted for that place."""
     keep = torch.rand(truth.shape[:2], device=truth.device) < probability
-    shifted = torch.cat([truth[:, :1], predicted[:, :-1].to(truth.dtype)], dim=1)
     keep[:, 0] = True
-    return torch.where(keep if truth.dim() == 2 else keep.unsqueeze(-1), truth, shifted)
+    if truth.dim() == 2:
+        return torch.where(keep, truth, torch.cat([truth[:, :1], predicted[:, :-1].to(truth.dtype)], dim=1))
+    values, known = truth.split([predicted.shape[-1], truth.shape[-1] - predicted.shape[-1]], dim=-1)
+    shifted = torch.cat([values[:, :1], predicted[:, :-1].to(truth.dtype)], dim=1)
+    return torch.cat([torch.where(keep.unsqueeze(-1), values, shifted), known], dim=-1)

@@ -1,6 +1,7 @@
 """One update: forward and backward over the micro-batches of all ranks, then the optimizer.
 
 The mean is taken once, over the target elements of all ranks and micro-batches; a mean of means would weigh short batches too much.
+Missing values are no elements: they have no loss, and do not count.
 A batch that does not fit in memory is split and the whole update done again, with the same gradient. An update whose loss or gradient
 is not finite is skipped, and the records that caused it are named. Random numbers are seeded from (seed, step, micro-batch, rank), so
 that nothing of them needs storing for an exact resume.
@@ -18,8 +19,9 @@ from torch import Tensor
 
 from antiphon.errors import TrainingError
 from antiphon.interfaces import Loss, Seq2SeqModel
+from antiphon.losses.observed import counted
 from antiphon.sequences import Batch, to_device
-from antiphon.training.decoder_inputs import ScheduledSamplingConfig, TeacherForcingConfig, decode_for_training
+from antiphon.training.decoder_inputs import DecoderInputs, decode_for_training
 from antiphon.training.distributed import Ranks
 
 Precision = Literal["fp32", "bf16"]
@@ -63,7 +65,7 @@ class Update:
         optimizer: torch.optim.Optimizer,
         ranks: Ranks,
         *,
-        inputs: TeacherForcingConfig | ScheduledSamplingConfig,
+        inputs: DecoderInputs,
         clip_norm: float | None,
         precision: Precision,
         seed: int,
@@ -74,7 +76,8 @@ class Update:
 
     def __call__(self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float) -> UpdateResult:
         """Do update number `step`. Raises TrainingError when a single record does not fit in memory."""
-        count = torch.tensor(sum(int(batch.labels.lengths.sum()) for batch in batches if batch), device=self.ranks.device)
+        observed = sum(int(counted(batch.labels, self.model.target).sum()) for batch in batches if batch)
+        count = torch.tensor(observed, device=self.ranks.device)
         elements = int(self.ranks.sum(count))
         pieces = 1
         while True:
@@ -121,7 +124,7 @@ class Update:
                     memory = self.model.encode(here.source)
                     output = decode_for_training(self.inputs, self.model, here.inputs, memory, step)
                     per_element = self.loss(output, here.labels) * here.labels.mask
-                (per_element.sum() / elements).backward()
+                (per_element.sum() / max(elements, 1)).backward()
                 row_losses.append((here.records, per_element.detach().flatten(1).sum(dim=1)))
         return row_losses
 

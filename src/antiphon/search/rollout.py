@@ -1,0 +1,125 @@
+"""Real values step by step: the decoder reads what it said last, a sample of a distribution or a point.
+
+Unusual here: the sample paths of a source are rows side by side, as the hypotheses of a beam are, so nothing of the source is copied. The
+first step is taken once per source, since all paths begin alike; its state is then repeated. Random numbers belong to the source.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, final
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+from torch.distributions import Distribution
+
+from antiphon.configuration import config
+from antiphon.heads.draws import draw, uniforms_per_draw
+from antiphon.heads.quantile import median_of
+from antiphon.interfaces import SearchPlugin, StepwiseModel
+from antiphon.search.forecasts import LEVELS, Found, Point, check_levels, hypotheses_of, known_inputs, summary
+from antiphon.search.preparation import value_target
+from antiphon.search.randomness import uniforms_of
+from antiphon.sequences import Hypothesis, Output, Padded, Quantiles, Request, select_rows
+
+
+@config
+class RolloutConfig:
+    """Step by step: sample paths of a distribution, or one path of points."""
+
+    name: Literal["rollout"] = "rollout"
+    """The search."""
+    samples: Annotated[int, Field(ge=1)] = 100
+    """Sample paths per source when the head says a distribution; points and quantiles have one path."""
+    point: Point = "mean"
+    """What the paths' point forecast is: their mean or their median at each step."""
+    levels: tuple[float, ...] = LEVELS
+    """Levels of the quantiles of the paths; a head of quantiles says its own."""
+    seed: int = 0
+    """With the source's content this decides all draws."""
+    keep_paths: bool = True
+    """Whether to give the paths themselves with each forecast."""
+
+    def __post_init__(self) -> None:
+        check_levels(self.levels)
+
+
+@final
+class RolloutSearch:
+    """One hypothesis per source: point forecast, quantiles and sample paths.
+
+    A head of points is followed along its points, and gives no quantiles. A head of quantiles is followed along its medians; its
+    quantiles are those of each step given the medians before it, too narrow for later steps: `direct` suits it better.
+    """
+
+    def __init__(self, settings: RolloutConfig):
+        self.settings = settings
+
+    @torch.inference_mode()
+    def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
+        """Decode a batch. Raises ConfigError when the model writes symbols or its head cannot be sampled, DataError when a request does
+        not say what is known."""
+        spec = value_target(model, "The search `rollout`")
+        known = known_inputs(requests, source, spec)
+        steps = known.values.shape[1]
+        memory = model.project(model.encode(source))
+        state = model.init_state(memory, 1, steps)
+        output, state = model.step(known.values[:, 0], memory, state)
+        paths = _Paths(output, source, known, self.settings)
+        state = select_rows(state, paths.rows) if paths.width > 1 else state
+        last = paths.follow(output if paths.width == 1 else Output(output.features[paths.rows], output.head))
+        for step in range(1, steps):
+            beside = known.values[:, step, spec.channels :].index_select(0, paths.rows)
+            output, state = model.step(torch.cat([last.to(beside.dtype), beside], dim=-1), memory, state)
+            last = paths.follow(output)
+        return hypotheses_of(paths.found(), known.lengths.tolist())
+
+
+@final
+class _Paths:
+    """What was said at each step. How many paths a source has, `width`, depends on what the head says at the first."""
+
+    def __init__(self, first: Output, source: Padded, known: Padded, settings: RolloutConfig):
+        self.settings = settings
+        self.sampled = isinstance(first.values, Distribution)
+        self.width = settings.samples if self.sampled else 1
+        self.rows: Int[Tensor, " R"] = torch.arange(len(known.lengths), device=known.values.device).repeat_interleave(self.width)
+        self.elements: list[Tensor] = []  # (R, C) at each step
+        self.quantiles: list[Quantiles] = []  # (R, C, Q) at each step, of a head that says them
+        self.uniforms: Tensor | None = None
+        if self.sampled:
+            numbers, channels = uniforms_per_draw(first.values), first.values.mean.shape[-1]
+            # By step first, so that a longer horizon of a neighbour shifts no draw.
+            self.uniforms = uniforms_of(source, (known.values.shape[1], self.width, channels, numbers), settings.seed)
+
+    def follow(self, output: Output) -> Float[Tensor, "R C"]:
+        """What the decoder reads next of what it said."""
+        element = self._element(output.values)
+        self.elements.append(element)
+        return element
+
+    def _element(self, said: Any) -> Float[Tensor, "R C"]:
+        if self.uniforms is not None:
+            return draw(said, self.uniforms[:, len(self.elements)].flatten(0, 1))
+        if isinstance(said, Quantiles):
+            self.quantiles.append(said)
+            return median_of(said)
+        point: Tensor = said
+        return point
+
+    def found(self) -> Found:
+        """The forecast of all steps."""
+        elements = torch.stack(self.elements, dim=1)  # (R, T, C)
+        if not self.sampled:
+            if not self.quantiles:
+                return Found(elements)
+            return Found(elements, torch.stack([said.values for said in self.quantiles], dim=1), self.quantiles[0].levels)
+        paths = elements.unflatten(0, (-1, self.width))  # (B, W, T, C)
+        points = paths.mean(1) if self.settings.point == "mean" else paths.quantile(0.5, dim=1)
+        levels = self.settings.levels
+        return Found(points, summary(paths, levels) if levels else None, levels, paths if self.settings.keep_paths else None)
+
+
+plugin = SearchPlugin(
+    name="rollout", summary="real values step by step: sample paths, or one path of points", Config=RolloutConfig, build=RolloutSearch
+)
