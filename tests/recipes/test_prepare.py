@@ -184,7 +184,7 @@ def test_indented_blocks_are_dropped_and_counted() -> None:
         ("a library for numbers", "Zahlen", "length ratio"),
         ("a library for numbers", "x" * 50, "length ratio"),
         ("numbers, numbers", "Zahlen" * 20, None),  # of short texts any ratio is believed
-        ("1.2.3.4 / 5.6.7.8 / a", "1.2.3.4 und 5.6.7.8 a", "mostly digits"),
+        ("ab 1.2.3.4 cde 5.6.7.8", "ab 1.2.3.4 cdf 5.6.7.8", "mostly digits"),
     ],
 )
 def test_faults(english: str, translated: str, reason: str | None) -> None:
@@ -226,7 +226,12 @@ def test_what_was_learned_is_not_tested() -> None:
     assert prepare.without_leaks(rows, counts, once=True) == [*rows[:2], rows[4]]
     assert counts.dropped == {"dev: near-duplicates of train": 2, "test: near-duplicates within dev and test": 1}
     assert prepare.without_leaks(rows, prepare.Counts()) == [*rows[:2], *rows[4:]]
-    assert prepare.without_leaks(rows, prepare.Counts(), key_length=3)[-1] == rows[5]
+
+
+def test_only_the_beginning_of_a_long_text_counts() -> None:
+    rows = [prepare.Row("train", ("one two three", "a")), prepare.Row("dev", ("one two four", "b")), prepare.Row("test", ("two one", "c"))]
+    assert prepare.without_leaks(rows, prepare.Counts(), key_length=7) == [rows[0], rows[2]]
+    assert prepare.without_leaks(rows, prepare.Counts()) == rows
 
 
 # --------------------------------------------------------------------------------------------------------------------- the tables
@@ -234,7 +239,7 @@ def test_what_was_learned_is_not_tested() -> None:
 
 @pytest.fixture
 def lists(tmp_path: Path) -> Path:
-    """A mirror with a package for each split, one of them from another source, and one translation that is out of date."""
+    """A mirror with a package for each split, one of them from another source, one that nobody translated, and an outdated translation."""
     names = {"hello-doc": "greetings", "3dchess": "chessboards", "acl2": "logicians"}
     english = {package: (f"all about {name} and more", BODY.format(name=name)) for package, name in names.items()}
     texts = {"en": "", "de": ""}
@@ -243,6 +248,7 @@ def lists(tmp_path: Path) -> Path:
         texts["de"] += stanza(
             package, "de", f"alles über {names[package]}", f"Ein Text zu {names[package]}. " + "Lang. " * 10, synopsis + body
         )
+    texts["en"] += stanza("zoo", "en", "wild animals", "Lions.")
     texts["de"] += stanza("acl2", "de", "ein alter Text", "alt", "an English text that is gone")
     folder = tmp_path / "lists"
     folder.mkdir()
@@ -272,13 +278,52 @@ def test_summarization_tables(lists: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("synopsis", "words", "reason"),
+    [
+        ("three words here", 20, None),
+        ("three words here", 19, "under 20 words"),
+        ("two words", 30, "under 20 words, or a synopsis"),
+        ("w " * 20, 60, None),
+        ("w " * 21, 70, "under 20 words, or a synopsis"),
+        ("one two three four five six seven", 21, None),
+        ("one two three four five six seven", 20, "not three times"),
+        ("all about that and more", 26, "the same text was there before"),
+    ],
+)
+def test_what_is_a_summary(tmp_path: Path, synopsis: str, words: int, reason: str | None) -> None:
+    body = " ".join(f"word{number}" for number in range(words))
+    first = stanza("a", "en", "all about this and more", " ".join(f"word{number}" for number in range(26)))
+    lists = write_lists(
+        tmp_path, {"i18n_Translation-en": first + stanza("b", "en", synopsis, body), "binary-amd64_Packages": "Package: a\n"}
+    )
+    counts = prepare.Counts()
+    rows = prepare.summarization_rows(lists, counts)
+    assert [row.cells[1] for row in rows] == (["a", "b"] if reason is None else ["a"])
+    assert [dropped.removeprefix("descriptions: ").startswith(reason or "") for dropped in counts.dropped] == [True] * (2 - len(rows))
+
+
+def test_rows_are_in_the_order_of_packages(tmp_path: Path) -> None:
+    """Whatever the order of the index: which of two like rows is kept must not depend on it."""
+    english = {name: stanza(name, "en", f"all about {name * 5}", "x") for name in "cab"}
+    german = {name: stanza(name, "de", f"alles über {name * 5}", "y", f"all about {name * 5}x") for name in "bca"}
+    texts = {
+        "i18n_Translation-en": "".join(english.values()),
+        "i18n_Translation-de": "".join(german.values()),
+        "binary-amd64_Packages": "\n",
+    }
+    rows = prepare.translation_rows(write_lists(tmp_path, texts), "de", prepare.Counts())
+    assert [row.cells[2] for row in rows] == ["a", "b", "c"]
+
+
 def test_a_source_package_gives_at_most_two_summaries(lists: Path) -> None:
     families = "".join(stanza(f"hello-{letter}", "en", f"the {letter} part of it", BODY.format(name=letter)) for letter in "abcd")
     packages = "".join(f"Package: hello-{letter}\nSource: hello\n\n" for letter in "abcd")
     write_lists(lists, {"i18n_Translation-en": families, "binary-amd64_Packages": packages})
     counts = prepare.Counts()
-    assert [row.cells[1] for row in prepare.summarization_rows(lists, counts)] == ["hello-a", "hello-b"]
-    assert counts.dropped == {"descriptions: two of the source package are there already": 2}
+    rows = prepare.summarization_rows(lists, counts)
+    assert [row.cells[1] for row in rows if row.cells[0] == "hello"] == ["hello-a", "hello-b"]
+    assert counts.dropped["descriptions: two of the source package are there already"] == 2
 
 
 def test_every_segment_is_written_or_accounted_for(lists: Path, tmp_path: Path) -> None:
