@@ -18,12 +18,14 @@ from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus
 from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import Task
+from antiphon.losses.observed import counted
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.metrics.scoring import find_metrics
 from antiphon.metrics.significance import Comparison, compare
 from antiphon.predictor import Predictor
 from antiphon.sequences import Prediction, to_device
+from antiphon.training.decoder_inputs import inputs_to_measure
 from antiphon.training_run import group_references
 
 
@@ -131,9 +133,10 @@ def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tup
     with torch.inference_mode():
         for rows in Sampler(corpus, BatchingConfig(), 0).in_order():
             batch = to_device(together([corpus.example(int(row)) for row in rows]), predictor.device)
-            losses = measure(predictor.model(batch.source, batch.inputs), batch.labels)
+            inputs = inputs_to_measure(predictor.recipe.training.decoder_inputs, predictor.model, batch.inputs)
+            losses = measure(predictor.model(batch.source, inputs), batch.labels)
             total += float((losses.double() * batch.labels.mask).sum())
-            count += int(batch.labels.lengths.sum())
+            count += int(counted(batch.labels, predictor.model.target).sum())
     loss = total / max(count, 1)
     return (
         Score("loss", loss, "mean per target element", higher_is_better=False),

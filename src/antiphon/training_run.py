@@ -45,6 +45,7 @@ from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.interfaces import Loss, Seq2SeqModel, StepwiseModel, Task
+from antiphon.losses.observed import counted
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate
 from antiphon.recipe import Recipe, changed_keys, read_recipe, recipe_from, write_recipe
@@ -52,6 +53,7 @@ from antiphon.search.greedy import GreedyConfig
 from antiphon.sequences import Batch, to_device
 from antiphon.tasks.decoding import decode_examples
 from antiphon.training import distributed
+from antiphon.training.decoder_inputs import inputs_to_measure
 from antiphon.training.distributed import Ranks
 from antiphon.training.loggers import ConsoleLogger, JsonLinesLogger, Logger, TensorBoardLogger
 from antiphon.training.optimizers import build_optimizer
@@ -360,9 +362,10 @@ class Validation:
             assert batch is not None
             here = to_device(batch, self.ranks.device)
             with autocast(self.recipe.training.precision, self.ranks.device):
-                losses = self.measure(model(here.source, here.inputs), here.labels)
+                inputs = inputs_to_measure(self.recipe.training.decoder_inputs, model, here.inputs)
+                losses = self.measure(model(here.source, inputs), here.labels)
             total += float((losses.double() * here.labels.mask).sum())
-            count += int(here.labels.lengths.sum())
+            count += int(counted(here.labels, model.target).sum())
         return Score("loss", total / max(count, 1), "mean per target element", higher_is_better=False)
 
 
