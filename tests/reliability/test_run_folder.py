@@ -1,16 +1,20 @@
 """What may be done with a run's folder: starting, resuming, changing the recipe, two at once."""
 
+import math
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
 
+import antiphon.training_run
 from antiphon import checkpoint
-from antiphon.errors import CheckpointError, ConfigError
+from antiphon.errors import AntiphonError, CheckpointError, ConfigError
+from antiphon.metrics.interface import Score
 from antiphon.recipe import read_recipe
-from antiphon.training_run import train
+from antiphon.training_run import Validation, train
 from tests.reliability.training_processes import differences, events, outcome, write_data, write_recipe
 
 
@@ -88,19 +92,21 @@ def test_two_at_once(folder: Path) -> None:
     go(folder, "run")
 
 
-@pytest.mark.parametrize("best", ["loss", "chrf"])
-def test_scores_that_are_not_finite_are_never_best(folder: Path, best: str) -> None:
-    changes: dict[str, Any] = {
-        "optimizer": {"name": "sgd", "learning_rate": 1e30},
-        "clip_norm": None,
-        "max_steps": 2,
-        "validate_every": 2,
-        "best": best,
-    }
-    out = go(folder, "run", schedule={"name": "constant"}, **changes)
+def test_a_loss_that_is_not_finite_is_never_best(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing could be better than NaN afterwards."""
+    monkeypatch.setattr(Validation, "_loss", lambda *_: Score("loss", math.nan, "", higher_is_better=False))
+    out = go(folder, "run")
     assert not (out / "best").exists()
-    assert [event["best"] for event in events(out, "validation")] == [False]
+    assert [event["best"] for event in events(out, "validation")] == [False, False]
     assert "No score was finite" in events(out, "end")[0]["message"]
+
+
+def test_a_model_that_cannot_be_decoded_ends_no_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search refuses logits that are NaN; then the score that decides is missing."""
+    monkeypatch.setattr(antiphon.training_run, "decode_examples", Mock(side_effect=AntiphonError("NaN")))
+    out = go(folder, "run", best="chrf")
+    assert not (out / "best").exists()
+    assert [event["prediction"] for event in events(out, "sample")] == ["(nothing could be decoded: NaN)"] * 2
 
 
 def test_a_starting_point_is_not_needed_to_resume(folder: Path) -> None:
