@@ -21,7 +21,7 @@ KINDS: tuple[Kind, ...] = ("best", "typical", "worst", "longest", "random")
 _FIRST: tuple[Kind, ...] = ("best", "worst", "typical", "longest", "random")
 
 SEED = 12345
-MOST_SCORED = 20_000
+MOST_SCORED = 10_000
 
 
 @final
