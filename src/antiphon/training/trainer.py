@@ -121,7 +121,7 @@ class Trainer:
     def _loop(self) -> None:
         self.began = time.monotonic() - self.progress.seconds
         if finished := self._budget_used() or self._impatient():  # perhaps it was stopped just before it could say so
-            self._finish(finished)
+            self._finish(f"{finished}; raise the budget to train on")
             return
         self.model.train()
         for batches, epoch, batch in self._updates():
