@@ -1,9 +1,88 @@
-"""Documented code is right: the generated page is current."""
+"""Documented code is right: it runs, it prints what the page shows, and the generated page is current.
+
+The fast tests stop every training after three updates; the slow ones run the pages as they are written.
+"""
 
 import importlib.util
+import shutil
+from pathlib import Path
 from types import ModuleType
 
+import pytest
+
+from tests.package.documented_code import blocks, run_command, run_page
 from tests.package.source_files import ROOT
+
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if list(blocks(page.read_text(encoding="utf-8"))))
+RECIPE = """\
+task: {name: translation, source: en, target: de, vocabulary: {kind: word}}
+data: {train: test.tsv, validation: 20, test: test.tsv}
+model: {name: lstm, dim: 16}
+training: {max_steps: 3}
+search: {name: greedy}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like the project's, in which pages may write."""
+    for name in ("examples", "recipes"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_run(page: Path, project: Path) -> None:
+    assert run_page(page, small=True) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_run_as_they_are_written(page: Path, project: Path) -> None:
+    assert run_page(page, small=False) > 0
+
+
+def test_commands_of_the_readme_run(project: Path) -> None:
+    """Those with a recipe of one's own; the recipe is made small, as `new` asks one to change it anyway."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [line.strip() for line in text.splitlines() if line.startswith("    ") and "antiphon " in line and "# " not in line[:8]]
+    assert len(commands) >= 6
+    lines = (ROOT / "examples/data/translation/validation.tsv.gz", project / "test.tsv")
+    import gzip
+
+    with gzip.open(lines[0], "rt", encoding="utf-8") as packed:
+        lines[1].write_text("".join(packed.readlines()[:60]), encoding="utf-8")
+    for command in commands:
+        output, failed = run_command(command, small=False)
+        assert not failed, f"{command}\n{output}"
+        if " new " in f"{command} ":
+            (project / "german.yaml").write_text(RECIPE, encoding="utf-8")
+    shutil.rmtree(project / "runs")
+    (project / "README.md").write_text(text, encoding="utf-8")
+    assert run_page(project / "README.md", small=False) == 1
+
+
+@pytest.mark.parametrize(
+    ("fence", "problem"),
+    [
+        ("```python\nprint(1)\n```\n\n```text\n2\n```\n", "should"),
+        ("```bash\nantiphon list nonsense\n```\n", "failed"),
+        ("<!-- fails -->\n```bash\nantiphon list models\n```\n", "did not fail"),
+        ("```bash\nfalse\n```\n", "failed"),
+    ],
+)
+def test_wrong_pages_are_found(fence: str, problem: str, project: Path) -> None:
+    (project / "page.md").write_text(f"# A page\n\n{fence}", encoding="utf-8")
+    with pytest.raises(AssertionError, match=problem):
+        run_page(project / "page.md", small=True)
+
+
+def test_what_is_not_to_be_run_is_not(project: Path) -> None:
+    text = "<!-- not run: it needs a GPU -->\n```bash\nfalse\n```\n\n```python\nprint(1)\n```\n\n<!-- slow -->\n```python\n1 / 0\n```\n"
+    (project / "page.md").write_text(text, encoding="utf-8")
+    assert run_page(project / "page.md", small=True) == 1
 
 
 def load_script(name: str) -> ModuleType:

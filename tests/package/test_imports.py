@@ -17,9 +17,12 @@ def normalized(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[<>=!~;\[ ]", requirement)[0]).lower()
 
 
+DISTRIBUTIONS = packages_distributions()  # reads every installed package, so once
+
+
 def distribution_of(module: str) -> set[str]:
     """The installed distributions that a module may come from; of a namespace such as `ruamel`, several."""
-    return {normalized(name) for name in packages_distributions().get(module.split(".")[0], [module.split(".")[0]])}
+    return {normalized(name) for name in DISTRIBUTIONS.get(module.split(".")[0], [module.split(".")[0]])}
 
 
 def imported_at_once(tree: ast.Module) -> list[tuple[str, int]]:

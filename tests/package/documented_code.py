@@ -1,0 +1,136 @@
+"""Runs the code of a page as its reader would: Python and shell blocks from top to bottom, in one folder.
+
+A fence marked `python` or `bash` is run. A `text` fence right behind it is what must come out, compared as a doctest does: `...` stands for
+anything, and amounts of white space do not count. Output that differs from machine to machine stands in a `console` fence, which nobody
+compares. Comments before a fence say what is special about it:
+
+    <!-- not run: reason -->   it needs what a test does not have
+    <!-- slow -->              it runs in the slow tests only, and so does everything behind it
+    <!-- fails -->             it must end in an error, which is part of its output
+
+Unusual: `antiphon ...` commands are run in this process, since starting Python and importing torch would take most of the time.
+"""
+
+import contextlib
+import doctest
+import io
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from antiphon.cli.main import app
+from antiphon.errors import AntiphonError
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+COMMENT = re.compile(r"<!-- (not run|slow|fails)(?:: [^>]*)? -->\s*$")
+SMALL = ("training.max_steps=3", "training.validate_every=3", "training.validation_records=4", "training.samples=1")
+CHECKER = doctest.OutputChecker()
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@dataclass
+class Block:
+    """A fence that is run: its language, code, first line in the page, mark, and the output that must come."""
+
+    language: str
+    code: str
+    line: int
+    mark: str
+    expected: str | None = None
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The fences of a page that are run."""
+    last: Block | None = None
+    end = 0
+    for fence in FENCE.finditer(text):
+        between, language = text[end : fence.start()], fence[1]
+        if language == "text" and last is not None and not between.strip():
+            last.expected = fence[2]
+        if last is not None:
+            yield last
+        mark = COMMENT.search(between)
+        last = Block(language, fence[2], text[: fence.start()].count("\n") + 2, mark[1] if mark else "") if language in RUNNERS else None
+        if last is not None and last.mark == "not run":
+            last = None
+        end = fence.end()
+    if last is not None:
+        yield last
+
+
+def run_page(page: Path, *, small: bool) -> int:
+    """Run the blocks of a page in the current folder; returns how many. `small` stops every training after a few updates."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    ran = 0
+    for block in blocks(page.read_text(encoding="utf-8")):
+        if small and block.mark == "slow":
+            break
+        place = f"{page.name}:{block.line}"
+        output, failed = RUNNERS[block.language](block, place, namespace, small)
+        assert failed == (block.mark == "fails"), f"{place} {'failed' if failed else 'did not fail'}:\n{block.code}\n{output}"
+        if block.expected is not None and not (small and "antiphon evaluate" in block.code):
+            assert CHECKER.check_output(block.expected, output, FLAGS), f"{place} printed:\n{output}\nbut should:\n{block.expected}"
+        ran += 1
+    return ran
+
+
+def _run_python(block: Block, place: str, namespace: dict[str, Any], small: bool) -> tuple[str, bool]:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            exec(compile("\n" * (block.line - 1) + block.code, place, "exec"), namespace)  # noqa: S102 -- our own documentation
+        except AntiphonError as error:
+            print(f"{type(error).__name__}: {error}")
+            return out.getvalue(), True
+    return out.getvalue(), False
+
+
+def _run_shell(block: Block, place: str, namespace: dict[str, Any], small: bool) -> tuple[str, bool]:
+    out = ""
+    for command in re.sub(r"\\\n\s*", " ", block.code).splitlines():
+        if not command.strip() or command.lstrip().startswith("#"):
+            continue
+        printed, failed = run_command(command, small=small)
+        out += printed
+        if failed:
+            return out, True
+    return out, False
+
+
+def run_command(command: str, *, small: bool) -> tuple[str, bool]:
+    """Run one command line: (what it printed, whether it failed). Only `... | antiphon ...` is known of pipes."""
+    before, pipe, after = command.rpartition(" | ")
+    words = shlex.split(after if pipe else command, comments=True)
+    if words[0] != "antiphon":
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # noqa: S607
+        return done.stdout + done.stderr, done.returncode != 0
+    given = subprocess.run(["bash", "-c", before], capture_output=True, check=True).stdout if pipe else b""  # noqa: S607
+    if small and words[1] == "train":
+        words += [part for change in SMALL for part in ("--set", change)]
+    return _call(words[1:], given)
+
+
+def _call(words: list[str], given: bytes) -> tuple[str, bool]:
+    """The command line of Antiphon, in this process."""
+    out, terminate = io.StringIO(), signal.getsignal(signal.SIGTERM)
+    standard_input = sys.stdin
+    sys.stdin = io.TextIOWrapper(io.BytesIO(given), encoding="utf-8")
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            code = app(words, standalone_mode=False)
+    except AntiphonError as error:
+        print(f"antiphon: {error}", file=out)
+        return out.getvalue(), True
+    finally:
+        sys.stdin = standard_input
+        signal.signal(signal.SIGTERM, terminate)
+    return out.getvalue(), bool(code)
+
+
+RUNNERS = {"python": _run_python, "bash": _run_shell}
