@@ -8,8 +8,9 @@ from antiphon import registry
 from antiphon.configuration import plain, validate
 from antiphon.errors import ConfigError
 from antiphon.features.text import TextConfig, TextFeature
+from antiphon.heads.choice import build_head
 from antiphon.sequences import Output, Padded
-from tests.conformance.variants import SPECS, TOKENS, VALUES, architectures, batch, close, fresh, widened
+from tests.conformance.variants import SPECS, architectures, batch, close, fresh, widened
 
 CONFIGURED = [(kind, name) for kind in ("models", "tasks", "search", "losses", "heads") for name in registry.names(kind)]
 every_configured = pytest.mark.parametrize(("kind", "name"), CONFIGURED, ids=[f"{kind}-{name}" for kind, name in CONFIGURED])
@@ -39,65 +40,72 @@ def test_presets_are_settings(variant):
 
 # ---------------------------------------------------------------------------------------------------------------- losses
 
-every_loss = pytest.mark.parametrize("name", registry.names("losses"))
+COMBINATIONS = [
+    (loss, head, kind)
+    for loss in registry.names("losses")
+    for kind in ("tokens", "values")
+    for head in registry.names("heads")
+    if registry.find("heads", head).loss == loss or (head == "point" and loss in ("absolute_error", "huber"))
+    if (head == "categorical") == (kind == "tokens")
+]
+every_combination = pytest.mark.parametrize(("name", "head", "kind"), COMBINATIONS, ids=["-".join(each) for each in COMBINATIONS])
 
 
-def kinds_for(plugin):
-    """The kinds of targets that a loss accepts, with the loss itself."""
-    found = []
-    for kind in ("tokens", "values"):
-        try:
-            found.append((kind, plugin.build(plugin.Config(), SPECS[kind][1]), plugin.measure(plugin.Config(), SPECS[kind][1])))
-        except ConfigError:
-            continue
-    return found
+def test_every_loss_suits_a_head_and_every_head_a_loss():
+    assert {loss for loss, _, _ in COMBINATIONS} == set(registry.names("losses"))
+    assert {head for _, head, _ in COMBINATIONS} == set(registry.names("heads"))
 
 
-@every_loss
-def test_a_loss_is_one_number_per_element_and_padding_changes_none(name, seed):
+def labels_for(head, padded):
+    """Labels in single precision; counts for a head that says counts."""
+    if not padded.values.is_floating_point():
+        return padded
+    return Padded((2 * padded.values).abs().round().float() if head == "negative_binomial" else padded.values.float(), padded.lengths)
+
+
+def losses_for(name, kind):
+    """The loss to train with and the one to report; the other kind of target must be refused."""
     plugin = registry.find("losses", name)
-    usable = kinds_for(plugin)
-    assert usable, "a loss must suit symbols or values"
-    for kind, *losses in usable:
-        data, spec = batch(kind, seed), SPECS[kind][1]
-        size = spec.size if spec is TOKENS else VALUES.channels
-        generator = torch.Generator().manual_seed(seed)
-        logits = torch.randn(*data.labels.values.shape[:2], size, generator=generator)
-        labels = Padded(data.labels.values if spec is TOKENS else data.labels.values.float(), data.labels.lengths)
-        wide = widened(labels, 2, spec, generator)
-        wide = Padded(wide.values if spec is TOKENS else wide.values.float(), wide.lengths)
-        wider = torch.cat([logits, torch.randn(3, 2, size, generator=generator)], 1)
-        for loss in losses:
-            found = loss(Output(logits, _same), labels)
-            assert found.shape == labels.values.shape[:2]
-            assert bool(found[labels.mask].isfinite().all())
-            more = loss(Output(wider, _same), wide)
-            close(more[:, : found.shape[1]][labels.mask], found[labels.mask], 1e-6)
-            for row in range(3):
-                alone = loss(Output(logits[row : row + 1], _same), Padded(labels.values[row : row + 1], labels.lengths[row : row + 1]))
-                close(alone[0][labels.mask[row]], found[row][labels.mask[row]], 1e-6)
+    with pytest.raises(ConfigError, match="training.loss.name"):
+        plugin.build(plugin.Config(), SPECS["tokens" if kind == "values" else "values"][1])
+    return tuple(make(plugin.Config(), SPECS[kind][1]) for make in (plugin.build, plugin.measure))
 
 
-def _same(features):
-    return features
+@every_combination
+def test_a_loss_is_one_number_per_element_and_padding_changes_none(name, head, kind, seed):
+    data, spec = batch(kind, seed), SPECS[kind][1]
+    generator = torch.Generator().manual_seed(seed)
+    labels, wide = (labels_for(head, each) for each in (data.labels, widened(data.labels, 2, spec, generator)))
+    settings = registry.find("heads", head).Config()
+    layer, features = build_head(settings, spec, 8), torch.randn(3, wide.values.shape[1], 8, generator=generator)
+    length = labels.values.shape[1]
+    for loss in losses_for(name, kind):
+        found = loss(Output(features[:, :length], layer), labels)
+        assert found.shape == labels.values.shape[:2]
+        assert bool(found[labels.mask].isfinite().all())
+        more = loss(Output(features, layer), wide)
+        close(more[:, :length][labels.mask], found[labels.mask], 1e-5)
+        for row in range(3):
+            alone = loss(
+                Output(features[row : row + 1, :length], layer), Padded(labels.values[row : row + 1], labels.lengths[row : row + 1])
+            )
+            close(alone[0][labels.mask[row]], found[row][labels.mask[row]], 1e-5)
 
 
-@every_loss
-def test_a_loss_falls_when_it_is_minimized(name, seed):
-    plugin = registry.find("losses", name)
-    for kind, loss, measure in kinds_for(plugin):
-        variant = next(iter(architectures().args[1]))
-        model, data = fresh(variant, seed, *SPECS[kind]), batch(kind, seed)
-        if kind == "values":
-            data = type(data)(*(Padded(side.values.float(), side.lengths) for side in (data.source, data.target)), data.records)
-        optimizer = torch.optim.Adam(model.parameters(), 0.02)
-        values = []
-        for _ in range(40):
-            values.append(float(measure(model(data.source, data.inputs), data.labels)[data.labels.mask].mean().detach()))
-            optimizer.zero_grad()
-            (loss(model(data.source, data.inputs), data.labels) * data.labels.mask).sum().backward()
-            optimizer.step()
-        assert values[-1] < 0.7 * values[0]
+@every_combination
+def test_a_loss_falls_when_it_is_minimized(name, head, kind, seed):
+    loss, measure = losses_for(name, kind)
+    variant = next(iter(architectures().args[1]))
+    model, data = fresh(variant, seed, *SPECS[kind], head={"name": head}), batch(kind, seed)
+    source, inputs, labels = (labels_for(head, each) for each in (data.source, data.inputs, data.labels))
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    values = []
+    for _ in range(40):
+        values.append(float(measure(model(source, inputs), labels)[labels.mask].mean().detach()))
+        optimizer.zero_grad()
+        (loss(model(source, inputs), labels) * labels.mask).sum().backward()
+        optimizer.step()
+    assert values[-1] < values[0] - 0.3 * abs(values[0])
 
 
 # --------------------------------------------------------------------------------------------------------------- metrics
@@ -138,7 +146,16 @@ def test_a_perfect_prediction_scores_best(name):
 
 # -------------------------------------------------------------------------------------------------------------- features
 
-LINES = ["The file could not be opened.", "Größe: 12 µm", "日本語のテキスト", "a  b\tc", "αβγ δεζ", "one two three", "x", "(parentheses) [brackets]"] * 6
+LINES = [
+    "The file could not be opened.",
+    "Größe: 12 µm",
+    "日本語のテキスト",
+    "a  b\tc",
+    "αβγ δεζ",
+    "one two three",
+    "x",
+    "(parentheses) [brackets]",
+] * 6
 ODD = ["", " ", "  two  spaces ", "never seen: ☃ \U0001f600", "tab\tand\nline", "\u00a0e\u0301 combining \u2581", "ＦＵＬＬ ﬁ ½"]
 
 

@@ -28,7 +28,8 @@ SETTINGS = {
     "sampling": [{"samples": 4, "limits": LIMITS}, {"samples": 3, "top_k": 4, "temperature": 0.7, "limits": LIMITS}],
     "mbr": [{"candidates": {"name": "sampling", "samples": 6, "limits": LIMITS}, "n_best": 2}],
 }
-RUNS = [(name, settings) for name in registry.names("search") for settings in SETTINGS.get(name, [{}])]
+FOR_VALUES = ("direct", "rollout")  # tested in tests/unit/search/test_rollout.py and test_direct.py, with the same models
+RUNS = [(name, settings) for name in registry.names("search") if name not in FOR_VALUES for settings in SETTINGS.get(name, [{}])]
 every_search = pytest.mark.parametrize(("name", "settings"), RUNS, ids=[f"{name}-{index}" for index, (name, _) in enumerate(RUNS)])
 
 
@@ -38,7 +39,7 @@ def make(name, settings):
 
 
 def test_every_search_has_settings():
-    missing = [name for name in registry.names("search") if name not in SETTINGS]
+    missing = [name for name in registry.names("search") if name not in (*SETTINGS, *FOR_VALUES)]
     assert not missing, f"list settings of {', '.join(missing)} in {__file__}"
 
 
@@ -96,7 +97,9 @@ def test_a_wide_beam_finds_what_enumeration_finds(variant, seed):
     source = Padded(torch.tensor([[4, 5, 4], [5, 4, 4]]), torch.tensor([3, 1]))
     choices = (tiny.unknown, 4, 5)
     every = [np.array(said, dtype=np.int64) for length in range(longest + 1) for said in itertools.product(choices, repeat=length)]
-    found = BeamSearch(BeamConfig(beam_size=len(every), n_best=5, length_penalty="average", limits=LimitsConfig(max_length=longest)))(model, source)
+    found = BeamSearch(BeamConfig(beam_size=len(every), n_best=5, length_penalty="average", limits=LimitsConfig(max_length=longest)))(
+        model, source
+    )
     for row in range(2):
         scored = score(model, select_rows(source, torch.full((len(every),), row)), every)
         ranked = sorted(scored, key=lambda item: -item.log_prob / (len(item.elements) + 1))[:5]

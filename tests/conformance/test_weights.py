@@ -51,7 +51,11 @@ def test_the_same_seed_gives_the_same_weights(variant, seed):
 def test_what_is_tied_is_one_parameter_and_stays_so(variant, seed, tmp_path):
     model = build(variant, seed)
     tied = getattr(model.settings, "tied_embeddings", "none")
-    tables = [name for name, parameter in model.named_parameters(remove_duplicate=False) if parameter.shape[0] == TOKENS.size and parameter.dim() == 2]
+    tables = [
+        name
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if parameter.shape[0] == TOKENS.size and parameter.dim() == 2
+    ]
     objects = {id(dict(model.named_parameters(remove_duplicate=False))[name]) for name in tables}
     assert len(tables) == 3, f"source, target and output, but found {tables}"
     assert len(objects) == {"none": 3, "decoder": 2, "all": 1}[tied]
@@ -86,7 +90,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(variant, seed):
     name = next(iter(weights))
     with pytest.raises(CheckpointError, match="misses the weights " + name):
         load_weights(other, {key: tensor for key, tensor in weights.items() if key != name}, "here")
-    with pytest.raises(CheckpointError, match="has unknown the weights stranger|unknown"):
+    with pytest.raises(CheckpointError, match="has unknown the weights stranger"):
         load_weights(other, {**weights, "stranger": torch.zeros(1)}, "here")
     with pytest.raises(CheckpointError, match="another shape for the weights " + name):
         load_weights(other, {**weights, name: torch.zeros(1, 1, 1)}, "here")

@@ -13,7 +13,7 @@ from rich.console import Console
 import antiphon
 from antiphon.recipe import recipe_from
 
-DIGITS = "zero one two three four five six seven eight nine".split()
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 LETTERS = "abcdefgh"
 
 

@@ -12,11 +12,19 @@ from tests.learning.sequence_tasks import learn
 
 TASKS = ("copy", "reverse", "sort", "digit words")
 LSTM = {"name": "lstm", "dim": 64, "dropout": 0.0}
-TRANSFORMER = {"name": "transformer", "dim": 64, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "feed_forward_dim": 128, "dropout": 0.0}
+TRANSFORMER = {
+    "name": "transformer",
+    "dim": 64,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "heads": 4,
+    "feed_forward_dim": 128,
+    "dropout": 0.0,
+}
 # Per architecture and task: the model, and how to train it. What is missing here fails `test_every_architecture_learns`.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "lstm": {"model": LSTM, "learning_rate": 5e-3, "steps": {"copy": 400, "reverse": 500, "sort": 800, "digit words": 500}},
-    "transformer": {"model": TRANSFORMER, "learning_rate": 3e-3, "steps": {"copy": 500, "reverse": 1000, "sort": 1000, "digit words": 700}},
+    "lstm": {"model": LSTM, "learning_rate": 5e-3, "steps": {"copy": 800, "reverse": 600, "sort": 1000, "digit words": 800}},
+    "transformer": {"model": TRANSFORMER, "learning_rate": 3e-3, "steps": {"copy": 500, "reverse": 1200, "sort": 1200, "digit words": 800}},
 }
 LENGTHS = {"copy": (3, 8), "reverse": (3, 8), "sort": (3, 8), "digit words": (2, 5)}
 # Cheap enough for the fast suite: seconds each.

@@ -71,7 +71,9 @@ def _same_json(one, other):
 
 def test_damage_is_named(saved):
     (saved / "features" / "vocabulary.json").write_text("[1, 2, 4]\n")
-    with pytest.raises(CheckpointError, match=r"step-1 is damaged: features/vocabulary\.json has changed since it was written\. Use another"):
+    with pytest.raises(
+        CheckpointError, match=r"step-1 is damaged: features/vocabulary\.json has changed since it was written\. Use another"
+    ):
         checkpoint.read(saved)
 
 
@@ -95,7 +97,9 @@ def test_a_file_that_was_cut_short_is_found(saved, share):
 def test_a_newer_format_is_refused_with_both_versions(tmp_path):
     folder = tmp_path / "new"
     checkpoint.write(folder, {"version": "7.1", "format": checkpoint.FORMAT + 1}, weights())
-    with pytest.raises(CheckpointError, match=rf"has format {checkpoint.FORMAT + 1} \(written by antiphon 7\.1\).* up to {checkpoint.FORMAT}\. Install"):
+    with pytest.raises(
+        CheckpointError, match=rf"has format {checkpoint.FORMAT + 1} \(written by antiphon 7\.1\).* up to {checkpoint.FORMAT}\. Install"
+    ):
         checkpoint.read(folder)
 
 
@@ -183,7 +187,9 @@ if {stop_in!r} != "parts":
     setattr(checkpoint, {stop_in!r}, die)
 checkpoint.write(folder, {{"step": 2}}, {{"w": torch.zeros(2)}}, parts)
 """
-    finished = subprocess.run([sys.executable, "-c", program, str(saved)], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False)
+    finished = subprocess.run(
+        [sys.executable, "-c", program, str(saved)], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False
+    )
     assert finished.returncode == 9
     assert equal(checkpoint.read(saved).weights(), weights())
     assert len(list(saved.parent.iterdir())) == 2
@@ -211,7 +217,14 @@ def test_tied_tensors_are_stored_once_and_read_under_all_names(tmp_path):
 
 def test_views_and_transposed_tensors_keep_their_shapes(tmp_path):
     whole = torch.arange(12.0)
-    tensors = {"whole": whole, "half": whole[:6], "matrix": whole.view(3, 4), "turned": whole.view(3, 4).T, "empty": torch.zeros(0), "none": torch.zeros(0, 3)}
+    tensors = {
+        "whole": whole,
+        "half": whole[:6],
+        "matrix": whole.view(3, 4),
+        "turned": whole.view(3, 4).T,
+        "empty": torch.zeros(0),
+        "none": torch.zeros(0, 3),
+    }
     checkpoint.write_tensors(tmp_path / "views", tensors)
     assert equal(checkpoint.read_tensors(tmp_path / "views"), tensors)
 

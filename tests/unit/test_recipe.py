@@ -51,7 +51,16 @@ def test_a_recipe_is_read(path):
 # What YAML 1.1 would turn into something else.
 @pytest.mark.parametrize(
     ("written", "expected"),
-    [("no", "no"), ("on", "on"), ("12:30:00", "12:30:00"), ("2024-05-01", "2024-05-01"), ("yes", "yes"), ("off", "off"), ("y", "y"), ("'1'", "1")],
+    [
+        ("no", "no"),
+        ("on", "on"),
+        ("12:30:00", "12:30:00"),
+        ("2024-05-01", "2024-05-01"),
+        ("yes", "yes"),
+        ("off", "off"),
+        ("y", "y"),
+        ("'1'", "1"),
+    ],
 )
 def test_words_stay_words(path, written, expected):
     recipe = read_recipe(changed(path, "vocabulary: {kind: character}", f"vocabulary: {{kind: character}}\n  source: {written}"))
@@ -71,7 +80,12 @@ def test_numbers_are_numbers(path, written, expected):
 # A change to the recipe, the line of the mistake, and the sentence.
 MISTAKES = {
     "unknown key": ("dim: 64", "dmi: 64", 9, "`model.dmi` is not a setting. Did you mean `dim`? Allowed here: name, cell, dim,"),
-    "unknown key at the top": ("search:", "serach:", 13, "`serach` is not a setting. Did you mean `search`? Allowed here: task, data, model,"),
+    "unknown key at the top": (
+        "search:",
+        "serach:",
+        13,
+        "`serach` is not a setting. Did you mean `search`? Allowed here: task, data, model,",
+    ),
     "unknown key without a near one": (
         "learning_rate: 3e-4",
         "lr: 3e-4",
@@ -87,13 +101,28 @@ MISTAKES = {
     "wrong type": ("dim: 64", "dim: wide", 9, "`model.dim` must be a valid integer, unable to parse string as an integer, but is 'wide'."),
     "fraction": ("dim: 64", "dim: 64.5", 9, "`model.dim` must be a valid integer, got a number with a fractional part, but is 64.5."),
     "nothing": ("dim: 64", "dropout:", 9, "`model.dropout` must be a valid number, but is None."),
-    "word for a number": ("3e-4", "on", 12, "`training.optimizer.learning_rate` must be a valid number, unable to parse string as a number, but is 'on'."),
+    "word for a number": (
+        "3e-4",
+        "on",
+        12,
+        "`training.optimizer.learning_rate` must be a valid number, unable to parse string as a number, but is 'on'.",
+    ),
     "choice": ("dim: 64", "cell: 12:30:00", 9, "`model.cell` must be 'lstm' or 'gru', but is '12:30:00'."),
     "no is no choice": ("dim: 64", "attention: no", 9, "`model.attention` must be 'none', but is 'no'."),
-    "nested choice": ("kind: character", "kind: letters", 3, "`task.vocabulary.kind` must be 'unigram', 'bpe', 'word', 'character' or 'byte', but is"),
+    "nested choice": (
+        "kind: character",
+        "kind: letters",
+        3,
+        "`task.vocabulary.kind` must be 'unigram', 'bpe', 'word', 'character' or 'byte', but is",
+    ),
     "out of range": ("max_steps: 10", "max_steps: 0", 11, "`training.max_steps` must be greater than or equal to 1, but is 0."),
     "unknown plug-in": ("name: lstm", "name: lstmm", 7, "`model`: There is no models plug-in `lstmm`; there are: lstm,"),
-    "unknown variant": ("name: adamw", "name: adam", 12, "`training.optimizer.name` must be one of adamw, adafactor, sgd, but is 'adam'. Did you mean"),
+    "unknown variant": (
+        "name: adamw",
+        "name: adam",
+        12,
+        "`training.optimizer.name` must be one of adamw, adafactor, sgd, but is 'adam'. Did you mean",
+    ),
     "unknown preset": ("dim: 64", "preset: huge", 7, "`model`: `lstm` has no preset `huge`; it has: tiny, small, base, big."),
     "no budget": ("max_steps: 10", "accumulation: 2", 10, "`training`: needs a budget: set max_steps, max_epochs or max_minutes."),
     "clash": ("max_steps: 10", "max_steps: 10\n  average: 9", 10, "`training`: `average` must be at most `keep` (3), but is 9."),
@@ -168,7 +197,12 @@ def test_overrides_that_cannot_be(path, override, sentence):
         [],
         ["task.source=no", "task.target=12:30:00", "training.optimizer.learning_rate=3e-7", "training.precision=bf16"],
         ["model=transformer", "training.schedule.name=cosine", "training.decoder_inputs.name=scheduled_sampling", "search=sampling"],
-        ["search={name: mbr, metric: chrf}", "data.validation=dev.tsv", "data.test=test.jsonl", "model.head={name: categorical, bias: true}"],
+        [
+            "search={name: mbr, metric: chrf}",
+            "data.validation=dev.tsv",
+            "data.test=test.jsonl",
+            "model.head={name: categorical, bias: true}",
+        ],
         ["training.freeze=['encoder.*']", "evaluation.metrics=[bleu, ter]"],
     ],
     ids=str,

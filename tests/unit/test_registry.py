@@ -43,7 +43,13 @@ def test_the_name_of_a_plug_in_is_the_name_of_its_file(kind):
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(ConfigError, match=r"There is no models plug-in `transfomer`; there are: .*lstm.* Did you mean `transformer`\?"):
         registry.find("models", "transfomer")
-    for name in ("decoding", "interface", "choice", "no-name", ""):  # modules without a plug-in are none, nor are names that no file can have
+    for name in (
+        "decoding",
+        "interface",
+        "choice",
+        "no-name",
+        "",
+    ):  # modules without a plug-in are none, nor are names that no file can have
         with pytest.raises(ConfigError, match="There is no"):
             registry.find("tasks", name)
 

@@ -53,7 +53,11 @@ def test_cross_attention_equals_torchs(wanted, seed):
 
 def test_hypotheses_share_the_keys_of_their_source(seed):
     layer = CrossAttention(DIM, 7, 4, 2, head_dim=HEAD_DIM).double()
-    x, states, mask = torch.randn(6, 1, DIM, dtype=torch.float64), torch.randn(2, 5, 7, dtype=torch.float64), torch.ones(2, 5, dtype=torch.bool)
+    x, states, mask = (
+        torch.randn(6, 1, DIM, dtype=torch.float64),
+        torch.randn(2, 5, 7, dtype=torch.float64),
+        torch.ones(2, 5, dtype=torch.bool),
+    )
     mask[1, 3:] = False
     found, weights = layer(x, layer.project(states), mask, weights=True)
     rows = torch.tensor([0, 0, 0, 1, 1, 1])

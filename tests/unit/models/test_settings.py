@@ -13,19 +13,44 @@ VALUES = ValueSpec(channels=2)
 
 REFUSED = [
     ("lstm", {"dim": 7}, (TOKENS, TOKENS), "`model.dim` must be even for a bidirectional encoder, but is 7."),
-    ("lstm", {"attention": "multi_head", "dim": 8, "attention_heads": 3}, (TOKENS, TOKENS), "`model.attention_heads` must divide `model.dim` (8), but is 3."),
+    (
+        "lstm",
+        {"attention": "multi_head", "dim": 8, "attention_heads": 3},
+        (TOKENS, TOKENS),
+        "`model.attention_heads` must divide `model.dim` (8), but is 3.",
+    ),
     ("lstm", {"attention": "none", "input_feeding": True}, (TOKENS, TOKENS), "`model.input_feeding` has no effect without attention."),
     ("lstm", {"attention": "none", "bridge": "zero"}, (TOKENS, TOKENS), "`model.bridge` must not be `zero` without attention"),
     ("lstm", {"embedding_dim": 8}, (VALUES, VALUES), "`model.embedding_dim` has no effect on real-valued sequences."),
     ("lstm", {"encoder_layers": 0}, (TOKENS, TOKENS), "`model.encoder_layers` must be at least 1, but is 0."),
-    ("lstm", {"tied_embeddings": "all"}, (TOKENS, OTHER), "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one"),
-    ("lstm", {"tied_embeddings": "decoder", "dim": 8, "embedding_dim": 6}, (TOKENS, TOKENS), "Tied embeddings must be as wide as what the head reads (8)"),
+    (
+        "lstm",
+        {"tied_embeddings": "all"},
+        (TOKENS, OTHER),
+        "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one",
+    ),
+    (
+        "lstm",
+        {"tied_embeddings": "decoder", "dim": 8, "embedding_dim": 6},
+        (TOKENS, TOKENS),
+        "Tied embeddings must be as wide as what the head reads (8)",
+    ),
     ("lstm", {"head": {"name": "point"}}, (TOKENS, TOKENS), "`model.head.name` must be `categorical` when the target is made of symbols"),
     ("transformer", {"dim": 8, "heads": 3}, (TOKENS, TOKENS), "`model.heads` must divide `model.dim` (8), but is 3."),
-    ("transformer", {"heads": 4, "key_value_heads": 3}, (TOKENS, TOKENS), "`model.key_value_heads` must divide `model.heads` (4), but is 3."),
+    (
+        "transformer",
+        {"heads": 4, "key_value_heads": 3},
+        (TOKENS, TOKENS),
+        "`model.key_value_heads` must divide `model.heads` (4), but is 3.",
+    ),
     ("transformer", {"dim": 6, "heads": 2, "positions": "rotary"}, (TOKENS, TOKENS), "must be even for rotary positions, but is 3."),
     ("transformer", {"decoder_layers": 0}, (TOKENS, TOKENS), "`model.decoder_layers` must be at least 1, but is 0."),
-    ("transformer", {"tied_embeddings": "all"}, (TOKENS, OTHER), "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one"),
+    (
+        "transformer",
+        {"tied_embeddings": "all"},
+        (TOKENS, OTHER),
+        "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one",
+    ),
     ("transformer", {"tied_embeddings": "all"}, (VALUES, VALUES), "`model.tied_embeddings` must be `decoder` or `none`"),
 ]
 

@@ -45,7 +45,9 @@ def test_they_make_a_loss_smaller(settings, kind, seed):
 
 def test_settings_reach_the_optimizer():
     optimizer = build_optimizer(AdamWConfig(learning_rate=0.5, betas=(0.8, 0.7), epsilon=1e-3), parts().parameters())
-    assert {(group["lr"], group["betas"], group["eps"], group["fused"]) for group in optimizer.param_groups} == {(0.5, (0.8, 0.7), 1e-3, True)}
+    assert {(group["lr"], group["betas"], group["eps"], group["fused"]) for group in optimizer.param_groups} == {
+        (0.5, (0.8, 0.7), 1e-3, True)
+    }
     assert build_optimizer(SGDConfig(momentum=0.3), parts().parameters()).param_groups[0]["momentum"] == 0.3
 
 

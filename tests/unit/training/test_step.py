@@ -126,7 +126,9 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(seed):
 
 def spoiled(output, labels, rows, value):
     """Cross-entropy that is not finite in some rows."""
-    losses = torch.nn.functional.cross_entropy(output.values.flatten(0, 1), labels.values.flatten(), reduction="none").view(labels.values.shape)
+    losses = torch.nn.functional.cross_entropy(output.values.flatten(0, 1), labels.values.flatten(), reduction="none").view(
+        labels.values.shape
+    )
     spoil = torch.zeros_like(losses)
     spoil[rows, 0] = value
     return losses + spoil

@@ -103,7 +103,11 @@ def same(one, other):
 
 def test_budgets_end_training(tmp_path, seed):
     for number, (settings, steps, message) in enumerate(
-        [({"max_steps": 6}, 6, "6 steps done"), ({"max_epochs": 1.5}, 6, "1.5 epochs done"), ({"max_steps": 3, "max_epochs": 2}, 3, "3 steps")]
+        [
+            ({"max_steps": 6}, 6, "6 steps done"),
+            ({"max_epochs": 1.5}, 6, "1.5 epochs done"),
+            ({"max_steps": 3, "max_epochs": 2}, 3, "3 steps"),
+        ]
     ):
         trainer, log = make(tmp_path / str(number), seed, **settings)
         trainer.run()
@@ -141,7 +145,9 @@ def not_a_number_from(output, labels, calls, first):
 def test_a_run_that_diverges_ends_and_names_the_records(tmp_path, seed):
     loss = partial(not_a_number_from, calls=[], first=4)
     trainer, log = make(tmp_path, seed, loss=loss, max_steps=50, nonfinite_patience=3, save_every=3, validate_every=50)
-    with pytest.raises(TrainingError, match=r"diverged: loss or gradient was not finite 3 times in a row, last at step 6 \(loss nan, records 4\)"):
+    with pytest.raises(
+        TrainingError, match=r"diverged: loss or gradient was not finite 3 times in a row, last at step 6 \(loss nan, records 4\)"
+    ):
         trainer.run()
     assert [event["records"] for event in log.of("skipped")] == [[10], [1], [4]]
     assert trainer.progress.skipped == 3
@@ -166,7 +172,7 @@ def test_one_bad_update_does_not_end_a_run(tmp_path, seed):
 @pytest.mark.parametrize("ema", [None, 0.8])
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path, ema, seed):
     settings = {"max_steps": 10, "save_every": 3, "ema_decay": ema, "keep": 9}
-    whole, log = make(tmp_path / "whole", seed, **settings)
+    whole, _ = make(tmp_path / "whole", seed, **settings)
     whole.run()
     for stop in (3, 6):  # in the middle of an epoch
         resumed, _ = make(tmp_path / "whole", seed + 1, **settings)
@@ -230,8 +236,18 @@ def test_accumulation_takes_several_batches_for_one_update(tmp_path, seed):
     assert (trainer.progress.epoch, trainer.progress.batch) == (3, 0)
 
 
+class Empty:
+    """Training data without a record."""
+
+    def batches(self, epoch, start=0):
+        return iter(())
+
+    def estimate(self):
+        return 0
+
+
 def test_no_data_is_an_error(tmp_path, seed):
     trainer, _ = make(tmp_path, seed, max_steps=4)
-    trainer.batches = type("Empty", (), {"batches": lambda self, epoch, start=0: iter(()), "estimate": lambda self: 0})()
+    trainer.batches = Empty()
     with pytest.raises(TrainingError, match="There is nothing to train on"):
         trainer.run()
