@@ -13,13 +13,15 @@ from antiphon.sequences import Output, Padded
 from tests.conformance.variants import SPECS, architectures, batch, close, fresh, widened
 
 CONFIGURED = [(kind, name) for kind in ("models", "tasks", "search", "losses", "heads") for name in registry.names(kind)]
+# Settings that have no default, since nobody but the user can know them.
+REQUIRED = {("tasks", "forecasting"): {"horizon": 6}}
 every_configured = pytest.mark.parametrize(("kind", "name"), CONFIGURED, ids=[f"{kind}-{name}" for kind, name in CONFIGURED])
 
 
 @every_configured
 def test_settings_have_defaults_a_name_and_a_docstring_each(kind, name):
     cls = registry.find(kind, name).Config
-    settings = cls()
+    settings = validate(cls, REQUIRED.get((kind, name), {}))
     assert settings.name == name
     assert plain(settings)["name"] == name
     assert validate(cls, plain(settings)) == settings
@@ -66,7 +68,7 @@ def labels_for(head, padded):
 def losses_for(name, kind):
     """The loss to train with and the one to report; the other kind of target must be refused."""
     plugin = registry.find("losses", name)
-    with pytest.raises(ConfigError, match="training.loss.name"):
+    with pytest.raises(ConfigError, match=r"training\.loss\.name"):
         plugin.build(plugin.Config(), SPECS["tokens" if kind == "values" else "values"][1])
     return tuple(make(plugin.Config(), SPECS[kind][1]) for make in (plugin.build, plugin.measure))
 
@@ -86,9 +88,8 @@ def test_a_loss_is_one_number_per_element_and_padding_changes_none(name, head, k
         more = loss(Output(features, layer), wide)
         close(more[:, :length][labels.mask], found[labels.mask], 1e-5)
         for row in range(3):
-            alone = loss(
-                Output(features[row : row + 1, :length], layer), Padded(labels.values[row : row + 1], labels.lengths[row : row + 1])
-            )
+            own = Padded(labels.values[row : row + 1], labels.lengths[row : row + 1])
+            alone = loss(Output(features[row : row + 1, :length], layer), own)
             close(alone[0][labels.mask[row]], found[row][labels.mask[row]], 1e-5)
 
 

@@ -73,7 +73,7 @@ def _density_factor(degrees: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]
     return ((degrees + 1) / 2).lgamma().sub((degrees / 2).lgamma()).exp() / math.sqrt(math.pi)
 
 
-def _cosine_integral(angle: Float[Tensor, "*batch"], degrees: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+def _cosine_integral(angle: Float[Tensor, "*batch"], degrees: Float[Tensor, "*#batch"]) -> Float[Tensor, "*batch"]:
     """The integral of cos(x)^(degrees - 1) from 0 to `angle`."""
     nodes, weights = (torch.from_numpy(part).to(angle.device) for part in np.polynomial.legendre.leggauss(_NODES))
     logarithms = torch.cos(angle.unsqueeze(-1) * ((nodes + 1) / 2)).log() * (degrees.unsqueeze(-1) - 1)
