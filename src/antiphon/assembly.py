@@ -13,7 +13,7 @@ from antiphon import checkpoint, registry
 from antiphon.configuration import plain
 from antiphon.data.corpus import MappedCorpus, MixedCorpus
 from antiphon.data.limits import Limits
-from antiphon.data.records import Records, open_parts, open_records
+from antiphon.data.records import JoinedRecords, Records, open_parts, open_records
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
 from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, StepwiseModel, Task
@@ -39,6 +39,18 @@ class Split:
 
     def __iter__(self) -> Iterator[Record]:
         return self.records()
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        """Every record once, with the number that `place` knows it by."""
+        return self._joined()
+
+    def place(self, number: int) -> str:
+        """Where a record stands."""
+        return self._joined.place(number)
+
+    @property
+    def _joined(self) -> Records:
+        return self.parts[0][0] if len(self.parts) == 1 else JoinedRecords([part for part, _ in self.parts])
 
     def count(self) -> int:
         """The number of records; reads all of them."""
@@ -113,7 +125,7 @@ def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[
         name: _open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)
     }
     if isinstance(sources["validation"], int):
-        splits["train"], splits["validation"] = _hold_out(splits["train"], sources["validation"], recipe.seed)
+        splits["train"], splits["validation"] = _hold_out(splits["train"], sources["validation"], recipe.seed, task)
     return splits
 
 
@@ -152,8 +164,13 @@ class _Chosen(Records):
         return f"{self.inner.signature()}:{hashlib.sha256(numbers.tobytes()).hexdigest()}:{self.keep}"
 
 
-def _hold_out(train: Split, wanted: int, seed: int) -> tuple[Split, Split]:
-    """Split records off the training data, drawn by the seed."""
+def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, Split]:
+    """Split records off the training data: as the task wants it, or else drawn by the seed."""
+    chosen = [(task.hold_out(part, wanted), weight) for part, weight in train.parts]
+    divided = [(parts, weight) for parts, weight in chosen if parts is not None]
+    if divided:
+        kept_parts = tuple((parts[0], weight) for parts, weight in divided)
+        return Split("train", kept_parts), Split("validation", tuple((parts[1], 1.0) for parts, _ in divided))
     counts = [part.count() for part, _ in train.parts]
     total = sum(counts)
     if wanted >= total:
@@ -182,6 +199,8 @@ def build_corpora(
 def mixed(corpora: Sequence[MappedCorpus], split: Split) -> MappedCorpus | MixedCorpus:
     """One corpus of several, each shown as often as its weight says."""
     weights = [weight for _, weight in split.parts]
+    if len(corpora) > 1 and any(getattr(corpus, "weighting", "windows") != "windows" for corpus in corpora):
+        raise ConfigError("`task.weighting` needs all series in one file, since files have weights of their own. Join the files.")
     return corpora[0] if len(corpora) == 1 and weights == [1.0] else MixedCorpus(corpora, weights)
 
 
@@ -249,12 +268,25 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = F
             )
         weights, values["model"] = plugin.upgrade(revision, weights, values["model"])
     recipe = recipe_from(values)
-    task = build_task(recipe)
-    task.load(saved.features)
+    task = _load_task(recipe, saved.folder)
     model = build_model(recipe, task)
     load_weights(model, weights, str(saved.folder))
     model.eval()
     return Trained(saved.folder, recipe, task, model, header)
+
+
+def load_task(recipe: Recipe, trained: Trained) -> Task:
+    """The fitted task of a checkpoint under other settings of it, where they leave the model as it is. Raises ConfigError else."""
+    task = _load_task(recipe, trained.folder)
+    if (task.source_spec, task.target_spec) != (trained.task.source_spec, trained.task.target_spec):
+        raise ConfigError(f"The model in {trained.folder} does not fit the changed `task`: it reads or writes something else.")
+    return task
+
+
+def _load_task(recipe: Recipe, folder: Path) -> Task:
+    task = build_task(recipe)
+    task.load(checkpoint.read(folder).features)
+    return task
 
 
 def load_weights(model: Seq2SeqModel, weights: Mapping[str, Any], place: str) -> None:
@@ -269,6 +301,11 @@ def load_weights(model: Seq2SeqModel, weights: Mapping[str, Any], place: str) ->
                 f"{place} {what} the weights {', '.join(names[:4])}{' ...' if len(names) > 4 else ''}: it does not fit its config."
             )
     model.load_state_dict(dict(weights))
+
+
+def needs_steps(search: Any) -> bool:
+    """Whether a search, given by its settings, decodes step by step."""
+    return bool(registry.find("search", search.name).stepwise)
 
 
 def stepwise(model: Seq2SeqModel) -> StepwiseModel:

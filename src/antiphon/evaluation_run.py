@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import Task
+from antiphon.interfaces import Task, TokenSpec
 from antiphon.losses.observed import counted
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
@@ -42,7 +42,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a model on a set, with every prediction."""
+    """Scores of a model on a set, with every prediction.
+
+    `items` show predictions and references as texts; `values` and `actual` are what metrics compare, in the same order.
+    """
 
     run: str
     data: str
@@ -52,10 +55,13 @@ class Evaluation:
     scores: tuple[Score, ...]
     finish_reasons: dict[str, int]
     items: tuple[Item, ...] = field(repr=False, default=())
+    values: tuple[Any, ...] = field(repr=False, default=())
+    actual: tuple[Sequence[Any], ...] = field(repr=False, default=())
 
     def to_plain(self, *, items: bool = False) -> dict[str, Any]:
         """Plain values, for JSON."""
-        plain = asdict(self)
+        plain = asdict(replace(self, values=(), actual=()))
+        del plain["values"], plain["actual"]
         if not items:
             del plain["items"]
         return plain
@@ -81,12 +87,12 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
     source = recipe.data.test if data is None else data
     if source is None:
         raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
-    records = [record for _, record in read_given(source, task, with_targets=True)()]
+    records = list(task.items(read_given(source, task, with_targets=True), scored=True))
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
     pairs = group_references(task, records, alternatives=recipe.evaluation.alternatives)
     began = time.monotonic()
-    predictions = predictor.predict([record for record, _ in pairs])
+    predictions = predictor.predict_items([record for record, _ in pairs])
     seconds = time.monotonic() - began
     values = [prediction.value for prediction in predictions]
     references = [found for _, found in pairs]
@@ -102,13 +108,15 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
         items=tuple(
             Item(
                 str(task.source_of(record)),
-                tuple(map(str, found)),
-                str(prediction.value),
+                tuple(map(task.shown, found)),
+                task.shown(prediction.value),
                 prediction.hypothesis.score,
                 prediction.hypothesis.finish_reason,
             )
             for (record, found), prediction in zip(pairs, predictions, strict=True)
         ),
+        values=tuple(values),
+        actual=tuple(references),
     )
     if isinstance(run, Path | str):
         _store(evaluation, Path(run))
@@ -119,13 +127,12 @@ def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str]
     """Paired significance of the difference between two models on the same records."""
     if [item.source for item in one.items] != [item.source for item in two.items]:
         raise DataError("Two models can only be compared on the same records in the same order.")
-    references = [item.references for item in one.items]
-    first, second = ([item.prediction for item in evaluation.items] for evaluation in (one, two))
-    return [compare(metric, first, second, references, resamples=resamples) for metric in find_metrics(metrics)]
+    first, second = one.values, two.values
+    return [compare(metric, first, second, one.actual, resamples=resamples) for metric in find_metrics(metrics)]
 
 
 def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tuple[Score, ...]:
-    """Loss and perplexity of the references under the model."""
+    """Loss of the references under the model; of symbols also the perplexity."""
     _, measure = build_losses(predictor.recipe, task)
     corpus = MemoryCorpus([task.encode(record, index) for index, record in enumerate(records)])
     total, count = 0.0, 0
@@ -138,10 +145,10 @@ def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tup
             total += float((losses.double() * batch.labels.mask).sum())
             count += int(counted(batch.labels, predictor.model.target).sum())
     loss = total / max(count, 1)
-    return (
-        Score("loss", loss, "mean per target element", higher_is_better=False),
-        Score("perplexity", math.exp(min(loss, 700)), "exp(loss)", higher_is_better=False),
-    )
+    scores = [Score("loss", loss, "mean per target element", higher_is_better=False)]
+    if isinstance(task.target_spec, TokenSpec):
+        scores.append(Score("perplexity", math.exp(min(loss, 700)), "exp(loss)", higher_is_better=False))
+    return tuple(scores)
 
 
 def _count(predictions: Sequence[Prediction]) -> dict[str, int]:

@@ -162,19 +162,23 @@ class LossPlugin:
 class Search(Protocol):
     """Turns memories into hypotheses, knowing only the step."""
 
-    def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch: for each source its hypotheses, the best first."""
+    def __call__(self, model: Any, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
+        """Decode a batch with a StepwiseModel, or any Seq2SeqModel if the plug-in says so: each source's hypotheses, best first."""
         ...
 
 
 @dataclass(frozen=True)
 class SearchPlugin:
-    """What a file in `search/` defines as `plugin`. `build(config)` makes the search."""
+    """What a file in `search/` defines as `plugin`. `build(config)` makes the search.
+
+    `stepwise` says whether it needs a model that decodes step by step.
+    """
 
     name: str
     summary: str
     Config: type[Any]
     build: Callable[[Any], Search]
+    stepwise: bool = True
 
 
 # ------------------------------------------------------------------------------------------------------ features and tasks
@@ -273,9 +277,19 @@ class Task(ABC):
     ) -> Any:
         """Encode records into memory-mapped files in `folder`, or open what is there when nothing changed; a `Corpus`."""
 
-    def items(self, records: Iterable[Record]) -> Iterator[Record]:
-        """The records that are predicted one by one: the given ones, or (for series) windows made of many rows."""
+    def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
+        """The records (or texts) that are predicted one by one: the given ones, or (for series) windows made of many rows.
+
+        `scored` asks for items with a reference: of series, windows that end before the series does.
+        """
         return iter(records)
+
+    def hold_out(self, records: Any, wanted: int) -> tuple[Any, Any] | None:
+        """Split records to learn from and to validate on, when `wanted` of them are to be held out; None draws them at random.
+
+        `records` and both parts are of `data.records.Records`.
+        """
+        return None
 
     @abstractmethod
     def request(self, record: Record) -> Request:
@@ -284,6 +298,19 @@ class Task(ABC):
     @abstractmethod
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The prediction for one record, from its hypotheses, the best first."""
+
+    @property
+    def tabular(self) -> bool:
+        """Whether predictions are rows of a table, as `rows` gives them, rather than one text each."""
+        return False
+
+    def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """A prediction as rows of a table."""
+        return [{"prediction": prediction.value}]
+
+    def shown(self, value: Any) -> str:
+        """A prediction's value or a reference as people read it."""
+        return str(value)
 
     @abstractmethod
     def source_of(self, record: Record) -> Any:
@@ -308,7 +335,11 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class TaskPlugin:
-    """What a file in `tasks/` defines as `plugin`. `build(config)` makes an unfitted task."""
+    """What a file in `tasks/` defines as `plugin`. `build(config)` makes an unfitted task.
+
+    `metrics` suit it, `template` is a recipe to start from, and `defaults(config)` are settings of the recipe that fit the task's own,
+    used where a recipe does not say.
+    """
 
     name: str
     summary: str
@@ -316,6 +347,7 @@ class TaskPlugin:
     build: Callable[[Any], Task]
     metrics: tuple[str, ...] = ()
     template: str = ""
+    defaults: Callable[[Any], Mapping[str, Any]] | None = None
 
 
 @runtime_checkable

@@ -9,10 +9,10 @@ from typing import Any, Literal, final, overload
 import numpy as np
 import torch
 
-from antiphon.assembly import Trained, build_search, load_trained, stepwise
+from antiphon.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
 from antiphon.configuration import plain
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import Record, StepwiseModel
+from antiphon.interfaces import Record, Seq2SeqModel
 from antiphon.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.ensemble import Ensemble
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
@@ -40,10 +40,12 @@ class Predictor:
         name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self.device = torch.device(name)
         self.trained = tuple(trained)
-        self.task = first.task
         self.recipe: Recipe = with_overrides(first.recipe, overrides) if overrides else first.recipe
-        models = [stepwise(item.model.to(self.device).eval()) for item in trained]
-        self.model: StepwiseModel = models[0] if len(models) == 1 else Ensemble(models)
+        self.task = first.task if self.recipe.task == first.recipe.task else load_task(self.recipe, first)
+        models = [item.model.to(self.device).eval() for item in trained]
+        if needs_steps(self.recipe.search) or len(models) > 1:
+            models = [stepwise(model) for model in models]
+        self.model: Seq2SeqModel = models[0] if len(models) == 1 else Ensemble([stepwise(model) for model in models])
         self.search = build_search(self.recipe.search, self.task)
 
     def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
@@ -72,12 +74,26 @@ class Predictor:
                    its place with an empty prediction, whose `details["error"]` says why
         """
         if isinstance(inputs, str | Mapping):
-            return next(self._stream(iter([inputs]), on_error))
+            return next(self._stream(self.task.items([inputs]), on_error))
         if isinstance(inputs, Sequence):
-            return list(self._stream(iter(inputs), on_error))
+            return list(self._stream(self.task.items(inputs), on_error))
+        if hasattr(inputs, "columns"):  # a polars or pandas frame
+            return list(self._stream(self.task.items(read_given(inputs, self.task, with_targets=False)), on_error))
         if isinstance(inputs, Iterable):
-            return self._stream(iter(inputs), on_error)
+            return self._stream(self.task.items(inputs), on_error)
         raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
+
+    def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
+        """Predict for what `task.items` made of records."""
+        return list(self._stream(iter(items), on_error))
+
+    def predict_table(self, inputs: Any) -> Any:
+        """Predictions as a polars frame: forecasts in the long format of their history. `inputs` are as for `predict`, or a file."""
+        import polars
+
+        records = read_given(inputs, self.task, with_targets=False)
+        predictions = self._stream(self.task.items(records), "raise")
+        return polars.DataFrame([row for prediction in predictions for row in self.task.rows(prediction)])
 
     def _stream(self, inputs: Iterator[Any], on_error: OnError) -> Iterator[Prediction]:
         size, number = self.recipe.evaluation.batch_size, 0

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
+from antiphon import registry
 from antiphon.configuration import config, plain, plugin_field, validate
 from antiphon.data.limits import Limits
 from antiphon.data.records import FileConfig, Files
@@ -83,12 +84,32 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
             return "--set: "
         return f"{path}:{_line(tree, keys)}: "
 
-    return resolve_paths(validate(Recipe, _plain_tree(tree), locate=locate), path.parent)
+    return resolve_paths(validate(Recipe, _fitting(_plain_tree(tree)), locate=locate), path.parent)
 
 
 def recipe_from(values: Mapping[str, Any], base: Path = Path()) -> Recipe:
     """A recipe from plain values, as a Python program or a checkpoint holds them."""
-    return resolve_paths(validate(Recipe, values), base)
+    return resolve_paths(validate(Recipe, _fitting(values)), base)
+
+
+def _fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values, and where they say nothing, what fits the task's settings. What is wrong with the task is found when all is validated."""
+    task = values.get("task")
+    settings: Any = {"name": task} if isinstance(task, str) else task
+    if not isinstance(settings, Mapping):
+        return values
+    try:
+        plugin = registry.find("tasks", settings["name"])
+        if plugin.defaults is None:
+            return values
+        return _merged(plugin.defaults(validate(plugin.Config, settings)), values)
+    except (ConfigError, KeyError, AttributeError):
+        return values
+
+
+def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key: value for key, value in defaults.items() if isinstance(value, Mapping) and isinstance(values.get(key), Mapping)}
+    return {**defaults, **values, **{key: _merged(value, values[key]) for key, value in both.items()}}
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:

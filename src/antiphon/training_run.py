@@ -34,8 +34,8 @@ from antiphon.assembly import (
     header_of,
     metric_names,
     mixed,
+    needs_steps,
     open_splits,
-    stepwise,
 )
 from antiphon.configuration import plain
 from antiphon.data.batching import BatchingConfig, Sampler
@@ -44,7 +44,7 @@ from antiphon.data.corpus import MappedCorpus, MixedCorpus
 from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
-from antiphon.interfaces import Loss, Seq2SeqModel, StepwiseModel, Task
+from antiphon.interfaces import Loss, Seq2SeqModel, StepwiseModel, Task, TokenSpec
 from antiphon.losses.observed import counted
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate
@@ -208,15 +208,13 @@ def _tallies(name: str, corpora: Sequence[MappedCorpus]) -> Iterator[str]:
     """What became of the records: nothing is left out silently."""
     for corpus in corpora:
         tally = corpus.tally
-        yield f"{name}: {tally['kept']:,} of {tally['read']:,} records"
+        unit = tally.get("unit", "records")
+        windows = f", {tally['windows']:,} windows" if "windows" in tally else ""
+        yield f"{name}: {tally['kept']:,} of {tally['read']:,} {unit}{windows}"
         for verb in ("dropped", "truncated"):
             for reason, count in tally[verb].items():
                 first = ", ".join(map(str, tally["first"].get(reason, [])[:3]))
-                yield (
-                    f"  {count:,} {verb}: {reason} (records {first}, ...)"
-                    if count > 3
-                    else f"  {count:,} {verb}: {reason} (records {first})"
-                )
+                yield f"  {count:,} {verb}: {reason} ({unit} {first}{', ...' if count > 3 else ''})"
 
 
 def _start_weights(model: Seq2SeqModel, recipe: Recipe, *, fresh: bool) -> list[str]:
@@ -323,34 +321,37 @@ class TrainingBatches:
 
 @final
 class Validation:
-    """Loss and perplexity over all validation records; metrics over some of them, decoded greedily."""
+    """The loss (of symbols also the perplexity) over all validation records; metrics over some of them, decoded."""
 
     def __init__(self, recipe: Recipe, task: Task, corpora: list[MappedCorpus], measure: Loss, metrics: tuple[str, ...], ranks: Ranks):
         self.recipe, self.task, self.measure, self.metrics, self.ranks = recipe, task, measure, metrics, ranks
         self.corpus = corpora[0] if len(corpora) == 1 else MixedCorpus(corpora, [1.0] * len(corpora))
         self.references = _references(task, corpora, alternatives=recipe.evaluation.alternatives, most=recipe.training.validation_records)
-        limits, processors = (getattr(recipe.search, name, None) for name in ("limits", "processors"))
-        chosen = {name: value for name, value in (("limits", limits), ("processors", processors)) if value is not None}
-        self.search = build_search(GreedyConfig(**chosen), task)
+        self.search_settings = _search_to_validate(recipe, task)
+        self.search = build_search(self.search_settings, task)
 
     def __call__(self, model: Seq2SeqModel) -> tuple[list[Score], list[tuple[str, str, str]]]:
         """Scores, and (source, reference, prediction) samples."""
         scores = [self._loss(model)]
-        scores.append(Score("perplexity", float(np.exp(min(scores[0].value, 700))), "exp(loss)", higher_is_better=False))
-        if not isinstance(model, StepwiseModel):
+        if isinstance(self.task.target_spec, TokenSpec):
+            scores.append(Score("perplexity", float(np.exp(min(scores[0].value, 700))), "exp(loss)", higher_is_better=False))
+        if needs_steps(self.search_settings) and not isinstance(model, StepwiseModel):
             return scores, []
         items = self.references
         examples = [self.task.encode(record) for record, _ in items]
         requests = [self.task.request({name: value for name, value in record.items() if name not in _WISHES}) for record, _ in items]
         size, device = self.recipe.evaluation.batch_size, self.ranks.device
         try:
-            predictions = decode_examples(stepwise(model), self.search, self.task, examples, requests, batch_size=size, device=device)
+            predictions = decode_examples(model, self.search, self.task, examples, requests, batch_size=size, device=device)
+        except ConfigError:
+            raise
         except AntiphonError as error:  # a model that is diverging cannot say anything; whether training goes on is not decided here
             return scores, [("", "", f"(nothing could be decoded: {error})")]
         values = [prediction.value for prediction in predictions]
         scores += evaluate(self.metrics, values, [references for _, references in items], resamples=0)
         spread = range(0, len(items), max(1, len(items) // max(self.recipe.training.samples, 1)))
-        samples = [(str(self.task.source_of(items[i][0])), str(items[i][1][0]), str(values[i])) for i in spread]
+        shown = self.task.shown
+        samples = [(str(self.task.source_of(items[i][0])), shown(items[i][1][0]), shown(values[i])) for i in spread]
         return scores, samples
 
     @torch.inference_mode()
@@ -367,6 +368,14 @@ class Validation:
             total += float((losses.double() * here.labels.mask).sum())
             count += int(counted(here.labels, model.target).sum())
         return Score("loss", total / max(count, 1), "mean per target element", higher_is_better=False)
+
+
+def _search_to_validate(recipe: Recipe, task: Task) -> Any:
+    """Symbols are decoded greedily, within the limits of the recipe's search; values as the recipe says."""
+    if not isinstance(task.target_spec, TokenSpec):
+        return recipe.search
+    limits, processors = (getattr(recipe.search, name, None) for name in ("limits", "processors"))
+    return GreedyConfig(**{name: value for name, value in (("limits", limits), ("processors", processors)) if value is not None})
 
 
 _WISHES = ("prefix", "required", "banned")

@@ -34,6 +34,10 @@ class Records(ABC):
     def __call__(self) -> Iterator[tuple[int, Record]]:
         """Open the records anew: (record number from 0, record)."""
 
+    def __iter__(self) -> Iterator[Record]:
+        """Open the records anew, without their numbers."""
+        return (record for _, record in self())
+
     @abstractmethod
     def place(self, number: int) -> str:
         """Where a record stands, for messages: "train.tsv:12", or "record 11"."""

@@ -87,5 +87,9 @@ class DirectSearch:
 
 
 plugin = SearchPlugin(
-    name="direct", summary="real values: the whole horizon in one call; quantiles by step", Config=DirectConfig, build=DirectSearch
+    name="direct",
+    summary="real values: the whole horizon in one call; quantiles by step",
+    Config=DirectConfig,
+    build=DirectSearch,
+    stepwise=False,
 )

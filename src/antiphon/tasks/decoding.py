@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch
 
 from antiphon.data.collate import collate
-from antiphon.interfaces import Search, StepwiseModel, Task
+from antiphon.interfaces import Search, Seq2SeqModel, Task
 from antiphon.sequences import Example, Padded, Prediction, Request, to_device
 
 
 def decode_examples(
-    model: StepwiseModel,
+    model: Seq2SeqModel,
     search: Search,
     task: Task,
     examples: Sequence[Example],

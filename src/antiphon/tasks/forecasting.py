@@ -1,0 +1,548 @@
+"""Forecasting: the past of a series in, its future out.
+
+Records are rows; what is predicted one by one are windows made of many of them: one per series, or with `scored` one per origin of the
+backtest. Everything fitted is small: scales of covariates, categories, the frequency. Scales of the targets are measured anew on each
+window or series, so a series that training never saw is forecast like any other.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, final, runtime_checkable
+
+import numpy as np
+
+from antiphon import checkpoint
+from antiphon.configuration import plain
+from antiphon.data.limits import Limits
+from antiphon.data.records import Records, SourceRecords
+from antiphon.data.series import RowTable, Series, SeriesReader
+from antiphon.data.windows import Plan, WindowCorpus, build_windows, check_windows
+from antiphon.errors import ConfigError, DataError
+from antiphon.features.calendar import calendar_features, calendar_width
+from antiphon.features.covariates import NumberColumns, StaticColumns
+from antiphon.features.frequency import Frequency, infer_frequency, parse_frequency
+from antiphon.features.scaling import POWERS, Scale, measure, out_of_range, power_likelihoods
+from antiphon.features.times import TimeStyle
+from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, ValueSpec
+from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
+from antiphon.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.tasks.forecast_rows import forecast_rows
+from antiphon.tasks.forecast_windows import WindowContext, WindowEncoder, as_plain, from_plain
+from antiphon.tasks.forecasting_config import ForecastingConfig
+from antiphon.tasks.series_split import without_end
+
+_LOOKED_AT = 2000  # series that a frequency is inferred from
+
+
+@runtime_checkable
+class Located(Protocol):
+    """Records that know where each of them stands."""
+
+    def __call__(self) -> Iterator[tuple[int, Record]]: ...
+
+    def place(self, number: int) -> str: ...
+
+
+@final
+class Forecasting(Task):
+    """Series of real numbers."""
+
+    name = "forecasting"
+
+    def __init__(self, settings: ForecastingConfig):
+        self.settings = settings
+        self.numbers = NumberColumns((*settings.past, *settings.known))
+        self.static = StaticColumns(settings.static, settings.categorical)
+        self.style = TimeStyle()
+        self.frequency = Frequency("i")
+        self.context = settings.context_length or 2 * settings.horizon
+        self.horizon = settings.horizon
+        self.overall: Scale | None = None
+        self.power = 1.0
+        self._notes: tuple[str, ...] = ()
+        self._static_channels: dict[tuple[Any, ...], np.ndarray] = {}
+
+    # ------------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that rows to learn from must have: time and targets first."""
+        columns = self.settings.series_columns
+        if columns.wide:
+            return (columns.time, *columns.known)
+        return (columns.time, *columns.numbers, *((columns.id,) if columns.id else ()), *columns.static)
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """The same: the past of the target is what a forecast is made from."""
+        return self.columns
+
+    @property
+    def season(self) -> int:
+        """Steps of a season."""
+        return self.settings.season or self.frequency.season
+
+    @property
+    def source_spec(self) -> ValueSpec:
+        """Channels of the past: targets, marks of what was observed, covariates, static channels."""
+        targets, settings = len(self.settings.targets), self.settings
+        marks = targets if settings.observed_mask else 0
+        return ValueSpec(targets + marks + len(self.numbers.names) + calendar_width(settings.calendar) + self.static.width)
+
+    @property
+    def target_spec(self) -> ValueSpec:
+        """Targets, and beside them what is known in advance."""
+        return ValueSpec(len(self.settings.targets), len(self.settings.known) + calendar_width(self.settings.calendar))
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the settings and with what was fitted."""
+        settings = {key: value for key, value in plain(self.settings).items() if key not in ("backtest", "stride", "weighting", "decoding")}
+        return hashlib.sha256(json.dumps([settings, self._fitted()], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found and mended in the training data."""
+        return self._notes
+
+    @property
+    def encoder(self) -> WindowEncoder:
+        """Cuts and scales windows."""
+        settings = self.settings
+        return WindowEncoder(
+            settings.scaled,
+            settings.transform,
+            self.power,
+            self.overall,
+            settings.missing,
+            observed_mask=settings.observed_mask,
+            context=self.context,
+            horizon=self.horizon,
+            past=len(settings.past),
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- fitting
+
+    def fit(self, records: Iterable[Record]) -> None:
+        """Learn the frequency, the scales of covariates, the categories and, where asked for, the overall scale and the power."""
+        table, place = self._table(records)
+        assert table.style is not None, "a table without rows is refused"
+        self.style = table.style
+        self._fix_frequency(table)
+        if self.settings.calendar and not self.style.calendar:
+            raise ConfigError(f"`task.calendar` needs dates, but `{self.settings.time}` holds whole numbers. Leave it out.")
+        self.context = self.settings.context_length or max(2 * self.horizon, 2 * self.season)
+        reader = self._reader(table, place)
+        self._learn(reader)
+        if self.settings.scaled.over == "all":
+            encoder = self.encoder
+            values = np.concatenate([encoder.transformed(series.targets) for series in reader])
+            self.overall = measure(self.settings.scaled.name, values)
+
+    def _fix_frequency(self, table: RowTable) -> None:
+        """The frequency that is set, or the one that the series have."""
+        if self.settings.frequency is not None:
+            self.frequency = parse_frequency(self.settings.frequency)
+            if self.frequency.calendar != self.style.calendar:
+                holds = "dates" if self.style.calendar else "whole numbers"
+                fitting = "1d" if self.style.calendar else "1i"
+                raise ConfigError(
+                    f"`task.frequency` must fit the times, but is {self.frequency} and `{self.settings.time}` holds {holds}."
+                    f" Set one such as {fitting}, or null to infer it."
+                )
+            return
+        looked_at = [np.unique(table.rows(index)["time"]) for index in range(min(len(table.ids), _LOOKED_AT))]
+        self.frequency = infer_frequency(looked_at, calendar=self.style.calendar)
+
+    def _learn(self, reader: SeriesReader) -> None:
+        """One pass over the series."""
+        likelihoods, constant, first, count, steps = np.zeros(len(POWERS)), 0, "", 0, 0
+        wants_power = self.settings.transform.name == "box_cox" and self.settings.transform.power is None
+        for series in reader:
+            self._check_values(series)
+            count, steps = count + 1, steps + len(series)
+            self.numbers.observe(np.concatenate([series.past, series.known[: len(series)]], axis=1))
+            try:
+                self.static.observe(series.static)
+            except DataError as error:
+                raise DataError(f"Series `{series.unique_id}`: {error}") from error
+            if (np.nanmax(series.targets, axis=0) == np.nanmin(series.targets, axis=0)).any():
+                constant, first = constant + 1, first or series.unique_id
+            if wants_power:
+                likelihoods += sum(power_likelihoods(column) for column in series.targets.T)
+        self.numbers.finish()
+        self.static.finish()
+        self._static_channels = {}
+        self.power = float(POWERS[np.argmax(likelihoods)]) if wants_power else self.settings.transform.power or 0.0
+        found = f"{count:,} series, {steps:,} steps of one {self.frequency.words} ({'set' if self.settings.frequency else 'inferred'})"
+        notes = [f"{found}; season {self.season}, context {self.context}, horizon {self.horizon}."]
+        if wants_power:
+            notes.append(f"The most likely power of Box and Cox is {self.power:g}.")
+        if constant:
+            notes.append(f"{constant:,} series are constant (first `{first}`): there is nothing to learn from them but that.")
+        self._notes = (*notes, *reader.mended.sentences())
+
+    def _check_values(self, series: Series) -> None:
+        """Raise DataError for values that the settings cannot take."""
+        bad, wanted = out_of_range(self.settings.transform, series.targets), ""
+        if bad.any():
+            limit = "from 0 on" if self.settings.transform.name == "log1p" else "above 0"
+            wanted = f"{limit} for `task.transform: {self.settings.transform.name}`"
+        elif self.settings.counts:
+            bad = (series.targets < 0) | (series.targets % 1 > 0)
+            wanted = "whole numbers from 0 when `task.counts` is set"
+        if bad.any():
+            step, channel = (int(place[0]) for place in np.nonzero(bad))
+            raise DataError(
+                f"Series `{series.unique_id}` must have values {wanted}, but `{self.settings.targets[channel]}` is"
+                f" {series.targets[step, channel]:g} at {self._shown(series.times[step])}."
+            )
+
+    # ---------------------------------------------------------------------------------------------------------- corpora
+
+    def build_corpus(
+        self,
+        records: RecordSource,
+        folder: Path,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> WindowCorpus:
+        """Store the series; its windows are those to learn from, or with `keep_records` those that the backtest scores."""
+        if limits != Limits():
+            raise ConfigError("`data.limits` has no effect on series: set `task.context_length` and `task.horizon` instead.")
+        opened = records if isinstance(records, Records) else SourceRecords(records)
+        identity = hashlib.sha256(f"{opened.signature()}|{self.fingerprint}|{keep_records}".encode()).hexdigest()
+        readers: list[SeriesReader] = []
+
+        def series() -> Iterator[tuple[Series, np.ndarray]]:
+            readers.append(self._reader(self._read(_watched(opened(), progress), opened.place), opened.place))
+            encoder, whole = self.encoder, self.settings.scaled.over == "series" and not keep_records
+            for one in readers[0]:
+                self._check_values(one)
+                self._static_of(one)
+                scale = encoder.measured(one.targets) if whole else None
+                yield Series(one.unique_id, one.times, one.targets, one.past, one.known, one.static, scale), self._covariates(one, len(one))
+
+        def facts() -> dict[str, Any]:
+            return {"mended": readers[0].mended.sentences()}
+
+        build_windows(series(), folder, identity, facts, (len(self.settings.targets), self.target_spec.known + len(self.settings.past)))
+        shortest = self.settings.shortest_context or self.context
+        stride, last = (self.settings.origin_step, self.settings.backtest.windows) if keep_records else (self.settings.stride, None)
+        plan = Plan(self.context, shortest, self.horizon, stride, last)
+        weighting = "windows" if keep_records else self.settings.weighting
+        corpus = WindowCorpus(folder, plan, self._window, _item, weighting=weighting)
+        check_windows(corpus)
+        return corpus
+
+    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records]:
+        """Learn from all but the last `wanted` steps of each series; score forecasts of those."""
+        if wanted < self.settings.held_out:
+            raise ConfigError(
+                f"`data.validation` must hold out at least the {self.settings.held_out} steps that `task.horizon` and `task.backtest`"
+                f" score, but is {wanted}."
+            )
+        return without_end(records, self.settings.series_columns, wanted), records
+
+    def _window(self, series: Series, covariates: np.ndarray, origin: int, number: int) -> Example:
+        return self.encoder.example(
+            series, covariates, self._static_of(series), origin, number, series.times[origin : origin + self.horizon]
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- windows
+
+    def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Record]:
+        """One item for each series, after its last value; with `scored` one for each origin of the backtest.
+
+        An item of a series that cannot be used says so when it is encoded. Raises DataError where rows cannot even be told apart.
+        """
+        table, place = self._table(records)
+        reader = self._reader(table, place)
+        for index, name in enumerate(table.names):
+            try:
+                series = reader.series(index)
+                self._check_values(series)
+                origins = self._scored_origins(series) if scored else [len(series)]
+            except DataError as error:
+                yield {"unique_id": name, "error": str(error)}
+                continue
+            yield from ({"unique_id": name, "series": series, "origin": origin} for origin in origins)
+
+    def _scored_origins(self, series: Series) -> list[int]:
+        shortest = self.settings.shortest_context or self.context
+        plan = Plan(self.context, shortest, self.horizon, self.settings.origin_step, self.settings.backtest.windows)
+        count = int(plan.count(np.array([len(series)]))[0])
+        if count == 0:
+            raise DataError(
+                f"Series `{series.unique_id}` must have {shortest + self.horizon} steps to be scored (a context of {shortest} and a horizon"
+                f" of {self.horizon}), but has {len(series)}. Leave it out, or lower `task.shortest_context`."
+            )
+        return [plan.origin(len(series), count, number) for number in range(count)]
+
+    def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
+        """An item as arrays; with a target when the series goes on behind its origin. Raises DataError naming the series."""
+        series, origin = self._opened(record)
+        shortest = self.settings.shortest_context or 1
+        if origin < shortest:
+            raise DataError(f"Series `{series.unique_id}` must have at least {shortest} steps of history, but has {origin}.")
+        return self.encoder.example(
+            series,
+            self._covariates_for(record),
+            self._static_of(series),
+            origin,
+            index,
+            self._times(series, origin + self.horizon)[origin:],
+        )
+
+    def request(self, record: Record) -> Request:
+        """What is known in advance of the horizon. Raises DataError when a covariate is not there for all of it."""
+        series, origin = self._opened(record)
+        encoder = self.encoder
+        covariates, scale = self._covariates_for(record), encoder.scale_of(series, origin)
+        source = encoder.source(series, covariates, self._static_of(series), origin, scale)
+        return Request(known=encoder.known(source, covariates, len(self.settings.targets), origin, self.horizon))
+
+    def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
+        """The best hypothesis as a `Forecast` in the units of the data."""
+        context: WindowContext = example.context
+        encoder, best = self.encoder, hypotheses[0]
+        quantiles, samples = best.quantiles, best.samples
+        forecast = Forecast(
+            context.unique_id,
+            self.style.write(context.times),
+            encoder.restore(best.elements, context.scale),
+            None if quantiles is None else encoder.restore_quantiles(np.asarray(quantiles.values), context.scale),
+            () if quantiles is None else quantiles.levels,
+            None if samples is None else encoder.restore(samples, context.scale),
+        )
+        return Prediction(forecast, best)
+
+    def source_of(self, record: Record) -> str:
+        """The series and the time of the last value that is read, for people."""
+        if "error" in record:
+            return f"series {record['unique_id']}"
+        series, origin = self._opened(record)
+        return f"series {series.unique_id} up to {self._shown(series.times[origin - 1])}"
+
+    def reference(self, record: Record) -> Actual:
+        """What really happened, and the errors of the seasonal naive forecast within the history."""
+        series, origin = self._opened(record)
+        mae, mse = insample_errors(series.targets[:origin], self.season)
+        return Actual(series.targets[origin : origin + self.horizon], mae, mse)
+
+    @property
+    def tabular(self) -> bool:
+        """A forecast is rows: one for each step."""
+        return True
+
+    def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """A forecast as rows of a long table."""
+        if not isinstance(prediction.value, Forecast):
+            return []  # a series that could not be used
+        columns = self.settings.series_columns
+        return forecast_rows(prediction.value, "unique_id" if columns.wide else columns.id, columns.time, columns.targets)
+
+    def shown(self, value: Any) -> str:
+        """Forecasts and actual values as numbers, the steps behind each other."""
+        values = value.point if isinstance(value, Forecast) else value.values
+        return " ".join(",".join(f"{number:.4g}" for number in step) for step in values)
+
+    def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
+        """The target channels at each step."""
+        return [",".join(f"{number:.3g}" for number in step[: len(self.settings.targets)]) for step in array]
+
+    # ------------------------------------------------------------------------------------------------------------- disk
+
+    def save(self, folder: Path) -> None:
+        """Write what was fitted."""
+        checkpoint.write_json(folder / "task.json", {**self._fitted(), "horizon": self.horizon, "notes": list(self._notes)})
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote. Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
+        saved = checkpoint.read_json(folder / "task.json")
+        if self.settings.decoding == "direct" and self.horizon > saved["horizon"]:
+            raise ConfigError(
+                f"`task.horizon` must be at most {saved['horizon']}, which the model was trained for, when `task.decoding` is direct,"
+                f" but is {self.horizon}."
+            )
+        self.style, self.frequency = TimeStyle(**saved["times"]), parse_frequency(saved["frequency"])
+        self.context, self.power, self.overall = saved["context"], saved["power"], from_plain(saved["scale"])
+        self.numbers.restore(saved["numbers"])
+        self.static.restore(saved["static"])
+        self._static_channels, self._notes = {}, tuple(saved["notes"])
+
+    def _fitted(self) -> dict[str, Any]:
+        return {
+            "times": {"kind": self.style.kind, "precision": self.style.precision, "separator": self.style.separator},
+            "frequency": str(self.frequency),
+            "context": self.context,
+            "power": self.power,
+            "scale": as_plain(self.overall),
+            "numbers": self.numbers.to_plain(),
+            "static": self.static.to_plain(),
+        }
+
+    # ------------------------------------------------------------------------------------------------------------ parts
+
+    def _table(self, records: Iterable[Record]) -> tuple[RowTable, Callable[[int], str]]:
+        """All rows, and how to name the place of one."""
+        if isinstance(records, Located):
+            return self._read(records(), records.place), records.place
+        return self._read(enumerate(records), _record_place), _record_place
+
+    def _read(self, records: Iterable[tuple[int, Record]], place: Callable[[int], str]) -> RowTable:
+        table = RowTable(self.settings.series_columns).read(_checked(records, self.columns, place), place)
+        if not table.ids:
+            raise DataError("There must be at least one row, but there is none.")
+        return table
+
+    def _reader(self, table: RowTable, place: Callable[[int], str]) -> SeriesReader:
+        return SeriesReader(table, self.frequency, self.settings.missing, self.settings.duplicates, place)
+
+    def _opened(self, record: Record) -> tuple[Series, int]:
+        if "error" in record:
+            raise DataError(str(record["error"]))
+        if "series" not in record:
+            raise DataError("a row alone cannot be forecast. Give all rows of a series: a list of them, a file or a data frame.")
+        return record["series"], record["origin"]
+
+    def _covariates_for(self, item: Record) -> np.ndarray:
+        """The covariates of an item up to the end of its horizon."""
+        if "covariates" in item:
+            covariates: np.ndarray = item["covariates"]
+            return covariates
+        return self._covariates(item["series"], item["origin"] + self.horizon)
+
+    def _covariates(self, series: Series, steps: int) -> np.ndarray:
+        """Past, known and calendar channels of the first `steps` steps: float32 (steps, P + K). Past ones end with the series."""
+        settings, past = self.settings, len(self.settings.past)
+        there = min(steps, len(series.times))
+        if settings.known and there < steps:
+            lacking = [self._shown(time) for time in self._times(series, steps)[there:]]
+            raise DataError(
+                f"Series `{series.unique_id}` must have `{'`, `'.join(settings.known)}` for all {self.horizon} steps behind its last value,"
+                f" but has none from {lacking[0]} on. Append rows with these columns and an empty target."
+            )
+        values = np.zeros((steps, past + len(settings.known)))
+        values[: min(steps, len(series)), :past] = series.past[:steps]
+        values[:, past:] = series.known[:steps] if settings.known else 0
+        channels = self.numbers.apply(values)
+        channels[len(series) :, :past] = 0
+        if not settings.calendar:
+            return channels
+        return np.concatenate([channels, calendar_features(self._times(series, steps), settings.calendar)], axis=1)
+
+    def _times(self, series: Series, steps: int) -> np.ndarray:
+        """The times of the first `steps` steps, going on behind the last row where there are fewer."""
+        missing = steps - len(series.times)
+        if missing <= 0:
+            return series.times[:steps]
+        return np.concatenate([series.times, self.frequency.following(series.times, missing)])
+
+    def _static_of(self, series: Series) -> np.ndarray:
+        """The static channels of a series, remembered for each combination of values."""
+        found = self._static_channels.get(series.static)
+        if found is None:
+            try:
+                found = self.static.apply(series.static)
+            except DataError as error:
+                raise DataError(f"Series `{series.unique_id}`: {error}") from error
+            if len(self._static_channels) < 65536:
+                self._static_channels[series.static] = found
+        return found
+
+    def _shown(self, time: Any) -> str:
+        return str(self.style.write(np.array([time]))[0])
+
+
+def _item(series: Series, covariates: np.ndarray, origin: int) -> Record:
+    return {"unique_id": series.unique_id, "series": series, "covariates": covariates, "origin": origin}
+
+
+def _record_place(number: int) -> str:
+    return f"record {number}"
+
+
+def _checked(records: Iterable[tuple[int, Record]], columns: Sequence[str], place: Callable[[int], str]) -> Iterator[tuple[int, Record]]:
+    """The records, each seen to be a mapping with the columns."""
+    for number, record in records:
+        if not isinstance(record, Mapping):
+            raise DataError(f"{place(number)} must be a row with the columns {', '.join(columns)}, but is a {type(record).__name__}.")
+        for column in columns:
+            if column not in record:
+                raise DataError(f"{place(number)} has no column `{column}`; it has: {', '.join(map(str, record))}.")
+        yield number, record
+
+
+def _watched(records: Iterator[tuple[int, Record]], progress: Callable[[int], None] | None) -> Iterator[tuple[int, Record]]:
+    for number, record in records:
+        yield number, record
+        if progress is not None and number % 4096 == 4095:
+            progress(number + 1)
+
+
+def recipe_defaults(settings: ForecastingConfig) -> dict[str, Any]:
+    """What suits the way of decoding, for a recipe that does not say."""
+    if settings.decoding == "direct":
+        return {"search": {"name": "direct"}, "training": {"decoder_inputs": {"name": "direct"}}}
+    return {"search": {"name": "rollout"}}
+
+
+TEMPLATE = """\
+# Forecasting: the past of many series in, their future out. Point `data` at your files, name the columns in `task`, then:
+#   antiphon inspect {file}        look at the data before you train
+#   antiphon train {file} --out runs/forecast
+#   antiphon evaluate runs/forecast --set task.backtest.windows=3
+#   antiphon predict runs/forecast --input history.csv --output forecast.csv
+task:
+  name: forecasting
+  horizon: 12                    # steps to forecast
+  # context_length: 24           # the most past steps that the model reads; two horizons or seasons by default
+  id: unique_id                  # column that names the series; null for a single series
+  time: ds                       # dates or whole numbers
+  target: y                      # or a list of columns that are forecast together
+  # format: wide                 # one column for each series instead of one row
+  # frequency: 1mo               # inferred from the data; 15m, 1h, 1d, 1b, 1w, 1mo, 1q, 1y, 1i
+  # known: [price]               # known in advance; predicting needs rows with them behind the last value
+  # past: [visitors]             # known for the past only
+  # static: [region]             # one value for each series
+  # calendar: [month]            # month, weekday, hour, ... as sine and cosine
+  scaling: standard              # of each window; none, mean, robust, min_max, last; {{name: mean, over: series}}
+  missing: error                 # or previous, linear, zero
+  decoding: rollout              # step by step, with sample paths; or direct: all steps at once
+
+data:
+  train: train.csv               # csv, tsv, jsonl, parquet: long format (unique_id, ds, y)
+  validation: 12                 # this many steps at the end of each series are held out; or a file
+  # test: test.csv               # whole series, of which the last steps are scored
+
+model:
+  name: lstm                     # or transformer, linear: change this one word
+  dim: 64
+  head: gaussian                 # point, gaussian, student_t, negative_binomial, mixture, quantile
+
+training:
+  max_epochs: 20
+  batching: {{target_tokens: 832}}   # output steps of a batch: 64 windows of a horizon of 12 (and their start)
+  optimizer: {{name: adamw, learning_rate: 1e-3}}
+  patience: 5
+
+evaluation:
+  batch_size: 64
+"""
+
+plugin = TaskPlugin(
+    name="forecasting",
+    summary="Series of real numbers: past in, future out.",
+    Config=ForecastingConfig,
+    build=Forecasting,
+    metrics=("mase", "smape", "rmse"),
+    template=TEMPLATE,
+    defaults=recipe_defaults,
+)
+
+__all__ = ["Forecasting", "ForecastingConfig", "plugin", "recipe_defaults"]
