@@ -6,7 +6,7 @@ import torch
 
 from antiphon import registry
 from antiphon.configuration import plain, validate
-from antiphon.errors import ConfigError
+from antiphon.errors import ConfigError, DataError
 from antiphon.features.text import TextConfig, TextFeature
 from antiphon.heads.choice import build_head
 from antiphon.sequences import Output, Padded
@@ -112,10 +112,25 @@ def test_a_loss_falls_when_it_is_minimized(name, head, kind, seed):
 # --------------------------------------------------------------------------------------------------------------- metrics
 
 TEXTS = ["The cat sat on the mat.", "naïve Grüße", "一二三 四五", "one", "a b c d e f g h", ""]
-every_metric = pytest.mark.parametrize("name", registry.names("metrics"))
 
 
-@every_metric
+def reads_texts(name):
+    """Whether a metric compares texts; one of forecasts must refuse them with a DataError, and anything else is a failure."""
+    try:
+        registry.find("metrics", name).statistics(["a"], [["a"]])
+    except DataError:
+        return False
+    return True
+
+
+every_text_metric = pytest.mark.parametrize("name", [name for name in registry.names("metrics") if reads_texts(name)])
+
+
+def test_the_metrics_of_text_tasks_read_texts():
+    assert all(reads_texts(name) for name in registry.find("tasks", "translation").metrics)
+
+
+@every_text_metric
 def test_a_metric_is_a_function_of_summed_statistics(name):
     metric = registry.find("metrics", name)
     assert metric.signature
@@ -132,7 +147,7 @@ def test_a_metric_is_a_function_of_summed_statistics(name):
     np.testing.assert_allclose(resamples[0], whole)
 
 
-@every_metric
+@every_text_metric
 def test_a_perfect_prediction_scores_best(name):
     metric = registry.find("metrics", name)
 
