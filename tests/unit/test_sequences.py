@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.sequences import Batch, Hypothesis, Memory, Output, Padded, Prediction, map_tensors, pad, select_rows, to_device
+from antiphon.sequences import (
+    Batch,
+    Hypothesis,
+    Memory,
+    Output,
+    Padded,
+    Prediction,
+    carried_forward,
+    map_tensors,
+    pad,
+    select_rows,
+    to_device,
+)
 
 
 def test_masks_are_true_where_elements_are_real():
@@ -107,3 +119,13 @@ def test_an_output_applies_its_head_once():
 def test_a_prediction_of_values_has_no_text():
     with pytest.raises(AssertionError, match=r"use `\.value`"):
         _ = Prediction(np.zeros(3), Hypothesis(np.zeros(3), 0.0, 0.0)).text
+
+
+def test_missing_values_are_read_as_the_last_before_them_and_stay_missing_as_labels():
+    nan = float("nan")
+    target = torch.tensor([[[1.0, nan], [nan, 2.0], [nan, nan], [4.0, 3.0], [nan, 5.0]]])
+    batch = Batch(Padded(torch.zeros(1, 2, 1), torch.tensor([2])), Padded(target, torch.tensor([5])))
+    assert batch.inputs.values.tolist() == [[[1.0, 0.0], [1.0, 2.0], [1.0, 2.0], [4.0, 3.0]]]
+    assert batch.labels.values.isnan().tolist() == [[[True, False], [True, True], [False, False], [True, False]]]
+    whole = torch.randn(3, 4, 2)
+    assert torch.equal(carried_forward(whole), whole)

@@ -9,11 +9,13 @@ from antiphon import registry
 from antiphon.configuration import validate
 from antiphon.errors import ConfigError
 from antiphon.interfaces import TokenSpec, ValueSpec
-from antiphon.sequences import Padded
+from antiphon.sequences import Padded, Quantiles
 from antiphon.training.decoder_inputs import (
+    DirectInputsConfig,
     ScheduledSamplingConfig,
     TeacherForcingConfig,
     decode_for_training,
+    inputs_to_measure,
     mix,
     predict,
     truth_probability,
@@ -116,3 +118,53 @@ def test_settings_outside_their_range_are_refused():
     for values in ({"end": 1.5}, {"steps": 0}, {"passes": 0}):
         with pytest.raises(ConfigError, match=next(iter(values))):
             validate(ScheduledSamplingConfig, values)
+
+
+KNOWN = ValueSpec(channels=2, known=1)
+
+
+def model_that_knows(head, name="lstm"):
+    plugin = registry.find("models", name)
+    settings = {"dim": 8, "dropout": 0.0, "head": {"name": head}} | ({"heads": 2} if name == "transformer" else {})
+    model = plugin.build(validate(plugin.Config, settings), KNOWN, KNOWN)
+    inputs = Padded(torch.randn(3, 6, 3), torch.tensor([6, 4, 5]))
+    return model, inputs, model.encode(inputs)
+
+
+@pytest.mark.parametrize("name", ["lstm", "transformer"])
+def test_direct_reads_the_start_element_and_what_is_known(name, seed):
+    model, inputs, memory = model_that_knows("point", name)
+    settings = DirectInputsConfig()
+    found = decode_for_training(settings, model, inputs, memory, 0).values
+    zeroed = inputs.values.clone()
+    zeroed[:, 1:, :2] = 0
+    torch.testing.assert_close(found, model.decode(Padded(zeroed, inputs.lengths), memory).values, rtol=0, atol=0)
+    assert torch.equal(inputs_to_measure(settings, model, inputs).values, zeroed)
+    assert inputs_to_measure(TeacherForcingConfig(), model, inputs) is inputs
+    assert inputs_to_measure(ScheduledSamplingConfig(), model, inputs) is inputs, "losses are measured on the truth"
+    assert not torch.allclose(found, model.decode(inputs, memory).values)
+
+
+def test_direct_needs_values(seed):
+    model, inputs, memory = model_and_inputs(TOKENS)
+    with pytest.raises(ConfigError, match=r"`training.decoder_inputs: direct` needs a model that writes real values"):
+        decode_for_training(DirectInputsConfig(), model, inputs, memory, 0)
+
+
+def test_mix_leaves_known_channels(seed):
+    truth, predicted = torch.randn(3, 5, 3), torch.full((3, 5, 2), 9.0)
+    mixed = mix(truth, predicted, 0.0)
+    assert torch.equal(mixed[..., 2], truth[..., 2])
+    assert torch.equal(mixed[:, 0], truth[:, 0])
+    assert bool((mixed[:, 1:, :2] == 9).all())
+
+
+@pytest.mark.parametrize("head", ["point", "quantile", "gaussian", "student_t", "mixture", "negative_binomial"])
+@pytest.mark.parametrize("sample", [False, True])
+def test_scheduled_sampling_with_every_head_and_known_channels(head, sample, seed):
+    model, inputs, memory = model_that_knows(head)
+    settings = ScheduledSamplingConfig(schedule="constant", end=0.0, passes=2, sample=sample)
+    values = decode_for_training(settings, model, inputs, memory, 0).values
+    shape = values.values.shape[:3] if head == "quantile" else (values if head == "point" else values.mean).shape
+    assert shape == (3, 6, 2)
+    assert predict(Quantiles(torch.tensor([[[[1.0, 2.0, 3.0]]]]), (0.1, 0.5, 0.9)), symbols=False, sample=sample).tolist() == [[[2.0]]]

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from antiphon import registry
+from antiphon.configuration import validate
 from antiphon.errors import TrainingError
-from antiphon.interfaces import Seq2SeqModel, TokenSpec
+from antiphon.interfaces import Seq2SeqModel, TokenSpec, ValueSpec
 from antiphon.losses.cross_entropy import cross_entropy
 from antiphon.models.lstm import LSTM
 from antiphon.sequences import Batch, Padded
@@ -220,3 +221,42 @@ def test_splitting_keeps_rows_and_drops_padding(seed):
         assert piece.target.values.shape[1] == int(piece.target.lengths.max())
     assert len(split(batch, 100)) == 7
     assert split(batch, 1) == [batch]
+
+
+@pytest.mark.parametrize("head", ["point", "gaussian", "quantile"])
+def test_missing_labels_do_not_count(head, seed):
+    """An update with missing labels is the update on a mean over the observed ones, whichever value the hole would hold."""
+    spec, plugin = ValueSpec(channels=2, known=1), registry.find("models", "lstm")
+    loss_plugin = registry.find("losses", registry.find("heads", head).loss)
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.randn(4, 6, 3, generator=generator)
+    target[1, 3, :2] = target[2, 1:, :2] = float("nan")
+    source = Padded(torch.randn(4, 5, 3, generator=generator), torch.tensor([5, 3, 2, 4]))
+    batch = Batch(source, Padded(target, torch.tensor([6, 5, 4, 3])), (0, 1, 2, 3))
+    results = []
+    for pieces in (1, 2):
+        torch.manual_seed(seed)
+        model = plugin.build(validate(plugin.Config, {"dim": 8, "dropout": 0.0, "head": {"name": head}}), ValueSpec(3), spec)
+        loss = loss_plugin.build(loss_plugin.Config(), spec)
+        observed = [(0, range(5)), (1, (0, 1, 3)), (3, range(2))]
+        with torch.no_grad():
+            found = loss(model(batch.source, batch.inputs), batch.labels)
+            expected = sum(float(found[row, step]) for row, steps in observed for step in steps) / 10
+        result = make_update(model, loss=loss)(parts_of(batch, pieces), 0, 1.0)
+        assert not result.skipped
+        assert result.elements == 10
+        assert result.loss == pytest.approx(expected, rel=1e-4)
+        results.append(weights(model))
+    for key, tensor in results[0].items():
+        torch.testing.assert_close(results[1][key], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_without_any_label_changes_nothing(seed):
+    spec, plugin = ValueSpec(channels=1), registry.find("models", "lstm")
+    model = plugin.build(plugin.Config(dim=8, dropout=0.0), spec, spec)
+    target = torch.full((2, 3, 1), float("nan"))
+    batch = Batch(Padded(torch.randn(2, 4, 1), torch.tensor([4, 2])), Padded(target, torch.tensor([3, 2])), (0, 1))
+    loss_plugin, before = registry.find("losses", "squared_error"), weights(model)
+    result = make_update(model, loss=loss_plugin.build(loss_plugin.Config(), spec))([batch], 0, 1.0)
+    assert (result.elements, result.loss, result.skipped) == (0, 0.0, False)
+    assert all(torch.equal(before[key], tensor) for key, tensor in weights(model).items())
