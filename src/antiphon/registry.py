@@ -13,7 +13,7 @@ from typing import Any
 
 from antiphon.errors import ConfigError, nearest
 
-KINDS = ("models", "tasks", "search", "metrics", "losses", "heads")
+KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "baselines")
 
 
 def names(kind: str) -> list[str]:

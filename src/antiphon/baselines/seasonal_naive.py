@@ -1,0 +1,23 @@
+"""The last season, again and again. A history shorter than a season has none to repeat: then it is the last value."""
+
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+
+from antiphon.baselines.interface import Baseline
+
+
+@final
+class SeasonalNaive(Baseline):
+    """The value one season before."""
+
+    name = "seasonal_naive"
+    summary = "the last season, again and again"
+
+    def _forecast(self, history: Float[np.ndarray, " T"], horizon: int, season: int) -> Float[np.ndarray, " H"]:
+        last = history[-season:] if len(history) >= season else history[-1:]
+        return np.resize(last, horizon)
+
+
+plugin = SeasonalNaive()

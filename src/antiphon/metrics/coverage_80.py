@@ -1,0 +1,17 @@
+"""How many values lie within the 80 % interval: best at 80.
+
+Higher counts as better only up to there: an interval that is too wide covers more. Read it beside `interval_width_80`."""
+
+from functools import partial
+
+from antiphon.metrics.forecast_metric import ForecastMetric
+from antiphon.metrics.quantile_errors import within
+
+plugin = ForecastMetric(
+    "coverage_80",
+    "percent of values within the 80 % interval; best at 80",
+    partial(within, percent=80),
+    "error:within|interval:80",
+    over="values",
+    higher_is_better=True,
+)

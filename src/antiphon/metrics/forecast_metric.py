@@ -1,0 +1,104 @@
+"""What all metrics of forecasts share: an error for each value, and one of two ways to take the mean.
+
+    over "values"   all values of all items count alike, and a root is taken at the end (MAE, RMSE, pinball, CRPS, coverage, width)
+    over "items"    an item's mean over its steps, with its root, then over its channels; items count alike (MASE, RMSSE, sMAPE)
+
+An item is one forecast: a series, or a window of one. Errors in the units of the data are taken over values; errors that are ratios, over
+items, as the M competitions do, so that a long forecast counts no more than a short one.
+
+Unusual: an error is NaN where it does not count (the actual value is missing, or what to divide by is zero). `left_out` counts the
+second kind, so that nothing goes unseen.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, final
+
+import numpy as np
+from jaxtyping import Float
+
+from antiphon.errors import DataError
+from antiphon.metrics.forecasts import Actual, Forecast
+from antiphon.metrics.interface import Metric
+from antiphon.metrics.items import check_items
+
+Error = Callable[[Forecast, Actual], Float[np.ndarray, "H C"]]
+
+
+@final
+class ForecastMetric(Metric):
+    """The mean of an error; `root` takes its root where the mean over steps has been taken.
+
+    Statistics: a sum and a count, of values or of items. An item none of whose values counts adds nothing; where no value of any item
+    counts, the metric is NaN.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        error: Error,
+        signature: str,
+        *,
+        over: Literal["values", "items"],
+        root: bool = False,
+        higher_is_better: bool = False,
+    ):
+        self.name, self.summary, self.higher_is_better = name, summary, higher_is_better
+        self.signature = f"{signature}|mean:{over}"
+        self._error, self._over, self._root = error, over, root
+
+    def errors(self, prediction: Forecast, actual: Actual) -> Float[np.ndarray, "H C"]:
+        """The error of each value; NaN where it does not count. Raises DataError when forecast and actual do not fit each other."""
+        check_forecast(prediction, actual)
+        return self._error(prediction, actual)
+
+    def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N 2"]:
+        """Sum and count of each item."""
+        check_items(predictions, references)
+        return np.stack([self.reduce(self.errors(*pair)) for pair in _pairs(predictions, references)])
+
+    def reduce(self, errors: Float[np.ndarray, "H C"]) -> Float[np.ndarray, "2"]:
+        """Sum and count of one item's errors, or of those of some of its steps."""
+        counted = ~np.isnan(errors)
+        sums, counts = np.where(counted, errors, 0.0).sum(axis=0), counted.sum(axis=0)
+        if self._over == "values":
+            return np.array([sums.sum(), counts.sum()], dtype=np.float64)
+        means = sums[counts > 0] / counts[counts > 0]
+        if not len(means):
+            return np.zeros(2)
+        return np.array([np.sqrt(means).mean() if self._root else means.mean(), 1.0])
+
+    def aggregate(self, total: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, "..."]:
+        """The mean."""
+        sums, counts = total[..., 0], total[..., 1]
+        mean = np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), np.nan)
+        # Differences of sums, as in tests by swapping, may round to just below zero.
+        return np.sqrt(np.maximum(mean, 0.0)) if self._root and self._over == "values" else np.asarray(mean)
+
+    def left_out(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> int:
+        """How many observed values do not count, since what their error is divided by is zero or unknown."""
+        check_items(predictions, references)
+        pairs = _pairs(predictions, references)
+        return sum(int((np.isnan(self.errors(said, actual)) & ~np.isnan(actual.values)).sum()) for said, actual in pairs)
+
+
+def check_forecast(prediction: Forecast, actual: Actual) -> None:
+    """Raise DataError unless both have the same steps and channels, and the forecast is finite."""
+    if prediction.point.shape != actual.values.shape:
+        raise DataError(
+            f"The forecast of series `{prediction.unique_id}` must have the shape of what happened {actual.values.shape},"
+            f" but has {prediction.point.shape}."
+        )
+    if not np.isfinite(prediction.point).all():
+        raise DataError(f"The forecast of series `{prediction.unique_id}` must be finite, but is not. Has the model diverged?")
+
+
+def _pairs(predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> list[tuple[Forecast, Actual]]:
+    pairs: list[tuple[Forecast, Actual]] = []
+    for number, (prediction, alternatives) in enumerate(zip(predictions, references, strict=True), start=1):
+        if not isinstance(prediction, Forecast) or not isinstance(alternatives[0], Actual) or len(alternatives) > 1:
+            raise DataError(
+                f"Item {number} must be a forecast and the one future that happened, but is {prediction!r:.60} and {alternatives!r:.60}."
+            )
+        pairs.append((prediction, alternatives[0]))
+    return pairs

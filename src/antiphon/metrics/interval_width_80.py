@@ -1,0 +1,14 @@
+"""How wide the 80 % interval is on average: narrower is better, as long as `coverage_80` is kept."""
+
+from functools import partial
+
+from antiphon.metrics.forecast_metric import ForecastMetric
+from antiphon.metrics.quantile_errors import width
+
+plugin = ForecastMetric(
+    "interval_width_80",
+    "mean width of the 80 % interval, in the units of the data",
+    partial(width, percent=80),
+    "error:width|interval:80",
+    over="values",
+)

@@ -1,0 +1,14 @@
+"""How wide the 95 % interval is on average: narrower is better, as long as `coverage_95` is kept."""
+
+from functools import partial
+
+from antiphon.metrics.forecast_metric import ForecastMetric
+from antiphon.metrics.quantile_errors import width
+
+plugin = ForecastMetric(
+    "interval_width_95",
+    "mean width of the 95 % interval, in the units of the data",
+    partial(width, percent=95),
+    "error:width|interval:95",
+    over="values",
+)

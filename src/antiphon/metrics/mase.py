@@ -1,0 +1,11 @@
+"""Mean absolute scaled error (MASE; Hyndman and Koehler 2006): 1 is as good as seasonal naive forecasts within the history were.
+
+Series whose history repeats itself exactly, or is no longer than one step, give nothing to divide by and do not count; `left_out`
+counts their values."""
+
+from antiphon.metrics.forecast_metric import ForecastMetric
+from antiphon.metrics.point_errors import scaled_absolute
+
+plugin = ForecastMetric(
+    "mase", "MASE: absolute error per seasonal naive error in the history", scaled_absolute, "error:scaled_absolute", over="items"
+)

@@ -1,0 +1,6 @@
+"""Mean squared error (MSE) over all values: dominated by series of large numbers, and by few large errors."""
+
+from antiphon.metrics.forecast_metric import ForecastMetric
+from antiphon.metrics.point_errors import squared
+
+plugin = ForecastMetric("mse", "MSE: mean squared error", squared, "error:squared", over="values")
