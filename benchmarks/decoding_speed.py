@@ -10,6 +10,7 @@ transformers cannot hold its weights and is left out. The peers need their envir
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -48,6 +49,8 @@ def systems(folder: Path, model: Path, sources: Path, peers: Path, settings: arg
     forced = () if settings.run else (f"--forced={FORCED}",)
     given = (f"--model={model}", f"--sources={sources}", *forced, threads)
     found = [System(OURS, "own_decoding.py", given, **sizes)]
+    if settings.against:
+        found.append(replace(found[0], name="Antiphon before, fp32", checkout=settings.against))
     if not peers.exists():
         print(f"{peers} is missing: only our search is measured (benchmarks/peers/install)", file=sys.stderr)
         return found
@@ -70,6 +73,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     parser.add_argument("--processes", type=int, default=1, help="processes of each system, whose rates add up")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu counts computing time, for a machine that is shared")
+    parser.add_argument("--against", type=Path, default=None, help="another checkout of this project, to compare with")
+    parser.add_argument("--only", default="", help="only systems whose name contains this")
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="environment with the peers")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "benchmarks", help="folder for encoded data")
     settings = parser.parse_args()
@@ -77,7 +82,9 @@ def main() -> None:
     folder = prepare(settings.data, settings.source, settings.target, settings.cache)
     model = write_trained_model(settings.run, folder) if settings.run else write_random_model(folder)
     sources = write_sources(folder, 64, 20, 40)
-    found = take_turns(systems(folder, model, sources, python, settings), settings.rounds, settings.clock)
+    found = take_turns(
+        [one for one in systems(folder, model, sources, python, settings) if settings.only in one.name], settings.rounds, settings.clock
+    )
     theirs = versions(str(python), ["torch", "transformers", "ctranslate2"]) if python.exists() else "none"
     print(f"{place}; {versions(sys.executable, ['torch'])}; peers: {theirs}")
     print(f"{settings.processes} processes of {settings.threads} threads, {settings.rounds} rounds")

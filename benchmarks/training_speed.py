@@ -8,6 +8,7 @@ Without --data, the translation data that ships with the project. The peers from
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from encoding import ROOT, SHIPPED, prepare, specs, write_batches
@@ -35,6 +36,9 @@ def systems(folder: Path, batches: Path, peers: Path, settings: argparse.Namespa
         found.append(System("transformers Marian, fp32", "peers/marian_training.py", theirs, str(peers), threads))
     else:
         print(f"{peers} is missing: transformers is left out (benchmarks/peers/install)", file=sys.stderr)
+    if settings.against:
+        for system in [one for one in found if one.program == "own_training.py"]:
+            found.append(replace(system, name=system.name.replace("Antiphon", "Antiphon before:"), checkout=settings.against))
     chosen = [system for system in found if settings.only.lower() in system.name.lower()]
     return chosen or sys.exit(f"No system's name contains {settings.only!r}.")
 
@@ -50,6 +54,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu counts computing time, for a machine that is shared")
     parser.add_argument("--only", default="", help="only systems whose name contains this")
+    parser.add_argument("--against", type=Path, default=None, help="another checkout of this project, to compare with")
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="environment with the peers")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "benchmarks", help="folder for encoded data")
     settings = parser.parse_args()

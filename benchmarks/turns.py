@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 Clock = Literal["wall", "cpu"]
@@ -33,6 +32,7 @@ class System:
     python: str = sys.executable
     threads: int = 1
     processes: int = 1
+    checkout: Path = ROOT  # whose antiphon and benchmarks it runs
 
 
 @dataclass
@@ -54,11 +54,11 @@ class _Running:
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
             "OMP_WAIT_POLICY": "passive",  # who waits for its turn must not spin
-            "PYTHONPATH": os.pathsep.join([str(HERE), str(ROOT / "src")]),
+            "PYTHONPATH": os.pathsep.join([str(system.checkout / "benchmarks"), str(system.checkout / "src")]),
             "TOKENIZERS_PARALLELISM": "false",
             "HF_HUB_OFFLINE": "1",
         }
-        command = [system.python, str(HERE / system.program), *system.arguments]
+        command = [system.python, str(system.checkout / "benchmarks" / system.program), *system.arguments]
         self.system = system
         self.processes = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)

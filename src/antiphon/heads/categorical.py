@@ -4,11 +4,11 @@ from typing import Literal, final
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from antiphon.configuration import config
 from antiphon.errors import ConfigError
 from antiphon.interfaces import HeadPlugin, Spec, TokenSpec
+from antiphon.layers.linear import Product
 
 
 @config
@@ -32,10 +32,12 @@ class Categorical(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(nn.init.xavier_uniform_(nn.Linear(dim, size).weight.data)) if tied is None else tied
         self.bias = nn.Parameter(nn.init.zeros_(nn.Linear(1, size).bias.data)) if bias else None
+        self.product = Product()
 
     def forward(self, features: Float[Tensor, "... D"]) -> Float[Tensor, "... V"]:
         """Unnormalized log-probabilities."""
-        return linear(features, self.weight, self.bias)
+        logits: Tensor = self.product(features, self.weight, self.bias)
+        return logits
 
 
 def build(settings: CategoricalConfig, target: Spec, dim: int, tied: nn.Parameter | None) -> nn.Module:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from antiphon.layers.attention import CrossAttention, KeysValues
+from antiphon.layers.linear import Linear
 
 Scoring = Literal["dot", "general", "additive", "multi_head"]
 
@@ -24,9 +25,9 @@ class Alignment(nn.Module):
         self.scoring = scoring
         self.dim = dim
         self.multi_head = CrossAttention(dim, dim, heads, heads, head_dim=dim // heads) if scoring == "multi_head" else None
-        self.key = nn.Linear(dim, dim, bias=False) if scoring in ("general", "additive") else None
-        self.query = nn.Linear(dim, dim) if scoring == "additive" else None
-        self.energy = nn.Linear(dim, 1, bias=False) if scoring == "additive" else None
+        self.key = Linear(dim, dim, bias=False) if scoring in ("general", "additive") else None
+        self.query = Linear(dim, dim) if scoring == "additive" else None
+        self.energy = Linear(dim, 1, bias=False) if scoring == "additive" else None
 
     def project(self, states: Float[Tensor, "B S D"]) -> KeysValues:
         """Keys and values of the memory, as (B, 1, S, D), or per head."""

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from antiphon.layers.linear import Linear
 from antiphon.layers.positions import rotate
 
 
@@ -33,8 +34,8 @@ class SelfAttention(nn.Module):
     def __init__(self, dim: int, heads: int, key_value_heads: int, *, head_dim: int, dropout: float = 0.0, bias: bool = True):
         super().__init__()
         self.heads, self.groups, self.head_dim, self.dropout = heads, key_value_heads, head_dim, dropout
-        self.query_key_value = nn.Linear(dim, (heads + 2 * key_value_heads) * head_dim, bias=bias)
-        self.out = nn.Linear(heads * head_dim, dim, bias=bias)
+        self.query_key_value = Linear(dim, (heads + 2 * key_value_heads) * head_dim, bias=bias)
+        self.out = Linear(heads * head_dim, dim, bias=bias)
 
     def forward(
         self, x: Float[Tensor, "B T D"], mask: Tensor | None, *, causal: bool = False, rotation: Rotation | None = None
@@ -89,9 +90,9 @@ class CrossAttention(nn.Module):
     ):
         super().__init__()
         self.heads, self.groups, self.head_dim, self.dropout = heads, key_value_heads, head_dim, dropout
-        self.query = nn.Linear(dim, heads * head_dim, bias=bias)
-        self.key_value = nn.Linear(memory_dim, 2 * key_value_heads * head_dim, bias=bias)
-        self.out = nn.Linear(heads * head_dim, dim, bias=bias)
+        self.query = Linear(dim, heads * head_dim, bias=bias)
+        self.key_value = Linear(memory_dim, 2 * key_value_heads * head_dim, bias=bias)
+        self.out = Linear(heads * head_dim, dim, bias=bias)
 
     def project(self, states: Float[Tensor, "B S M"]) -> KeysValues:
         """The memory's keys and values."""

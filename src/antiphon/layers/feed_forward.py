@@ -5,6 +5,8 @@ from typing import Literal, final
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from antiphon.layers.linear import Linear
+
 Activation = Literal["relu", "gelu", "silu"]
 
 
@@ -15,10 +17,10 @@ class FeedForward(nn.Module):
     def __init__(self, dim: int, hidden_dim: int, activation: Activation, *, gated: bool, dropout: float, bias: bool = True):
         super().__init__()
         self.gated = gated
-        self.expand = nn.Linear(dim, (2 if gated else 1) * hidden_dim, bias=bias)
+        self.expand = Linear(dim, (2 if gated else 1) * hidden_dim, bias=bias)
         self.activation = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}[activation]()
         self.dropout = nn.Dropout(dropout)
-        self.contract = nn.Linear(hidden_dim, dim, bias=bias)
+        self.contract = Linear(hidden_dim, dim, bias=bias)
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         """Each position for itself."""

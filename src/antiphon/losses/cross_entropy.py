@@ -15,6 +15,7 @@ from antiphon.configuration import config
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
 from antiphon.interfaces import Loss, LossPlugin, Spec, TokenSpec
+from antiphon.layers.linear import product
 from antiphon.sequences import Output, Padded
 
 CHUNK = 1024  # rows; large enough for full matrix speed, small enough that a chunk's logits stay near the cache
@@ -47,15 +48,15 @@ class _FusedCrossEntropy(torch.autograd.Function):
         grad_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
         for start in range(0, len(rows), CHUNK):
             part = slice(start, start + CHUNK)
-            logits = (rows[part] @ matrix.T).float()
+            logits = product(rows[part], matrix).float()
             if bias is not None:
                 logits += bias
             losses[part], gradient = _loss_and_gradient(logits, labels[part], smoothing)
             if grad_bias is not None:
                 grad_bias += gradient.sum(dim=0)
             gradient = gradient.to(dtype)
-            grad_features[part] = (gradient @ matrix).to(features.dtype)
-            grad_weight += (gradient.T @ rows[part]).float()
+            grad_features[part] = product(gradient, matrix.T).to(features.dtype)
+            grad_weight += product(gradient.T, rows[part].T).float()
         ctx.save_for_backward(grad_features, grad_weight.to(weight.dtype), *(() if grad_bias is None else (grad_bias,)))
         return losses
 

@@ -17,6 +17,7 @@ from antiphon.heads.choice import build_head
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
 from antiphon.layers.alignment import Alignment, Scoring
 from antiphon.layers.frontends import Frontend
+from antiphon.layers.linear import Linear
 from antiphon.layers.recurrent import Cell, RecurrentStack, RecurrentState, drop
 from antiphon.sequences import Memory, Output, Padded
 
@@ -75,8 +76,8 @@ class Bridge(nn.Module):
         self.kind, self.layers, self.has_cell = settings.bridge, settings.decoder_layers, settings.cell == "lstm"
         self.hidden = self.cell = None
         if self.kind == "dense":
-            self.hidden = nn.Linear(settings.dim, settings.decoder_layers * settings.dim)
-            self.cell = nn.Linear(settings.dim, settings.decoder_layers * settings.dim) if self.has_cell else None
+            self.hidden = Linear(settings.dim, settings.decoder_layers * settings.dim)
+            self.cell = Linear(settings.dim, settings.decoder_layers * settings.dim) if self.has_cell else None
 
     def forward(self, final_state: RecurrentState) -> RecurrentState:
         """The decoder's first state."""
@@ -111,7 +112,7 @@ class LSTM(StepwiseModel):
         self.combine: nn.Linear | None = None
         if settings.attention != "none":
             self.alignment = Alignment(settings.attention, dim, heads=settings.attention_heads)
-            self.combine = nn.Linear(2 * dim, dim, bias=False)
+            self.combine = Linear(2 * dim, dim, bias=False)
         self.head = self._tie()
 
     def _stack(self, input_dim: int, layers: int, *, bidirectional: bool) -> RecurrentStack:

@@ -1,0 +1,90 @@
+"""Linear layers against torch's own: values, gradients, and packed weights that must never be stale."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from antiphon.layers.linear import Linear, Product, product
+
+
+def close(found, expected):
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 7), (2, 3, 7), (0, 7)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_same_values_and_gradients_as_torch(shape, bias, seed):
+    own = Linear(7, 5, bias=bias)
+    reference = nn.Linear(7, 5, bias=bias)
+    reference.load_state_dict(own.state_dict())
+    x, y = (torch.randn(shape).requires_grad_() for _ in range(2))
+    y.data = x.detach().clone()
+    found, expected = own(x), reference(y)
+    close(found, expected)
+    upstream = torch.randn_like(found)
+    found.backward(upstream)
+    expected.backward(upstream)
+    close(x.grad, y.grad)
+    for one, other in zip(own.parameters(), reference.parameters(), strict=True):
+        close(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("view", [lambda x: x[:, 0], lambda x: x[:, :, ::2], lambda x: x.transpose(0, 1), lambda x: x[0].T])
+def test_any_strides(view, seed):
+    x = view(torch.randn(6, 6, 6))
+    layer = Linear(x.shape[-1], 4)
+    expected = x @ layer.weight.T + layer.bias
+    close(layer(x), expected)
+    close(product(x, layer.weight.detach(), layer.bias.detach()), expected)
+    with torch.no_grad():
+        close(layer.eval()(x), expected)
+
+
+def decode(layer, x):
+    with torch.inference_mode():
+        return layer(x)
+
+
+@pytest.mark.parametrize("change", ["optimizer", "copy", "load", "replace", "data"])
+def test_a_packed_weight_is_never_stale(change, seed):
+    layer, x = Linear(16, 8).eval(), torch.randn(3, 16)
+    close(decode(layer, x), x @ layer.weight.T + layer.bias)
+    fresh = torch.randn(8, 16)
+    if change == "optimizer":
+        layer(x).sum().backward()
+        torch.optim.AdamW(layer.parameters(), lr=0.5, fused=True).step()
+    elif change == "copy":
+        with torch.no_grad():
+            layer.weight.copy_(fresh)
+    elif change == "load":
+        layer.load_state_dict({"weight": fresh, "bias": layer.bias.detach()})
+    elif change == "replace":
+        layer.weight = nn.Parameter(fresh)
+    else:
+        layer.weight.data.copy_(fresh)  # torch does not count this as a change; training or evaluating anew does
+        layer.train()
+        layer.eval()
+    close(decode(layer, x), x @ layer.weight.T + layer.bias)
+
+
+def test_copies_and_states_leave_the_packed_weight_behind(seed):
+    layer, x = Linear(16, 8).eval(), torch.randn(3, 16)
+    expected = decode(layer, x)
+    assert set(layer.state_dict()) == {"weight", "bias"}
+    twin = copy.deepcopy(layer)
+    with torch.no_grad():
+        twin.weight.zero_()
+    close(decode(twin, x), twin.bias.expand(3, 8))
+    close(decode(layer, x), expected)
+
+
+def test_other_types_take_torchs_own_way(seed):
+    layer, x = Linear(16, 8), torch.randn(3, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
+    assert layer.double()(x.double()).dtype == torch.float64
+    with torch.inference_mode():
+        weight = torch.randn(8, 16)
+        close(Product()(x, weight, None), x @ weight.T)
