@@ -1,6 +1,7 @@
 """Runs the code of a page as its reader would: Python and shell blocks from top to bottom, in one folder.
 
-A fence marked `python` or `bash` is run. A `text` fence right behind it is what must come out, compared as a doctest does: `...` stands for
+A page is run when it says so (`RUN`). A fence marked `python` or `bash` is run; one marked `yaml` whose first line names a file in a
+comment becomes that file. A `text` fence right behind it is what must come out, compared as a doctest does: `...` stands for
 anything, and amounts of white space do not count. Output that differs from machine to machine stands in a `console` fence, which nobody
 compares. Comments before a fence say what is special about it:
 
@@ -27,9 +28,14 @@ from typing import Any
 from antiphon.cli.main import app
 from antiphon.errors import AntiphonError
 
+RUN = "<!-- The tests run the code on this page. -->"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMENT = re.compile(r"<!-- (not run|slow|fails)(?:: [^>]*)? -->\s*$")
-SMALL = ("training.max_steps=3", "training.validate_every=3", "training.validation_records=4", "training.samples=1")
+# What the fast tests change; a page's own settings stand behind these, so they win.
+SMALL = {
+    "train": ("training.max_steps=3", "training.validate_every=3", "training.validation_records=4", "training.samples=1"),
+    "evaluate": ("search.beam_size=1", "evaluation.resamples=20"),
+}
 CHECKER = doctest.OutputChecker()
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -91,6 +97,13 @@ def _run_python(block: Block, place: str, namespace: dict[str, Any], small: bool
     return out.getvalue(), False
 
 
+def _run_yaml(block: Block, place: str, namespace: dict[str, Any], small: bool) -> tuple[str, bool]:
+    name = re.match(r"# (\S+\.yaml)\n", block.code)
+    if name is not None:
+        Path(name[1]).write_text(block.code, encoding="utf-8")
+    return "", False
+
+
 def _run_shell(block: Block, place: str, namespace: dict[str, Any], small: bool) -> tuple[str, bool]:
     out = ""
     for command in re.sub(r"\\\n\s*", " ", block.code).splitlines():
@@ -111,8 +124,8 @@ def run_command(command: str, *, small: bool) -> tuple[str, bool]:
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # noqa: S607
         return done.stdout + done.stderr, done.returncode != 0
     given = subprocess.run(["bash", "-c", before], capture_output=True, check=True).stdout if pipe else b""  # noqa: S607
-    if small and words[1] == "train":
-        words += [part for change in SMALL for part in ("--set", change)]
+    if small and words[1] in SMALL:
+        words[2:2] = [part for change in SMALL[words[1]] for part in ("--set", change)]
     return _call(words[1:], given)
 
 
@@ -133,4 +146,4 @@ def _call(words: list[str], given: bytes) -> tuple[str, bool]:
     return out.getvalue(), bool(code)
 
 
-RUNNERS = {"python": _run_python, "bash": _run_shell}
+RUNNERS = {"python": _run_python, "bash": _run_shell, "yaml": _run_yaml}

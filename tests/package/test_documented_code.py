@@ -3,6 +3,7 @@
 The fast tests stop every training after three updates; the slow ones run the pages as they are written.
 """
 
+import gzip
 import importlib.util
 import shutil
 from pathlib import Path
@@ -10,10 +11,10 @@ from types import ModuleType
 
 import pytest
 
-from tests.package.documented_code import blocks, run_command, run_page
+from tests.package.documented_code import RUN, run_command, run_page
 from tests.package.source_files import ROOT
 
-PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if list(blocks(page.read_text(encoding="utf-8"))))
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if RUN in page.read_text(encoding="utf-8"))
 RECIPE = """\
 task: {name: translation, source: en, target: de, vocabulary: {kind: word}}
 data: {train: test.tsv, validation: 20, test: test.tsv}
@@ -49,11 +50,8 @@ def test_commands_of_the_readme_run(project: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = [line.strip() for line in text.splitlines() if line.startswith("    ") and "antiphon " in line and "# " not in line[:8]]
     assert len(commands) >= 6
-    lines = (ROOT / "examples/data/translation/validation.tsv.gz", project / "test.tsv")
-    import gzip
-
-    with gzip.open(lines[0], "rt", encoding="utf-8") as packed:
-        lines[1].write_text("".join(packed.readlines()[:60]), encoding="utf-8")
+    with gzip.open(ROOT / "examples/data/translation/validation.tsv.gz", "rt", encoding="utf-8") as packed:
+        (project / "test.tsv").write_text("".join(packed.readlines()[:60]), encoding="utf-8")
     for command in commands:
         output, failed = run_command(command, small=False)
         assert not failed, f"{command}\n{output}"
@@ -77,6 +75,10 @@ def test_wrong_pages_are_found(fence: str, problem: str, project: Path) -> None:
     (project / "page.md").write_text(f"# A page\n\n{fence}", encoding="utf-8")
     with pytest.raises(AssertionError, match=problem):
         run_page(project / "page.md", small=True)
+
+
+def test_the_pages_are_there() -> None:
+    assert {"tour", "translation", "data", "search", "evaluation", "training", "add_architecture"} <= {page.stem for page in PAGES}
 
 
 def test_what_is_not_to_be_run_is_not(project: Path) -> None:

@@ -84,6 +84,11 @@ def _print_comparison(comparisons: "list[Comparison]", one: str, two: str) -> No
         verdict = "no significant difference" if better is None else f"{one if better == 'a' else two} is better"
         console.print(
             f"{found.name}: {found.a.value:.2f} and {found.b.value:.2f}, {verdict}"
-            f" (paired bootstrap p = {found.bootstrap_p:.3f}, approximate randomization p = {found.randomization_p:.3f})",
+            f" (paired bootstrap p {_p_value(found.bootstrap_p)}, approximate randomization p {_p_value(found.randomization_p)})",
             highlight=False,
         )
+
+
+def _p_value(value: float) -> str:
+    """ "= 0.042"; a p-value is never 0, so a small one is not rounded to it."""
+    return f"= {value:.3f}" if value >= 0.0005 else "< 0.001"
