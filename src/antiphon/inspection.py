@@ -16,7 +16,8 @@ from antiphon import checkpoint
 from antiphon.assembly import build_corpora, build_losses, build_model, build_task, find_checkpoint, fit_task, mixed, open_splits
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.limits import Limits
-from antiphon.interfaces import Task
+from antiphon.data.windows import WindowCorpus
+from antiphon.interfaces import Task, TokenSpec
 from antiphon.recipe import Recipe, read_recipe, with_overrides
 from antiphon.training.distributed import start
 from antiphon.training.optimizers import build_optimizer
@@ -84,16 +85,26 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
         task.load(fitted)
     else:
         fit_task(task, splits["train"])
-    parts, corpora = {}, {}
+    parts: dict[str, list[Part]] = {}
+    corpora: dict[str, list[Any]] = {}
     for split_name, split in splits.items():
         limits = recipe.data.limits if split_name == "train" else Limits()
         keep = split_name == "validation" or task.samples_encodings
         corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep)
-        parts[split_name] = [Part(records, corpus) for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)]
-    view = View(source=task.source_of, target=partial(_target_of, task), pieces=task.pieces)
+        parts[split_name] = [
+            Part(corpus.records() if isinstance(corpus, WindowCorpus) else records, corpus)
+            for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
+        ]
+    view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces)
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
     return Inspection(name, found, _probe(recipe, task, corpora["train"], splits), task.notes, sizes)
+
+
+def _source_of(task: Task, record: Any) -> Any:
+    """A text where the source is one; of values only which they are, since the length of that means nothing."""
+    shown = task.source_of(record)
+    return shown if isinstance(task.source_spec, TokenSpec) else {"window": shown}
 
 
 def _target_of(task: Task, record: Any) -> Any:

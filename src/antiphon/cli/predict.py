@@ -1,5 +1,6 @@
 """antiphon predict: inputs in, predictions out, in the same order, one for one."""
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import typer
 from antiphon.cli.options import AsJson, Set
 
 if TYPE_CHECKING:
+    from antiphon.interfaces import Task
     from antiphon.predictor import Predictor
     from antiphon.sequences import Prediction
 
@@ -21,7 +23,10 @@ def predict(
     input: Annotated[  # noqa: A002
         str, typer.Option("--input", "-i", help="A file of texts or records; - is standard input, a text a line.")
     ] = "-",
-    output: Annotated[str, typer.Option("--output", "-o", help="Where to write; - is standard output. *.jsonl gets all details.")] = "-",
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", help="Where to write; - is standard output. *.jsonl gets all details; forecasts are csv or *.tsv."),
+    ] = "-",
     settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,7 +41,7 @@ def predict(
     predictions = predictor.predict(_inputs(input, predictor), on_error="keep")
     refused = 0
     with _opened(output) as file:
-        write = _json_array(file) if as_json else _lines(file, details=output.endswith(".jsonl"))
+        write = _writer(file, predictor.task, as_json=as_json, suffix=Path(output).suffix)
         next(write)
         for number, prediction in enumerate(predictions, 1):
             if "error" in prediction.details:
@@ -53,8 +58,8 @@ def _inputs(name: str, predictor: "Predictor") -> Iterator[Any]:
     if name != "-":
         from antiphon.assembly import read_given
 
-        return (record for _, record in read_given(Path(name), predictor.task, with_targets=False)())
-    return _standard_input()
+        return iter(read_given(Path(name), predictor.task, with_targets=False))
+    return csv.DictReader(_standard_input()) if predictor.task.tabular else _standard_input()
 
 
 def _standard_input() -> Iterator[str]:
@@ -82,30 +87,51 @@ def _opened(name: str) -> Iterator[Any]:
         raise DataError(f"{name} cannot be written: {error.strerror}.") from error
 
 
-def _lines(file: Any, *, details: bool) -> Any:
+def _writer(file: Any, task: "Task", *, as_json: bool, suffix: str) -> Any:
+    """What takes predictions one by one."""
+    if as_json:
+        return _json_array(file, task)
+    if task.tabular and suffix != ".jsonl":
+        return _table(file, task, "\t" if suffix == ".tsv" else ",")
+    return _lines(file, task, details=suffix == ".jsonl")
+
+
+def _lines(file: Any, task: "Task", *, details: bool) -> Any:
     """A text a line, or a JSON object a line with everything that is known."""
     while True:
         prediction = yield
-        text = json.dumps(_plain(prediction), ensure_ascii=False) if details else " ".join(str(prediction.value).splitlines())
+        text = json.dumps(_plain(prediction, task), ensure_ascii=False) if details else " ".join(str(prediction.value).splitlines())
         print(text, file=file, flush=file is sys.stdout)
 
 
-def _json_array(file: Any) -> Any:
+def _table(file: Any, task: "Task", separator: str) -> Any:
+    """The rows of each prediction under one head."""
+    writer = None
+    while True:
+        prediction = yield
+        for row in task.rows(prediction):
+            if writer is None:
+                writer = csv.DictWriter(file, list(row), delimiter=separator, lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _json_array(file: Any, task: "Task") -> Any:
     """One JSON array, written as predictions come."""
     separator = "["
     try:
         while True:
             prediction = yield
-            file.write(f"{separator}\n{json.dumps(_plain(prediction), ensure_ascii=False)}")
+            file.write(f"{separator}\n{json.dumps(_plain(prediction, task), ensure_ascii=False)}")
             separator = ","
     finally:
         file.write("[]\n" if separator == "[" else "\n]\n")
 
 
-def _plain(prediction: "Prediction") -> dict[str, Any]:
+def _plain(prediction: "Prediction", task: "Task") -> dict[str, Any]:
     hypothesis = prediction.hypothesis
     plain: dict[str, Any] = {
-        "prediction": prediction.value,
+        "prediction": [_written(row) for row in task.rows(prediction)] if task.tabular else prediction.value,
         "score": _number(hypothesis.score),
         "log_prob": _number(hypothesis.log_prob),
         "token_scores": [round(score, 4) for score in hypothesis.step_scores],
@@ -115,8 +141,13 @@ def _plain(prediction: "Prediction") -> dict[str, Any]:
     if hypothesis.alignment is not None:
         plain["alignment"] = [[round(float(weight), 4) for weight in row] for row in hypothesis.alignment]
     if prediction.alternatives:
-        plain["alternatives"] = [_plain(alternative) for alternative in prediction.alternatives]
+        plain["alternatives"] = [_plain(alternative, task) for alternative in prediction.alternatives]
     return plain
+
+
+def _written(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for JSON: dates are texts."""
+    return {key: value if isinstance(value, str | int | float) else str(value) for key, value in row.items()}
 
 
 def _number(value: float) -> float | None:

@@ -25,6 +25,7 @@ from antiphon.data.records import Records
 from antiphon.interfaces import Record, Spec, TokenSpec
 
 _LISTED = 10
+_ROWS = 65536  # whose lengths are looked at together
 
 
 @final
@@ -303,7 +304,8 @@ def _element_lengths(parts: Sequence[Part], side: Side) -> Counter[int]:
     for part in parts:
         if part.corpus is None or (side == "target" and not part.corpus.has_targets):
             continue
-        for offsets, _ in part.corpus.blocks(side):
-            values, occurs = np.unique(np.diff(offsets) - (side == "target"), return_counts=True)
+        for start in range(0, len(part.corpus), _ROWS):
+            sources, targets = part.corpus.lengths(np.arange(start, min(start + _ROWS, len(part.corpus))))
+            values, occurs = np.unique(sources if side == "source" else targets - 1, return_counts=True)
             counts.update(Counter({int(value): int(count) for value, count in zip(values, occurs, strict=True)}))
     return counts

@@ -10,7 +10,7 @@ so a million windows cost no memory, and a shuffle of them is the sampler's affa
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 
 from antiphon.data.folders import ArrayWriter, MappedArrays, beside, is_current, move_into_place, read_manifest, write_manifest
 from antiphon.data.permutation import hash_seed, mix64
+from antiphon.data.records import Records
 from antiphon.data.series import Series
 from antiphon.errors import DataError
 from antiphon.features.scaling import Scale
@@ -200,6 +201,10 @@ class WindowCorpus:
         owner, origin = self._locate(index)
         return self._item(self.series(owner), self._covariates_of(owner), origin)
 
+    def records(self) -> "WindowRecords":
+        """The windows as records, to be looked at."""
+        return WindowRecords(self)
+
     def name(self, owner: int) -> str:
         """The name of a series."""
         return str(self._description(owner)["unique_id"])
@@ -234,6 +239,26 @@ class WindowCorpus:
             raise IndexError(f"`index` must be from 0 to {len(self) - 1}, but is {index}.")
         owner = int(np.searchsorted(self._ends, index, side="right")) - 1
         return owner, self.plan.origin(int(self._lengths[owner]), int(self._counts[owner]), index - int(self._ends[owner]))
+
+
+@final
+class WindowRecords(Records):
+    """Each window of a corpus as a record; its number is that of the window."""
+
+    def __init__(self, corpus: WindowCorpus):
+        self.corpus = corpus
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return ((index, self.corpus.record(index)) for index in range(len(self.corpus)))
+
+    def place(self, number: int) -> str:
+        """The series and the window's last known step."""
+        record = self.corpus.record(number)
+        return f"series {record['unique_id']}, after step {record['origin']}"
+
+    def signature(self) -> str:
+        """That of the stored series and of the plan."""
+        return f"{self.corpus.manifest['identity']}:{self.corpus.plan}"
 
 
 def _open(folder: Path, plan: Plan, window: Window, item: Item, weighting: Weighting) -> WindowCorpus:
