@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from antiphon.sequences import Batch, Padded, map_tensors, select_rows
-from tests.conformance.variants import SPECS, batch, build, close, elements, every_variant, every_variant_and_data, sequences
+from tests.conformance.variants import SPECS, batch, build_stepwise, close, elements, every_variant, every_variant_and_data, sequences
 
 
 def stepped(model, memory, inputs, beam_size, *, attention=False, room=2):
@@ -22,7 +22,7 @@ def stepped(model, memory, inputs, beam_size, *, attention=False, room=2):
 @pytest.mark.parametrize("beam_size", [1, 3])
 @torch.no_grad()
 def test_steps_equal_decode(variant, kind, beam_size, seed):
-    model, data = build(variant, seed, kind), batch(kind, seed)
+    model, data = build_stepwise(variant, seed, kind), batch(kind, seed)
     lengths = tuple(int(n) + extra for n in data.inputs.lengths for extra in range(beam_size))
     inputs = sequences(SPECS[kind][1], lengths, torch.Generator().manual_seed(seed + 1), begin=True)
     sources = torch.arange(3).repeat_interleave(beam_size)
@@ -41,7 +41,7 @@ def test_steps_equal_decode(variant, kind, beam_size, seed):
 @torch.no_grad()
 def test_attention_is_a_distribution_over_the_real_source(variant, seed):
     kind = "tokens"
-    model, data = build(variant, seed, kind), batch(kind, seed)
+    model, data = build_stepwise(variant, seed, kind), batch(kind, seed)
     weights = model.decode(data.inputs, model.encode(data.source), attention=True).attention
     if weights is None:
         assert variant.settings.get("attention") == "none", "only a model without attention may give none"
@@ -56,7 +56,7 @@ def test_attention_is_a_distribution_over_the_real_source(variant, seed):
 @every_variant_and_data()
 @torch.no_grad()
 def test_an_output_depends_on_its_input_and_on_none_behind_it(variant, kind, seed):
-    model, data = build(variant, seed, kind), batch(kind, seed, target=(7, 7, 7))
+    model, data = build_stepwise(variant, seed, kind), batch(kind, seed, target=(7, 7, 7))
     memory, inputs = model.encode(data.source), data.inputs
     before = model.decode(inputs, memory).values
     for step in range(1, inputs.values.shape[1]):
@@ -71,7 +71,7 @@ def test_an_output_depends_on_its_input_and_on_none_behind_it(variant, kind, see
 @every_variant_and_data()
 @torch.no_grad()
 def test_an_output_depends_on_every_source_element(variant, kind, seed):
-    model, data = build(variant, seed, kind), batch(kind, seed)
+    model, data = build_stepwise(variant, seed, kind), batch(kind, seed)
     before = model(data.source, data.inputs).values
     for step in range(data.source.values.shape[1]):
         values = data.source.values.clone()
@@ -86,7 +86,7 @@ def test_an_output_depends_on_every_source_element(variant, kind, seed):
 @every_variant()
 @torch.no_grad()
 def test_projecting_once_equals_projecting_at_every_step(variant, seed):
-    model, data = build(variant, seed), batch("tokens", seed)
+    model, data = build_stepwise(variant, seed), batch("tokens", seed)
     encoded = model.encode(data.source)
     projected = model.project(encoded)
     expected, _ = stepped(model, projected, data.inputs.values, 1)
@@ -120,7 +120,7 @@ SELECTIONS = {
 @every_variant_and_data()
 @torch.no_grad()
 def test_selecting_hypotheses_commutes_with_stepping(variant, kind, seed):
-    model, data = build(variant, seed, kind), batch(kind, seed)
+    model, data = build_stepwise(variant, seed, kind), batch(kind, seed)
     memory = model.project(model.encode(data.source))
     inputs = elements(SPECS[kind][1], (9, 4), torch.Generator().manual_seed(seed))
     state = model.init_state(memory, 3, 6)
@@ -138,7 +138,7 @@ def test_selecting_hypotheses_commutes_with_stepping(variant, kind, seed):
 @every_variant_and_data()
 @torch.no_grad()
 def test_dropping_and_reordering_sources_commutes_with_stepping(variant, kind, seed):
-    model, data = build(variant, seed, kind), batch(kind, seed)
+    model, data = build_stepwise(variant, seed, kind), batch(kind, seed)
     memory = model.project(model.encode(data.source))
     inputs = elements(SPECS[kind][1], (6, 3), torch.Generator().manual_seed(seed))
     _, state = model.step(inputs[:, 0], memory, model.init_state(memory, 2, 4))
@@ -159,7 +159,7 @@ def test_dropping_and_reordering_sources_commutes_with_stepping(variant, kind, s
 @every_variant()
 @torch.no_grad()
 def test_every_tensor_of_a_memory_and_a_state_has_the_batch_first(variant, seed):
-    model, data = build(variant, seed), batch("tokens", seed)
+    model, data = build_stepwise(variant, seed), batch("tokens", seed)
     memory = model.project(model.encode(data.source))
     _, state = model.step(torch.full((12,), 2), memory, model.init_state(memory, 4, 5))
     for tree, rows in ((memory, 3), (state, 12)):
@@ -172,7 +172,7 @@ def test_every_tensor_of_a_memory_and_a_state_has_the_batch_first(variant, seed)
 @every_variant()
 @torch.no_grad()
 def test_a_step_leaves_memory_and_inputs_alone(variant, seed):
-    model, data = build(variant, seed), batch("tokens", seed)
+    model, data = build_stepwise(variant, seed), batch("tokens", seed)
     memory = model.project(model.encode(data.source))
     last, before = torch.full((3,), 2), map_tensors(torch.clone, memory)
     model.step(last, memory, model.init_state(memory, 1, 3))
