@@ -8,6 +8,7 @@ and each has a policy that says whether it is mended or refused.
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import IO, Any, Literal, final
 
 import numpy as np
@@ -109,15 +110,14 @@ class RowTable:
 
     def read(self, records: Iterable[tuple[int, Record]], place: Callable[[int], str]) -> "RowTable":
         """Take all records. Raises DataError naming the place of the first that cannot be used."""
-        block: list[tuple[int, Record]] = []
-        for pair in records:
-            block.append(pair)
-            if len(block) == _BLOCK:
+        try:
+            stream = iter(records)
+            while block := list(islice(stream, _BLOCK)):
                 self._take(block, place)
-                block = []
-        if block:
-            self._take(block, place)
-        self._sort()
+            self._sort()
+        finally:
+            if self._file is not None:
+                self._file.close()  # what is mapped stays readable, and goes with the map
         return self
 
     def rows(self, index: int) -> np.ndarray:
@@ -195,7 +195,7 @@ class RowTable:
         self._blocks.append(packed)
         if sum(block.nbytes for block in self._blocks) > _MEMORY:
             if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the table
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by `read`
             for block in self._blocks:
                 self._file.write(block.tobytes())
             self._blocks = []
