@@ -73,7 +73,7 @@ class ForecastMetric(Metric):
         sums, counts = total[..., 0], total[..., 1]
         mean = np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), np.nan)
         # Differences of sums, as in tests by swapping, may round to just below zero.
-        return np.sqrt(np.maximum(mean, 0.0)) if self._root and self._over == "values" else np.asarray(mean)
+        return np.asarray(np.sqrt(np.maximum(mean, 0.0)) if self._root and self._over == "values" else mean)
 
     def left_out(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> int:
         """How many observed values do not count, since what their error is divided by is zero or unknown."""

@@ -47,20 +47,20 @@ def continuous_ranked_probability(prediction: Forecast, actual: Actual) -> Float
     return np.asarray(np.abs(actual.values - prediction.point))
 
 
-def within(prediction: Forecast, actual: Actual, percent: float) -> Float[np.ndarray, "H C"]:
+def within(prediction: Forecast, actual: Actual, percent: int) -> Float[np.ndarray, "H C"]:
     """100 where the value lies within the central interval of so many percent, its ends included, else 0."""
     low, high = interval(prediction, percent)
     inside = 100.0 * ((actual.values >= low) & (actual.values <= high))
     return np.where(np.isnan(actual.values), np.nan, inside)
 
 
-def width(prediction: Forecast, actual: Actual, percent: float) -> Float[np.ndarray, "H C"]:
+def width(prediction: Forecast, actual: Actual, percent: int) -> Float[np.ndarray, "H C"]:
     """The width of the central interval, where the value was observed, in the units of the data."""
     low, high = interval(prediction, percent)
     return np.where(np.isnan(actual.values), np.nan, high - low)
 
 
-def interval(prediction: Forecast, percent: float) -> tuple[Float[np.ndarray, "H C"], Float[np.ndarray, "H C"]]:
+def interval(prediction: Forecast, percent: int) -> tuple[Float[np.ndarray, "H C"], Float[np.ndarray, "H C"]]:
     """The ends of the central interval of so many percent, from quantiles, or else from samples.
 
     Raises DataError when the forecast has neither.
@@ -75,7 +75,7 @@ def interval(prediction: Forecast, percent: float) -> tuple[Float[np.ndarray, "H
         return low, high
     has = f"levels {', '.join(f'{level:g}' for level in prediction.levels)}" if prediction.levels else "no quantiles"
     raise DataError(
-        f"An interval of {percent:g} % needs the quantiles {wanted[0]:g} and {wanted[1]:g}, but the forecast of series"
+        f"An interval of {percent} % needs the quantiles {wanted[0]:g} and {wanted[1]:g}, but the forecast of series"
         f" `{prediction.unique_id}` has {has}. Add them to `levels` of the search or of the head."
     )
 
