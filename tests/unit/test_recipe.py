@@ -116,7 +116,7 @@ MISTAKES = {
         "`task.vocabulary.kind` must be 'unigram', 'bpe', 'word', 'character' or 'byte', but is",
     ),
     "out of range": ("max_steps: 10", "max_steps: 0", 11, "`training.max_steps` must be greater than or equal to 1, but is 0."),
-    "unknown plug-in": ("name: lstm", "name: lstmm", 7, "`model`: There is no models plug-in `lstmm`; there are: lstm,"),
+    "unknown plug-in": ("name: lstm", "name: lstmm", 7, "`model`: There is no models plug-in `lstmm`; there are: "),
     "unknown variant": (
         "name: adamw",
         "name: adam",
