@@ -11,9 +11,10 @@ import numpy as np
 
 from antiphon import checkpoint, registry
 from antiphon.configuration import plain
-from antiphon.data.corpus import MappedCorpus, MixedCorpus
+from antiphon.data.corpus import MixedCorpus
 from antiphon.data.limits import Limits
 from antiphon.data.records import JoinedRecords, Records, open_parts, open_records
+from antiphon.data.windows import StoredCorpus
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
 from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, StepwiseModel, Task
@@ -136,8 +137,14 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
-    source_column, target_column = task.columns[:2]
+    source_column, target_column = _aligned_columns(task)
     return Split(name, tuple(open_parts(source, required=required, source_column=source_column, target_column=target_column)))
+
+
+def _aligned_columns(task: Task) -> tuple[str, str]:
+    """The columns that two line-aligned text files become."""
+    first, *others = task.columns
+    return first, others[0] if others else "target"
 
 
 @final
@@ -188,7 +195,7 @@ def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, 
 
 def build_corpora(
     split: Split, task: Task, folder: Path, limits: Limits, *, keep_records: bool, progress: Callable[[int], None] | None = None
-) -> list[MappedCorpus]:
+) -> list[StoredCorpus]:
     """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are."""
     return [
         task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
@@ -196,7 +203,7 @@ def build_corpora(
     ]
 
 
-def mixed(corpora: Sequence[MappedCorpus], split: Split) -> MappedCorpus | MixedCorpus:
+def mixed(corpora: Sequence[StoredCorpus], split: Split) -> StoredCorpus | MixedCorpus:
     """One corpus of several, each shown as often as its weight says."""
     weights = [weight for _, weight in split.parts]
     if len(corpora) > 1 and any(getattr(corpus, "weighting", "windows") != "windows" for corpus in corpora):
@@ -207,7 +214,8 @@ def mixed(corpora: Sequence[MappedCorpus], split: Split) -> MappedCorpus | Mixed
 def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
     """Records to evaluate or to predict."""
     required = task.columns if with_targets else task.source_columns
-    return open_records(source, required=required, source_column=task.columns[0], target_column=task.columns[1])
+    source_column, target_column = _aligned_columns(task)
+    return open_records(source, required=required, source_column=source_column, target_column=target_column)
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs

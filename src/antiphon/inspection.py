@@ -16,7 +16,7 @@ from antiphon import checkpoint
 from antiphon.assembly import build_corpora, build_losses, build_model, build_task, find_checkpoint, fit_task, mixed, open_splits
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.limits import Limits
-from antiphon.data.windows import WindowCorpus
+from antiphon.data.windows import StoredCorpus, WindowCorpus
 from antiphon.interfaces import Task, TokenSpec
 from antiphon.recipe import Recipe, read_recipe, with_overrides
 from antiphon.training.distributed import start
@@ -86,7 +86,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
     else:
         fit_task(task, splits["train"])
     parts: dict[str, list[Part]] = {}
-    corpora: dict[str, list[Any]] = {}
+    corpora: dict[str, list[StoredCorpus]] = {}
     for split_name, split in splits.items():
         limits = recipe.data.limits if split_name == "train" else Limits()
         keep = split_name == "validation" or task.samples_encodings
@@ -108,7 +108,7 @@ def _source_of(task: Task, record: Any) -> Any:
 
 
 def _target_of(task: Task, record: Any) -> Any:
-    return task.reference(record) if record.get(task.columns[1]) is not None else None
+    return task.reference(record) if any(record.get(column) is not None for column in task.columns[1:2]) else None
 
 
 def _probe(recipe: Recipe, task: Task, corpora: list[Any], splits: Any) -> Cost:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, final, overload
+from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +20,14 @@ from antiphon.tasks.decoding import decode_examples
 
 OnError = Literal["raise", "keep"]
 WINDOW = 16  # batches that are read ahead and sorted by length before decoding
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A polars or pandas frame: what has columns."""
+
+    @property
+    def columns(self) -> Any: ...
 
 
 @final
@@ -62,10 +70,14 @@ class Predictor:
     @overload
     def predict(self, inputs: Sequence[str | Record], *, on_error: OnError = "raise") -> list[Prediction]: ...
     @overload
+    def predict(self, inputs: Frame, *, on_error: OnError = "raise") -> list[Prediction]: ...
+    @overload
     def predict(self, inputs: Iterator[str | Record], *, on_error: OnError = "raise") -> Iterator[Prediction]: ...
 
     def predict(self, inputs: Any, *, on_error: OnError = "raise") -> Prediction | list[Prediction] | Iterator[Prediction]:
-        """Predict for a text or record, for a list of them, or lazily for an iterator, in the order given.
+        """Predict for a text or record, for a list of them or a frame, or lazily for an iterator, in the order given.
+
+        Where records are rows of series, there is one prediction for each series.
 
         A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
         opening and for phrases that must or must not appear.
@@ -77,7 +89,7 @@ class Predictor:
             return next(self._stream(self.task.items([inputs]), on_error))
         if isinstance(inputs, Sequence):
             return list(self._stream(self.task.items(inputs), on_error))
-        if hasattr(inputs, "columns"):  # a polars or pandas frame
+        if isinstance(inputs, Frame):
             return list(self._stream(self.task.items(read_given(inputs, self.task, with_targets=False)), on_error))
         if isinstance(inputs, Iterable):
             return self._stream(self.task.items(inputs), on_error)
@@ -115,8 +127,8 @@ class Predictor:
 
     def _prepare(self, item: Any, number: int) -> tuple[Example, Request]:
         record = self._record(item)
-        target = self.task.columns[1]
-        example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
+        target = self.task.columns[1:2]
+        example = self.task.encode({key: value for key, value in record.items() if key not in target}, number)
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
         most = self.recipe.data.limits.max_source_length

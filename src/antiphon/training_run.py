@@ -40,9 +40,10 @@ from antiphon.assembly import (
 from antiphon.configuration import plain
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MappedCorpus, MixedCorpus
+from antiphon.data.corpus import MixedCorpus
 from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
+from antiphon.data.windows import StoredCorpus
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.interfaces import Loss, Seq2SeqModel, StepwiseModel, Task, TokenSpec
 from antiphon.losses.observed import counted
@@ -168,7 +169,7 @@ def _refuse_changes(old: dict[str, Any], new: dict[str, Any], folder: Path) -> N
 
 def _prepare_data(
     recipe: Recipe, folder: Path, given: Given | None, ranks: Ranks, console: Console, fitted: Path | None
-) -> tuple[Task, dict[str, Split], dict[str, list[MappedCorpus]]]:
+) -> tuple[Task, dict[str, Split], dict[str, list[StoredCorpus]]]:
     """Fit the task and encode the data: rank 0 does it, the others open the result."""
     task = build_task(recipe)
     splits = open_splits(recipe, task, given)
@@ -204,7 +205,7 @@ def _fit(task: Task, split: Split, features: Path) -> None:
     task.save(features)
 
 
-def _tallies(name: str, corpora: Sequence[MappedCorpus]) -> Iterator[str]:
+def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:
     """What became of the records: nothing is left out silently."""
     for corpus in corpora:
         tally = corpus.tally
@@ -250,7 +251,7 @@ def _make_trainer(
     recipe: Recipe,
     task: Task,
     model: Seq2SeqModel,
-    corpora: dict[str, list[MappedCorpus]],
+    corpora: dict[str, list[StoredCorpus]],
     splits: dict[str, Split],
     metrics: tuple[str, ...],
     folder: Path,
@@ -302,7 +303,7 @@ def _loggers(recipe: Recipe, folder: Path, ranks: Ranks, console: Console, step:
 class TrainingBatches:
     """This rank's part of each global batch."""
 
-    def __init__(self, corpus: MappedCorpus | MixedCorpus, task: Task, settings: BatchingConfig, seed: int, ranks: Ranks):
+    def __init__(self, corpus: StoredCorpus | MixedCorpus, task: Task, settings: BatchingConfig, seed: int, ranks: Ranks):
         self.sampler = Sampler(corpus, settings, seed)
         together = partial(collate, source=task.source_spec, target=task.target_spec)
         self.loader = Loader(corpus, self.sampler, together, seed=seed, sample=task.samples_encodings, rank=ranks.rank, world=ranks.world)
@@ -323,7 +324,7 @@ class TrainingBatches:
 class Validation:
     """The loss (of symbols also the perplexity) over all validation records; metrics over some of them, decoded."""
 
-    def __init__(self, recipe: Recipe, task: Task, corpora: list[MappedCorpus], measure: Loss, metrics: tuple[str, ...], ranks: Ranks):
+    def __init__(self, recipe: Recipe, task: Task, corpora: list[StoredCorpus], measure: Loss, metrics: tuple[str, ...], ranks: Ranks):
         self.recipe, self.task, self.measure, self.metrics, self.ranks = recipe, task, measure, metrics, ranks
         self.corpus = corpora[0] if len(corpora) == 1 else MixedCorpus(corpora, [1.0] * len(corpora))
         self.references = _references(task, corpora, alternatives=recipe.evaluation.alternatives, most=recipe.training.validation_records)
@@ -381,7 +382,7 @@ def _search_to_validate(recipe: Recipe, task: Task) -> Any:
 _WISHES = ("prefix", "required", "banned")
 
 
-def _references(task: Task, corpora: list[MappedCorpus], *, alternatives: bool, most: int | None) -> list[tuple[Any, list[Any]]]:
+def _references(task: Task, corpora: list[StoredCorpus], *, alternatives: bool, most: int | None) -> list[tuple[Any, list[Any]]]:
     """(record, references) of the validation items, evenly spread over the data when there are more than `most`."""
     records = [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
     items = group_references(task, records, alternatives=alternatives)

@@ -22,6 +22,7 @@ from antiphon.data.findings import Distribution, Groups, Overlap
 from antiphon.data.gathering import SIDES, Extremes, Rows, Side, UnknownTexts, per_row, shown_text
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.records import Records
+from antiphon.data.windows import StoredCorpus
 from antiphon.interfaces import Record, Spec, TokenSpec
 
 _LISTED = 10
@@ -34,7 +35,7 @@ class Part:
     """Records of a split, and the corpus that was built from them (None when only the records are to be looked at)."""
 
     records: Records
-    corpus: MappedCorpus | None = None
+    corpus: StoredCorpus | None = None
 
 
 @final
@@ -215,7 +216,7 @@ class _Pass:
             return len(source), len(target)
         return rows.lengths(row) if row >= 0 and target is not None else None
 
-    def _sample(self, number: int, texts: Mapping[Side, Any], corpus: MappedCorpus, row: int) -> dict[str, Any]:
+    def _sample(self, number: int, texts: Mapping[Side, Any], corpus: StoredCorpus, row: int) -> dict[str, Any]:
         example = corpus.example(row)
         sample: dict[str, Any] = {"record": number}
         for side, encoded in (("source", example.source), ("target", example.target)):
@@ -278,7 +279,9 @@ class _Pass:
 
     def _unknown_of(self, side: Side) -> Unknown | None:
         spec = self._specs[side]
-        corpora = [part.corpus for part in self._parts if part.corpus is not None and (side == "source" or part.corpus.has_targets)]
+        corpora = [
+            part.corpus for part in self._parts if isinstance(part.corpus, MappedCorpus) and (side == "source" or part.corpus.has_targets)
+        ]
         if not isinstance(spec, TokenSpec) or not corpora:
             return None
         symbols = total = records = 0

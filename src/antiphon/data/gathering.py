@@ -8,6 +8,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from antiphon.data.mapped import MappedCorpus
+from antiphon.data.windows import StoredCorpus
 from antiphon.interfaces import Spec, TokenSpec
 
 Side = Literal["source", "target"]
@@ -22,13 +23,13 @@ _MOST_WORDS = 200_000
 class Rows:
     """The rows of a corpus, found by ascending record numbers."""
 
-    def __init__(self, corpus: MappedCorpus | None, specs: Mapping[Side, Spec]):
+    def __init__(self, corpus: StoredCorpus | None, specs: Mapping[Side, Spec]):
         self._corpus = corpus
         self._next = 0
         self.with_unknown: dict[Side, np.ndarray] = {}
         for side in SIDES:
             spec = specs[side]
-            if corpus is not None and isinstance(spec, TokenSpec) and (side == "source" or corpus.has_targets):
+            if isinstance(corpus, MappedCorpus) and isinstance(spec, TokenSpec) and (side == "source" or corpus.has_targets):
                 flags = [per_row(offsets, values == spec.unknown) > 0 for offsets, values in corpus.blocks(side)]
                 if any(flag.any() for flag in flags):
                     self.with_unknown[side] = np.concatenate(flags)

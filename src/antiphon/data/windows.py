@@ -19,6 +19,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from antiphon.data.folders import ArrayWriter, MappedArrays, beside, is_current, move_into_place, read_manifest, write_manifest
+from antiphon.data.mapped import MappedCorpus
 from antiphon.data.permutation import hash_seed, mix64
 from antiphon.data.records import Records
 from antiphon.data.series import Series
@@ -259,6 +260,10 @@ class WindowRecords(Records):
     def signature(self) -> str:
         """That of the stored series and of the plan."""
         return f"{self.corpus.manifest['identity']}:{self.corpus.plan}"
+
+
+StoredCorpus = MappedCorpus | WindowCorpus
+"""What a task builds: examples that are stored as they are, or windows over stored series."""
 
 
 def _open(folder: Path, plan: Plan, window: Window, item: Item, weighting: Weighting) -> WindowCorpus:

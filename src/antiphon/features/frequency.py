@@ -83,7 +83,12 @@ class Frequency:
         if self.unit in MONTHS:
             months, rest, end = _months(times)
             steps, over = np.divmod(months - months[0], MONTHS[self.unit] * self.count)
-            return steps, (over == 0) & (_month_times(months, rest, end) == times)
+            fits = _month_times(months, rest, end) == times
+            if not fits.all():  # find those that are off the usual day, instead of those off the latest
+                within = times - months.astype("M8[M]").astype("M8[us]").astype(np.int64)
+                days, counts = np.unique(within, return_counts=True)
+                fits = within == days[np.argmax(counts)]
+            return steps, (over == 0) & fits
         if self.unit == "b":
             days = times.astype("M8[us]").astype("M8[D]")
             steps, over = np.divmod(np.busday_count(days[0], days), self.count)

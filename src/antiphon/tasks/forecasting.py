@@ -388,7 +388,7 @@ class Forecasting(Task):
 
     # ------------------------------------------------------------------------------------------------------------ parts
 
-    def _table(self, records: Iterable[Record]) -> tuple[RowTable, Callable[[int], str]]:
+    def _table(self, records: Iterable[Any]) -> tuple[RowTable, Callable[[int], str]]:
         """All rows, and how to name the place of one."""
         if isinstance(records, Located):
             return self._read(records(), records.place), records.place
