@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from antiphon.baselines.interface import Baseline
 from antiphon.baselines.seasonality import LEAST_INDEX, decompose, season_of
-from antiphon.baselines.smoothing import Form, fit
+from antiphon.baselines.smoothing import SeasonKind, fit_all
 
 LONGEST_SEASON = 24
 LATEST = 1000
@@ -32,20 +32,19 @@ class ExponentialSmoothing(Baseline):
             pattern = season_of(history, season)
             return pattern.restore(self._forecast(pattern.remove(history), horizon, 1), len(history))
         history = history[-LATEST:]
-        found = [fit(history, form) for form in forms(history, season)]
-        best = min(found, key=lambda fitted: fitted.corrected_information)
-        return best.forecast(horizon)
+        found = [fitted for kind in season_kinds(history, season) for fitted in fit_all(history, kind, season if kind != "none" else 1)]
+        # The first is simple smoothing, which also a history of one value allows; without degrees of freedom it stays.
+        return min(found, key=lambda fitted: fitted.information).forecast(horizon)
 
 
-def forms(history: Float[np.ndarray, " T"], season: int) -> list[Form]:
-    """The forms that so short or so signed a history allows; the simple one always."""
-    trends: tuple[str, ...] = ("none", "linear", "damped") if len(history) >= 5 else ("none",)
-    seasons = ["none"]
+def season_kinds(history: Float[np.ndarray, " T"], season: int) -> list[SeasonKind]:
+    """The kinds of season that so short or so signed a history allows; none always."""
+    kinds: list[SeasonKind] = ["none"]
     if season > 1 and len(history) >= 2 * season + 2:
-        seasons.append("added")
+        kinds.append("added")
         if (history > 0).all() and decompose(history, season, multiply=True).indices.min() >= LEAST_INDEX:
-            seasons.append("multiplied")
-    return [Form(trend, kind, season if kind != "none" else 1) for kind in seasons for trend in trends]  # type: ignore[arg-type]
+            kinds.append("multiplied")
+    return kinds
 
 
 plugin = ExponentialSmoothing()
