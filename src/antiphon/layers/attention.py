@@ -60,15 +60,18 @@ class SelfAttention(nn.Module):
         self,
         x: Float[Tensor, "R D"],
         buffer: KeysValues,
-        position: Int[Tensor, " R"],
-        mask: Tensor,
+        position: Int[Tensor, " R"] | int,
+        mask: Tensor | None,
         rotation: Rotation | None = None,
     ) -> Float[Tensor, "R D"]:
-        """Write this step's key and value into the buffer at `position`, then attend to what `mask` (R, 1 or G, 1 or H/G, T) shows."""
+        """Write this step's key and value into the buffer at `position`, then attend to what `mask` (R, 1 or G, 1 or H/G, T) shows.
+
+        A number as position is that of all rows; without a mask the whole buffer is attended to.
+        """
         queries, keys, values = (part.squeeze(2) for part in self._project(x.unsqueeze(1)))
         if rotation is not None:
             queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
-        rows = torch.arange(len(x), device=x.device)
+        rows = slice(None) if isinstance(position, int) else torch.arange(len(x), device=x.device)
         buffer.keys[rows, :, position] = keys.to(buffer.keys.dtype)
         buffer.values[rows, :, position] = values.to(buffer.values.dtype)
         grouped = queries.view(len(x), self.groups, -1, self.head_dim)
@@ -100,18 +103,22 @@ class CrossAttention(nn.Module):
         return KeysValues(*parts.split(self.groups, dim=1))
 
     def forward(
-        self, x: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "B S"], *, weights: bool = False
+        self, x: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "B S"] | None, *, weights: bool = False
     ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N T S"] | None]:
-        """Attend to the memory: N is B, or R = B * W with T = 1. Returns also the weights, averaged over heads, when asked."""
+        """Attend to the memory: N is B, or R = B * W with T = 1. Returns also the weights, averaged over heads, when asked.
+
+        No mask says that the memory has no padding.
+        """
         rows, steps = x.shape[:2]
         sources = len(memory.keys)
         queries = self.query(x).view(sources, rows // sources * steps, self.groups, -1, self.head_dim)
         queries = queries.permute(0, 2, 1, 3, 4).flatten(2, 3)  # (B, G, W * T * H/G, K)
-        visible = mask[:, None, None, :]
+        visible = None if mask is None else mask[:, None, None, :]
         attention = None
         if weights:
             scores = queries @ memory.keys.transpose(-1, -2) / self.head_dim**0.5
-            probabilities = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
+            scores = scores if visible is None else scores.masked_fill(~visible, float("-inf"))
+            probabilities = scores.softmax(dim=-1)
             mixed = probabilities @ memory.values
             per_head = probabilities.view(sources, self.groups, rows // sources * steps, -1, probabilities.shape[-1])
             attention = per_head.mean(dim=(1, 3)).reshape(rows, steps, -1)

@@ -1,7 +1,7 @@
 """The Transformer encoder-decoder (Vaswani et al. 2017) with the variations that proved themselves since.
 
-Unusual here: the decoder's buffers for all layers are one tensor, (R, L, 2, G, T, K), so that re-ordering beams is one copy, of the
-filled part only. Cross-attention keys and values are computed once per source, and beams share them. Weights over the source come from
+Unusual here: the decoder's buffers for all layers are one tensor, (R, L, 2, G, T, K), so that re-ordering beams is one copy, of about
+the filled part only. Cross-attention keys and values are computed once per source, and beams share them. Weights over the source come from
 the second last decoder layer, which aligns best in trained translators (Garg et al. 2019).
 """
 
@@ -75,19 +75,31 @@ class TransformerConfig:
     """The output layer; None is the natural one for the target."""
 
 
+_ROOM = 8  # steps for which a re-ordered buffer leaves room, so that most re-orderings are one copy
+
+
 @dataclass(frozen=True)
 class TransformerState:
-    """What the decoder carries between steps. `buffer` holds the keys and values of all steps so far, and room for the rest."""
+    """What the decoder carries between steps. `buffer` holds the keys and values of all steps so far, and room for some of the rest."""
 
     buffer: Float[Tensor, "R L 2 G T K"]
     position: Int[Tensor, " R"]
+    max_length: int
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "TransformerState":
-        """As `sequences.select_rows`, but copies only the steps that are filled."""
-        filled = int(self.position.max()) if len(self.position) else 0
-        buffer = self.buffer.new_zeros(len(index), *self.buffer.shape[1:])
-        buffer[..., :filled, :] = self.buffer[..., :filled, :].index_select(0, index)
-        return TransformerState(buffer, self.position.index_select(0, index))
+        """As `sequences.select_rows`; where that is known, copies little more than the steps that are filled."""
+        place = _same_place(self.position)
+        buffer = self.buffer if place is None else self.with_room(place).buffer[..., : place + _ROOM, :]
+        return TransformerState(buffer.index_select(0, index), self.position.index_select(0, index), self.max_length)
+
+    def with_room(self, place: int) -> "TransformerState":
+        """The state with a buffer that has room for the step at `place`, and for some more when it has to grow."""
+        length = self.buffer.shape[4]
+        if place < length:
+            return self
+        buffer = self.buffer.new_zeros(*self.buffer.shape[:4], min(place + _ROOM, self.max_length), self.buffer.shape[5])
+        buffer[..., :length, :] = self.buffer
+        return replace(self, buffer=buffer)
 
 
 def _norm(settings: TransformerConfig) -> nn.Module:
@@ -169,7 +181,7 @@ class DecoderLayer(nn.Module):
         x: Float[Tensor, "N T D"],
         attend_self: Callable[[Tensor], Tensor],
         memory: KeysValues,
-        memory_mask: Tensor,
+        memory_mask: Tensor | None,
         weights: bool,
     ) -> tuple[Float[Tensor, "N T D"], Tensor | None]:
         """One layer; `attend_self` is the self-attention over the sequence, or over one step and its buffer."""
@@ -309,29 +321,35 @@ class Transformer(StepwiseModel):
         rows = len(memory.mask) * beam_size
         shape = (rows, len(self.decoder), 2, self.groups, max_length, self.settings.dim // self.settings.heads)
         # Zeros, since a masked position is still multiplied by its weight of 0, and 0 times an uninitialized NaN is NaN.
-        return TransformerState(memory.states.new_zeros(shape), memory.mask.new_zeros(rows, dtype=torch.long))
+        return TransformerState(memory.states.new_zeros(shape), memory.mask.new_zeros(rows, dtype=torch.long), max_length)
 
     def step(self, last: Tensor, memory: Memory, state: TransformerState, *, attention: bool = False) -> tuple[Output, TransformerState]:
         """One step for R rows; writes into the state's buffer."""
-        positioned, position, buffer = self.target_positioned, state.position, state.buffer
+        positioned, position = self.target_positioned, state.position
+        place = _same_place(position)
+        state = state if place is None else state.with_room(place)
+        buffer = state.buffer if place is None else state.buffer[..., : place + 1, :]
         x = positioned.embed(last, position).unsqueeze(1)
         steps = torch.arange(buffer.shape[4], device=position.device)
-        mask: Tensor = (steps <= position.unsqueeze(1))[:, None, None, :]
+        mask = None if place is not None else (steps <= position.unsqueeze(1))[:, None, None, :]
         if positioned.bias is not None:
-            bias = positioned.bias(position.unsqueeze(1), steps).to(x.dtype).masked_fill(~mask, float("-inf"))
+            bias = positioned.bias(position.unsqueeze(1), steps).to(x.dtype)
+            bias = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
             mask = bias.view(len(last), self.groups, -1, len(steps))
+        visible = None if place is not None and bool(memory.mask.all()) else memory.mask
         rotation = tuple(part.unsqueeze(1) for part in positioned.rotary.angles(position)) if positioned.rotary else None
         weights: Tensor | None = None
         for index, layer in enumerate(self._decoder_layers()):
 
             def attend(y: Tensor, layer: DecoderLayer = layer, index: int = index) -> Tensor:
                 filled = KeysValues(buffer[:, index, 0], buffer[:, index, 1])
-                return layer.attention.step(y.squeeze(1), filled, position, mask, rotation).unsqueeze(1)  # type: ignore[arg-type]
+                where = position if place is None else place
+                return layer.attention.step(y.squeeze(1), filled, where, mask, rotation).unsqueeze(1)  # type: ignore[arg-type]
 
             wanted = attention and index == self.aligning_layer
-            x, found = layer(x, attend, memory.projections[index], memory.mask, wanted)
+            x, found = layer(x, attend, memory.projections[index], visible, wanted)
             weights = found.squeeze(1) if found is not None else weights
-        return Output(self.decoder_norm(x.squeeze(1)), self.head, weights), TransformerState(buffer, position + 1)
+        return Output(self.decoder_norm(x.squeeze(1)), self.head, weights), replace(state, position=position + 1)
 
     def _decoder_layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.decoder if isinstance(layer, DecoderLayer)]
@@ -340,6 +358,18 @@ class Transformer(StepwiseModel):
         if self.settings.checkpoint_activations and self.training and torch.is_grad_enabled():
             return checkpoint(layer, *arguments, use_reentrant=False)
         return layer(*arguments)
+
+
+def _same_place(position: Int[Tensor, " R"]) -> int | None:
+    """The step at which all rows are, so that only what is filled needs attending to, and without a mask.
+
+    None where they differ, or where asking would cost more than it saves: a GPU has to wait for the answer, and an exported step must
+    have static shapes.
+    """
+    if position.device.type != "cpu" or torch.compiler.is_compiling() or len(position) == 0:
+        return None
+    lowest, highest = (int(end) for end in position.aminmax())
+    return lowest if lowest == highest else None
 
 
 def build(settings: TransformerConfig, source: Spec, target: Spec) -> Transformer:
