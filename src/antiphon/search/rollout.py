@@ -115,7 +115,7 @@ class _Paths:
                 return Found(elements)
             return Found(elements, torch.stack([said.values for said in self.quantiles], dim=1), self.quantiles[0].levels)
         paths = elements.unflatten(0, (-1, self.width))  # (B, W, T, C)
-        points = paths.mean(1) if self.settings.point == "mean" else paths.quantile(0.5, dim=1)
+        points = paths.mean(1) if self.settings.point == "mean" else summary(paths, (0.5,))[..., 0]
         levels = self.settings.levels
         return Found(points, summary(paths, levels) if levels else None, levels, paths if self.settings.keep_paths else None)
 

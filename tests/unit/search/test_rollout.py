@@ -8,6 +8,7 @@ from antiphon import registry
 from antiphon.configuration import validate
 from antiphon.errors import AntiphonError, ConfigError, DataError
 from antiphon.interfaces import Search, TokenSpec, ValueSpec
+from antiphon.search.forecasts import summary
 from antiphon.search.rollout import RolloutConfig, RolloutSearch, plugin
 from antiphon.sequences import Padded, Request, select_rows
 from tests.series_toys import AutoregressiveModel
@@ -193,3 +194,11 @@ def test_paths_that_explode_are_an_error():
 def test_levels_must_ascend_within_0_and_1(levels):
     with pytest.raises(ConfigError, match="levels"):
         validate(RolloutConfig, {"name": "rollout", "levels": levels})
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 100])
+def test_quantiles_of_paths_are_those_of_numpy(count, seed):
+    samples = torch.randn(3, count, 4, 2)
+    levels = (0.025, 0.5, 0.9)
+    expected = np.moveaxis(np.quantile(samples.numpy(), levels, axis=1), 0, -1)
+    np.testing.assert_allclose(summary(samples, levels).numpy(), expected, rtol=1e-5, atol=1e-6)
