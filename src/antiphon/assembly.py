@@ -1,6 +1,7 @@
 """From a recipe to the parts that it names: task, records, corpora, model, search. And from a checkpoint back to all of them."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -258,10 +259,13 @@ def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
 
 
 def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = False) -> Trained:
-    """Open a run's best checkpoint, or a given one. Code that the checkpoint names outside Antiphon needs `trust_code`."""
+    """Open a run's best checkpoint, or a given one. Code that the checkpoint names outside Antiphon needs `trust_code` (or the
+    environment variable ANTIPHON_TRUST_CODE=1).
+    """
     saved = checkpoint.read(find_checkpoint(path, prefer=prefer).resolve())
     header = saved.header
-    plugin = registry.find("models", header["model"]["name"], allow_paths=trust_code)
+    trusted = trust_code or os.environ.get("ANTIPHON_TRUST_CODE") == "1"
+    plugin = registry.find("models", header["model"]["name"], allow_paths=trusted)
     weights, values = saved.weights(), dict(header["recipe"])
     revision = header["model"]["revision"]
     if revision > plugin.revision:

@@ -43,7 +43,10 @@ def find(kind: str, name: str, *, allow_paths: bool = True) -> Any:
 
 def _find_by_path(kind: str, path: str, allow_paths: bool) -> Any:
     if not allow_paths:
-        raise ConfigError(f"`{path}` names code outside Antiphon, which is not imported unless you pass `trust_code=True`.")
+        raise ConfigError(
+            f"`{path}` names code outside Antiphon, which is not imported unless you trust it: pass `trust_code=True`, or"
+            " set the environment variable ANTIPHON_TRUST_CODE=1."
+        )
     try:
         return importlib.import_module(path).plugin
     except ModuleNotFoundError as error:
