@@ -86,6 +86,7 @@ def _print_comparison(comparisons: "list[Comparison]", one: str, two: str) -> No
             f"{found.name}: {found.a.value:.2f} and {found.b.value:.2f}, {verdict}"
             f" (paired bootstrap p {_p_value(found.bootstrap_p)}, approximate randomization p {_p_value(found.randomization_p)})",
             highlight=False,
+            soft_wrap=True,
         )
 
 
