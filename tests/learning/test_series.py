@@ -32,8 +32,8 @@ def error(folder: Any, model: dict[str, Any], decoding: str, seed: int) -> float
             "data": {"validation": HORIZON},
             "model": model,
             "training": {
-                "max_steps": 300,
-                "validate_every": 150,
+                "max_steps": 200,
+                "validate_every": 100,
                 "batching": {"target_tokens": 32 * (HORIZON + 1)},
                 "optimizer": {"name": "adamw", "learning_rate": 5e-3},
                 "schedule": {"name": "cosine", "warmup_steps": 20},
@@ -56,4 +56,4 @@ def error(folder: Any, model: dict[str, Any], decoding: str, seed: int) -> float
     ids=["rollout", "direct"],
 )
 def test_waves_are_learned(tmp_path, model, decoding, seed):
-    assert error(tmp_path, model, decoding, seed % 1000) < 0.5
+    assert error(tmp_path, model, decoding, seed % 1000) < 0.25
