@@ -93,7 +93,8 @@ def build_search(settings: Any, task: Task) -> Search:
     search: Search = registry.find("search", settings.name).build(settings)
     if isinstance(search, MinimumBayesRiskSearch) and settings.metric is not None:
         metric = registry.find("metrics", settings.metric)
-        return search.with_utility(text_utility(metric.statistics, metric.aggregate, partial(_text_of, task)))
+        decode = partial(_text_of, task)
+        return search.with_utility(text_utility(metric.statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
     return search
 
 
