@@ -102,8 +102,8 @@ class LSTM(StepwiseModel):
         super().__init__()
         self.settings, self.source, self.target = settings, source, target
         dim, embedding_dim = settings.dim, settings.embedding_dim or settings.dim
-        self.source_frontend = Frontend(source, embedding_dim, project_values=False)
-        self.target_frontend = Frontend(target, embedding_dim, project_values=False)
+        self.source_frontend = Frontend(source, embedding_dim, scale=embedding_dim**0.5, project_values=False)
+        self.target_frontend = Frontend(target, embedding_dim, scale=embedding_dim**0.5, project_values=False)
         self.encoder = self._stack(self.source_frontend.dim, settings.encoder_layers, bidirectional=settings.bidirectional)
         fed_dim = dim if settings.input_feeding else 0
         self.decoder = self._stack(self.target_frontend.dim + fed_dim, settings.decoder_layers, bidirectional=False)
@@ -131,7 +131,8 @@ class LSTM(StepwiseModel):
         source, target = self.source_frontend.embedding, self.target_frontend.embedding
         for embedding in (source, target):
             if embedding is not None:
-                nn.init.normal_(embedding.weight, std=self.source_frontend.dim**-0.5)
+                # Small as weights of the output layer, of unit variance as inputs: with small inputs learning starts slowly.
+                nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
         if self.settings.tied_embeddings == "all":
             if source is None or target is None or self.source != self.target:
                 raise ConfigError(
