@@ -5,7 +5,8 @@
 
 Sources of 20 to 40 symbols. Without --run the weights are random and every system is made to say exactly 30 symbols and the end, so that
 all take the same 31 steps. With --run a trained Transformer says what it likes, in our search and in CTranslate2; `generate` of
-transformers cannot hold its weights and is left out. The peers need their environment (benchmarks/peers/install).
+transformers cannot hold its weights and is left out; --data must have the columns of its recipe. The peers need their environment
+(benchmarks/peers/install).
 """
 
 import argparse
@@ -14,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from encoding import ROOT, SEED, SHIPPED, prepare, specs, write_model, write_sources
+from encoding import ROOT, SEED, SHIPPED, corpus_sources, prepare, sources_of, specs, write_model, write_sources
 from own_training import SIZES
 from turns import System, machine, table, take_turns, versions
 
 from antiphon.assembly import load_trained
+from antiphon.interfaces import TokenSpec
 from antiphon.models import transformer
 from antiphon.models.transformer import Transformer
 
@@ -33,12 +35,17 @@ def write_random_model(folder: Path) -> Path:
     return write_model(folder / "random-model", settings, transformer.build(settings, *specs(folder)))
 
 
-def write_trained_model(run: Path, folder: Path) -> Path:
-    """The best checkpoint of a run."""
-    trained = load_trained(run)
-    if not isinstance(trained.model, Transformer):
-        raise SystemExit(f"{run} must hold a Transformer, but holds a {type(trained.model).__name__}.")
-    return write_model(folder / "trained-model", trained.recipe.model, trained.model)
+def measured(settings: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
+    """The model and its sources, as files: those of the run, or random weights and the prepared corpus."""
+    if settings.run is None:
+        path = folder / "random-sources.npz"
+        return write_random_model(folder), write_sources(path, corpus_sources(folder), 64, 20, 40, specs(folder)[0].pad)
+    trained = load_trained(settings.run)
+    if not isinstance(trained.model, Transformer) or not isinstance(trained.model.source, TokenSpec):
+        raise SystemExit(f"{settings.run} must hold a Transformer over symbols, but holds a {type(trained.model).__name__}.")
+    model = write_model(folder / "trained-model", trained.recipe.model, trained.model)
+    path, pad = folder / "trained-sources.npz", trained.model.source.pad
+    return model, write_sources(path, sources_of(trained.task, settings.data), 64, 20, 40, pad)
 
 
 def systems(folder: Path, model: Path, sources: Path, peers: Path, settings: argparse.Namespace) -> list[System]:
@@ -80,8 +87,7 @@ def main() -> None:
     settings = parser.parse_args()
     place, python = machine(), settings.peers / "bin" / "python"
     folder = prepare(settings.data, settings.source, settings.target, settings.cache)
-    model = write_trained_model(settings.run, folder) if settings.run else write_random_model(folder)
-    sources = write_sources(folder, 64, 20, 40)
+    model, sources = measured(settings, folder)
     found = take_turns(
         [one for one in systems(folder, model, sources, python, settings) if settings.only in one.name], settings.rounds, settings.clock
     )

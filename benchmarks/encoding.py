@@ -5,6 +5,7 @@ Made once by our own task, corpus and loader, and written as plain arrays for th
 
 import hashlib
 import itertools
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
 from antiphon.data.records import open_records
 from antiphon.features.text import TextConfig
-from antiphon.interfaces import TokenSpec
+from antiphon.interfaces import Task, TokenSpec
 from antiphon.models import transformer
 from antiphon.models.transformer import Transformer, TransformerConfig
 from antiphon.tasks.translation import Translation, TranslationConfig
@@ -79,25 +80,33 @@ def write_batches(folder: Path, target_tokens: int, count: int) -> Path:
         arrays[f"{number}.source"], arrays[f"{number}.source_lengths"] = batch.source.values.numpy(), batch.source.lengths.numpy()
         arrays[f"{number}.target"], arrays[f"{number}.target_lengths"] = batch.target.values.numpy(), batch.target.lengths.numpy()
     path = folder / f"batches-{target_tokens}-{count}.npz"
-    np.savez(path, **arrays)
+    np.savez(path, allow_pickle=False, **arrays)
     return path
 
 
-def write_sources(folder: Path, count: int, shortest: int, longest: int) -> Path:
-    """Sources of about one length, the longest first, as rows padded behind their lengths."""
-    source, _ = specs(folder)
+def corpus_sources(folder: Path) -> Iterator[np.ndarray]:
+    """The sources of the prepared corpus in an order drawn at random."""
     corpus = MappedCorpus(folder / "corpus")
-    lengths, _ = corpus.lengths(np.arange(len(corpus)))
-    fitting = np.flatnonzero((lengths >= shortest) & (lengths <= longest))
+    return (corpus.example(int(index)).source for index in np.random.default_rng(SEED).permutation(len(corpus)))
+
+
+def sources_of(task: Task, data: Path) -> Iterator[np.ndarray]:
+    """The sources of a file as a run's own task encodes them, in an order drawn at random."""
+    records = [record for _, record in open_records(data, required=task.source_columns)()]
+    return (task.encode(records[index]).source for index in np.random.default_rng(SEED).permutation(len(records)))
+
+
+def write_sources(path: Path, sources: Iterator[np.ndarray], count: int, shortest: int, longest: int, pad: int) -> Path:
+    """The first sources of about one length, the longest first, as rows padded behind their lengths."""
+    fitting = list(itertools.islice((source for source in sources if shortest <= len(source) <= longest), count))
     if len(fitting) < count:
         raise SystemExit(f"The data holds only {len(fitting)} sources of {shortest} to {longest} symbols, but {count} are needed.")
-    chosen = np.random.default_rng(SEED).choice(fitting, count, replace=False)
-    chosen = chosen[np.argsort(-lengths[chosen], kind="stable")]
-    values = np.full((count, int(lengths[chosen].max())), source.pad, dtype=np.int64)
-    for row, index in enumerate(chosen):
-        values[row, : lengths[index]] = corpus.example(int(index)).source
-    path = folder / f"sources-{count}.npz"
-    np.savez(path, values=values, lengths=lengths[chosen])
+    fitting.sort(key=len, reverse=True)
+    lengths = np.array([len(source) for source in fitting], dtype=np.int64)
+    values = np.full((count, int(lengths[0])), pad, dtype=np.int64)
+    for row, source in enumerate(fitting):
+        values[row, : len(source)] = source
+    np.savez(path, values=values, lengths=lengths)
     return path
 
 
