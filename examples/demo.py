@@ -77,8 +77,8 @@ def pronunciation() -> Path:
         "First an LSTM that squeezes each word into one state, then the same with attention.",
         highlight=False,
     )
-    _, without = run("lstm without attention", "pronunciation.yaml", "model.attention=none", "training.max_minutes=1")
-    folder, attending = run("lstm with attention", "pronunciation.yaml", "training.max_minutes=3")
+    _, without = run("lstm-without-attention", "pronunciation.yaml", "model.attention=none", "training.max_minutes=1")
+    folder, attending = run("lstm-with-attention", "pronunciation.yaml", "training.max_minutes=3")
     console.rule("[bold]result")
     console.print(examples(attending, "Words that training never saw (with attention)"))
     show_scores({"without attention, 1 minute": without, "with attention, 3 minutes": attending})
