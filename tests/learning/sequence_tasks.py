@@ -45,7 +45,7 @@ def learn(
     steps: int,
     learning_rate: float,
     lengths: tuple[int, int],
-    records: int = 3000,
+    records: int = 8000,
 ) -> float:
     """Train through the public interface; returns the share of held-out records whose prediction is exactly right."""
     drawn = draw(task, records + 300, seed, lengths)
