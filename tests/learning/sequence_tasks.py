@@ -27,6 +27,9 @@ def _pair(task: str, length: int, rng: random.Random) -> tuple[str, str]:
 
 def draw(task: str, count: int, seed: int, lengths: tuple[int, int]) -> list[dict[str, str]]:
     """Different records of a task, in random order."""
+    symbols = len(DIGITS) if task == "digit words" else len(LETTERS)
+    possible = sum(symbols**length for length in range(lengths[0], lengths[1] + 1))
+    assert count <= possible / 2, f"{count} different records of {possible} possible ones would take for ever to draw"
     rng, found = random.Random(seed), {}
     while len(found) < count:
         source, target = _pair(task, rng.randint(*lengths), rng)
