@@ -16,6 +16,7 @@ from tests.package.source_files import ROOT
 
 SAMPLES = {"pronunciation": ["word", "phonemes"], "translation": ["page", "en", "de"]}
 SPLITS = ("train", "validation", "test")
+LICENSED = [*SAMPLES, "employment"]
 
 
 @cache
@@ -109,6 +110,84 @@ def test_making_a_table_again_gives_the_same_bytes(tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / "one.tsv.gz").read_bytes()).decode() == "word\tphonemes\na\tAH\na\tEY\n"
 
 
-@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("sample", LICENSED)
 def test_licence_lies_beside_the_data(sample: str) -> None:
     assert len((ROOT / "examples" / "data" / sample / "LICENSE").read_text(encoding="utf-8")) > 1000
+
+
+@cache
+def employment(split: str) -> dict[str, dict[str, float]]:
+    """A table of series: name -> month -> value, in the order of the file."""
+    series: dict[str, dict[str, float]] = {}
+    text = gzip.decompress((ROOT / "examples" / "data" / "employment" / f"{split}.csv.gz").read_bytes()).decode("utf-8")
+    header, *rows = csv.reader(io.StringIO(text))
+    assert header == ["unique_id", "ds", "y"]
+    for name, month, value in rows:
+        assert month not in series.setdefault(name, {}), f"{name} has two rows for {month}"
+        series[name][month] = float(value)
+    return series
+
+
+def months(first: str, last: str) -> list[str]:
+    """All months from one to another."""
+    start, end = (12 * int(text[:4]) + int(text[5:]) - 1 for text in (first, last))
+    return [f"{number // 12}-{number % 12 + 1:02d}" for number in range(start, end + 1)]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_employment_is_complete_and_as_the_readme_says(split: str) -> None:
+    readme = (ROOT / "examples" / "data" / "employment" / "README.md").read_text(encoding="utf-8")
+    stated = re.search(rf"^\| {split} \| ([\d,]+) \| ([\d,]+) \| (\S+) to (\S+) \|$", readme, re.MULTILINE)
+    assert stated, f"the README has no line for {split}"
+    series, every = employment(split), months(stated[3], stated[4])
+    assert len(series) == int(stated[2])
+    assert [name for name, values in series.items() if list(values) != every] == []
+    assert sum(len(values) for values in series.values()) == int(stated[1].replace(",", ""))
+    assert min(min(values.values()) for values in series.values()) > 0
+
+
+def test_employment_goes_on_behind_its_training_data_for_three_horizons() -> None:
+    train, test = employment("train"), employment("test")
+    assert list(train) == list(test)
+    for name, values in test.items():
+        assert [month for month in values if month not in train[name]] == months("2016-10", "2019-09")
+        assert [month for month in values if values[month] != train[name].get(month, values[month])] == [], f"{name} has two pasts"
+
+
+@pytest.mark.parametrize(
+    ("total", "parts"),
+    [
+        ("All Employees, Total Nonfarm", ["Total Private", "Government"]),
+        ("Total Private", ["Goods-Producing", "Private Service-Providing"]),
+        ("Goods-Producing", ["Mining and Logging", "Construction", "Manufacturing"]),
+        ("Government", ["Government: Federal", "Government: State Government", "Government: Local Government"]),
+    ],
+)
+def test_employment_adds_up(total: str, parts: list[str]) -> None:
+    for split in ("train", "test"):
+        series = employment(split)
+        for month, value in series[total].items():
+            assert sum(series[part][month] for part in parts) == value, f"{total}, {month}"
+
+
+def test_employment_is_made_from_months_and_titles(tmp_path: Path) -> None:
+    make = maker("employment")
+    lines = ["Month,Series_ID,Title,Employed", *(f'1990 {name},X1,"A, B",{n}.0' for n, name in enumerate(make.MONTHS, 1))]
+    lines += [line.replace("X1", "X2").replace("A, B", "C") for line in lines[1:]]
+    lines[-1] = "1990 Dec,X2,C,"  # so the second series is incomplete
+    lines.append('1989 Dec,X1,"A, B",5.0')
+    counts = make.Counter()
+    rows = make.read_rows(lines, counts)
+    assert rows == [("A, B", f"1990-{n:02d}", str(n)) for n in range(1, 13)]
+    assert list(counts.values()) == [2, 1]
+    assert make.split(rows, "train") == rows
+    assert make.split(rows, "test") == []
+    for name in ("one.csv.gz", "two.csv.gz"):
+        make.write_table(tmp_path / name, rows)
+    assert (tmp_path / "one.csv.gz").read_bytes() == (tmp_path / "two.csv.gz").read_bytes()
+    assert gzip.decompress((tmp_path / "one.csv.gz").read_bytes()).decode().splitlines()[1] == '"A, B",1990-01,1'
+
+
+def test_employment_is_small() -> None:
+    folder = ROOT / "examples" / "data" / "employment"
+    assert sum(path.stat().st_size for path in folder.glob("*.gz")) < 500_000
