@@ -299,6 +299,7 @@ def load_task(recipe: Recipe, trained: Trained) -> Task:
 def _load_task(recipe: Recipe, folder: Path) -> Task:
     task = build_task(recipe)
     task.load(checkpoint.read(folder).features)
+    task.load_calibration(folder)
     return task
 
 

@@ -44,7 +44,8 @@ class Item:
 class Evaluation:
     """Scores of a model on a set, with every prediction.
 
-    `items` show predictions and references as texts; `values` and `actual` are what metrics compare, in the same order.
+    `items` show predictions and references as texts; `values` and `actual` are what metrics compare, in the same order. `baselines`
+    are the scores of simple methods on the same records, by name; `details` what the task has to say beside scores.
     """
 
     run: str
@@ -54,16 +55,18 @@ class Evaluation:
     search: dict[str, Any]
     scores: tuple[Score, ...]
     finish_reasons: dict[str, int]
+    baselines: dict[str, tuple[Score, ...]] = field(default_factory=dict)
+    details: dict[str, Any] = field(repr=False, default_factory=dict)
     items: tuple[Item, ...] = field(repr=False, default=())
     values: tuple[Any, ...] = field(repr=False, default=())
     actual: tuple[Sequence[Any], ...] = field(repr=False, default=())
 
     def to_plain(self, *, items: bool = False) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON; with `items` also every prediction and the details."""
         plain = asdict(replace(self, values=(), actual=()))
         del plain["values"], plain["actual"]
         if not items:
-            del plain["items"]
+            del plain["items"], plain["details"]
         return plain
 
     def __getitem__(self, name: str) -> float:
@@ -90,13 +93,15 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
     records = list(task.items(read_given(source, task, with_targets=True), scored=True))
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
+    metrics, resamples = metric_names(recipe), recipe.evaluation.resamples
     pairs = group_references(task, records, alternatives=recipe.evaluation.alternatives)
+    items = [record for record, _ in pairs]
     began = time.monotonic()
-    predictions = predictor.predict_items([record for record, _ in pairs])
+    predictions = predictor.predict_items(items)
     seconds = time.monotonic() - began
     values = [prediction.value for prediction in predictions]
     references = [found for _, found in pairs]
-    scores = evaluate_metrics(metric_names(recipe), values, references, resamples=recipe.evaluation.resamples)
+    scores = evaluate_metrics(metrics, values, references, resamples=resamples)
     evaluation = Evaluation(
         run=str(run) if isinstance(run, Path | str) else "",
         data=_name_of(source),
@@ -105,6 +110,8 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
         search=asdict(recipe.search),
         scores=(*scores, *_likelihood(predictor, task, records)),
         finish_reasons=_count(predictions),
+        baselines={name: _baseline_scores(metrics, said, references, resamples) for name, said in task.baselines(items).items()},
+        details=task.details(items, predictions, references),
         items=tuple(
             Item(
                 str(task.source_of(record)),
@@ -129,6 +136,17 @@ def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str]
         raise DataError("Two models can only be compared on the same records in the same order.")
     first, second = one.values, two.values
     return [compare(metric, first, second, one.actual, resamples=resamples) for metric in find_metrics(metrics)]
+
+
+def _baseline_scores(metrics: Sequence[str], values: Sequence[Any], references: Sequence[Any], resamples: int) -> tuple[Score, ...]:
+    """Scores of a baseline, without those that it has nothing for (a point forecast has no intervals)."""
+    scores = []
+    for metric in metrics:
+        try:
+            scores += evaluate_metrics([metric], values, references, resamples=resamples)
+        except DataError:
+            continue
+    return tuple(scores)
 
 
 def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tuple[Score, ...]:

@@ -16,9 +16,11 @@ from antiphon import checkpoint
 from antiphon.assembly import build_corpora, build_losses, build_model, build_task, find_checkpoint, fit_task, mixed, open_splits
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.limits import Limits
+from antiphon.data.series_audit import SeriesAudit, audit_series
 from antiphon.data.windows import StoredCorpus, WindowCorpus
-from antiphon.interfaces import Task, TokenSpec
+from antiphon.interfaces import Spec, Task, TokenSpec, ValueSpec
 from antiphon.recipe import Recipe, read_recipe, with_overrides
+from antiphon.tasks.forecasting import Forecasting
 from antiphon.training.distributed import start
 from antiphon.training.optimizers import build_optimizer
 from antiphon.training.step import Update
@@ -42,13 +44,15 @@ class Cost:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect` found."""
+    """What `inspect` found. `series` has an entry for each split when the data are series, and is empty otherwise."""
 
     name: str
     audit: Audit
     cost: Cost
     notes: tuple[str, ...]
     vocabulary: dict[str, int]
+    series: dict[str, SeriesAudit]
+    specs: dict[str, Spec]
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -58,6 +62,7 @@ class Inspection:
             "cost": {field: getattr(self.cost, field) for field in self.cost.__dataclass_fields__},
             "notes": list(self.notes),
             "vocabulary": self.vocabulary,
+            "series": {name: split.to_plain() for name, split in self.series.items()},
         }
 
 
@@ -89,7 +94,8 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
     corpora: dict[str, list[StoredCorpus]] = {}
     for split_name, split in splits.items():
         limits = recipe.data.limits if split_name == "train" else Limits()
-        keep = split_name == "validation" or task.samples_encodings
+        scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
+        keep = scored or task.samples_encodings  # of series it means: those windows that are scored
         corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep)
         parts[split_name] = [
             Part(corpus.records() if isinstance(corpus, WindowCorpus) else records, corpus)
@@ -98,13 +104,38 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
     view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces)
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
-    return Inspection(name, found, _probe(recipe, task, corpora["train"], splits), task.notes, sizes)
+    return Inspection(
+        name,
+        found,
+        _probe(recipe, task, corpora["train"], splits),
+        task.notes,
+        sizes,
+        _series(task, corpora),
+        {"source": task.source_spec, "target": task.target_spec},
+    )
+
+
+def _series(task: Task, corpora: dict[str, list[StoredCorpus]]) -> dict[str, SeriesAudit]:
+    if not isinstance(task, Forecasting):
+        return {}
+    windows = {name: [corpus for corpus in found if isinstance(corpus, WindowCorpus)] for name, found in corpora.items()}
+    return audit_series(windows, task.settings.targets, task.style.write)
+
+
+@dataclass(frozen=True, repr=False)
+class _Named:
+    """Values that are shown by their name, whose length means nothing."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 def _source_of(task: Task, record: Any) -> Any:
-    """A text where the source is one; of values only which they are, since the length of that means nothing."""
+    """A text where the source is one; of values only which they are."""
     shown = task.source_of(record)
-    return shown if isinstance(task.source_spec, TokenSpec) else {"window": shown}
+    return shown if isinstance(task.source_spec, TokenSpec) else _Named(shown)
 
 
 def _target_of(task: Task, record: Any) -> Any:

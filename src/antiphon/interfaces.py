@@ -46,10 +46,14 @@ class ValueSpec:
 
     Of a target, `channels` are said by the model; `known` more stand beside them in what the decoder reads, and are known in advance
     (the weekday, a price): an element is (channels + known,) wide, a label (channels,).
+
+    `length` is the most steps that a sequence has, or None for any: what a model with maps of a fixed size is built for. Specs that
+    differ in nothing else are equal.
     """
 
     channels: int
     known: int = 0
+    length: int | None = field(default=None, compare=False)
 
     @property
     def width(self) -> int:
@@ -108,14 +112,16 @@ class StepwiseModel(Seq2SeqModel):
 class Architecture:
     """What a file in `models/` defines as `plugin`.
 
-    `build(config, source, target)` makes the model. `revision` is raised when a weight is renamed or its meaning changes; `upgrade`
-    turns the tensors and config of an older revision into today's. `presets` are named settings that a recipe may start from.
+    `build(config, source, target)` makes the model, a `StepwiseModel` unless `stepwise` is False. `revision` is raised when a weight is
+    renamed or its meaning changes; `upgrade` turns the tensors and config of an older revision into today's. `presets` are named settings
+    that a recipe may start from.
     """
 
     name: str
     summary: str
     Config: type[Any]
     build: Callable[[Any, Spec, Spec], Seq2SeqModel]
+    stepwise: bool = True
     revision: int = 1
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     upgrade: Callable[[int, dict[str, Tensor], dict[str, Any]], tuple[dict[str, Tensor], dict[str, Any]]] | None = None
@@ -299,6 +305,29 @@ class Task(ABC):
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The prediction for one record, from its hypotheses, the best first."""
 
+    def baselines(self, items: Sequence[Any]) -> Mapping[str, Sequence[Any]]:
+        """For each simple method that a model must beat, its prediction for every item, as the metrics take them; name -> values."""
+        return {}
+
+    def details(self, items: Sequence[Any], predictions: Sequence[Prediction], references: Sequence[Any]) -> dict[str, Any]:
+        """What is worth knowing about predictions beside their scores, as plain values for JSON, for tables and pictures."""
+        return {}
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether something is to be learned from predictions for validation records, once training has ended."""
+        return False
+
+    def calibrate(self, items: Sequence[Any], predictions: Sequence[Prediction], folder: Path) -> Sequence[str]:
+        """Learn how far predictions can be trusted, from those for validation items, and write it into the folder of a checkpoint.
+
+        Returns what was found, one sentence each.
+        """
+        return ()
+
+    def load_calibration(self, folder: Path) -> None:
+        """Read what `calibrate` wrote into the folder of a checkpoint, where it did."""
+
     @property
     def tabular(self) -> bool:
         """Whether predictions are rows of a table, as `rows` gives them, rather than one text each."""
@@ -337,8 +366,8 @@ class Task(ABC):
 class TaskPlugin:
     """What a file in `tasks/` defines as `plugin`. `build(config)` makes an unfitted task.
 
-    `metrics` suit it, `template` is a recipe to start from, and `defaults(config)` are settings of the recipe that fit the task's own,
-    used where a recipe does not say.
+    `metrics` suit it, `template` is a recipe to start from, and `defaults(config, stepwise)` are settings of the recipe that fit the
+    task's own and a model that decodes step by step, or not; they are used where a recipe does not say.
     """
 
     name: str
@@ -347,7 +376,7 @@ class TaskPlugin:
     build: Callable[[Any], Task]
     metrics: tuple[str, ...] = ()
     template: str = ""
-    defaults: Callable[[Any], Mapping[str, Any]] | None = None
+    defaults: Callable[[Any, bool], Mapping[str, Any]] | None = None
 
 
 @runtime_checkable

@@ -93,18 +93,21 @@ def recipe_from(values: Mapping[str, Any], base: Path = Path()) -> Recipe:
 
 
 def _fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The values, and where they say nothing, what fits the task's settings. What is wrong with the task is found when all is validated."""
-    task = values.get("task")
-    settings: Any = {"name": task} if isinstance(task, str) else task
-    if not isinstance(settings, Mapping):
-        return values
+    """The values, and where they say nothing, what fits the task and the model. What is wrong with these is found when all is validated."""
+    settings, model = _named(values.get("task")), _named(values.get("model"))
     try:
         plugin = registry.find("tasks", settings["name"])
         if plugin.defaults is None:
             return values
-        return _merged(plugin.defaults(validate(plugin.Config, settings)), values)
-    except (ConfigError, KeyError, AttributeError):
+        stepwise = registry.find("models", model["name"]).stepwise
+        return _merged(plugin.defaults(validate(plugin.Config, settings), stepwise), values)
+    except (ConfigError, KeyError, TypeError):
         return values
+
+
+def _named(settings: Any) -> Any:
+    """The settings of a plug-in, which may be given by its name alone."""
+    return {"name": settings} if isinstance(settings, str) else settings
 
 
 def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from antiphon.assembly import (
     find_checkpoint,
     fit_task,
     header_of,
+    load_trained,
     metric_names,
     mixed,
     needs_steps,
@@ -122,7 +123,29 @@ def _train_in(recipe: Recipe, folder: Path, resume: bool, data: Given | None, co
         for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     trainer.run()
+    if ranks.first and task.calibrates:
+        for line in _calibrate(recipe, task, folder, corpora["validation"], ranks.device):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     return folder
+
+
+def _calibrate(recipe: Recipe, task: Task, folder: Path, corpora: Sequence[StoredCorpus], device: torch.device) -> Sequence[str]:
+    """Let the task learn from the best checkpoint's predictions for the validation data. What cannot be learned is said, and no error."""
+    trained = load_trained(folder)
+    items = [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
+    try:
+        predictions = decode_examples(
+            trained.model.to(device),
+            build_search(recipe.search, task),
+            task,
+            [task.encode(item, number) for number, item in enumerate(items)],
+            [task.request(item) for item in items],
+            batch_size=recipe.evaluation.batch_size,
+            device=device,
+        )
+        return task.calibrate(items, predictions, trained.folder)
+    except AntiphonError as error:
+        return [f"Nothing was calibrated: {error}"]
 
 
 def _prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks) -> checkpoint.Checkpoint | None:

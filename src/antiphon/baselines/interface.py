@@ -1,10 +1,11 @@
-"""The contract of baselines: a history in, a forecast out, nothing learned beyond that one history.
+"""The contract of baselines: a history in, a forecast out, and no training that takes time.
 
 A baseline has no settings: a variant is another name, so that the name beside a score says all. It sees one channel of one series, in the
 units of the data. Missing values must have been filled before.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -33,6 +34,10 @@ class Baseline(ABC):
             step = int(np.argwhere(~np.isfinite(history))[0][0])
             raise DataError(f"The history for the baseline `{self.name}` must be finite, but value {step + 1} is not. Fill it in first.")
         return self._forecast(np.asarray(history, dtype=np.float64), horizon, season)
+
+    def learn(self, histories: Sequence[Float[np.ndarray, " _"]], horizon: int, season: int = 1) -> "Baseline":
+        """The baseline for these series, of which nothing but the histories may be seen. Most have nothing to learn."""
+        return self
 
     @abstractmethod
     def _forecast(self, history: Float[np.ndarray, " T"], horizon: int, season: int) -> Float[np.ndarray, " H"]:

@@ -63,11 +63,12 @@ def _print(found: "Evaluation") -> None:
     from rich.table import Table
 
     table = Table(title=f"{found.run} on {found.data}: {found.records:,} records in {found.seconds:.1f} s", title_justify="left")
-    for column in ("metric", "score", "95 % interval", "signature"):
-        table.add_column(column, justify="right" if column in ("score", "95 % interval") else "left", overflow="fold")
+    for column in ("metric", "score", "95 % interval", *found.baselines, "signature"):
+        table.add_column(column, justify="left" if column in ("metric", "signature") else "right", overflow="fold")
     for score in found.scores:
         interval = "" if score.low is None else f"{score.low:.2f} to {score.high:.2f}"
-        table.add_row(score.name, f"{score.value:.2f}", interval, score.signature)
+        beside = [next((f"{other.value:.2f}" for other in scores if other.name == score.name), "") for scores in found.baselines.values()]
+        table.add_row(score.name, f"{score.value:.2f}", interval, *beside, score.signature)
     console = Console()
     console.print(table)
     for reason, count in found.finish_reasons.items():

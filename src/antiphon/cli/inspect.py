@@ -1,6 +1,7 @@
 """antiphon inspect: look before you train."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from antiphon.data.audit import SplitAudit
+    from antiphon.data.findings import Distribution
+    from antiphon.data.series_audit import SeriesAudit
     from antiphon.inspection import Inspection
 
 BARS = " ▁▂▃▄▅▆▇█"
+SPLITS = ("train", "validation", "test")
 
 
 def inspect(
@@ -23,7 +27,8 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Show what training would see: counts, lengths, samples, unknown symbols, repeated and misaligned records, what is left out and
-    why, overlap between the splits, the model's size, and memory and time per epoch.
+    why, overlap between the splits, the model's size, and memory and time per epoch. Of series: spans, values, windows, and whether
+    what is scored was learned from.
 
     Example: antiphon inspect german.yaml
     """
@@ -36,23 +41,58 @@ def inspect(
         print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
         return
     console = Console(highlight=False, soft_wrap=True)
-    for name, split in found.audit.splits.items():
-        _print_split(console, name, split)
+    for name in sorted(found.audit.splits, key=SPLITS.index):
+        if name in found.series:
+            _print_series(console, name, found.audit.splits[name], found.series[name])
+        else:
+            _print_split(console, name, found.audit.splits[name])
     _print_overlaps(console, found)
     _print_cost(console, found)
+
+
+def _print_series(console: "Console", name: str, split: "SplitAudit", series: "SeriesAudit") -> None:
+    shortest, longest = series.context
+    steps = f"{longest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
+    used = f"{series.series:,} of {split.tally['read']:,} series are used"
+    purpose = "" if name == "train" else " to score"
+    console.print(
+        f"\n[bold]{name}[/]: {used}: {series.windows:,} windows{purpose}, of {steps} steps and the {series.horizon:,} that follow"
+    )
+    _print_tally(console, split)
+    if series.steps is not None:
+        _plain(console, f"  steps of a series   {_lengths(series.steps)}")
+    _plain(console, f"  times               {series.times[0]} to {series.times[1]}, forecasts {series.forecast[0]} to {series.forecast[1]}")
+    for values in series.values:
+        spread = f"{values.lowest:,.6g} to {values.highest:,.6g}, mean {values.mean:,.6g}; {values.missing:,} missing"
+        _plain(console, f"  {values.name:<19} {spread}")
+    if series.seen:
+        first = ", ".join(series.first_seen)
+        _plain(
+            console,
+            f"  {series.seen:,} of {series.windows:,} windows forecast times that are in the training data of their series (first {first}):"
+            " scores on these measure memory",
+        )
+    for note in series.notes:
+        _plain(console, f"  note: {note}")
+    for sample in split.samples:
+        source, target = (sample.get(f"{side}_pieces") or [] for side in ("source", "target"))
+        _plain(console, f"  {sample['source']}, scaled: {_curve(source, target[1:])}  {_ends(source)} -> {_ends(target[1:])}")
+
+
+def _print_tally(console: "Console", split: "SplitAudit") -> None:
+    for verb in ("dropped", "truncated"):
+        for reason, count in split.tally[verb].items():
+            _plain(console, f"  {count:,} {verb}: {reason}{_where(split, split.tally['first'].get(reason, []))}")
 
 
 def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
     tally = split.tally
     console.print(f"\n[bold]{name}[/]: {tally['kept']:,} of {tally['read']:,} records are used")
-    for verb in ("dropped", "truncated"):
-        for reason, count in tally[verb].items():
-            _plain(console, f"  {count:,} {verb}: {reason}{_where(split, tally['first'].get(reason, []))}")
+    _print_tally(console, split)
     for side in ("source", "target"):
         for unit, lengths in (("characters", split.characters[side]), ("elements", split.elements[side])):
             if lengths is not None:
-                quantiles = ", ".join(f"{label} {value:,}" for label, value in lengths.quantiles.items())
-                _plain(console, f"  {side} {unit:<10} {_bars(lengths.bins)}  mean {lengths.mean:.1f}, {quantiles}")
+                _plain(console, f"  {side} {unit:<10} {_lengths(lengths)}")
         unknown = split.unknown[side]
         if unknown is not None and unknown.symbols:
             often = ", ".join(f"{item!r} ({count:,})" for item, count in (unknown.characters or unknown.words)[:8])
@@ -77,21 +117,26 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
 
 def _print_overlaps(console: "Console", found: "Inspection") -> None:
     for overlap in found.audit.overlaps:
-        if overlap.pairs or overlap.sources:
+        told = overlap.first == "train" and overlap.second in found.series  # there, by series and time
+        if not told and (overlap.pairs or overlap.sources):
             first, second = found.audit.splits[overlap.first], found.audit.splits[overlap.second]
             listed = overlap.listed_pairs or overlap.listed_sources
             where = "; ".join(f"{first.labels.get(one, one)} = {second.labels.get(two, two)}" for one, two in listed[:3])
-            _plain(
-                console,
-                f"\nOverlap: {overlap.pairs:,} records ({overlap.pair_share:.1%}) of {overlap.second} are also in {overlap.first};"
-                f" {overlap.sources:,} ({overlap.source_share:.1%}) share the source ({where})",
-            )
+            unit = "windows" if found.series else "records"  # a window is known by its source, so there it is all the same
+            sources = "" if found.series else f"; {overlap.sources:,} ({overlap.source_share:.1%}) share the source"
+            said = f"{overlap.pairs:,} {unit} ({overlap.pair_share:.1%}) of {overlap.second} are also in {overlap.first}{sources} ({where})"
+            _plain(console, f"\nOverlap: {said}")
 
 
 def _print_cost(console: "Console", found: "Inspection") -> None:
-    cost = found.cost
-    sizes = f"{found.vocabulary['source']:,} and {found.vocabulary['target']:,}"
-    console.print(f"\n[bold]model[/]: {cost.total_parameters:,} parameters; vocabularies {sizes}")
+    from antiphon.interfaces import ValueSpec
+
+    cost, source, target = found.cost, found.specs["source"], found.specs["target"]
+    sizes = f"vocabularies {found.vocabulary['source']:,} and {found.vocabulary['target']:,}"
+    if isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
+        known = f", given {target.known} known in advance" if target.known else ""
+        sizes = f"at each step it reads {source.width} channel{'s' * (source.width > 1)} and forecasts {target.channels}{known}"
+    console.print(f"\n[bold]model[/]: {cost.total_parameters:,} parameters; {sizes}")
     for part, count in cost.parameters.items():
         console.print(f"  {part:<20} {count:>12,}")
     minutes, seconds = divmod(round(cost.seconds_per_epoch), 60)
@@ -99,16 +144,39 @@ def _print_cost(console: "Console", found: "Inspection") -> None:
         f"[bold]cost[/] on {cost.device}: {cost.batches_per_epoch:,} batches an epoch, {cost.tokens_per_second:,.0f} target elements/s,"
         f" about {minutes}:{seconds:02d} minutes an epoch, {cost.memory_bytes / 2**20:,.0f} MiB at the longest batch"
     )
+    told = found.series["train"].notes if "train" in found.series else ()
     for note in found.notes:
-        _plain(console, f"note: {note}")
+        if note not in told:
+            _plain(console, f"note: {note}")
 
 
 def _plain(console: "Console", text: str) -> None:
     console.print(text, markup=False)
 
 
-def _where(split: "SplitAudit", numbers: list[int]) -> str:
-    places = [split.labels.get(number, f"record {number}") for number in numbers[:4]]
+def _lengths(lengths: "Distribution") -> str:
+    if lengths.quantiles["min"] == lengths.quantiles["max"] and lengths.count > 1:
+        return f"all {lengths.quantiles['max']:,}"
+    quantiles = ", ".join(f"{label} {value:,}" for label, value in lengths.quantiles.items())
+    return f"{_bars(lengths.bins)}  mean {lengths.mean:.1f}, {quantiles}"
+
+
+def _curve(source: list[str], target: list[str]) -> str:
+    """The first channel of a window as two strips of bars, on one scale; missing values are blank."""
+    steps = [[float(piece.split(",")[0]) for piece in side] for side in (source, target)]
+    there = [value for side in steps for value in side if math.isfinite(value)]
+    low, high = min(there, default=0.0), max(there, default=0.0)
+    size = (len(BARS) - 2) / (high - low) if high > low else 0.0
+    return "|".join("".join(BARS[1 + round((value - low) * size)] if math.isfinite(value) else " " for value in side) for side in steps)
+
+
+def _ends(pieces: list[str]) -> str:
+    return " ".join(pieces if len(pieces) <= 6 else [*pieces[:2], "...", *pieces[-2:]])
+
+
+def _where(split: "SplitAudit", numbers: list[int | str]) -> str:
+    """Numbers of records, or names of series."""
+    places = [number if isinstance(number, str) else split.labels.get(number, f"record {number}") for number in numbers[:4]]
     return f" ({', '.join(places)}{', ...' if len(numbers) > 4 else ''})" if places else ""
 
 

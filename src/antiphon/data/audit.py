@@ -248,7 +248,7 @@ class _Pass:
         for groups in (result.duplicates, result.conflicts, result.copies):
             self.name_records(number for group in groups.listed for number in group)
         self.name_records(entry["record"] for entry in (result.misaligned.listed if result.misaligned else []))
-        self.name_records(number for numbers in result.tally["first"].values() for number in numbers)
+        self.name_records(one for first in result.tally["first"].values() for one in first if not isinstance(one, str))
         self.name_records(entry["record"] for entry in result.samples)
         return result
 
@@ -273,8 +273,10 @@ class _Pass:
             total["kept"] += tally["kept"]
             total["dropped"].update(tally["dropped"])
             total["truncated"].update(tally["truncated"])
-            for reason, numbers in tally["first"].items():
-                total["first"].setdefault(reason, []).extend(start + number for number in numbers)
+            for reason, first in tally["first"].items():  # numbers of records, or names of series
+                total["first"].setdefault(reason, []).extend(one if isinstance(one, str) else start + one for one in first)
+            if "unit" in tally:
+                total["unit"], total["windows"] = tally["unit"], total.get("windows", 0) + tally["windows"]
         return {**total, "dropped": dict(total["dropped"]), "truncated": dict(total["truncated"])}
 
     def _unknown_of(self, side: Side) -> Unknown | None:

@@ -236,10 +236,13 @@ class SeriesReader:
             raise DataError(f"Series `{name}` must have a value in `{columns.targets[0]}`, but has none in {len(rows)} rows.")
         begin, end = int(with_value[0]), int(with_value[-1]) + 1
         self.mended.add("leading rows without a value were left out", begin, name)
+        if not columns.known:
+            behind = int((rows["time"] > times[end - 1]).sum())
+            self.mended.add("trailing rows without a value were left out", behind, name)
         targets = targets[begin:end]
-        self._check_missing(name, columns.targets, targets, times[begin:])
-        self._check_missing(name, columns.past, past[begin:end], times[begin:])
-        self._check_missing(name, columns.known, known[begin:], times[begin:])
+        self._check_missing(name, columns.targets, targets, times[begin:], rows["time"])
+        self._check_missing(name, columns.past, past[begin:end], times[begin:], rows["time"])
+        self._check_missing(name, columns.known, known[begin:], times[begin:], rows["time"])
         return Series(
             name,
             times[begin:],
@@ -306,18 +309,31 @@ class SeriesReader:
         numbers[steps] = rows["numbers"]
         return self.frequency.grid(times, np.arange(len(numbers))), numbers
 
-    def _check_missing(self, name: str, columns: Sequence[str], numbers: np.ndarray, times: np.ndarray) -> None:
-        """Count what is missing, or refuse it."""
+    def _check_missing(self, name: str, columns: Sequence[str], numbers: np.ndarray, times: np.ndarray, given: np.ndarray) -> None:
+        """Count what is missing, or refuse it; `given` are the times that have a row."""
         holes = np.isnan(numbers)
         if not holes.any():
             return
         step, column = (int(place[0]) for place in np.nonzero(holes))
         if self.missing == "error":
+            more = int(holes.sum()) - 1
+            others = "" if not more else "; 1 more is missing" if more == 1 else f"; {more:,} more are missing"
             raise DataError(
-                f"Series `{name}` must have a number in `{columns[column]}` at {self._shown(times[step])}, but it is missing, as are"
-                f" {int(holes.sum()) - 1} others. Fill it in, or set `task.missing` to previous, linear or zero."
+                f"Series `{name}` must have a number in `{columns[column]}` at {self._shown(times[step])}, but"
+                f" {'is empty there' if times[step] in given else 'has no row for it'}{others}."
+                f" Fill in what is missing, or set `task.missing` to previous, linear or zero.{self._date_hint(given)}"
             )
         self.mended.add(f"missing values, for which the model reads others ({self.missing})", int(holes.sum()), name)
+
+    def _date_hint(self, times: np.ndarray) -> str:
+        """A remedy for whole numbers that read like dates without hyphens, 20240131 or 202401: as numbers they have gaps."""
+        assert self.table.style is not None, "there are rows"
+        if self.table.style.calendar or (times < 190_001).any():
+            return ""
+        months = times // 100 if (times > 999_999).all() else times
+        if not ((months % 100 >= 1) & (months % 100 <= 12) & (months // 100 >= 1900) & (months // 100 <= 2100)).all():
+            return ""
+        return f" If the times are dates, write {int(times[0])} as {'-'.join(_date_parts(int(times[0])))}."
 
     def _shown(self, time: Any) -> str:
         assert self.table.style is not None, "there are rows"
@@ -342,6 +358,11 @@ def fill(values: np.ndarray, policy: Missing) -> np.ndarray:
     return filled
 
 
+def _date_parts(number: int) -> list[str]:
+    text = str(number)
+    return [text[:4], *(text[place : place + 2] for place in range(4, len(text), 2))]
+
+
 def _filled(values: np.ndarray, policy: Missing) -> np.ndarray:
     return fill(values, "previous" if policy == "error" else policy)
 
@@ -355,4 +376,5 @@ def _number(value: Any, column: str) -> float:
     except (TypeError, ValueError):
         if isinstance(value, str) and value.strip().lower() in ("na", "n/a", "null", "none"):
             return np.nan
-        raise DataError(f"`{column}` must be a number, but is {value!r}.") from None
+        remedy = "Write numbers like 1234.5, and leave a cell empty where the number is not known."
+        raise DataError(f"`{column}` must be a number, but is {value!r}. {remedy}") from None

@@ -206,6 +206,17 @@ class WindowCorpus:
         """The windows as records, to be looked at."""
         return WindowRecords(self)
 
+    @property
+    def used(self) -> np.ndarray:
+        """Which series have a window, int64 (N,)."""
+        return self._used
+
+    def origins(self, owner: int) -> np.ndarray:
+        """The origins of a series' windows, ascending: int64 (windows,)."""
+        count = int(self._counts[owner])
+        first = self.plan.origin(int(self._lengths[owner]), count, 0)
+        return first + self.plan.stride * np.arange(count)
+
     def name(self, owner: int) -> str:
         """The name of a series."""
         return str(self._description(owner)["unique_id"])

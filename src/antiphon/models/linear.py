@@ -10,7 +10,7 @@ step, never values: so training is direct whatever the policy, and there are no 
 are read, not the past covariates beside them.
 """
 
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from jaxtyping import Bool, Float
@@ -34,9 +34,10 @@ class LinearConfig:
     name: Literal["linear"] = "linear"
     """The name of this architecture."""
     context_length: Length | None = None
-    """Steps of the window that are mapped, the latest ones; must be given. A shorter window is continued backwards by its first value."""
+    """Steps of the window that are mapped, the latest ones; None is all that the task gives. A shorter window is continued backwards by
+    its first value."""
     horizon: Length | None = None
-    """The most steps to forecast; must be given."""
+    """The most steps to forecast; None is as many as the task asks for."""
     decomposition: Literal["none", "trend", "seasonal"] = "none"
     """Parts with a map of their own: none, trend and remainder (DLinear), or trend, season and remainder."""
     kernel_size: Length = 25
@@ -141,13 +142,13 @@ def season_means(window: Float[Tensor, "B C S"], season: int) -> Float[Tensor, "
 
 
 def build(settings: LinearConfig, source: Spec, target: Spec) -> LinearModel:
-    """Make the model. Raises ConfigError when source or target are symbols, when lengths are missing, and for settings without effect."""
+    """Make the model. Raises ConfigError when source or target are symbols, when lengths are unknown, and for settings without effect."""
     if not isinstance(source, ValueSpec) or not isinstance(target, ValueSpec):
         raise ConfigError("`model.name` must not be `linear` when source or target is made of symbols: it maps real values.")
-    lengths: dict[str, Any] = {"context_length": settings.context_length, "horizon": settings.horizon}
-    for field, value in lengths.items():
-        if value is None:
-            raise ConfigError(f"`model.{field}` is missing: the linear map has a fixed size. Give it the value of `task.{field}`.")
+    context, horizon = settings.context_length or source.length, settings.horizon or target.length
+    if context is None or horizon is None:
+        field = "context_length" if context is None else "horizon"
+        raise ConfigError(f"`model.{field}` is missing: the linear map has a fixed size, and the task has none. Give it.")
     if source.channels < target.channels:
         raise ConfigError(
             f"The linear model's source must hold the {target.channels} channels of its target, but has {source.channels} channels."
@@ -160,7 +161,7 @@ def build(settings: LinearConfig, source: Spec, target: Spec) -> LinearModel:
         raise ConfigError("`model.season` must be given for the decomposition `seasonal`, and has no effect on others.")
     if not settings.shared and target.channels == 1:
         raise ConfigError("`model.shared` has no effect on a target of one channel. Leave it out.")
-    return LinearModel(settings, source, target, lengths["context_length"], lengths["horizon"])
+    return LinearModel(settings, source, target, context, horizon)
 
 
 plugin = Architecture(
@@ -168,4 +169,5 @@ plugin = Architecture(
     summary="One linear map from window to horizon, with or without decomposition (DLinear); real values only.",
     Config=LinearConfig,
     build=build,
+    stepwise=False,
 )

@@ -25,6 +25,7 @@ from antiphon.metrics.forecasts import Actual, Forecast
 
 _TOLERANCE = 1e-9  # levels are decimal fractions
 _FORMAT = 1
+CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Calibration:
         if len(forecast.point) > steps or forecast.point.shape[1] != channels:
             raise DataError(
                 f"The intervals were calibrated for {steps} steps of {channels} channels, but the forecast of series `{forecast.unique_id}`"
-                f" has the shape {forecast.point.shape}."
+                f" has the shape {forecast.point.shape}. Set `task.intervals: []` to do without."
             )
         if forecast.quantiles is None:
             forecast = _degenerate(forecast, self.percents)
@@ -62,7 +63,7 @@ class Calibration:
         path.write_text(json.dumps(plain), encoding="utf-8")
 
 
-def load(path: Path) -> Calibration:
+def load_calibration(path: Path) -> Calibration:
     """Read what `save` wrote. Raises CheckpointError when it is missing or damaged."""
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
@@ -80,12 +81,13 @@ def calibrate(
     forecasts: Sequence[Forecast],
     actuals: Sequence[Actual],
     scales: Sequence[Float[np.ndarray, " C"]],
-    percents: Sequence[float] | None = None,
+    percents: Sequence[float] = (),
 ) -> Calibration:
     """Measure how much to widen the intervals, on windows that training has not seen.
 
-    `scales[i]` (C,) is what window i is measured in; missing values do not count. `percents` are the central intervals to calibrate; None
-    is all that the forecasts' levels make. Forecasts without quantiles need them named.
+    `scales[i]` (C,) is what window i is measured in; missing values do not count. `percents` are the central intervals to calibrate, with
+    all narrower ones that the forecasts' levels make: one that is left as it is would hold a wider one open. Without them it is all that
+    the levels make; forecasts without quantiles need them.
 
     Raises DataError when there are no windows, when shapes differ, or when too few windows are observed for the widest interval, and
     ConfigError when there is no interval to calibrate.
@@ -94,7 +96,8 @@ def calibrate(
         raise DataError(
             f"Calibration needs as many forecasts as actuals and scales, but has {len(forecasts)}, {len(actuals)}, {len(scales)}."
         )
-    percents = tuple(sorted(percents if percents is not None else _intervals(forecasts[0].levels)))
+    widest = max(percents, default=100.0)
+    percents = tuple(sorted({*percents, *(own for own in _intervals(forecasts[0].levels) if own <= widest)}))
     if not percents or not 0 < percents[0] <= percents[-1] < 100:
         raise ConfigError(f"There must be intervals to calibrate, between 0 and 100 percent, but they are {list(percents)}.")
     distances = np.stack([_distances(*window, percents) for window in zip(forecasts, actuals, scales, strict=True)])  # (N, H, C, I)
@@ -151,7 +154,7 @@ def _places(forecast: Forecast, percent: float) -> tuple[int, int]:
         if not near:
             raise DataError(
                 f"To calibrate the {percent:g} % interval, the forecast of series `{forecast.unique_id}` must have the level {wanted:g},"
-                f" but it has {', '.join(f'{level:g}' for level in forecast.levels)}."
+                f" but it has {', '.join(f'{level:g}' for level in forecast.levels)}. Set `levels` of the head or the search."
             )
         places.append(near[0])
     return places[0], places[1]

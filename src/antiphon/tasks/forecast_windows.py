@@ -110,6 +110,11 @@ class WindowEncoder:
         """Scaled quantiles (..., C, Q) in the units of the data: transforms ascend, so quantiles stay quantiles."""
         return undo_transform(self.transforming, scale.spread(values.astype(np.float64)), self.power)
 
+    def unit(self, scale: Scale) -> np.ndarray:
+        """One unit of the scale in the units of the data, (C,); under a transform, the one above the location."""
+        zeros, ones = np.zeros(len(scale.scale)), np.ones(len(scale.scale))
+        return np.abs(self.restore(ones, scale) - self.restore(zeros, scale))
+
 
 def as_plain(scale: Scale | None) -> Any:
     """A scale for JSON."""

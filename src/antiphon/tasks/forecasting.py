@@ -28,11 +28,14 @@ from antiphon.features.times import TimeStyle
 from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, ValueSpec
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.tasks.conformal import CALIBRATION, Calibration, calibrate, load_calibration
+from antiphon.tasks.forecast_baselines import baseline_forecasts
 from antiphon.tasks.forecast_rows import forecast_rows
 from antiphon.tasks.forecast_windows import WindowContext, WindowEncoder, as_plain, from_plain
 from antiphon.tasks.forecasting_config import ForecastingConfig
 from antiphon.tasks.series_split import without_end
 
+_NOT_ENCODED = ("backtest", "baselines", "intervals", "stride", "weighting", "decoding")  # settings that change no window
 _LOOKED_AT = 2000  # series that a frequency is inferred from
 
 
@@ -61,6 +64,7 @@ class Forecasting(Task):
         self.horizon = settings.horizon
         self.overall: Scale | None = None
         self.power = 1.0
+        self.calibration: Calibration | None = None
         self._notes: tuple[str, ...] = ()
         self._static_channels: dict[tuple[Any, ...], np.ndarray] = {}
 
@@ -89,17 +93,19 @@ class Forecasting(Task):
         """Channels of the past: targets, marks of what was observed, covariates, static channels."""
         targets, settings = len(self.settings.targets), self.settings
         marks = targets if settings.observed_mask else 0
-        return ValueSpec(targets + marks + len(self.numbers.names) + calendar_width(settings.calendar) + self.static.width)
+        channels = targets + marks + len(self.numbers.names) + calendar_width(settings.calendar) + self.static.width
+        return ValueSpec(channels, length=self.context)
 
     @property
     def target_spec(self) -> ValueSpec:
         """Targets, and beside them what is known in advance."""
-        return ValueSpec(len(self.settings.targets), len(self.settings.known) + calendar_width(self.settings.calendar))
+        known = len(self.settings.known) + calendar_width(self.settings.calendar)
+        return ValueSpec(len(self.settings.targets), known, self.horizon)
 
     @property
     def fingerprint(self) -> str:
         """Changes with the settings and with what was fitted."""
-        settings = {key: value for key, value in plain(self.settings).items() if key not in ("backtest", "stride", "weighting", "decoding")}
+        settings = {key: value for key, value in plain(self.settings).items() if key not in _NOT_ENCODED}
         return hashlib.sha256(json.dumps([settings, self._fitted()], sort_keys=True).encode()).hexdigest()
 
     @property
@@ -319,6 +325,8 @@ class Forecasting(Task):
             () if quantiles is None else quantiles.levels,
             None if samples is None else encoder.restore(samples, context.scale),
         )
+        if self.calibration is not None:
+            forecast = self.calibration.apply(forecast, encoder.unit(context.scale))
         return Prediction(forecast, best)
 
     def source_of(self, record: Record) -> str:
@@ -333,6 +341,30 @@ class Forecasting(Task):
         series, origin = self._opened(record)
         mae, mse = insample_errors(series.targets[:origin], self.season)
         return Actual(series.targets[origin : origin + self.horizon], mae, mse)
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the recipe asks for calibrated intervals."""
+        return bool(self.settings.intervals)
+
+    def calibrate(self, items: Sequence[Record], predictions: Sequence[Prediction], folder: Path) -> Sequence[str]:
+        """Learn how much to widen the intervals, and write it beside the weights."""
+        encoder = self.encoder
+        scales = [encoder.unit(encoder.scale_of(*self._opened(item))) for item in items]
+        forecasts, actuals = [prediction.value for prediction in predictions], [self.reference(item) for item in items]
+        calibrate(forecasts, actuals, scales, self.settings.intervals).save(folder / CALIBRATION)
+        shown = ", ".join(f"{percent:g} %" for percent in self.settings.intervals)
+        return [f"Intervals of {shown} are calibrated on {len(items):,} validation windows."]
+
+    def load_calibration(self, folder: Path) -> None:
+        """Read how much to widen intervals, when the recipe still asks for it."""
+        path = folder / CALIBRATION
+        self.calibration = load_calibration(path) if self.calibrates and path.is_file() else None
+
+    def baselines(self, items: Sequence[Record]) -> dict[str, list[Forecast]]:
+        """Forecasts of the recipe's baselines for items; what they learn ends before the first origin of each series."""
+        settings, opened = self.settings, [self._opened(item) for item in items]
+        return baseline_forecasts(opened, settings.baselines, settings.missing, self.horizon, self.season)
 
     @property
     def tabular(self) -> bool:
@@ -485,9 +517,9 @@ def _watched(records: Iterator[tuple[int, Record]], progress: Callable[[int], No
             progress(number + 1)
 
 
-def recipe_defaults(settings: ForecastingConfig) -> dict[str, Any]:
+def recipe_defaults(settings: ForecastingConfig, stepwise: bool) -> dict[str, Any]:
     """What suits the way of decoding, for a recipe that does not say."""
-    if settings.decoding == "direct":
+    if settings.decoding == "direct" or not stepwise:
         return {"search": {"name": "direct"}, "training": {"decoder_inputs": {"name": "direct"}}}
     return {"search": {"name": "rollout"}}
 

