@@ -80,7 +80,7 @@ def _audit(
         for owner in corpus.used:
             series, origins = corpus.series(int(owner)), corpus.origins(int(owner))
             lengths[len(series)] += 1
-            tally.add(series.targets, series.times, series.times[origins[0]], series.times[origins[-1] + corpus.plan.horizon - 1])
+            tally.add(series.targets, series.times, (int(origins[0]), int(origins[-1]) + corpus.plan.horizon))
             known_until = learned.get(series.unique_id)
             if known_until is not None:
                 seen[series.unique_id] += int((series.times[origins] <= known_until).sum())
@@ -112,9 +112,9 @@ class _Tally:
         self._lowest, self._highest = np.full(channels, np.inf), np.full(channels, -np.inf)
         self._sums, self._counts, self._missing = np.zeros(channels), np.zeros(channels), np.zeros(channels, dtype=np.int64)
 
-    def add(self, values: np.ndarray, times: np.ndarray, begin: int, end: int) -> None:
-        """Take in one series; `begin` and `end` bound what its windows forecast."""
-        own = [int(times[0]), int(times[-1]), int(begin), int(end)]
+    def add(self, values: np.ndarray, times: np.ndarray, forecast: tuple[int, int]) -> None:
+        """Take in one series, of which some window forecasts each of the steps from one number up to another."""
+        own = [int(times[0]), int(times[-1]), int(times[forecast[0]]), int(times[forecast[1] - 1])]
         if self._empty:
             self.times, self._empty = own, False
         self.times = [choose(old, new) for choose, old, new in zip((min, max, min, max), self.times, own, strict=True)]

@@ -51,12 +51,13 @@ def test_rows_beyond_the_memory_go_to_disk(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_missing_steps_and_values() -> None:
     rows = [row for row in days(None, 1.0, 2.0, 3.0, None, 5.0, None) if row["ds"] != "2024-01-03"]
-    with pytest.raises(DataError, match=r"Series `a` must have a number in `y` at 2024-01-03, but it is missing, as are 1 others"):
+    with pytest.raises(DataError, match=r"Series `a` must have a number in `y` at 2024-01-03, but has no row for it; 1 more is missing\."):
         read(rows)
     (series,), reader = read(rows, missing="linear")
     np.testing.assert_array_equal(series.targets[:, 0], [1, np.nan, 3, np.nan, 5])  # ends without a value are no part of the series
     assert "2 missing values, for which the model reads others (linear)" in " ".join(reader.mended.sentences())
     assert "1 leading rows without a value" in " ".join(reader.mended.sentences())
+    assert "1 trailing rows without a value" in " ".join(reader.mended.sentences())
 
 
 @pytest.mark.parametrize(("policy", "expected"), [("previous", [1, 1, 1, 4, 4]), ("linear", [1, 2, 3, 4, 4]), ("zero", [1, 0, 0, 4, 0])])
