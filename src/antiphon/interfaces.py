@@ -309,8 +309,17 @@ class Task(ABC):
         """For each simple method that a model must beat, its prediction for every item, as the metrics take them; name -> values."""
         return {}
 
-    def details(self, items: Sequence[Any], predictions: Sequence[Prediction], references: Sequence[Any]) -> dict[str, Any]:
-        """What is worth knowing about predictions beside their scores, as plain values for JSON, for tables and pictures."""
+    def details(
+        self,
+        items: Sequence[Any],
+        predictions: Sequence[Prediction],
+        references: Sequence[Sequence[Any]],
+        baselines: Mapping[str, Sequence[Any]],
+    ) -> dict[str, Any]:
+        """What is worth knowing about predictions beside their scores, as plain values for JSON, for tables and pictures.
+
+        `references[i]` holds the alternatives for item i, as metrics take them; `baselines` is what `baselines` gave for the same items.
+        """
         return {}
 
     @property
@@ -325,7 +334,7 @@ class Task(ABC):
         """
         return ()
 
-    def load_calibration(self, folder: Path) -> None:
+    def load_calibration(self, folder: Path) -> None:  # noqa: B027  a task that learns nothing has nothing to read
         """Read what `calibrate` wrote into the folder of a checkpoint, where it did."""
 
     @property

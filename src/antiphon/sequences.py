@@ -110,7 +110,7 @@ class Output:
     """What a decoder says at each step. `features` are the decoder's vectors, (B, T, D), or (R, D) from a single step.
 
     The head is applied on first use of `values`, so that a loss which fuses the projection with its own arithmetic can take the features
-    instead. `attention` holds the weights over the source, (B, T, S) or (R, S), when they were asked for and the model has them.
+    instead. `attention` holds the weights over the memory's states, (B, T, S) or (R, S), when they were asked for and the model has them.
     """
 
     features: Tensor
@@ -192,26 +192,32 @@ def map_tensors(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
     """Apply `function` to every tensor of nested tuples, lists, dicts and dataclasses; leave everything else as it is."""
     if isinstance(tree, Tensor):
         return function(tree)  # type: ignore[return-value]
+    return _map_parts(lambda part: map_tensors(function, part), tree)
+
+
+def _map_parts(function: Callable[[Any], Any], tree: Tree) -> Tree:
+    """Apply `function` to what a tuple, list, dict or dataclass is made of; leave everything else as it is."""
     if is_dataclass(tree) and not isinstance(tree, type):
-        changed = {f.name: map_tensors(function, getattr(tree, f.name)) for f in fields(tree) if f.init}
-        return replace(tree, **changed)
+        return replace(tree, **{f.name: function(getattr(tree, f.name)) for f in fields(tree) if f.init})
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(map_tensors(function, item) for item in tree))
+        return type(tree)(*map(function, tree))
     if isinstance(tree, tuple | list):
-        return type(tree)(map_tensors(function, item) for item in tree)
+        return type(tree)(map(function, tree))
     if isinstance(tree, dict):
-        return {key: map_tensors(function, item) for key, item in tree.items()}  # type: ignore[return-value]
+        return {key: function(item) for key, item in tree.items()}  # type: ignore[return-value]
     return tree
 
 
 def select_rows(tree: Tree, index: Int[Tensor, " N"]) -> Tree:
     """Take rows of every tensor: repeats, reorders or drops them. Works on any state, memory or padded tensor.
 
-    A state may bring its own `select_rows`, when it knows a cheaper way to the same rows.
+    A state, or a part of one, may bring its own `select_rows`, when it knows a cheaper way to the same rows.
     """
+    if isinstance(tree, Tensor):
+        return tree.index_select(0, index)  # type: ignore[return-value]
     if hasattr(tree, "select_rows"):
         return tree.select_rows(index)  # type: ignore[no-any-return]
-    return map_tensors(lambda tensor: tensor.index_select(0, index), tree)
+    return _map_parts(lambda part: select_rows(part, index), tree)
 
 
 def to_device(tree: Tree, device: torch.device | str) -> Tree:

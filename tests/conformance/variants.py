@@ -108,6 +108,10 @@ VARIANTS: dict[str, list[Variant]] = {
         _transformer("untied", ONLY_TOKENS, tied_embeddings="none"),
         _transformer("tied all", ONLY_TOKENS, tied_embeddings="all"),
         _transformer("checkpointed activations", checkpoint_activations=True),
+        _transformer("patches", ONLY_VALUES, patch_length=3),
+        _transformer("overlapping patches, relative", ("values", "values to tokens"), patch_length=3, patch_stride=1, positions="relative"),
+        _transformer("channel-independent", ONLY_VALUES, channels="independent"),
+        _transformer("channel-independent patches, rotary", ONLY_VALUES, channels="independent", patch_length=2, positions="rotary"),
     ],
 }
 

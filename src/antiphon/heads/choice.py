@@ -1,10 +1,13 @@
 """The head that a recipe names, or the natural one for the target."""
 
+from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from antiphon import registry
+from antiphon.heads.parameters import ChannelParameters
 from antiphon.interfaces import Spec, TokenSpec
 
 
@@ -20,3 +23,13 @@ def build_head(settings: Any | None, target: Spec, dim: int, tied: nn.Parameter 
     plugin = registry.find("heads", head_name(settings, target))
     head: nn.Module = plugin.build(plugin.Config() if settings is None else settings, target, dim, tied)
     return head
+
+
+def take_apart(head: nn.Module) -> Callable[[Float[Tensor, "... C D"]], Any]:
+    """A head of one channel for any number of channels that have a vector each, all by the same weights. No module: it owns nothing."""
+    if isinstance(head, nn.Linear):
+        return lambda features: head(features).squeeze(-1)
+    for part in head.modules():
+        if isinstance(part, ChannelParameters):
+            part.apart = True
+    return lambda features: head(features)

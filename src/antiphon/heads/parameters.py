@@ -19,19 +19,23 @@ from antiphon.interfaces import Spec, ValueSpec
 
 @final
 class ChannelParameters(nn.Module):
-    """A linear layer (..., D) -> (..., C, P): P unconstrained numbers for each of C channels."""
+    """A linear layer (..., D) -> (..., C, P): P unconstrained numbers for each of C channels.
+
+    When `apart` is set, a layer for one channel takes channels that have a vector each: (..., C, D) -> (..., C, P).
+    """
 
     def __init__(self, dim: int, channels: int, parameters: int):
         super().__init__()
         self.linear = nn.Linear(dim, channels * parameters)
         self.channels = channels
+        self.apart = False
 
     def forward(self, features: Float[Tensor, "... D"]) -> Float[Tensor, "... C P"]:
         """The parameters, at least in single precision."""
         raw: Tensor = self.linear(features)
         if raw.dtype in (torch.bfloat16, torch.float16):
             raw = raw.float()
-        parameters: Tensor = raw.unflatten(-1, (self.channels, -1))
+        parameters: Tensor = raw if self.apart else raw.unflatten(-1, (self.channels, -1))
         return parameters
 
     def start_at(self, values: Float[Tensor, " P"]) -> None:

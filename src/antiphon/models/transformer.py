@@ -17,10 +17,12 @@ from torch.utils.checkpoint import checkpoint
 from antiphon.configuration import config, plugin_field
 from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head
-from antiphon.interfaces import Architecture, Spec, StepwiseModel
+from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
 from antiphon.layers.attention import CrossAttention, KeysValues, Rotation, SelfAttention
+from antiphon.layers.channelwise import ChannelIndependent, check_channels
 from antiphon.layers.feed_forward import Activation, FeedForward
 from antiphon.layers.frontends import Frontend
+from antiphon.layers.patches import Patches
 from antiphon.layers.positions import RelativeBias, Rotary, sinusoids
 from antiphon.sequences import Memory, Output, Padded
 
@@ -69,6 +71,12 @@ class TransformerConfig:
     """Whether linear layers have biases."""
     tied_embeddings: Literal["none", "decoder", "all"] = "decoder"
     """Share the target embedding with the output layer (decoder), and with the source embedding too (all; needs a joint vocabulary)."""
+    patch_length: int | None = None
+    """Steps of a source of values that are read as one element (a patch); None is each step by itself."""
+    patch_stride: int | None = None
+    """Steps from one patch to the next; None is `patch_length`, fewer let patches overlap."""
+    channels: Literal["mixing", "independent"] = "mixing"
+    """Whether the channels of a target of values are read and said together, or each by itself with the same weights."""
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
@@ -237,7 +245,12 @@ class Transformer(StepwiseModel):
         super().__init__()
         self.settings, self.source, self.target = settings, source, target
         self.groups = settings.key_value_heads or settings.heads
-        self.source_positioned = Positioned(settings, source, bidirectional=True)
+        self.patches: Patches | None = None
+        elements = source
+        if settings.patch_length is not None and isinstance(source, ValueSpec):
+            self.patches = Patches(settings.patch_length, settings.patch_stride or settings.patch_length)
+            elements = ValueSpec(source.channels * settings.patch_length)
+        self.source_positioned = Positioned(settings, elements, bidirectional=True)
         self.target_positioned = Positioned(settings, target, bidirectional=False)
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
@@ -271,6 +284,8 @@ class Transformer(StepwiseModel):
 
     def encode(self, source: Padded) -> Memory:
         """Read the source, all positions at once."""
+        if self.patches is not None:
+            source = self.patches.cut(source)
         length = source.values.shape[1]
         self.source_positioned.check(length)
         positions = torch.arange(length, device=source.values.device)
@@ -372,19 +387,35 @@ def _same_place(position: Int[Tensor, " R"]) -> int | None:
     return lowest if lowest == highest else None
 
 
-def build(settings: TransformerConfig, source: Spec, target: Spec) -> Transformer:
+def build(settings: TransformerConfig, source: Spec, target: Spec) -> StepwiseModel:
     """Make the model. Raises ConfigError for sizes that do not fit each other."""
     groups = settings.key_value_heads or settings.heads
     if settings.heads < 1 or settings.dim % settings.heads:
         raise ConfigError(f"`model.heads` must divide `model.dim` ({settings.dim}), but is {settings.heads}.")
     if groups < 1 or settings.heads % groups:
         raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
+    _check_values(settings, source, target)
     if settings.positions == "rotary" and settings.dim // settings.heads % 2:
         raise ConfigError(f"`model.dim` / `model.heads` must be even for rotary positions, but is {settings.dim // settings.heads}.")
     for field in ("dim", "encoder_layers", "decoder_layers", "feed_forward_dim", "max_positions"):
         if getattr(settings, field) < 1:
             raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(settings, field)}.")
+    if settings.channels == "independent" and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
+        return ChannelIndependent(lambda one, said: Transformer(settings, one, said), source, target)
     return Transformer(settings, source, target)
+
+
+def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> None:
+    """Raise ConfigError for settings of real values that make no sense, or where there are none."""
+    length, stride = settings.patch_length, settings.patch_stride
+    if length is not None and not isinstance(source, ValueSpec):
+        raise ConfigError("`model.patch_length` must be left out when the source is made of symbols: only values have patches.")
+    if length is not None and length < 1:
+        raise ConfigError(f"`model.patch_length` must be at least 1, but is {length}.")
+    if stride is not None and (length is None or not 1 <= stride <= length):
+        raise ConfigError(f"`model.patch_stride` must be from 1 to `model.patch_length` ({length}), but is {stride}.")
+    if settings.channels == "independent":
+        check_channels(source, target)
 
 
 plugin = Architecture(

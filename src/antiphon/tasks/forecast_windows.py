@@ -113,7 +113,7 @@ class WindowEncoder:
     def unit(self, scale: Scale) -> np.ndarray:
         """One unit of the scale in the units of the data, (C,); under a transform, the one above the location."""
         zeros, ones = np.zeros(len(scale.scale)), np.ones(len(scale.scale))
-        return np.abs(self.restore(ones, scale) - self.restore(zeros, scale))
+        return np.asarray(np.abs(self.restore(ones, scale) - self.restore(zeros, scale)))
 
 
 def as_plain(scale: Scale | None) -> Any:

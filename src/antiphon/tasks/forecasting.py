@@ -30,6 +30,7 @@ from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.tasks.conformal import CALIBRATION, Calibration, calibrate, load_calibration
 from antiphon.tasks.forecast_baselines import baseline_forecasts
+from antiphon.tasks.forecast_details import forecast_details
 from antiphon.tasks.forecast_rows import forecast_rows
 from antiphon.tasks.forecast_windows import WindowContext, WindowEncoder, as_plain, from_plain
 from antiphon.tasks.forecasting_config import ForecastingConfig
@@ -365,6 +366,18 @@ class Forecasting(Task):
         """Forecasts of the recipe's baselines for items; what they learn ends before the first origin of each series."""
         settings, opened = self.settings, [self._opened(item) for item in items]
         return baseline_forecasts(opened, settings.baselines, settings.missing, self.horizon, self.season)
+
+    def details(
+        self,
+        items: Sequence[Record],
+        predictions: Sequence[Prediction],
+        references: Sequence[Sequence[Actual]],
+        baselines: Mapping[str, Sequence[Forecast]],
+    ) -> dict[str, Any]:
+        """Errors by step and by series, coverage, and forecasts to draw."""
+        windows, said = [self._opened(item) for item in items], [prediction.value for prediction in predictions]
+        actuals, channels = [actual for actual, *_ in references], self.settings.targets
+        return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=self.style.write)
 
     @property
     def tabular(self) -> bool:

@@ -1,0 +1,39 @@
+"""Several neighbouring steps as one element: patches of a series of values (Nie et al. 2023, PatchTST).
+
+Attention then looks over S / stride elements instead of S, and an element shows a shape instead of a number. Unusual here: patches are laid
+from the end of each sequence, so that the newest one is always whole; before the first step its value is repeated.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from antiphon.sequences import Padded
+
+
+@dataclass(frozen=True)
+class Patches:
+    """How long a patch is, and how far the next one starts behind it (less than `length`: they overlap)."""
+
+    length: int
+    stride: int
+
+    def cut(self, source: Padded) -> Padded:
+        """Values (B, S, C) -> patches (B, N, length * C); a sequence of n steps has ceil((n - length) / stride) + 1, at least one."""
+        steps = self._steps(source)
+        rows = torch.arange(len(steps), device=steps.device)[:, None, None]
+        return Padded(source.values[rows, steps].flatten(2), self._counts(source.lengths))
+
+    def _counts(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        return -(-(lengths - self.length).clamp(min=0) // self.stride) + 1
+
+    def _steps(self, source: Padded) -> Int[Tensor, "B N P"]:
+        """The step that stands at each place of each patch. Those of a padded patch lie at the end, where nobody looks."""
+        counts = self._counts(source.lengths)
+        number = torch.arange(int(counts.max()), device=counts.device)
+        first = source.lengths[:, None] - self.length - (counts[:, None] - 1 - number) * self.stride  # (B, N)
+        place = torch.arange(self.length, device=counts.device)
+        latest: Tensor = (source.lengths - 1)[:, None, None]
+        return torch.minimum((first[:, :, None] + place).clamp(min=0), latest)
