@@ -101,7 +101,7 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
     seconds = time.monotonic() - began
     values = [prediction.value for prediction in predictions]
     references = [found for _, found in pairs]
-    scores = evaluate_metrics(metrics, values, references, resamples=resamples)
+    scores, baselines = evaluate_metrics(metrics, values, references, resamples=resamples), task.baselines(items)
     evaluation = Evaluation(
         run=str(run) if isinstance(run, Path | str) else "",
         data=_name_of(source),
@@ -110,8 +110,8 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
         search=asdict(recipe.search),
         scores=(*scores, *_likelihood(predictor, task, records)),
         finish_reasons=_count(predictions),
-        baselines={name: _baseline_scores(metrics, said, references, resamples) for name, said in task.baselines(items).items()},
-        details=task.details(items, predictions, references),
+        baselines={name: _baseline_scores(metrics, said, references, resamples) for name, said in baselines.items()},
+        details=task.details(items, predictions, references, baselines),
         items=tuple(
             Item(
                 str(task.source_of(record)),

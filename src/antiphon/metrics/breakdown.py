@@ -45,8 +45,7 @@ def breakdown(metric: Metric, predictions: Sequence[Any], references: Sequence[S
     for prediction, alternatives in zip(predictions, references, strict=True):
         errors = metric.errors(prediction, alternatives[0])
         series[prediction.unique_id] = series.get(prediction.unique_id, np.zeros(2)) + metric.reduce(errors)
-        for step in range(len(errors)):
-            steps[step] += metric.reduce(errors[step : step + 1])
+        steps[: len(errors)] += metric.reduce(errors[:, None])  # each step is a part by itself
         counts[: len(errors)] += ~np.isnan(errors).all(axis=1)
     return Breakdown(
         metric.name, np.asarray(metric.aggregate(steps)), counts, {name: float(metric.aggregate(sums)) for name, sums in series.items()}

@@ -57,16 +57,16 @@ class ForecastMetric(Metric):
         check_items(predictions, references)
         return np.stack([self.reduce(self.errors(*pair)) for pair in _pairs(predictions, references)])
 
-    def reduce(self, errors: Float[np.ndarray, "H C"]) -> Float[np.ndarray, "2"]:
-        """Sum and count of one item's errors, or of those of some of its steps."""
+    def reduce(self, errors: Float[np.ndarray, "... H C"]) -> Float[np.ndarray, "... 2"]:
+        """Sum and count of one item's errors, or of those of some of its steps; leading axes are other parts, reduced likewise."""
         counted = ~np.isnan(errors)
-        sums, counts = np.where(counted, errors, 0.0).sum(axis=0), counted.sum(axis=0)
+        sums, counts = np.where(counted, errors, 0.0).sum(axis=-2), counted.sum(axis=-2)  # (..., C)
         if self._over == "values":
-            return np.array([sums.sum(), counts.sum()], dtype=np.float64)
-        means = sums[counts > 0] / counts[counts > 0]
-        if not len(means):
-            return np.zeros(2)
-        return np.array([np.sqrt(means).mean() if self._root else means.mean(), 1.0])
+            return np.stack([sums.sum(axis=-1), counts.sum(axis=-1)], axis=-1).astype(np.float64)
+        means = sums / np.maximum(counts, 1)  # 0 where a channel has no value that counts
+        channels = (counts > 0).sum(axis=-1)
+        mean = (np.sqrt(means) if self._root else means).sum(axis=-1) / np.maximum(channels, 1)
+        return np.stack([mean, channels > 0], axis=-1).astype(np.float64)
 
     def aggregate(self, total: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, "..."]:
         """The mean."""

@@ -69,7 +69,9 @@ def forecast_details(
 
 def plain(values: np.ndarray) -> Any:
     """Nested lists in which what is no finite number is None."""
-    return np.where(np.isfinite(values), values, None).tolist()
+    found = np.asarray(values, dtype=np.float64).astype(object)
+    found[~np.isfinite(values)] = None
+    return found.tolist()
 
 
 # --------------------------------------------------------------------------------------------------------------- by series
@@ -147,8 +149,7 @@ def _coverage(forecasts: Sequence[Forecast], actuals: Sequence[Actual], channels
                 "observed": float(100 * inside.sum() / counts.sum()),
                 "values": int(counts.sum()),
                 "channels": [
-                    {"channel": name, "observed": share, "width": mean}
-                    for name, share, mean in zip(channels, observed, width, strict=True)
+                    {"channel": name, "observed": share, "width": mean} for name, share, mean in zip(channels, observed, width, strict=True)
                 ],
             }
         )
