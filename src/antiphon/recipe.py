@@ -82,7 +82,8 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     def locate(keys: tuple[Any, ...]) -> str:
         if any(keys[: len(changed)] == changed for changed in overridden):
             return "--set: "
-        return f"{path}:{_line(tree, keys)}: "
+        changed = any(inner[: len(keys)] == keys for inner in overridden)  # what does not fit together may be said in two places
+        return f"{path}:{_line(tree, keys)}{' with --set' if changed else ''}: "
 
     return resolve_paths(validate(Recipe, _fitting(_plain_tree(tree)), locate=locate), path.parent)
 

@@ -9,6 +9,7 @@ checkpoints/      step-N ...; `best` and `last` lead to two of them
 
 import errno
 import fnmatch
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -114,10 +115,18 @@ def _train_in(recipe: Recipe, folder: Path, resume: bool, data: Given | None, co
     metrics = metric_names(recipe)
     check_best(recipe.training, metrics)
     task, splits, corpora = _prepare_data(recipe, folder, data, ranks, console, fitted=last.features if last else None)
+    facts = _facts(corpora["train"])
+    if last is not None and last.header.get("data", facts) != facts:
+        raise CheckpointError(
+            f"The training data is not what the run in {folder} began with: {last.header['data']['examples']:,} examples then,"
+            f" {facts['examples']:,} now, and not the same. Undo the change to resume, or start a new run with another `--out`"
+            " (`training.init_from` takes over the weights)."
+        )
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task).to(ranks.device)
     notes = _start_weights(model, recipe, fresh=last is None)
-    trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, ranks, console, resumed=last)
+    header = {**header_of(recipe, task), "data": facts}
+    trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, header, ranks, console, resumed=last)
     if ranks.first:
         parameters = sum(parameter.numel() for parameter in model.parameters())
         for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
@@ -219,6 +228,15 @@ def _prepare_data(
     return task, splits, corpora
 
 
+def _facts(corpora: Sequence[StoredCorpus]) -> dict[str, Any]:
+    """What tells training data apart, wherever the files lie: how many examples there are, and a hash of all their lengths."""
+    lengths = hashlib.sha256()
+    for corpus in corpora:
+        lengths.update(np.asarray(corpus.source_lengths, dtype=np.int64).tobytes())
+        lengths.update(np.asarray(corpus.target_lengths, dtype=np.int64).tobytes())
+    return {"examples": sum(map(len, corpora)), "lengths": lengths.hexdigest()}
+
+
 def _fit(task: Task, split: Split, features: Path) -> None:
     import shutil
 
@@ -278,6 +296,7 @@ def _make_trainer(
     splits: dict[str, Split],
     metrics: tuple[str, ...],
     folder: Path,
+    header: dict[str, Any],
     ranks: Ranks,
     console: Console,
     *,
@@ -303,7 +322,7 @@ def _make_trainer(
         settings,
         ranks,
         folder=folder,
-        header=header_of(recipe, task),
+        header=header,
         save_features=task.save,
     )
     if resumed is not None:

@@ -69,10 +69,10 @@ def test_series_are_told_by_their_spans_and_values(antiphon: Command, folder: Pa
 
 
 def test_what_is_scored_must_not_have_been_learned_from(antiphon: Command, folder: Path) -> None:
-    """One step is enough: the training data of `a` end in the midst of what is forecast, those of `b` before it."""
-    write(folder / "test.csv", [*months("a", 37), *months("b", 40)])
+    """One step is enough: what is known of `a` ends in the midst of what is forecast, what is known of `b` before it."""
+    write(folder / "test.csv", [*months("a", 45), *months("b", 46)])
     result = antiphon("inspect", "recipe.yaml", "--set", "data.test=test.csv")
-    assert "1 of 2 windows forecast times that are in the training data of their series (first a)" in part(result.out, "test")
+    assert "1 of 2 windows forecast times that the training or validation data have (first in series a)" in part(result.out, "test")
 
 
 def test_short_series_are_named(antiphon: Command, folder: Path) -> None:

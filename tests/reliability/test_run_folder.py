@@ -53,6 +53,17 @@ def test_a_resumed_run_refuses_what_would_change_it(folder: Path) -> None:
         go(folder, "nowhere", resume=True)
 
 
+def test_a_resumed_run_refuses_other_training_data(folder: Path) -> None:
+    go(folder, "run")
+    train_file = folder / "train.tsv"
+    lines = train_file.read_text().splitlines()
+    train_file.write_text("\n".join([*lines, lines[-1]]) + "\n")
+    with pytest.raises(CheckpointError, match=r"is not what the run in .* began with: \d+ examples then, \d+ now"):
+        go(folder, "run", "training.max_steps=9", resume=True)
+    train_file.write_text("\n".join(lines) + "\n")
+    go(folder, "run", "training.max_steps=9", resume=True)
+
+
 def test_a_longer_budget_goes_on_as_if_it_had_been_so_from_the_start(folder: Path) -> None:
     whole = go(folder, "whole", "training.max_steps=9", average=2)
     go(folder, "parts", average=2)

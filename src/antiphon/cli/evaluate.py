@@ -1,6 +1,7 @@
-"""antiphon evaluate: scores with intervals, and whether one run is better than another."""
+"""antiphon evaluate: scores with intervals, and whether one run is better than another. Of forecasts, errors by step and by series."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,14 +10,30 @@ import typer
 from antiphon.cli.options import AsJson, Run, Set
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from antiphon.evaluation_run import Evaluation
     from antiphon.metrics.significance import Comparison
+
+
+class By(StrEnum):
+    """What errors of forecasts are listed by."""
+
+    STEP = "step"
+    SERIES = "series"
+
+    @property
+    def part(self) -> str:
+        """Where an evaluation's details have it."""
+        return "steps" if self is By.STEP else "series"
 
 
 def evaluate(
     run: Run,
     data: Annotated[Path | None, typer.Option(help="Records to score on; the recipe's `data.test` when left out.")] = None,
     compare: Annotated[Path | None, typer.Option(metavar="RUN2", help="Another run: is the difference significant?")] = None,
+    by: Annotated[By | None, typer.Option(help="Of forecasts: also list errors by step of the horizon, or by series.")] = None,
     settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,16 +48,27 @@ def evaluate(
     other = run_evaluation(compare, data or _same_data(run), overrides=settings or ()) if compare else None
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
     comparisons = compare_evaluations(found, other, names) if other else []
+    for one in (found, other):
+        _check_details(one, by)
     if as_json:
-        plain: dict[str, Any] = found.to_plain()
+        plain: dict[str, Any] = _plain_scores(found, by)
         if other:
-            plain = {"runs": [plain, other.to_plain()], "comparisons": [_plain(comparison) for comparison in comparisons]}
+            plain = {"runs": [plain, _plain_scores(other, by)], "comparisons": [_plain(comparison) for comparison in comparisons]}
         print(json.dumps(plain, ensure_ascii=False, indent=1))
         return
-    _print(found)
+    for one in (found, other):
+        if one is not None:
+            _print(one)
+            _print_details(one, by)
     if other:
-        _print(other)
         _print_comparison(comparisons, str(run), str(compare))
+
+
+def _check_details(found: "Evaluation | None", by: By | None) -> None:
+    from antiphon.errors import ConfigError
+
+    if by is not None and found is not None and by.part not in found.details:
+        raise ConfigError(f"`--by {by}` needs a run that forecasts series, but {found.run} does not. Leave it out.")
 
 
 def _same_data(run: Path) -> Any:
@@ -50,6 +78,12 @@ def _same_data(run: Path) -> Any:
     from antiphon.recipe import recipe_from
 
     return recipe_from(read(find_checkpoint(run).resolve()).header["recipe"]).data.test
+
+
+def _plain_scores(found: "Evaluation", by: By | None) -> dict[str, Any]:
+    """An evaluation without its items; with `by` also that part of its details."""
+    plain = found.to_plain()
+    return plain if by is None else {**plain, "details": {by.part: found.details[by.part]}}
 
 
 def _plain(comparison: "Comparison") -> dict[str, Any]:
@@ -62,18 +96,93 @@ def _print(found: "Evaluation") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    beside = found.baselines  # their columns leave no room for signatures, which then follow the table
     table = Table(title=f"{found.run} on {found.data}: {found.records:,} records in {found.seconds:.1f} s", title_justify="left")
-    for column in ("metric", "score", "95 % interval", *found.baselines, "signature"):
-        table.add_column(column, justify="left" if column in ("metric", "signature") else "right", overflow="fold")
+    for column in ("metric", "score", "95 % interval", *map(_stacked, beside), *(() if beside else ("signature",))):
+        left = column in ("metric", "signature")
+        table.add_column(column, justify="left" if left else "right", overflow="fold", no_wrap=bool(beside))
     for score in found.scores:
         interval = "" if score.low is None else f"{score.low:.2f} to {score.high:.2f}"
-        beside = [next((f"{other.value:.2f}" for other in scores if other.name == score.name), "") for scores in found.baselines.values()]
-        table.add_row(score.name, f"{score.value:.2f}", interval, *beside, score.signature)
-    console = Console()
-    console.print(table)
+        others = [next((f"{other.value:.2f}" for other in scores if other.name == score.name), "") for scores in beside.values()]
+        table.add_row(score.name, f"{score.value:.2f}", interval, *others, *(() if beside else (score.signature,)))
+    console = Console(highlight=False)
+    _print_table(console, table, whole=bool(beside))
+    for score in found.scores if beside else ():
+        console.print(f"{score.name}: {score.signature}", soft_wrap=True, markup=False, style="dim")
     for reason, count in found.finish_reasons.items():
-        if reason != "end":
-            console.print(f"{count:,} outputs ended by: {reason}", highlight=False)
+        if reason != "end" and not found.details:  # a forecast has the length that was asked for: nothing cut it short
+            console.print(f"{count:,} outputs ended by: {reason}")
+
+
+def _print_details(found: "Evaluation", by: By | None) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if by is By.STEP:
+        _print_steps(console, found.details["steps"])
+    elif by is By.SERIES:
+        _print_series(console, found.details["series"])
+
+
+def _print_steps(console: "Console", steps: dict[str, Any]) -> None:
+    """A table for each metric: the model beside the baselines."""
+    from rich.table import Table
+
+    for metric, errors in steps["errors"].items():
+        table = Table(title=f"{metric} by step of the horizon", title_justify="left")
+        for column in ("step", *map(_stacked, errors), "forecasts"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for step, count in enumerate(steps["counts"]):
+            table.add_row(str(step + 1), *(_error(values[step]) for values in errors.values()), f"{count:,}")
+        _print_table(console, table)
+
+
+def _print_series(console: "Console", series: dict[str, Any]) -> None:
+    """The hardest series first, then a few of the easiest; and how many are not listed."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    ranking, listed = series["metric"], [*series["worst"], *reversed(series.get("best", ()))]
+    if not listed:
+        console.print(f"None of the {series['total']:,} series has an actual value to compare with.")
+        return
+    metrics = [name for name in listed[0] if name not in ("unique_id", "windows", "baselines")]
+    beside = list(listed[0]["baselines"])
+    table = Table(title=f"Series by {ranking} of the model, the hardest first", title_justify="left")
+    table.add_column("series", overflow="fold", max_width=44)
+    for column in ("windows", *metrics, *(f"{ranking}\n{_stacked(name)}" for name in beside)):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in listed:
+        if series.get("left_out") and row is listed[len(series["worst"])]:
+            table.add_row(f"... {series['left_out']:,} series between ...")
+        numbers = (*(row[name] for name in metrics), *(row["baselines"][name] for name in beside))
+        table.add_row(escape(row["unique_id"]), str(row["windows"]), *map(_error, numbers))
+    _print_table(console, table)
+    for name, share in series["better_than"].items():
+        console.print(f"Better than {name} by {ranking} in {share:.1%} of the series.")
+    if series["unranked"]:
+        first = ", ".join(series["unranked_first"][:3])
+        console.print(f"Not ranked, since {ranking} is not defined for them: {series['unranked']:,} series (first {first}).", markup=False)
+
+
+def _print_table(console: "Console", table: "Table", *, whole: bool = True) -> None:
+    """Print a table; a `whole` one is wider than the terminal rather than short of digits."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    if whole:
+        wide = Console(width=10_000)
+        console = Console(highlight=False, width=max(console.width, Measurement.get(wide, wide.options, table).maximum))
+    console.print(table)
+
+
+def _stacked(name: str) -> str:
+    """A heading in several lines, since numbers are narrow."""
+    return name.replace("_", "\n")
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 def _print_comparison(comparisons: "list[Comparison]", one: str, two: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BARS = " ▁▂▃▄▅▆▇█"
 SPLITS = ("train", "validation", "test")
+SEEN = {"validation": "the training data have", "test": "the training or validation data have"}
 
 
 def inspect(
@@ -69,7 +70,7 @@ def _print_series(console: "Console", name: str, split: "SplitAudit", series: "S
         first = ", ".join(series.first_seen)
         _plain(
             console,
-            f"  {series.seen:,} of {series.windows:,} windows forecast times that are in the training data of their series (first {first}):"
+            f"  {series.seen:,} of {series.windows:,} windows forecast times that {SEEN[name]} (first in series {first}):"
             " scores on these measure memory",
         )
     for note in series.notes:
@@ -117,14 +118,14 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
 
 def _print_overlaps(console: "Console", found: "Inspection") -> None:
     for overlap in found.audit.overlaps:
-        told = overlap.first == "train" and overlap.second in found.series  # there, by series and time
-        if not told and (overlap.pairs or overlap.sources):
+        if overlap.pairs or overlap.sources:
             first, second = found.audit.splits[overlap.first], found.audit.splits[overlap.second]
             listed = overlap.listed_pairs or overlap.listed_sources
             where = "; ".join(f"{first.labels.get(one, one)} = {second.labels.get(two, two)}" for one, two in listed[:3])
-            unit = "windows" if found.series else "records"  # a window is known by its source, so there it is all the same
-            sources = "" if found.series else f"; {overlap.sources:,} ({overlap.source_share:.1%}) share the source"
-            said = f"{overlap.pairs:,} {unit} ({overlap.pair_share:.1%}) of {overlap.second} are also in {overlap.first}{sources} ({where})"
+            said = (
+                f"{overlap.pairs:,} records ({overlap.pair_share:.1%}) of {overlap.second} are also in {overlap.first};"
+                f" {overlap.sources:,} ({overlap.source_share:.1%}) share the source ({where})"
+            )
             _plain(console, f"\nOverlap: {said}")
 
 

@@ -3,6 +3,9 @@
 An audit tells what was dropped or cut and why, how long sequences are, what the vocabulary does not know, which records repeat, contradict
 each other, copy their source or look misaligned, and whether validation or test data stand in the training data.
 
+Windows of series are not walked through: each is another one, and what can be wrong lies in the series (`series_audit.py`). Only samples of
+them are shown.
+
 Memory is about 50 bytes for each record (its number, two hashes, a length ratio, and what sorting them takes). `max_records` bounds it,
 and the audit says how many records it has looked at.
 """
@@ -22,7 +25,7 @@ from antiphon.data.findings import Distribution, Groups, Overlap
 from antiphon.data.gathering import SIDES, Extremes, Rows, Side, UnknownTexts, per_row, shown_text
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.records import Records
-from antiphon.data.windows import StoredCorpus
+from antiphon.data.windows import StoredCorpus, WindowCorpus
 from antiphon.interfaces import Record, Spec, TokenSpec
 
 _LISTED = 10
@@ -151,6 +154,7 @@ class _Pass:
         self._parts, self._view, self._specs = parts, view, specs
         self._starts: list[int] = []
         self._end = 0
+        self._windows = 0
         self.numbers = array("q")
         self._complete = True
         self._hashes = {side: array("Q") for side in SIDES}
@@ -170,7 +174,7 @@ class _Pass:
 
     @property
     def examined(self) -> int:
-        return len(self.numbers)
+        return len(self.numbers) + self._windows
 
     def _walk(self, part: Part, max_records: int, samples: int) -> None:
         """Go through a part's records, keeping step with its corpus, whose rows have ascending record numbers."""
@@ -178,6 +182,9 @@ class _Pass:
         self._starts.append(start)
         rows = Rows(part.corpus, self._specs)
         shown = rows.spread(samples)
+        if isinstance(part.corpus, WindowCorpus):
+            self._show(start, part.corpus, sorted(shown))
+            return
         for number, record in part.records():
             if self.examined >= max_records:
                 self._complete = False
@@ -189,6 +196,15 @@ class _Pass:
             self._look(start + number, texts, rows, row)
             if row in shown and part.corpus is not None:
                 self._samples.append(self._sample(start + number, texts, part.corpus, row))
+
+    def _show(self, start: int, corpus: WindowCorpus, rows: Sequence[int]) -> None:
+        """Take some windows as samples."""
+        self._windows += len(corpus)
+        self._end = start + len(corpus)
+        for row in rows:
+            record = corpus.record(row)
+            texts: dict[Side, Any] = {"source": self._view.source(record), "target": self._view.target(record)}
+            self._samples.append(self._sample(start + row, texts, corpus, row))
 
     def _look(self, number: int, texts: Mapping[Side, Any], rows: "Rows", row: int) -> None:
         for side in SIDES:

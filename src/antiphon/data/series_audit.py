@@ -38,7 +38,7 @@ class SeriesAudit:
     steps      the lengths of the series
     times      the first and the last time of all, as the data writes them
     forecast   the first and the last time that a window forecasts
-    seen       windows that forecast what was learned from, with the names of the first series; 0 in the training data itself
+    seen       windows that forecast what was learned from or chosen by, with the names of the first series; 0 for the training data
     notes      what was mended while reading, one sentence each
     """
 
@@ -62,17 +62,23 @@ class SeriesAudit:
 def audit_series(
     splits: Mapping[str, Sequence[WindowCorpus]], targets: Sequence[str], write: Callable[[np.ndarray], Sequence[object]]
 ) -> dict[str, SeriesAudit]:
-    """Look at all splits; that of the name "train" is what was learned from. `write` gives times (T,) as the data writes them."""
-    learned: dict[str, int] = {}
-    for corpus in splits.get("train", ()):
-        for owner in corpus.used:
-            series = corpus.series(int(owner))
-            learned[series.unique_id] = max(int(series.times[-1]), learned.get(series.unique_id, int(series.times[-1])))
-    return {name: _audit(corpora, targets, write, {} if name == "train" else learned) for name, corpora in splits.items()}
+    """Look at all splits: "train" was learned from, "validation" is what the best weights are chosen by, and what else there is has to be
+    new to both. `write` gives times (T,) as the data writes them.
+    """
+    known_until: dict[str, int] = {}
+    found = {}
+    for name in sorted(splits, key=lambda name: (name != "train", name != "validation")):
+        found[name] = _audit(splits[name], targets, write, known_until if name != "train" else {})
+        if name in ("train", "validation"):
+            for corpus in splits[name]:
+                for owner in corpus.used:
+                    series = corpus.series(int(owner))
+                    known_until[series.unique_id] = max(int(series.times[-1]), known_until.get(series.unique_id, int(series.times[-1])))
+    return found
 
 
 def _audit(
-    corpora: Sequence[WindowCorpus], targets: Sequence[str], write: Callable[[np.ndarray], Sequence[object]], learned: Mapping[str, int]
+    corpora: Sequence[WindowCorpus], targets: Sequence[str], write: Callable[[np.ndarray], Sequence[object]], known_until: Mapping[str, int]
 ) -> SeriesAudit:
     tally, lengths = _Tally(len(targets)), Counter[int]()
     seen: Counter[str] = Counter()
@@ -81,9 +87,8 @@ def _audit(
             series, origins = corpus.series(int(owner)), corpus.origins(int(owner))
             lengths[len(series)] += 1
             tally.add(series.targets, series.times, (int(origins[0]), int(origins[-1]) + corpus.plan.horizon))
-            known_until = learned.get(series.unique_id)
-            if known_until is not None:
-                seen[series.unique_id] += int((series.times[origins] <= known_until).sum())
+            if series.unique_id in known_until:
+                seen[series.unique_id] += int((series.times[origins] <= known_until[series.unique_id]).sum())
     overlapping = [name for name, count in seen.items() if count]
     plan = corpora[0].plan
     first, last, begin, end = (str(time) for time in write(np.array(tally.times, dtype=np.int64)))

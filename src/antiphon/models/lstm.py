@@ -212,6 +212,10 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
         raise ConfigError(f"`model.attention_heads` must divide `model.dim` ({settings.dim}), but is {settings.attention_heads}.")
     if settings.input_feeding and settings.attention == "none":
         raise ConfigError("`model.input_feeding` has no effect without attention. Set `model.attention`, or leave it out.")
+    if settings.input_feeding and settings.variational_dropout:
+        raise ConfigError(
+            "`model.variational_dropout` must be false with `input_feeding`, which decodes step by step: masks are for sequences."
+        )
     if settings.bridge == "zero" and settings.attention == "none":
         raise ConfigError("`model.bridge` must not be `zero` without attention: the decoder would know nothing of the source.")
     if settings.embedding_dim is not None and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):

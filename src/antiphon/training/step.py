@@ -89,10 +89,10 @@ class Update:
                     raise
             pieces *= 2
             if pieces > 2 * max(len(batch.records) for batch in batches if batch):
-                largest = max((batch for batch in batches if batch), key=lambda batch: batch.source.values.numel())
+                source, target, record = max(_sizes(batch) for batch in batches if batch)
                 raise TrainingError(
-                    f"Record {largest.records[0]} alone does not fit in memory ({largest.source.values.shape[1]} source steps)."
-                    " Limit lengths with `data.limits`, or choose a smaller model."
+                    f"Not even one record at a time fits in memory; the longest is record {record}, with {source} source and {target}"
+                    " target steps. Limit lengths with `data.limits`, or choose a smaller model."
                 )
             if self.ranks.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -147,6 +147,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return "not enough memory" in str(error) or "can't allocate memory" in str(error).lower()
+
+
+def _sizes(batch: Batch) -> tuple[int, int, int]:
+    """Source steps, target steps and number of the batch's longest record."""
+    return max(zip(batch.source.lengths.tolist(), batch.labels.lengths.tolist(), batch.records, strict=True))
 
 
 def _finite(number: float) -> bool:

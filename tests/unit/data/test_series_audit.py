@@ -76,3 +76,13 @@ def test_origins_are_those_of_the_records(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "a", {"a": (0, [0.0] * 9), "b": (0, [0.0] * 3), "c": (0, [0.0] * 4)}, Plan(3, 2, 2, stride=3))
     located = [corpus._locate(index) for index in range(len(corpus))]
     assert [(int(owner), int(origin)) for owner in corpus.used for origin in corpus.origins(int(owner))] == located
+
+
+def test_a_test_of_what_validation_chose_by_is_seen_too(tmp_path: Path) -> None:
+    scored = Plan(3, 2, 2, last=1)
+    train, validation, test = (corpus_of(tmp_path / name, {"a": (0, [0.0] * 6)}, scored) for name in ("train", "validation", "test"))
+    late = corpus_of(tmp_path / "late", {"a": (0, [0.0] * 8)}, scored)
+    assert audit_series({"test": [late], "train": [train]}, ("y",), written)["test"].seen == 0
+    found = audit_series({"test": [late], "train": [train], "validation": [late]}, ("y",), written)
+    assert (found["validation"].seen, found["test"].seen) == (0, 1)
+    assert audit_series({"train": [train], "validation": [validation], "test": [test]}, ("y",), written)["validation"].seen == 1

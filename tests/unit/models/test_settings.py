@@ -19,6 +19,7 @@ REFUSED = [
         (TOKENS, TOKENS),
         "`model.attention_heads` must divide `model.dim` (8), but is 3.",
     ),
+    ("lstm", {"variational_dropout": True, "input_feeding": True}, (TOKENS, TOKENS), "`model.variational_dropout` must be false with"),
     ("lstm", {"attention": "none", "input_feeding": True}, (TOKENS, TOKENS), "`model.input_feeding` has no effect without attention."),
     ("lstm", {"attention": "none", "bridge": "zero"}, (TOKENS, TOKENS), "`model.bridge` must not be `zero` without attention"),
     ("lstm", {"embedding_dim": 8}, (VALUES, VALUES), "`model.embedding_dim` has no effect on real-valued sequences."),
