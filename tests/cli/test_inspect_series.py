@@ -65,6 +65,7 @@ def test_series_are_told_by_their_spans_and_values(antiphon: Command, folder: Pa
     assert "reads 1 channel and forecasts 1" in result.out
     plain = json.loads(antiphon("inspect", "recipe.yaml", "--json").out)
     assert plain["series"]["train"]["windows"] == 34
+    assert plain["audit"]["overlaps"] == [], "nobody has compared windows, so nobody may say that they differ"
     assert plain["audit"]["splits"]["train"]["tally"]["unit"] == "series"
 
 

@@ -130,7 +130,8 @@ def audit(
     samples       how many records of each split to show as the model will see them
     """
     passes = {name: _Pass(parts, view, {"source": source, "target": target}, max_records, samples) for name, parts in splits.items()}
-    overlaps = [_overlap(first, passes[first], second, passes[second]) for first, second in combinations(splits, 2)]
+    compared = [name for name, one in passes.items() if not one.holds_windows]
+    overlaps = [_overlap(first, passes[first], second, passes[second]) for first, second in combinations(compared, 2)]
     for overlap in overlaps:
         for numbers in (overlap.listed_pairs, overlap.listed_sources):
             passes[overlap.first].name_records(number for number, _ in numbers)
@@ -175,6 +176,11 @@ class _Pass:
     @property
     def examined(self) -> int:
         return len(self.numbers) + self._windows
+
+    @property
+    def holds_windows(self) -> bool:
+        """Whether these are windows of series, which were not compared."""
+        return self._windows > 0
 
     def _walk(self, part: Part, max_records: int, samples: int) -> None:
         """Go through a part's records, keeping step with its corpus, whose rows have ascending record numbers."""
