@@ -3,6 +3,8 @@
 `over` decides what location and scale are measured on. "window" measures each context window by itself, which makes a model blind to
 level (reversible instance normalization; Kim et al. 2022); "series" the history of the series; "all" the training data as a whole.
 
+`season` first takes off what repeats within a window (`seasonal.py`); location and scale are then those of what is left.
+
 Missing values (NaN) are left out of every measure. A constant part has no spread: its scale is 1, so that nothing is divided by zero.
 """
 
@@ -13,6 +15,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from antiphon.configuration import config
+from antiphon.features.seasonal import seasonal_indices
 
 
 @config
@@ -24,8 +27,13 @@ class ScalingConfig:
     apart); min_max (from 0 to 1); last (relative to the last value, in deviations)."""
     over: Literal["window", "series", "all"] = "window"
     """What is measured: each window by itself, the history of its series, or all training data."""
+    season: Annotated[int, Field(ge=2)] | None = None
+    """Steps of a season that is measured on each window and taken off before it is scaled; null takes nothing off. It is added in units of
+    the transform: under `transform: log` it multiplies. The less sure a window is of its season, the less of it is taken off."""
 
     def __post_init__(self) -> None:
+        if self.season is not None and self.over != "window":
+            raise ValueError("`season` is measured on each window: `over` must be `window`.")
         if self.name == "last" and self.over != "window":
             raise ValueError("the scaling `last` is relative to the end of a window: `over` must be `window`.")
 
@@ -54,38 +62,58 @@ Transform = Annotated[TransformConfig, BeforeValidator(_named)]
 
 @dataclass(frozen=True)
 class Scale:
-    """Location and scale of each channel, both float64 (C,)."""
+    """Location and scale of each channel, both float64 (C,), and the season to take off first: (P, C), or None.
+
+    Row i of the season belongs to step i, i + P, ... of the horizon; so the steps of a context have negative numbers.
+    """
 
     location: np.ndarray
     scale: np.ndarray
+    season: np.ndarray | None = None
 
-    def apply(self, values: np.ndarray) -> np.ndarray:
-        """(..., C) in units of the scale."""
-        scaled: np.ndarray = (values - self.location) / self.scale
+    def apply(self, values: np.ndarray, first: int = 0) -> np.ndarray:
+        """(T, C) in units of the scale; `first` is the step of the horizon that the first of them is, negative in the context."""
+        scaled: np.ndarray = (values - self._pattern(first, values.shape) - self.location) / self.scale
         return scaled
 
     def undo(self, values: np.ndarray) -> np.ndarray:
-        """(..., C) in the units before."""
-        restored: np.ndarray = values * self.scale + self.location
+        """(..., T, C) of the horizon in the units before."""
+        restored: np.ndarray = values * self.scale + self.location + self._pattern(0, values.shape)
         return restored
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """(..., C, K) numbers per channel (quantiles) in the units before."""
+        """(T, C, K) numbers per channel (quantiles) of the horizon in the units before."""
         restored: np.ndarray = values * self.scale[:, None] + self.location[:, None]
-        return restored
+        return restored if self.season is None else restored + self._pattern(0, values.shape[:-1])[..., None]
+
+    def without_season(self) -> "Scale":
+        """Location and scale alone, for values of no particular step."""
+        return Scale(self.location, self.scale)
+
+    def _pattern(self, first: int, shape: tuple[int, ...]) -> np.ndarray:
+        if self.season is None:
+            return np.zeros(shape[-1])
+        pattern: np.ndarray = self.season[(first + np.arange(shape[-2])) % len(self.season)]
+        return pattern
 
 
-def measure(name: str, values: np.ndarray) -> Scale:
-    """Location and scale of values (T, C) for the scaling `name`; a channel without any value gets 0 and 1."""
+def measure(name: str, values: np.ndarray, season: int | None = None) -> Scale:
+    """Location and scale of values (T, C) for the scaling `name`; a channel without any value gets 0 and 1.
+
+    With `season` the season that ends with the values is taken off before, and kept in the scale.
+    """
     channels = values.shape[1]
-    location, scale = np.zeros(channels), np.ones(channels)
+    location, scale, pattern = np.zeros(channels), np.ones(channels), None
+    if season is not None:
+        pattern = np.stack([seasonal_indices(column, season) for column in values.T], axis=1)
+        values = values - pattern[np.arange(-len(values), 0) % season]
     if name != "none":
         for channel in range(channels):
             column = values[:, channel]
             seen = column[~np.isnan(column)]
             if len(seen):
                 location[channel], scale[channel] = _measure(name, seen)
-    return Scale(location, _positive(scale, location))
+    return Scale(location, _positive(scale, location), pattern)
 
 
 def _measure(name: str, seen: np.ndarray) -> tuple[float, float]:

@@ -65,13 +65,13 @@ class WindowEncoder:
 
     def measured(self, values: np.ndarray) -> Scale:
         """Location and scale of targets (T, C), as the data has them."""
-        return measure(self.scaling.name, self.transformed(values))
+        return measure(self.scaling.name, self.transformed(values), self.scaling.season)
 
     def source(self, series: Series, covariates: np.ndarray, static: np.ndarray, origin: int, scale: Scale) -> np.ndarray:
         """What the model reads: float32 (S, ...)."""
         begin = max(0, origin - self.context)
         raw = series.targets[begin:origin]
-        values = scale.apply(self.transformed(fill(raw, "previous" if self.missing == "error" else self.missing)))
+        values = scale.apply(self.transformed(fill(raw, "previous" if self.missing == "error" else self.missing)), -len(raw))
         channels, beside = values.shape[1], covariates.shape[1]
         marks = channels if self.observed_mask else 0
         source = np.empty((len(raw), channels + marks + beside + len(static)), dtype=np.float32)
@@ -103,16 +103,17 @@ class WindowEncoder:
         return Example(source, target, number, WindowContext(series.unique_id, times, scale))
 
     def restore(self, values: np.ndarray, scale: Scale) -> np.ndarray:
-        """Scaled values (..., C) in the units of the data."""
+        """Scaled values (..., H, C) in the units of the data."""
         return undo_transform(self.transforming, scale.undo(values.astype(np.float64)), self.power)
 
     def restore_quantiles(self, values: np.ndarray, scale: Scale) -> np.ndarray:
-        """Scaled quantiles (..., C, Q) in the units of the data: transforms ascend, so quantiles stay quantiles."""
+        """Scaled quantiles (H, C, Q) in the units of the data: transforms ascend, so quantiles stay quantiles."""
         return undo_transform(self.transforming, scale.spread(values.astype(np.float64)), self.power)
 
     def unit(self, scale: Scale) -> np.ndarray:
         """One unit of the scale in the units of the data, (C,); under a transform, the one above the location."""
         zeros, ones = np.zeros(len(scale.scale)), np.ones(len(scale.scale))
+        scale = scale.without_season()
         return np.asarray(np.abs(self.restore(ones, scale) - self.restore(zeros, scale)))
 
 

@@ -75,6 +75,26 @@ def test_nothing_is_divided_by_zero(name: str, value: float) -> None:
     assert np.abs(applied).max() <= max(1, abs(np.nan_to_num(value)) * (name == "none"))
 
 
+def test_a_season_is_taken_off_before_the_rest_is_measured() -> None:
+    wave = np.array([3.0, -1.0, 0.5, -2.5])
+    whole = 10 + np.resize(wave, 22)
+    context, future = whole[:15, None], whole[15:, None]
+    scale = measure("last", context, season=4)
+    np.testing.assert_allclose(scale.location, [10])
+    np.testing.assert_allclose(scale.scale, [1])  # nothing is left that spreads
+    np.testing.assert_allclose(scale.apply(context, -15), 0, atol=1e-9)
+    np.testing.assert_allclose(scale.apply(future), 0, atol=1e-9)
+    np.testing.assert_allclose(scale.undo(np.zeros((5, 7, 1))), np.stack([future] * 5))  # five paths
+    quantiles = np.array([-1.0, 0.0, 2.0])
+    np.testing.assert_allclose(scale.spread(np.tile(quantiles, (7, 1, 1))), future[..., None] + quantiles)
+    assert scale.without_season().undo(np.ones(1)).tolist() == pytest.approx([11])
+
+
+def test_a_season_is_measured_on_windows_only() -> None:
+    with pytest.raises(ConfigError, match="`over` must be `window`"):
+        validate(ScalingConfig, {"name": "mean", "over": "series", "season": 12})
+
+
 def test_values_without_a_transform_are_found() -> None:
     values = np.array([-1, 0, 1, np.nan])
     assert out_of_range(TransformConfig(name="log"), values).tolist() == [True, True, False, False]
