@@ -61,8 +61,8 @@ def attention_section(record: RunRecord, predictor: Predictor | str, scored: Sco
     if not drawn:
         return _section(note("This model gives no attention weights, so there is nothing to draw."))
     meaning = note(
-        "Each row is a piece of the output, each column a piece of the source. The darker a cell, the more the model looked at that source"
-        " piece when it said the row's. Attention shows where information was taken from, not why."
+        "Each row is a piece of the output, each column a piece of the source. The stronger a cell's colour, the more the model looked"
+        " at that source piece when it said the row's. Attention shows where information was taken from, not why."
     )
     return _section(meaning, element("div", {"class": "maps"}, *drawn))
 
@@ -86,7 +86,7 @@ def _figure(look: _Look, found: Prediction) -> Markup | None:
     columns, rows = (_named(labels, length) for labels, length in zip(pieces, reversed(weights.shape), strict=True))
     changed = "" if look.stored is None or look.stored == str(found.value) else " The output now differs from that in the evaluation."
     said, more = clipped(str(found.value), _CAPTION)
-    caption = f"{look.title}: {said}{more}. Darkest: {number(float(np.max(weights)), 2)}.{changed}"
+    caption = f"{look.title}: {said}{more}. Strongest: {number(float(np.max(weights)), 2)}.{changed}"
     return heat_map(_clean(weights), rows, columns, caption)
 
 
@@ -131,7 +131,7 @@ def _records(predictor: Predictor, scored: ScoredItems, indices: Sequence[int], 
     columns = predictor.task.source_columns
     if len(columns) == 1:
         return [{columns[0]: source(scored.items[index])} for index in indices]
-    evaluated = _evaluated_data(predictor, record) if data is None else data
+    evaluated = evaluated_data(predictor, record) if data is None else data
     if evaluated is None:
         return None
     try:
@@ -146,7 +146,7 @@ def _records(predictor: Predictor, scored: ScoredItems, indices: Sequence[int], 
     return found if all(same) else None
 
 
-def _evaluated_data(predictor: Predictor, record: RunRecord) -> Any:
+def evaluated_data(predictor: Predictor, record: RunRecord) -> Any:
     """The newest evaluation's data: the recipe's test data if it was those, else a file that is still there."""
     name = record.evaluations[0].data
     test = record.setting("data.test")

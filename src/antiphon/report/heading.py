@@ -15,9 +15,8 @@ from antiphon.report.scores import score_name, score_table
 def heading(record: RunRecord, parameters: int | None) -> Markup:
     """Title, facts and headline scores. `parameters` is the model's size, None when it could not be loaded."""
     task, model = record.setting("task.name"), record.setting("model.name")
-    columns = [record.setting("task.source"), record.setting("task.target")]
     what = f"{str(task or 'unknown task').replace('_', ' ')}"
-    direction = f" ({columns[0]} to {columns[1]})" if all(columns) else ""
+    direction = _steps_ahead(record) if record.of_series else _direction(record)
     size = f" with {parameters:,} parameters" if parameters else ""
     lead = f"{what}{direction}: {model or 'unknown'} model{size}."
     return element(
@@ -32,19 +31,34 @@ def heading(record: RunRecord, parameters: int | None) -> Markup:
     )
 
 
+def _direction(record: RunRecord) -> str:
+    columns = [record.setting("task.source"), record.setting("task.target")]
+    return f" ({columns[0]} to {columns[1]})" if all(columns) else ""
+
+
+def _steps_ahead(record: RunRecord) -> str:
+    """What is forecast, and how far."""
+    targets, horizon = record.setting("task.target") or "y", as_count(record.setting("task.horizon"))
+    named = ", ".join(map(str, targets)) if isinstance(targets, list) else str(targets)
+    return f" of {named}, {plural(horizon, 'step')} ahead" if horizon else ""
+
+
 def _headline(record: RunRecord) -> Markup:
     """The newest evaluation's scores; without one, what validation said about the best checkpoint."""
     if record.evaluations:
         newest = record.evaluations[0]
-        records = plural(as_count(newest.content.get("records")), "record")
-        return join([element("h2", {"class": "small"}, f"Scores on {short_paths(newest.data)} ({records})"), score_table(newest.scores)])
-    command = note("No evaluation yet: ", code(f"antiphon evaluate {record.folder}"), " adds scores with intervals, and examples.")
+        records = plural(as_count(newest.content.get("records")), "forecast" if record.of_series else "record")
+        title = element("h2", {"class": "small"}, f"Scores on {short_paths(newest.data)} ({records})")
+        return join([title, score_table(newest.scores, newest.baselines)])
+    adds = f" adds scores with intervals, and {'forecasts to look at' if record.of_series else 'examples'}."
+    command = note("No evaluation yet: ", code(f"antiphon evaluate {record.folder}"), adds)
     scores = record.header.get("scores")
     if not isinstance(scores, Mapping) or not scores:
         return command
     plain = [{"name": name, "value": value} for name, value in scores.items()]
-    title = f"Scores on validation data at step {record.header.get('step', '?')} (decoded greedily, without intervals)"
-    return join([element("h2", {"class": "small"}, title), score_table(plain), command])
+    how = "without intervals" if record.of_series else "decoded greedily, without intervals"
+    headline = f"Scores on validation data at step {record.header.get('step', '?')} ({how})"
+    return join([element("h2", {"class": "small"}, headline), score_table(plain), command])
 
 
 def _facts(record: RunRecord) -> Markup:
@@ -52,7 +66,7 @@ def _facts(record: RunRecord) -> Markup:
         ("Task", record.setting("task.name")),
         ("Model", _model(record)),
         ("Vocabulary", _vocabulary(record)),
-        *((name, _files(record.setting(f"data.{key}"), required=key != "test")) for name, key in _SPLITS),
+        *((name, _split(record, key)) for name, key in _SPLITS),
         ("Training", _training(record)),
         ("Best checkpoint", _checkpoint(record)),
         ("Antiphon", record.header.get("version", __version__)),
@@ -69,6 +83,8 @@ def _model(record: RunRecord) -> str:
     if not isinstance(settings, Mapping):
         return str(settings)
     shown = [f"{name.replace('_', ' ')} {settings[name]}" for name in _SIZES if name in settings]
+    head = record.setting("model.head.name")
+    shown += [f"{head} head"] if record.of_series and head else []
     return ", ".join([str(settings.get("name", "?")), *shown])
 
 
@@ -77,6 +93,13 @@ def _vocabulary(record: RunRecord) -> str | None:
     sizes = {side: as_count(spec.get("size")) for side in ("source", "target") if isinstance(spec := record.header.get(side), Mapping)}
     shown = [f"{size:,} {side} symbols" for side, size in sizes.items() if size]
     return ", ".join(shown) or None
+
+
+def _split(record: RunRecord, key: str) -> Markup | str | None:
+    value = record.setting(f"data.{key}")
+    if record.of_series and isinstance(value, int):
+        return f"the last {plural(value, 'step')} of each series of the training data"
+    return _files(value, required=key != "test")
 
 
 def _files(value: Any, *, required: bool = False) -> Markup | str | None:

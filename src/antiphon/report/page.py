@@ -8,6 +8,7 @@ import base64
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,21 @@ from antiphon.report.attention import attention_section
 from antiphon.report.curves import learning_curves
 from antiphon.report.data_view import data_section
 from antiphon.report.examples import examples_section
+from antiphon.report.forecasts import forecasts_section
 from antiphon.report.heading import heading
 from antiphon.report.items import score_items
+from antiphon.report.lags import lags_section
 from antiphon.report.making import making_section
 from antiphon.report.markup import Markup, code, element, join
 from antiphon.report.quantities import moment
 from antiphon.report.run_record import RunRecord, read_run
 from antiphon.report.scores import evaluation_sections
+from antiphon.report.series_view import series_section
 
 REPORT = "report.html"
 
-_CONTENTS = (
-    ("training", "Training"),
-    ("data", "Data"),
-    ("scores", "Scores"),
-    ("examples", "Examples"),
-    ("attention", "Attention"),
-    ("recipe", "Recipe"),
-)
+_CONTENTS = ("Training", "Data", "Scores", "Examples", "Attention", "Recipe")
+_CONTENTS_OF_SERIES = ("Training", "Data", "Scores", "Forecasts", "Attention", "Recipe")
 
 
 def write_report(run: Path | str, *, data: Any = None) -> Path:
@@ -60,22 +58,27 @@ def write_report(run: Path | str, *, data: Any = None) -> Path:
 
 
 def _page(record: RunRecord, predictor: Predictor | str, data: Any) -> Markup:
-    scored = score_items(record.evaluations[0]) if record.evaluations else None
+    scored = score_items(record.evaluations[0]) if record.evaluations and not record.of_series else None
     parameters = None if isinstance(predictor, str) else sum(parameter.numel() for parameter in predictor.model.parameters())
     body = element(
         "main",
         None,
         heading(record, parameters),
-        element("nav", {"aria-label": "Contents"}, *(element("a", {"href": f"#{name}"}, title) for name, title in _CONTENTS)),
+        _contents(_CONTENTS_OF_SERIES if record.of_series else _CONTENTS),
         learning_curves(record),
-        data_section(record),
+        series_section(record) if record.of_series else data_section(record),
         evaluation_sections(record),
-        examples_section(record, scored),
-        attention_section(record, predictor, scored, data),
+        forecasts_section(record) if record.of_series else examples_section(record, scored),
+        lags_section(record, predictor, data) if record.of_series else attention_section(record, predictor, scored, data),
         making_section(record),
         element("footer", None, f"Written by antiphon {__version__}, {moment(time.time())}: ", code(f"antiphon report {record.folder}")),
     )
     return join([Markup("<!DOCTYPE html>\n"), element("html", {"lang": "en"}, _head(record), element("body", None, body))])
+
+
+def _contents(titles: Sequence[str]) -> Markup:
+    links = (element("a", {"href": f"#{title.lower()}"}, title) for title in titles)
+    return element("nav", {"aria-label": "Contents"}, *links)
 
 
 def _head(record: RunRecord) -> Markup:

@@ -14,6 +14,7 @@ from antiphon.report.quantities import Real, number, percent
 WIDTH, HEIGHT = 520, 230
 LEFT, RIGHT, TOP, BOTTOM = 52, 24, 12, 34
 MOST_POINTS = 400
+COLOURS = 6
 
 Point = tuple[Real, Real]
 
@@ -40,7 +41,7 @@ class Marker:
 @final
 @dataclass(frozen=True)
 class LineChart:
-    """Curves over steps. `shared` are values that the vertical axis must also reach."""
+    """Curves over steps. `shared` are values that the vertical axis must also reach; `unit` is what stands under the horizontal one."""
 
     title: str
     series: Sequence[Series]
@@ -48,6 +49,7 @@ class LineChart:
     marker: Marker | None = None
     caption: Markup | None = None
     shared: Sequence[Real] = field(default=())
+    unit: str = "step"
 
     def figure(self) -> Markup:
         """The chart with its title and legend."""
@@ -56,11 +58,11 @@ class LineChart:
         horizontal = steps_axis([self.last_step], LEFT, WIDTH - RIGHT)
         vertical = fitting([*values, *self.shared], HEIGHT - BOTTOM, TOP)
         lines = (_line(series, index, horizontal, vertical) for index, series in enumerate(drawn))
-        marks = [_grid(horizontal, vertical), *lines, _marker(self.marker, horizontal)]
-        svg = _svg(WIDTH, HEIGHT, f"{self.title} over {number(self.last_step)} steps", *marks)
+        marks = [_grid(horizontal, vertical, self.unit), *lines, _marker(self.marker, horizontal)]
+        svg = chart(WIDTH, HEIGHT, f"{self.title} over {number(self.last_step)} steps", *marks)
         scale = element("span", {"class": "quiet"}, " (logarithmic)") if vertical.logarithmic else None
-        legend = _legend([series.name for series in drawn]) if len(drawn) > 1 else None
-        return element("figure", None, element("figcaption", None, element("strong", None, self.title), scale, legend), svg, self.caption)
+        keys = legend([series.name for series in drawn]) if len(drawn) > 1 else None
+        return element("figure", None, element("figcaption", None, element("strong", None, self.title), scale, keys), svg, self.caption)
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
@@ -91,35 +93,41 @@ def histogram(title: str, bins: Sequence[tuple[Real, Real, int]], unit: str, *, 
     for index, (low, high, count) in enumerate(bins):
         x, y = left + index * width, vertical.at(count)
         span = number(low) if low == high else f"{number(low)} to {number(high)}"
-        shape = {"class": "bar", "x": _px(x + 0.5), "y": _px(y), "width": _px(max(width - 1, 0.5)), "height": _px(vertical.start - y)}
+        shape = {"class": "bar", "x": px(x + 0.5), "y": px(y), "width": px(max(width - 1, 0.5)), "height": px(vertical.start - y)}
         bars.append(element("rect", shape, element("title", None, f"{span} {unit}: {count:,} ({percent(count / total)})")))
         is_tail = tail and index == len(bins) - 1
         if is_tail or (index % every == 0 and not (tail and len(bins) - 1 - index < every / 2 + 1)):
-            where = {"class": "tick", "x": _px(x + width / 2), "y": height - BOTTOM + 14, "text-anchor": "middle"}
+            where = {"class": "tick", "x": px(x + width / 2), "y": height - BOTTOM + 14, "text-anchor": "middle"}
             labels.append(element("text", where, f"{number(low)}+" if is_tail else number(low)))
     place = _bin_place(bins, left, width)
     lines = [_mark(name, value, place(value), TOP, height - BOTTOM) for name, value in marks]
-    axis = _horizontal_lines(vertical, left, WIDTH - RIGHT)
+    axis = horizontal_lines(vertical, left, WIDTH - RIGHT)
     under = element("text", {"class": "axis", "x": (left + WIDTH - RIGHT) / 2, "y": height - 4, "text-anchor": "middle"}, unit)
-    svg = _svg(WIDTH, height, f"{title}: {sum(counts):,} in {len(bins)} bins", axis, *bars, *lines, *labels, under)
+    svg = chart(WIDTH, height, f"{title}: {sum(counts):,} in {len(bins)} bins", axis, *bars, *lines, *labels, under)
     return element("figure", None, element("figcaption", None, element("strong", None, title)), svg)
 
 
-def interval_bar(value: Real, low: Real | None, high: Real | None, top: Real, name: str) -> Markup:
-    """A bar from 0 to the value on a scale up to `top`, with the interval as a whisker."""
+def interval_bar(
+    value: Real, low: Real | None, high: Real | None, top: Real, name: str, *, marks_at: Sequence[tuple[str, Real]] = ()
+) -> Markup:
+    """A bar from 0 to the value on a scale up to `top`, with the interval as a whisker, and thin lines at other (name, value) pairs."""
     width, height = 200, 22
     axis = Axis(0.0, top, 1, width - 1, ())
     middle, x = height / 2, axis.at(value)
     said = f"{name}: {number(value)}"
     marks = [
         element("rect", {"class": "track", "x": 1, "y": 5, "width": width - 2, "height": height - 10}),
-        element("rect", {"class": "bar", "x": 1, "y": 5, "width": _px(x - 1), "height": height - 10}),
+        element("rect", {"class": "bar", "x": 1, "y": 5, "width": px(x - 1), "height": height - 10}),
     ]
     if low is not None and high is not None:
         said += f", 95% interval {number(low)} to {number(high)}"
         ends = [axis.at(low), axis.at(high)]
-        path = f"M{_px(ends[0])} {middle}H{_px(ends[1])}" + "".join(f"M{_px(end)} {middle - 5}V{middle + 5}" for end in ends)
+        path = f"M{px(ends[0])} {middle}H{px(ends[1])}" + "".join(f"M{px(end)} {middle - 5}V{middle + 5}" for end in ends)
         marks.append(element("path", {"class": "whisker", "d": path}))
+    for other, at in marks_at:
+        line = {"class": "rival", "d": f"M{px(axis.at(at))} 2V{height - 2}"}
+        marks.append(element("path", line, element("title", None, f"{other}: {number(at)}")))
+        said += f"; {other}: {number(at)}"
     shape = {"viewBox": f"0 0 {width} {height}", "width": width, "height": height, "class": "interval", "role": "img", "aria-label": said}
     return element("svg", shape, element("title", None, said), *marks)
 
@@ -129,48 +137,51 @@ def bars(title: str, unit: str, rows: Sequence[tuple[str, Real, str]]) -> Markup
     left, step = 84, 24
     height = TOP + step * len(rows) + BOTTOM
     axis = linear([0, max(value for _, value, _ in rows)], left, WIDTH - RIGHT - 40, from_zero=True)
-    ticks = [_tick_down(axis, tick, height) for tick in axis.ticks]
+    ticks = [tick_down(axis, tick, height) for tick in axis.ticks]
     marks = []
     for index, (label, value, remark) in enumerate(rows):
         y = TOP + index * step
-        shape = {"class": "bar", "x": left, "y": y + 3, "width": _px(axis.at(value) - left), "height": step - 6}
+        shape = {"class": "bar", "x": left, "y": y + 3, "width": px(axis.at(value) - left), "height": step - 6}
         marks += [
             element("rect", shape, element("title", None, f"{label}: {number(value)} ({remark})")),
             element("text", {"class": "tick", "x": left - 6, "y": y + step / 2 + 4, "text-anchor": "end"}, label),
-            element("text", {"class": "tick value", "x": _px(axis.at(value) + 5), "y": y + step / 2 + 4}, number(value, 3)),
+            element("text", {"class": "tick value", "x": px(axis.at(value) + 5), "y": y + step / 2 + 4}, number(value, 3)),
         ]
     under = element("text", {"class": "axis", "x": left - 6, "y": height - BOTTOM + 16, "text-anchor": "end"}, unit)
-    svg = _svg(WIDTH, height, title, *ticks, *marks, under)
+    svg = chart(WIDTH, height, title, *ticks, *marks, under)
     return element("figure", None, element("figcaption", None, element("strong", None, title)), svg)
 
 
-def _svg(width: Real, height: Real, label: str, *marks: object) -> Markup:
+def chart(width: Real, height: Real, label: str, *marks: object) -> Markup:
+    """A picture as wide as its column; `label` is what a screen reader says."""
     return element("svg", {"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label, "class": "chart"}, *marks)
 
 
-def _grid(horizontal: Axis, vertical: Axis) -> Markup:
-    marks = [_horizontal_lines(vertical, LEFT, WIDTH - RIGHT)]
+def _grid(horizontal: Axis, vertical: Axis, unit: str) -> Markup:
+    marks = [horizontal_lines(vertical, LEFT, WIDTH - RIGHT)]
     for tick in horizontal.ticks:
-        x = _px(horizontal.at(tick))
+        x = px(horizontal.at(tick))
         marks.append(element("path", {"class": "tickmark", "d": f"M{x} {HEIGHT - BOTTOM}v4"}))
         where = {"class": "tick", "x": x, "y": HEIGHT - BOTTOM + 16, "text-anchor": "middle"}
         marks.append(element("text", where, horizontal.label(tick)))
     middle = (LEFT + WIDTH - RIGHT) / 2
-    marks.append(element("text", {"class": "axis", "x": middle, "y": HEIGHT - 3, "text-anchor": "middle"}, "step"))
+    marks.append(element("text", {"class": "axis", "x": middle, "y": HEIGHT - 3, "text-anchor": "middle"}, unit))
     return join(marks)
 
 
-def _horizontal_lines(vertical: Axis, left: Real, right: Real) -> Markup:
+def horizontal_lines(vertical: Axis, left: Real, right: Real) -> Markup:
+    """A line across the picture for each tick of the vertical axis, with its value."""
     marks = []
     for tick in vertical.ticks:
-        y = _px(vertical.at(tick))
+        y = px(vertical.at(tick))
         marks.append(element("path", {"class": "grid", "d": f"M{left} {y}H{right}"}))
         marks.append(element("text", {"class": "tick", "x": left - 6, "y": float(y) + 4, "text-anchor": "end"}, vertical.label(tick)))
     return join(marks)
 
 
-def _tick_down(axis: Axis, tick: Real, height: Real) -> Markup:
-    x = _px(axis.at(tick))
+def tick_down(axis: Axis, tick: Real, height: Real) -> Markup:
+    """A line down the picture at a tick of the horizontal axis, with its value."""
+    x = px(axis.at(tick))
     where = {"class": "tick", "x": x, "y": height - BOTTOM + 16, "text-anchor": "middle"}
     return join([element("path", {"class": "grid", "d": f"M{x} {TOP}V{height - BOTTOM}"}), element("text", where, axis.label(tick))])
 
@@ -180,19 +191,19 @@ def _marker(marker: Marker | None, horizontal: Axis) -> Markup | None:
 
 
 def _mark(name: str, value: Real, x: Real, top: Real, bottom: Real) -> Markup:
-    line = element("path", {"class": "marker", "d": f"M{_px(x)} {top}V{bottom}"}, element("title", None, f"{name}: {number(value)}"))
-    side = {"text-anchor": "end", "x": _px(x - 4)} if x > WIDTH * 0.75 else {"x": _px(x + 4)}
+    line = element("path", {"class": "marker", "d": f"M{px(x)} {top}V{bottom}"}, element("title", None, f"{name}: {number(value)}"))
+    side = {"text-anchor": "end", "x": px(x - 4)} if x > WIDTH * 0.75 else {"x": px(x + 4)}
     return join([line, element("text", {"class": "marker-label", "y": top + 9, **side}, name)])
 
 
 def _line(series: Series, index: int, horizontal: Axis, vertical: Axis) -> Markup:
-    places = [(_px(horizontal.at(x)), _px(vertical.at(y)), x, y) for x, y in thinned(series.points)]
-    path = element("path", {"class": f"line line{index % 4}", "d": "M" + "L".join(f"{x} {y}" for x, y, _, _ in places)})
+    places = [(px(horizontal.at(x)), px(vertical.at(y)), x, y) for x, y in thinned(series.points)]
+    path = element("path", {"class": f"line line{index % COLOURS}", "d": "M" + "L".join(f"{x} {y}" for x, y, _, _ in places)})
     radius, kind = (3.2, "dot") if series.dots or len(places) == 1 else (5, "hit")
     circles = (
         element(
             "circle",
-            {"class": f"{kind} line{index % 4}", "cx": x, "cy": y, "r": radius},
+            {"class": f"{kind} line{index % COLOURS}", "cx": x, "cy": y, "r": radius},
             element("title", None, f"{series.name}, step {number(step)}: {number(value)}"),
         )
         for x, y, step, value in places
@@ -200,8 +211,9 @@ def _line(series: Series, index: int, horizontal: Axis, vertical: Axis) -> Marku
     return join([path, *circles])
 
 
-def _legend(names: Sequence[str]) -> Markup:
-    keys = (element("span", {"class": f"key key{index % 4}"}, name) for index, name in enumerate(names))
+def legend(names: Sequence[str]) -> Markup:
+    """The names of lines beside their colours."""
+    keys = (element("span", {"class": f"key key{index % COLOURS}"}, name) for index, name in enumerate(names))
     return element("span", {"class": "legend"}, *keys)
 
 
@@ -218,6 +230,6 @@ def _bin_place(bins: Sequence[tuple[Real, Real, int]], left: Real, width: Real) 
     return place
 
 
-def _px(value: Real) -> str:
+def px(value: Real) -> str:
     """A place to a tenth of a pixel."""
     return f"{value:.1f}".removesuffix(".0")

@@ -44,6 +44,17 @@ class StoredEvaluation:
         """Source, references, prediction, score and finish reason of each record."""
         return self.content.get("items") or ()
 
+    @property
+    def baselines(self) -> Mapping[str, Sequence[Plain]]:
+        """Scores of simple methods on the same records, by name; {} for tasks that have none."""
+        found = as_mapping(self.content.get("baselines"))
+        return {name: [score for score in scores if isinstance(score, dict)] for name, scores in found.items() if isinstance(scores, list)}
+
+    @property
+    def details(self) -> Plain:
+        """What the task said beside scores; {} for tasks that say nothing."""
+        return as_mapping(self.content.get("details"))
+
 
 @final
 @dataclass(frozen=True)
@@ -70,6 +81,11 @@ class RunRecord:
         found = (self.inspection or {}).get("audit", self.inspection)
         return found if isinstance(found, Mapping) else None
 
+    @property
+    def of_series(self) -> bool:
+        """Whether the run forecasts series."""
+        return str(self.setting("task.name")) == "forecasting"
+
     def of_kind(self, *kinds: str) -> list[Plain]:
         """The events of some kinds, in order."""
         return [event for event in self.events if event.get("kind") in kinds]
@@ -86,6 +102,11 @@ class RunRecord:
         for key in dotted.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
+
+
+def as_mapping(value: object) -> Plain:
+    """A mapping as it is, and {} for anything else: files may hold what nobody expects."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def read_run(run: Path) -> RunRecord:

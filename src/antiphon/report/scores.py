@@ -1,4 +1,4 @@
-"""Every stored evaluation: its scores with intervals, how its outputs ended, and the search that made them."""
+"""Every stored evaluation: its scores with intervals, beside those of baselines; how its outputs ended, and the search that made them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -11,7 +11,19 @@ from antiphon.report.run_record import Plain, RunRecord, StoredEvaluation
 
 _MODEL_SCORES = ("loss", "perplexity")  # open-ended: a bar would say nothing
 _MANY_CUT = 0.01
-_ABBREVIATIONS = {"bleu": "BLEU", "bleu_zh": "BLEU (zh)", "chrf": "chrF", "chrf_plus": "chrF++", "ter": "TER"}
+_IN_UNITS = ("mae", "mse", "rmse", "mase", "rmsse", "crps", "pinball", "interval_width_80", "interval_width_95")  # no 100 to compare with
+_ABBREVIATIONS = {
+    "bleu": "BLEU",
+    "bleu_zh": "BLEU (zh)",
+    "chrf": "chrF",
+    "chrf_plus": "chrF++",
+    "smape": "sMAPE",
+    "coverage_80": "coverage of 80%",
+    "coverage_95": "coverage of 95%",
+    "interval_width_80": "width of 80% intervals",
+    "interval_width_95": "width of 95% intervals",
+    **{name: name.upper() for name in ("ter", "mae", "mse", "rmse", "mase", "rmsse", "crps")},
+}
 _ENDINGS = {
     "end": "the model ended it",
     "length": "the length limit ended it",
@@ -24,21 +36,52 @@ def score_name(name: str) -> str:
     return _ABBREVIATIONS.get(name, name.replace("_", " "))
 
 
-def score_table(scores: Sequence[Plain]) -> Markup:
-    """Scores with intervals as bars, directions and signatures."""
+def score_table(scores: Sequence[Plain], baselines: Mapping[str, Sequence[Plain]] | None = None) -> Markup:
+    """Scores with intervals as bars, directions and signatures; a column for each baseline, and a line for it in the bars."""
+    beside = baselines or {}
+    header = ("metric", "value", "95% interval", "", *(name.replace("_", " ") for name in beside), "signature")
     rows = []
     for score in scores:
-        value, low, high = (as_real(score.get(key)) for key in ("value", "low", "high"))
-        name = str(score.get("name", "?"))
+        low, high = (as_real(score.get(key)) for key in ("low", "high"))
         interval = f"{_score(low)} to {_score(high)}" if low is not None and high is not None else ""
-        drawable = value is not None and name not in _MODEL_SCORES and score.get("signature") is not None and value >= 0
-        bar = interval_bar(value, low, high, max(100.0, value, high or 0.0), score_name(name)) if drawable and value is not None else None
         shown = element("strong", None, _score(score.get("value")))
-        rows.append((_titled(name, score), shown, interval, bar or "", score.get("signature") or ""))
-    header = ("metric", "value", "95% interval", "", "signature")
+        rivals = {name: _rival(score, others) for name, others in beside.items()}
+        others = (_beside(score, rival) for rival in rivals.values())
+        rows.append((_titled(score), shown, interval, _bar(score, rivals) or "", *others, score.get("signature") or ""))
     if not any(score.get("signature") for score in scores):
         return element("div", {"class": "scores"}, table(header[:2], (row[:2] for row in rows), numeric=(1,)))
-    return element("div", {"class": "scores"}, table(header, rows, numeric=(1,)))
+    return element("div", {"class": "scores"}, table(header, rows, numeric=(1, *range(4, 4 + len(beside)))))
+
+
+def _bar(score: Plain, rivals: Mapping[str, float | None]) -> Markup | None:
+    """The value as a bar: up to 100, or up to the largest of the model and the baselines; None where neither says anything."""
+    value, low, high = (as_real(score.get(key)) for key in ("value", "low", "high"))
+    name, others = _name(score), [(who.replace("_", " "), rival) for who, rival in rivals.items() if rival is not None]
+    if value is None or value < 0 or name in _MODEL_SCORES or score.get("signature") is None or (name in _IN_UNITS and not others):
+        return None
+    if others:
+        top = max(value, high or 0.0, *(rival for _, rival in others)) or 1.0
+        return interval_bar(value, low, high, top, score_name(name), marks_at=others)
+    aim = _aim(name)
+    marks = [("promised", aim)] if aim is not None else []
+    return interval_bar(value, low, high, max(100.0, value, high or 0.0), score_name(name), marks_at=marks)
+
+
+def _rival(score: Plain, others: Sequence[Plain]) -> float | None:
+    """A baseline's value of the same metric."""
+    return next((as_real(other.get("value")) for other in others if other.get("name") == score.get("name")), None)
+
+
+def _beside(score: Plain, rival: float | None) -> Markup | str:
+    """A baseline's value, marked where it is better than the model's."""
+    if rival is None or not _beaten(score, rival):
+        return "" if rival is None else _score(rival)
+    return element("span", {"class": "beaten", "title": "better than the model"}, _score(rival))
+
+
+def _beaten(score: Plain, rival: float) -> bool:
+    value = as_real(score.get("value"))
+    return value is not None and (rival > value if score.get("higher_is_better") else rival < value)
 
 
 def evaluation_sections(record: RunRecord) -> Markup:
@@ -48,9 +91,11 @@ def evaluation_sections(record: RunRecord) -> Markup:
         missing = note("The run has not been evaluated yet: ", command, " scores it on a file, with 95% intervals.")
         return section("scores", "Scores", missing)
     parts = [_evaluation(record, evaluation) for evaluation in record.evaluations]
+    unit = "forecasts" if record.of_series else "records"
+    beside = "Baselines need no training; in the bars they are thin lines. " if any(one.baselines for one in record.evaluations) else ""
     meaning = note(
-        "Intervals are 95% bootstrap intervals over records: how far the score would move with other test records of the same kind. They"
-        " say nothing about another training run. Two models are compared with ",
+        f"{beside}Intervals are 95% bootstrap intervals over {unit}: how far the score would move with other test {unit} of the same kind."
+        " They say nothing about another training run. Two models are compared with ",
         code(f"antiphon evaluate {record.folder} --compare OTHER"),
         ", on the same records.",
     )
@@ -59,17 +104,33 @@ def evaluation_sections(record: RunRecord) -> Markup:
 
 def _evaluation(record: RunRecord, evaluation: StoredEvaluation) -> Markup:
     content = evaluation.content
-    records, seconds = as_count(content.get("records")), as_real(content.get("seconds"))
-    speed = f", {duration(seconds)} ({number(records / seconds, 3)} records per second)" if seconds else ""
+    records, seconds, unit = as_count(content.get("records")), as_real(content.get("seconds")), "forecast" if record.of_series else "record"
+    speed = f", {duration(seconds)} ({number(records / seconds, 3)} {unit}s per second)" if seconds else ""
     parts: list[object] = [
         element("h3", {"title": evaluation.data}, PurePath(evaluation.data).name or "records"),
-        note(f"{plural(records, 'record')}{speed}, evaluated {moment(evaluation.written)}."),
+        note(f"{plural(records, unit)}{speed}, evaluated {moment(evaluation.written)}."),
     ]
     if record.improved > evaluation.written:
         again = code(f"antiphon evaluate {record.folder} --data {evaluation.data}")
         parts.append(warning("the run has a newer best checkpoint than this evaluation. ", again, " brings it up to date."))
-    parts += [score_table(evaluation.scores), _endings(content), _search(content)]
+    endings = None if record.of_series else _endings(content)  # a forecast has the length that was asked for
+    parts += [score_table(evaluation.scores, evaluation.baselines), _better_baselines(evaluation), endings, _search(content)]
     return join(parts)
+
+
+def _better_baselines(evaluation: StoredEvaluation) -> Markup | None:
+    """What a forecaster wants to know first: whether training was worth it."""
+    if not evaluation.baselines:
+        return None
+    lines = []
+    for score in evaluation.scores:
+        rivals = {name: rival for name, others in evaluation.baselines.items() if (rival := _rival(score, others)) is not None}
+        better = [f"{name.replace('_', ' ')} ({_score(rival)})" for name, rival in rivals.items() if _beaten(score, rival)]
+        if better:
+            lines.append(f"{score_name(_name(score))} of {' and '.join(better)} is better than the model's ({_score(score.get('value'))})")
+    if not lines:
+        return note("The model is better than every baseline by every metric that both have.")
+    return warning(f"{'; '.join(lines)}. What is simple and as good is the better choice.")
 
 
 def _endings(content: Plain) -> Markup | None:
@@ -116,8 +177,20 @@ def _score(value: object) -> str:
     return f"{value:.2f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else number(value)
 
 
-def _titled(name: str, score: Plain) -> Markup:
-    better = score.get("higher_is_better")
+def _name(score: Plain) -> str:
+    return str(score.get("name", "?"))
+
+
+def _aim(name: str) -> float | None:
+    """What a coverage should be: neither more nor less."""
+    return float(name.removeprefix("coverage_")) if name in ("coverage_80", "coverage_95") else None
+
+
+def _titled(score: Plain) -> Markup:
+    name, better = _name(score), score.get("higher_is_better")
+    aim = _aim(name)
+    if aim is not None:
+        return join([score_name(name), element("span", {"class": "quiet", "title": f"best at {aim:g}"}, " →")])
     arrow = "" if better is None else " ↑" if better else " ↓"
     meaning = None if better is None else "higher is better" if better else "lower is better"
     return join([score_name(name), element("span", {"class": "quiet", "title": meaning}, arrow) if arrow else None])
