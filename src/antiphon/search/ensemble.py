@@ -1,12 +1,14 @@
 """Several models as one: at each step their predictions are averaged, so every search works with an ensemble as with a single model.
 
-Members may differ in architecture; they must read the same source and write the same symbols. The ensemble's memory carries the members'
-memories as its projections, and its state holds their states: both are reordered by `select_rows` like any other.
+Members may differ in architecture; they must read the same source and write the same symbols, or values of the same channels.
+The ensemble's memory carries the members' memories as its projections, and its state holds their states: both are reordered by
+`select_rows` like any other.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast, final
 
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 
 from antiphon.errors import ConfigError
 from antiphon.interfaces import StepwiseModel, TokenSpec
-from antiphon.sequences import Memory, Output, Padded, select_rows
+from antiphon.sequences import Memory, Output, Padded, Quantiles, select_rows
 
 Average = Literal["probability", "log_probability"]
 
@@ -35,7 +37,9 @@ class EnsembleState:
 class Ensemble(StepwiseModel):
     """The average of several models' probabilities (log-mean-exp), or of their log-probabilities (a geometric mean, unnormalized).
 
-    Raises ConfigError when there is no member, or the members' specs differ.
+    Of real values it is the average of the members' points, or of each of their quantiles (Lichtendahl et al. 2013).
+
+    Raises ConfigError when there is no member, or the members' specs differ; where heads say distributions or differ, once they do.
     """
 
     def __init__(self, models: Sequence[StepwiseModel], average: Average = "probability"):
@@ -43,8 +47,6 @@ class Ensemble(StepwiseModel):
         if not models:
             raise ConfigError("An ensemble must have at least one model, but has none.")
         for number, model in enumerate(models):
-            if not isinstance(model.target, TokenSpec):
-                raise ConfigError(f"Model {number} of the ensemble must write symbols, but writes {type(model.target).__name__}.")
             if (model.source, model.target) != (models[0].source, models[0].target):
                 raise ConfigError(
                     f"Model {number} of the ensemble must read and write what model 0 does ({models[0].source} -> {models[0].target}), "
@@ -86,6 +88,8 @@ class Ensemble(StepwiseModel):
         return self._averaged(list(outputs)), EnsembleState(states)
 
     def _averaged(self, outputs: list[Output]) -> Output:
+        if not isinstance(self.target, TokenSpec):
+            return _average_of_values(outputs)
         log_probs = torch.stack([output.values.float().log_softmax(-1) for output in outputs])
         return Output(average_log_probs(log_probs, self.average), _as_they_are, _mean_attention(outputs))
 
@@ -95,6 +99,18 @@ def average_log_probs(log_probs: Float[Tensor, "N *shape V"], average: Average) 
     if average == "log_probability":
         return log_probs.mean(0)
     return log_probs.logsumexp(0) - math.log(log_probs.shape[0])
+
+
+def _average_of_values(outputs: list[Output]) -> Output:
+    """The mean of points, or of quantiles level by level, which keeps them in order and the forecast as sharp as its members are."""
+    said = [output.values for output in outputs]
+    if all(isinstance(one, Tensor) for one in said):
+        return Output(torch.stack(said).mean(0), _as_they_are, _mean_attention(outputs))
+    if not all(isinstance(one, Quantiles) and one.levels == said[0].levels for one in said):
+        kinds = " and ".join(sorted({type(one).__name__ for one in said}))
+        raise ConfigError(f"An ensemble of values must have heads of points, or of quantiles at the same levels, but they say {kinds}.")
+    mean = torch.stack([one.values for one in said]).mean(0)
+    return Output(mean, partial(Quantiles, levels=said[0].levels), _mean_attention(outputs))
 
 
 def _mean_attention(outputs: list[Output]) -> Tensor | None:

@@ -1,15 +1,23 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from antiphon.errors import ConfigError
+from antiphon.heads.gaussian import GaussianConfig
+from antiphon.heads.point import PointConfig
+from antiphon.heads.quantile import QuantileConfig
 from antiphon.interfaces import TokenSpec, ValueSpec
+from antiphon.models.lstm import LSTM, LSTMConfig
 from antiphon.search.beam import BeamConfig, BeamSearch
+from antiphon.search.direct import DirectConfig, DirectSearch
 from antiphon.search.ensemble import Ensemble
 from antiphon.search.greedy import GreedyConfig, GreedySearch
+from antiphon.search.rollout import RolloutConfig, RolloutSearch
 from antiphon.search.scoring import score
+from antiphon.sequences import Padded, Request
 from tests.toys import END, PAD, START, UNKNOWN, LookUpModel, ToyModel, toy_source
 
 SENTENCES = [[4, 5, 6], [7], [6, 4, 4, 5]]
@@ -69,8 +77,45 @@ def test_members_must_agree():
     with pytest.raises(ConfigError, match="same vocabulary"):
         Ensemble([ToyModel(size=7), other])
     other.target = ValueSpec(1)
-    with pytest.raises(ConfigError, match="Model 0 of the ensemble must write symbols, but writes ValueSpec"):
-        Ensemble([other])
+    with pytest.raises(ConfigError, match="Model 1 of the ensemble must read and write what model 0 does"):
+        Ensemble([ToyModel(size=7), other])
+
+
+def value_model(head: Any) -> LSTM:
+    config = LSTMConfig(dim=4, attention="none", bidirectional=False, dropout=0.0, head=head)
+    return LSTM(config, ValueSpec(2), ValueSpec(1, 1)).eval()
+
+
+@pytest.mark.parametrize("search", [DirectSearch(DirectConfig()), RolloutSearch(RolloutConfig())])
+@pytest.mark.parametrize("head", [PointConfig(), QuantileConfig(levels=(0.1, 0.5, 0.9))])
+def test_values_are_averaged(head, search, seed):
+    members = [value_model(head) for _ in range(3)]
+    source = Padded(torch.randn(2, 5, 2), torch.tensor([5, 3]))
+    requests = [Request(known=np.ones((steps, 2), dtype=np.float32)) for steps in (4, 1)]
+    together = search(Ensemble(members), source, requests)
+    alone = [search(member, source, requests) for member in members]
+    for row in range(2):
+        first = slice(None) if isinstance(search, DirectSearch) else slice(0, 1)  # later steps read the average, not a member's own
+        points = np.mean([found[row][0].elements for found in alone], axis=0)
+        np.testing.assert_allclose(together[row][0].elements[first], points[first], atol=1e-5)
+        if isinstance(head, QuantileConfig):
+            quantiles = np.mean([found[row][0].quantiles.values for found in alone], axis=0)
+            np.testing.assert_allclose(together[row][0].quantiles.values[first], quantiles[first], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("heads", "said"),
+    [
+        ((GaussianConfig(), GaussianConfig()), "they say Normal"),
+        ((QuantileConfig(), PointConfig()), "they say Quantiles and Tensor"),
+        ((QuantileConfig(), QuantileConfig(levels=(0.5,))), "they say Quantiles"),
+    ],
+)
+def test_values_that_have_no_average(heads, said):
+    ensemble = Ensemble([value_model(head) for head in heads])
+    requests = [Request(known=np.ones((4, 2), dtype=np.float32))]
+    with pytest.raises(ConfigError, match=f"quantiles at the same levels, but {said}"):
+        DirectSearch(DirectConfig())(ensemble, Padded(torch.randn(1, 5, 2), torch.tensor([5])), requests)
 
 
 def test_attention_is_given_when_all_members_have_it():
