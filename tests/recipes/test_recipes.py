@@ -27,11 +27,17 @@ def data_files(recipe: Recipe) -> list[Path]:
 
 def columns_of(shipped: Path) -> set[str]:
     with gzip.open(shipped, "rt", encoding="utf-8", newline="") as table:
+        if ".csv" in shipped.suffixes:
+            return {*next(csv.reader(table))}
         return {*next(csv.reader(table, delimiter="\t", quoting=csv.QUOTE_NONE))}
 
 
 def columns_made(program: Path, name: str) -> set[str]:
-    """The columns of a table that recipes/debian/prepare.py makes; test_prepare.py shows that it makes them."""
+    """The columns of a table that a recipe's prepare.py makes; test_prepare.py and test_prepare_series.py show that it makes them."""
+    if program == ROOT / "recipes" / "forecasting" / "prepare.py":
+        made = r"(m3_monthly|m3_quarterly|tourism_monthly)\.(train|test)\.csv\.gz|vic_elec\.(train|validation|test)\.csv\.gz"
+        assert re.fullmatch(made, name), f"prepare.py makes no {name}"
+        return {"unique_id", "ds", "y", *(("temperature", "holiday", "summer_time") if name.startswith("vic_elec") else ())}
     assert program == ROOT / "recipes" / "debian" / "prepare.py", f"nothing makes {name}"
     found = re.fullmatch(r"debian(?:\.en-(\w+)|-synopsis)\.(?:train|dev|test)\.tsv\.gz", name)
     assert found, f"prepare.py makes no {name}"
@@ -75,7 +81,8 @@ def test_it_stops(path: Path) -> None:
 def test_its_data_is_shipped_or_made_by_the_program_beside_it(path: Path) -> None:
     """And has the columns that the task reads."""
     recipe = read_recipe(path)
-    columns = {name for name in (getattr(recipe.task, side, None) for side in ("source", "target")) if name is not None}
+    columns = {name for name in (getattr(recipe.task, side, None) for side in ("source", "target", "id", "time")) if name is not None}
+    columns |= {*getattr(recipe.task, "known", ())}
     files = data_files(recipe)
     assert files
     for file in files:
