@@ -21,9 +21,9 @@ from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
 from antiphon.data.records import open_records
 from antiphon.features.text import TextConfig
-from antiphon.interfaces import Task, TokenSpec
+from antiphon.interfaces import StepwiseModel, Task, TokenSpec
 from antiphon.models import transformer
-from antiphon.models.transformer import Transformer, TransformerConfig
+from antiphon.models.transformer import TransformerConfig
 from antiphon.tasks.translation import Translation, TranslationConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,7 +110,7 @@ def write_sources(path: Path, sources: Iterator[np.ndarray], count: int, shortes
     return path
 
 
-def write_model(folder: Path, settings: TransformerConfig, model: Transformer) -> Path:
+def write_model(folder: Path, settings: TransformerConfig, model: StepwiseModel) -> Path:
     """A Transformer as plain files: settings, specs and weights, so that the peers can read it, too."""
     folder.mkdir(parents=True, exist_ok=True)
     assert isinstance(model.source, TokenSpec), "the benchmark translates symbols"
@@ -121,7 +121,7 @@ def write_model(folder: Path, settings: TransformerConfig, model: Transformer) -
     return folder
 
 
-def read_model(folder: Path) -> Transformer:
+def read_model(folder: Path) -> StepwiseModel:
     """What `write_model` wrote, ready to decode."""
     described = checkpoint.read_json(folder / "model.json")
     settings = validate(TransformerConfig, described["settings"])

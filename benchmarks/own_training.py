@@ -2,13 +2,12 @@
 
 import argparse
 import itertools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from encoding import SEED, loader, specs
-from worker import Task, serve
+from worker import Ready, serve
 
 from antiphon import registry
 from antiphon.losses import cross_entropy
@@ -23,7 +22,7 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
-def set_up(folder: Path, model_name: str, precision: Precision, target_tokens: int, updates: int, threads: int) -> Mapping[str, Task]:
+def set_up(folder: Path, model_name: str, precision: Precision, target_tokens: int, updates: int, threads: int) -> Ready:
     """The model after two updates that nobody times."""
     torch.set_num_threads(threads)
     torch.manual_seed(SEED)
@@ -47,7 +46,7 @@ def set_up(folder: Path, model_name: str, precision: Precision, target_tokens: i
         return float(sum(result.elements for result in results))
 
     train(2)
-    return {"training": train}
+    return Ready({"training": train}, sum(parameter.numel() for parameter in model.parameters()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from turns import System, machine, table, take_turns, versions
 OURS = "Antiphon Transformer, fp32"
 
 
-def systems(folder: Path, batches: Path, peers: Path, settings: argparse.Namespace) -> list[System]:
+def systems(folder: Path, batches: Path, peers: Path, eole: Path, settings: argparse.Namespace) -> list[System]:
     """Who takes part."""
     _, target = specs(folder)
     threads = settings.threads
@@ -36,6 +36,11 @@ def systems(folder: Path, batches: Path, peers: Path, settings: argparse.Namespa
         found.append(System("transformers Marian, fp32", "peers/marian_training.py", theirs, str(peers), threads))
     else:
         print(f"{peers} is missing: transformers is left out (benchmarks/peers/install)", file=sys.stderr)
+    if eole.exists():
+        found.append(System("eole, fp32", "peers/eole_training.py", theirs, str(eole), threads))
+        found.append(System("eole, bf16", "peers/eole_training.py", (*theirs, "--precision=bf16"), str(eole), threads))
+    else:
+        print(f"{eole} is missing: eole is left out (benchmarks/peers/install .venv-peers eole)", file=sys.stderr)
     if settings.against:
         for system in [one for one in found if one.program == "own_training.py"]:
             found.append(replace(system, name=system.name.replace("Antiphon", "Antiphon before:"), checkout=settings.against))
@@ -55,15 +60,16 @@ def main() -> None:
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu counts computing time, for a machine that is shared")
     parser.add_argument("--only", default="", help="only systems whose name contains this")
     parser.add_argument("--against", type=Path, default=None, help="another checkout of this project, to compare with")
-    parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="environment with the peers")
+    parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="environment with the peers; eole is in FOLDER-eole")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "benchmarks", help="folder for encoded data")
     settings = parser.parse_args()
     place, python = machine(), settings.peers / "bin" / "python"
+    eole = Path(f"{settings.peers}-eole") / "bin" / "python"
     folder = prepare(settings.data, settings.source, settings.target, settings.cache)
     batches = write_batches(folder, settings.target_tokens, settings.updates)
-    found = take_turns(systems(folder, batches, python, settings), settings.rounds, settings.clock)
-    theirs = versions(str(python), ["torch", "transformers"]) if python.exists() else "none"
-    print(f"{place}; {versions(sys.executable, ['torch'])}; peers: {theirs}")
+    found = take_turns(systems(folder, batches, python, eole, settings), settings.rounds, settings.clock)
+    theirs = [versions(str(one), ["torch", "transformers", "eole"]) for one in (python, eole) if one.exists()]
+    print(f"{place}; {versions(sys.executable, ['torch'])}; peers: {'; '.join(theirs) or 'none'}")
     print(f"{settings.threads} threads, {settings.rounds} rounds of {settings.updates} updates on about {settings.target_tokens} tokens")
     print()
     print(table(found, f"target tokens per {settings.clock} second (ratio)", OURS if OURS in found else next(iter(found))))

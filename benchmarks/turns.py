@@ -37,10 +37,11 @@ class System:
 
 @dataclass
 class Measured:
-    """The rates of one system, task by task, and its memory (the sum over its processes)."""
+    """The rates of one system, task by task, its memory (the sum over its processes), and what its model learns, if it said so."""
 
     rates: dict[str, list[float]] = field(default_factory=dict)
     peak_megabytes: float = 0.0
+    parameters: int | None = None
 
 
 @final
@@ -66,6 +67,7 @@ class _Running:
         ]
         ready = [self._read(process) for process in self.processes]
         self.tasks: list[str] = ready[0]["tasks"]
+        self.parameters: int | None = ready[0].get("parameters")  # an older checkout does not say
 
     def rate(self, task: str, clock: Clock) -> float:
         """Do a task in all processes at once: work per second."""
@@ -108,6 +110,7 @@ def take_turns(systems: Sequence[System], rounds: int, clock: Clock = "wall") ->
         for system in systems:
             print(f"starting {system.name}", file=sys.stderr)
             running.append(_Running(system))
+            found[system.name].parameters = running[-1].parameters
         for number in range(rounds):
             for task in dict.fromkeys(task for one in running for task in one.tasks):
                 for one in running:
@@ -124,12 +127,18 @@ def take_turns(systems: Sequence[System], rounds: int, clock: Clock = "wall") ->
 
 
 def table(found: Mapping[str, Measured], unit: str, reference: str) -> str:
-    """A Markdown table: for each system and task the median, and in brackets the median ratio to the reference with its range."""
+    """A Markdown table: for each system and task the median, and in brackets the median ratio to the reference with its range.
+
+    Numbers of parameters have a column where a system said its own.
+    """
     tasks = list(dict.fromkeys(task for measured in found.values() for task in measured.rates))
-    lines = [f"| {unit} | {' | '.join(tasks)} | peak memory |", "|---" * (len(tasks) + 2) + "|"]
+    sized = any(measured.parameters is not None for measured in found.values())
+    heads = [unit, *(["parameters"] if sized else []), *tasks, "peak memory"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, measured in found.items():
+        size = [f"{measured.parameters:,}" if measured.parameters is not None else ""] if sized else []
         cells = [_cell(measured.rates.get(task, []), found[reference].rates.get(task, [])) for task in tasks]
-        lines.append(f"| {name} | {' | '.join(cells)} | {measured.peak_megabytes:,.0f} MB |")
+        lines.append(f"| {' | '.join([name, *size, *cells])} | {measured.peak_megabytes:,.0f} MB |")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from worker import Task, serve
+from worker import Ready, serve
 
 Arrays = Mapping[str, Tensor]
 
@@ -20,6 +20,11 @@ def read_batches(path: Path) -> list[dict[str, Tensor]]:
         count = 1 + max(int(name.split(".")[0]) for name in file.files)
         names = ("source", "source_lengths", "target", "target_lengths")
         return [{name: torch.from_numpy(file[f"{number}.{name}"]) for name in names} for number in range(count)]
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers a model learns; a tied weight counts once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def options() -> argparse.Namespace:
@@ -39,7 +44,7 @@ def run(build: Callable[[Any], tuple[nn.Module, Callable[[nn.Module, Arrays], Te
     """Serve a model that `build` makes together with a function to its logits (B, T, V) for a batch."""
     chosen = options()
 
-    def set_up() -> Mapping[str, Task]:
+    def set_up() -> Ready:
         torch.set_num_threads(chosen.threads)
         torch.manual_seed(1)
         model, logits = build(chosen)
@@ -63,6 +68,6 @@ def run(build: Callable[[Any], tuple[nn.Module, Callable[[nn.Module, Arrays], Te
             return float(elements)
 
         train(2)
-        return {"training": train}
+        return Ready({"training": train}, parameters(model))
 
     serve(set_up)
