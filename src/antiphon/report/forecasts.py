@@ -11,7 +11,7 @@ from antiphon.report.fan_chart import Fan, fan_legend, fan_of, numbers
 from antiphon.report.markup import Markup, clipped, code, element, folded, join, note, paragraph, section, table
 from antiphon.report.plots import LineChart, Point, Series
 from antiphon.report.quantities import as_count, as_real, number, percent, plural
-from antiphon.report.run_record import Plain, RunRecord, as_mapping
+from antiphon.report.run_record import Plain, RunRecord, as_list, as_mapping
 from antiphon.report.scores import score_name
 
 _HARDEST = 12
@@ -66,7 +66,7 @@ def _drawn(details: Plain) -> Markup:
 
 
 def _fans(one: Plain) -> Iterator[tuple[str, Fan]]:
-    times, history_times = (list(map(str, one.get(key) or ())) for key in ("times", "history_times"))
+    times, history_times = (list(map(str, as_list(one.get(key)))) for key in ("times", "history_times"))
     for channel in _mappings(one.get("channels"))[:_MOST_CHANNELS]:
         yield str(channel.get("channel", "")), fan_of(channel, times, history_times)
 
@@ -136,7 +136,7 @@ def _series(series: Plain) -> Markup:
             paragraph("The model is better than ", ", ".join(f"{who} in {percent(share)}" for who, share in shares), " of the series.")
         )
     if unranked:
-        first = ", ".join(clipped(str(one), 40)[0] for one in list(series.get("unranked_first") or ())[:_MOST_UNRANKED])
+        first = ", ".join(clipped(str(one), 40)[0] for one in as_list(series.get("unranked_first"))[:_MOST_UNRANKED])
         parts.append(note(f"{unranked:,} of {total:,} series have no {name} and are not ranked (first {first})."))
     hardest = _mappings(series.get("worst"))
     if hardest:
@@ -181,4 +181,4 @@ def _items(value: object) -> list[tuple[str, Any]]:
 
 
 def _mappings(value: object) -> list[Plain]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in as_list(value) if isinstance(item, Mapping)]

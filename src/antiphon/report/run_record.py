@@ -109,6 +109,11 @@ def as_mapping(value: object) -> Plain:
     return value if isinstance(value, Mapping) else {}
 
 
+def as_list(value: object) -> list[Any]:
+    """A list as it is, and [] for anything else."""
+    return value if isinstance(value, list) else []
+
+
 def read_run(run: Path) -> RunRecord:
     """Read a run. Raises CheckpointError when the folder is none."""
     if not (run / "recipe.yaml").is_file():

@@ -20,7 +20,7 @@ from antiphon.report.fan_chart import Fan
 from antiphon.report.markup import Markup, code, element, facts, join, note, paragraph, section, table, warning
 from antiphon.report.plots import histogram
 from antiphon.report.quantities import as_count, as_real, number, plural
-from antiphon.report.run_record import Plain, RunRecord, as_mapping
+from antiphon.report.run_record import Plain, RunRecord, as_list, as_mapping
 
 _SPLITS = ("train", "validation", "test")
 _DRAWN = 4
@@ -60,9 +60,9 @@ def _split(name: str, series: Plain, audit: Plain) -> Markup:
             _left_out(tally),
             _seen(series),
             facts([("Times", _span(series.get("times"))), ("Forecast times", _span(series.get("forecast")))]),
-            _values(_list(series.get("values"))),
-            *(note(one) for one in _list(series.get("notes"))),
-            _figures(as_mapping(series.get("steps")), _list(audit.get("samples")) if name == "train" else ()),
+            _values(as_list(series.get("values"))),
+            *(note(one) for one in as_list(series.get("notes"))),
+            _figures(as_mapping(series.get("steps")), as_list(audit.get("samples")) if name == "train" else ()),
         ]
     )
 
@@ -71,7 +71,7 @@ def _left_out(tally: Plain) -> Markup | None:
     """Every reason for which a series has no window."""
     first = as_mapping(tally.get("first"))
     rows = [
-        (reason, f"{as_count(count):,}", ", ".join(map(str, _list(first.get(reason))[:3])))
+        (reason, f"{as_count(count):,}", ", ".join(map(str, as_list(first.get(reason))[:3])))
         for reason, count in as_mapping(tally.get("dropped")).items()
     ]
     return table(("left out", "series", "the first of them"), rows, numeric=(1,)) if rows else None
@@ -81,7 +81,7 @@ def _seen(series: Plain) -> Markup | None:
     seen = as_count(series.get("seen"))
     if not seen:
         return None
-    first = ", ".join(map(str, _list(series.get("first_seen"))))
+    first = ", ".join(map(str, as_list(series.get("first_seen"))))
     windows = as_count(series.get("windows"))
     return warning(
         f"{seen:,} of {plural(windows, 'window')} forecast times that are in the training data of their series (first {first}): scores on"
@@ -107,17 +107,16 @@ def _figures(steps: Plain, samples: Sequence[Any]) -> Markup | None:
     for sample in samples[:_DRAWN]:
         past, future = (_scaled(as_mapping(sample).get(f"{side}_pieces")) for side in ("source", "target"))
         if past:
-            fan = Fan(past, future[1:], (), (), (), (), ())
-            figures.append(
-                fan.figure(str(as_mapping(sample).get("source", "")), "Scaled, as the model sees it: what it reads, and what followed.")
-            )
+            title = str(as_mapping(sample).get("source", ""))
+            remark = "Scaled, as the model sees it: what it reads, and what followed."
+            figures.append(Fan(past, future[1:], (), (), (), (), ()).figure(title[:1].upper() + title[1:], remark))
     return element("div", {"class": "charts"}, *figures) if figures else None
 
 
 def _scaled(pieces: object) -> list[float | None]:
     """The first target of each step, as `Forecasting.pieces` writes it; None for what is no number."""
     found: list[float | None] = []
-    for piece in _list(pieces):
+    for piece in as_list(pieces):
         try:
             found.append(as_real(float(str(piece).split(",")[0])))
         except ValueError:
@@ -154,18 +153,14 @@ def _stored(record: RunRecord) -> list[Markup]:
 
 
 def _span(times: object) -> str:
-    return " to ".join(map(str, _list(times)))
+    return " to ".join(map(str, as_list(times)))
 
 
 def _pair(value: object) -> tuple[Any, Any]:
-    found = _list(value)
+    found = as_list(value)
     return (found[0], found[1]) if len(found) == 2 else (None, None)
 
 
 def _cell(value: object) -> str:
     real = as_real(value)
     return "" if real is None else number(real)
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
