@@ -65,7 +65,11 @@ class _Running:
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
             for _ in range(system.processes)
         ]
-        ready = [self._read(process) for process in self.processes]
+        try:
+            ready = [self._read(process) for process in self.processes]
+        except BaseException:
+            self.kill()
+            raise
         self.tasks: list[str] = ready[0]["tasks"]
         self.parameters: int | None = ready[0].get("parameters")  # an older checkout does not say
 
@@ -92,6 +96,8 @@ class _Running:
         """End the processes whatever they are doing."""
         for process in self.processes:
             process.kill()
+            with process:  # closes its pipes, and waits
+                pass
 
     def _read(self, process: "subprocess.Popen[str]") -> dict[str, Any]:
         assert process.stdout is not None
