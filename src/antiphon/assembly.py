@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -57,6 +57,15 @@ class Split:
     def count(self) -> int:
         """The number of records; reads all of them."""
         return sum(part.count() for part, _ in self.parts)
+
+
+def resolved(recipe: Recipe, earlier: Recipe | None = None) -> Recipe:
+    """The recipe with what its architecture must remember of weights made elsewhere; the `earlier` one of a resumed run has it already."""
+    resolve = registry.find("models", recipe.model.name).resolve
+    if resolve is None:
+        return recipe
+    same = earlier is not None and earlier.model.name == recipe.model.name
+    return replace(recipe, model=resolve(recipe.model, earlier.model if earlier is not None and same else None))
 
 
 def build_task(recipe: Recipe) -> Task:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from antiphon import checkpoint
+from antiphon import checkpoint, registry
 from antiphon.assembly import (
     Given,
     Split,
@@ -38,6 +38,7 @@ from antiphon.assembly import (
     mixed,
     needs_steps,
     open_splits,
+    resolved,
 )
 from antiphon.configuration import plain
 from antiphon.data.batching import BatchingConfig, Sampler
@@ -105,6 +106,8 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCE
 
 
 def _train(recipe: Recipe, folder: Path, resume: bool, data: Given | None, console: Console) -> Path:
+    started = resume and (folder / "recipe.yaml").is_file()
+    recipe = resolved(recipe, read_recipe(folder / "recipe.yaml") if started else None)
     ranks = distributed.start(recipe.training.device)
     with checkpoint.held(folder) if ranks.first else nullcontext():
         return _train_in(recipe, folder, resume, data, console, ranks)
@@ -260,8 +263,9 @@ def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:
 
 
 def _start_weights(model: Seq2SeqModel, recipe: Recipe, *, fresh: bool) -> list[str]:
-    """Take over weights of another run, unless a resumed run brings its own, and freeze; returns what was done, for people."""
-    notes = []
+    """Take over weights made elsewhere, unless a resumed run brings its own, and freeze; returns what was done, for people."""
+    plugin = registry.find("models", recipe.model.name)
+    notes = list(plugin.start(model, recipe.model)) if fresh and plugin.start is not None else []
     if fresh and recipe.training.init_from is not None:
         saved = checkpoint.read(find_checkpoint(recipe.training.init_from).resolve())
         weights, own = saved.weights(), model.state_dict()

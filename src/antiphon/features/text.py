@@ -42,7 +42,8 @@ _SUBWORDS = ("unigram", "bpe")
 # A setting that has no effect is an error: the kinds that use each setting.
 _USED_BY = {
     "size": ("unigram", "bpe", "word", "character"),
-    "model": _SUBWORDS,
+    "model": (*_SUBWORDS, "pretrained"),
+    "languages": ("pretrained",),
     "lossless": ("unigram", "bpe", "character", "byte"),
     "byte_fallback": ("unigram", "bpe", "character"),
     "character_coverage": _SUBWORDS,
@@ -62,12 +63,16 @@ _PROBE = "  A  \ufb01\t\n\u00e9\U0001f600\u2581x "
 class TextConfig:
     """How texts become symbols. The defaults suit most languages and tasks."""
 
-    kind: Literal["unigram", "bpe", "word", "character", "byte"] = "unigram"
-    """What a symbol stands for: a subword (`unigram`, `bpe`), a word, a character, or a byte of UTF-8."""
+    kind: Literal["unigram", "bpe", "word", "character", "byte", "pretrained"] = "unigram"
+    """What a symbol stands for: a subword (`unigram`, `bpe`), a word, a character, a byte of UTF-8, or what the tokenizer of a published
+    checkpoint makes of it (`pretrained`)."""
     size: Annotated[int, Field(ge=5)] | None = None
     """The vocabulary size asked for, special pieces and tags included. Left out: 8000 for subwords and words, all characters."""
     model: Path | None = None
-    """An existing sentencepiece `.model` file to use instead of training one."""
+    """An existing sentencepiece `.model` file to use instead of training one; of `pretrained` the checkpoint's folder or its name on the
+    hub."""
+    languages: tuple[str, str] | None = None
+    """Codes of the source's and the target's language, for a `pretrained` tokenizer of many languages, such as [eng_Latn, deu_Latn]."""
     lossless: bool = False
     """Promise that decoding restores every text exactly: no normalization, spaces kept, unseen characters as bytes."""
     byte_fallback: bool | None = None
@@ -98,7 +103,9 @@ class TextConfig:
         for name, kinds in _USED_BY.items():
             if self.kind not in kinds and getattr(self, name) != self.__dataclass_fields__[name].default:
                 raise ConfigError(f"`{name}` needs `kind` to be one of {', '.join(kinds)}, but it is {self.kind}.")
-        if self.model is not None:
+        if self.kind == "pretrained":
+            self._check_pretrained()
+        if self.model is not None and self.kind != "pretrained":
             for name in ("size", "byte_fallback", "character_coverage", "training_lines"):
                 if getattr(self, name) != self.__dataclass_fields__[name].default:
                     raise ConfigError(f"`{name}` must be left out, since `model` decides it, but is {getattr(self, name)}.")
@@ -111,6 +118,18 @@ class TextConfig:
                 raise ConfigError(f"`tags` must be symbols without spaces, other than {' '.join(SPECIAL_PIECES)}, but one is {tag!r}.")
         if len(set(self.tags)) < len(self.tags):
             raise ConfigError(f"`tags` must differ from each other, but are {', '.join(self.tags)}.")
+
+    def _check_pretrained(self) -> None:
+        """The tokenizer of a checkpoint decides everything itself."""
+        if self.model is None:
+            raise ConfigError(
+                "`model` is missing: give the folder, or the name on the hub, of the checkpoint whose tokenizer is to be used."
+            )
+        for name, field in self.__dataclass_fields__.items():
+            if name not in ("kind", "model", "languages") and getattr(self, name) != field.default:
+                raise ConfigError(
+                    f"`{name}` must be left out, since the checkpoint's tokenizer decides it, but is {getattr(self, name)!r}."
+                )
 
     @property
     def resolved_byte_fallback(self) -> bool:
@@ -133,6 +152,11 @@ class TextFeature(Feature):
 
     `notes` tells what the user should know about the fitted vocabulary, one sentence each.
     """
+
+    opening: tuple[int, ...] = ()
+    """What every output must begin with: nothing. A tokenizer of many languages begins with one."""
+    closes = True
+    """Whether a source still needs the end symbol behind it."""
 
     def __init__(self, settings: TextConfig):
         self.config = settings
@@ -190,6 +214,15 @@ class TextFeature(Feature):
     def pieces(self, array: np.ndarray) -> list[str]:
         """The piece that each symbol stands for, for reports."""
         return self.vocabulary.labels(array)
+
+    @property
+    def sampling(self) -> float:
+        """How much segmentations vary in training; 0 when they do not."""
+        return self.config.sampling
+
+    def phrase(self, text: str) -> tuple[int, ...]:
+        """A part of a text as symbols."""
+        return tuple(self.encode(text).tolist())
 
     def with_prefix(self, prefix: str) -> "TextFeature":
         """A feature with the same vocabulary and another prefix: the other side of a joint vocabulary."""
@@ -288,11 +321,11 @@ class TextFeature(Feature):
             return learn_words(texts, size=settings.size or DEFAULT_SIZE, minimum=rare, tags=tags, separator=settings.separator)
         if settings.kind == "character":
             return learn_characters(texts, size=settings.size, minimum=rare, tags=tags, byte_fallback=fallback)
-        assert settings.kind != "byte", "bytes learn nothing"
+        assert settings.kind in ("unigram", "bpe"), "bytes and published tokenizers learn nothing"
         lines, total = draw_lines(texts, settings.training_lines)
         vocabulary, notes = train_subwords(
             lines,
-            kind=settings.kind,
+            kind="bpe" if settings.kind == "bpe" else "unigram",
             size=settings.size or DEFAULT_SIZE,
             tags=tags,
             exact=settings.lossless,

@@ -13,10 +13,9 @@ from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from antiphon.errors import ConfigError
-from antiphon.heads.choice import take_apart
 from antiphon.interfaces import Spec, StepwiseModel, ValueSpec
 from antiphon.sequences import Memory, Output, Padded, select_rows
 
@@ -36,18 +35,23 @@ class ChannelRows:
 
 @final
 class ChannelIndependent(StepwiseModel):
-    """`make(source, target)` builds the StepwiseModel of one channel, whose output layer is its `head`.
-
-    The target channels must be the first of the source.
+    """`make(source, target)` builds the StepwiseModel of one channel, whose output layer is its `head`; `say` makes of it a function that
+    says channels with a vector each, (..., C, D). The target channels must be the first of the source.
     """
 
-    def __init__(self, make: Callable[[ValueSpec, ValueSpec], Any], source: ValueSpec, target: ValueSpec):
+    def __init__(
+        self,
+        make: Callable[[ValueSpec, ValueSpec], Any],
+        say: Callable[[nn.Module], Callable[[Tensor], Any]],
+        source: ValueSpec,
+        target: ValueSpec,
+    ):
         super().__init__()
         self.source, self.target, self.channels = source, target, target.channels
         beside = source.channels - target.channels
         self.inner = make(ValueSpec(1 + beside, length=source.length), ValueSpec(1, target.known, target.length))
         self.settings = self.inner.settings
-        self._head = take_apart(self.inner.head)
+        self._head = say(self.inner.head)
 
     def encode(self, source: Padded) -> Memory:
         """Each channel read by itself; states are (B, S, C * D)."""

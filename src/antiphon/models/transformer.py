@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from antiphon.configuration import config, plugin_field
 from antiphon.errors import ConfigError
-from antiphon.heads.choice import build_head
+from antiphon.heads.choice import build_head, take_apart
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
 from antiphon.layers.attention import CrossAttention, KeysValues, Rotation, SelfAttention
 from antiphon.layers.channelwise import ChannelIndependent, check_channels
@@ -401,7 +401,7 @@ def build(settings: TransformerConfig, source: Spec, target: Spec) -> StepwiseMo
         if getattr(settings, field) < 1:
             raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(settings, field)}.")
     if settings.channels == "independent" and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
-        return ChannelIndependent(lambda one, said: Transformer(settings, one, said), source, target)
+        return ChannelIndependent(lambda one, said: Transformer(settings, one, said), take_apart, source, target)
     return Transformer(settings, source, target)
 
 

@@ -2,7 +2,8 @@
 
 Two kinds of rules. A rule that *forbids* sets a logit to minus infinity and leaves the other log-probabilities alone, so what a search
 ranks by stays the model's own log-probability. The repetition penalty is the only rule that *changes* logits; with it a search ranks by
-the log-softmax of the changed logits. The scores that a hypothesis reports are the model's own in either case.
+the log-softmax of the changed logits. The scores that a hypothesis reports are the model's own in either case. A prefix that is asked
+for is given, not chosen, so it has no part in the ranking.
 
 Rules that look back see the history of a row only, and each is a handful of tensor operations over all rows.
 """
@@ -100,7 +101,6 @@ class LogitsProcessors:
             _penalize(allowed, history, self.settings.repetition_penalty)
             ranking_norm = allowed.logsumexp(-1, keepdim=True)
         end_logits = allowed[:, self.end].clone()
-        forced = self._forced_logits(allowed, step)
         allowed.index_fill_(1, self.forbidden, -_INFINITY)
         if self.settings.no_repeat_ngram_size:
             _forbid_repeated_ngrams(allowed, history, self.settings.no_repeat_ngram_size)
@@ -109,23 +109,18 @@ class LogitsProcessors:
             _forbid_phrases(allowed, history, self.rules.banned_openings, self.rules.banned_ends)
         if step < self.longest_minimum or may_end is not None:
             self._forbid_end(allowed, end_logits, may_end, step)
-        if forced is not None:
-            self._force_prefix(allowed, forced, step)
+        if step < self.longest_prefix:
+            self._force_prefix(allowed, ranking_norm, step)
         cut = self._force_end(allowed, end_logits, step) if step >= self.shortest_maximum else None
         return StepScores(allowed, ranking_norm, logits, norm, cut)
 
-    def _forced_logits(self, allowed: Float[Tensor, "R V"], step: int) -> Float[Tensor, "R 1"] | None:
-        """The logits of the prefix's symbols, taken before any rule forbids them: what a user asks for comes before the rules."""
-        if step >= self.longest_prefix or self.rules.prefix is None:
-            return None
-        return allowed.gather(1, self.rules.prefix[:, step : step + 1])
-
-    def _force_prefix(self, allowed: Float[Tensor, "R V"], forced: Float[Tensor, "R 1"], step: int) -> None:
+    def _force_prefix(self, allowed: Float[Tensor, "R V"], certain: Float[Tensor, "R 1"], step: int) -> None:
+        """Let the prefix's symbol follow as if it were certain, and nothing else, whatever the rules say."""
         assert self.rules.prefix is not None
         assert self.rules.prefix_lengths is not None
         symbols = self.rules.prefix[:, step : step + 1]
         inside = (self.rules.prefix_lengths > step).unsqueeze(1)
-        forced = torch.where(inside, forced, allowed.gather(1, symbols))
+        forced = torch.where(inside, certain, allowed.gather(1, symbols))
         allowed.masked_fill_(inside, -_INFINITY).scatter_(1, symbols, forced)
 
     def _forbid_end(

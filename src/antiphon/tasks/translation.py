@@ -16,6 +16,7 @@ from antiphon.configuration import config
 from antiphon.data.corpus import MappedCorpus, build_corpus
 from antiphon.data.limits import Limits
 from antiphon.errors import ConfigError, DataError, nearest
+from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextConfig, TextFeature
 from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
@@ -52,6 +53,10 @@ class TranslationConfig:
             raise ValueError("give either `vocabulary` for both sides, or `source_vocabulary` and `target_vocabulary`.")
         if (self.source_vocabulary is None) != (self.target_vocabulary is None):
             raise ValueError("`source_vocabulary` and `target_vocabulary` go together; use `vocabulary` for a joint one.")
+        if any(side is not None and side.kind == "pretrained" for side in sides):
+            raise ValueError("a `pretrained` tokenizer serves both sides: give it as `vocabulary`.")
+        if self.vocabulary is not None and self.vocabulary.kind == "pretrained" and self.tags:
+            raise ValueError("`tags` must be left out with a `pretrained` tokenizer, whose pieces are what they are. Use `source_prefix`.")
         for vocabulary in (self.vocabulary, *sides):
             if vocabulary is not None and vocabulary.prefix:
                 raise ValueError("use `source_prefix` or `target_prefix` of the task instead of `prefix` of a vocabulary.")
@@ -66,14 +71,14 @@ class Translation(Task):
     def __init__(self, settings: TranslationConfig):
         self.settings = settings
         self.tag_symbols: dict[str, str] = {}
-        self.source_text: TextFeature
-        self.target_text: TextFeature
+        self.source_text: TextFeature | PretrainedText
+        self.target_text: TextFeature | PretrainedText
         self._make_features()
 
     @property
     def joint(self) -> bool:
-        """Whether both sides share one vocabulary."""
-        return self.settings.source_vocabulary is None
+        """Whether both sides are one feature. The sides of a published tokenizer differ in what they put around a text."""
+        return self.source_text is self.target_text
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -93,7 +98,7 @@ class Translation(Task):
     @property
     def samples_encodings(self) -> bool:
         """Whether `encode` with a seed draws one of several segmentations."""
-        return self.source_text.config.sampling > 0 or self.target_text.config.sampling > 0
+        return self.source_text.sampling > 0 or self.target_text.sampling > 0
 
     @property
     def source_spec(self) -> TokenSpec:
@@ -118,7 +123,10 @@ class Translation(Task):
             self.tag_symbols = self._collect_tags(records)
             self._make_features()
         source, target = self.settings.source, self.settings.target
-        if self.joint:
+        if isinstance(self.target_text, PretrainedText):
+            self.source_text.fit(())
+            self.target_text.fit(())
+        elif self.joint:
             self.source_text.fit(text for record in records for text in (_text(record, source), _text(record, target)))
             self.target_text = self.source_text
         else:
@@ -132,7 +140,7 @@ class Translation(Task):
         if record.get(self.settings.target) is not None:
             text = self.settings.target_prefix + _text(record, self.settings.target)
             target = self._framed(self.target_text.encode(text, seed=None if seed is None else seed + 1))
-        return Example(np.append(source, self.source_spec.end), target, index)
+        return Example(self._closed(source), target, index)
 
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
         """`encode` for (index, record) pairs, faster."""
@@ -141,9 +149,8 @@ class Translation(Task):
         sources = self.source_text.encode_many([self._source(record) for _, record in records])
         prefix, column = self.settings.target_prefix, self.settings.target
         targets = self.target_text.encode_many([prefix + _text(record, column) for _, record in records])
-        end = self.source_spec.end
         return [
-            Example(np.append(source, end), self._framed(target), index)
+            Example(self._closed(source), self._framed(target), index)
             for (index, _), source, target in zip(records, sources, targets, strict=True)
         ]
 
@@ -173,10 +180,11 @@ class Translation(Task):
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
         prefix = self.settings.target_prefix + str(record.get("prefix") or "")
+        phrase = self.target_text.phrase
         return Request(
-            prefix=self._symbols(prefix) if prefix else (),
-            required=tuple(self._symbols(phrase) for phrase in _phrases(record, "required")),
-            banned=tuple(self._symbols(phrase) for phrase in _phrases(record, "banned")),
+            prefix=(*self.target_text.opening, *(phrase(prefix) if prefix else ())),
+            required=tuple(phrase(wanted) for wanted in _phrases(record, "required")),
+            banned=tuple(phrase(unwanted) for unwanted in _phrases(record, "banned")),
         )
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
@@ -216,8 +224,14 @@ class Translation(Task):
     def _make_features(self) -> None:
         source = self.settings.source_vocabulary or self.settings.vocabulary or TextConfig()
         symbols = tuple(dict.fromkeys((*source.tags, *self.tag_symbols.values())))
+        if source.kind == "pretrained":
+            name = str(source.model)
+            self.source_text = PretrainedText(name, "source", source.languages)
+            self.target_text = PretrainedText(name, "target", source.languages)
+            return
         self.source_text = TextFeature(replace(source, tags=symbols))
-        self.target_text = self.source_text if self.joint else TextFeature(self.settings.target_vocabulary or TextConfig())
+        target = self.settings.target_vocabulary
+        self.target_text = self.source_text if target is None else TextFeature(target)
 
     def _collect_tags(self, records: Iterable[Record]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -242,8 +256,8 @@ class Translation(Task):
     def _framed(self, symbols: np.ndarray) -> np.ndarray:
         return np.concatenate([[self.target_spec.start], symbols, [self.target_spec.end]]).astype(np.int64)
 
-    def _symbols(self, text: str) -> tuple[int, ...]:
-        return tuple(self.target_text.encode(text).tolist())
+    def _closed(self, source: np.ndarray) -> np.ndarray:
+        return np.append(source, self.source_spec.end) if self.source_text.closes else source
 
     def _prediction(self, hypothesis: Hypothesis, example: Example) -> Prediction:
         text = self.target_text.decode(hypothesis.elements)

@@ -356,8 +356,9 @@ class Trainer:
         self.save_features(folder / checkpoint.FEATURES)
 
     def _untied(self) -> list[str]:
-        """Every tensor of the model under its first name; tied ones have several."""
-        return [*(name for name, _ in self.model.named_parameters()), *(name for name, _ in self.model.named_buffers())]
+        """Every tensor that a checkpoint holds under its first name; tied ones have several."""
+        kept = self.model.state_dict().keys()  # without buffers that are computed anew
+        return [name for name, _ in (*self.model.named_parameters(), *self.model.named_buffers()) if name in kept]
 
     def _names(self) -> dict[int, str]:
         return {id(parameter): name for name, parameter in self.model.named_parameters()}

@@ -114,7 +114,10 @@ def test_a_batch_that_does_not_fit_is_split_with_the_same_gradient(rows, error, 
 
 def test_a_record_that_does_not_fit_alone_ends_training(seed):
     model = Narrow(make_model(seed), 0, torch.OutOfMemoryError("out of memory"))
-    with pytest.raises(TrainingError, match=r"^Not even one record at a time fits in memory; the longest is record \d+, with 7 source and \d+ target steps\. Limit"):
+    with pytest.raises(
+        TrainingError,
+        match=r"^Not even one record at a time fits in memory; the longest is record \d+, with 7 source and \d+ target steps\. Limit",
+    ):
         make_update(model)([make_batch(seed)], 0, 1.0)
 
 

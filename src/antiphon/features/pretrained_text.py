@@ -1,0 +1,211 @@
+"""Texts <-> symbols by the tokenizer of a published checkpoint (extra `hf`).
+
+The symbols around a text (a language in front, the end behind) are those that the tokenizer itself puts there for its model, so they are
+right for every family: T5, BART, mBART, Marian, Pegasus, M2M-100, NLLB, LED, Blenderbot ...
+
+Unusual here: the decoder's start symbol and the symbols that an output must begin with (the target language) are no settings. They are read
+from the checkpoint, and kept with the fitted feature, so a trained run needs the checkpoint no more.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+
+from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
+from antiphon.features.published import need_transformers, published_folder
+from antiphon.interfaces import Feature, TokenSpec
+
+_WRAPPING = ("mbart",)  # families whose decoder starts with the last symbol of the target instead of one for all
+_FACTS = "pretrained.json"
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the checkpoint says beside its tokenizer: sizes and special symbols, and what every output begins with."""
+
+    size: int
+    pad: int
+    unknown: int
+    start: int
+    end: int
+    opening: tuple[int, ...]
+
+
+@final
+class PretrainedText(Feature):
+    """One side of a published tokenizer. `languages` are the codes of source and target, for tokenizers of many languages."""
+
+    closes = False  # the tokenizer itself ends a source
+
+    def __init__(self, model: str, side: Literal["source", "target"], languages: tuple[str, str] | None = None):
+        self.model, self.side, self.languages = model, side, languages
+        self.notes: tuple[str, ...] = ()
+        self.sampling = 0.0
+        self._tokenizer: Any = None
+        self._facts: _Facts | None = None
+
+    @cached_property
+    def spec(self) -> TokenSpec:
+        """The checkpoint's vocabulary and special symbols."""
+        facts = self._known()
+        return TokenSpec(facts.size, facts.pad, facts.unknown, facts.start, facts.end, self._fingerprint())
+
+    @property
+    def opening(self) -> tuple[int, ...]:
+        """What every output must begin with: the target language, where there are several."""
+        return self._known().opening if self.side == "target" else ()
+
+    def fit(self, values: Iterable[Any]) -> None:
+        """Open the checkpoint's tokenizer; the texts stay unread.
+
+        Raises ConfigError when there is no such checkpoint, or it has no such language or no start symbol.
+        """
+        need_transformers()
+        folder = published_folder(self.model)
+        self._tokenizer = self._opened(folder)
+        self._facts = self._read(folder)
+        vocabulary = f"{len(self._tokenizer):,} pieces of {self.model}"
+        self.notes = (f"The vocabulary is that of a published checkpoint: {vocabulary}.",) if self.side == "source" else ()
+
+    def encode(self, value: Any, *, seed: int | None = None) -> np.ndarray:
+        """A source with all its special symbols; a target without start and end, but with its opening. (T,) int64."""
+        return self.encode_many([value])[0]
+
+    def encode_many(self, values: Sequence[Any]) -> list[np.ndarray]:
+        """`encode` for each text, faster."""
+        for number, value in enumerate(values, start=1):
+            if not isinstance(value, str):
+                raise DataError(f"Text {number}: A text must be a string, but is {value!r:.80}.")
+        texts = list(values)
+        if self.side == "source":
+            found = self._tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+        else:
+            found = [self._inner(ids) for ids in self._tokenizer(text_target=texts, truncation=False, verbose=False)["input_ids"]]
+        return [np.array(ids, dtype=np.int64) for ids in found]
+
+    def phrase(self, text: str) -> tuple[int, ...]:
+        """A part of a target: its symbols alone."""
+        found = self._tokenizer(text_target=text, add_special_tokens=False, verbose=False)["input_ids"]
+        return tuple(map(int, found))
+
+    def decode(self, array: np.ndarray) -> str:
+        """The text, without special symbols and without what it had to begin with."""
+        opening, symbols = self.opening, [int(symbol) for symbol in array]
+        symbols = symbols[len(opening) :] if tuple(symbols[: len(opening)]) == opening else symbols
+        known = [symbol for symbol in symbols if symbol < len(self._tokenizer)]  # a model may have more embeddings than there are pieces
+        return str(self._tokenizer.decode(known, skip_special_tokens=True))
+
+    def pieces(self, array: np.ndarray) -> list[str]:
+        """The tokenizer's pieces; an embedding that no piece belongs to shows its number."""
+        return [self._piece(int(symbol)) for symbol in array]
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer in its published format, and the facts."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._tokenizer.save_pretrained(folder)
+        (folder / _FACTS).write_text(json.dumps({**asdict(self._known()), "languages": self.languages}) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote. Raises CheckpointError when it is missing, damaged, or for other languages."""
+        need_transformers()
+        try:
+            saved = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+            languages = saved.pop("languages")
+            self._facts = _Facts(**{**saved, "opening": tuple(saved["opening"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"The tokenizer in {folder} cannot be read: {error}.") from error
+        if languages != (None if self.languages is None else list(self.languages)):
+            raise CheckpointError(f"`languages` must be {languages}, as when the run began, but is {self.languages}.")
+        self._tokenizer = self._opened(folder)
+
+    def _piece(self, symbol: int) -> str:
+        try:
+            return str(self._tokenizer.convert_ids_to_tokens(symbol) or f"#{symbol}")
+        except (KeyError, IndexError):
+            return f"#{symbol}"
+
+    def _known(self) -> _Facts:
+        assert self._facts is not None, "fit or load the text feature before using it"
+        return self._facts
+
+    def _fingerprint(self) -> str:
+        parts = [sorted(self._tokenizer.get_vocab().items()), asdict(self._known()), self.languages]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    def _opened(self, folder: Path) -> Any:
+        from transformers import AutoTokenizer
+
+        codes = {} if self.languages is None else {"src_lang": self.languages[0], "tgt_lang": self.languages[1]}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **codes)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise ConfigError(f"The tokenizer of {self.model} cannot be opened: {str(error).splitlines()[0]}") from error
+        self._check_languages(tokenizer)
+        return tokenizer
+
+    def _check_languages(self, tokenizer: Any) -> None:
+        known = set(getattr(tokenizer, "lang_code_to_id", None) or ())
+        if not known and hasattr(tokenizer, "tgt_lang"):
+            known = set(map(str, tokenizer.extra_special_tokens))
+        if self.languages is None and known:
+            raise ConfigError(
+                f"`vocabulary.languages` is missing: {self.model} knows many languages. Name two, the source's and the target's, such as"
+                f" [{', '.join(sorted(known)[:2])}]."
+            )
+        if self.languages is None:
+            return
+        if not known:
+            raise ConfigError(f"`vocabulary.languages` must be left out: {self.model} has no codes of languages.")
+        for code in self.languages:
+            if code not in known:
+                raise ConfigError(f"`vocabulary.languages` must be codes of {self.model}, but {code!r} is none.{nearest(code, known)}")
+
+    def _read(self, folder: Path) -> _Facts:
+        from transformers import AutoConfig, GenerationConfig
+
+        try:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{self.model} has no configuration that transformers knows: {str(error).splitlines()[0]}") from error
+        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        generation = GenerationConfig.from_pretrained(folder).to_dict() if (folder / "generation_config.json").is_file() else {}
+        labels = self._tokenizer(text_target="")["input_ids"]
+        end = self._tokenizer.eos_token_id
+        start = labels[-1] if config.model_type in _WRAPPING else _first(generation, written, "decoder_start_token_id")
+        if start is None or end is None:
+            raise ConfigError(
+                f"{self.model} says no {'end symbol' if end is None else '`decoder_start_token_id`'}: it is no encoder-decoder."
+            )
+        opening = tuple(symbol for symbol in labels if symbol not in (start, end)) if self.languages else ()
+        forced = _first(generation, written, "forced_bos_token_id")
+        if not opening and forced is not None and self.languages is None:
+            opening = (int(forced),)
+        pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else end
+        unknown = self._tokenizer.unk_token_id if self._tokenizer.unk_token_id is not None else pad
+        size = getattr(config.get_text_config(decoder=True), "vocab_size", len(self._tokenizer))
+        if len(self._tokenizer) > size:
+            raise ConfigError(
+                f"The tokenizer of {self.model} must fit its embeddings, but has {len(self._tokenizer):,} pieces for {size:,} embeddings."
+            )
+        return _Facts(size, int(pad), int(unknown), int(start), int(end), opening)
+
+    def _inner(self, ids: Sequence[int]) -> list[int]:
+        """Labels without the end, and without what stands behind it (the language, in the oldest mBART)."""
+        end = self._known().end
+        inner = list(ids)
+        while inner and (inner[-1] == end or (inner[-1] == self._known().start and end in inner)):
+            last = inner.pop()
+            if last == end:
+                break
+        return inner
+
+
+def _first(generation: dict[str, Any], config: dict[str, Any], name: str) -> Any:
+    found = generation.get(name)
+    return config.get(name) if found is None else found

@@ -1,0 +1,64 @@
+"""Checkpoints that others have published: a folder on this machine, or a name on the hub that is fetched once and then kept.
+
+Unusual here: whether the hub can be reached is asked for three seconds at most, so that a machine without network says so at once.
+"""
+
+import re
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from antiphon.errors import ConfigError, MissingPackageError
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt")  # never pickled weights, never code
+_PATIENCE = 3.0  # seconds
+
+
+def need_transformers() -> None:
+    """Raise MissingPackageError when the extra `hf` is not installed."""
+    try:
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError("A pre-trained checkpoint", "transformers", "hf") from error
+
+
+def published_folder(name: str) -> Path:
+    """The folder of a checkpoint: `name` itself, or what the hub has under that name, from its cache when it is there.
+
+    Raises ConfigError when there is no such folder and no such name, or when the hub cannot be reached.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    if not _HUB_NAME.fullmatch(name) or name.startswith("."):
+        raise ConfigError(f"There is no folder {name}, and it is no name on the hub such as `facebook/bart-base`.")
+    need_transformers()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_WANTED, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass
+    if not _hub_answers():
+        raise ConfigError(
+            f"`{name}` is no folder here, and was not fetched before, and the hub cannot be reached. Give the folder of a checkpoint, or"
+            " fetch it where there is network."
+        )
+    try:
+        return Path(snapshot_download(name, allow_patterns=_WANTED))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ConfigError(f"`{name}` is no folder here, and the hub does not give it: {str(error).splitlines()[0]}") from error
+
+
+def _hub_answers() -> bool:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    address = urlsplit(constants.ENDPOINT)
+    try:
+        with socket.create_connection((address.hostname or "", address.port or 443), timeout=_PATIENCE):
+            return True
+    except OSError:
+        return False
