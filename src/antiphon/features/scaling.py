@@ -30,8 +30,15 @@ class ScalingConfig:
     season: Annotated[int, Field(ge=2)] | None = None
     """Steps of a season that is measured on each window and taken off before it is scaled; null takes nothing off. It is added in units of
     the transform: under `transform: log` it multiplies. The less sure a window is of its season, the less of it is taken off."""
+    unit: Annotated[float, Field(gt=0)] | None = None
+    """A fixed number to divide by, in place of a measured one. Under `transform: log` 0.2 makes about a fifth a unit, so that a loss counts
+    errors in percent, and a calm series is told from a restless one."""
 
     def __post_init__(self) -> None:
+        if self.unit is not None and self.name == "none":
+            raise ValueError("`unit` has no effect when `name` is `none`: give the data in that unit, or choose another scaling.")
+        if self.unit is not None and self.over == "all":
+            raise ValueError("`unit` is for a location that changes: `over` must be `window` or `series`.")
         if self.season is not None and self.over != "window":
             raise ValueError("`season` is measured on each window: `over` must be `window`.")
         if self.name == "last" and self.over != "window":
@@ -97,10 +104,10 @@ class Scale:
         return pattern
 
 
-def measure(name: str, values: np.ndarray, season: int | None = None) -> Scale:
+def measure(name: str, values: np.ndarray, season: int | None = None, unit: float | None = None) -> Scale:
     """Location and scale of values (T, C) for the scaling `name`; a channel without any value gets 0 and 1.
 
-    With `season` the season that ends with the values is taken off before, and kept in the scale.
+    With `season` the season that ends with the values is taken off before, and kept in the scale; `unit` replaces the measured scale.
     """
     channels = values.shape[1]
     location, scale, pattern = np.zeros(channels), np.ones(channels), None
@@ -113,7 +120,8 @@ def measure(name: str, values: np.ndarray, season: int | None = None) -> Scale:
             seen = column[~np.isnan(column)]
             if len(seen):
                 location[channel], scale[channel] = _measure(name, seen)
-    return Scale(location, _positive(scale, location), pattern)
+    scale = _positive(scale, location) if unit is None else np.full(channels, unit)
+    return Scale(location, scale, pattern)
 
 
 def _measure(name: str, seen: np.ndarray) -> tuple[float, float]:

@@ -90,6 +90,17 @@ def test_a_season_is_taken_off_before_the_rest_is_measured() -> None:
     assert scale.without_season().undo(np.ones(1)).tolist() == pytest.approx([11])
 
 
+def test_a_unit_replaces_the_measured_scale() -> None:
+    values = np.array([[1.0, 10.0], [2.0, 40.0], [3.0, 70.0]])
+    scale = measure("last", values, unit=0.5)
+    assert scale.location.tolist() == [3, 70]
+    assert scale.scale.tolist() == [0.5, 0.5]
+    with pytest.raises(ConfigError, match="`unit` has no effect when `name` is `none`"):
+        validate(ScalingConfig, {"name": "none", "unit": 2.0})
+    with pytest.raises(ConfigError, match="`over` must be `window` or `series`"):
+        validate(ScalingConfig, {"name": "standard", "over": "all", "unit": 2.0})
+
+
 def test_a_season_is_measured_on_windows_only() -> None:
     with pytest.raises(ConfigError, match="`over` must be `window`"):
         validate(ScalingConfig, {"name": "mean", "over": "series", "season": 12})
