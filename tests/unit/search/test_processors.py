@@ -112,9 +112,11 @@ def test_a_prefix_is_forced_whatever_the_rules_say():
     request = Request(prefix=(UNKNOWN, 4), banned=((4,),))
     processors = build(ProcessorsConfig(allow_unknown=False), requests=(Request(), request), width=2)
     logits = torch.randn(4, 8)
-    first = processors(logits, torch.zeros(4, 0, dtype=torch.int64)).ranking
+    scores = processors(logits, torch.zeros(4, 0, dtype=torch.int64))
+    first = scores.ranking
     assert forbidden(first) == [{PAD, START, UNKNOWN}] * 2 + [set(range(8)) - {UNKNOWN}] * 2
-    assert torch.equal(first[2:, UNKNOWN], logits[2:, UNKNOWN])
+    assert torch.equal(first[2:, UNKNOWN], scores.ranking_norm[2:, 0]), "it was not chosen, so it costs nothing"
+    torch.testing.assert_close(scores.log_probs(torch.tensor([2]), torch.tensor([UNKNOWN])), logits[2:3].log_softmax(-1)[:, UNKNOWN])
     second = processors(logits, torch.full((4, 1), 5)).ranking
     assert forbidden(second)[2:] == [set(range(8)) - {4}] * 2
     third = processors(logits, torch.full((4, 2), 5)).ranking
