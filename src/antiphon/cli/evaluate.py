@@ -97,7 +97,7 @@ def _print(found: "Evaluation") -> None:
     from rich.table import Table
 
     beside = found.baselines  # their columns leave no room for signatures, which then follow the table
-    table = Table(title=f"{found.run} on {found.data}: {found.records:,} records in {found.seconds:.1f} s", title_justify="left")
+    table = Table()
     for column in ("metric", "score", "95 % interval", *map(_stacked, beside), *(() if beside else ("signature",))):
         left = column in ("metric", "signature")
         table.add_column(column, justify="left" if left else "right", overflow="fold", no_wrap=bool(beside))
@@ -106,6 +106,8 @@ def _print(found: "Evaluation") -> None:
         others = [next((f"{other.value:.2f}" for other in scores if other.name == score.name), "") for scores in beside.values()]
         table.add_row(score.name, f"{score.value:.2f}", interval, *others, *(() if beside else (score.signature,)))
     console = Console(highlight=False)
+    title = f"{found.run} on {found.data}: {found.records:,} records in {found.seconds:.1f} s"
+    console.print(title, soft_wrap=True, markup=False, style="italic")
     _print_table(console, table, whole=bool(beside))
     for score in found.scores if beside else ():
         console.print(f"{score.name}: {score.signature}", soft_wrap=True, markup=False, style="dim")
