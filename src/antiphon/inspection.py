@@ -119,7 +119,7 @@ def _series(task: Task, corpora: dict[str, list[StoredCorpus]]) -> dict[str, Ser
     if not isinstance(task, Forecasting):
         return {}
     windows = {name: [corpus for corpus in found if isinstance(corpus, WindowCorpus)] for name, found in corpora.items()}
-    return audit_series(windows, task.settings.targets, task.style.write)
+    return audit_series(windows, task.settings.targets, task.covariates.style.write)
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, final, runtime_checkable
+from typing import Any, Literal, final
 
 import numpy as np
 
@@ -20,33 +20,23 @@ from antiphon.data.records import Records, SourceRecords
 from antiphon.data.series import RowTable, Series, SeriesReader
 from antiphon.data.windows import Plan, WindowCorpus, build_windows, check_windows
 from antiphon.errors import ConfigError, DataError
-from antiphon.features.calendar import calendar_features, calendar_width
-from antiphon.features.covariates import NumberColumns, StaticColumns
-from antiphon.features.frequency import Frequency, infer_frequency, parse_frequency
 from antiphon.features.scaling import POWERS, Scale, measure, out_of_range, power_likelihoods
-from antiphon.features.times import TimeStyle
 from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, ValueSpec
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.tasks.conformal import CALIBRATION, Calibration, calibrate, load_calibration
+from antiphon.tasks.covariates import Covariates
 from antiphon.tasks.forecast_baselines import baseline_forecasts
 from antiphon.tasks.forecast_details import forecast_details
 from antiphon.tasks.forecast_rows import forecast_rows
 from antiphon.tasks.forecast_windows import WindowContext, WindowEncoder, as_plain, from_plain
 from antiphon.tasks.forecasting_config import ForecastingConfig
+from antiphon.tasks.forecasting_recipe import TEMPLATE, recipe_defaults
+from antiphon.tasks.series_rows import Place, open_rows, read_rows, watched
 from antiphon.tasks.series_split import without_end
 
 _NOT_ENCODED = ("backtest", "baselines", "intervals", "stride", "weighting", "decoding")  # settings that change no window
 _LOOKED_AT = 2000  # series that a frequency is inferred from
-
-
-@runtime_checkable
-class Located(Protocol):
-    """Records that know where each of them stands."""
-
-    def __call__(self) -> Iterator[tuple[int, Record]]: ...
-
-    def place(self, number: int) -> str: ...
 
 
 @final
@@ -57,17 +47,13 @@ class Forecasting(Task):
 
     def __init__(self, settings: ForecastingConfig):
         self.settings = settings
-        self.numbers = NumberColumns((*settings.past, *settings.known))
-        self.static = StaticColumns(settings.static, settings.categorical)
-        self.style = TimeStyle()
-        self.frequency = Frequency("i")
+        self.covariates = Covariates(settings)
         self.context = settings.context_length or 2 * settings.horizon
         self.horizon = settings.horizon
         self.overall: Scale | None = None
         self.power = 1.0
         self.calibration: Calibration | None = None
         self._notes: tuple[str, ...] = ()
-        self._static_channels: dict[tuple[Any, ...], np.ndarray] = {}
 
     # ------------------------------------------------------------------------------------------------------ what it is
 
@@ -87,21 +73,19 @@ class Forecasting(Task):
     @property
     def season(self) -> int:
         """Steps of a season."""
-        return self.settings.season or self.frequency.season
+        return self.settings.season or self.covariates.frequency.season
 
     @property
     def source_spec(self) -> ValueSpec:
         """Channels of the past: targets, marks of what was observed, covariates, static channels."""
         targets, settings = len(self.settings.targets), self.settings
         marks = targets if settings.observed_mask else 0
-        channels = targets + marks + len(self.numbers.names) + calendar_width(settings.calendar) + self.static.width
-        return ValueSpec(channels, length=self.context)
+        return ValueSpec(targets + marks + self.covariates.width, length=self.context)
 
     @property
     def target_spec(self) -> ValueSpec:
         """Targets, and beside them what is known in advance."""
-        known = len(self.settings.known) + calendar_width(self.settings.calendar)
-        return ValueSpec(len(self.settings.targets), known, self.horizon)
+        return ValueSpec(len(self.settings.targets), self.covariates.known, self.horizon)
 
     @property
     def fingerprint(self) -> str:
@@ -134,12 +118,10 @@ class Forecasting(Task):
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the frequency, the scales of covariates, the categories and, where asked for, the overall scale and the power."""
-        table, place = self._table(records)
+        table, place = open_rows(records, self.settings.series_columns, self.columns)
         assert table.style is not None, "a table without rows is refused"
-        self.style = table.style
-        self._fix_frequency(table)
-        if self.settings.calendar and not self.style.calendar:
-            raise ConfigError(f"`task.calendar` needs dates, but `{self.settings.time}` holds whole numbers. Leave it out.")
+        looked_at = [np.unique(table.rows(index)["time"]) for index in range(min(len(table.ids), _LOOKED_AT))]
+        self.covariates.fit_clock(table.style, looked_at)
         self.context = self.settings.context_length or max(2 * self.horizon, 2 * self.season)
         reader = self._reader(table, place)
         self._learn(reader)
@@ -148,21 +130,6 @@ class Forecasting(Task):
             values = np.concatenate([encoder.transformed(series.targets) for series in reader])
             self.overall = measure(self.settings.scaled.name, values)
 
-    def _fix_frequency(self, table: RowTable) -> None:
-        """The frequency that is set, or the one that the series have."""
-        if self.settings.frequency is not None:
-            self.frequency = parse_frequency(self.settings.frequency)
-            if self.frequency.calendar != self.style.calendar:
-                holds = "dates" if self.style.calendar else "whole numbers"
-                fitting = "1d" if self.style.calendar else "1i"
-                raise ConfigError(
-                    f"`task.frequency` must fit the times, but is {self.frequency} and `{self.settings.time}` holds {holds}."
-                    f" Set one such as {fitting}, or null to infer it."
-                )
-            return
-        looked_at = [np.unique(table.rows(index)["time"]) for index in range(min(len(table.ids), _LOOKED_AT))]
-        self.frequency = infer_frequency(looked_at, calendar=self.style.calendar)
-
     def _learn(self, reader: SeriesReader) -> None:
         """One pass over the series."""
         likelihoods, constant, first, count, steps = np.zeros(len(POWERS)), 0, "", 0, 0
@@ -170,20 +137,15 @@ class Forecasting(Task):
         for series in reader:
             self._check_values(series)
             count, steps = count + 1, steps + len(series)
-            self.numbers.observe(np.concatenate([series.past, series.known[: len(series)]], axis=1))
-            try:
-                self.static.observe(series.static)
-            except DataError as error:
-                raise DataError(f"Series `{series.unique_id}`: {error}") from error
+            self.covariates.observe(series)
             if (np.nanmax(series.targets, axis=0) == np.nanmin(series.targets, axis=0)).any():
                 constant, first = constant + 1, first or series.unique_id
             if wants_power:
                 likelihoods += sum(power_likelihoods(column) for column in series.targets.T)
-        self.numbers.finish()
-        self.static.finish()
-        self._static_channels = {}
+        self.covariates.finish()
         self.power = float(POWERS[np.argmax(likelihoods)]) if wants_power else self.settings.transform.power or 0.0
-        found = f"{count:,} series, {steps:,} steps of one {self.frequency.words} ({'set' if self.settings.frequency else 'inferred'})"
+        step = self.covariates.frequency.words
+        found = f"{count:,} series, {steps:,} steps of one {step} ({'set' if self.settings.frequency else 'inferred'})"
         notes = [f"{found}; season {self.season}, context {self.context}, horizon {self.horizon}."]
         if wants_power:
             notes.append(f"The most likely power of Box and Cox is {self.power:g}.")
@@ -204,7 +166,7 @@ class Forecasting(Task):
             step, channel = (int(place[0]) for place in np.nonzero(bad))
             raise DataError(
                 f"Series `{series.unique_id}` must have values {wanted}, but `{self.settings.targets[channel]}` is"
-                f" {series.targets[step, channel]:g} at {self._shown(series.times[step])}."
+                f" {series.targets[step, channel]:g} at {self.covariates.shown(series.times[step])}."
             )
 
     # ---------------------------------------------------------------------------------------------------------- corpora
@@ -224,15 +186,20 @@ class Forecasting(Task):
         opened = records if isinstance(records, Records) else SourceRecords(records)
         identity = hashlib.sha256(f"{opened.signature()}|{self.fingerprint}|{keep_records}".encode()).hexdigest()
         readers: list[SeriesReader] = []
+        columns = self.settings.series_columns
 
         def series() -> Iterator[tuple[Series, np.ndarray]]:
-            readers.append(self._reader(self._read(_watched(opened(), progress), opened.place), opened.place))
+            rows = read_rows(watched(opened(), progress), opened.place, columns, self.columns)
+            readers.append(self._reader(rows, opened.place))
             encoder, whole = self.encoder, self.settings.scaled.over == "series" and not keep_records
             for one in readers[0]:
                 self._check_values(one)
-                self._static_of(one)
+                self.covariates.static_of(one)
                 scale = encoder.measured(one.targets) if whole else None
-                yield Series(one.unique_id, one.times, one.targets, one.past, one.known, one.static, scale), self._covariates(one, len(one))
+                yield (
+                    Series(one.unique_id, one.times, one.targets, one.past, one.known, one.static, scale),
+                    self.covariates.channels(one, len(one)),
+                )
 
         def facts() -> dict[str, Any]:
             return {"mended": readers[0].mended.sentences()}
@@ -257,7 +224,7 @@ class Forecasting(Task):
 
     def _window(self, series: Series, covariates: np.ndarray, origin: int, number: int) -> Example:
         return self.encoder.example(
-            series, covariates, self._static_of(series), origin, number, series.times[origin : origin + self.horizon]
+            series, covariates, self.covariates.static_of(series), origin, number, series.times[origin : origin + self.horizon]
         )
 
     # ---------------------------------------------------------------------------------------------------------- windows
@@ -267,7 +234,7 @@ class Forecasting(Task):
 
         An item of a series that cannot be used says so when it is encoded. Raises DataError where rows cannot even be told apart.
         """
-        table, place = self._table(records)
+        table, place = open_rows(records, self.settings.series_columns, self.columns)
         reader = self._reader(table, place)
         for index, name in enumerate(table.names):
             try:
@@ -299,10 +266,10 @@ class Forecasting(Task):
         return self.encoder.example(
             series,
             self._covariates_for(record),
-            self._static_of(series),
+            self.covariates.static_of(series),
             origin,
             index,
-            self._times(series, origin + self.horizon)[origin:],
+            self.covariates.times(series, origin + self.horizon)[origin:],
         )
 
     def request(self, record: Record) -> Request:
@@ -310,7 +277,7 @@ class Forecasting(Task):
         series, origin = self._opened(record)
         encoder = self.encoder
         covariates, scale = self._covariates_for(record), encoder.scale_of(series, origin)
-        source = encoder.source(series, covariates, self._static_of(series), origin, scale)
+        source = encoder.source(series, covariates, self.covariates.static_of(series), origin, scale)
         return Request(known=encoder.known(source, covariates, len(self.settings.targets), origin, self.horizon))
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
@@ -320,7 +287,7 @@ class Forecasting(Task):
         quantiles, samples = best.quantiles, best.samples
         forecast = Forecast(
             context.unique_id,
-            self.style.write(context.times),
+            self.covariates.style.write(context.times),
             encoder.restore(best.elements, context.scale),
             None if quantiles is None else encoder.restore_quantiles(np.asarray(quantiles.values), context.scale),
             () if quantiles is None else quantiles.levels,
@@ -335,7 +302,7 @@ class Forecasting(Task):
         if "error" in record:
             return f"series {record['unique_id']}"
         series, origin = self._opened(record)
-        return f"series {series.unique_id} up to {self._shown(series.times[origin - 1])}"
+        return f"series {series.unique_id} up to {self.covariates.shown(series.times[origin - 1])}"
 
     def reference(self, record: Record) -> Actual:
         """What really happened, and the errors of the seasonal naive forecast within the history."""
@@ -377,7 +344,7 @@ class Forecasting(Task):
         """Errors by step and by series, coverage, and forecasts to draw."""
         windows, said = [self._opened(item) for item in items], [prediction.value for prediction in predictions]
         actuals, channels = [actual for actual, *_ in references], self.settings.targets
-        return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=self.style.write)
+        return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=self.covariates.style.write)
 
     @property
     def tabular(self) -> bool:
@@ -414,39 +381,17 @@ class Forecasting(Task):
                 f"`task.horizon` must be at most {saved['horizon']}, which the model was trained for, when `task.decoding` is direct,"
                 f" but is {self.horizon}."
             )
-        self.style, self.frequency = TimeStyle(**saved["times"]), parse_frequency(saved["frequency"])
+        self.covariates.restore(saved)
         self.context, self.power, self.overall = saved["context"], saved["power"], from_plain(saved["scale"])
-        self.numbers.restore(saved["numbers"])
-        self.static.restore(saved["static"])
-        self._static_channels, self._notes = {}, tuple(saved["notes"])
+        self._notes = tuple(saved["notes"])
 
     def _fitted(self) -> dict[str, Any]:
-        return {
-            "times": {"kind": self.style.kind, "precision": self.style.precision, "separator": self.style.separator},
-            "frequency": str(self.frequency),
-            "context": self.context,
-            "power": self.power,
-            "scale": as_plain(self.overall),
-            "numbers": self.numbers.to_plain(),
-            "static": self.static.to_plain(),
-        }
+        return {**self.covariates.to_plain(), "context": self.context, "power": self.power, "scale": as_plain(self.overall)}
 
     # ------------------------------------------------------------------------------------------------------------ parts
 
-    def _table(self, records: Iterable[Any]) -> tuple[RowTable, Callable[[int], str]]:
-        """All rows, and how to name the place of one."""
-        if isinstance(records, Located):
-            return self._read(records(), records.place), records.place
-        return self._read(enumerate(records), _record_place), _record_place
-
-    def _read(self, records: Iterable[tuple[int, Record]], place: Callable[[int], str]) -> RowTable:
-        table = RowTable(self.settings.series_columns).read(_checked(records, self.columns, place), place)
-        if not table.ids:
-            raise DataError("There must be at least one row, but there is none.")
-        return table
-
-    def _reader(self, table: RowTable, place: Callable[[int], str]) -> SeriesReader:
-        return SeriesReader(table, self.frequency, self.settings.missing, self.settings.duplicates, place)
+    def _reader(self, table: RowTable, place: Place) -> SeriesReader:
+        return SeriesReader(table, self.covariates.frequency, self.settings.missing, self.settings.duplicates, place)
 
     def _opened(self, record: Record) -> tuple[Series, int]:
         if "error" in record:
@@ -460,125 +405,12 @@ class Forecasting(Task):
         if "covariates" in item:
             covariates: np.ndarray = item["covariates"]
             return covariates
-        return self._covariates(item["series"], item["origin"] + self.horizon)
-
-    def _covariates(self, series: Series, steps: int) -> np.ndarray:
-        """Past, known and calendar channels of the first `steps` steps: float32 (steps, P + K). Past ones end with the series."""
-        settings, past = self.settings, len(self.settings.past)
-        there = min(steps, len(series.times))
-        if settings.known and there < steps:
-            lacking = [self._shown(time) for time in self._times(series, steps)[there:]]
-            raise DataError(
-                f"Series `{series.unique_id}` must have `{'`, `'.join(settings.known)}` for all {self.horizon} steps behind its last value,"
-                f" but has none from {lacking[0]} on. Append rows with these columns and an empty target."
-            )
-        values = np.zeros((steps, past + len(settings.known)))
-        values[: min(steps, len(series)), :past] = series.past[:steps]
-        values[:, past:] = series.known[:steps] if settings.known else 0
-        channels = self.numbers.apply(values)
-        channels[len(series) :, :past] = 0
-        if not settings.calendar:
-            return channels
-        return np.concatenate([channels, calendar_features(self._times(series, steps), settings.calendar)], axis=1)
-
-    def _times(self, series: Series, steps: int) -> np.ndarray:
-        """The times of the first `steps` steps, going on behind the last row where there are fewer."""
-        missing = steps - len(series.times)
-        if missing <= 0:
-            return series.times[:steps]
-        return np.concatenate([series.times, self.frequency.following(series.times, missing)])
-
-    def _static_of(self, series: Series) -> np.ndarray:
-        """The static channels of a series, remembered for each combination of values."""
-        found = self._static_channels.get(series.static)
-        if found is None:
-            try:
-                found = self.static.apply(series.static)
-            except DataError as error:
-                raise DataError(f"Series `{series.unique_id}`: {error}") from error
-            if len(self._static_channels) < 65536:
-                self._static_channels[series.static] = found
-        return found
-
-    def _shown(self, time: Any) -> str:
-        return str(self.style.write(np.array([time]))[0])
+        return self.covariates.channels(item["series"], item["origin"] + self.horizon)
 
 
 def _item(series: Series, covariates: np.ndarray, origin: int) -> Record:
     return {"unique_id": series.unique_id, "series": series, "covariates": covariates, "origin": origin}
 
-
-def _record_place(number: int) -> str:
-    return f"record {number}"
-
-
-def _checked(records: Iterable[tuple[int, Record]], columns: Sequence[str], place: Callable[[int], str]) -> Iterator[tuple[int, Record]]:
-    """The records, each seen to be a mapping with the columns."""
-    for number, record in records:
-        if not isinstance(record, Mapping):
-            raise DataError(f"{place(number)} must be a row with the columns {', '.join(columns)}, but is a {type(record).__name__}.")
-        for column in columns:
-            if column not in record:
-                raise DataError(f"{place(number)} has no column `{column}`; it has: {', '.join(map(str, record))}.")
-        yield number, record
-
-
-def _watched(records: Iterator[tuple[int, Record]], progress: Callable[[int], None] | None) -> Iterator[tuple[int, Record]]:
-    for number, record in records:
-        yield number, record
-        if progress is not None and number % 4096 == 4095:
-            progress(number + 1)
-
-
-def recipe_defaults(settings: ForecastingConfig, stepwise: bool) -> dict[str, Any]:
-    """What suits the way of decoding, for a recipe that does not say."""
-    if settings.decoding == "direct" or not stepwise:
-        return {"search": {"name": "direct"}, "training": {"decoder_inputs": {"name": "direct"}}}
-    return {"search": {"name": "rollout"}}
-
-
-TEMPLATE = """\
-# Forecasting: the past of many series in, their future out. Point `data` at your files, name the columns in `task`, then:
-#   antiphon inspect {file}        look at the data before you train
-#   antiphon train {file} --out runs/forecast
-#   antiphon evaluate runs/forecast --set task.backtest.windows=3
-#   antiphon predict runs/forecast --input history.csv --output forecast.csv
-task:
-  name: forecasting
-  horizon: 12                    # steps to forecast
-  # context_length: 24           # the most past steps that the model reads; two horizons or seasons by default
-  id: unique_id                  # column that names the series; null for a single series
-  time: ds                       # dates or whole numbers
-  target: y                      # or a list of columns that are forecast together
-  # format: wide                 # one column for each series instead of one row
-  # frequency: 1mo               # inferred from the data; 15m, 1h, 1d, 1b, 1w, 1mo, 1q, 1y, 1i
-  # known: [price]               # known in advance; predicting needs rows with them behind the last value
-  # past: [visitors]             # known for the past only
-  # static: [region]             # one value for each series
-  # calendar: [month]            # month, weekday, hour, ... as sine and cosine
-  scaling: standard              # of each window; none, mean, robust, min_max, last; {{name: mean, over: series}}
-  missing: error                 # or previous, linear, zero
-  decoding: rollout              # step by step, with sample paths; or direct: all steps at once
-
-data:
-  train: train.csv               # csv, tsv, jsonl, parquet: long format (unique_id, ds, y)
-  validation: 12                 # this many steps at the end of each series are held out; or a file
-  # test: test.csv               # whole series, of which the last steps are scored
-
-model:
-  name: lstm                     # or transformer, linear: change this one word
-  dim: 64
-  head: gaussian                 # point, gaussian, student_t, negative_binomial, mixture, quantile
-
-training:
-  max_epochs: 20
-  batching: {{target_tokens: 832}}   # output steps of a batch: 64 windows of a horizon of 12 (and their start)
-  optimizer: {{name: adamw, learning_rate: 1e-3}}
-  patience: 5
-
-evaluation:
-  batch_size: 64
-"""
 
 plugin = TaskPlugin(
     name="forecasting",
@@ -589,5 +421,3 @@ plugin = TaskPlugin(
     template=TEMPLATE,
     defaults=recipe_defaults,
 )
-
-__all__ = ["Forecasting", "ForecastingConfig", "plugin", "recipe_defaults"]

@@ -1,0 +1,56 @@
+"""The recipe that a new forecasting project starts from, and what a recipe means where it does not say."""
+
+from typing import Any
+
+from antiphon.tasks.forecasting_config import ForecastingConfig
+
+
+def recipe_defaults(settings: ForecastingConfig, stepwise: bool) -> dict[str, Any]:
+    """What suits the way of decoding, for a recipe that does not say."""
+    if settings.decoding == "direct" or not stepwise:
+        return {"search": {"name": "direct"}, "training": {"decoder_inputs": {"name": "direct"}}}
+    return {"search": {"name": "rollout"}}
+
+
+TEMPLATE = """\
+# Forecasting: the past of many series in, their future out. Point `data` at your files, name the columns in `task`, then:
+#   antiphon inspect {file}        look at the data before you train
+#   antiphon train {file} --out runs/forecast
+#   antiphon evaluate runs/forecast --set task.backtest.windows=3
+#   antiphon predict runs/forecast --input history.csv --output forecast.csv
+task:
+  name: forecasting
+  horizon: 12                    # steps to forecast
+  # context_length: 24           # the most past steps that the model reads; two horizons or seasons by default
+  id: unique_id                  # column that names the series; null for a single series
+  time: ds                       # dates or whole numbers
+  target: y                      # or a list of columns that are forecast together
+  # format: wide                 # one column for each series instead of one row
+  # frequency: 1mo               # inferred from the data; 15m, 1h, 1d, 1b, 1w, 1mo, 1q, 1y, 1i
+  # known: [price]               # known in advance; predicting needs rows with them behind the last value
+  # past: [visitors]             # known for the past only
+  # static: [region]             # one value for each series
+  # calendar: [month]            # month, weekday, hour, ... as sine and cosine
+  scaling: standard              # of each window; none, mean, robust, min_max, last; {{name: mean, over: series}}
+  missing: error                 # or previous, linear, zero
+  decoding: rollout              # step by step, with sample paths; or direct: all steps at once
+
+data:
+  train: train.csv               # csv, tsv, jsonl, parquet: long format (unique_id, ds, y)
+  validation: 12                 # this many steps at the end of each series are held out; or a file
+  # test: test.csv               # whole series, of which the last steps are scored
+
+model:
+  name: lstm                     # or transformer, linear: change this one word
+  dim: 64
+  head: gaussian                 # point, gaussian, student_t, negative_binomial, mixture, quantile
+
+training:
+  max_epochs: 20
+  batching: {{target_tokens: 832}}   # output steps of a batch: 64 windows of a horizon of 12 (and their start)
+  optimizer: {{name: adamw, learning_rate: 1e-3}}
+  patience: 5
+
+evaluation:
+  batch_size: 64
+"""
