@@ -122,12 +122,15 @@ def _better_baselines(evaluation: StoredEvaluation) -> Markup | None:
     """What a forecaster wants to know first: whether training was worth it."""
     if not evaluation.baselines:
         return None
-    lines = []
+    lines, compared = [], 0
     for score in evaluation.scores:
         rivals = {name: rival for name, others in evaluation.baselines.items() if (rival := _rival(score, others)) is not None}
+        compared += bool(rivals) and as_real(score.get("value")) is not None
         better = [f"{name.replace('_', ' ')} ({_score(rival)})" for name, rival in rivals.items() if _beaten(score, rival)]
         if better:
             lines.append(f"{score_name(_name(score))} of {' and '.join(better)} is better than the model's ({_score(score.get('value'))})")
+    if not compared:
+        return None
     if not lines:
         return note("The model is better than every baseline by every metric that both have.")
     return warning(f"{'; '.join(lines)}. What is simple and as good is the better choice.")

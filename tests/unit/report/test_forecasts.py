@@ -17,7 +17,7 @@ from antiphon.report.forecasts import forecasts_section
 from antiphon.report.page import write_report
 from antiphon.report.run_record import StoredEvaluation, read_run
 from tests.unit.report.forecast_runs import AUDIT, RECIPE, details, evaluation
-from tests.unit.report.runs import make_run
+from tests.unit.report.runs import make_run, score
 from tests.unit.report.test_page import HOSTILE, Page, check_safe, page_of
 
 
@@ -51,6 +51,14 @@ def test_baselines_stand_beside_the_scores(tmp_path: Path) -> None:
     assert not any(title.startswith("width of 80% intervals") for title in page.titles), "there is nothing to compare a width with"
     beaten = [value for tag, name, value in page.attributes if (tag, name) == ("span", "class") and value == "beaten"]
     assert len(beaten) >= 2, "in the heading and in the section"
+
+
+def test_a_model_without_a_score_is_not_called_better(tmp_path: Path) -> None:
+    """A metric that is defined nowhere is NaN."""
+    stored = {**evaluation(), "scores": [score("mase", float("nan"), higher=False)]}
+    said = page_of(make_run(tmp_path / "run", recipe=RECIPE, evaluations={"test": stored})).said
+    assert "better than every baseline" not in said
+    assert "better than the model's" not in said
 
 
 def test_fans_from_best_to_worst(tmp_path: Path) -> None:
