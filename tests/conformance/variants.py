@@ -32,6 +32,20 @@ SMALL: dict[str, dict[str, Any]] = {
     "transformer": {"dim": 8, "heads": 2, "encoder_layers": 2, "decoder_layers": 2, "feed_forward_dim": 12, "dropout": 0.0},
 }
 
+BART = {
+    "bos_token_id": 2,
+    "d_model": 8,
+    "encoder_layers": 1,
+    "decoder_layers": 2,
+    "encoder_ffn_dim": 12,
+    "decoder_ffn_dim": 12,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "max_position_embeddings": 64,
+    "dropout": 0.0,
+}
+T5 = {"d_model": 8, "num_layers": 1, "num_decoder_layers": 2, "num_heads": 2, "d_kv": 4, "d_ff": 12, "dropout_rate": 0.0}
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -58,6 +72,11 @@ def _lstm(name: str, specs: tuple[str, ...] = EVERYWHERE, **settings: Any) -> Va
 
 def _transformer(name: str, specs: tuple[str, ...] = EVERYWHERE, **settings: Any) -> Variant:
     return Variant("transformer", name, settings, specs)
+
+
+def _pretrained(family: str, settings: Mapping[str, Any]) -> Variant:
+    """A published architecture of random weights: what a checkpoint's own configuration describes."""
+    return Variant("pretrained", family, {"path": "none", "description": {"model_type": family, **settings}}, ONLY_TOKENS)
 
 
 VARIANTS: dict[str, list[Variant]] = {
@@ -88,6 +107,12 @@ VARIANTS: dict[str, list[Variant]] = {
         _lstm("tied decoder", ONLY_TOKENS, tied_embeddings="decoder"),
         _lstm("tied all", ONLY_TOKENS, tied_embeddings="all"),
         _lstm("head with bias", ONLY_TOKENS, head={"name": "categorical", "bias": True}),
+    ],
+    "pretrained": [
+        _pretrained("bart", BART),
+        _pretrained("marian", BART),
+        _pretrained("m2m_100", BART),
+        _pretrained("t5", T5),
     ],
     "transformer": [
         _transformer("default", tuple(SPECS)),
@@ -142,6 +167,9 @@ def architectures() -> pytest.MarkDecorator:
 def fresh(variant: Variant, seed: int, source: Spec = TOKENS, target: Spec = TOKENS, **changes: Any) -> Seq2SeqModel:
     """A model as training starts with it, in single precision."""
     plugin = registry.find("models", variant.architecture)
+    if variant.architecture == "pretrained" and isinstance(target, TokenSpec):
+        sizes = {"vocab_size": target.size, "pad_token_id": target.pad, "eos_token_id": target.end}
+        changes["description"] = {**variant.settings["description"], **sizes, "decoder_start_token_id": target.start}
     settings = validate(plugin.Config, {**SMALL.get(variant.architecture, {}), **variant.settings, **changes})
     torch.manual_seed(seed)
     model: Seq2SeqModel = plugin.build(settings, source, target)

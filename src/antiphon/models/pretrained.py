@@ -30,8 +30,8 @@ class PretrainedConfig:
 
     name: Literal["pretrained"] = "pretrained"
     """The name of this architecture."""
-    path: str
-    """A folder with a checkpoint in the published format, or its name on the hub."""
+    path: str | None = None
+    """Must be given: a folder with a checkpoint in the published format, or its name on the hub."""
     dropout: float | None = None
     """Dropout instead of the checkpoint's own; None leaves that."""
     description: dict[str, Any] | None = None
@@ -82,22 +82,13 @@ class Pretrained(StepwiseModel):
     def project(self, memory: Memory) -> Memory:
         """Cross-attention keys and values, by saying the start symbol once and forgetting that it was said."""
         first = memory.mask.new_full((len(memory.mask), 1), self.target.start, dtype=torch.long)
-        _, cache = self._forward(first, memory.states, memory.mask, _Cache.empty())
-        return replace(memory, projections=cache.source)
+        found = self._call(first, memory.states, memory.mask, _Cache((), ()))
+        return replace(memory, projections=_Cache.unpacked(found.past_key_values).source)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """All target steps at once."""
-        symbols = _filled(inputs, self.target)
-        if not attention:
-            logits = self._call(symbols, memory.states, memory.mask).logits
-            return Output(logits, self.head)
-        before = self.network.config._attn_implementation
-        self.network.set_attn_implementation("eager")  # the others do not tell their weights
-        try:
-            found = self._call(symbols, memory.states, memory.mask, output_attentions=True)
-        finally:
-            self.network.set_attn_implementation(before)
-        return Output(found.logits, self.head, found.cross_attentions[-1].mean(dim=1))
+        found = self._call(_filled(inputs, self.target), memory.states, memory.mask, attention=attention)
+        return Output(found.logits, self.head, found.cross_attentions[-1].mean(dim=1) if attention else None)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> PretrainedState:
         """Nothing said yet; the source's keys and values for every hypothesis."""
@@ -107,25 +98,31 @@ class Pretrained(StepwiseModel):
         return PretrainedState(nothing, source, visible, beam_size)
 
     def step(self, last: Tensor, memory: Memory, state: PretrainedState, *, attention: bool = False) -> tuple[Output, PretrainedState]:
-        """One step for R rows. Raises ConfigError when weights over the source are asked for, which its fast attention does not tell."""
-        if attention:
-            raise ConfigError("`search.coverage_penalty` must be 0 with a pre-trained model: its steps do not tell where they look.")
+        """One step for R rows."""
         states = memory.states[:1, :1].expand(len(last), state.visible.shape[1], -1)  # only its shape is looked at
-        logits, cache = self._forward(last.unsqueeze(1), states, state.visible, _Cache(state.said, state.source))
-        return Output(logits[:, 0], self.head), replace(state, said=cache.said)
+        found = self._call(last.unsqueeze(1), states, state.visible, _Cache(state.said, state.source), attention=attention)
+        weights = found.cross_attentions[-1][:, :, 0].mean(dim=1) if attention else None
+        return Output(found.logits[:, 0], self.head, weights), replace(state, said=_Cache.unpacked(found.past_key_values).said)
 
-    def _call(self, symbols: Tensor, states: Tensor, visible: Tensor, **wishes: Any) -> Any:  # what transformers calls by keyword
+    def _call(self, symbols: Tensor, states: Tensor, visible: Tensor, cache: "_Cache | None" = None, *, attention: bool = False) -> Any:
+        """The checkpoint's own forward pass."""
         from transformers.modeling_outputs import BaseModelOutput
 
-        wishes = {"use_cache": False, **wishes}
-        return self.network(
-            encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=visible.long(), decoder_input_ids=symbols, **wishes
-        )
-
-    def _forward(self, symbols: Tensor, states: Tensor, visible: Tensor, cache: "_Cache") -> tuple[Tensor, "_Cache"]:
-        packed = cache.packed()
-        found = self._call(symbols, states, visible, past_key_values=packed, use_cache=True)
-        return found.logits, _Cache.unpacked(found.past_key_values)
+        before = self.network.config._attn_implementation
+        if attention:
+            self.network.set_attn_implementation("eager")  # faster ones do not tell their weights
+        try:
+            return self.network(
+                encoder_outputs=BaseModelOutput(last_hidden_state=states),
+                attention_mask=visible.long(),
+                decoder_input_ids=symbols,
+                past_key_values=None if cache is None else cache.packed(),
+                use_cache=cache is not None,
+                output_attentions=attention,
+            )
+        finally:
+            if attention:
+                self.network.set_attn_implementation(before)
 
 
 def _filled(padded: Padded, spec: TokenSpec) -> Int[Tensor, "B T"]:
@@ -139,10 +136,6 @@ class _Cache:
 
     said: tuple[SaidLayer, ...]
     source: tuple[SourceLayer, ...]
-
-    @staticmethod
-    def empty() -> "_Cache":
-        return _Cache((), ())
 
     def packed(self) -> Any:
         from transformers.cache_utils import DynamicCache, EncoderDecoderCache
@@ -165,6 +158,8 @@ def resolve(settings: PretrainedConfig, earlier: PretrainedConfig | None = None)
         return settings
     if earlier is not None and earlier.path == settings.path:
         return replace(settings, description=earlier.description)
+    if settings.path is None:
+        raise ConfigError("`model.path` is missing: name the folder of a published checkpoint, or its name on the hub.")
     need_transformers()
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES as FAMILIES
@@ -194,6 +189,7 @@ def start(model: Pretrained, settings: PretrainedConfig) -> Sequence[str]:
     """Put the published weights in. Raises ConfigError when they are not stored as safetensors, or do not fit."""
     from transformers import AutoModelForSeq2SeqLM
 
+    assert settings.path is not None, "`resolve` has refused that"
     folder = published_folder(settings.path)
     if not any(folder.glob("*.safetensors")):
         pickled = any(folder.glob("*.bin"))
