@@ -140,10 +140,11 @@ def _print_cost(console: "Console", found: "Inspection") -> None:
     console.print(f"\n[bold]model[/]: {cost.total_parameters:,} parameters; {sizes}")
     for part, count in cost.parameters.items():
         console.print(f"  {part:<20} {count:>12,}")
-    minutes, seconds = divmod(round(cost.seconds_per_epoch), 60)
+    seconds = cost.seconds_per_epoch
+    time = f"{seconds:.2g} seconds" if seconds < 60 else f"{round(seconds) // 60}:{round(seconds) % 60:02d} minutes"
     console.print(
         f"[bold]cost[/] on {cost.device}: {cost.batches_per_epoch:,} batches an epoch, {cost.tokens_per_second:,.0f} target elements/s,"
-        f" about {minutes}:{seconds:02d} minutes an epoch, {cost.memory_bytes / 2**20:,.0f} MiB at the longest batch"
+        f" about {time} an epoch, {cost.memory_bytes / 2**20:,.0f} MiB at the longest batch"
     )
     told = found.series["train"].notes if "train" in found.series else ()
     for note in found.notes:

@@ -50,7 +50,10 @@ def predict(
             write.send(prediction)
         write.close()
     if refused:
-        raise DataError(f"{refused} inputs could not be used; their predictions are empty.")
+        what = (
+            "1 input could not be used; its prediction is" if refused == 1 else f"{refused} inputs could not be used; their predictions are"
+        )
+        raise DataError(f"{what} empty.")
 
 
 def _inputs(name: str, predictor: "Predictor") -> Iterator[Any]:
