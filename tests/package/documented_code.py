@@ -7,6 +7,7 @@ compares. Comments before a fence say what is special about it:
 
     <!-- not run: reason -->   it needs what a test does not have
     <!-- slow -->              it runs in the slow tests only; nothing behind it may need it
+    <!-- full -->              it always runs, but only the slow tests compare what it prints: the fast ones have less data
     <!-- fails -->             it must end in an error, which is part of its output
 
 Unusual: `antiphon ...` commands are run in this process, since starting Python and importing torch would take most of the time.
@@ -30,11 +31,12 @@ from antiphon.errors import AntiphonError
 
 RUN = "<!-- The tests run the code on this page. -->"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-COMMENT = re.compile(r"<!-- (not run|slow|fails)(?:: [^>]*)? -->\s*$")
+COMMENT = re.compile(r"<!-- (not run|slow|full|fails)(?:: [^>]*)? -->\s*$")
 # What the fast tests change; a page's own settings stand behind these, so they win.
 SMALL = {
     "train": ("training.max_steps=3", "training.validate_every=3", "training.validation_records=4", "training.samples=1"),
     "evaluate": ("search.beam_size=1", "search.limits.max_length=5", "evaluation.resamples=20", "evaluation.batch_size=256"),
+    "evaluate forecasts": ("search.samples=5", "evaluation.resamples=20", "evaluation.batch_size=256"),
 }
 CHECKER = doctest.OutputChecker()
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -80,7 +82,7 @@ def run_page(page: Path, *, small: bool) -> int:
         place = f"{page.name}:{block.line}"
         output, failed = RUNNERS[block.language](block, place, namespace, small)
         assert failed == (block.mark == "fails"), f"{place} {'failed' if failed else 'did not fail'}:\n{block.code}\n{output}"
-        if block.expected is not None and not (small and "antiphon evaluate" in block.code):
+        if block.expected is not None and not (small and (block.mark == "full" or "antiphon evaluate" in block.code)):
             assert CHECKER.check_output(block.expected, output, FLAGS), f"{place} printed:\n{output}\nbut should:\n{block.expected}"
         ran += 1
     return ran
@@ -124,9 +126,15 @@ def run_command(command: str, *, small: bool) -> tuple[str, bool]:
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # noqa: S607
         return done.stdout + done.stderr, done.returncode != 0
     given = subprocess.run(["bash", "-c", before], capture_output=True, check=True).stdout if pipe else b""  # noqa: S607
-    if small and words[1] in SMALL:
-        words[2:2] = [part for change in SMALL[words[1]] for part in ("--set", change)]
+    if small:
+        words[2:2] = [part for change in SMALL.get(_kind(words), ()) for part in ("--set", change)]
     return _call(words[1:], given)
+
+
+def _kind(words: list[str]) -> str:
+    """The command, and of evaluations whether forecasts are evaluated: they are searched for in another way."""
+    recipe = Path(words[2]) / "recipe.yaml" if words[1] == "evaluate" else None
+    return "evaluate forecasts" if recipe and recipe.is_file() and "name: forecasting" in recipe.read_text(encoding="utf-8") else words[1]
 
 
 def _call(words: list[str], given: bytes) -> tuple[str, bool]:
