@@ -21,7 +21,8 @@ TEMPLATE = """\
 task:
   name: forecasting
   horizon: 12                    # steps to forecast
-  # context_length: 24           # the most past steps that the model reads; two horizons or seasons by default
+  context_length: 48             # the most past steps that the model reads
+  shortest_context: 24           # the fewest, so that short series take part
   id: unique_id                  # column that names the series; null for a single series
   time: ds                       # dates or whole numbers
   target: y                      # or a list of columns that are forecast together
@@ -31,9 +32,11 @@ task:
   # past: [visitors]             # known for the past only
   # static: [region]             # one value for each series
   # calendar: [month]            # month, weekday, hour, ... as sine and cosine
-  scaling: standard              # of each window; none, mean, robust, min_max, last; {{name: mean, over: series}}
+  # transform: log               # for values above 0 that grow in percent; log1p from 0 on, box_cox
+  scaling: {{name: last, season: 12}}  # each window without its season, relative to its last value; leave out `season` where there
+                                 # is none; standard, mean, robust, min_max, none; {{name: mean, over: series}}
   missing: error                 # or previous, linear, zero
-  decoding: rollout              # step by step, with sample paths; or direct: all steps at once
+  decoding: direct               # all steps at once; or rollout: step by step, with sample paths
 
 data:
   train: train.csv               # csv, tsv, jsonl, parquet: long format (unique_id, ds, y)
@@ -41,14 +44,15 @@ data:
   # test: test.csv               # whole series, of which the last steps are scored
 
 model:
-  name: lstm                     # or transformer, linear: change this one word
+  name: lstm                     # or transformer: change this one word; or linear, without `dim`
   dim: 64
-  head: gaussian                 # point, gaussian, student_t, negative_binomial, mixture, quantile
+  head: quantile                 # point, quantile, gaussian, student_t, mixture; negative_binomial for counts
 
 training:
-  max_epochs: 20
+  max_epochs: 3
   batching: {{target_tokens: 832}}   # output steps of a batch: 64 windows of a horizon of 12 (and their start)
-  optimizer: {{name: adamw, learning_rate: 1e-3}}
+  optimizer: {{name: adamw, learning_rate: 3e-3}}
+  schedule: {{name: cosine, warmup_steps: 50}}
   patience: 5
 
 evaluation:

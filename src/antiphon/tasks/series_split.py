@@ -55,6 +55,10 @@ class _WithoutEnd(Records):
             key = ONE if self.columns.wide else name
             found = np.unique(rows["time"][with_value])
             times[key] = np.union1d(times[key], found) if key in times else found
-        return {
-            key: int(found[-self.steps]) if len(found) > self.steps else int(found[0]) for key, found in times.items() if len(found)
-        } | {key: np.iinfo(np.int64).min for key, found in times.items() if not len(found)}
+        return {key: self._end(found) for key, found in times.items()}
+
+    def _end(self, times: np.ndarray) -> int:
+        """Where learning ends. A series that has no more steps than are held out keeps its first, so that it is counted as too short."""
+        if len(times) > self.steps:
+            return int(times[-self.steps])
+        return int(times[0]) + 1 if len(times) else int(np.iinfo(np.int64).min)

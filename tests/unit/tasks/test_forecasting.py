@@ -407,4 +407,14 @@ def test_the_template_is_a_recipe() -> None:
 
     made = recipe_from(YAML(typ="safe", pure=True).load(plugin.template.format(file="recipe.yaml")))
     assert made.task.name == "forecasting"
-    assert made.search.name == "rollout"
+    assert made.search.name == "direct"
+
+
+def test_a_series_that_is_all_held_out_is_counted_in_training(tmp_path: Path) -> None:
+    data = polars.DataFrame(rows((40, 3)))
+    made = recipe_from(recipe(decoding="direct"))
+    fitted = task(rows())
+    train = open_splits(made, fitted, {"train": data})["train"]
+    (corpus,) = build_corpora(train, fitted, tmp_path, Limits(), keep_records=False)
+    assert corpus.tally["read"] == 2
+    assert corpus.tally["dropped"] == {"series too short for one window": 1}
