@@ -114,16 +114,17 @@ def parse_frequency(text: str) -> Frequency:
     return Frequency(match[2], int(match[1] or 1))
 
 
-def infer_frequency(series: Sequence[np.ndarray], *, calendar: bool) -> Frequency:
-    """The step of some series, each an ascending int64 array of different times.
+def infer_frequency(series: Sequence[np.ndarray], *, calendar: bool, names: Sequence[str] | None = None) -> Frequency:
+    """The step of some series, each an ascending int64 array of different times; `names` are for people.
 
     Raises DataError when no series has two times, or when no step divides the gaps between them.
     """
+    names = [name for name, times in zip(names or [""] * len(series), series, strict=True) if len(times) > 1]
     series = [times for times in series if len(times) > 1]
     if not series:
         raise DataError("The frequency cannot be inferred, since no series has two times. Set `task.frequency`.")
     if calendar and _whole_months(series):
-        return _of_months(series)
+        return _of_months(series, names)
     gaps, counts = np.unique(np.concatenate([np.diff(times) for times in series]), return_counts=True)
     if calendar and _business_days(series, gaps):
         return Frequency("b")
@@ -133,19 +134,26 @@ def infer_frequency(series: Sequence[np.ndarray], *, calendar: bool) -> Frequenc
         example = next((number, times) for number, times in enumerate(series) if (np.diff(times) % step != 0).any())
         where = int(np.argmax(np.diff(example[1]) % step != 0))
         raise DataError(
-            f"The times of a series must be regular, but most steps are {_shown(step, calendar)} and one is"
+            f"The times of a series must be regular, but most steps are {_shown(step, calendar)} and one{_of(names[example[0]])} is"
             f" {_shown(int(np.diff(example[1])[where]), calendar)}. Bring the data to one frequency, or set `task.frequency`."
         )
     return _of_microseconds(step) if calendar else Frequency("i", step)
 
 
-def _of_months(series: Sequence[np.ndarray]) -> Frequency:
+def _of(name: str) -> str:
+    return f" of series `{name}`" if name else ""
+
+
+def _of_months(series: Sequence[np.ndarray], names: Sequence[str]) -> Frequency:
     """Months, quarters or years: the most common gap must divide the others."""
     gaps, counts = np.unique(np.concatenate([np.diff(_months(times)[0]) for times in series]), return_counts=True)
     step = int(gaps[np.argmax(counts)])
     if (gaps % step).any():
         odd = int(gaps[gaps % step != 0][0])
-        raise DataError(f"The times of a series must be regular, but most steps are {step} months and one is {odd}. Set `task.frequency`.")
+        where = next(name for name, times in zip(names, series, strict=True) if odd in np.diff(_months(times)[0]))
+        raise DataError(
+            f"The times of a series must be regular, but most steps are {step} months and one{_of(where)} is {odd}. Set `task.frequency`."
+        )
     for unit in ("y", "q", "mo"):
         if step % MONTHS[unit] == 0:
             return Frequency(unit, step // MONTHS[unit])

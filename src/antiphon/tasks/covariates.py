@@ -42,8 +42,8 @@ class Covariates:
 
     # ---------------------------------------------------------------------------------------------------------- fitting
 
-    def fit_clock(self, style: TimeStyle, times: list[np.ndarray]) -> None:
-        """How times are written, and the frequency that is set, or that these times of some series have.
+    def fit_clock(self, style: TimeStyle, times: dict[str, np.ndarray]) -> None:
+        """How times are written, and the frequency that is set, or that the times of these series have.
 
         Raises ConfigError when settings do not fit the times.
         """
@@ -51,7 +51,7 @@ class Covariates:
         if self.settings.calendar and not style.calendar:
             raise ConfigError(f"`task.calendar` needs dates, but `{self.settings.time}` holds whole numbers. Leave it out.")
         if self.settings.frequency is None:
-            self.frequency = infer_frequency(times, calendar=style.calendar)
+            self.frequency = infer_frequency(list(times.values()), calendar=style.calendar, names=list(times))
             return
         self.frequency = parse_frequency(self.settings.frequency)
         if self.frequency.calendar != style.calendar:

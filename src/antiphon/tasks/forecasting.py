@@ -120,7 +120,7 @@ class Forecasting(Task):
         """Learn the frequency, the scales of covariates, the categories and, where asked for, the overall scale and the power."""
         table, place = open_rows(records, self.settings.series_columns, self.columns)
         assert table.style is not None, "a table without rows is refused"
-        looked_at = [np.unique(table.rows(index)["time"]) for index in range(min(len(table.ids), _LOOKED_AT))]
+        looked_at = {name: np.unique(table.rows(index)["time"]) for index, name in enumerate(table.names[:_LOOKED_AT])}
         self.covariates.fit_clock(table.style, looked_at)
         self.context = self.settings.context_length or max(2 * self.horizon, 2 * self.season)
         reader = self._reader(table, place)

@@ -50,7 +50,10 @@ def _checked(records: Iterable[tuple[int, Record]], columns: Sequence[str], plac
             raise DataError(f"{place(number)} must be a row with the columns {', '.join(columns)}, but is a {type(record).__name__}.")
         for column in columns:
             if column not in record:
-                raise DataError(f"{place(number)} has no column `{column}`; it has: {', '.join(map(str, record))}.")
+                raise DataError(
+                    f"{place(number)} has no column `{column}`; it has: {', '.join(map(str, record))}. Say in `task` how yours are called"
+                    " (`id`, `time`, `target`, ...)."
+                )
         yield number, record
 
 

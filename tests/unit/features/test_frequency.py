@@ -98,3 +98,11 @@ def test_times_with_an_offset_are_utc_and_objects_are_read() -> None:
 def test_no_time(value: object) -> None:
     with pytest.raises(DataError, match="a time must be"):
         read_times(["2020-01-01", value])
+
+
+def test_the_series_that_is_irregular_is_named():
+    monthly, odd = (read_times([f"2020-{month:02}" for month in months]) for months in ((1, 3, 5, 7, 9), (1, 3, 4)))
+    with pytest.raises(DataError, match=r"most steps are 2 months and one of series `odd` is 1"):
+        infer_frequency([monthly, odd], calendar=True, names=["monthly", "odd"])
+    with pytest.raises(DataError, match=r"and one of series `b` is"):
+        infer_frequency([np.arange(0, 20, 2), np.array([0, 2, 5])], calendar=False, names=["a", "b"])
