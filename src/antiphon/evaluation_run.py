@@ -26,7 +26,7 @@ from antiphon.metrics.significance import Comparison, compare
 from antiphon.predictor import Predictor
 from antiphon.sequences import Prediction, to_device
 from antiphon.training.decoder_inputs import inputs_to_measure
-from antiphon.training_run import group_references
+from antiphon.validation import group_references
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from antiphon.report.quantities import number
 from antiphon.report.run_record import Plain, RunRecord
 from antiphon.report.scores import score_name
 from antiphon.sequences import Prediction
-from antiphon.training_run import group_references
+from antiphon.validation import group_references
 
 _EACH: dict[Kind, int] = {"best": 2, "typical": 2, "worst": 2}
 _CAPTION = 80
