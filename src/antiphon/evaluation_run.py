@@ -103,7 +103,7 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
     references = [found for _, found in pairs]
     scores, baselines = evaluate_metrics(metrics, values, references, resamples=resamples), task.baselines(items)
     evaluation = Evaluation(
-        run=str(run) if isinstance(run, Path | str) else "",
+        run=_shown_runs(run),
         data=_name_of(source),
         records=len(pairs),
         seconds=round(seconds, 3),
@@ -173,6 +173,12 @@ def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tup
 def _count(predictions: Sequence[Prediction]) -> dict[str, int]:
     names, counts = np.unique([prediction.hypothesis.finish_reason for prediction in predictions], return_counts=True)
     return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def _shown_runs(run: Path | str | Predictor | Sequence[Path | str]) -> str:
+    if isinstance(run, Predictor):
+        return ""
+    return str(run) if isinstance(run, Path | str) else " + ".join(map(str, run))
 
 
 def _name_of(source: Any) -> str:

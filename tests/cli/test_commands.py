@@ -61,6 +61,12 @@ def test_evaluate_compares_two_runs(antiphon: Command, trained: Path) -> None:
     assert "approximate randomization" in antiphon("evaluate", trained, "--compare", trained).out
 
 
+def test_evaluate_scores_an_ensemble(antiphon: Command, trained: Path) -> None:
+    plain = json.loads(antiphon("evaluate", trained, trained / "last", "--json").out)
+    assert plain["run"] == f"{trained} + {trained / 'last'}"
+    assert {score["name"] for score in plain["scores"]} >= {"chrf", "exact_match"}
+
+
 def test_predict_keeps_order_and_count(antiphon: Command, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Input:
         buffer = io.BytesIO(b"abc1\ncab2\nabc1\n")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import AsJson, Run, Set
+from antiphon.cli.options import AsJson, Runs, Set
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,22 +30,22 @@ class By(StrEnum):
 
 
 def evaluate(
-    run: Run,
+    run: Runs,
     data: Annotated[Path | None, typer.Option(help="Records to score on; the recipe's `data.test` when left out.")] = None,
     compare: Annotated[Path | None, typer.Option(metavar="RUN2", help="Another run: is the difference significant?")] = None,
     by: Annotated[By | None, typer.Option(help="Of forecasts: also list errors by step of the horizon, or by series.")] = None,
     settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a run on held-out records, with 95 % bootstrap intervals.
+    """Score a run, or an ensemble of several, on held-out records, with 95 % bootstrap intervals.
 
     Example: antiphon evaluate runs/german --data test.tsv --compare runs/lstm
     """
     from antiphon.evaluation_run import compare_evaluations
     from antiphon.evaluation_run import evaluate as run_evaluation
 
-    found = run_evaluation(run, data, overrides=settings or ())
-    other = run_evaluation(compare, data or _same_data(run), overrides=settings or ()) if compare else None
+    found = run_evaluation(run[0] if len(run) == 1 else run, data, overrides=settings or ())
+    other = run_evaluation(compare, data or _same_data(run[0]), overrides=settings or ()) if compare else None
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
     comparisons = compare_evaluations(found, other, names) if other else []
     for one in (found, other):
@@ -61,7 +61,7 @@ def evaluate(
             _print(one)
             _print_details(one, by)
     if other:
-        _print_comparison(comparisons, str(run), str(compare))
+        _print_comparison(comparisons, found.run, str(compare))
 
 
 def _check_details(found: "Evaluation | None", by: By | None) -> None:

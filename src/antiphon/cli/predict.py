@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import AsJson, Set
+from antiphon.cli.options import AsJson, Runs, Set
 
 if TYPE_CHECKING:
     from antiphon.interfaces import Task
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Annotated[list[Path], typer.Argument(help="A run's folder or a checkpoint; several of them are an ensemble.", show_default=False)],
+    run: Runs,
     input: Annotated[  # noqa: A002
         str, typer.Option("--input", "-i", help="A file of texts or records; - is standard input, a text a line.")
     ] = "-",
