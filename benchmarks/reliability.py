@@ -406,7 +406,7 @@ def check_memory(limit: int, seed: int) -> Report:
             report.counts[f"{processes} process(es): largest difference of a weight"] = f"{apart:.1e}"
         recipe = write_recipe(folder, model=FRAGILE | {"most_rows": 0})
         statuses, said = run(train_command(recipe, folder / "hopeless"))
-        report.check(statuses == [1] and "alone does not fit in memory" in said, f"one row does not fit: {statuses} {said}")
+        report.check(statuses == [1] and "Not even one record at a time fits in memory" in said, f"one row does not fit: {statuses} {said}")
         _one_sentence(report, said, "one row does not fit")
     return report
 
