@@ -305,6 +305,11 @@ def load_task(recipe: Recipe, trained: Trained) -> Task:
     return task
 
 
+def task_of(saved: checkpoint.Checkpoint) -> Task:
+    """The fitted task of a checkpoint."""
+    return _load_task(recipe_from(saved.header["recipe"]), saved.folder)
+
+
 def _load_task(recipe: Recipe, folder: Path) -> Task:
     task = build_task(recipe)
     task.load(checkpoint.read(folder).features)

@@ -8,7 +8,6 @@ checkpoints/      step-N ...; `best` and `last` lead to two of them
 """
 
 import errno
-import fnmatch
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from antiphon import checkpoint, registry
+from antiphon import checkpoint
 from antiphon.assembly import (
     Given,
     Split,
@@ -30,7 +29,6 @@ from antiphon.assembly import (
     build_model,
     build_search,
     build_task,
-    find_checkpoint,
     fit_task,
     header_of,
     load_trained,
@@ -59,6 +57,7 @@ from antiphon.training.settings import check_best
 from antiphon.training.step import Update, seed_from
 from antiphon.training.trainer import Trainer
 from antiphon.validation import Validation
+from antiphon.weights import start_weights
 
 # Changing these between a start and a resume cannot change what has been learned so far.
 FREE_TO_CHANGE = (
@@ -122,7 +121,7 @@ def _train_in(recipe: Recipe, folder: Path, resume: bool, data: Given | None, co
         )
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task).to(ranks.device)
-    notes = _start_weights(model, recipe, fresh=last is None)
+    notes = start_weights(model, recipe, task, fresh=last is None)
     header = {**header_of(recipe, task), "data": facts}
     trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, header, ranks, console, resumed=last)
     if ranks.first:
@@ -255,36 +254,6 @@ def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:
             for reason, count in tally[verb].items():
                 first = ", ".join(map(str, tally["first"].get(reason, [])[:3]))
                 yield f"  {count:,} {verb}: {reason} ({unit} {first}{', ...' if count > 3 else ''})"
-
-
-def _start_weights(model: Seq2SeqModel, recipe: Recipe, *, fresh: bool) -> list[str]:
-    """Take over weights made elsewhere, unless a resumed run brings its own, and freeze; returns what was done, for people."""
-    plugin = registry.find("models", recipe.model.name)
-    notes = list(plugin.start(model, recipe.model)) if fresh and plugin.start is not None else []
-    if fresh and recipe.training.init_from is not None:
-        saved = checkpoint.read(find_checkpoint(recipe.training.init_from).resolve())
-        weights, own = saved.weights(), model.state_dict()
-        taken = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
-        if not taken:
-            raise CheckpointError(f"Nothing in {saved.folder} fits this model: no weight has the same name and shape.")
-        model.load_state_dict(taken, strict=False)
-        new, left = [name for name in own if name not in taken], [name for name in weights if name not in taken]
-        notes.append(f"taken from {saved.folder}: {len(taken)} tensors")
-        notes += [f"  {what}: {', '.join(names)}" for what, names in (("fresh", new), ("left over", left)) if names]
-    for pattern in recipe.training.freeze:
-        frozen = [parameter for name, parameter in model.named_parameters() if fnmatch.fnmatch(name, pattern)]
-        if not frozen:
-            raise ConfigError(f"`training.freeze` must match parameters, but {pattern!r} matches none of: {_prefixes(model)}.")
-        for parameter in frozen:
-            parameter.requires_grad_(False)
-        notes.append(f"frozen by {pattern}: {len(frozen)} tensors")
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ConfigError("`training.freeze` must leave something to train, but freezes every parameter.")
-    return notes
-
-
-def _prefixes(model: Seq2SeqModel) -> str:
-    return ", ".join(dict.fromkeys(name.split(".")[0] + ".*" for name, _ in model.named_parameters()))
 
 
 def _make_trainer(
