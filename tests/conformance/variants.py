@@ -34,6 +34,10 @@ SMALL: dict[str, dict[str, Any]] = {
 
 BART = {
     "bos_token_id": 2,
+    "encoder_layerdrop": 0.0,
+    "decoder_layerdrop": 0.0,
+    "attention_dropout": 0.0,
+    "activation_dropout": 0.0,
     "d_model": 8,
     "encoder_layers": 1,
     "decoder_layers": 2,

@@ -113,7 +113,7 @@ MISTAKES = {
         "kind: character",
         "kind: letters",
         3,
-        "`task.vocabulary.kind` must be 'unigram', 'bpe', 'word', 'character' or 'byte', but is",
+        "`task.vocabulary.kind` must be 'unigram', 'bpe', 'word', 'character', 'byte' or 'pretrained', but is",
     ),
     "out of range": ("max_steps: 10", "max_steps: 0", 11, "`training.max_steps` must be greater than or equal to 1, but is 0."),
     "unknown plug-in": ("name: lstm", "name: lstmm", 7, "`model`: There is no models plug-in `lstmm`; there are: "),
