@@ -168,7 +168,7 @@ def test_the_latest_values_count_in_a_very_long_history():
 
 def test_the_linear_map_learns_what_all_series_share(seed):
     generator = np.random.default_rng(seed)
-    histories = [generator.uniform(1, 1000) * seasonal(steps, seed + steps, noise=1.0) for steps in (30, 44, 60)]
+    histories = [generator.uniform(1, 1000) * seasonal(steps, seed + steps, noise=0.3) for steps in (30, 44, 60)]
     learned = registry.find("baselines", "linear").learn([history[:-8] for history in histories], 8, 4)
     for history in histories:
         said, past, future = learned.forecast(history[:-8], 8, 4), history[:-8], history[-8:]
