@@ -14,10 +14,8 @@ from antiphon.interfaces import Seq2SeqModel
 from antiphon.recipe import Recipe, recipe_from
 from antiphon.sequences import Batch
 from antiphon.training.distributed import Ranks
-from antiphon.training.optimizers import build_optimizer
-from antiphon.training.step import Update
 from antiphon.training.trainer import Trainer
-from antiphon.training_run import TrainingBatches
+from antiphon.training_run import TrainingBatches, make_update
 
 _WITHOUT_DROPOUT = {"dim": 128, "dropout": 0.0}
 MODELS: dict[str, dict[str, Any]] = {
@@ -88,16 +86,7 @@ def train(recipe: Recipe, cache: Path, loop: HeldLoop) -> None:
     corpora = build_corpora(split, task, cache, Limits(), keep_records=False)
     model, ranks, settings = build_model(recipe, task), Ranks(0, 1, torch.device("cpu")), recipe.training
     loss, _ = build_losses(recipe, task)
-    update = Update(
-        model,
-        loss,
-        build_optimizer(settings.optimizer, model.parameters()),
-        ranks,
-        inputs=settings.decoder_inputs,
-        clip_norm=settings.clip_norm,
-        precision=settings.precision,
-        seed=recipe.seed,
-    )
+    update = make_update(recipe, model, loss, ranks)
     batches = TrainingBatches(mixed(corpora, split), task, settings.batching, recipe.seed, ranks)
     held = HeldBatches(batches, loop, sum(parameter.numel() for parameter in model.parameters()))
     Trainer(model, update, held, _evaluate, settings, ranks, folder=cache, header={}, save_features=_save_features).run()

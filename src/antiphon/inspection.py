@@ -22,9 +22,7 @@ from antiphon.interfaces import Spec, Task, TokenSpec, ValueSpec
 from antiphon.recipe import Recipe, read_recipe, with_overrides
 from antiphon.tasks.forecasting import Forecasting
 from antiphon.training.distributed import start
-from antiphon.training.optimizers import build_optimizer
-from antiphon.training.step import Update
-from antiphon.training_run import TrainingBatches
+from antiphon.training_run import TrainingBatches, make_update
 
 PROBED_UPDATES = 4
 
@@ -147,16 +145,7 @@ def _probe(recipe: Recipe, task: Task, corpora: list[Any], splits: Any) -> Cost:
     ranks = start(recipe.training.device)
     model = build_model(recipe, task).to(ranks.device)
     settings = recipe.training
-    update = Update(
-        model,
-        build_losses(recipe, task)[0],
-        build_optimizer(settings.optimizer, model.parameters()),
-        ranks,
-        inputs=settings.decoder_inputs,
-        clip_norm=settings.clip_norm,
-        precision=settings.precision,
-        seed=recipe.seed,
-    )
+    update = make_update(recipe, model, build_losses(recipe, task)[0], ranks)
     batches = TrainingBatches(mixed(corpora, splits["train"]), task, settings.batching, recipe.seed, ranks)
     model.train()
     longest = next(iter(batches.loader.in_order()))

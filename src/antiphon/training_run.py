@@ -45,7 +45,7 @@ from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
 from antiphon.data.windows import StoredCorpus
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
-from antiphon.interfaces import Seq2SeqModel, Task
+from antiphon.interfaces import Loss, Seq2SeqModel, Task
 from antiphon.recipe import Recipe, changed_keys, read_recipe, write_recipe
 from antiphon.sequences import Batch
 from antiphon.tasks.decoding import decode_examples
@@ -256,6 +256,21 @@ def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:
                 yield f"  {count:,} {verb}: {reason} ({unit} {first}{', ...' if count > 3 else ''})"
 
 
+def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss, ranks: Ranks) -> Update:
+    """The update that the recipe asks for."""
+    settings = recipe.training
+    return Update(
+        model,
+        loss,
+        build_optimizer(settings.optimizer, model.parameters()),
+        ranks,
+        inputs=settings.decoder_inputs,
+        clip_norm=settings.clip_norm,
+        precision=settings.precision,
+        seed=recipe.seed,
+    )
+
+
 def _make_trainer(
     recipe: Recipe,
     task: Task,
@@ -272,16 +287,7 @@ def _make_trainer(
 ) -> Trainer:
     settings = recipe.training
     loss, measure = build_losses(recipe, task)
-    update = Update(
-        model,
-        loss,
-        build_optimizer(settings.optimizer, model.parameters()),
-        ranks,
-        inputs=settings.decoder_inputs,
-        clip_norm=settings.clip_norm,
-        precision=settings.precision,
-        seed=recipe.seed,
-    )
+    update = make_update(recipe, model, loss, ranks)
     trainer = Trainer(
         model,
         update,
@@ -330,4 +336,4 @@ class TrainingBatches:
         return self._estimate
 
 
-__all__ = ["TrainingBatches", "train"]
+__all__ = ["TrainingBatches", "make_update", "train"]
