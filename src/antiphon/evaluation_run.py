@@ -102,6 +102,7 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
     values = [prediction.value for prediction in predictions]
     references = [found for _, found in pairs]
     scores, baselines = evaluate_metrics(metrics, values, references, resamples=resamples), task.baselines(items)
+    of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points
     evaluation = Evaluation(
         run=_shown_runs(run),
         data=_name_of(source),
@@ -110,7 +111,7 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
         search=asdict(recipe.search),
         scores=(*scores, *_likelihood(predictor, task, records)),
         finish_reasons=_count(predictions),
-        baselines={name: _baseline_scores(metrics, said, references, resamples) for name, said in baselines.items()},
+        baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
         details=task.details(items, predictions, references, baselines),
         items=tuple(
             Item(
@@ -137,17 +138,6 @@ def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str]
         raise DataError(f"Two models can only be compared on the same records in the same order.{remedy}")
     first, second = one.values, two.values
     return [compare(metric, first, second, one.actual, resamples=resamples) for metric in find_metrics(metrics)]
-
-
-def _baseline_scores(metrics: Sequence[str], values: Sequence[Any], references: Sequence[Any], resamples: int) -> tuple[Score, ...]:
-    """Scores of a baseline, without those that it has nothing for (a point forecast has no intervals)."""
-    scores = []
-    for metric in metrics:
-        try:
-            scores += evaluate_metrics([metric], values, references, resamples=resamples)
-        except DataError:
-            continue
-    return tuple(scores)
 
 
 def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tuple[Score, ...]:

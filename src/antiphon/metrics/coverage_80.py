@@ -13,5 +13,6 @@ plugin = ForecastMetric(
     partial(within, percent=80),
     "error:within|interval:80",
     over="values",
+    spread=True,
     higher_is_better=True,
 )

@@ -13,5 +13,6 @@ plugin = ForecastMetric(
     partial(within, percent=95),
     "error:within|interval:95",
     over="values",
+    spread=True,
     higher_is_better=True,
 )

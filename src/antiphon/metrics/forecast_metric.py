@@ -42,9 +42,10 @@ class ForecastMetric(Metric):
         over: Literal["values", "items"],
         root: bool = False,
         higher_is_better: bool = False,
+        spread: bool = False,
     ):
         self.name, self.summary, self.higher_is_better = name, summary, higher_is_better
-        self.signature = f"{signature}|mean:{over}"
+        self.signature, self.spread = f"{signature}|mean:{over}", spread
         self._error, self._over, self._root = error, over, root
 
     def errors(self, prediction: Forecast, actual: Actual) -> Float[np.ndarray, "H C"]:

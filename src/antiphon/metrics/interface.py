@@ -31,6 +31,8 @@ class Metric(ABC):
     summary: str
     higher_is_better: bool
     signature: str
+    spread = False
+    """Whether it measures how sure predictions are, of which a mere point says nothing."""
 
     @abstractmethod
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:

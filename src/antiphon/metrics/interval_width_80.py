@@ -11,4 +11,5 @@ plugin = ForecastMetric(
     partial(width, percent=80),
     "error:width|interval:80",
     over="values",
+    spread=True,
 )

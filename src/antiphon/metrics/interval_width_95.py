@@ -11,4 +11,5 @@ plugin = ForecastMetric(
     partial(width, percent=95),
     "error:width|interval:95",
     over="values",
+    spread=True,
 )
