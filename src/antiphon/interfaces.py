@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from antiphon.sequences import Example, Hypothesis, Memory, Output, Padded, Prediction, Request
+from antiphon.sequences import Example, Frames, Hypothesis, Memory, Output, Padded, Prediction, Request
 
 Record = Mapping[str, Any]
 """One row of the user's data: column name -> value."""
@@ -80,6 +80,10 @@ class Seq2SeqModel(nn.Module, ABC):
     @abstractmethod
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """Say all steps at once: output step t sees inputs up to t only. `attention` asks for the weights over the source."""
+
+    def frames(self, memory: Memory) -> Frames | None:
+        """What the model says of each state of the memory, for CTC; None where it says nothing of them."""
+        return None
 
     def forward(self, source: Padded, inputs: Padded) -> Output:
         """`decode(inputs, encode(source))` and nothing else."""
@@ -264,6 +268,15 @@ class Task(ABC):
     def samples_encodings(self) -> bool:
         """Whether `encode` with a seed draws one of several encodings."""
         return False
+
+    @property
+    def augments(self) -> bool:
+        """Whether `augment` changes anything."""
+        return False
+
+    def augment(self, example: Example, seed: int) -> Example:
+        """The example as it is learned from this time: varied at random, by the seed alone. Lengths may change a little."""
+        return example
 
     @abstractmethod
     def fit(self, records: Iterable[Record]) -> None:

@@ -92,17 +92,48 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Copyable:
+    """The source's symbols as a decoder may copy them, one for each state of the memory.
+
+    Symbols from the vocabulary's size on stand for words of this source that the vocabulary does not have; `size` counts them in, for the
+    whole batch.
+    """
+
+    symbols: Int[Tensor, "B S"]
+    size: int
+
+
+@dataclass(frozen=True)
 class Memory:
     """What the encoder leaves to the decoder, one row per source.
 
     `final` is the encoder's last recurrent state (a tree of batch-first tensors), or None. `projections` holds what the decoder derives
-    from the memory once per source, such as cross-attention keys and values; `StepwiseModel.project` fills it.
+    from the memory once per source, such as cross-attention keys and values; `StepwiseModel.project` fills it. `copyable` is what a
+    decoder that copies needs of the source.
     """
 
     states: Float[Tensor, "B S D"]
     mask: Bool[Tensor, "B S"]
     final: Any = None
     projections: Any = None
+    copyable: Copyable | None = None
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What is said of each state of the memory by itself, without a decoder: what CTC aligns with the target.
+
+    `head` makes logits (B, S, V) of `features`. The padding symbol, which no target holds, is the blank.
+    """
+
+    features: Float[Tensor, "B S D"]
+    mask: Bool[Tensor, "B S"]
+    head: Callable[[Tensor], Tensor]
+
+    @cached_property
+    def logits(self) -> Float[Tensor, "B S V"]:
+        """Unnormalized log-probabilities of each symbol at each state."""
+        return self.head(self.features)
 
 
 @dataclass(frozen=True)
@@ -111,11 +142,13 @@ class Output:
 
     The head is applied on first use of `values`, so that a loss which fuses the projection with its own arithmetic can take the features
     instead. `attention` holds the weights over the memory's states, (B, T, S) or (R, S), when they were asked for and the model has them.
+    `frames` is there for models that also say something of each state of the memory, and only when all steps are said at once.
     """
 
     features: Tensor
     head: Callable[[Tensor], Any]
     attention: Tensor | None = None
+    frames: Frames | None = None
 
     @cached_property
     def values(self) -> Any:

@@ -322,7 +322,16 @@ class TrainingBatches:
     def __init__(self, corpus: StoredCorpus | MixedCorpus, task: Task, settings: BatchingConfig, seed: int, ranks: Ranks):
         self.sampler = Sampler(corpus, settings, seed)
         together = partial(collate, source=task.source_spec, target=task.target_spec)
-        self.loader = Loader(corpus, self.sampler, together, seed=seed, sample=task.samples_encodings, rank=ranks.rank, world=ranks.world)
+        self.loader = Loader(
+            corpus,
+            self.sampler,
+            together,
+            seed=seed,
+            sample=task.samples_encodings,
+            augment=task.augment if task.augments else None,
+            rank=ranks.rank,
+            world=ranks.world,
+        )
         self._estimate: int | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch | None]:

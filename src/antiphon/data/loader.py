@@ -33,6 +33,7 @@ class Loader:
     collate    makes a batch of examples: `functools.partial(collate, source=..., target=...)`
     sample     encode records anew with a seed of their own (sampled subwords), where the corpus can; batches are cut by the stored
                lengths, so one of longer encodings may exceed its budget a little
+    augment    varies each example that is learned from, given a seed of its own
     prefetch   how many batches are prepared ahead; 0 prepares each when it is asked for, without a thread
     """
 
@@ -44,13 +45,15 @@ class Loader:
         *,
         seed: int,
         sample: bool = False,
+        augment: Callable[[Example, int], Example] | None = None,
         rank: int = 0,
         world: int = 1,
         prefetch: int = 4,
     ):
         assert 0 <= rank < world, f"rank {rank} is not below the number of ranks, {world}"
         self.corpus, self.sampler, self.collate = corpus, sampler, collate
-        self.seed, self.sample, self.rank, self.world, self.prefetch = seed, sample, rank, world, prefetch
+        self.seed, self.sample, self.augment = seed, sample, augment
+        self.rank, self.world, self.prefetch = rank, world, prefetch
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch | None]:
         """Yield this rank's share of each global batch of an epoch, from the batch number `start` on.
@@ -69,8 +72,14 @@ class Loader:
         mine = [int(row) for row in rows[self.rank :: self.world]]
         if not mine:
             return None
-        draws = self.sample and epoch is not None
-        return self.collate([self.corpus.example(row, hash_seed(self.seed, epoch or 0, row) if draws else None) for row in mine])
+        return self.collate([self._example(epoch, row) for row in mine])
+
+    def _example(self, epoch: int | None, row: int) -> Example:
+        if epoch is None:
+            return self.corpus.example(row)
+        seed = hash_seed(self.seed, epoch, row)
+        example = self.corpus.example(row, seed if self.sample else None)
+        return example if self.augment is None else self.augment(example, seed)
 
 
 def _ahead(items: Iterator[Batch | None], size: int) -> Iterator[Batch | None]:
