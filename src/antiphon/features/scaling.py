@@ -110,7 +110,7 @@ def measure(name: str, values: np.ndarray, season: int | None = None, unit: floa
     With `season` the season that ends with the values is taken off before, and kept in the scale; `unit` replaces the measured scale.
     """
     channels = values.shape[1]
-    location, scale, pattern = np.zeros(channels), np.ones(channels), None
+    location, scale, size, pattern = np.zeros(channels), np.ones(channels), np.zeros(channels), None
     if season is not None:
         pattern = np.stack([seasonal_indices(column, season) for column in values.T], axis=1)
         values = values - pattern[np.arange(-len(values), 0) % season]
@@ -120,7 +120,8 @@ def measure(name: str, values: np.ndarray, season: int | None = None, unit: floa
             seen = column[~np.isnan(column)]
             if len(seen):
                 location[channel], scale[channel] = _measure(name, seen)
-    scale = _positive(scale, location) if unit is None else np.full(channels, unit)
+                size[channel] = np.abs(seen).max()
+    scale = _positive(scale, size) if unit is None else np.full(channels, unit)
     return Scale(location, scale, pattern)
 
 
@@ -137,9 +138,9 @@ def _measure(name: str, seen: np.ndarray) -> tuple[float, float]:
     return float(seen[-1]), float(seen.std())
 
 
-def _positive(scale: np.ndarray, location: np.ndarray) -> np.ndarray:
-    """1 where a scale is zero, or so small beside the location that it is only rounding."""
-    return np.where(scale > 1e-12 * np.maximum(np.abs(location), 1e-300), scale, 1.0)
+def _positive(scale: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """1 where a scale is zero, or so small beside the largest value that it is only rounding."""
+    return np.where(scale > 1e-12 * np.maximum(size, 1e-300), scale, 1.0)
 
 
 def transform(settings: TransformConfig, values: np.ndarray, power: float = 1.0) -> np.ndarray:

@@ -7,81 +7,22 @@ the second last decoder layer, which aligns best in trained translators (Garg et
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from antiphon.configuration import config, plugin_field
 from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head, take_apart
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
-from antiphon.layers.attention import CrossAttention, KeysValues, Rotation, SelfAttention
-from antiphon.layers.channelwise import ChannelIndependent, check_channels
-from antiphon.layers.feed_forward import Activation, FeedForward
-from antiphon.layers.frontends import Frontend
+from antiphon.layers.attention import KeysValues
+from antiphon.layers.channelwise import ChannelIndependent
 from antiphon.layers.patches import Patches
-from antiphon.layers.positions import RelativeBias, Rotary, sinusoids
+from antiphon.layers.transformer_config import TransformerConfig, check_settings
+from antiphon.layers.transformer_layers import DecoderLayer, EncoderLayer, Positioned, make_norm
 from antiphon.sequences import Memory, Output, Padded
-
-Positions = Literal["sinusoidal", "learned", "rotary", "relative"]
-
-
-@config
-class TransformerConfig:
-    """Sizes and variations of the Transformer."""
-
-    name: Literal["transformer"] = "transformer"
-    """The name of this architecture."""
-    dim: int = 256
-    """Width of the vectors between layers."""
-    encoder_layers: int = 3
-    """Depth of the encoder."""
-    decoder_layers: int = 3
-    """Depth of the decoder; a shallow one decodes fast."""
-    heads: int = 4
-    """Attention heads; must divide `dim`."""
-    key_value_heads: int | None = None
-    """Heads for keys and values, which groups of query heads share; 1 is multi-query attention, None is as many as `heads`."""
-    feed_forward_dim: int = 1024
-    """Width inside the feed-forward layers of the encoder."""
-    decoder_feed_forward_dim: int | None = None
-    """Width inside the feed-forward layers of the decoder; None is as in the encoder."""
-    activation: Activation = "relu"
-    """Activation of the feed-forward layers."""
-    gated: bool = False
-    """Whether feed-forward layers have a gate (with silu: SwiGLU)."""
-    norm: Literal["layer", "rms"] = "layer"
-    """LayerNorm or RMSNorm."""
-    norm_position: Literal["pre", "post"] = "pre"
-    """Normalize before each sub-layer (stable) or after it, as in the original (needs warm-up)."""
-    positions: Positions = "sinusoidal"
-    """How positions enter: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
-    max_positions: int = 1024
-    """Longest sequence of learned positions."""
-    dropout: float = 0.1
-    """Dropout on embeddings and on the output of every sub-layer."""
-    attention_dropout: float = 0.0
-    """Dropout on attention weights."""
-    activation_dropout: float = 0.0
-    """Dropout inside feed-forward layers."""
-    bias: bool = True
-    """Whether linear layers have biases."""
-    tied_embeddings: Literal["none", "decoder", "all"] = "decoder"
-    """Share the target embedding with the output layer (decoder), and with the source embedding too (all; needs a joint vocabulary)."""
-    patch_length: int | None = None
-    """Steps of a source of values that are read as one element (a patch); None is each step by itself."""
-    patch_stride: int | None = None
-    """Steps from one patch to the next; None is `patch_length`, fewer let patches overlap."""
-    channels: Literal["mixing", "independent"] = "mixing"
-    """Whether the channels of a target of values are read and said together, or each by itself with the same weights."""
-    checkpoint_activations: bool = False
-    """Recompute each layer in the backward pass: less memory for more time."""
-    head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for the target."""
-
 
 _ROOM = 8  # steps for which a re-ordered buffer leaves room, so that most re-orderings are one copy
 
@@ -110,133 +51,6 @@ class TransformerState:
         return replace(self, buffer=buffer)
 
 
-def _norm(settings: TransformerConfig) -> nn.Module:
-    return nn.LayerNorm(settings.dim) if settings.norm == "layer" else nn.RMSNorm(settings.dim)
-
-
-@final
-class SubLayer(nn.Module):
-    """Normalization and the residual connection around attention or a feed-forward layer."""
-
-    def __init__(self, settings: TransformerConfig):
-        super().__init__()
-        self.norm = _norm(settings)
-        self.pre = settings.norm_position == "pre"
-        self.dropout = nn.Dropout(settings.dropout)
-
-    def forward(self, x: Float[Tensor, "... D"], inner: Callable[[Tensor], Tensor]) -> Float[Tensor, "... D"]:
-        """x + inner(norm(x)), or norm(x + inner(x))."""
-        if self.pre:
-            return x + self.dropout(inner(self.norm(x)))  # type: ignore[no-any-return]
-        return self.norm(x + self.dropout(inner(x)))  # type: ignore[no-any-return]
-
-
-def _self_attention(settings: TransformerConfig) -> SelfAttention:
-    return SelfAttention(
-        settings.dim,
-        settings.heads,
-        settings.key_value_heads or settings.heads,
-        head_dim=settings.dim // settings.heads,
-        dropout=settings.attention_dropout,
-        bias=settings.bias,
-    )
-
-
-def _feed_forward(settings: TransformerConfig, hidden_dim: int) -> FeedForward:
-    return FeedForward(
-        settings.dim, hidden_dim, settings.activation, gated=settings.gated, dropout=settings.activation_dropout, bias=settings.bias
-    )
-
-
-@final
-class EncoderLayer(nn.Module):
-    """Self-attention, then feed-forward."""
-
-    def __init__(self, settings: TransformerConfig):
-        super().__init__()
-        self.attention, self.attention_residual = _self_attention(settings), SubLayer(settings)
-        self.feed_forward, self.feed_forward_residual = _feed_forward(settings, settings.feed_forward_dim), SubLayer(settings)
-
-    def forward(self, x: Float[Tensor, "B S D"], mask: Tensor | None, rotation: Rotation | None) -> Float[Tensor, "B S D"]:
-        """One layer over the whole source."""
-        x = self.attention_residual(x, lambda y: self.attention(y, mask, rotation=rotation))
-        return self.feed_forward_residual(x, self.feed_forward)  # type: ignore[no-any-return]
-
-
-@final
-class DecoderLayer(nn.Module):
-    """Causal self-attention, attention to the memory, then feed-forward."""
-
-    def __init__(self, settings: TransformerConfig):
-        super().__init__()
-        hidden_dim = settings.decoder_feed_forward_dim or settings.feed_forward_dim
-        heads, groups = settings.heads, settings.key_value_heads or settings.heads
-        self.attention, self.attention_residual = _self_attention(settings), SubLayer(settings)
-        self.cross = CrossAttention(
-            settings.dim,
-            settings.dim,
-            heads,
-            groups,
-            head_dim=settings.dim // heads,
-            dropout=settings.attention_dropout,
-            bias=settings.bias,
-        )
-        self.cross_residual = SubLayer(settings)
-        self.feed_forward, self.feed_forward_residual = _feed_forward(settings, hidden_dim), SubLayer(settings)
-
-    def forward(
-        self,
-        x: Float[Tensor, "N T D"],
-        attend_self: Callable[[Tensor], Tensor],
-        memory: KeysValues,
-        memory_mask: Tensor | None,
-        weights: bool,
-    ) -> tuple[Float[Tensor, "N T D"], Tensor | None]:
-        """One layer; `attend_self` is the self-attention over the sequence, or over one step and its buffer."""
-        attention: list[Tensor | None] = []
-
-        def attend_memory(y: Tensor) -> Tensor:
-            mixed, found = self.cross(y, memory, memory_mask, weights=weights)
-            attention.append(found)
-            return mixed  # type: ignore[no-any-return]
-
-        x = self.attention_residual(x, attend_self)
-        x = self.cross_residual(x, attend_memory)
-        return self.feed_forward_residual(x, self.feed_forward), attention[0]
-
-
-@final
-class Positioned(nn.Module):
-    """Elements with their positions: a frontend, added positions, and what attention layers need to know of positions."""
-
-    def __init__(self, settings: TransformerConfig, spec: Spec, *, bidirectional: bool):
-        super().__init__()
-        self.kind = settings.positions
-        self.frontend = Frontend(spec, settings.dim, scale=settings.dim**0.5)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.norm = _norm(settings) if settings.norm_position == "post" and settings.positions == "learned" else nn.Identity()
-        self.table = nn.Embedding(settings.max_positions, settings.dim) if self.kind == "learned" else None
-        self.rotary = Rotary(settings.dim // settings.heads) if self.kind == "rotary" else None
-        self.bias = RelativeBias(settings.heads, bidirectional=bidirectional) if self.kind == "relative" else None
-
-    def embed(self, elements: Tensor, positions: Int[Tensor, "..."]) -> Float[Tensor, "... D"]:
-        """Vectors for elements at positions; `positions` is (T,) for a sequence and (R,) for a step."""
-        x = self.frontend(elements)
-        if self.kind == "sinusoidal":
-            x = x + sinusoids(positions, x.shape[-1]).to(x.dtype)
-        elif self.table is not None:
-            x = x + self.table(positions)
-        return self.dropout(self.norm(x))  # type: ignore[no-any-return]
-
-    def check(self, length: int) -> None:
-        """Raises ConfigError when a sequence has more steps than learned positions."""
-        if self.table is not None and length > self.table.num_embeddings:
-            raise ConfigError(
-                f"`model.max_positions` must be at least the length of the longest sequence ({length}), but is {self.table.num_embeddings}."
-                " Raise it, limit the length, or use `model.positions: rotary`."
-            )
-
-
 @final
 class Transformer(StepwiseModel):
     """Encoder, decoder and head."""
@@ -255,8 +69,8 @@ class Transformer(StepwiseModel):
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
         pre = settings.norm_position == "pre"
-        self.encoder_norm = _norm(settings) if pre else nn.Identity()
-        self.decoder_norm = _norm(settings) if pre else nn.Identity()
+        self.encoder_norm = make_norm(settings) if pre else nn.Identity()
+        self.decoder_norm = make_norm(settings) if pre else nn.Identity()
         self._initialize()
         self.head = self._tie()
         self.aligning_layer = max(settings.decoder_layers - 2, 0)
@@ -389,33 +203,10 @@ def _same_place(position: Int[Tensor, " R"]) -> int | None:
 
 def build(settings: TransformerConfig, source: Spec, target: Spec) -> StepwiseModel:
     """Make the model. Raises ConfigError for sizes that do not fit each other."""
-    groups = settings.key_value_heads or settings.heads
-    if settings.heads < 1 or settings.dim % settings.heads:
-        raise ConfigError(f"`model.heads` must divide `model.dim` ({settings.dim}), but is {settings.heads}.")
-    if groups < 1 or settings.heads % groups:
-        raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
-    _check_values(settings, source, target)
-    if settings.positions == "rotary" and settings.dim // settings.heads % 2:
-        raise ConfigError(f"`model.dim` / `model.heads` must be even for rotary positions, but is {settings.dim // settings.heads}.")
-    for field in ("dim", "encoder_layers", "decoder_layers", "feed_forward_dim", "max_positions"):
-        if getattr(settings, field) < 1:
-            raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(settings, field)}.")
+    check_settings(settings, source, target)
     if settings.channels == "independent" and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
         return ChannelIndependent(lambda one, said: Transformer(settings, one, said), take_apart, source, target)
     return Transformer(settings, source, target)
-
-
-def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> None:
-    """Raise ConfigError for settings of real values that make no sense, or where there are none."""
-    length, stride = settings.patch_length, settings.patch_stride
-    if length is not None and not isinstance(source, ValueSpec):
-        raise ConfigError("`model.patch_length` must be left out when the source is made of symbols: only values have patches.")
-    if length is not None and length < 1:
-        raise ConfigError(f"`model.patch_length` must be at least 1, but is {length}.")
-    if stride is not None and (length is None or not 1 <= stride <= length):
-        raise ConfigError(f"`model.patch_stride` must be from 1 to `model.patch_length` ({length}), but is {stride}.")
-    if settings.channels == "independent":
-        check_channels(source, target)
 
 
 plugin = Architecture(

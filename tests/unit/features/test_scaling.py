@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -26,6 +26,7 @@ VALUES = arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 3)), el
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=30, deadline=None)
 @given(values=VALUES)
+@example(values=np.array([[54.0], [6e-307], [0.0], [0.0], [0.0], [0.0], [0.0]]))
 def test_a_scale_undoes_itself(name: str, values: np.ndarray) -> None:
     scale = measure(name, values)
     assert (scale.scale > 0).all()
