@@ -23,7 +23,7 @@ from antiphon.data.records import open_records
 from antiphon.features.text import TextConfig
 from antiphon.interfaces import StepwiseModel, Task, TokenSpec
 from antiphon.models import transformer
-from antiphon.models.transformer import TransformerConfig
+from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.tasks.translation import Translation, TranslationConfig
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,0 +1,93 @@
+"""The settings of the Transformer, and which of them go together."""
+
+from typing import Literal
+
+from antiphon.configuration import config, plugin_field
+from antiphon.errors import ConfigError
+from antiphon.interfaces import Spec, ValueSpec
+from antiphon.layers.channelwise import check_channels
+from antiphon.layers.feed_forward import Activation
+
+Positions = Literal["sinusoidal", "learned", "rotary", "relative"]
+
+
+@config
+class TransformerConfig:
+    """Sizes and variations of the Transformer."""
+
+    name: Literal["transformer"] = "transformer"
+    """The name of this architecture."""
+    dim: int = 256
+    """Width of the vectors between layers."""
+    encoder_layers: int = 3
+    """Depth of the encoder."""
+    decoder_layers: int = 3
+    """Depth of the decoder; a shallow one decodes fast."""
+    heads: int = 4
+    """Attention heads; must divide `dim`."""
+    key_value_heads: int | None = None
+    """Heads for keys and values, which groups of query heads share; 1 is multi-query attention, None is as many as `heads`."""
+    feed_forward_dim: int = 1024
+    """Width inside the feed-forward layers of the encoder."""
+    decoder_feed_forward_dim: int | None = None
+    """Width inside the feed-forward layers of the decoder; None is as in the encoder."""
+    activation: Activation = "relu"
+    """Activation of the feed-forward layers."""
+    gated: bool = False
+    """Whether feed-forward layers have a gate (with silu: SwiGLU)."""
+    norm: Literal["layer", "rms"] = "layer"
+    """LayerNorm or RMSNorm."""
+    norm_position: Literal["pre", "post"] = "pre"
+    """Normalize before each sub-layer (stable) or after it, as in the original (needs warm-up)."""
+    positions: Positions = "sinusoidal"
+    """How positions enter: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
+    max_positions: int = 1024
+    """Longest sequence of learned positions."""
+    dropout: float = 0.1
+    """Dropout on embeddings and on the output of every sub-layer."""
+    attention_dropout: float = 0.0
+    """Dropout on attention weights."""
+    activation_dropout: float = 0.0
+    """Dropout inside feed-forward layers."""
+    bias: bool = True
+    """Whether linear layers have biases."""
+    tied_embeddings: Literal["none", "decoder", "all"] = "decoder"
+    """Share the target embedding with the output layer (decoder), and with the source embedding too (all; needs a joint vocabulary)."""
+    patch_length: int | None = None
+    """Steps of a source of values that are read as one element (a patch); None is each step by itself."""
+    patch_stride: int | None = None
+    """Steps from one patch to the next; None is `patch_length`, fewer let patches overlap."""
+    channels: Literal["mixing", "independent"] = "mixing"
+    """Whether the channels of a target of values are read and said together, or each by itself with the same weights."""
+    checkpoint_activations: bool = False
+    """Recompute each layer in the backward pass: less memory for more time."""
+    head: plugin_field("heads") | None = None  # type: ignore[valid-type]
+    """The output layer; None is the natural one for the target."""
+
+
+def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> None:
+    """Raise ConfigError for sizes that do not fit each other."""
+    groups = settings.key_value_heads or settings.heads
+    if settings.heads < 1 or settings.dim % settings.heads:
+        raise ConfigError(f"`model.heads` must divide `model.dim` ({settings.dim}), but is {settings.heads}.")
+    if groups < 1 or settings.heads % groups:
+        raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
+    _check_values(settings, source, target)
+    if settings.positions == "rotary" and settings.dim // settings.heads % 2:
+        raise ConfigError(f"`model.dim` / `model.heads` must be even for rotary positions, but is {settings.dim // settings.heads}.")
+    for field in ("dim", "encoder_layers", "decoder_layers", "feed_forward_dim", "max_positions"):
+        if getattr(settings, field) < 1:
+            raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(settings, field)}.")
+
+
+def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> None:
+    """Raise ConfigError for settings of real values that make no sense, or where there are none."""
+    length, stride = settings.patch_length, settings.patch_stride
+    if length is not None and not isinstance(source, ValueSpec):
+        raise ConfigError("`model.patch_length` must be left out when the source is made of symbols: only values have patches.")
+    if length is not None and length < 1:
+        raise ConfigError(f"`model.patch_length` must be at least 1, but is {length}.")
+    if stride is not None and (length is None or not 1 <= stride <= length):
+        raise ConfigError(f"`model.patch_stride` must be from 1 to `model.patch_length` ({length}), but is {stride}.")
+    if settings.channels == "independent":
+        check_channels(source, target)

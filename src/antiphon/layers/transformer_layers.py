@@ -1,0 +1,143 @@
+"""What a Transformer is made of: attention and feed-forward layers with their residuals, and elements that know where they stand."""
+
+from collections.abc import Callable
+from typing import final
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from antiphon.errors import ConfigError
+from antiphon.interfaces import Spec
+from antiphon.layers.attention import CrossAttention, KeysValues, Rotation, SelfAttention
+from antiphon.layers.feed_forward import FeedForward
+from antiphon.layers.frontends import Frontend
+from antiphon.layers.positions import RelativeBias, Rotary, sinusoids
+from antiphon.layers.transformer_config import TransformerConfig
+
+
+def make_norm(settings: TransformerConfig) -> nn.Module:
+    """LayerNorm or RMSNorm, as the settings say."""
+    return nn.LayerNorm(settings.dim) if settings.norm == "layer" else nn.RMSNorm(settings.dim)
+
+
+@final
+class SubLayer(nn.Module):
+    """Normalization and the residual connection around attention or a feed-forward layer."""
+
+    def __init__(self, settings: TransformerConfig):
+        super().__init__()
+        self.norm = make_norm(settings)
+        self.pre = settings.norm_position == "pre"
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, x: Float[Tensor, "... D"], inner: Callable[[Tensor], Tensor]) -> Float[Tensor, "... D"]:
+        """x + inner(norm(x)), or norm(x + inner(x))."""
+        if self.pre:
+            return x + self.dropout(inner(self.norm(x)))  # type: ignore[no-any-return]
+        return self.norm(x + self.dropout(inner(x)))  # type: ignore[no-any-return]
+
+
+def _self_attention(settings: TransformerConfig) -> SelfAttention:
+    return SelfAttention(
+        settings.dim,
+        settings.heads,
+        settings.key_value_heads or settings.heads,
+        head_dim=settings.dim // settings.heads,
+        dropout=settings.attention_dropout,
+        bias=settings.bias,
+    )
+
+
+def _feed_forward(settings: TransformerConfig, hidden_dim: int) -> FeedForward:
+    return FeedForward(
+        settings.dim, hidden_dim, settings.activation, gated=settings.gated, dropout=settings.activation_dropout, bias=settings.bias
+    )
+
+
+@final
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward."""
+
+    def __init__(self, settings: TransformerConfig):
+        super().__init__()
+        self.attention, self.attention_residual = _self_attention(settings), SubLayer(settings)
+        self.feed_forward, self.feed_forward_residual = _feed_forward(settings, settings.feed_forward_dim), SubLayer(settings)
+
+    def forward(self, x: Float[Tensor, "B S D"], mask: Tensor | None, rotation: Rotation | None) -> Float[Tensor, "B S D"]:
+        """One layer over the whole source."""
+        x = self.attention_residual(x, lambda y: self.attention(y, mask, rotation=rotation))
+        return self.feed_forward_residual(x, self.feed_forward)  # type: ignore[no-any-return]
+
+
+@final
+class DecoderLayer(nn.Module):
+    """Causal self-attention, attention to the memory, then feed-forward."""
+
+    def __init__(self, settings: TransformerConfig):
+        super().__init__()
+        hidden_dim = settings.decoder_feed_forward_dim or settings.feed_forward_dim
+        heads, groups = settings.heads, settings.key_value_heads or settings.heads
+        self.attention, self.attention_residual = _self_attention(settings), SubLayer(settings)
+        self.cross = CrossAttention(
+            settings.dim,
+            settings.dim,
+            heads,
+            groups,
+            head_dim=settings.dim // heads,
+            dropout=settings.attention_dropout,
+            bias=settings.bias,
+        )
+        self.cross_residual = SubLayer(settings)
+        self.feed_forward, self.feed_forward_residual = _feed_forward(settings, hidden_dim), SubLayer(settings)
+
+    def forward(
+        self,
+        x: Float[Tensor, "N T D"],
+        attend_self: Callable[[Tensor], Tensor],
+        memory: KeysValues,
+        memory_mask: Tensor | None,
+        weights: bool,
+    ) -> tuple[Float[Tensor, "N T D"], Tensor | None]:
+        """One layer; `attend_self` is the self-attention over the sequence, or over one step and its buffer."""
+        attention: list[Tensor | None] = []
+
+        def attend_memory(y: Tensor) -> Tensor:
+            mixed, found = self.cross(y, memory, memory_mask, weights=weights)
+            attention.append(found)
+            return mixed  # type: ignore[no-any-return]
+
+        x = self.attention_residual(x, attend_self)
+        x = self.cross_residual(x, attend_memory)
+        return self.feed_forward_residual(x, self.feed_forward), attention[0]
+
+
+@final
+class Positioned(nn.Module):
+    """Elements with their positions: a frontend, added positions, and what attention layers need to know of positions."""
+
+    def __init__(self, settings: TransformerConfig, spec: Spec, *, bidirectional: bool):
+        super().__init__()
+        self.kind = settings.positions
+        self.frontend = Frontend(spec, settings.dim, scale=settings.dim**0.5)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.norm = make_norm(settings) if settings.norm_position == "post" and settings.positions == "learned" else nn.Identity()
+        self.table = nn.Embedding(settings.max_positions, settings.dim) if self.kind == "learned" else None
+        self.rotary = Rotary(settings.dim // settings.heads) if self.kind == "rotary" else None
+        self.bias = RelativeBias(settings.heads, bidirectional=bidirectional) if self.kind == "relative" else None
+
+    def embed(self, elements: Tensor, positions: Int[Tensor, "..."]) -> Float[Tensor, "... D"]:
+        """Vectors for elements at positions; `positions` is (T,) for a sequence and (R,) for a step."""
+        x = self.frontend(elements)
+        if self.kind == "sinusoidal":
+            x = x + sinusoids(positions, x.shape[-1]).to(x.dtype)
+        elif self.table is not None:
+            x = x + self.table(positions)
+        return self.dropout(self.norm(x))  # type: ignore[no-any-return]
+
+    def check(self, length: int) -> None:
+        """Raises ConfigError when a sequence has more steps than learned positions."""
+        if self.table is not None and length > self.table.num_embeddings:
+            raise ConfigError(
+                f"`model.max_positions` must be at least the length of the longest sequence ({length}), but is {self.table.num_embeddings}."
+                " Raise it, limit the length, or use `model.positions: rotary`."
+            )
