@@ -22,8 +22,8 @@ from antiphon.data.loader import Loader
 from antiphon.data.records import open_records
 from antiphon.features.text import TextConfig
 from antiphon.interfaces import StepwiseModel, Task, TokenSpec
-from antiphon.models import transformer
 from antiphon.layers.transformer_config import TransformerConfig
+from antiphon.models import transformer
 from antiphon.tasks.translation import Translation, TranslationConfig
 
 ROOT = Path(__file__).resolve().parents[1]
