@@ -4,6 +4,7 @@ Unusual here: the logits of a batch are never in memory at once. The real target
 its losses and, in the same pass, the gradients of features and weights (Liger kernels do likewise). Padding costs nothing.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -31,15 +32,19 @@ class CrossEntropyConfig:
     """Share of the probability that is spread over the whole vocabulary (Szegedy et al. 2016)."""
 
 
-class _FusedCrossEntropy(torch.autograd.Function):
-    """features (N, D), weight (V, D), bias (V,), labels (N,) -> losses (N,).
+LossesOfRows = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
+"""Logits (N, V) of some rows, which it may use up, and which rows these are -> losses (N,), and their gradients (N, V)."""
+
+
+class FusedProjection(torch.autograd.Function):
+    """features (N, D), weight (V, D), bias (V,) -> losses (N,) of the logits, as `losses_of` makes them chunk by chunk.
 
     The gradients are made in the forward pass for an upstream gradient of 1 per row, and scaled in the backward pass. That needs all
     rows to have the same upstream gradient, as a masked mean over compacted rows has; `backward` checks it.
     """
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, smoothing: float) -> Tensor:
+    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, losses_of: LossesOfRows) -> Tensor:
         dtype = torch.get_autocast_dtype(features.device.type) if torch.is_autocast_enabled(features.device.type) else features.dtype
         rows, matrix = features.to(dtype), weight.to(dtype)
         losses = torch.empty(len(rows), device=rows.device, dtype=torch.float32)
@@ -51,7 +56,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
             logits = product(rows[part], matrix).float()
             if bias is not None:
                 logits += bias
-            losses[part], gradient = _loss_and_gradient(logits, labels[part], smoothing)
+            losses[part], gradient = losses_of(logits, part)
             if grad_bias is not None:
                 grad_bias += gradient.sum(dim=0)
             gradient = gradient.to(dtype)
@@ -63,9 +68,9 @@ class _FusedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         scale = upstream[:1]
-        assert bool((upstream == scale).all()), "fused cross-entropy needs the same weight on every element; use weights via the mask"
+        assert bool((upstream == scale).all()), "a fused loss needs the same weight on every element; use weights via the mask"
         grad_features, grad_weight, *rest = ctx.saved_tensors
-        return grad_features * scale, grad_weight * scale, rest[0] * scale if rest else None, None, None
+        return grad_features * scale, grad_weight * scale, rest[0] * scale if rest else None, None
 
 
 def _loss_and_gradient(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: float) -> tuple[Tensor, Tensor]:
@@ -103,8 +108,8 @@ def cross_entropy(output: Output, labels: Padded, smoothing: float = 0.0) -> Flo
     real = labels.values[mask]
     head = output.head
     if isinstance(head, Categorical) and "values" not in output.__dict__ and torch.is_grad_enabled():
-        losses = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            output.features[mask], head.weight, head.bias, real, smoothing
+        losses = FusedProjection.apply(  # type: ignore[no-untyped-call]
+            output.features[mask], head.weight, head.bias, lambda logits, part: _loss_and_gradient(logits, real[part], smoothing)
         )
     else:
         logits = output.values[mask].float()
