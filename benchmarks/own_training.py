@@ -32,7 +32,7 @@ def set_up(folder: Path, model_name: str, precision: Precision, target_tokens: i
     update = Update(
         model.train(),
         cross_entropy.build(cross_entropy.CrossEntropyConfig(label_smoothing=0.1), target),
-        build_optimizer(AdamWConfig(learning_rate=3e-4), model.parameters()),
+        build_optimizer(AdamWConfig(learning_rate=3e-4), model),
         Ranks(0, 1, torch.device("cpu")),
         inputs=TeacherForcingConfig(),
         clip_norm=1.0,

@@ -262,7 +262,7 @@ def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss, ranks: Ranks) -
     return Update(
         model,
         loss,
-        build_optimizer(settings.optimizer, model.parameters()),
+        build_optimizer(settings.optimizer, model),
         ranks,
         inputs=settings.decoder_inputs,
         clip_norm=settings.clip_norm,

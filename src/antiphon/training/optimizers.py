@@ -1,6 +1,9 @@
-"""Optimizers, all of them torch's own, and their state as named tensors."""
+"""Optimizers, all of them torch's own, and their state as named tensors.
 
-from collections.abc import Iterable, Mapping
+Unusual: parameters with the same rate and decay share a group, but a stored state knows nothing of groups: it goes by parameters' names.
+"""
+
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import torch
@@ -9,6 +12,10 @@ from torch import Tensor, nn
 
 from antiphon.configuration import config
 from antiphon.errors import CheckpointError
+from antiphon.training.rates import rate_factors
+
+LayerDecay = Annotated[float, Field(gt=0, lt=1)]
+Factor = Annotated[float, Field(gt=0)]
 
 
 @config
@@ -25,6 +32,10 @@ class AdamWConfig:
     """Added to the denominator."""
     weight_decay: float = 0.0
     """Decay of matrices; biases and norms are left alone."""
+    layer_decay: LayerDecay | None = None
+    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
+    factors: dict[str, Factor] = Field(default_factory=dict)
+    """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 
 
 @config
@@ -37,6 +48,10 @@ class AdafactorConfig:
     """Peak learning rate, which the schedule scales; relative to the size of each parameter."""
     weight_decay: float = 0.0
     """Decay of matrices; biases and norms are left alone."""
+    layer_decay: LayerDecay | None = None
+    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
+    factors: dict[str, Factor] = Field(default_factory=dict)
+    """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 
 
 @config
@@ -51,19 +66,32 @@ class SGDConfig:
     """Momentum."""
     weight_decay: float = 0.0
     """Decay of matrices; biases and norms are left alone."""
+    layer_decay: LayerDecay | None = None
+    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
+    factors: dict[str, Factor] = Field(default_factory=dict)
+    """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 
 
 OptimizerConfig = Annotated[AdamWConfig | AdafactorConfig | SGDConfig, Field(discriminator="name")]
 
 
-def build_optimizer(settings: AdamWConfig | AdafactorConfig | SGDConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Make the optimizer over trainable parameters, in two groups: matrices, which decay, and the rest."""
-    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+def build_optimizer(settings: AdamWConfig | AdafactorConfig | SGDConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Make the optimizer over trainable parameters, in groups of the same learning rate: matrices, which decay, and the rest.
+
+    The groups of the recipe's own rate come first. Raises ConfigError when a pattern of `factors` matches nothing.
+    """
+    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    factors = rate_factors(trainable, settings.layer_decay, settings.factors)
     groups = [
-        {"params": [parameter for parameter in trainable if parameter.dim() > 1], "weight_decay": settings.weight_decay},
-        {"params": [parameter for parameter in trainable if parameter.dim() <= 1], "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "lr": settings.learning_rate * factor,
+            "weight_decay": settings.weight_decay if matrices else 0.0,
+        }
+        for factor in sorted(set(factors.values()), key=lambda factor: (factor != 1, -factor))
+        for matrices in (True, False)
+        if (parameters := [one for name, one in trainable.items() if factors[name] == factor and (one.dim() > 1) == matrices])
     ]
-    groups = [group for group in groups if group["params"]]
     if isinstance(settings, AdamWConfig):
         return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True)
     if isinstance(settings, AdafactorConfig):

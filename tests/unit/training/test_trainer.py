@@ -74,7 +74,7 @@ def make(folder, seed, *, loss=cross_entropy, scores=(), **settings):
     update = Update(
         model,
         loss,
-        build_optimizer(config.optimizer, model.parameters()),
+        build_optimizer(config.optimizer, model),
         RANKS,
         inputs=TeacherForcingConfig(),
         clip_norm=1.0,
