@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -18,7 +18,7 @@ from antiphon.data.records import JoinedRecords, Records, open_parts, open_recor
 from antiphon.data.windows import StoredCorpus
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
-from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, StepwiseModel, Task
+from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, Spec, StepwiseModel, Task
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe import Recipe, recipe_from
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
@@ -249,10 +249,15 @@ def header_of(recipe: Recipe, task: Task) -> dict[str, Any]:
     return {
         "version": __version__,
         "model": {"name": recipe.model.name, "revision": plugin.revision},
-        "source": asdict(task.source_spec),
-        "target": asdict(task.target_spec),
+        "source": _stored(task.source_spec),
+        "target": _stored(task.target_spec),
         "recipe": plain(recipe),
     }
+
+
+def _stored(spec: Spec) -> dict[str, Any]:
+    """A spec as plain values."""
+    return {own.name: getattr(spec, own.name) for own in fields(spec) if own.repr}
 
 
 def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:

@@ -30,7 +30,11 @@ RecordSource = Callable[[], Iterator[tuple[int, Record]]]
 
 @dataclass(frozen=True)
 class TokenSpec:
-    """A sequence of symbols out of `size`. `fingerprint` tells vocabularies apart: equal ones may share embeddings."""
+    """A sequence of symbols out of `size`. `fingerprint` tells vocabularies apart: equal ones may share embeddings.
+
+    `open_words` are the symbols from `size` on: words of one source that the vocabulary does not have, numbered within that source. A
+    model may copy them; to everything else they are unknown. `word_starts` (size,) says which symbols begin a word, where that is known.
+    """
 
     size: int
     pad: int
@@ -38,6 +42,12 @@ class TokenSpec:
     start: int
     end: int
     fingerprint: str = ""
+    open_words: int = 0
+    word_starts: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def known(self, symbols: Tensor) -> Tensor:
+        """Symbols of any shape with the unknown symbol in place of open words."""
+        return symbols.masked_fill(symbols >= self.size, self.unknown) if self.open_words else symbols
 
 
 @dataclass(frozen=True)

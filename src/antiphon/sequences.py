@@ -92,43 +92,35 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Copyable:
-    """The source's symbols as a decoder may copy them, one for each state of the memory.
-
-    Symbols from the vocabulary's size on stand for words of this source that the vocabulary does not have; `size` counts them in, for the
-    whole batch.
-    """
-
-    symbols: Int[Tensor, "B S"]
-    size: int
-
-
-@dataclass(frozen=True)
 class Memory:
     """What the encoder leaves to the decoder, one row per source.
 
     `final` is the encoder's last recurrent state (a tree of batch-first tensors), or None. `projections` holds what the decoder derives
-    from the memory once per source, such as cross-attention keys and values; `StepwiseModel.project` fills it. `copyable` is what a
-    decoder that copies needs of the source.
+    from the memory once per source, such as cross-attention keys and values; `StepwiseModel.project` fills it. `copyable` are the source's
+    symbols, one for each state, for a decoder that copies.
+    `inner` holds the states (B, S, D) of inner layers of the encoder, of those that learn to say `Frames`, too (intermediate CTC).
     """
 
     states: Float[Tensor, "B S D"]
     mask: Bool[Tensor, "B S"]
     final: Any = None
     projections: Any = None
-    copyable: Copyable | None = None
+    copyable: Int[Tensor, "B S"] | None = None
+    inner: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
 class Frames:
     """What is said of each state of the memory by itself, without a decoder: what CTC aligns with the target.
 
-    `head` makes logits (B, S, V) of `features`. The padding symbol, which no target holds, is the blank.
+    `head` makes logits (B, S, V) of `features`. The padding symbol, which no target holds, is the blank. `inner` holds features
+    (B, S, D) of inner layers, for the same head: they are learned from, and nothing else.
     """
 
     features: Float[Tensor, "B S D"]
     mask: Bool[Tensor, "B S"]
     head: Callable[[Tensor], Tensor]
+    inner: tuple[Tensor, ...] = ()
 
     @cached_property
     def logits(self) -> Float[Tensor, "B S V"]:
@@ -164,6 +156,17 @@ class Quantiles:
     levels: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Copied:
+    """Where the symbols of a hypothesis come from: the probability that each was copied rather than generated, and from which place.
+
+    `position` is the likeliest place in the source, or -1 where the source does not have the symbol.
+    """
+
+    probability: np.ndarray  # (T,)
+    position: np.ndarray  # (T,)
+
+
 FinishReason = Literal["end", "length", "constraint", "refused"]
 
 
@@ -179,6 +182,8 @@ class Hypothesis:
                    (the input could not be used)
     quantiles      of values: (T, C, Q), or None
     samples        of values: sample paths (N, T, C), or None
+    copied         of a model that copies: what was copied, and from where
+    spans          (T, 2) the first state of the memory that says each symbol, and the one behind the last (CTC), or None
     """
 
     elements: np.ndarray
@@ -189,6 +194,8 @@ class Hypothesis:
     finish_reason: FinishReason = "end"
     quantiles: Quantiles | None = None
     samples: np.ndarray | None = None
+    spans: np.ndarray | None = None
+    copied: Copied | None = None
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,12 @@ VARIANTS: dict[str, list[Variant]] = {
         _lstm("tied decoder", ONLY_TOKENS, tied_embeddings="decoder"),
         _lstm("tied all", ONLY_TOKENS, tied_embeddings="all"),
         _lstm("head with bias", ONLY_TOKENS, head={"name": "categorical", "bias": True}),
+        _lstm("coverage", coverage=True),
+        _lstm("coverage, additive, input feeding", coverage=True, attention="additive", input_feeding=True),
+        _lstm("pointer", ONLY_TOKENS, head={"name": "pointer"}),
+        _lstm(
+            "pointer, coverage, additive, tied all", ONLY_TOKENS, head="pointer", coverage=True, attention="additive", tied_embeddings="all"
+        ),
     ],
     "pretrained": [
         _pretrained("bart", BART),
@@ -137,6 +143,8 @@ VARIANTS: dict[str, list[Variant]] = {
         _transformer("untied", ONLY_TOKENS, tied_embeddings="none"),
         _transformer("tied all", ONLY_TOKENS, tied_embeddings="all"),
         _transformer("checkpointed activations", checkpoint_activations=True),
+        _transformer("pointer", ONLY_TOKENS, head={"name": "pointer", "bias": True}),
+        _transformer("pointer, tied all, one layer", ONLY_TOKENS, head="pointer", tied_embeddings="all", decoder_layers=1),
         _transformer("patches", ONLY_VALUES, patch_length=3),
         _transformer("overlapping patches, relative", ("values", "values to tokens"), patch_length=3, patch_stride=1, positions="relative"),
         _transformer("channel-independent", ONLY_VALUES, channels="independent"),

@@ -205,7 +205,8 @@ class _SideWriter:
         assert self._channels is None or joined.shape[1] == self._channels, f"{self._name} arrays must have {self._channels} channels"
         if isinstance(self._spec, TokenSpec) and joined.size:
             assert joined.min() >= 0, f"{self._name} symbols must not be negative"
-            assert joined.max() < self._spec.size, f"{self._name} symbols must be below {self._spec.size}"
+            size = self._spec.size + self._spec.open_words
+            assert joined.max() < size, f"{self._name} symbols must be below {size}"
         self._arrays.append_joined(joined, [len(array) for array in arrays])
 
     def close(self) -> None:
@@ -217,7 +218,7 @@ def _storage(spec: Spec | None) -> tuple[np.dtype[Any], int | None]:
     if spec is None:
         return np.dtype(np.uint8), None
     if isinstance(spec, TokenSpec):
-        return np.min_scalar_type(spec.size - 1), None
+        return np.min_scalar_type(spec.size + spec.open_words - 1), None
     return np.dtype(np.float32), spec.width
 
 

@@ -1,7 +1,8 @@
 """Attention of a recurrent decoder to the source: one query per step, scored against every source state.
 
 dot and general (Luong et al. 2015), additive (Bahdanau et al. 2015, with the current state as query), and multi-head (Vaswani et al.
-2017). As in `layers/attention.py`, the hypotheses of a source are a dimension of the query, so keys are never copied for beams.
+2017). With coverage, scores also depend on how much a place was attended to so far (See et al. 2017, after Tu et al. 2016).
+As in `layers/attention.py`, the hypotheses of a source are a dimension of the query, so keys are never copied for beams.
 """
 
 from typing import Literal, final
@@ -20,7 +21,7 @@ Scoring = Literal["dot", "general", "additive", "multi_head"]
 class Alignment(nn.Module):
     """Weights over the source and the context vector that they make; `project` is done once per source."""
 
-    def __init__(self, scoring: Scoring, dim: int, *, heads: int = 1):
+    def __init__(self, scoring: Scoring, dim: int, *, heads: int = 1, coverage: bool = False):
         super().__init__()
         self.scoring = scoring
         self.dim = dim
@@ -28,6 +29,8 @@ class Alignment(nn.Module):
         self.key = Linear(dim, dim, bias=False) if scoring in ("general", "additive") else None
         self.query = Linear(dim, dim) if scoring == "additive" else None
         self.energy = Linear(dim, 1, bias=False) if scoring == "additive" else None
+        # Inside the tanh of additive scores a vector of weights, else one weight on the score itself.
+        self.covered = nn.Parameter(torch.zeros(dim if scoring == "additive" else 1)) if coverage else None
 
     def project(self, states: Float[Tensor, "B S D"]) -> KeysValues:
         """Keys and values of the memory, as (B, 1, S, D), or per head."""
@@ -37,18 +40,25 @@ class Alignment(nn.Module):
         return KeysValues(keys.unsqueeze(1), states.unsqueeze(1))
 
     def forward(
-        self, queries: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "B S"]
+        self,
+        queries: Float[Tensor, "N T D"],
+        memory: KeysValues,
+        mask: Bool[Tensor, "B S"],
+        coverage: Float[Tensor, "N S"] | None = None,
     ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N T S"]]:
-        """Context vectors and weights; N is B, or R = B * W with T = 1."""
+        """Context vectors and weights; N is B, or R = B * W with T = 1. `coverage` is the sum of a row's weights so far; it needs T = 1."""
         if self.multi_head is not None:
             context, weights = self.multi_head(queries, memory, mask, weights=True)
             return context, weights
         rows, steps = queries.shape[:2]
         keys, values = memory.keys.squeeze(1), memory.values.squeeze(1)
         per_source = queries.reshape(len(keys), -1, self.dim)  # (B, W * T, D)
+        seen = None if coverage is None or self.covered is None else coverage.view(len(keys), -1, keys.shape[1])
         if self.query is not None and self.energy is not None:
-            scores = self.energy(torch.tanh(self.query(per_source).unsqueeze(2) + keys.unsqueeze(1))).squeeze(-1)
+            inner = self.query(per_source).unsqueeze(2) + keys.unsqueeze(1)
+            scores = self.energy(torch.tanh(inner if seen is None else inner + seen.unsqueeze(-1) * self.covered)).squeeze(-1)
         else:
             scores = per_source @ keys.transpose(1, 2)
+            scores = scores if seen is None else scores + seen * self.covered
         weights = scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(dim=-1)
         return (weights @ values).view(rows, steps, -1), weights.view(rows, steps, -1)

@@ -6,17 +6,20 @@ its losses and, in the same pass, the gradients of features and weights (Liger k
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
 
 from antiphon.configuration import config
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
+from antiphon.heads.pointer import Mixture
 from antiphon.interfaces import Loss, LossPlugin, Spec, TokenSpec
 from antiphon.layers.linear import product
+from antiphon.losses.coverage import coverage_loss
 from antiphon.sequences import Output, Padded
 
 CHUNK = 1024  # rows; large enough for full matrix speed, small enough that a chunk's logits stay near the cache
@@ -30,6 +33,8 @@ class CrossEntropyConfig:
     """The name of this loss."""
     label_smoothing: float = 0.1
     """Share of the probability that is spread over the whole vocabulary (Szegedy et al. 2016)."""
+    coverage: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the coverage loss, which punishes attending again to the same places (See et al. 2017; they used 1)."""
 
 
 LossesOfRows = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
@@ -94,18 +99,22 @@ def build(settings: CrossEntropyConfig, target: Spec) -> Loss:
         raise ConfigError("`training.loss.name` must not be `cross_entropy` when the target is real-valued.")
     if not 0 <= settings.label_smoothing < 1:
         raise ConfigError(f"`training.loss.label_smoothing` must be from 0 to below 1, but is {settings.label_smoothing}.")
-    return partial(cross_entropy, smoothing=settings.label_smoothing)
+    return partial(cross_entropy, smoothing=settings.label_smoothing, coverage=settings.coverage, target=target)
 
 
 def measure(settings: CrossEntropyConfig, target: Spec) -> Loss:
     """Cross-entropy without smoothing: its exponential is the perplexity."""
-    return cross_entropy
+    return partial(cross_entropy, target=target if isinstance(target, TokenSpec) else None)
 
 
-def cross_entropy(output: Output, labels: Padded, smoothing: float = 0.0) -> Float[Tensor, "B T"]:
-    """Negative log-likelihood in nats for each label; 0 on padding."""
+def cross_entropy(
+    output: Output, labels: Padded, smoothing: float = 0.0, coverage: float = 0.0, target: TokenSpec | None = None
+) -> Float[Tensor, "B T"]:
+    """Negative log-likelihood in nats for each label; 0 on padding. Open words of `target` count as the unknown symbol."""
+    if isinstance(output.head, Mixture):
+        raise ConfigError("`training.loss.name` must not be `cross_entropy` with `model.head: pointer`, whose loss is `pointer`.")
     mask = labels.mask
-    real = labels.values[mask]
+    real = labels.values[mask] if target is None else target.known(labels.values[mask])
     head = output.head
     if isinstance(head, Categorical) and "values" not in output.__dict__ and torch.is_grad_enabled():
         losses = FusedProjection.apply(  # type: ignore[no-untyped-call]
@@ -114,7 +123,8 @@ def cross_entropy(output: Output, labels: Padded, smoothing: float = 0.0) -> Flo
     else:
         logits = output.values[mask].float()
         losses = torch.nn.functional.cross_entropy(logits, real, reduction="none", label_smoothing=smoothing)
-    return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, losses)
+    table = torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, losses)
+    return table + coverage * coverage_loss(output) * mask if coverage else table
 
 
 plugin = LossPlugin(

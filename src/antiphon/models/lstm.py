@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from antiphon.configuration import config, plugin_field
 from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head
+from antiphon.heads.pointer import check_pointer, said
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
 from antiphon.layers.alignment import Alignment, Scoring
 from antiphon.layers.frontends import Frontend
@@ -47,6 +48,9 @@ class LSTMConfig:
     """How the decoder looks back at the source: not at all (none), or by dot, general, additive or multi_head attention."""
     attention_heads: int = 4
     """Heads of multi_head attention; must divide `dim`."""
+    coverage: bool = False
+    """Let attention see how much each place was attended to so far (See et al. 2017), against repetition. Decodes step by step in
+    training, too; goes with `coverage` of the loss."""
     input_feeding: bool = False
     """Feed the last attentional vector to the next step (Luong et al. 2015): sometimes better, always slower."""
     dropout: float = 0.2
@@ -61,10 +65,12 @@ class LSTMConfig:
 
 @dataclass(frozen=True)
 class LSTMState:
-    """What the decoder carries between steps; `fed` is the last attentional vector, when inputs are fed."""
+    """What the decoder carries between steps; `fed` is the last attentional vector, when inputs are fed, `coverage` the sum of all
+    attention so far, when attention sees it."""
 
     recurrent: RecurrentState
-    fed: Float[Tensor, "R D"] | None
+    fed: Float[Tensor, "R D"] | None = None
+    coverage: Float[Tensor, "R S"] | None = None
 
 
 @final
@@ -111,9 +117,10 @@ class LSTM(StepwiseModel):
         self.alignment: Alignment | None = None
         self.combine: nn.Linear | None = None
         if settings.attention != "none":
-            self.alignment = Alignment(settings.attention, dim, heads=settings.attention_heads)
+            self.alignment = Alignment(settings.attention, dim, heads=settings.attention_heads, coverage=settings.coverage)
             self.combine = Linear(2 * dim, dim, bias=False)
         self.head = self._tie()
+        self.copies = check_pointer(self.head, source, target, attention=self.alignment is not None)
 
     def _stack(self, input_dim: int, layers: int, *, bidirectional: bool) -> RecurrentStack:
         settings = self.settings
@@ -146,21 +153,21 @@ class LSTM(StepwiseModel):
     def encode(self, source: Padded) -> Memory:
         """Read the source step by step."""
         states, final_state = self.encoder(self._drop(self.source_frontend(source.values)), source.lengths)
-        return Memory(states, source.mask, final=final_state)
+        return Memory(states, source.mask, final=final_state, copyable=source.values if self.copies else None)
 
     def project(self, memory: Memory) -> Memory:
         """The keys of attention."""
         return memory if self.alignment is None else replace(memory, projections=self.alignment.project(memory.states))
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """All target steps: at once, or in a loop when inputs are fed."""
-        if self.settings.input_feeding:
-            return self._decode_with_feeding(inputs, self.project(memory))
+        """All target steps: at once, or in a loop when a step needs what the one before attended to."""
+        if self.settings.input_feeding or self.settings.coverage:
+            return self._decode_in_turn(inputs, self.project(memory))
         x = self._drop(self.target_frontend(inputs.values))
         hidden, _ = self.decoder(x, None, self.bridge(memory.final))
         keys = None if self.alignment is None else self.alignment.project(memory.states)
         features, weights = self._attend(hidden, keys, memory)
-        return Output(self._drop(features), self.head, weights)
+        return said(self.head, self._drop(features), weights, memory)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> LSTMState:
         """The bridged state, once per hypothesis."""
@@ -168,7 +175,8 @@ class LSTM(StepwiseModel):
         hidden = first.hidden.repeat_interleave(beam_size, dim=0)
         cell = None if first.cell is None else first.cell.repeat_interleave(beam_size, dim=0)
         fed = hidden.new_zeros(len(hidden), self.settings.dim) if self.settings.input_feeding else None
-        return LSTMState(RecurrentState(hidden, cell), fed)
+        coverage = hidden.new_zeros(len(hidden), memory.mask.shape[1]) if self.settings.coverage else None
+        return LSTMState(RecurrentState(hidden, cell), fed, coverage)
 
     def step(self, last: Tensor, memory: Memory, state: LSTMState, *, attention: bool = False) -> tuple[Output, LSTMState]:
         """One step for R rows."""
@@ -179,11 +187,13 @@ class LSTM(StepwiseModel):
         if state.fed is not None:
             x = torch.cat([x, state.fed], dim=-1)
         hidden, recurrent = self.decoder.step(x, state.recurrent)
-        features, weights = self._attend(hidden.unsqueeze(1), memory.projections, memory)
-        output = Output(self._drop(features).squeeze(1), self.head, None if weights is None else weights.squeeze(1))
-        return output, LSTMState(recurrent, None if state.fed is None else features.squeeze(1))
+        features, weights = self._attend(hidden.unsqueeze(1), memory.projections, memory, state.coverage)
+        now = None if weights is None else weights.squeeze(1)
+        fed = None if state.fed is None else features.squeeze(1)
+        coverage = None if state.coverage is None or now is None else state.coverage + now
+        return said(self.head, self._drop(features).squeeze(1), now, memory), LSTMState(recurrent, fed, coverage)
 
-    def _decode_with_feeding(self, inputs: Padded, memory: Memory) -> Output:
+    def _decode_in_turn(self, inputs: Padded, memory: Memory) -> Output:
         x = self._drop(self.target_frontend(inputs.values))
         state = self.init_state(memory, 1, x.shape[1])
         outputs = []
@@ -192,12 +202,14 @@ class LSTM(StepwiseModel):
             outputs.append(output)
         weights = [output.attention for output in outputs if output.attention is not None]
         features = torch.stack([output.features for output in outputs], dim=1)
-        return Output(features, self.head, torch.stack(weights, dim=1) if weights else None)
+        return said(self.head, features, torch.stack(weights, dim=1) if weights else None, memory)
 
-    def _attend(self, hidden: Float[Tensor, "N T D"], keys: object, memory: Memory) -> tuple[Tensor, Tensor | None]:
+    def _attend(
+        self, hidden: Float[Tensor, "N T D"], keys: object, memory: Memory, coverage: Float[Tensor, "N S"] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         if self.alignment is None or self.combine is None:
             return hidden, None
-        context, weights = self.alignment(hidden, keys, memory.mask)
+        context, weights = self.alignment(hidden, keys, memory.mask, coverage)
         return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1))), weights
 
     def _drop(self, x: Float[Tensor, "N T D"]) -> Float[Tensor, "N T D"]:
@@ -212,10 +224,13 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
         raise ConfigError(f"`model.attention_heads` must divide `model.dim` ({settings.dim}), but is {settings.attention_heads}.")
     if settings.input_feeding and settings.attention == "none":
         raise ConfigError("`model.input_feeding` has no effect without attention. Set `model.attention`, or leave it out.")
-    if settings.input_feeding and settings.variational_dropout:
+    if (settings.input_feeding or settings.coverage) and settings.variational_dropout:
         raise ConfigError(
-            "`model.variational_dropout` must be false with `input_feeding`, which decodes step by step: masks are for sequences."
+            "`model.variational_dropout` must be false with `input_feeding` or `coverage`, which decode step by step: masks are for"
+            " sequences."
         )
+    if settings.coverage and settings.attention in ("none", "multi_head"):
+        raise ConfigError(f"`model.coverage` needs `model.attention` to be dot, general or additive, but it is {settings.attention}.")
     if settings.bridge == "zero" and settings.attention == "none":
         raise ConfigError("`model.bridge` must not be `zero` without attention: the decoder would know nothing of the source.")
     if settings.embedding_dim is not None and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head, take_apart
+from antiphon.heads.pointer import check_pointer, said
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
 from antiphon.layers.attention import KeysValues
 from antiphon.layers.channelwise import ChannelIndependent
@@ -73,6 +74,7 @@ class Transformer(StepwiseModel):
         self.decoder_norm = make_norm(settings) if pre else nn.Identity()
         self._initialize()
         self.head = self._tie()
+        self.copies = check_pointer(self.head, source, target, attention=True)
         self.aligning_layer = max(settings.decoder_layers - 2, 0)
 
     def _initialize(self) -> None:
@@ -111,7 +113,7 @@ class Transformer(StepwiseModel):
         rotation = self.source_positioned.rotary.angles(positions) if self.source_positioned.rotary else None
         for layer in self.encoder:
             x = self._run(layer, x, mask, rotation)
-        return Memory(self.encoder_norm(x), source.mask)
+        return Memory(self.encoder_norm(x), source.mask, copyable=source.values if self.copies else None)
 
     def project(self, memory: Memory) -> Memory:
         """Cross-attention keys and values of every decoder layer."""
@@ -131,7 +133,9 @@ class Transformer(StepwiseModel):
         weights: Tensor | None = None
         for index, layer in enumerate(self._decoder_layers()):
 
-            def run(y: Tensor, layer: DecoderLayer = layer, wanted: bool = attention and index == self.aligning_layer) -> Any:
+            def run(
+                y: Tensor, layer: DecoderLayer = layer, wanted: bool = (attention or self.copies) and index == self.aligning_layer
+            ) -> Any:
                 return layer(
                     y,
                     lambda z: layer.attention(z, mask, causal=True, rotation=rotation),
@@ -142,7 +146,7 @@ class Transformer(StepwiseModel):
 
             x, found = self._run(run, x)
             weights = found if found is not None else weights
-        return Output(self.decoder_norm(x), self.head, weights)
+        return said(self.head, self.decoder_norm(x), weights, memory)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> TransformerState:
         """Empty buffers."""
@@ -175,10 +179,10 @@ class Transformer(StepwiseModel):
                 where = position if place is None else place
                 return layer.attention.step(y.squeeze(1), filled, where, mask, rotation).unsqueeze(1)  # type: ignore[arg-type]
 
-            wanted = attention and index == self.aligning_layer
+            wanted = (attention or self.copies) and index == self.aligning_layer
             x, found = layer(x, attend, memory.projections[index], visible, wanted)
             weights = found.squeeze(1) if found is not None else weights
-        return Output(self.decoder_norm(x.squeeze(1)), self.head, weights), replace(state, position=position + 1)
+        return said(self.head, self.decoder_norm(x.squeeze(1)), weights, memory), replace(state, position=position + 1)
 
     def _decoder_layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.decoder if isinstance(layer, DecoderLayer)]

@@ -23,7 +23,7 @@ from torch import Tensor
 from antiphon.configuration import config
 from antiphon.errors import ConfigError
 from antiphon.interfaces import SearchPlugin, StepwiseModel
-from antiphon.search.alignment import align
+from antiphon.search.alignment import traced
 from antiphon.search.candidates import Candidates, constrained, diverse, plain
 from antiphon.search.constraints import RequiredPhrases, required_phrases
 from antiphon.search.finished import FinishedHypotheses
@@ -128,7 +128,7 @@ class BeamSearch:
         if settings.groups > 1 and any(request.required for request in prepared.requests):
             raise ConfigError(f"`search.groups` must be 1 where phrases are required, but is {settings.groups}.")
         found = self._search(model, prepared)
-        return align(model, prepared.encoded, found) if settings.alignment else found
+        return traced(model, prepared.encoded, found, alignment=settings.alignment)
 
     def _search(self, model: StepwiseModel, prepared: Prepared) -> list[list[Hypothesis]]:
         settings, steps, end = self.settings, prepared.limits.steps, prepared.spec.end

@@ -90,8 +90,14 @@ class Ensemble(StepwiseModel):
     def _averaged(self, outputs: list[Output]) -> Output:
         if not isinstance(self.target, TokenSpec):
             return _average_of_values(outputs)
-        log_probs = torch.stack([output.values.float().log_softmax(-1) for output in outputs])
+        log_probs = torch.stack(_of_one_width([output.values.float().log_softmax(-1) for output in outputs]))
         return Output(average_log_probs(log_probs, self.average), _as_they_are, _mean_attention(outputs))
+
+
+def _of_one_width(log_probs: list[Tensor]) -> list[Tensor]:
+    """Members that copy may say open words, which the others give no probability."""
+    width = max(one.shape[-1] for one in log_probs)
+    return [torch.nn.functional.pad(one, (0, width - one.shape[-1]), value=-math.inf) for one in log_probs]
 
 
 def average_log_probs(log_probs: Float[Tensor, "N *shape V"], average: Average) -> Float[Tensor, "*shape V"]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from antiphon.configuration import config
 from antiphon.interfaces import SearchPlugin, StepwiseModel
-from antiphon.search.alignment import align
+from antiphon.search.alignment import traced
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
@@ -44,7 +44,7 @@ class GreedySearch:
         settings = self.settings
         prepared = prepare(model, source, requests, search="greedy", width=1, limits=settings.limits, processors=settings.processors)
         found = follow(model, prepared, 1, _likeliest)
-        return align(model, prepared.encoded, found) if settings.alignment else found
+        return traced(model, prepared.encoded, found, alignment=settings.alignment)
 
 
 def _likeliest(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]) -> Int[Tensor, " R"]:

@@ -21,7 +21,7 @@ from antiphon import registry
 from antiphon.configuration import config, plugin_field
 from antiphon.errors import ConfigError
 from antiphon.interfaces import SearchPlugin, StepwiseModel
-from antiphon.search.alignment import align
+from antiphon.search.alignment import traced
 from antiphon.search.sampling import SamplingConfig
 from antiphon.sequences import Hypothesis, Padded, Request
 
@@ -74,7 +74,7 @@ class MinimumBayesRiskSearch:
                 raise ConfigError(f"`search.metric` is `{self.settings.metric}`, so the search needs `with_utility` before it is used.")
             utility = symbol_utility
         found = [choose(own, utility)[: self.settings.n_best] for own in self._candidates(model, source, requests)]
-        return align(model, model.encode(source), found) if self.settings.alignment else found
+        return traced(model, model.encode(source), found, alignment=self.settings.alignment)
 
 
 def choose(candidates: Sequence[Hypothesis], utility: Utility) -> list[Hypothesis]:

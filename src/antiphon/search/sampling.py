@@ -16,7 +16,7 @@ from torch import Tensor
 
 from antiphon.configuration import config
 from antiphon.interfaces import SearchPlugin, StepwiseModel
-from antiphon.search.alignment import align
+from antiphon.search.alignment import traced
 from antiphon.search.limits import Limits, LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
@@ -75,7 +75,7 @@ class SamplingSearch:
 
         drawn = follow(model, prepared, settings.samples, choose)
         found = [sorted(own, key=lambda item: -item.score) for own in drawn]
-        return align(model, prepared.encoded, found) if settings.alignment else found
+        return traced(model, prepared.encoded, found, alignment=settings.alignment)
 
 
 def draw(logits: Float[Tensor, "R V"], uniforms: Float[Tensor, " R"], settings: SamplingConfig) -> Int[Tensor, " R"]:

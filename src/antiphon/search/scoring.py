@@ -26,11 +26,13 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray]) ->
     assert len(targets) == len(source.lengths), f"{len(source.lengths)} sources need as many targets, not {len(targets)}"
     for row, target in enumerate(targets):
         lowest, highest = (int(target.min()), int(target.max())) if len(target) else (0, 0)
-        if lowest < 0 or highest >= spec.size:
-            raise DataError(f"Target {row} of the batch must hold symbols from 0 to {spec.size - 1}, but holds {lowest} to {highest}.")
+        size = spec.size + spec.open_words
+        if lowest < 0 or highest >= size:
+            raise DataError(f"Target {row} of the batch must hold symbols from 0 to {size - 1}, but holds {lowest} to {highest}.")
     inputs, labels = teacher_forced(targets, spec, source.lengths.device)
     logits = model.decode(inputs, model.encode(source)).values.float()
-    log_probs = logits.gather(-1, labels.values.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
+    wanted = labels.values if logits.shape[-1] > spec.size else spec.known(labels.values)
+    log_probs = logits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
     table, lengths = log_probs.cpu().numpy(), labels.lengths.tolist()
     return [hypothesis(np.asarray(target, dtype=np.int64), table[row, : lengths[row]], None, "end") for row, target in enumerate(targets)]
 

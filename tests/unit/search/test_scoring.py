@@ -4,7 +4,7 @@ import torch
 
 from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import ValueSpec
-from antiphon.search.alignment import align
+from antiphon.search.alignment import traced
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.scoring import score
 from tests.toys import END, START, ToyModel, toy_source
@@ -51,7 +51,7 @@ def test_alignment_is_the_attention_of_each_element(seed):
     model, source = ToyModel(size=9, seed=seed), toy_source([4, 5, 6], [7, 8])
     memory = model.encode(source)
     targets = [np.array([5, 4, 6]), np.array([6])]
-    aligned = align(model, memory, [[item] for item in score(model, source, targets)])
+    aligned = traced(model, memory, [[item] for item in score(model, source, targets)], alignment=True)
     state, last = model.init_state(memory, 1, 3), torch.full((2,), START)
     for step in range(3):
         output, state = model.step(last, model.project(memory), state, attention=True)
@@ -67,6 +67,6 @@ def test_alignment_is_the_attention_of_each_element(seed):
 def test_uneven_lists_are_aligned():
     model, source = ToyModel(size=9), toy_source([4, 5, 6], [7, 8])
     first, second = score(model, source, [np.array([5, 4]), np.array([6])])
-    aligned = align(model, model.encode(source), [[first], [second, second, second]])
+    aligned = traced(model, model.encode(source), [[first], [second, second, second]], alignment=True)
     assert [len(own) for own in aligned] == [1, 3]
     np.testing.assert_array_equal(aligned[1][0].alignment, aligned[1][2].alignment)
