@@ -20,6 +20,7 @@ from antiphon.configuration import config, plain, plugin_field, validate
 from antiphon.data.limits import Limits
 from antiphon.data.records import FileConfig, Files
 from antiphon.errors import ConfigError
+from antiphon.training.distillation import DistillationConfig
 from antiphon.training.settings import TrainingConfig
 
 
@@ -65,6 +66,8 @@ class Recipe:
     """The architecture and its sizes."""
     training: TrainingConfig
     """How it learns."""
+    distillation: DistillationConfig | None = None
+    """How it learns from a trained teacher (`antiphon distill`); null is from the data alone."""
     search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]
     """How outputs are found."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -160,7 +163,9 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     data = replace(data, train=files(data.train), validation=files(data.validation), test=files(data.test), cache=cache)
     start = recipe.training.init_from
     training = replace(recipe.training, init_from=_absolute(start, base)) if start else recipe.training
-    return replace(recipe, data=data, training=training)
+    taught = recipe.distillation
+    distillation = replace(taught, teachers=tuple(_absolute(teacher, base) for teacher in taught.teachers)) if taught else None
+    return replace(recipe, data=data, training=training, distillation=distillation)
 
 
 def _absolute(path: str | Path, base: Path) -> Path:

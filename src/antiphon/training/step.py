@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, final
+from typing import Literal, Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -25,6 +25,14 @@ from antiphon.training.decoder_inputs import DecoderInputs, decode_for_training
 from antiphon.training.distributed import Ranks
 
 Precision = Literal["fp32", "bf16"]
+
+
+@runtime_checkable
+class LossOfBatch(Protocol):
+    """A loss that must know more than outputs and labels: a teacher that reads the source, too."""
+
+    def for_batch(self, batch: Batch) -> Loss:
+        """The loss of this batch's outputs; called within the precision of the update."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Update:
     def __init__(
         self,
         model: Seq2SeqModel,
-        loss: Loss,
+        loss: Loss | LossOfBatch,
         optimizer: torch.optim.Optimizer,
         ranks: Ranks,
         *,
@@ -123,7 +131,8 @@ class Update:
                 with autocast(self.precision, self.ranks.device):
                     memory = self.model.encode(here.source)
                     output = decode_for_training(self.inputs, self.model, here.inputs, memory, step)
-                    per_element = self.loss(output, here.labels) * here.labels.mask
+                    loss = self.loss.for_batch(here) if isinstance(self.loss, LossOfBatch) else self.loss
+                    per_element = loss(output, here.labels) * here.labels.mask
                 (per_element.sum() / max(elements, 1)).backward()
                 row_losses.append((here.records, per_element.detach().flatten(1).sum(dim=1)))
         return row_losses
