@@ -128,7 +128,8 @@ class Architecture:
 
     `build(config, source, target)` makes the model, a `StepwiseModel` unless `stepwise` is False. `revision` is raised when a weight is
     renamed or its meaning changes; `upgrade` turns the tensors and config of an older revision into today's. `presets` are named settings
-    that a recipe may start from.
+    that a recipe may start from. `defaults(config)` are settings of the recipe that fit the model's own (the loss of a model without
+    decoder); they are used where a recipe does not say.
 
     Of an architecture that begins with weights made elsewhere, `resolve(config, earlier)` fills in what it must remember of them, so that
     `build` needs them no more (of a run that is resumed, `earlier` has it already), and `start(model, config)` puts them into a new run's
@@ -142,6 +143,7 @@ class Architecture:
     stepwise: bool = True
     revision: int = 1
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    defaults: Callable[[Any], Mapping[str, Any]] | None = None
     resolve: Callable[[Any, Any], Any] | None = None
     start: Callable[[Any, Any], Sequence[str]] | None = None
     upgrade: Callable[[int, dict[str, Tensor], dict[str, Any]], tuple[dict[str, Tensor], dict[str, Any]]] | None = None

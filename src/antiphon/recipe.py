@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
@@ -100,12 +100,14 @@ def _fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """The values, and where they say nothing, what fits the task and the model. What is wrong with these is found when all is validated."""
     settings, model = _named(values.get("task")), _named(values.get("model"))
     try:
-        plugin = registry.find("tasks", settings["name"])
-        if plugin.defaults is None:
-            return values
-        stepwise = registry.find("models", model["name"]).stepwise
-        return _merged(plugin.defaults(validate(plugin.Config, settings), stepwise), values)
-    except (ConfigError, KeyError, TypeError):
+        task, architecture = registry.find("tasks", settings["name"]), registry.find("models", model["name"])
+        fitting: Mapping[str, Any] = {}
+        if task.defaults is not None:
+            fitting = task.defaults(validate(task.Config, settings), architecture.stepwise)
+        if architecture.defaults is not None:
+            fitting = _merged(fitting, architecture.defaults(TypeAdapter(plugin_field("models")).validate_python(model)))
+        return _merged(fitting, values)
+    except (ConfigError, KeyError, TypeError, ValidationError):
         return values
 
 
@@ -115,6 +117,8 @@ def _named(settings: Any) -> Any:
 
 
 def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    if "name" in values and values["name"] != defaults.get("name", values["name"]):  # of another plug-in
+        return dict(values)
     both = {key: value for key, value in defaults.items() if isinstance(value, Mapping) and isinstance(values.get(key), Mapping)}
     return {**defaults, **values, **{key: _merged(value, values[key]) for key, value in both.items()}}
 
