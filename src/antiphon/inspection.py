@@ -96,7 +96,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
         corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep)
         parts[split_name] = [
-            Part(corpus.records() if isinstance(corpus, WindowCorpus) else records, corpus)
+            Part(corpus.records() if isinstance(corpus, WindowCorpus) else task.unfold(records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
         ]
     view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces)

@@ -321,6 +321,10 @@ class Task(ABC):
         """
         return iter(records)
 
+    def unfold(self, records: Any) -> Any:
+        """The `data.records.Records` that examples are made of, one each: the given ones, unless a record of the user's holds several."""
+        return records
+
     def hold_out(self, records: Any, wanted: int) -> tuple[Any, Any] | None:
         """Split records to learn from and to validate on, when `wanted` of them are to be held out; None draws them at random.
 

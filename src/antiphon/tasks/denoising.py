@@ -1,0 +1,405 @@
+"""Learn from plain text by mending it: parts of a text are hidden, and the model says what they were.
+
+A model that was trained so knows the language of the user's texts before it sees the first pair; `training.init_from` then starts a
+translation or summarization from its weights, and `vocabulary: {run: ...}` from its vocabulary. `features/corruption.py` draws the noise.
+
+Noise is drawn anew in each epoch, and this is done by `augment`, not by encoding the record again with a seed: a corrupted example can be
+undone exactly, so the next epoch's is made of the stored one by a few cuts in an array. No text is cut into subwords twice, and the corpus
+stores no records. Validation and test keep the noise they were stored with, which is drawn by the text itself: the same text is hidden
+in the same places in every run, whatever stands around it.
+
+A record with the field `noise_seed`, as `unfold` and `items` make them, is hidden by that seed. One without is read as it stands: its
+masks are the user's, who wants them filled.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+import numpy as np
+from pydantic import Field
+
+from antiphon.configuration import config
+from antiphon.data.corpus import MappedCorpus, build_corpus
+from antiphon.data.limits import Limits
+from antiphon.data.records import Records, SourceRecords
+from antiphon.errors import ConfigError, DataError
+from antiphon.features.corruption import Corruption, Infilling, Pieces, SpanCorruption
+from antiphon.features.segmentation import SPACE_PIECE
+from antiphon.features.text import TextConfig, TextFeature
+from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec
+from antiphon.sequences import Example, Hypothesis, Prediction, Request
+
+NOISE = "noise_seed"
+_DENSITY = {"spans": 0.15, "infilling": 0.3}
+_MASKS = 100
+
+
+@config
+class DenoisingConfig:
+    """Which texts to learn from, and how they are hidden."""
+
+    name: Literal["denoising"] = "denoising"
+    """The name of this task."""
+    text: str | tuple[str, ...] = "text"
+    """Column with the texts, or several columns, each of whose texts is learned by itself."""
+    scheme: Literal["spans", "infilling"] = "spans"
+    """`spans`: a mask of its own for each hidden span, the output says the spans (T5, Raffel et al. 2020). `infilling`: one kind of mask,
+    some of which hide nothing, the output is the whole text (BART, Lewis et al. 2020): slower to train, and nearer to summarization."""
+    density: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The share of a text that is hidden. Left out: 0.15 for `spans`, 0.3 for `infilling`."""
+    mean_span_length: Annotated[float, Field(ge=1)] = 3.0
+    """How many symbols a hidden span has on average; of `infilling` lengths are Poisson."""
+    whole_words: bool = False
+    """Hide whole words, never parts of one; `density` and `mean_span_length` then count words. Words are what spaces stand between."""
+    permute_sentences: bool = False
+    """For `infilling` only: the sentences are read in another order, and written in the right one."""
+    masks: Annotated[int, Field(ge=1)] | None = None
+    """For `spans` only: how many masks there are, and so the most spans of a text; 100 when left out. They are symbols of the
+    vocabulary."""
+    mask_name: Annotated[str, Field(pattern=r"^[^\s<>]+$")] = "mask"
+    """How a mask is written: `<mask_0>`, `<mask_1>` and so on for `spans`, `<mask>` for `infilling`. No text may hold one."""
+    vocabulary: TextConfig | None = None
+    """How texts become symbols; the masks are added to it."""
+
+    def __post_init__(self) -> None:
+        if self.scheme == "spans" and self.permute_sentences:
+            raise ValueError("`permute_sentences` has an effect only with `scheme: infilling`, but that is `spans`.")
+        if self.scheme == "infilling" and self.masks is not None:
+            raise ValueError("`masks` has an effect only with `scheme: spans`, but that is `infilling`, which has one mask.")
+        if not self.columns or len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"`text` must name one column or several different ones, but is {list(self.columns)}.")
+        if self.vocabulary is not None and self.vocabulary.kind == "pretrained":
+            raise ValueError("`vocabulary.kind` must not be `pretrained`, since the masks are symbols that such a tokenizer lacks.")
+        if self.vocabulary is not None and self.vocabulary.prefix:
+            raise ValueError("`vocabulary.prefix` must be left out: every part of a text may be hidden.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns with texts."""
+        return (self.text,) if isinstance(self.text, str) else self.text
+
+    @property
+    def mask_pieces(self) -> tuple[str, ...]:
+        """How the masks are written."""
+        if self.scheme == "infilling":
+            return (f"<{self.mask_name}>",)
+        return tuple(f"<{self.mask_name}_{number}>" for number in range(self.masks or _MASKS))
+
+
+@final
+class Denoising(Task):
+    """Texts, hidden in part, and what was hidden."""
+
+    name = "denoising"
+
+    def __init__(self, settings: DenoisingConfig):
+        self.settings = settings
+        vocabulary = settings.vocabulary or TextConfig()
+        self.target_text = TextFeature(replace(vocabulary, tags=tuple(dict.fromkeys((*settings.mask_pieces, *vocabulary.tags)))))
+        self._corruption: Corruption
+        self._is_mask: np.ndarray
+        self._lone_space: int | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that records must have."""
+        return self.settings.columns
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """The first of the columns: a text whose masks are to be filled."""
+        return self.settings.columns[:1]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What fitting wants the user to know."""
+        return self.target_text.notes
+
+    @property
+    def samples_encodings(self) -> bool:
+        """Whether `encode` with a seed draws one of several segmentations."""
+        return self.target_text.sampling > 0
+
+    @property
+    def augments(self) -> bool:
+        """Yes: each epoch hides something else."""
+        return True
+
+    @property
+    def source_spec(self) -> TokenSpec:
+        """The vocabulary, which both sides share."""
+        return self.target_text.spec
+
+    @property
+    def target_spec(self) -> TokenSpec:
+        """The vocabulary, which both sides share."""
+        return self.target_text.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same record would be encoded differently."""
+        settings = self.settings
+        numbers = (settings.density, settings.mean_span_length, settings.whole_words, settings.permute_sentences)
+        return "|".join(map(str, (self.source_spec.fingerprint, settings.scheme, *numbers, *settings.mask_pieces, *settings.columns)))
+
+    def fit(self, records: Iterable[Record]) -> None:
+        """Learn the vocabulary from all columns."""
+        self.target_text.fit(_text(record, column) for record in records for column in self.columns)
+        self._prepare()
+
+    def unfold(self, records: Records) -> Records:
+        """A record for each text, with the seed that hides it."""
+        return _Texts(records, self.columns)
+
+    def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
+        """Texts whose masks are to be filled; `scored`, texts that are to be hidden: one for each column of a record."""
+        if not scored:
+            return iter(records)
+        return (item for record in records for item in _unfolded(record, self.columns))
+
+    def augment(self, example: Example, seed: int) -> Example:
+        """The same text, hidden in other places."""
+        assert example.target is not None, "an example to learn from has a target"
+        source, target = example.source.astype(np.int64)[:-1], example.target.astype(np.int64)[1:-1]
+        text = self._corruption.restore(source, target)
+        # Masks are left only where a limit has cut the target, and with it what they hid.
+        return self._hidden(text[~self._is_mask[text]], seed, example.record)
+
+    def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
+        """A text as symbols: hidden by `seed` or the record's own, or as it stands and without a target when the record has none.
+
+        Raises DataError when a text to learn from has a mask, or one to be filled has none.
+        """
+        text = _text(record, self.columns[0])
+        symbols = self.target_text.encode(text, seed=seed)
+        if NOISE in record:
+            return self._hidden(self._unmasked(symbols), record[NOISE] if seed is None else seed, index)
+        return Example(np.append(self._masked(symbols), self.source_spec.end), None, index)
+
+    def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
+        """`encode` for (index, record) pairs, faster."""
+        if any(NOISE not in record for _, record in records):
+            return [self.encode(record, index) for index, record in records]
+        encoded = self.target_text.encode_many([_text(record, self.columns[0]) for _, record in records])
+        return [
+            self._hidden(self._unmasked(symbols), record[NOISE], index) for (index, record), symbols in zip(records, encoded, strict=True)
+        ]
+
+    def build_corpus(
+        self,
+        records: RecordSource,
+        folder: Path,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> MappedCorpus:
+        """Encode and hide the texts, an example for each."""
+        return build_corpus(
+            self.unfold(records if isinstance(records, Records) else SourceRecords(records)),
+            self.encode,
+            folder,
+            source=self.source_spec,
+            target=self.target_spec,
+            limits=limits,
+            fingerprint=self.fingerprint,
+            keep_records=keep_records,
+            encode_many=self.encode_many,
+            progress=progress,
+        )
+
+    def request(self, record: Record) -> Request:
+        """Nothing: what is asked for stands in the text."""
+        return Request()
+
+    def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
+        """The text with its masks filled. Of `spans`, `details["filled"]` says for each mask what it hid; one without answer stays."""
+        best, *others = (self._prediction(hypothesis, example) for hypothesis in hypotheses)
+        return Prediction(best.value, best.hypothesis, tuple(others), best.details)
+
+    def baselines(self, items: Sequence[Any]) -> Mapping[str, Sequence[Any]]:
+        """The text with nothing in the place of its masks."""
+        sources = (self.encode(item).source[:-1] for item in items)
+        return {"left_out": [self.target_text.decode(source[~self._is_mask[source]]) for source in sources]}
+
+    def source_of(self, record: Record) -> str:
+        """What the model reads of a record, for people."""
+        if NOISE not in record:
+            return _text(record, self.columns[0])
+        return self.target_text.decode(self.encode(record).source)
+
+    def reference(self, record: Record) -> str:
+        """The whole text, as the vocabulary writes it: what its normalization changes could not be mended."""
+        return self.target_text.decode(self.target_text.encode(_text(record, self.columns[0])))
+
+    def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
+        """Symbols as the vocabulary writes them."""
+        return self.target_text.pieces(array)
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary, where every task has that of its source."""
+        (folder / "source").mkdir()
+        self.target_text.save(folder / "source")
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self.target_text.load(folder / "source")
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make what depends on the vocabulary."""
+        settings, spec = self.settings, self.source_spec
+        pieces = self.target_text.pieces(np.arange(spec.size))
+        symbols = {piece: symbol for symbol, piece in reversed(list(enumerate(pieces)))}  # of equal pieces the tag comes first
+        missing = [piece for piece in settings.mask_pieces if piece not in symbols]
+        if missing:
+            raise ConfigError(f"`task.vocabulary` must have the masks of `task.scheme` as symbols, but lacks {', '.join(missing[:3])}.")
+        masks = np.array([symbols[piece] for piece in settings.mask_pieces])
+        self._is_mask = np.zeros(spec.size, dtype=bool)
+        self._is_mask[masks] = True
+        self._lone_space = symbols.get(SPACE_PIECE)
+        density, length = settings.density or _DENSITY[settings.scheme], settings.mean_span_length
+        table = Pieces(pieces, every=self.target_text.config.kind == "word")
+        words = table if settings.whole_words else None
+        if settings.scheme == "spans":
+            self._corruption = SpanCorruption(masks, size=spec.size, density=density, mean_length=length, pieces=words)
+        else:
+            sentences = table if settings.permute_sentences else None
+            self._corruption = Infilling(int(masks[0]), density=density, mean_length=length, sentences=sentences, pieces=words)
+
+    def _hidden(self, symbols: np.ndarray, seed: int, index: int) -> Example:
+        source, target = self._corruption.corrupt(symbols, seed)
+        start, end = self.source_spec.start, self.source_spec.end
+        return Example(np.append(source, end), np.concatenate([[start], target, [end]]).astype(np.int64), index)
+
+    def _unmasked(self, symbols: np.ndarray) -> np.ndarray:
+        """The symbols of a text to learn from, which must hold no mask: it could not be told from those that noise puts there."""
+        found = symbols[self._is_mask[symbols]]
+        if len(found):
+            raise DataError(
+                f"a text to learn from must not hold `{self.target_text.pieces(found[:1])[0]}`, which stands for what is hidden. Change"
+                " the text, or choose another `task.mask_name`."
+            )
+        return symbols
+
+    def _masked(self, symbols: np.ndarray) -> np.ndarray:
+        """The symbols of a text that a user wrote, as noise would write them: the space before a mask belongs to what it hides."""
+        is_mask = self._is_mask[symbols]
+        if len(symbols) and self.settings.scheme == "spans" and not is_mask.any():
+            raise DataError(f"the text must hold a mask to be filled, such as `{self.settings.mask_pieces[0]}`, but holds none.")
+        if self._lone_space is None:
+            return symbols
+        before = np.append(is_mask[1:], False)
+        return symbols[~((symbols == self._lone_space) & before)]
+
+    def _prediction(self, hypothesis: Hypothesis, example: Example) -> Prediction:
+        source, target = example.source[:-1], hypothesis.elements
+        text = self.target_text.decode(self._corruption.restore(source, target))
+        details: dict[str, Any] = {}
+        if self.settings.scheme == "spans":
+            filled = self._corruption.fillings(target)
+            asked = [int(symbol) for symbol in source[self._is_mask[source]]]
+            names = {symbol: self.target_text.pieces(np.array([symbol]))[0] for symbol in asked if symbol in filled}
+            details["filled"] = {name: self.target_text.decode(filled[symbol]) for symbol, name in names.items()}
+        if hypothesis.alignment is not None:
+            details |= {"source_pieces": self.pieces("source", example.source), "target_pieces": self.pieces("target", target)}
+        return Prediction(text, hypothesis, (), details)
+
+
+@final
+class _Texts(Records):
+    """The texts of other records, each a record with the seed of its noise."""
+
+    def __init__(self, inner: Records, columns: tuple[str, ...]):
+        self.inner, self.columns = inner, columns
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        for number, record in self.inner():
+            for place, item in enumerate(_unfolded(record, self.columns, lambda number=number: f"{self.inner.place(number)}: ")):
+                yield number * len(self.columns) + place, item
+
+    def place(self, number: int) -> str:
+        """Where the record stands in which the text is."""
+        return self.inner.place(number // len(self.columns))
+
+    def label(self, number: int) -> str:
+        """Like `place`, quickly."""
+        return self.inner.label(number // len(self.columns))
+
+    def signature(self) -> str:
+        """That of the other source, and the columns."""
+        return f"{self.inner.signature()}:{','.join(self.columns)}"
+
+
+def _unfolded(record: Record, columns: tuple[str, ...], place: Callable[[], str] = str) -> Iterator[dict[str, Any]]:
+    """A record for each text of a record, in the first column, with a seed that depends on nothing but the text."""
+    for column in columns:
+        try:
+            text = _text(record, column)
+        except DataError as error:
+            raise DataError(f"{place()}{error}") from error
+        drawn = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=7).digest()
+        yield {columns[0]: text, NOISE: int.from_bytes(drawn)}
+
+
+def _text(record: Record, column: str) -> str:
+    value = record.get(column)
+    if not isinstance(value, str):
+        what = "is missing" if value is None else f"is {type(value).__name__} {value!r}"
+        raise DataError(f"`{column}` must be a text, but {what}.")
+    return value
+
+
+TEMPLATE = """\
+# Learn from plain text, before learning a task from pairs. Point `data` at your texts, then:
+#   antiphon inspect {file}        look at the data before you train
+#   antiphon train {file} --out runs/denoising
+# and begin the recipe of a translation or summarization with what was learned:
+#   task: {{..., vocabulary: {{run: runs/denoising}}}}
+#   model: the same as here
+#   training: {{init_from: runs/denoising, ...}}
+task:
+  name: denoising
+  text: text                     # column with the texts, or several: [description, title]
+  scheme: spans                  # hide spans, say them (T5); or infilling: say the whole text (BART)
+  # density: 0.15                # the share that is hidden
+  # whole_words: true
+  vocabulary: {{kind: unigram, size: 8000}}   # word, character and byte are there too
+
+data:
+  train: texts.txt               # a text a line; or a column of tsv, csv, jsonl, parquet; also .gz, .zst, or a list of files
+  validation: 500                # a file, or so many records split off the training data
+  limits: {{max_source_length: 400, max_target_length: 400}}   # in subwords; what is longer is dropped and counted
+
+model:
+  name: transformer              # the architecture and sizes of the model that is to begin with these weights
+  preset: small                  # tiny, small, base, big; any setting may be overridden
+  tied_embeddings: all           # source, target and output share one matrix
+
+training:
+  max_epochs: 20
+  batching: {{target_tokens: 4096}}
+  optimizer: {{name: adamw, learning_rate: 1e-3}}
+  schedule: {{name: inverse_square_root, warmup_steps: 1000}}
+  best: loss                     # the checkpoint with the lowest validation loss is kept
+  patience: 5
+
+search:
+  name: beam
+  beam_size: 5
+
+evaluation:
+  metrics: [exact_match, chrf]   # of the mended text; loss and perplexity say more
+"""
+
+plugin = TaskPlugin(
+    name="denoising",
+    summary="Plain text of one's own, hidden in part: pre-training by span corruption (T5) or text infilling (BART).",
+    Config=DenoisingConfig,
+    build=Denoising,
+    metrics=("exact_match", "chrf"),
+    template=TEMPLATE,
+)
