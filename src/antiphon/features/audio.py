@@ -1,0 +1,148 @@
+"""A waveform as frames of features for a model: log-mel, then a normalization.
+
+`utterance` makes each channel of each recording mean 0 and deviation 1, which takes off what microphone and room add; `global` does so by
+the mean and deviation of all training frames, fitted once and saved as JSON; `none` leaves the features as they are, as Whisper wants them.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+
+from antiphon.configuration import config
+from antiphon.errors import CheckpointError, DataError
+from antiphon.features.filter_banks import WHISPER_RATE, frame_samples, kaldi_filter_banks, whisper_log_mel
+from antiphon.interfaces import ValueSpec
+
+Normalization = Literal["none", "utterance", "global"]
+
+_FILE = "audio.json"
+_SMALLEST_DEVIATION = 1e-3  # a channel that never changes (digital silence) stays 0 instead of being blown up
+
+
+@config
+class AudioFeaturesConfig:
+    """How a waveform becomes frames, one every 10 ms."""
+
+    kind: Literal["whisper", "filter_banks"] = "filter_banks"
+    """`filter_banks` is Kaldi's log filter banks; `whisper` is Whisper's log-mel, equal to its own feature extractor (16,000 Hz only)."""
+    bins: Annotated[int, Field(ge=1, le=512)] = 80
+    """Channels of a frame; Whisper has 80, its large-v3 128."""
+    padded_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Fill every recording with silence up to this length, as published Whisper models need it (30); null keeps its own length."""
+
+
+@final
+class AudioFeature:
+    """Waveforms (N,) at `sample_rate` -> frames (S, bins) float32."""
+
+    def __init__(self, settings: AudioFeaturesConfig, normalization: Normalization, sample_rate: int):
+        self.settings, self.normalization, self.sample_rate = settings, normalization, sample_rate
+        self.mean: Float[np.ndarray, " C"] | None = None
+        self.deviation: Float[np.ndarray, " C"] | None = None
+
+    @property
+    def spec(self) -> ValueSpec:
+        """Channels of a frame."""
+        return ValueSpec(self.settings.bins)
+
+    @property
+    def shortest(self) -> int:
+        """Samples that a waveform must have at least: one frame."""
+        return frame_samples(self.sample_rate)
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether `fit` reads the waveforms."""
+        return self.normalization == "global"
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a waveform would give other frames."""
+        settings = self.settings
+        facts = [settings.kind, settings.bins, settings.padded_seconds, self.normalization, self.sample_rate, self._fitted()]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def fit(self, waveforms: Iterable[Float[np.ndarray, " N"]]) -> None:
+        """Learn mean and deviation of each channel, where the normalization is `global`; otherwise nothing is read."""
+        if not self.needs_fit:
+            return
+        count, total, squares = 0, np.zeros(self.settings.bins), np.zeros(self.settings.bins)
+        for waveform in waveforms:
+            frames = self.extract(waveform).astype(np.float64)
+            count, total, squares = count + len(frames), total + frames.sum(axis=0), squares + np.square(frames).sum(axis=0)
+        if count == 0:
+            raise DataError("There must be at least one recording to fit the normalization `global` on, but there is none.")
+        self.mean = total / count
+        self.deviation = np.sqrt(np.maximum(squares / count - np.square(self.mean), 0.0))
+
+    def extract(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
+        """Frames before normalization. Raises DataError when the waveform is shorter than a frame, or longer than it may be."""
+        samples = self._padded(waveform)
+        if len(samples) < self.shortest:
+            least = f"{self.shortest} samples ({1000 * self.shortest / self.sample_rate:g} ms)"
+            raise DataError(f"The audio must have at least one frame, {least}, but has {len(samples)}. Leave it out.")
+        if self.settings.kind == "whisper":
+            return whisper_log_mel(samples, self.settings.bins)
+        return kaldi_filter_banks(samples, self.settings.bins, self.sample_rate)
+
+    def encode(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
+        """Frames as a model reads them, float32. Raises DataError like `extract`."""
+        frames = self.extract(waveform)
+        if self.normalization == "none":
+            return frames
+        if self.normalization == "utterance":
+            mean, deviation = frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)
+        else:
+            assert self.mean is not None and self.deviation is not None, "fit or load the audio feature before using it"
+            mean, deviation = self.mean, self.deviation
+        normalized = frames - mean.astype(np.float32)
+        normalized /= np.maximum(deviation, _SMALLEST_DEVIATION).astype(np.float32)
+        return normalized
+
+    def save(self, folder: Path) -> None:
+        """Write `audio.json`: the settings, and what was fitted."""
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"fingerprint": self.fingerprint, "normalization": self.normalization, **self._fitted()}
+        (folder / _FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote. Raises CheckpointError when it is missing, damaged, or was fitted under other settings."""
+        path = folder / _FILE
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            fitted = {name: None if saved[name] is None else np.array(saved[name], dtype=np.float64) for name in ("mean", "deviation")}
+            fingerprint = saved["fingerprint"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"`{path}` cannot be read, so the features of audio are not known: {error}.") from error
+        self.mean, self.deviation = fitted["mean"], fitted["deviation"]
+        if self.fingerprint != fingerprint:
+            raise CheckpointError(
+                f"`{path}` was written for other settings of features, normalization or sample rate. Undo the change, or train anew."
+            )
+
+    def _fitted(self) -> dict[str, Any]:
+        return {
+            "mean": None if self.mean is None else self.mean.tolist(),
+            "deviation": None if self.deviation is None else self.deviation.tolist(),
+        }
+
+    def _padded(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        seconds = self.settings.padded_seconds
+        if seconds is None:
+            return waveform
+        wanted = round(seconds * self.sample_rate)
+        if len(waveform) > wanted:
+            raise DataError(
+                f"The audio must be no longer than `features.padded_seconds` ({seconds:g} s), but has"
+                f" {len(waveform) / self.sample_rate:.2f} s. Cut it, or set `segments.longest` to predict it in parts."
+            )
+        return np.pad(waveform, (0, wanted - len(waveform)))
+
+
+__all__ = ["WHISPER_RATE", "AudioFeature", "AudioFeaturesConfig", "Normalization"]
