@@ -17,7 +17,13 @@ from antiphon.features.vocabulary import (
 
 
 def learn_words(
-    texts: Iterable[str], *, size: int | None, minimum: int = 1, tags: Sequence[str] = (), separator: str | None = None
+    texts: Iterable[str],
+    *,
+    size: int | None,
+    minimum: int = 1,
+    tags: Sequence[str] = (),
+    separator: str | None = None,
+    punctuation: bool = False,
 ) -> tuple[WordVocabulary, list[str]]:
     """The most frequent words, at most `size` with special pieces and tags, each seen `minimum` times: (vocabulary, notes).
 
@@ -26,10 +32,11 @@ def learn_words(
     splitter = tag_splitter(tags)
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(part for is_tag, part in split_tags_and_words(splitter, text, separator) if not is_tag)
+        parts = split_tags_and_words(splitter, text, separator, punctuation=punctuation)
+        counts.update(part for is_tag, part in parts if not is_tag)
     occupied = len(SPECIAL_PIECES) + len(tags)
     words, notes = _most_frequent(counts, size=size, occupied=occupied, minimum=minimum, kind="words")
-    return WordVocabulary(words, tags, separator), notes
+    return WordVocabulary(words, tags, separator, punctuation=punctuation), notes
 
 
 def learn_characters(

@@ -20,10 +20,12 @@ from pydantic import Field
 from antiphon.configuration import config
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.features.counting import draw_lines, learn_characters, learn_words
+from antiphon.features.segmentation import SPACE_PIECE
 from antiphon.features.subwords import SubwordVocabulary, train_subwords
 from antiphon.features.vocabulary import (
     BYTE_PIECES,
     END,
+    JOINER,
     PAD,
     SPECIAL_PIECES,
     START,
@@ -51,9 +53,10 @@ _USED_BY = {
     "sampling": _SUBWORDS,
     "min_frequency": ("word", "character"),
     "separator": ("word",),
+    "punctuation": ("word",),
 }
 # What decides how texts become symbols: it must not change between fitting and loading.
-_FITTED_SETTINGS = ("kind", "lossless", "byte_fallback", "normalization", "lowercase", "separator", "tags")
+_FITTED_SETTINGS = ("kind", "lossless", "byte_fallback", "normalization", "lowercase", "separator", "punctuation", "tags")
 _FORMAT = 1
 # Lossy models give themselves away on this: spaces, compatibility characters, control characters, rare characters, U+2581.
 _PROBE = "  A  \ufb01\t\n\u00e9\U0001f600\u2581x "
@@ -86,6 +89,8 @@ class TextConfig:
     """Words or characters that occur less often in the training texts are left out of the vocabulary."""
     separator: Annotated[str, Field(min_length=1)] | None = None
     """What stands between words. Left out: any whitespace."""
+    punctuation: Literal["attached", "split"] = "attached"
+    """Whether punctuation marks stay with the word that they stand at, or are words of their own, which predictions join again."""
     character_coverage: Annotated[float, Field(gt=0, le=1)] = 0.9995
     """The share of the running characters that get a piece of their own; the others are bytes or unknown."""
     training_lines: Annotated[int, Field(ge=1)] = 2_000_000
@@ -109,6 +114,8 @@ class TextConfig:
             for name in ("size", "byte_fallback", "character_coverage", "training_lines"):
                 if getattr(self, name) != self.__dataclass_fields__[name].default:
                     raise ConfigError(f"`{name}` must be left out, since `model` decides it, but is {getattr(self, name)}.")
+        if self.separator is not None and self.punctuation == "split":
+            raise ConfigError("`punctuation` must be attached where a `separator` says what a word is, but is split.")
         if self.lossless:
             for name, kept in {"lowercase": (False,), "normalization": (None, "none"), "byte_fallback": (None, True)}.items():
                 if getattr(self, name) not in kept:
@@ -162,6 +169,7 @@ class TextFeature(Feature):
         self.config = settings
         self.notes: tuple[str, ...] = ()
         self._vocabulary: Vocabulary | None = None
+        self._word_starts: np.ndarray | None = None
         self._splitter = tag_splitter(settings.tags)
 
     @property
@@ -172,8 +180,10 @@ class TextFeature(Feature):
 
     @property
     def spec(self) -> TokenSpec:
-        """The size, the special symbols and the fingerprint of the vocabulary."""
-        return TokenSpec(self.vocabulary.size, PAD, UNKNOWN, START, END, self.vocabulary.fingerprint)
+        """The size, the special symbols and the fingerprint of the vocabulary, and which symbols begin a word."""
+        if self._word_starts is None:
+            self._word_starts = _word_starts(self.vocabulary)
+        return TokenSpec(self.vocabulary.size, PAD, UNKNOWN, START, END, self.vocabulary.fingerprint, word_starts=self._word_starts)
 
     def fit(self, values: Iterable[Any]) -> None:
         """Learn the vocabulary from texts, which are read once. Bytes and an existing `model` learn nothing and leave them unread.
@@ -207,12 +217,26 @@ class TextFeature(Feature):
         """`encode` for each text, faster. Raises DataError naming the number of the value that is no text."""
         return self.vocabulary.encode_many(list(self._texts(values, "Text")))
 
-    def decode(self, array: np.ndarray) -> str:
+    @property
+    def can_be_open(self) -> bool:
+        """Whether texts have words that the vocabulary does not have, and that could be copied."""
+        return self.config.kind == "word"
+
+    def encode_open(self, value: Any, known: Sequence[str], most: int, *, learn: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+        """`encode` with symbols of their own for unknown words, see `WordVocabulary.encode_open`."""
+        assert isinstance(self.vocabulary, WordVocabulary), "only words can be open"
+        return self.vocabulary.encode_open(self._prepared(value), known, most, learn=learn)
+
+    def decode(self, array: np.ndarray, open_words: Sequence[str] = ()) -> str:
         """The text that symbols (T,) stand for, whatever a model has produced; unknown symbols show as U+2047."""
+        if isinstance(self.vocabulary, WordVocabulary):
+            return self.vocabulary.decode(array, open_words)
         return self.vocabulary.decode(array)
 
-    def pieces(self, array: np.ndarray) -> list[str]:
+    def pieces(self, array: np.ndarray, open_words: Sequence[str] = ()) -> list[str]:
         """The piece that each symbol stands for, for reports."""
+        if isinstance(self.vocabulary, WordVocabulary) and (np.asarray(array) >= self.vocabulary.size).any():
+            return [word or "" for word in self.vocabulary.words_of(array, open_words)]
         return self.vocabulary.labels(array)
 
     @property
@@ -251,7 +275,7 @@ class TextFeature(Feature):
         """
         saved = _read_settings(folder / "text.json")
         for name, value in self._fitted_settings().items():
-            if saved["settings"].get(name) != value:
+            if saved["settings"].get(name, self.config.__dataclass_fields__[name].default) != value:
                 raise CheckpointError(
                     f"`{name}` must be {saved['settings'].get(name)!r}, as when the vocabulary in `{folder}` was fitted, but is {value!r}."
                 )
@@ -318,7 +342,14 @@ class TextFeature(Feature):
         settings = self.config
         rare, tags, fallback = settings.min_frequency, settings.tags, settings.resolved_byte_fallback
         if settings.kind == "word":
-            return learn_words(texts, size=settings.size or DEFAULT_SIZE, minimum=rare, tags=tags, separator=settings.separator)
+            return learn_words(
+                texts,
+                size=settings.size or DEFAULT_SIZE,
+                minimum=rare,
+                tags=tags,
+                separator=settings.separator,
+                punctuation=settings.punctuation == "split",
+            )
         if settings.kind == "character":
             return learn_characters(texts, size=settings.size, minimum=rare, tags=tags, byte_fallback=fallback)
         assert settings.kind in ("unigram", "bpe"), "bytes and published tokenizers learn nothing"
@@ -348,6 +379,18 @@ class TextFeature(Feature):
         settings = {name: getattr(self.config, name) for name in _FITTED_SETTINGS}
         resolved = {"byte_fallback": self.config.resolved_byte_fallback, "normalization": self.config.resolved_normalization}
         return settings | resolved | {"tags": list(self.config.tags)}
+
+
+def _word_starts(vocabulary: Vocabulary) -> np.ndarray | None:
+    """Which symbols begin a word (size,); None where symbols do not say, as characters and bytes do not."""
+    special = len(SPECIAL_PIECES)
+    if isinstance(vocabulary, WordVocabulary):
+        starts = [not piece.startswith(JOINER) for piece in vocabulary.pieces]
+    elif isinstance(vocabulary, SubwordVocabulary):
+        starts = [piece.startswith(SPACE_PIECE) for piece in vocabulary.pieces]
+    else:
+        return None
+    return np.array([False] * special + starts[special:])
 
 
 def _refuse_surrogates(text: str) -> None:

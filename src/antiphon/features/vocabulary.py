@@ -96,11 +96,13 @@ def split_tags(splitter: re.Pattern[str] | None, text: str) -> list[str]:
 class WordVocabulary(Vocabulary):
     """Words between separators: whitespace (None), or a string that separates exactly ("|": `a||b` has an empty word in the middle).
 
-    A word that is not in the vocabulary is unknown: what was said is lost.
+    With `punctuation`, punctuation marks are words of their own, and decoding joins them again to what they stood at.
+
+    A word that is not in the vocabulary is unknown: what was said is lost, unless a model may copy it as an open word.
     """
 
-    def __init__(self, words: Sequence[str], tags: Sequence[str] = (), separator: str | None = None):
-        self.words, self.tags, self.separator = tuple(words), tuple(tags), separator
+    def __init__(self, words: Sequence[str], tags: Sequence[str] = (), separator: str | None = None, *, punctuation: bool = False):
+        self.words, self.tags, self.separator, self.punctuation = tuple(words), tuple(tags), separator, punctuation
         self.pieces = (*SPECIAL_PIECES, *self.tags, *self.words)
         first = len(SPECIAL_PIECES)
         self._tag_symbols = {tag: first + number for number, tag in enumerate(self.tags)}
@@ -110,28 +112,56 @@ class WordVocabulary(Vocabulary):
 
     def encode(self, text: str) -> np.ndarray:
         """The symbols of a text, (T,) int64."""
-        parts = split_tags_and_words(self._splitter, text, self.separator)
-        symbols = [self._tag_symbols[part] if is_tag else self._symbols.get(part, UNKNOWN) for is_tag, part in parts]
-        return np.array(symbols, dtype=np.int64)
+        return np.array([symbol for symbol, _ in self._read_words(text)], dtype=np.int64)
 
-    def decode(self, symbols: np.ndarray) -> str:
-        """The words with separators between them."""
-        shown = (
-            UNKNOWN_MARK if symbol == UNKNOWN else self.pieces[symbol]
-            for symbol in self.checked(symbols)
-            if symbol not in (PAD, START, END)
-        )
-        return (" " if self.separator is None else self.separator).join(shown)
+    def encode_open(self, text: str, known: Sequence[str], most: int, *, learn: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The symbols (T,) of a text, in which unknown words are numbered behind the vocabulary, and those words.
+
+        `known` are open words that have a number already. With `learn`, other unknown words get the next ones, at most `most` in all.
+        """
+        numbers = {word: number for number, word in enumerate(known)}
+        symbols = []
+        for symbol, word in self._read_words(text):
+            if symbol == UNKNOWN and learn and word not in numbers and len(numbers) < most:
+                numbers[word] = len(numbers)
+            symbols.append(self.size + numbers[word] if symbol == UNKNOWN and word in numbers else symbol)
+        return np.array(symbols, dtype=np.int64), tuple(numbers)
+
+    def decode(self, symbols: np.ndarray, open_words: Sequence[str] | None = None) -> str:
+        """The words with separators between them. With `open_words`, symbols behind the vocabulary stand for those."""
+        shown = [word for word in self.words_of(symbols, open_words) if word is not None]
+        text = (" " if self.separator is None else self.separator).join(shown)
+        return joined_punctuation(text) if self.punctuation else text
+
+    def words_of(self, symbols: np.ndarray, open_words: Sequence[str] | None) -> list[str | None]:
+        """The word that each symbol stands for; None for padding, start and end. An open word that is not given shows as its number."""
+        array = np.asarray(symbols)
+        inside = iter(self.checked(array if open_words is None else array[array < self.size]))
+        words: list[str | None] = []
+        for symbol in array.tolist():
+            if open_words is not None and symbol >= self.size:
+                number = symbol - self.size
+                words.append(open_words[number] if number < len(open_words) else f"{UNKNOWN_MARK}{number + 1}")
+                continue
+            known = next(inside)
+            words.append(UNKNOWN_MARK if known == UNKNOWN else None if known in (PAD, START, END) else self.pieces[known])
+        return words
 
     def save(self, folder: Path) -> None:
         """Write `vocabulary.json`."""
-        _write(folder, {"words": self.words, "tags": self.tags, "separator": self.separator})
+        content = {"words": self.words, "tags": self.tags, "separator": self.separator, "punctuation": self.punctuation}
+        _write(folder, content)
 
     @staticmethod
     def load(folder: Path) -> "WordVocabulary":
         """Read what `save` wrote."""
         saved = _read(folder, "words", "tags", "separator")
-        return WordVocabulary(saved["words"], saved["tags"], saved["separator"])
+        return WordVocabulary(saved["words"], saved["tags"], saved["separator"], punctuation=saved.get("punctuation", False))
+
+    def _read_words(self, text: str) -> Iterator[tuple[int, str]]:
+        """(symbol, word) in order."""
+        for is_tag, part in split_tags_and_words(self._splitter, text, self.separator, punctuation=self.punctuation):
+            yield (self._tag_symbols[part] if is_tag else self._symbols.get(part, UNKNOWN)), part
 
 
 @final
@@ -196,7 +226,31 @@ def split_words(text: str, separator: str | None) -> list[str]:
     return text.split(separator) if text else []
 
 
-def split_tags_and_words(splitter: re.Pattern[str] | None, text: str, separator: str | None) -> Iterator[tuple[bool, str]]:
+JOINER = "\uffed"
+"""Marks the side of a punctuation mark on which no space stood, as the tokenizer of OpenNMT does."""
+
+_WORD_OR_MARK = re.compile(r"\w+(?:[-'\u2019.+_]\w+)*|[^\w\s]")
+
+
+def split_punctuation(word: str) -> list[str]:
+    """A word without its punctuation, and the marks around it in their order; hyphens, dots and apostrophes inside stay in it."""
+    parts = _WORD_OR_MARK.findall(word)
+    is_word = [part[0].isalnum() or part[0] == "_" for part in parts]
+    for place, part in enumerate(parts):
+        if not is_word[place]:
+            before = JOINER if place else ""
+            parts[place] = before + part + (JOINER if place + 1 < len(parts) and is_word[place + 1] else "")
+    return parts
+
+
+def joined_punctuation(text: str) -> str:
+    """What `split_punctuation` was made of, from its parts with spaces between them."""
+    return text.replace(f" {JOINER}", "").replace(f"{JOINER} ", "").replace(JOINER, "")
+
+
+def split_tags_and_words(
+    splitter: re.Pattern[str] | None, text: str, separator: str | None, *, punctuation: bool = False
+) -> Iterator[tuple[bool, str]]:
     """(whether it is a tag, tag or word) in order. The separator between a tag and a word belongs to neither."""
     parts = split_tags(splitter, text)
     for place, part in enumerate(parts):
@@ -207,7 +261,8 @@ def split_tags_and_words(splitter: re.Pattern[str] | None, text: str, separator:
             part = part.removeprefix(separator)
         if separator is not None and place < len(parts) - 1:
             part = part.removesuffix(separator)
-        yield from ((False, word) for word in split_words(part, separator))
+        words = split_words(part, separator)
+        yield from ((False, one) for word in words for one in (split_punctuation(word) if punctuation else (word,)))
 
 
 def _write(folder: Path, content: dict[str, Any]) -> None:
