@@ -267,6 +267,11 @@ class Task(ABC):
         """Columns that records to predict must have; the first is what a plain text line stands for."""
 
     @property
+    def target_column(self) -> str | None:
+        """The column that holds what is to be said, so that an output may stand in for it; None when there is no such column."""
+        return self.columns[1] if len(self.columns) > 1 else None
+
+    @property
     @abstractmethod
     def fingerprint(self) -> str:
         """Changes whenever the same record would be encoded differently."""
