@@ -114,6 +114,10 @@ class Denoising(Task):
         return self.settings.columns[:1]
 
     @property
+    def target_column(self) -> None:
+        """There is none: targets are made of the same texts."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What fitting wants the user to know."""
         return self.target_text.notes
