@@ -194,6 +194,8 @@ def _print_comparison(comparisons: "list[Comparison]", one: str, two: str) -> No
     for found in comparisons:
         better = found.better()
         verdict = "no significant difference" if better is None else f"{one if better == 'a' else two} is better"
+        if found.b.higher_is_better is None:
+            verdict = "neither is better for it"
         console.print(
             f"{found.name}: {found.a.value:.2f} and {found.b.value:.2f}, {verdict}"
             f" (paired bootstrap p {_p_value(found.bootstrap_p)}, approximate randomization p {_p_value(found.randomization_p)})",

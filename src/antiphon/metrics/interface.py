@@ -16,7 +16,7 @@ class Score:
     name: str
     value: float
     signature: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     low: float | None = None
     high: float | None = None
 
@@ -29,7 +29,8 @@ class Metric(ABC):
 
     name: str
     summary: str
-    higher_is_better: bool
+    higher_is_better: bool | None
+    """None for what only describes predictions, such as how much they copy: another value is neither better nor worse."""
     signature: str
     spread = False
     """Whether it measures how sure predictions are, of which a mere point says nothing."""

@@ -46,8 +46,8 @@ class Comparison:
     randomization_p: float
 
     def better(self, level: float = 0.05) -> str | None:
-        """ "a" or "b" when the randomization test finds a difference at this level, otherwise None."""
-        if self.randomization_p > level:
+        """ "a" or "b" when the randomization test finds a difference at this level, otherwise None, as for metrics that only describe."""
+        if self.randomization_p > level or self.b.higher_is_better is None:
             return None
         return "b" if (self.difference > 0) == self.b.higher_is_better else "a"
 

@@ -137,14 +137,14 @@ def references(item: Plain) -> list[str]:
 
 
 def _metrics(evaluation: StoredEvaluation) -> list[Metric]:
-    """The scores that are metrics of predictions. Code outside Antiphon is not imported because a file names it."""
+    """The scores that say how good predictions are. Code outside Antiphon is not imported because a file names it."""
     found = []
     for score in evaluation.scores:
         try:
             found.append(registry.find("metrics", str(score.get("name", "")), allow_paths=False))
         except ConfigError:
             continue  # loss and perplexity are measured by the model
-    return [metric for metric in found if isinstance(metric, Metric)]
+    return [metric for metric in found if isinstance(metric, Metric) and metric.higher_is_better is not None]
 
 
 def _sign(metric: Metric) -> float:

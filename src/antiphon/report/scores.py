@@ -80,8 +80,8 @@ def _beside(score: Plain, rival: float | None) -> Markup | str:
 
 
 def _beaten(score: Plain, rival: float) -> bool:
-    value = as_real(score.get("value"))
-    return value is not None and (rival > value if score.get("higher_is_better") else rival < value)
+    value, better = as_real(score.get("value")), score.get("higher_is_better")
+    return value is not None and better is not None and (rival > value if better else rival < value)
 
 
 def evaluation_sections(record: RunRecord) -> Markup:
@@ -123,8 +123,11 @@ def _better_baselines(evaluation: StoredEvaluation) -> Markup | None:
     if not evaluation.baselines:
         return None
     lines, compared = [], 0
+    honest = {name: others for name, others in evaluation.baselines.items() if not name.endswith("oracle")}  # an oracle saw the references
     for score in evaluation.scores:
-        rivals = {name: rival for name, others in evaluation.baselines.items() if (rival := _rival(score, others)) is not None}
+        if "higher_is_better" in score and score["higher_is_better"] is None:
+            continue
+        rivals = {name: rival for name, others in honest.items() if (rival := _rival(score, others)) is not None}
         compared += bool(rivals) and as_real(score.get("value")) is not None
         better = [f"{name.replace('_', ' ')} ({_score(rival)})" for name, rival in rivals.items() if _beaten(score, rival)]
         if better:

@@ -8,6 +8,7 @@ from pydantic import Field
 from antiphon.configuration import config, plugin_field
 from antiphon.data.batching import BatchingConfig
 from antiphon.errors import ConfigError
+from antiphon.metrics.scoring import find_metrics
 from antiphon.training.decoder_inputs import DecoderInputsConfig, TeacherForcingConfig
 from antiphon.training.optimizers import AdamWConfig, OptimizerConfig
 from antiphon.training.schedules import InverseSquareRootConfig, ScheduleConfig
@@ -83,8 +84,13 @@ class TrainingConfig:
 
 
 def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
-    """Raises ConfigError when `best` names a metric that is not computed."""
+    """Raises ConfigError when `best` names a metric that is not computed, or one that says nothing of which checkpoint is better."""
     if settings.best != "loss" and settings.best not in metrics:
         raise ConfigError(
             f"`training.best` must be `loss` or one of `evaluation.metrics` ({', '.join(metrics)}), but is {settings.best!r}."
+        )
+    if settings.best != "loss" and find_metrics([settings.best])[0].higher_is_better is None:
+        raise ConfigError(
+            f"`training.best` must be a metric that says what is better, but `{settings.best}` only describes outputs."
+            " Take `loss`, or a metric of quality such as `chrf` or `rouge_l`."
         )

@@ -1,0 +1,5 @@
+"""ROUGE-2 (Lin 2004): F1 score of the pairs of neighbouring words that prediction and reference share, English endings stripped."""
+
+from antiphon.metrics.rouge import rouge_n
+
+plugin = rouge_n("rouge2_stem", 2, stem=True)
