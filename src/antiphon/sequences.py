@@ -99,7 +99,6 @@ class Memory:
     from the memory once per source, such as cross-attention keys and values; `StepwiseModel.project` fills it. `copyable` are the source's
     symbols, one for each state, for a decoder that copies. `inner` holds the states (B, S, D) of inner layers of the encoder that CTC
     learns from, too.
-    `inner` holds the states (B, S, D) of inner layers of the encoder, of those that learn to say `Frames`, too (intermediate CTC).
     """
 
     states: Float[Tensor, "B S D"]
@@ -183,7 +182,6 @@ class Hypothesis:
                    (the input could not be used)
     quantiles      of values: (T, C, Q), or None
     samples        of values: sample paths (N, T, C), or None
-    spans          (T, 2) the first state of the memory that says each symbol, and the one behind the last (CTC), or None
     copied         of a model that copies: what was copied, and from where
     spans          (T, 2) the first state of the memory that says each symbol, and the one behind the last (CTC), or None
     """
