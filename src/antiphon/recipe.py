@@ -169,7 +169,11 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     training = replace(recipe.training, init_from=_absolute(start, base)) if start else recipe.training
     taught = recipe.distillation
     distillation = replace(taught, teachers=tuple(_absolute(teacher, base) for teacher in taught.teachers)) if taught else None
-    return replace(recipe, data=data, training=training, distillation=distillation)
+    task = recipe.task
+    reused = {name: value for name in task.__dataclass_fields__ if getattr(value := getattr(task, name), "run", None) is not None}
+    if reused:  # vocabularies of other runs
+        task = replace(task, **{name: replace(value, run=_absolute(value.run, base)) for name, value in reused.items()})
+    return replace(recipe, task=task, data=data, training=training, distillation=distillation)
 
 
 def _absolute(path: str | Path, base: Path) -> Path:

@@ -17,9 +17,10 @@ from typing import Annotated, Any, Literal, final
 import numpy as np
 from pydantic import Field
 
-from antiphon.configuration import config
+from antiphon.configuration import config, validate
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.features.counting import draw_lines, learn_characters, learn_words
+from antiphon.features.reused import adopted, vocabulary_of
 from antiphon.features.segmentation import SPACE_PIECE
 from antiphon.features.subwords import SubwordVocabulary, train_subwords
 from antiphon.features.vocabulary import (
@@ -74,6 +75,9 @@ class TextConfig:
     model: Path | None = None
     """An existing sentencepiece `.model` file to use instead of training one; of `pretrained` the checkpoint's folder or its name on the
     hub."""
+    run: Path | None = None
+    """A run whose vocabulary, with all settings of it, is used instead of learning one: what a model that begins with the weights of that
+    run needs (`training.init_from`). Of a run with two vocabularies name one, such as `runs/mine/features/source`."""
     languages: tuple[str, str] | None = None
     """Codes of the source's and the target's language, for a `pretrained` tokenizer of many languages, such as [eng_Latn, deu_Latn]."""
     lossless: bool = False
@@ -110,6 +114,8 @@ class TextConfig:
                 raise ConfigError(f"`{name}` needs `kind` to be one of {', '.join(kinds)}, but it is {self.kind}.")
         if self.kind == "pretrained":
             self._check_pretrained()
+        if self.run is not None:
+            self._check_run()
         if self.model is not None and self.kind != "pretrained":
             for name in ("size", "byte_fallback", "character_coverage", "training_lines"):
                 if getattr(self, name) != self.__dataclass_fields__[name].default:
@@ -137,6 +143,12 @@ class TextConfig:
                 raise ConfigError(
                     f"`{name}` must be left out, since the checkpoint's tokenizer decides it, but is {getattr(self, name)!r}."
                 )
+
+    def _check_run(self) -> None:
+        """The run decides everything but what is put before a text, and how texts are cut in training."""
+        for name, field in self.__dataclass_fields__.items():
+            if name not in ("run", "prefix", "sampling", "tags") and getattr(self, name) != field.default:
+                raise ConfigError(f"`{name}` must be left out, since the vocabulary of `run` decides it, but is {getattr(self, name)!r}.")
 
     @property
     def resolved_byte_fallback(self) -> bool:
@@ -171,6 +183,7 @@ class TextFeature(Feature):
         self._vocabulary: Vocabulary | None = None
         self._word_starts: np.ndarray | None = None
         self._splitter = tag_splitter(settings.tags)
+        self._run = settings.run
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -186,13 +199,17 @@ class TextFeature(Feature):
         return TokenSpec(self.vocabulary.size, PAD, UNKNOWN, START, END, self.vocabulary.fingerprint, word_starts=self._word_starts)
 
     def fit(self, values: Iterable[Any]) -> None:
-        """Learn the vocabulary from texts, which are read once. Bytes and an existing `model` learn nothing and leave them unread.
+        """Learn the vocabulary from texts, which are read once. Bytes, a `run` and an existing `model` learn nothing and leave them unread.
 
         A joint vocabulary of two languages comes from fitting on the texts of both.
 
         Raises DataError for a value that is no text and when there is none, ConfigError when `size` is too small for the texts.
         """
-        if self.config.model is not None:
+        if self._run is not None:
+            folder = vocabulary_of(self._run)
+            self.load(folder)
+            notes = [f"The vocabulary of {self.vocabulary.size:,} pieces is that in {folder}."]
+        elif self.config.model is not None:
             self._vocabulary, notes = self._existing(self.config.model), list[str]()
         elif self.config.kind == "byte":
             self._vocabulary, notes = CharacterVocabulary((), self.config.tags), list[str]()
@@ -262,6 +279,7 @@ class TextFeature(Feature):
             "format": _FORMAT,
             "settings": self._fitted_settings(),
             "exact": self._exact,
+            "existing": self.config.model is not None,
             "size": self.vocabulary.size,
             "fingerprint": self.vocabulary.fingerprint,
             "notes": self.notes,
@@ -269,11 +287,15 @@ class TextFeature(Feature):
         (folder / "text.json").write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote. `prefix`, `sampling` and the settings of fitting may differ from then.
+        """Read what `save` wrote. `prefix`, `sampling` and the settings of fitting may differ from then; with `run`, no other is asked for.
 
         Raises CheckpointError when a file is missing or damaged, or another setting differs.
         """
         saved = _read_settings(folder / "text.json")
+        if self._run is not None:
+            kept = {"prefix": self.config.prefix, "sampling": self.config.sampling}
+            self.config = validate(TextConfig, {**adopted(saved, folder, _USED_BY, self.config.tags), **kept})
+            self._splitter = tag_splitter(self.config.tags)
         for name, value in self._fitted_settings().items():
             if saved["settings"].get(name, self.config.__dataclass_fields__[name].default) != value:
                 raise CheckpointError(

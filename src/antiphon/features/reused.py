@@ -1,0 +1,42 @@
+"""The vocabulary of an earlier run, as what a new one begins with: where it lies, and which settings it brings.
+
+A model that begins with the weights of a run should read and write its symbols. So a recipe names the run, and all that decides how texts
+become symbols is taken over with the vocabulary; a checkpoint keeps a copy, and never asks for the earlier run again.
+"""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import ConfigError
+
+
+def vocabulary_of(run: Path) -> Path:
+    """The folder of the vocabulary that a run, a checkpoint or the folder of one of its features means.
+
+    Raises ConfigError when there is none, or more than one.
+    """
+    if (run / "text.json").is_file():
+        return run
+    found = [folder for side in ("source", "target") if ((folder := run / "features" / side) / "text.json").is_file()]
+    if len(found) > 1:
+        raise ConfigError(f"`run` must have one vocabulary, but {run} has two. Name one of them: {found[0]} or {found[1]}.")
+    if not found:
+        raise ConfigError(f"`run` must be a run that has learned a vocabulary, but {run} {'has none' if run.exists() else 'is not there'}.")
+    return found[0]
+
+
+def adopted(saved: Mapping[str, Any], folder: Path, used_by: Mapping[str, Collection[str]], tags: Collection[str]) -> dict[str, Any]:
+    """The settings of a saved vocabulary, as values of a `TextConfig`; `used_by` says which kinds have a setting.
+
+    Raises ConfigError when the vocabulary lacks one of the `tags`.
+    """
+    settings = saved["settings"]
+    values = {name: value for name, value in settings.items() if settings["kind"] in used_by.get(name, (settings["kind"],))}
+    if saved.get("existing"):
+        del values["byte_fallback"]
+        values["model"] = folder / "vocabulary.model"
+    missing = [tag for tag in tags if tag not in settings["tags"]]
+    if missing:
+        raise ConfigError(f"`tags` must be tags of the vocabulary in {folder}, which lacks {', '.join(missing[:3])}.")
+    return values
