@@ -99,9 +99,10 @@ class AudioFeature:
         if self.normalization == "utterance":
             mean, deviation = frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)
         else:
-            assert self.mean is not None and self.deviation is not None, "fit or load the audio feature before using it"
+            assert self.mean is not None, "fit or load the audio feature before using it"
+            assert self.deviation is not None, "mean and deviation come together"
             mean, deviation = self.mean, self.deviation
-        normalized = frames - mean.astype(np.float32)
+        normalized: Float[np.ndarray, "S C"] = frames - mean.astype(np.float32)
         normalized /= np.maximum(deviation, _SMALLEST_DEVIATION).astype(np.float32)
         return normalized
 

@@ -1,0 +1,294 @@
+"""Sound out of files, bytes, archives and arrays: one channel at the sample rate that is asked for, read block by block.
+
+libsndfile (through soundfile) decodes WAV, FLAC, OGG with Vorbis or Opus, MP3 and AIFF; soxr resamples. Channels are averaged into one.
+A recording of hours is never decoded as a whole: `blocks` gives seconds at a time, `read` the part that is asked for.
+
+Unusual here: what is wrong with a sound is found while it is read and said with its name: no samples, values that are no numbers, an end
+that comes earlier than the header says.
+"""
+
+import base64
+import io
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float
+
+from antiphon.data.audio_archives import in_archive, read_member
+from antiphon.data.byte_streams import check_file
+from antiphon.errors import DataError, MissingPackageError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".au", ".caf")
+UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mka", ".amr", ".3gp", ".mov")
+
+_BLOCK_SECONDS = 10
+_TOLERANCE = 0.1  # seconds by which a manifest's `end`, or a lossy format's header, may exceed what is there
+_UNKNOWN_LENGTH = 1 << 62  # what libsndfile says when it does not know, is above
+_STREAMED = 0x7FFFF000  # a program that writes to a pipe cannot know the size, and claims about the largest one
+_CLAIM = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+
+
+class Recording(ABC):
+    """A sound that is open: `name` for messages, its own `sample_rate`, `channels`, and its length in samples."""
+
+    name: str
+    sample_rate: int
+    channels: int
+    length: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self.length / self.sample_rate
+
+    @abstractmethod
+    def _samples(self, start: int, stop: int) -> Iterator[Float[np.ndarray, "N C"]]:
+        """Samples of all channels between two positions, block by block."""
+
+    def blocks(self, sample_rate: int, start: float = 0.0, end: float | None = None) -> Iterator[Float[np.ndarray, " N"]]:
+        """One channel at `sample_rate`, float32, from `start` to `end` seconds, block by block.
+
+        Raises DataError when the bounds lie outside, a value is no number, or the sound ends early.
+        """
+        first, last = self._bounds(start, end)
+        resampler = None if sample_rate == self.sample_rate else _resampler(self.sample_rate, sample_rate)
+        done = 0
+        for samples in self._samples(first, last):
+            mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+            if not np.isfinite(mono).all():
+                place = (first + done + int(np.argmin(np.isfinite(mono)))) / self.sample_rate
+                raise DataError(f"{self.name} must hold numbers, but has NaN or infinity at {place:.3f} s. Repair it or leave it out.")
+            done += len(mono)
+            if resampler is not None:
+                mono = resampler.resample_chunk(mono, last=done >= last - first)
+            if len(mono):
+                yield mono
+        self._check_whole(done, last - first)
+        if resampler is not None and done < last - first:  # within the tolerance: what the resampler still holds
+            yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+
+    def read(self, sample_rate: int, start: float = 0.0, end: float | None = None) -> Float[np.ndarray, " N"]:
+        """One channel at `sample_rate`, float32, from `start` to `end` seconds. Raises DataError like `blocks`."""
+        parts = list(self.blocks(sample_rate, start, end))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def close(self) -> None:  # noqa: B027  an array needs no closing
+        """Let go of the file."""
+
+    def _bounds(self, start: float, end: float | None) -> tuple[int, int]:
+        """The first sample and the one behind the last."""
+        if self.length == 0:
+            raise DataError(f"{self.name} must hold sound, but has no samples. Leave it out.")
+        stop = self.seconds if end is None else end
+        if not 0 <= start < stop or stop > self.seconds + _TOLERANCE:
+            raise DataError(
+                f"`start` and `end` must lie within {self.name}, from 0 to {self.seconds:.2f} seconds, one before the other, but are"
+                f" {start:g} and {stop:g}."
+            )
+        first, last = round(start * self.sample_rate), min(self.length, round(stop * self.sample_rate))
+        if last <= first:
+            raise DataError(f"The part of {self.name} from {start:g} to {stop:g} seconds has no samples. Leave it out.")
+        return first, last
+
+    def _check_whole(self, found: int, wanted: int) -> None:
+        if (wanted - found) / self.sample_rate > _TOLERANCE or found == 0:
+            raise DataError(
+                f"{self.name} is cut off: {found / self.sample_rate:.2f} of {wanted / self.sample_rate:.2f} seconds could be read."
+                " Copy or download it again."
+            )
+
+
+@final
+class _DecodedFile(Recording):
+    """A file, or the bytes of one, that libsndfile decodes."""
+
+    def __init__(self, file: Any, name: str):
+        self.name, self._file, self._position = name, file, 0
+        self.sample_rate, self.channels = int(file.samplerate), int(file.channels)
+        self.length = int(file.frames)
+        if self.length >= _UNKNOWN_LENGTH:
+            raise DataError(f"{name} must say how long it is, but does not: it was not finished. Convert it: {_ffmpeg(name)}")
+        if file.format == "MP3":  # soundfile seeks after every read; in MP3 of a variable bit rate that guesses a place, and clicks
+            file.seekable = lambda: False
+        claim = _CLAIM.search(file.extra_info)  # what libsndfile noted and went on without
+        if claim is not None and int(claim[2]) < int(claim[1]) < _STREAMED:
+            raise DataError(
+                f"{name} is cut off: {int(claim[2]):,} of {int(claim[1]):,} bytes of sound are there. Copy or download it again."
+            )
+
+    def _samples(self, start: int, stop: int) -> Iterator[Float[np.ndarray, "N C"]]:
+        import soundfile
+
+        try:
+            self._go_to(start)
+            while start < stop:
+                samples = self._next(stop - start)
+                if len(samples) == 0:
+                    return
+                start += len(samples)
+                yield samples
+        except soundfile.SoundFileError as error:
+            raise DataError(f"{self.name} is damaged at about {start / self.sample_rate:.2f} s: {_said(error)}. Copy it again.") from error
+
+    def _next(self, most: int) -> Float[np.ndarray, "N C"]:
+        samples = self._file.read(min(_BLOCK_SECONDS * self.sample_rate, most), dtype="float32", always_2d=True)
+        self._position += len(samples)
+        return np.asarray(samples)
+
+    def _go_to(self, start: int) -> None:
+        """Find a sample. In an MP3 file everything before it is decoded."""
+        if self._position == start:
+            return
+        if self._file.format != "MP3" or start < self._position:
+            self._position = 0 if self._file.format == "MP3" else start
+            self._file.seek(self._position)
+        while self._position < start and len(self._next(start - self._position)):
+            pass
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with suppress(Exception):
+            self._file.close()
+
+
+@final
+class _Array(Recording):
+    """Samples (N,) or (N, channels) in memory; whole numbers are taken at the scale of their type."""
+
+    def __init__(self, samples: Any, sample_rate: Any, name: str):
+        values = np.asarray(samples)
+        if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer) or sample_rate < 1:
+            raise DataError(f"`sample_rate` must stand beside samples, as a whole number above 0, but is {sample_rate!r}.")
+        if values.ndim == 1:
+            values = values[:, None]
+        if values.ndim != 2 or values.dtype.kind not in "iuf" or values.shape[1] > 256:
+            raise DataError(
+                f"Samples must be numbers of shape (samples,) or (samples, channels), but are {values.dtype} of shape {np.shape(samples)}."
+            )
+        if values.dtype.kind in "iu" and values.dtype.itemsize < 8:  # a list of whole numbers, of 8 bytes, has no scale
+            half = 2.0 ** (8 * values.dtype.itemsize - 1)
+            values = (values.astype(np.float64) - (half if values.dtype.kind == "u" else 0.0)) / half
+        self.name, self.sample_rate, self.channels, self.length = name, int(sample_rate), values.shape[1], len(values)
+        self._values = values
+
+    def _samples(self, start: int, stop: int) -> Iterator[Float[np.ndarray, "N C"]]:
+        size = _BLOCK_SECONDS * self.sample_rate
+        for begin in range(start, stop, size):
+            yield self._values[begin : min(stop, begin + size)].astype(np.float32)
+
+
+def open_audio(value: Any, sample_rate: Any = None) -> Recording:
+    """Open a sound.
+
+    value   a path, also of a member of an archive (`clips.zip/one.mp3`); the bytes of a file; samples (N,) or (N, channels), with
+            `sample_rate`; a mapping with `array` and `sampling_rate`, or `bytes`, or `path`, as data sets of Hugging Face have it; or one
+            with `base64`, as corpora store bytes and arrays
+
+    Raises DataError that names the sound and says what to do.
+    """
+    if isinstance(value, Recording):
+        return value
+    if isinstance(value, str | Path):
+        return _open_path(Path(value).expanduser())
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _decoded(io.BytesIO(value), bytes(value[:64]), "The audio", "")
+    if isinstance(value, Mapping):
+        return _open_mapping(value, sample_rate)
+    if isinstance(value, list | tuple | np.ndarray) or hasattr(value, "__array__"):
+        return _Array(value, sample_rate, "The audio")
+    raise DataError(f"The audio must be a path, the bytes of a file, or samples with `sample_rate`, but is {_kind(value)}.")
+
+
+def _open_mapping(value: Mapping[str, Any], sample_rate: Any) -> Recording:
+    if value.get("array") is not None:
+        return _Array(
+            value["array"], value.get("sampling_rate", value.get("sample_rate", sample_rate)), str(value.get("path") or "The audio")
+        )
+    if value.get("bytes") is not None:
+        return _decoded(io.BytesIO(value["bytes"]), bytes(value["bytes"][:64]), str(value.get("path") or "The audio"), "")
+    if value.get("base64") is not None:
+        content = base64.b64decode(value["base64"])
+        if value.get("dtype") is None:
+            return open_audio(content)
+        return _Array(np.frombuffer(content, dtype=value["dtype"]).reshape(value["shape"]), sample_rate, "The audio")
+    if value.get("path") is not None:
+        return open_audio(str(value["path"]))
+    raise DataError(
+        f"The audio must have `array` with `sampling_rate`, or `bytes`, or `path`, but has: {', '.join(map(str, value)) or 'nothing'}."
+    )
+
+
+def _open_path(path: Path) -> Recording:
+    inside = in_archive(path)
+    if inside is not None:
+        content = read_member(*inside)
+        return _decoded(io.BytesIO(content), content[:64], f"`{path}`", path.suffix.lower())
+    check_file(path)
+    with open(path, "rb") as file:
+        head = file.read(64)
+    return _decoded(str(path), head, f"`{path}`", path.suffix.lower())
+
+
+def _decoded(file: Any, head: bytes, name: str, suffix: str) -> Recording:
+    """Let libsndfile open a file, or say why it cannot."""
+    if isinstance(file, io.BytesIO) and not head:
+        raise DataError(f"{name} is empty: it has no bytes.")
+    _refuse_foreign(head, name, suffix)
+    try:
+        import soundfile
+    except ImportError as error:
+        raise MissingPackageError("Reading audio", "soundfile", "audio") from error
+    try:
+        return _DecodedFile(soundfile.SoundFile(file), name)
+    except soundfile.SoundFileError as error:
+        known = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"riff", b".snd", b"caff") or head[:3] == b"ID3"
+        what = "its header is damaged or cut off" if known else "it is no WAV, FLAC, OGG, MP3 or AIFF"
+        raise DataError(
+            f"{name} cannot be read as audio, since {what} ({_said(error)}). Copy it again, or convert it: {_ffmpeg(name)}"
+        ) from error
+
+
+def _refuse_foreign(head: bytes, name: str, suffix: str) -> None:
+    """Formats that libsndfile does not know, told by their first bytes, or else by their suffix."""
+    kind = ""
+    if head[4:8] == b"ftyp":
+        kind = "M4A/AAC (or another MP4)"
+    elif len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        kind = "AAC"
+    elif head[:4] == b"\x1a\x45\xdf\xa3":
+        kind = "WebM or Matroska"
+    elif head[:4] == b"\x30\x26\xb2\x75":
+        kind = "WMA"
+    elif head[:5] == b"#!AMR":
+        kind = "AMR"
+    elif suffix in UNREADABLE_SUFFIXES:
+        kind = suffix.removeprefix(".").upper()
+    if kind:
+        raise DataError(f"{name} must be WAV, FLAC, OGG, MP3 or AIFF, but is {kind}, which is not supported. Convert it: {_ffmpeg(name)}")
+
+
+def _ffmpeg(name: str) -> str:
+    path = name.strip("`") if name.startswith("`") else "IN"
+    return f'ffmpeg -i "{path}" -ac 1 "{Path(path).stem}.flac"'
+
+
+def _said(error: Exception) -> str:
+    """What libsndfile says, without the name of the file, which we give ourselves."""
+    return str(getattr(error, "error_string", "") or error).rstrip(".")
+
+
+def _resampler(have: int, wanted: int) -> Any:
+    try:
+        import soxr
+    except ImportError as error:
+        raise MissingPackageError(f"Resampling audio from {have} to {wanted} Hz", "soxr", "audio") from error
+    return soxr.ResampleStream(have, wanted, 1, dtype="float32")
+
+
+def _kind(value: Any) -> str:
+    return "missing" if value is None else f"a {type(value).__name__}"
