@@ -1,0 +1,85 @@
+"""Fewer, wider frames: what stands between the frames of a recording and an encoder that would be slow on all of them.
+
+    convolution   stride-2 convolutions over time and frequency (Dong et al. 2018), one for each halving
+    stack         neighbouring frames side by side (the pyramid of Chan et al. 2016)
+
+Unusual here: what lies behind a recording's end is zero before *every* convolution, as if there were nothing, so padding changes no
+result. And output frame j depends on no input behind its own group, frames j * factor to (j + 1) * factor - 1: a recording that arrives
+piece by piece is subsampled without waiting for more.
+"""
+
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from antiphon.errors import ConfigError
+from antiphon.layers.linear import Linear
+from antiphon.sequences import Padded
+
+Subsampling = Literal["convolution", "stack"]
+FACTORS = (1, 2, 4, 8)
+
+
+def subsampled_lengths(lengths: Int[Tensor, "*N"], factor: int) -> Int[Tensor, "*N"]:
+    """Frames that remain of `lengths` frames: every group of `factor` leaves one, also the last that is not full."""
+    return -(-lengths // factor)
+
+
+@final
+class ConvolutionalSubsampling(nn.Module):
+    """Frames (B, S, C) -> vectors (B, ceil(S / factor), D), by log2(factor) convolutions of `width` maps and a linear layer."""
+
+    def __init__(self, channels: int, dim: int, factor: int, *, width: int = 64):
+        super().__init__()
+        if factor not in FACTORS:
+            raise ConfigError(f"`model.subsampling` must be one of {', '.join(map(str, FACTORS))}, but is {factor}.")
+        self.factor, self.dim = factor, dim
+        self.convolutions = nn.ModuleList()
+        maps = 1
+        while factor > 1:
+            self.convolutions.append(nn.Conv2d(maps, width, kernel_size=3, stride=2, padding=1))
+            maps, factor, channels = width, factor // 2, (channels + 1) // 2
+        self.out = Linear(maps * channels, dim)
+
+    def forward(self, source: Padded) -> Padded:
+        """The subsampled frames with their lengths."""
+        x, lengths = source.values.unsqueeze(1), source.lengths
+        for layer in self.convolutions:
+            x = layer(_silenced(x, lengths)).relu()
+            lengths = subsampled_lengths(lengths, 2)
+        return Padded(self.out(x.transpose(1, 2).flatten(2)), lengths)
+
+
+@final
+class StackedFrames(nn.Module):
+    """Frames (B, S, C) -> vectors (B, ceil(S / factor), D): `factor` frames side by side through a linear layer."""
+
+    def __init__(self, channels: int, dim: int, factor: int):
+        super().__init__()
+        if factor < 1:
+            raise ConfigError(f"`model.subsampling` must be at least 1, but is {factor}.")
+        self.factor, self.dim = factor, dim
+        self.out = Linear(channels * factor, dim)
+
+    def forward(self, source: Padded) -> Padded:
+        """The stacked frames with their lengths."""
+        x = _silenced(source.values.unsqueeze(1), source.lengths).squeeze(1)
+        x = nn.functional.pad(x, (0, 0, 0, -x.shape[1] % self.factor))
+        return Padded(self.out(x.unflatten(1, (-1, self.factor)).flatten(2)), subsampled_lengths(source.lengths, self.factor))
+
+
+def build_subsampling(
+    kind: Subsampling, channels: int, dim: int, factor: int, *, width: int = 64
+) -> ConvolutionalSubsampling | StackedFrames:
+    """Make the layer. Raises ConfigError for a factor that it cannot have."""
+    if kind == "stack":
+        return StackedFrames(channels, dim, factor)
+    return ConvolutionalSubsampling(channels, dim, factor, width=width)
+
+
+def _silenced(x: Float[Tensor, "B M S C"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B M S C"]:
+    """Zero behind each row's length."""
+    behind = torch.arange(x.shape[2], device=x.device) >= lengths.unsqueeze(1)
+    return x.masked_fill(behind[:, None, :, None], 0.0)

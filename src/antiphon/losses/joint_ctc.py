@@ -1,0 +1,67 @@
+"""CTC and cross-entropy together (Watanabe et al. 2017): the encoder learns to align by itself, the decoder to say.
+
+ctc_weight * ctc + (1 - ctc_weight) * cross_entropy
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, final
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.interfaces import Loss, LossPlugin, Spec
+from antiphon.losses import cross_entropy
+from antiphon.losses.cross_entropy import CrossEntropyConfig
+from antiphon.losses.ctc import CTCLoss, symbols_only
+from antiphon.sequences import Output, Padded
+
+
+@config
+class JointCTCConfig:
+    """How frames and elements are weighed against each other."""
+
+    name: Literal["joint_ctc"] = "joint_ctc"
+    """The name of this loss."""
+    ctc_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Share of CTC."""
+    label_smoothing: float = 0.1
+    """Share of the probability that cross-entropy spreads over the whole vocabulary (Szegedy et al. 2016)."""
+    intermediate_weight: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Share of inner layers within CTC, where the model has `intermediate_ctc` (Lee and Watanabe 2021)."""
+
+
+@final
+@dataclass(frozen=True)
+class JointLoss:
+    """Callable: (output with frames, labels) -> (B, T)."""
+
+    ctc: CTCLoss
+    spoken: Loss
+    ctc_weight: float
+
+    def __call__(self, output: Output, labels: Padded) -> Float[Tensor, "B T"]:
+        """The weighted sum, element by element; the part of CTC is spread evenly over a sequence's elements."""
+        return self.ctc_weight * self.ctc(output, labels) + (1 - self.ctc_weight) * self.spoken(output, labels)
+
+
+def build(settings: JointCTCConfig, target: Spec) -> Loss:
+    """Make the loss. Raises ConfigError when the target is real-valued."""
+    ctc = CTCLoss(symbols_only(target, "joint_ctc"), settings.intermediate_weight)
+    return JointLoss(ctc, cross_entropy.build(CrossEntropyConfig(label_smoothing=settings.label_smoothing), target), settings.ctc_weight)
+
+
+def measure(settings: JointCTCConfig, target: Spec) -> Loss:
+    """The same without smoothing and without inner layers."""
+    spoken = cross_entropy.measure(CrossEntropyConfig(), target)
+    return JointLoss(CTCLoss(symbols_only(target, "joint_ctc")), spoken, settings.ctc_weight)
+
+
+plugin = LossPlugin(
+    name="joint_ctc",
+    summary="CTC of the encoder and cross-entropy of the decoder, weighed.",
+    Config=JointCTCConfig,
+    build=build,
+    measure=measure,
+)

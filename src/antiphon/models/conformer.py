@@ -1,0 +1,207 @@
+"""The Conformer (Gulati et al. 2020): frames of speech to symbols, with the decoder of the Transformer, and CTC beside it.
+
+    frames (B, S, C) -> subsampling -> Conformer blocks -> memory (B, S / 4, D) -> Transformer decoder -> head
+                                                              `-> CTC head -> frames
+
+With `ctc` the encoder learns to say the target by itself, too (Watanabe et al. 2017): it aligns sooner, and a search may ask both. Weights
+of attention and frames are on the memory's scale: one state for `subsampling` frames of the source.
+"""
+
+from typing import Any, Literal, final
+
+from torch import Tensor, nn
+
+from antiphon.configuration import config, plugin_field
+from antiphon.errors import ConfigError
+from antiphon.heads.categorical import Categorical, CategoricalConfig
+from antiphon.heads.choice import build_head
+from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
+from antiphon.layers.conformer_layers import ConformerEncoder, ConformerShape, FramePositions
+from antiphon.layers.convolution import ConvolutionNorm
+from antiphon.layers.subsampling import Subsampling
+from antiphon.layers.transformer_config import TransformerConfig
+from antiphon.layers.transformer_decoder import DecoderState, TransformerDecoder
+from antiphon.sequences import Frames, Memory, Output, Padded
+
+
+@config
+class ConformerConfig:
+    """Sizes and variations of the Conformer."""
+
+    name: Literal["conformer"] = "conformer"
+    """The name of this architecture."""
+    dim: int = 256
+    """Width of the vectors between layers."""
+    encoder_layers: int = 12
+    """Conformer blocks of the encoder."""
+    decoder_layers: int = 3
+    """Transformer layers of the decoder; a shallow one decodes fast."""
+    heads: int = 4
+    """Attention heads; must divide `dim`."""
+    feed_forward_dim: int = 1024
+    """Width inside the feed-forward layers of the encoder; a Conformer block has two of them."""
+    decoder_feed_forward_dim: int | None = None
+    """Width inside the feed-forward layers of the decoder; None is twice that of the encoder, since it has one."""
+    convolution_kernel: int = 15
+    """States that a convolution sees at once; must be odd."""
+    convolution_norm: ConvolutionNorm = "layer"
+    """What normalizes within the convolution module: `layer`, the same for any batch, or `batch`, as in the paper."""
+    positions: FramePositions = "rotary"
+    """How positions enter attention: by rotation (rotary) or as biases (relative)."""
+    subsampling: Literal[1, 2, 4, 8] = 4
+    """Frames of the source for one state of the encoder. More is faster, and leaves CTC fewer states to align a target with."""
+    subsampling_kind: Subsampling = "convolution"
+    """Strided convolutions over time and frequency, or frames side by side (stack)."""
+    subsampling_width: int = 64
+    """Maps of each subsampling convolution."""
+    ctc: bool = False
+    """Whether the encoder also says the target by itself (CTC), in training and for joint decoding."""
+    intermediate_ctc: tuple[int, ...] = ()
+    """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
+    dropout: float = 0.1
+    """Dropout on embeddings, inside feed-forward layers and on the output of every sub-layer."""
+    attention_dropout: float = 0.0
+    """Dropout on attention weights."""
+    tied_embeddings: Literal["none", "decoder"] = "decoder"
+    """Share the target embedding with the output layer."""
+    checkpoint_activations: bool = False
+    """Recompute each layer in the backward pass: less memory for more time."""
+    head: plugin_field("heads") | None = None  # type: ignore[valid-type]
+    """The output layer of the decoder; None is the natural one for the target."""
+
+
+@final
+class Conformer(StepwiseModel):
+    """Encoder, decoder, head, and the head for CTC."""
+
+    def __init__(self, settings: ConformerConfig, source: ValueSpec, target: TokenSpec):
+        super().__init__()
+        self.settings, self.source, self.target = settings, source, target
+        self.encoder = ConformerEncoder(_shape(settings), source.width)
+        self.decoder = TransformerDecoder(_decoder(settings), target)
+        _initialize(self.decoder, settings.dim)
+        embedding = self.decoder.positioned.frontend.embedding
+        tied: Any = embedding.weight if embedding is not None and settings.tied_embeddings == "decoder" else None
+        self.head = build_head(settings.head, target, settings.dim, tied)
+        self.frame_head: Categorical | None = None
+        if settings.ctc:
+            self.frame_head = frame_head(target, settings.dim)
+
+    def encode(self, source: Padded) -> Memory:
+        """Read the frames; the memory has one state for `subsampling` of them."""
+        states, inner = self.encoder(source)
+        return Memory(states.values, states.mask, inner=inner)
+
+    def frames(self, memory: Memory) -> Frames | None:
+        """What the CTC head says of each state; None without `ctc`."""
+        return None if self.frame_head is None else Frames(memory.states, memory.mask, self.frame_head, memory.inner)
+
+    def project(self, memory: Memory) -> Memory:
+        """Cross-attention keys and values of every decoder layer."""
+        return self.decoder.project(memory)
+
+    def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
+        """All target steps at once, and the frames."""
+        features, weights = self.decoder(inputs, memory, attention=attention)
+        return Output(features, self.head, weights, self.frames(memory))
+
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> DecoderState:
+        """Empty buffers."""
+        return self.decoder.init_state(memory, beam_size, max_length)
+
+    def step(self, last: Tensor, memory: Memory, state: DecoderState, *, attention: bool = False) -> tuple[Output, DecoderState]:
+        """One step for R rows; writes into the state's buffer."""
+        features, weights, state = self.decoder.step(last, memory, state, attention=attention)
+        return Output(features, self.head, weights), state
+
+
+def frame_head(target: TokenSpec, dim: int) -> Categorical:
+    """Logits over the target's symbols and the blank, which is its padding symbol."""
+    head = build_head(CategoricalConfig(bias=True), target, dim)
+    assert isinstance(head, Categorical), "the head that was asked for"
+    return head
+
+
+def check_specs(name: str, source: Spec, target: Spec) -> tuple[ValueSpec, TokenSpec]:
+    """Source and target of a model of speech. Raises ConfigError when the source is no frames or the target no symbols."""
+    if not isinstance(source, ValueSpec):
+        raise ConfigError(
+            f"`model.name` must not be `{name}` when the source is made of symbols: it reads frames of values. Use `transformer` or `lstm`."
+        )
+    if not isinstance(target, TokenSpec):
+        raise ConfigError(
+            f"`model.name` must not be `{name}` when the target is real-valued: it writes symbols. Use `transformer` or `lstm`."
+        )
+    return source, target
+
+
+def _shape(settings: ConformerConfig) -> ConformerShape:
+    return ConformerShape(
+        dim=settings.dim,
+        layers=settings.encoder_layers,
+        heads=settings.heads,
+        feed_forward_dim=settings.feed_forward_dim,
+        kernel_size=settings.convolution_kernel,
+        norm=settings.convolution_norm,
+        positions=settings.positions,
+        dropout=settings.dropout,
+        attention_dropout=settings.attention_dropout,
+        subsampling=settings.subsampling,
+        subsampling_kind=settings.subsampling_kind,
+        subsampling_width=settings.subsampling_width,
+        inner=settings.intermediate_ctc,
+        checkpoint_activations=settings.checkpoint_activations,
+    )
+
+
+def _decoder(settings: ConformerConfig) -> TransformerConfig:
+    """The Transformer whose decoder this is."""
+    return TransformerConfig(
+        dim=settings.dim,
+        decoder_layers=settings.decoder_layers,
+        heads=settings.heads,
+        feed_forward_dim=settings.decoder_feed_forward_dim or 2 * settings.feed_forward_dim,
+        activation="silu",
+        positions=settings.positions,
+        dropout=settings.dropout,
+        attention_dropout=settings.attention_dropout,
+        activation_dropout=settings.dropout,
+        checkpoint_activations=settings.checkpoint_activations,
+    )
+
+
+def _initialize(decoder: TransformerDecoder, dim: int) -> None:
+    for module in decoder.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):  # times sqrt(dim) at the input, so that vectors have unit variance there
+            nn.init.normal_(module.weight, std=dim**-0.5)
+
+
+def build(settings: ConformerConfig, source: Spec, target: Spec) -> Conformer:
+    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+    if settings.decoder_layers < 1:
+        raise ConfigError(f"`model.decoder_layers` must be at least 1, but is {settings.decoder_layers}. Without one: `encoder_only`.")
+    if settings.intermediate_ctc and not settings.ctc:
+        raise ConfigError("`model.intermediate_ctc` has no effect without `model.ctc`. Set it to true, or leave the other out.")
+    return Conformer(settings, *check_specs("conformer", source, target))
+
+
+def defaults(settings: ConformerConfig) -> dict[str, Any]:
+    """With CTC, the loss that learns both."""
+    return {"training": {"loss": {"name": "joint_ctc"}}} if settings.ctc else {}
+
+
+plugin = Architecture(
+    name="conformer",
+    summary="Conformer encoder for frames of speech with a Transformer decoder; CTC beside it.",
+    Config=ConformerConfig,
+    build=build,
+    defaults=defaults,
+    presets={
+        "tiny": {"dim": 96, "encoder_layers": 4, "decoder_layers": 2, "heads": 4, "feed_forward_dim": 192, "ctc": True},
+        "small": {"dim": 144, "encoder_layers": 12, "decoder_layers": 3, "heads": 4, "feed_forward_dim": 576, "ctc": True},
+        "base": {"dim": 256, "encoder_layers": 12, "decoder_layers": 6, "heads": 4, "feed_forward_dim": 1024, "ctc": True},
+    },
+)

@@ -1,0 +1,225 @@
+"""An encoder and nothing else: it says something of each state, and CTC finds the sequence in that (Graves et al. 2006).
+
+    frames (B, S, C) -> subsampling -> encoder: conformer, transformer or lstm -> head -> (B, S / 4, V), of which one symbol is the blank
+
+Unusual here: there is no decoder, so `decode` reads no inputs and its output has a row for each state of the memory, not for each element
+of the target. The loss is `ctc` and the search `ctc`, unless a recipe says otherwise.
+"""
+
+from typing import Annotated, Any, Literal, final
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from antiphon.configuration import config
+from antiphon.errors import ConfigError
+from antiphon.interfaces import Architecture, Seq2SeqModel, Spec, TokenSpec, ValueSpec
+from antiphon.layers.conformer_layers import ConformerEncoder, ConformerShape, FramePositions
+from antiphon.layers.convolution import ConvolutionNorm
+from antiphon.layers.recurrent import Cell, RecurrentStack
+from antiphon.layers.subsampling import Subsampling, build_subsampling
+from antiphon.models.conformer import check_specs, frame_head
+from antiphon.sequences import Frames, Memory, Output, Padded
+
+
+@config
+class ConformerEncoderConfig:
+    """A Conformer encoder."""
+
+    name: Literal["conformer"] = "conformer"
+    """The kind of encoder."""
+    dim: int = 256
+    """Width of the vectors between layers."""
+    layers: int = 12
+    """Conformer blocks."""
+    heads: int = 4
+    """Attention heads; must divide `dim`."""
+    feed_forward_dim: int = 1024
+    """Width inside the feed-forward layers, of which a block has two."""
+    convolution_kernel: int = 15
+    """States that a convolution sees at once; must be odd."""
+    convolution_norm: ConvolutionNorm = "layer"
+    """What normalizes within the convolution module: `layer`, the same for any batch, or `batch`, as in the paper."""
+    positions: FramePositions = "rotary"
+    """How positions enter attention: by rotation (rotary) or as biases (relative)."""
+    dropout: float = 0.1
+    """Dropout inside feed-forward layers and on the output of every sub-layer."""
+    attention_dropout: float = 0.0
+    """Dropout on attention weights."""
+
+
+@config
+class TransformerEncoderConfig:
+    """A Transformer encoder with a norm before each sub-layer and behind each block."""
+
+    name: Literal["transformer"] = "transformer"
+    """The kind of encoder."""
+    dim: int = 256
+    """Width of the vectors between layers."""
+    layers: int = 12
+    """Blocks of self-attention and feed-forward."""
+    heads: int = 4
+    """Attention heads; must divide `dim`."""
+    feed_forward_dim: int = 2048
+    """Width inside the feed-forward layers."""
+    positions: FramePositions = "rotary"
+    """How positions enter attention: by rotation (rotary) or as biases (relative)."""
+    dropout: float = 0.1
+    """Dropout inside feed-forward layers and on the output of every sub-layer."""
+    attention_dropout: float = 0.0
+    """Dropout on attention weights."""
+
+
+@config
+class RecurrentEncoderConfig:
+    """A stack of LSTM or GRU layers."""
+
+    name: Literal["lstm"] = "lstm"
+    """The kind of encoder."""
+    dim: int = 320
+    """Width of the vectors between layers; both directions together."""
+    layers: int = 4
+    """Depth of the stack."""
+    cell: Cell = "lstm"
+    """LSTM or GRU."""
+    bidirectional: bool = True
+    """Whether the recording is read in both directions; must be false for `chunk`."""
+    dropout: float = 0.2
+    """Dropout between layers and on their output."""
+
+
+EncoderConfig = Annotated[ConformerEncoderConfig | TransformerEncoderConfig | RecurrentEncoderConfig, Field(discriminator="name")]
+
+
+@config
+class EncoderOnlyConfig:
+    """An encoder for CTC."""
+
+    name: Literal["encoder_only"] = "encoder_only"
+    """The name of this architecture."""
+    encoder: EncoderConfig = ConformerEncoderConfig()
+    """What reads the frames: conformer, transformer or lstm, with its sizes."""
+    subsampling: Literal[1, 2, 4, 8] = 4
+    """Frames of the source for one state of the encoder. More is faster, and leaves fewer states to align a target with."""
+    subsampling_kind: Subsampling = "convolution"
+    """Strided convolutions over time and frequency, or frames side by side (stack)."""
+    subsampling_width: int = 64
+    """Maps of each subsampling convolution."""
+    chunk: int | None = None
+    """For recordings that are followed while they are made: a state depends on no frame behind its chunk of this many states; convolutions
+    and recurrent layers look back only. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None looks at all."""
+    intermediate_ctc: tuple[int, ...] = ()
+    """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
+
+
+@final
+class RecurrentEncoder(nn.Module):
+    """Subsampling and recurrent layers, (B, S, C) -> (B, S', D)."""
+
+    def __init__(self, settings: EncoderOnlyConfig, encoder: RecurrentEncoderConfig, channels: int):
+        super().__init__()
+        self.subsampling = build_subsampling(
+            settings.subsampling_kind, channels, encoder.dim, settings.subsampling, width=settings.subsampling_width
+        )
+        self.stack = RecurrentStack(
+            encoder.dim,
+            encoder.dim,
+            encoder.layers,
+            cell=encoder.cell,
+            bidirectional=encoder.bidirectional,
+            dropout=encoder.dropout,
+            variational=False,
+        )
+        self.dropout = nn.Dropout(encoder.dropout)
+
+    def forward(self, source: Padded) -> tuple[Padded, tuple[Float[Tensor, "B S D"], ...]]:
+        """The states with their lengths."""
+        frames = self.subsampling(source)
+        states, _ = self.stack(frames.values, frames.lengths)
+        return Padded(self.dropout(states), frames.lengths), ()
+
+
+@final
+class EncoderOnly(Seq2SeqModel):
+    """Encoder and head."""
+
+    def __init__(self, settings: EncoderOnlyConfig, source: ValueSpec, target: TokenSpec):
+        super().__init__()
+        self.settings, self.source, self.target = settings, source, target
+        encoder = settings.encoder
+        self.encoder: RecurrentEncoder | ConformerEncoder
+        if isinstance(encoder, RecurrentEncoderConfig):
+            self.encoder = RecurrentEncoder(settings, encoder, source.width)
+        else:
+            self.encoder = ConformerEncoder(_shape(settings, encoder), source.width)
+        self.head = frame_head(target, encoder.dim)
+
+    def encode(self, source: Padded) -> Memory:
+        """Read the frames; the memory has one state for `subsampling` of them."""
+        states, inner = self.encoder(source)
+        return Memory(states.values, states.mask, inner=inner)
+
+    def frames(self, memory: Memory) -> Frames:
+        """What the head says of each state."""
+        return Frames(memory.states, memory.mask, self.head, memory.inner)
+
+    def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
+        """The frames, whatever the inputs: logits (B, S', V), one row for each state of the memory."""
+        frames = self.frames(memory)
+        return Output(frames.features, frames.head, frames=frames)
+
+
+def _shape(settings: EncoderOnlyConfig, encoder: ConformerEncoderConfig | TransformerEncoderConfig) -> ConformerShape:
+    return ConformerShape(
+        dim=encoder.dim,
+        layers=encoder.layers,
+        heads=encoder.heads,
+        feed_forward_dim=encoder.feed_forward_dim,
+        kernel_size=encoder.convolution_kernel if isinstance(encoder, ConformerEncoderConfig) else None,
+        norm=encoder.convolution_norm if isinstance(encoder, ConformerEncoderConfig) else "layer",
+        positions=encoder.positions,
+        dropout=encoder.dropout,
+        attention_dropout=encoder.attention_dropout,
+        subsampling=settings.subsampling,
+        subsampling_kind=settings.subsampling_kind,
+        subsampling_width=settings.subsampling_width,
+        chunk=settings.chunk,
+        inner=settings.intermediate_ctc,
+    )
+
+
+def build(settings: EncoderOnlyConfig, source: Spec, target: Spec) -> EncoderOnly:
+    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+    encoder = settings.encoder
+    if isinstance(encoder, RecurrentEncoderConfig):
+        for field, value in (("encoder.dim", encoder.dim), ("encoder.layers", encoder.layers)):
+            if value < 1:
+                raise ConfigError(f"`model.{field}` must be at least 1, but is {value}.")
+        if encoder.bidirectional and encoder.dim % 2:
+            raise ConfigError(f"`model.encoder.dim` must be even for two directions, but is {encoder.dim}.")
+        if encoder.bidirectional and settings.chunk is not None:
+            raise ConfigError("`model.encoder.bidirectional` must be false with `model.chunk`: who reads backwards waits for the end.")
+        if settings.intermediate_ctc:
+            raise ConfigError("`model.intermediate_ctc` has no effect on an `lstm` encoder. Leave it out.")
+    return EncoderOnly(settings, *check_specs("encoder_only", source, target))
+
+
+def defaults(settings: EncoderOnlyConfig) -> dict[str, Any]:
+    """Without a decoder, the loss and the search are those of CTC."""
+    return {"training": {"loss": {"name": "ctc"}}, "search": {"name": "ctc"}}
+
+
+plugin = Architecture(
+    name="encoder_only",
+    summary="A Conformer, Transformer or LSTM encoder for CTC, without decoder; frames of speech to symbols.",
+    Config=EncoderOnlyConfig,
+    build=build,
+    stepwise=False,
+    defaults=defaults,
+    presets={
+        "tiny": {"encoder": {"name": "conformer", "dim": 96, "layers": 4, "feed_forward_dim": 192}},
+        "small": {"encoder": {"name": "conformer", "dim": 144, "layers": 12, "feed_forward_dim": 576}},
+        "base": {"encoder": {"name": "conformer", "dim": 256, "layers": 12, "feed_forward_dim": 1024}},
+    },
+)
