@@ -50,6 +50,8 @@ BART = {
 }
 T5 = {"d_model": 8, "num_layers": 1, "num_decoder_layers": 2, "num_heads": 2, "d_kv": 4, "d_ff": 12, "dropout_rate": 0.0}
 
+NEAR = {"window": 2, "global_positions": 1}
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -145,6 +147,21 @@ VARIANTS: dict[str, list[Variant]] = {
         _transformer("checkpointed activations", checkpoint_activations=True),
         _transformer("pointer", ONLY_TOKENS, head={"name": "pointer", "bias": True}),
         _transformer("pointer, tied all, one layer", ONLY_TOKENS, head="pointer", tied_embeddings="all", decoder_layers=1),
+        _transformer("window", tuple(SPECS), window=2),
+        _transformer("window and global positions, learned", window=1, global_positions=2, positions="learned", max_positions=32),
+        _transformer("window and global position, relative, grouped", heads=4, key_value_heads=2, **NEAR, positions="relative"),
+        _transformer("window and global position, rotary", **NEAR, positions="rotary"),
+        _transformer("window, checkpointed activations", window=2, checkpoint_activations=True),
+        _transformer("window over patches", ONLY_VALUES, window=1, patch_length=2, patch_stride=1),
+        _transformer("chunks", tuple(SPECS), chunk_length=3),
+        _transformer("chunks, relative", chunk_length=2, positions="relative"),
+        _transformer("chunks, rotary, checkpointed activations", chunk_length=3, positions="rotary", checkpoint_activations=True),
+        _transformer("chunks of patches", ONLY_VALUES, chunk_length=2, patch_length=2),
+        _transformer("ssru", tuple(SPECS), decoder="ssru"),
+        _transformer("ssru as in marian", norm_position="post", encoder_layers=3, decoder="ssru"),
+        _transformer("ssru, relative, without bias", decoder="ssru", positions="relative", bias=False),
+        _transformer("ssru, rotary, checkpointed activations", decoder="ssru", positions="rotary", checkpoint_activations=True),
+        _transformer("channel-independent ssru", ONLY_VALUES, channels="independent", decoder="ssru"),
         _transformer("patches", ONLY_VALUES, patch_length=3),
         _transformer("overlapping patches, relative", ("values", "values to tokens"), patch_length=3, patch_stride=1, positions="relative"),
         _transformer("channel-independent", ONLY_VALUES, channels="independent"),

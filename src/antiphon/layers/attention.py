@@ -14,6 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from antiphon.layers.linear import Linear
 from antiphon.layers.positions import rotate
+from antiphon.layers.sliding_window import SlidingWindow
 
 
 class KeysValues(NamedTuple):
@@ -38,21 +39,28 @@ class SelfAttention(nn.Module):
         self.out = Linear(heads * head_dim, dim, bias=bias)
 
     def forward(
-        self, x: Float[Tensor, "B T D"], mask: Tensor | None, *, causal: bool = False, rotation: Rotation | None = None
+        self, x: Float[Tensor, "B T D"], mask: Tensor | SlidingWindow | None, *, causal: bool = False, rotation: Rotation | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Attend within sequences. `mask` is boolean, True = may be seen, or a float bias; it broadcasts against (B, H, T, T)."""
+        """Attend within sequences.
+
+        `mask` is boolean, True = may be seen, or a float bias, and broadcasts against (B, H, T, T); or it is a sliding window.
+        """
         queries, keys, values = self._project(x)
         if rotation is not None:
             queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
-        mixed = scaled_dot_product_attention(
-            queries,
-            keys,
-            values,
-            attn_mask=mask,
-            is_causal=causal and mask is None,
-            dropout_p=self.dropout if self.training else 0.0,
-            enable_gqa=self.heads != self.groups,
-        )
+        dropout = self.dropout if self.training else 0.0
+        if isinstance(mask, SlidingWindow):
+            mixed = mask.attend(queries, keys, values, dropout=dropout)
+        else:
+            mixed = scaled_dot_product_attention(
+                queries,
+                keys,
+                values,
+                attn_mask=mask,
+                is_causal=causal and mask is None,
+                dropout_p=dropout,
+                enable_gqa=self.heads != self.groups,
+            )
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 

@@ -25,6 +25,8 @@ class TransformerConfig:
     """Depth of the decoder; a shallow one decodes fast."""
     heads: int = 4
     """Attention heads; must divide `dim`."""
+    decoder: Literal["attention", "ssru"] = "attention"
+    """How the decoder looks back: by self-attention, or by a simple recurrent unit (SSRU), which decodes fast."""
     key_value_heads: int | None = None
     """Heads for keys and values, which groups of query heads share; 1 is multi-query attention, None is as many as `heads`."""
     feed_forward_dim: int = 1024
@@ -43,6 +45,12 @@ class TransformerConfig:
     """How positions enter: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
     max_positions: int = 1024
     """Longest sequence of learned positions."""
+    window: int | None = None
+    """For long sources: how many states to each side a state of the encoder attends to; None is all of the source."""
+    global_positions: int = 0
+    """With `window`: the first so many states attend to all others, and all others to them."""
+    chunk_length: int | None = None
+    """For long sources: the encoder reads pieces of so many states, which do not see each other; the decoder attends to all of them."""
     dropout: float = 0.1
     """Dropout on embeddings and on the output of every sub-layer."""
     attention_dropout: float = 0.0
@@ -73,11 +81,30 @@ def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> N
     if groups < 1 or settings.heads % groups:
         raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
     _check_values(settings, source, target)
+    _check_long_sources(settings)
     if settings.positions == "rotary" and settings.dim // settings.heads % 2:
         raise ConfigError(f"`model.dim` / `model.heads` must be even for rotary positions, but is {settings.dim // settings.heads}.")
     for field in ("dim", "encoder_layers", "decoder_layers", "feed_forward_dim", "max_positions"):
         if getattr(settings, field) < 1:
             raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(settings, field)}.")
+
+
+def _check_long_sources(settings: TransformerConfig) -> None:
+    for field in ("window", "chunk_length"):
+        length = getattr(settings, field)
+        if length is not None and length < 1:
+            raise ConfigError(f"`model.{field}` must be at least 1, but is {length}.")
+    if settings.window is not None and settings.chunk_length is not None:
+        raise ConfigError(
+            "`model.window` must be left out when there is a `model.chunk_length`: a source is read through a sliding window or in chunks."
+        )
+    if settings.global_positions < 0:
+        raise ConfigError(f"`model.global_positions` must be at least 0, but is {settings.global_positions}.")
+    if settings.global_positions and settings.window is None:
+        raise ConfigError(
+            f"`model.global_positions` must be 0 without a `model.window`, but is {settings.global_positions}: without one, every state"
+            " attends to everything."
+        )
 
 
 def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> None:

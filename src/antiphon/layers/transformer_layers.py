@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import final
 
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from antiphon.errors import ConfigError
@@ -12,6 +13,8 @@ from antiphon.layers.attention import CrossAttention, KeysValues, Rotation, Self
 from antiphon.layers.feed_forward import FeedForward
 from antiphon.layers.frontends import Frontend
 from antiphon.layers.positions import RelativeBias, Rotary, sinusoids
+from antiphon.layers.sliding_window import SlidingWindow, sliding_window
+from antiphon.layers.ssru import SSRU
 from antiphon.layers.transformer_config import TransformerConfig
 
 
@@ -63,7 +66,7 @@ class EncoderLayer(nn.Module):
         self.attention, self.attention_residual = _self_attention(settings), SubLayer(settings)
         self.feed_forward, self.feed_forward_residual = _feed_forward(settings, settings.feed_forward_dim), SubLayer(settings)
 
-    def forward(self, x: Float[Tensor, "B S D"], mask: Tensor | None, rotation: Rotation | None) -> Float[Tensor, "B S D"]:
+    def forward(self, x: Float[Tensor, "B S D"], mask: Tensor | SlidingWindow | None, rotation: Rotation | None) -> Float[Tensor, "B S D"]:
         """One layer over the whole source."""
         x = self.attention_residual(x, lambda y: self.attention(y, mask, rotation=rotation))
         return self.feed_forward_residual(x, self.feed_forward)  # type: ignore[no-any-return]
@@ -71,13 +74,15 @@ class EncoderLayer(nn.Module):
 
 @final
 class DecoderLayer(nn.Module):
-    """Causal self-attention, attention to the memory, then feed-forward."""
+    """Causal self-attention or recurrence, attention to the memory, then feed-forward."""
 
     def __init__(self, settings: TransformerConfig):
         super().__init__()
         hidden_dim = settings.decoder_feed_forward_dim or settings.feed_forward_dim
         heads, groups = settings.heads, settings.key_value_heads or settings.heads
-        self.attention, self.attention_residual = _self_attention(settings), SubLayer(settings)
+        self.attention = _self_attention(settings) if settings.decoder == "attention" else None
+        self.recurrence = SSRU(settings.dim, bias=settings.bias) if settings.decoder == "ssru" else None
+        self.attention_residual = SubLayer(settings)  # around either
         self.cross = CrossAttention(
             settings.dim,
             settings.dim,
@@ -93,12 +98,12 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "N T D"],
-        attend_self: Callable[[Tensor], Tensor],
+        look_back: Callable[[Tensor], Tensor],
         memory: KeysValues,
         memory_mask: Tensor | None,
         weights: bool,
     ) -> tuple[Float[Tensor, "N T D"], Tensor | None]:
-        """One layer; `attend_self` is the self-attention over the sequence, or over one step and its buffer."""
+        """One layer; `look_back` is attention or recurrence over the sequence, or over one step and what was kept of those before."""
         attention: list[Tensor | None] = []
 
         def attend_memory(y: Tensor) -> Tensor:
@@ -106,24 +111,27 @@ class DecoderLayer(nn.Module):
             attention.append(found)
             return mixed  # type: ignore[no-any-return]
 
-        x = self.attention_residual(x, attend_self)
+        x = self.attention_residual(x, look_back)
         x = self.cross_residual(x, attend_memory)
         return self.feed_forward_residual(x, self.feed_forward), attention[0]
 
 
 @final
 class Positioned(nn.Module):
-    """Elements with their positions: a frontend, added positions, and what attention layers need to know of positions."""
+    """Elements with their positions: a frontend, added positions, and what attention layers need to know of positions.
 
-    def __init__(self, settings: TransformerConfig, spec: Spec, *, bidirectional: bool):
+    Without `attends` no layer attends to these elements themselves: then only added positions matter.
+    """
+
+    def __init__(self, settings: TransformerConfig, spec: Spec, *, bidirectional: bool, attends: bool = True):
         super().__init__()
         self.kind = settings.positions
         self.frontend = Frontend(spec, settings.dim, scale=settings.dim**0.5)
         self.dropout = nn.Dropout(settings.dropout)
         self.norm = make_norm(settings) if settings.norm_position == "post" and settings.positions == "learned" else nn.Identity()
         self.table = nn.Embedding(settings.max_positions, settings.dim) if self.kind == "learned" else None
-        self.rotary = Rotary(settings.dim // settings.heads) if self.kind == "rotary" else None
-        self.bias = RelativeBias(settings.heads, bidirectional=bidirectional) if self.kind == "relative" else None
+        self.rotary = Rotary(settings.dim // settings.heads) if self.kind == "rotary" and attends else None
+        self.bias = RelativeBias(settings.heads, bidirectional=bidirectional) if self.kind == "relative" and attends else None
 
     def embed(self, elements: Tensor, positions: Int[Tensor, "..."]) -> Float[Tensor, "... D"]:
         """Vectors for elements at positions; `positions` is (T,) for a sequence and (R,) for a step."""
@@ -133,6 +141,19 @@ class Positioned(nn.Module):
         elif self.table is not None:
             x = x + self.table(positions)
         return self.dropout(self.norm(x))  # type: ignore[no-any-return]
+
+    def visible(
+        self, mask: Bool[Tensor, "B S"], dtype: torch.dtype, *, window: int | None = None, global_positions: int = 0
+    ) -> Tensor | SlidingWindow:
+        """What an encoder's attention needs: the mask of what is real, with biases of relative positions, and with the window."""
+        length = mask.shape[1]
+        if window is not None and window + 1 < length:  # else every state sees all others
+            return sliding_window(mask, window, global_positions, self.bias, dtype)
+        real = mask[:, None, None, :]
+        if self.bias is None:
+            return real
+        positions = torch.arange(length, device=mask.device)
+        return self.bias(positions, positions).to(dtype).masked_fill(~real, float("-inf"))  # type: ignore[no-any-return]
 
     def check(self, length: int) -> None:
         """Raises ConfigError when a sequence has more steps than learned positions."""

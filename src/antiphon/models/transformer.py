@@ -1,16 +1,18 @@
 """The Transformer encoder-decoder (Vaswani et al. 2017) with the variations that proved themselves since.
 
-Unusual here: the decoder's buffers for all layers are one tensor, (R, L, 2, G, T, K), so that re-ordering beams is one copy, of about
-the filled part only. Cross-attention keys and values are computed once per source, and beams share them. Weights over the source come from
-the second last decoder layer, which aligns best in trained translators (Garg et al. 2019).
+For long sources the encoder has a sliding window, or reads chunks; for fast decoding the decoder may be recurrent.
+
+Unusual here: cross-attention keys and values are computed once per source, and beams share them. Weights over the source come from the
+second last decoder layer, which aligns best in trained translators (Garg et al. 2019).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -18,38 +20,13 @@ from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head, take_apart
 from antiphon.heads.pointer import check_pointer, said
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
-from antiphon.layers.attention import KeysValues
+from antiphon.layers import chunks
 from antiphon.layers.channelwise import ChannelIndependent
+from antiphon.layers.decoding_state import AttentionState, RecurrentState, same_place
 from antiphon.layers.patches import Patches
 from antiphon.layers.transformer_config import TransformerConfig, check_settings
 from antiphon.layers.transformer_layers import DecoderLayer, EncoderLayer, Positioned, make_norm
 from antiphon.sequences import Memory, Output, Padded
-
-_ROOM = 8  # steps for which a re-ordered buffer leaves room, so that most re-orderings are one copy
-
-
-@dataclass(frozen=True)
-class TransformerState:
-    """What the decoder carries between steps. `buffer` holds the keys and values of all steps so far, and room for some of the rest."""
-
-    buffer: Float[Tensor, "R L 2 G T K"]
-    position: Int[Tensor, " R"]
-    max_length: int
-
-    def select_rows(self, index: Int[Tensor, " N"]) -> "TransformerState":
-        """As `sequences.select_rows`; where that is known, copies little more than the steps that are filled."""
-        place = _same_place(self.position)
-        buffer = self.buffer if place is None else self.with_room(place).buffer[..., : place + _ROOM, :]
-        return TransformerState(buffer.index_select(0, index), self.position.index_select(0, index), self.max_length)
-
-    def with_room(self, place: int) -> "TransformerState":
-        """The state with a buffer that has room for the step at `place`, and for some more when it has to grow."""
-        length = self.buffer.shape[4]
-        if place < length:
-            return self
-        buffer = self.buffer.new_zeros(*self.buffer.shape[:4], min(place + _ROOM, self.max_length), self.buffer.shape[5])
-        buffer[..., :length, :] = self.buffer
-        return replace(self, buffer=buffer)
 
 
 @final
@@ -66,7 +43,7 @@ class Transformer(StepwiseModel):
             self.patches = Patches(settings.patch_length, settings.patch_stride or settings.patch_length)
             elements = ValueSpec(source.channels * settings.patch_length)
         self.source_positioned = Positioned(settings, elements, bidirectional=True)
-        self.target_positioned = Positioned(settings, target, bidirectional=False)
+        self.target_positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention")
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
         pre = settings.norm_position == "pre"
@@ -105,14 +82,18 @@ class Transformer(StepwiseModel):
         length = source.values.shape[1]
         self.source_positioned.check(length)
         positions = torch.arange(length, device=source.values.device)
-        x = self.source_positioned.embed(source.values, positions)
-        visible = source.mask[:, None, None, :]
-        mask: Tensor | None = visible
-        if self.source_positioned.bias is not None:
-            mask = self.source_positioned.bias(positions, positions).to(x.dtype).masked_fill(~visible, float("-inf"))
-        rotation = self.source_positioned.rotary.angles(positions) if self.source_positioned.rotary else None
+        x, mask = self.source_positioned.embed(source.values, positions), source.mask
+        chunk = None if self.settings.chunk_length is None else min(self.settings.chunk_length, length)
+        if chunk is not None:
+            x, mask = chunks.cut(x, mask, chunk)
+        window, global_positions = self.settings.window, self.settings.global_positions
+        visible = self.source_positioned.visible(mask, x.dtype, window=window, global_positions=global_positions)
+        # Rotations by positions within a chunk do as well: only distances within the chunk matter.
+        rotation = self.source_positioned.rotary.angles(positions[: x.shape[1]]) if self.source_positioned.rotary else None
         for layer in self.encoder:
-            x = self._run(layer, x, mask, rotation)
+            x = self._run(layer, x, visible, rotation)
+        if chunk is not None:
+            x = chunks.join(x, len(source.lengths), length)
         return Memory(self.encoder_norm(x), source.mask, copyable=source.values if self.copies else None)
 
     def project(self, memory: Memory) -> Memory:
@@ -125,64 +106,55 @@ class Transformer(StepwiseModel):
         self.target_positioned.check(length)
         positions = torch.arange(length, device=inputs.values.device)
         x = self.target_positioned.embed(inputs.values, positions)
-        mask: Tensor | None = None
-        if self.target_positioned.bias is not None:
-            future = positions.unsqueeze(0) > positions.unsqueeze(1)
-            mask = self.target_positioned.bias(positions, positions).to(x.dtype).masked_fill(future, float("-inf"))
-        rotation = self.target_positioned.rotary.angles(positions) if self.target_positioned.rotary else None
+        look_back = self._look_back(positions, x.dtype)
         weights: Tensor | None = None
         for index, layer in enumerate(self._decoder_layers()):
 
             def run(
                 y: Tensor, layer: DecoderLayer = layer, wanted: bool = (attention or self.copies) and index == self.aligning_layer
             ) -> Any:
-                return layer(
-                    y,
-                    lambda z: layer.attention(z, mask, causal=True, rotation=rotation),
-                    layer.cross.project(memory.states),
-                    memory.mask,
-                    wanted,
-                )
+                return layer(y, partial(look_back, layer), layer.cross.project(memory.states), memory.mask, wanted)
 
             x, found = self._run(run, x)
             weights = found if found is not None else weights
         return said(self.head, self.decoder_norm(x), weights, memory)
 
-    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> TransformerState:
-        """Empty buffers."""
+    def _look_back(self, positions: Int[Tensor, " T"], dtype: torch.dtype) -> Callable[[DecoderLayer, Tensor], Tensor]:
+        """How a layer looks back when all steps are there at once."""
+        if self.settings.decoder == "ssru":
+            return lambda layer, y: layer.recurrence(y)  # type: ignore[misc]
+        mask: Tensor | None = None
+        if self.target_positioned.bias is not None:
+            future = positions.unsqueeze(0) > positions.unsqueeze(1)
+            mask = self.target_positioned.bias(positions, positions).to(dtype).masked_fill(future, float("-inf"))
+        rotation = self.target_positioned.rotary.angles(positions) if self.target_positioned.rotary else None
+        return lambda layer, y: layer.attention(y, mask, causal=True, rotation=rotation)  # type: ignore[misc]
+
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> AttentionState | RecurrentState:
+        """Empty buffers, or cells of 0."""
         self.target_positioned.check(max_length)
         rows = len(memory.mask) * beam_size
+        position = memory.mask.new_zeros(rows, dtype=torch.long)
+        if self.settings.decoder == "ssru":
+            single = torch.promote_types(memory.states.dtype, torch.float32)
+            return RecurrentState(memory.states.new_zeros(rows, len(self.decoder), self.settings.dim, dtype=single), position)
         shape = (rows, len(self.decoder), 2, self.groups, max_length, self.settings.dim // self.settings.heads)
         # Zeros, since a masked position is still multiplied by its weight of 0, and 0 times an uninitialized NaN is NaN.
-        return TransformerState(memory.states.new_zeros(shape), memory.mask.new_zeros(rows, dtype=torch.long), max_length)
+        return AttentionState(memory.states.new_zeros(shape), position, max_length)
 
-    def step(self, last: Tensor, memory: Memory, state: TransformerState, *, attention: bool = False) -> tuple[Output, TransformerState]:
+    def step(
+        self, last: Tensor, memory: Memory, state: AttentionState | RecurrentState, *, attention: bool = False
+    ) -> tuple[Output, AttentionState | RecurrentState]:
         """One step for R rows; writes into the state's buffer."""
-        positioned, position = self.target_positioned, state.position
-        place = _same_place(position)
-        state = state if place is None else state.with_room(place)
-        buffer = state.buffer if place is None else state.buffer[..., : place + 1, :]
-        x = positioned.embed(last, position).unsqueeze(1)
-        steps = torch.arange(buffer.shape[4], device=position.device)
-        mask = None if place is not None else (steps <= position.unsqueeze(1))[:, None, None, :]
-        if positioned.bias is not None:
-            bias = positioned.bias(position.unsqueeze(1), steps).to(x.dtype)
-            bias = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
-            mask = bias.view(len(last), self.groups, -1, len(steps))
-        visible = None if place is not None and bool(memory.mask.all()) else memory.mask
-        rotation = tuple(part.unsqueeze(1) for part in positioned.rotary.angles(position)) if positioned.rotary else None
+        x = self.target_positioned.embed(last, state.position).unsqueeze(1)
+        look_back = state.look_back(self.target_positioned, x.dtype)
+        visible = None if same_place(state.position) is not None and bool(memory.mask.all()) else memory.mask
         weights: Tensor | None = None
         for index, layer in enumerate(self._decoder_layers()):
-
-            def attend(y: Tensor, layer: DecoderLayer = layer, index: int = index) -> Tensor:
-                filled = KeysValues(buffer[:, index, 0], buffer[:, index, 1])
-                where = position if place is None else place
-                return layer.attention.step(y.squeeze(1), filled, where, mask, rotation).unsqueeze(1)  # type: ignore[arg-type]
-
             wanted = (attention or self.copies) and index == self.aligning_layer
-            x, found = layer(x, attend, memory.projections[index], visible, wanted)
+            x, found = layer(x, partial(look_back, index, layer), memory.projections[index], visible, wanted)
             weights = found.squeeze(1) if found is not None else weights
-        return said(self.head, self.decoder_norm(x.squeeze(1)), weights, memory), replace(state, position=position + 1)
+        return said(self.head, self.decoder_norm(x.squeeze(1)), weights, memory), look_back.after()
 
     def _decoder_layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.decoder if isinstance(layer, DecoderLayer)]
@@ -191,18 +163,6 @@ class Transformer(StepwiseModel):
         if self.settings.checkpoint_activations and self.training and torch.is_grad_enabled():
             return checkpoint(layer, *arguments, use_reentrant=False)
         return layer(*arguments)
-
-
-def _same_place(position: Int[Tensor, " R"]) -> int | None:
-    """The step at which all rows are, so that only what is filled needs attending to, and without a mask.
-
-    None where they differ, or where asking would cost more than it saves: a GPU has to wait for the answer, and an exported step must
-    have static shapes.
-    """
-    if position.device.type != "cpu" or torch.compiler.is_compiling() or len(position) == 0:
-        return None
-    lowest, highest = (int(end) for end in position.aminmax())
-    return lowest if lowest == highest else None
 
 
 def build(settings: TransformerConfig, source: Spec, target: Spec) -> StepwiseModel:

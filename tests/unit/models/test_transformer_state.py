@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from antiphon.interfaces import TokenSpec
-from antiphon.models.transformer import TransformerConfig, TransformerState, build
+from antiphon.layers.decoding_state import AttentionState
+from antiphon.models.transformer import TransformerConfig, build
 from antiphon.sequences import Padded, select_rows
 
 SPEC = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3)
@@ -33,9 +34,9 @@ def test_steps_equal_decode_whenever_rows_are_chosen(positions, chosen_at, seed)
 
 def test_rows_at_different_places_keep_the_whole_buffer(seed):
     buffer = torch.randn(2, 1, 2, 1, 30, 4)
-    apart = TransformerState(buffer, torch.tensor([1, 2]), 30)
+    apart = AttentionState(buffer, torch.tensor([1, 2]), 30)
     assert select_rows(apart, torch.tensor([1])).buffer.shape[4] == 30
-    together = TransformerState(buffer, torch.tensor([2, 2]), 30)
+    together = AttentionState(buffer, torch.tensor([2, 2]), 30)
     chosen = select_rows(together, torch.tensor([1, 0])).buffer
     assert 2 < chosen.shape[4] < 30
     assert torch.equal(chosen[..., :2, :], buffer[[1, 0]][..., :2, :])
