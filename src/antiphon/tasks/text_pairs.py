@@ -1,0 +1,331 @@
+"""Records with two texts: what the tasks that turn one text into another have in common.
+
+A source ends with the end symbol, so that it is never empty and the model sees where it ends. A target begins with the start symbol and
+ends with the end symbol. Tags (a language, a domain) are symbols of their own in front of the source.
+
+Words of a source that a joint vocabulary of words does not have can be open: they get symbols behind the vocabulary, numbered anew in each
+source, and the target of the same record may use them. A model that copies can say them; every other reads them as the unknown symbol.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from antiphon import checkpoint
+from antiphon.data.corpus import MappedCorpus, build_corpus
+from antiphon.data.limits import Limits
+from antiphon.errors import ConfigError, DataError, nearest
+from antiphon.features.pretrained_text import PretrainedText
+from antiphon.features.text import TextConfig, TextFeature
+from antiphon.interfaces import Record, RecordSource, Task, TokenSpec
+from antiphon.sequences import Example, Hypothesis, Prediction, Request
+
+MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
+
+
+class TextPairsSettings(Protocol):
+    """What the settings of such a task have in common; the fields of the configs describe them."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def vocabulary(self) -> TextConfig | None: ...
+    @property
+    def source_vocabulary(self) -> TextConfig | None: ...
+    @property
+    def target_vocabulary(self) -> TextConfig | None: ...
+    @property
+    def source_prefix(self) -> str: ...
+    @property
+    def target_prefix(self) -> str: ...
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+    @property
+    def open_words(self) -> int: ...
+
+
+def check_settings(settings: TextPairsSettings) -> None:
+    """Raises ValueError for settings that contradict each other; for `__post_init__` of a config."""
+    sides = (settings.source_vocabulary, settings.target_vocabulary)
+    if settings.vocabulary is not None and sides != (None, None):
+        raise ValueError("give either `vocabulary` for both sides, or `source_vocabulary` and `target_vocabulary`.")
+    if (settings.source_vocabulary is None) != (settings.target_vocabulary is None):
+        raise ValueError("`source_vocabulary` and `target_vocabulary` go together; use `vocabulary` for a joint one.")
+    if any(side is not None and side.kind == "pretrained" for side in sides):
+        raise ValueError("a `pretrained` tokenizer serves both sides: give it as `vocabulary`.")
+    if settings.vocabulary is not None and settings.vocabulary.kind == "pretrained" and settings.tags:
+        raise ValueError("`tags` must be left out with a `pretrained` tokenizer, whose pieces are what they are. Use `source_prefix`.")
+    for vocabulary in (settings.vocabulary, *sides):
+        if vocabulary is not None and vocabulary.prefix:
+            raise ValueError("use `source_prefix` or `target_prefix` of the task instead of `prefix` of a vocabulary.")
+
+
+class TextPairs(Task):
+    """Records with two texts; a subclass says what the pair is good for."""
+
+    def __init__(self, settings: TextPairsSettings):
+        self.settings = settings
+        self.tag_symbols: dict[str, str] = {}
+        self.source_text: TextFeature | PretrainedText
+        self.target_text: TextFeature | PretrainedText
+        self._make_features()
+
+    @property
+    def joint(self) -> bool:
+        """Whether both sides are one feature. The sides of a published tokenizer differ in what they put around a text."""
+        return self.source_text is self.target_text
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that training records must have."""
+        return (self.settings.source, self.settings.target, *self.settings.tags)
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Columns that records to predict must have."""
+        return (self.settings.source, *self.settings.tags)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What fitting wants the user to know."""
+        return (*self.source_text.notes, *(() if self.joint else self.target_text.notes))
+
+    @property
+    def samples_encodings(self) -> bool:
+        """Whether `encode` with a seed draws one of several segmentations."""
+        return self.source_text.sampling > 0 or self.target_text.sampling > 0
+
+    @property
+    def source_spec(self) -> TokenSpec:
+        """The source's vocabulary."""
+        return replace(self.source_text.spec, open_words=self.open_words)
+
+    @property
+    def target_spec(self) -> TokenSpec:
+        """The target's vocabulary."""
+        return replace(self.target_text.spec, open_words=self.open_words)
+
+    @property
+    def open_words(self) -> int:
+        """The most words of a source that get symbols of their own; 0 unless a joint vocabulary of words can do so."""
+        can = isinstance(self.source_text, TextFeature) and self.joint and self.source_text.can_be_open
+        return self.settings.open_words if can else 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same record would be encoded differently."""
+        settings = self.settings
+        parts = (self.source_spec.fingerprint, self.target_spec.fingerprint, settings.source, settings.target, settings.source_prefix)
+        return "|".join((*parts, settings.target_prefix, str(self.open_words), *settings.tags))
+
+    def fit(self, records: Iterable[Record]) -> None:
+        """Learn the vocabularies, and the values of the tag columns. `records` must be iterable several times."""
+        if self.settings.tags:
+            self.tag_symbols = self._collect_tags(records)
+            self._make_features()
+        source, target = self.settings.source, self.settings.target
+        if isinstance(self.target_text, PretrainedText):
+            self.source_text.fit(())
+            self.target_text.fit(())
+        elif self.joint:
+            self.source_text.fit(text for record in records for text in (text_of(record, source), text_of(record, target)))
+            self.target_text = self.source_text
+        else:
+            self.source_text.fit(text_of(record, source) for record in records)
+            self.target_text.fit(text_of(record, target) for record in records)
+
+    def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
+        """The record as symbols: source (S,), target (T,) or None when the record has no target column."""
+        if self.open_words:
+            return self._encode_open(record, index)
+        source = self.source_text.encode(self._source(record), seed=seed)
+        target = None
+        if record.get(self.settings.target) is not None:
+            text = self.settings.target_prefix + text_of(record, self.settings.target)
+            target = self._framed(self.target_text.encode(text, seed=None if seed is None else seed + 1))
+        return Example(self._closed(source), target, index)
+
+    def _encode_open(self, record: Record, index: int) -> Example:
+        """The record as symbols, with open words; the context is these words."""
+        feature = self.source_text
+        assert isinstance(feature, TextFeature), "only words of our own vocabulary can be open"
+        source, words = feature.encode_open(self._source(record), (), self.open_words, learn=True)
+        target = None
+        if record.get(self.settings.target) is not None:
+            text = self.settings.target_prefix + text_of(record, self.settings.target)
+            target = self._framed(feature.encode_open(text, words, self.open_words, learn=False)[0])
+        return Example(self._closed(source), target, index, context=words)
+
+    def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
+        """`encode` for (index, record) pairs, faster."""
+        if self.open_words or any(record.get(self.settings.target) is None for _, record in records):
+            return [self.encode(record, index) for index, record in records]
+        sources = self.source_text.encode_many([self._source(record) for _, record in records])
+        prefix, column = self.settings.target_prefix, self.settings.target
+        targets = self.target_text.encode_many([prefix + text_of(record, column) for _, record in records])
+        return [
+            Example(self._closed(source), self._framed(target), index)
+            for (index, _), source, target in zip(records, sources, targets, strict=True)
+        ]
+
+    def build_corpus(
+        self,
+        records: RecordSource,
+        folder: Path,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> MappedCorpus:
+        """Encode the records, one example each."""
+        return build_corpus(
+            records,
+            self.encode,
+            folder,
+            source=self.source_spec,
+            target=self.target_spec,
+            limits=limits,
+            fingerprint=self.fingerprint,
+            keep_records=keep_records,
+            encode_many=self.encode_many,
+            progress=progress,
+        )
+
+    def request(self, record: Record) -> Request:
+        """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
+        prefix = self.settings.target_prefix + str(record.get("prefix") or "")
+        phrase = self.target_text.phrase
+        return Request(
+            prefix=(*self.target_text.opening, *(phrase(prefix) if prefix else ())),
+            required=tuple(phrase(wanted) for wanted in _phrases(record, "required")),
+            banned=tuple(phrase(unwanted) for unwanted in _phrases(record, "banned")),
+        )
+
+    def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
+        """The best hypothesis as text, the others as alternatives; with an alignment also the pieces that it aligns."""
+        best, *others = (self._prediction(hypothesis, example) for hypothesis in hypotheses)
+        return Prediction(best.value, best.hypothesis, tuple(others), best.details)
+
+    def source_of(self, record: Record) -> str:
+        """The source text, for people."""
+        return text_of(record, self.settings.source)
+
+    def reference(self, record: Record) -> str:
+        """The target text."""
+        return text_of(record, self.settings.target)
+
+    def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
+        """Symbols as the vocabulary writes them."""
+        return (self.source_text if side == "source" else self.target_text).pieces(array)
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabularies and tags."""
+        (folder / "source").mkdir()
+        self.source_text.save(folder / "source")
+        if not self.joint:
+            (folder / "target").mkdir()
+            self.target_text.save(folder / "target")
+        checkpoint.write_json(folder / "task.json", {"tags": self.tag_symbols})
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self.tag_symbols = checkpoint.read_json(folder / "task.json")["tags"]
+        self._make_features()
+        self.source_text.load(folder / "source")
+        if not self.joint:
+            self.target_text.load(folder / "target")
+
+    def lead(self, record: Record) -> tuple[str, ...]:
+        """The tags in front of a record's source."""
+        tags = []
+        for column in self.settings.tags:
+            value = str(record.get(column))
+            if value not in self.tag_symbols:
+                raise DataError(f"`{column}` must be a value seen in training, but is {value!r}.{nearest(value, self.tag_symbols)}")
+            tags.append(self.tag_symbols[value])
+        return tuple(tags)
+
+    def more_symbols(self) -> tuple[str, ...]:
+        """Symbols that `lead` may use beside those of the tag columns."""
+        return ()
+
+    def _make_features(self) -> None:
+        source = self.settings.source_vocabulary or self.settings.vocabulary or TextConfig()
+        symbols = tuple(dict.fromkeys((*source.tags, *self.tag_symbols.values(), *self.more_symbols())))
+        if source.kind == "pretrained":
+            name = str(source.model)
+            self.source_text = PretrainedText(name, "source", source.languages)
+            self.target_text = PretrainedText(name, "target", source.languages)
+            return
+        self.source_text = TextFeature(replace(source, tags=symbols))
+        target = self.settings.target_vocabulary
+        self.target_text = self.source_text if target is None else TextFeature(target)
+
+    def _collect_tags(self, records: Iterable[Record]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for record in records:
+            for column in self.settings.tags:
+                value = str(record[column])
+                if value not in found:
+                    found[value] = f"<{'_'.join(value.split())}>"
+                if len(found) > MAX_TAGS:
+                    raise ConfigError(f"`task.tags` must name columns with at most {MAX_TAGS} different values, but `{column}` has more.")
+        return found
+
+    def _source(self, record: Record) -> str:
+        return "".join(self.lead(record)) + self.settings.source_prefix + text_of(record, self.settings.source)
+
+    def _framed(self, symbols: np.ndarray) -> np.ndarray:
+        return np.concatenate([[self.target_spec.start], symbols, [self.target_spec.end]]).astype(np.int64)
+
+    def _closed(self, source: np.ndarray) -> np.ndarray:
+        return np.append(source, self.source_spec.end) if self.source_text.closes else source
+
+    def _prediction(self, hypothesis: Hypothesis, example: Example) -> Prediction:
+        words = example.context or ()
+        text = self._decoded(hypothesis.elements, words)
+        if self.settings.target_prefix:
+            text = text.removeprefix(self.settings.target_prefix).lstrip()
+        details: dict[str, Any] = {}
+        if hypothesis.alignment is not None or hypothesis.copied is not None:
+            details = {
+                "source_pieces": self._shown(self.source_text, example.source, words),
+                "target_pieces": self._shown(self.target_text, hypothesis.elements, words),
+            }
+        if hypothesis.copied is not None:
+            details["copied"] = [
+                {"probability": round(float(probability), 4), "position": int(position)}
+                for probability, position in zip(hypothesis.copied.probability, hypothesis.copied.position, strict=True)
+            ]
+        return Prediction(text, hypothesis, (), details)
+
+    def _decoded(self, elements: np.ndarray, words: Sequence[str]) -> str:
+        return self.target_text.decode(elements, words) if isinstance(self.target_text, TextFeature) else self.target_text.decode(elements)
+
+    @staticmethod
+    def _shown(feature: TextFeature | PretrainedText, array: np.ndarray, words: Sequence[str]) -> list[str]:
+        return feature.pieces(array, words) if isinstance(feature, TextFeature) else feature.pieces(array)
+
+
+def text_of(record: Record, column: str) -> str:
+    value = record.get(column)
+    if not isinstance(value, str):
+        what = "is missing" if value is None else f"is {type(value).__name__} {value!r}"
+        raise DataError(f"`{column}` must be a text, but {what}.")
+    return value
+
+
+def _phrases(record: Record, field: str) -> Iterator[str]:
+    value = record.get(field)
+    if isinstance(value, str):
+        value = [value]
+    for phrase in value or ():
+        if not isinstance(phrase, str):
+            raise DataError(f"`{field}` must be a text or a list of texts, but holds {phrase!r}.")
+        if phrase:
+            yield phrase
