@@ -3,6 +3,7 @@
 recipe.yaml       every setting, defaults included
 features/         the fitted vocabularies
 corpus/           encoded training and validation data
+distilled/        of a student: the teacher's outputs for the training data
 metrics.jsonl     what happened, one event a line
 checkpoints/      step-N ...; `best` and `last` lead to two of them
 """
@@ -44,6 +45,7 @@ from antiphon.data.corpus import MixedCorpus
 from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
 from antiphon.data.windows import StoredCorpus
+from antiphon.distillation.teacher import Teacher, open_teacher
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.interfaces import Loss, Seq2SeqModel, Task
 from antiphon.recipe import Recipe, changed_keys, read_recipe, write_recipe
@@ -54,7 +56,7 @@ from antiphon.training.distributed import Ranks
 from antiphon.training.loggers import ConsoleLogger, JsonLinesLogger, Logger, TensorBoardLogger
 from antiphon.training.optimizers import build_optimizer
 from antiphon.training.settings import check_best
-from antiphon.training.step import Update, seed_from
+from antiphon.training.step import LossOfBatch, Update, seed_from
 from antiphon.training.trainer import Trainer
 from antiphon.validation import Validation
 from antiphon.weights import start_weights
@@ -66,6 +68,9 @@ FREE_TO_CHANGE = (
     "search",
     "evaluation",
     "data.test",
+    "distillation.teachers",  # the path of the same teacher: another teacher is noticed by its weights
+    "distillation.batch_size",
+    "model.path",  # a published checkpoint may move: it is needed no more, or known by its hash
 )
 
 
@@ -103,15 +108,21 @@ def _train(recipe: Recipe, folder: Path, resume: bool, data: Given | None, conso
     started = resume and (folder / "recipe.yaml").is_file()
     recipe = resolved(recipe, read_recipe(folder / "recipe.yaml") if started else None)
     ranks = distributed.start(recipe.training.device)
+    teacher = open_teacher(recipe, folder, ranks.device)
+    recipe = recipe if teacher is None else teacher.recipe
     with checkpoint.held(folder) if ranks.first else nullcontext():
-        return _train_in(recipe, folder, resume, data, console, ranks)
+        return _train_in(recipe, folder, resume, data, console, ranks, teacher)
 
 
-def _train_in(recipe: Recipe, folder: Path, resume: bool, data: Given | None, console: Console, ranks: Ranks) -> Path:
+def _train_in(
+    recipe: Recipe, folder: Path, resume: bool, data: Given | None, console: Console, ranks: Ranks, teacher: Teacher | None
+) -> Path:
     last = _prepare_folder(folder, recipe, resume, ranks)
+    if teacher is not None and last is not None:
+        teacher.check_resumed(last.header, folder)
     metrics = metric_names(recipe)
     check_best(recipe.training, metrics)
-    task, splits, corpora = _prepare_data(recipe, folder, data, ranks, console, fitted=last.features if last else None)
+    task, splits, corpora = _prepare_data(recipe, folder, data, ranks, console, teacher, fitted=last.features if last else None)
     facts = _facts(corpora["train"])
     if last is not None and last.header.get("data", facts) != facts:
         raise CheckpointError(
@@ -122,8 +133,8 @@ def _train_in(recipe: Recipe, folder: Path, resume: bool, data: Given | None, co
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task).to(ranks.device)
     notes = start_weights(model, recipe, task, fresh=last is None)
-    header = {**header_of(recipe, task), "data": facts}
-    trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, header, ranks, console, resumed=last)
+    header = {**header_of(recipe, task), "data": facts, **(teacher.header if teacher else {})}
+    trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, header, ranks, console, teacher, resumed=last)
     if ranks.first:
         parameters = sum(parameter.numel() for parameter in model.parameters())
         for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
@@ -197,7 +208,7 @@ def _refuse_changes(old: dict[str, Any], new: dict[str, Any], folder: Path) -> N
 
 
 def _prepare_data(
-    recipe: Recipe, folder: Path, given: Given | None, ranks: Ranks, console: Console, fitted: Path | None
+    recipe: Recipe, folder: Path, given: Given | None, ranks: Ranks, console: Console, teacher: Teacher | None, *, fitted: Path | None
 ) -> tuple[Task, dict[str, Split], dict[str, list[StoredCorpus]]]:
     """Fit the task and encode the data: rank 0 does it, the others open the result."""
     task = build_task(recipe)
@@ -210,8 +221,12 @@ def _prepare_data(
     if fitted is not None or not ranks.first:
         task.load(fitted or features)
     else:
-        _fit(task, splits["train"], features)
-    cache = recipe.data.cache or folder / "corpus"
+        _fit(task, splits["train"], features, lent=teacher.features if teacher else None)
+    if teacher is not None:
+        teacher.check_symbols(task)
+        splits["train"] = teacher.taught(splits["train"], folder, partial(_say, console if ranks.first else None))
+    taught = teacher is not None and teacher.settings.stores_outputs  # belongs to this run alone
+    cache = folder / "corpus" if taught or recipe.data.cache is None else recipe.data.cache
     limits = {"train": recipe.data.limits, "validation": Limits()}
     corpora = {
         name: build_corpora(splits[name], task, cache, limits[name], keep_records=name == "validation" or task.samples_encodings)
@@ -234,10 +249,19 @@ def _facts(corpora: Sequence[StoredCorpus]) -> dict[str, Any]:
     return {"examples": sum(map(len, corpora)), "lengths": lengths.hexdigest()}
 
 
-def _fit(task: Task, split: Split, features: Path) -> None:
+def _say(console: Console | None, line: str) -> None:
+    if console is not None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _fit(task: Task, split: Split, features: Path, lent: Path | None) -> None:
+    """Learn the vocabulary, or take the one that is lent, and keep it in the run."""
     import shutil
 
-    fit_task(task, split)
+    if lent is None:
+        fit_task(task, split)
+    else:
+        task.load(lent)
     shutil.rmtree(features, ignore_errors=True)
     features.mkdir(parents=True)
     task.save(features)
@@ -256,7 +280,7 @@ def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:
                 yield f"  {count:,} {verb}: {reason} ({unit} {first}{', ...' if count > 3 else ''})"
 
 
-def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss, ranks: Ranks) -> Update:
+def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, ranks: Ranks) -> Update:
     """The update that the recipe asks for."""
     settings = recipe.training
     return Update(
@@ -282,12 +306,13 @@ def _make_trainer(
     header: dict[str, Any],
     ranks: Ranks,
     console: Console,
+    teacher: Teacher | None,
     *,
     resumed: checkpoint.Checkpoint | None,
 ) -> Trainer:
     settings = recipe.training
     loss, measure = build_losses(recipe, task)
-    update = make_update(recipe, model, loss, ranks)
+    update = make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks)
     trainer = Trainer(
         model,
         update,

@@ -1,23 +1,11 @@
-"""Learning from a teacher's probabilities: the loss of a batch asks the teacher what it would say at each target step.
+"""The distillation section of a recipe: what a student learns from a trained teacher."""
 
-The teacher reads the same batch under teacher forcing, without gradients, within the student's update; nothing of it is stored. So it
-must read and write the student's symbols.
-"""
-
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, Literal
 
-import torch
-from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from antiphon.configuration import config
-from antiphon.interfaces import Loss, Seq2SeqModel
-from antiphon.losses.distillation import divergence
-from antiphon.sequences import Batch, Output, Padded
 
 
 @config
@@ -30,13 +18,13 @@ class DistillationConfig:
     """What is learned: the outputs of the teacher's search for the training sources (`sequence`, Kim and Rush 2016), its probabilities at
     each step of the true target (`token`), or its probabilities at each step of its own outputs (`both`)."""
     vocabulary: Literal["teacher", "own"] | None = None
-    """Whose vocabulary the student has: the teacher's, or its own, learned anew. Left out: the teacher's, unless `task` asks for another."""
+    """Whose vocabulary the student has: the teacher's, or its own, learned anew. Left out: the teacher's unless `task` asks for another."""
     search: dict[str, Any] | None = None
     """Settings of the teacher's search that differ from those of its recipe, such as {beam_size: 4}."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Training sources that the teacher decodes together."""
     keep_references: Annotated[float, Field(ge=0)] = 0.0
-    """How often an epoch also shows each true pair, beside the teacher's output: 1 is once, 0.5 is a half of them, drawn anew each epoch."""
+    """How often an epoch also shows each true pair, beside the teacher's: 1 is once, 0.5 is a half of them, drawn anew each epoch."""
     weight: Annotated[float, Field(gt=0, le=1)] = 0.5
     """The share of the teacher's probabilities in the loss; the rest is the loss against the target."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
@@ -58,27 +46,3 @@ class DistillationConfig:
     def asks_for_probabilities(self) -> bool:
         """Whether the student learns from the teacher's probabilities."""
         return self.level != "sequence"
-
-
-@final
-@dataclass(frozen=True)
-class DistillationLoss:
-    """weight * KL(teacher || student) + (1 - weight) * loss: a loss that must know the batch, which the training step hands to it.
-
-    Paper: Kim and Rush 2016, equation 6; Hinton et al. 2015 for the temperature.
-    """
-
-    loss: Loss
-    teacher: Seq2SeqModel
-    weight: float
-    temperature: float
-
-    def for_batch(self, batch: Batch) -> Loss:
-        """The loss of this batch's outputs. The teacher always reads the truth, whatever the student reads."""
-        with torch.no_grad():
-            taught = self.teacher(batch.source, batch.inputs)
-        return partial(self._mixed, taught)
-
-    def _mixed(self, taught: Output, output: Output, labels: Padded) -> Float[Tensor, "B T"]:
-        distance = divergence(output, taught, labels, self.temperature)
-        return distance if self.weight == 1 else self.weight * distance + (1 - self.weight) * self.loss(output, labels)

@@ -1,0 +1,41 @@
+"""Learning from a teacher's probabilities: the loss of a batch asks the teacher what it would say at each target step.
+
+The teacher reads the same batch under teacher forcing, without gradients, within the student's update; nothing of it is stored. So it
+must read and write the student's symbols.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from antiphon.interfaces import Loss, Seq2SeqModel
+from antiphon.losses.distillation import divergence
+from antiphon.sequences import Batch, Output, Padded
+
+
+@final
+@dataclass(frozen=True)
+class DistillationLoss:
+    """weight * KL(teacher || student) + (1 - weight) * loss: a loss that must know the batch, which the training step hands to it.
+
+    Paper: Kim and Rush 2016, equation 6; Hinton et al. 2015 for the temperature.
+    """
+
+    loss: Loss
+    teacher: Seq2SeqModel
+    weight: float
+    temperature: float
+
+    def for_batch(self, batch: Batch) -> Loss:
+        """The loss of this batch's outputs. The teacher always reads the truth, whatever the student reads."""
+        with torch.no_grad():
+            taught = self.teacher(batch.source, batch.inputs)
+        return partial(self._mixed, taught)
+
+    def _mixed(self, taught: Output, output: Output, labels: Padded) -> Float[Tensor, "B T"]:
+        distance = divergence(output, taught, labels, self.temperature)
+        return distance if self.weight == 1 else self.weight * distance + (1 - self.weight) * self.loss(output, labels)
