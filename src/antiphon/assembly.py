@@ -14,7 +14,7 @@ from antiphon import checkpoint, registry
 from antiphon.configuration import plain
 from antiphon.data.corpus import MixedCorpus
 from antiphon.data.limits import Limits
-from antiphon.data.records import JoinedRecords, Records, open_parts, open_records
+from antiphon.data.records import ChosenRecords, JoinedRecords, Records, open_parts, open_records
 from antiphon.data.windows import StoredCorpus
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
@@ -149,37 +149,14 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
     source_column, target_column = _aligned_columns(task)
-    return Split(name, tuple(open_parts(source, required=required, source_column=source_column, target_column=target_column)))
+    columns = {"source_column": source_column, "target_column": target_column}
+    return Split(name, tuple(open_parts(source, required=required, **columns, open_file=task.open_file)))
 
 
 def _aligned_columns(task: Task) -> tuple[str, str]:
     """The columns that two line-aligned text files become."""
     first, *others = task.columns
     return first, others[0] if others else "target"
-
-
-@final
-class _Chosen(Records):
-    """The records of another source whose numbers are chosen, or all but those."""
-
-    def __init__(self, records: Records, numbers: frozenset[int], *, keep: bool):
-        self.inner, self.numbers, self.keep = records, numbers, keep
-
-    def __call__(self) -> Iterator[tuple[int, Record]]:
-        return ((number, record) for number, record in self.inner() if (number in self.numbers) == self.keep)
-
-    def place(self, number: int) -> str:
-        """Where the record stands in the other source."""
-        return self.inner.place(number)
-
-    def label(self, number: int) -> str:
-        """How the other source names the record."""
-        return self.inner.label(number)
-
-    def signature(self) -> str:
-        """That of the other source and of the choice."""
-        numbers = np.array(sorted(self.numbers), dtype=np.int64)
-        return f"{self.inner.signature()}:{hashlib.sha256(numbers.tobytes()).hexdigest()}:{self.keep}"
 
 
 def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, Split]:
@@ -198,9 +175,9 @@ def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, 
     kept, held = [], []
     for (part, weight), start, end in zip(train.parts, starts[:-1], starts[1:], strict=True):
         numbers = frozenset(int(number - start) for number in drawn if start <= number < end)
-        kept.append((_Chosen(part, numbers, keep=False), weight))
+        kept.append((ChosenRecords(part, numbers, keep=False), weight))
         if numbers:
-            held.append((_Chosen(part, numbers, keep=True), 1.0))
+            held.append((ChosenRecords(part, numbers, keep=True), 1.0))
     return Split("train", tuple(kept)), Split("validation", tuple(held))
 
 
@@ -226,7 +203,8 @@ def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
     """Records to evaluate or to predict."""
     required = task.columns if with_targets else task.source_columns
     source_column, target_column = _aligned_columns(task)
-    return open_records(source, required=required, source_column=source_column, target_column=target_column)
+    columns = {"source_column": source_column, "target_column": target_column}
+    return open_records(source, required=required, **columns, open_file=task.open_file)
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs

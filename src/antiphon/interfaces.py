@@ -330,6 +330,20 @@ class Task(ABC):
         """The `data.records.Records` that examples are made of, one each: the given ones, unless a record of the user's holds several."""
         return records
 
+    def open_file(self, file: Any, base: Path, required: Sequence[str]) -> Any:
+        """The `data.records.Records` of a file that is named (a `data.files.FileConfig`), where it is more than a table of values: a folder
+        of recordings, or a table of their names. None leaves it to the usual readers.
+        """
+        return None
+
+    def parts(self, record: Record) -> Sequence[Record]:
+        """A record to predict; or, where it is too long to be predicted at once, its parts; nothing where there is nothing to say."""
+        return (record,)
+
+    def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
+        """The prediction for a record, from those of its parts."""
+        return predictions[0]
+
     def hold_out(self, records: Any, wanted: int) -> tuple[Any, Any] | None:
         """Split records to learn from and to validate on, when `wanted` of them are to be held out; None draws them at random.
 

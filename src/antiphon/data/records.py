@@ -18,13 +18,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+
 from antiphon.data.byte_streams import check_file
 from antiphon.data.files import FileConfig, Files, as_file
 from antiphon.data.formats import check_columns, format_of, read_aligned, read_file
 from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import Record, RecordSource
 
-__all__ = ["FileConfig", "FileRecords", "Files", "JoinedRecords", "MemoryRecords", "Records", "SourceRecords", "open_parts", "open_records"]
+__all__ = ["ChosenRecords", "FileConfig", "FileRecords", "Files", "JoinedRecords", "MemoryRecords", "Records", "SourceRecords", "open_parts", "open_records"]
 
 
 class Records(ABC):
@@ -134,6 +136,30 @@ class JoinedRecords(Records):
         return _hash([part.signature() for part in self.parts])
 
 
+@final
+class ChosenRecords(Records):
+    """The records of another source whose numbers are chosen, or with `keep=False` all but those."""
+
+    def __init__(self, records: Records, numbers: frozenset[int], *, keep: bool):
+        self.inner, self.numbers, self.keep = records, numbers, keep
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return ((number, record) for number, record in self.inner() if (number in self.numbers) == self.keep)
+
+    def place(self, number: int) -> str:
+        """Where the record stands in the other source."""
+        return self.inner.place(number)
+
+    def label(self, number: int) -> str:
+        """How the other source names the record."""
+        return self.inner.label(number)
+
+    def signature(self) -> str:
+        """That of the other source and of the choice."""
+        numbers = np.array(sorted(self.numbers), dtype=np.int64)
+        return f"{self.inner.signature()}:{hashlib.sha256(numbers.tobytes()).hexdigest()}:{self.keep}"
+
+
 class _Numbered(Records):
     """Records that stand in no file: their place is their number, their signature a hash of their content."""
 
@@ -186,6 +212,10 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
+OpenFile = Callable[[FileConfig, Path, Sequence[str]], Records | None]
+"""Opens a file (relative to a folder, with columns that records must have) in a way of its own, or returns None."""
+
+
 def open_records(
     source: Any,
     *,
@@ -193,6 +223,7 @@ def open_records(
     required: Sequence[str] = (),
     source_column: str = "source",
     target_column: str = "target",
+    open_file: OpenFile | None = None,
 ) -> Records:
     """Open records, wherever they come from, as one stream; weights are left aside (`open_parts` keeps them).
 
@@ -202,10 +233,13 @@ def open_records(
     required        columns that each record must have
     source_column   the columns that two line-aligned text files become; a single text file becomes the first of them
     target_column
+    open_file       opens a file in a way of its own, or returns None
 
     Raises DataError, now or while reading, with the file and the line.
     """
-    opened = open_parts(source, base=base, required=required, source_column=source_column, target_column=target_column)
+    opened = open_parts(
+        source, base=base, required=required, source_column=source_column, target_column=target_column, open_file=open_file
+    )
     parts = [records for records, _ in opened]
     return parts[0] if len(parts) == 1 else JoinedRecords(parts)
 
@@ -217,6 +251,7 @@ def open_parts(
     required: Sequence[str] = (),
     source_column: str = "source",
     target_column: str = "target",
+    open_file: OpenFile | None = None,
 ) -> list[tuple[Records, float]]:
     """Open each file by itself, with its weight. Arguments and errors are those of `open_records`."""
     if isinstance(source, Records):
@@ -225,7 +260,12 @@ def open_parts(
     if files is None:
         return [(MemoryRecords(_opener(source), required), 1.0)]
     names = (source_column, target_column)
-    return [(FileRecords(file, base, required, names), file.weight) for file in files]
+
+    def opened(file: FileConfig) -> Records:
+        own = None if open_file is None else open_file(file, base, required)
+        return FileRecords(file, base, required, names) if own is None else own
+
+    return [(opened(file), file.weight) for file in files]
 
 
 def _files_of(source: Any) -> tuple[FileConfig, ...] | None:
