@@ -20,7 +20,7 @@ from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
 from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, Spec, StepwiseModel, Task
 from antiphon.metrics.scoring import find_metrics
-from antiphon.recipe import Recipe, recipe_from
+from antiphon.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
 from antiphon.version import __version__
 
@@ -251,9 +251,10 @@ def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
     raise CheckpointError(f"{path} is no run with a checkpoint, nor a checkpoint. Train first: antiphon train RECIPE --out {path}.")
 
 
-def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = False) -> Trained:
-    """Open a run's best checkpoint, or a given one. Code that the checkpoint names outside Antiphon needs `trust_code` (or the
-    environment variable ANTIPHON_TRUST_CODE=1).
+def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = False, overrides: Sequence[str] = ()) -> Trained:
+    """Open a run's best checkpoint, or a given one, with changes to its model's settings that leave the weights as they are.
+
+    Code that the checkpoint names outside Antiphon needs `trust_code` (or the environment variable ANTIPHON_TRUST_CODE=1).
     """
     saved = checkpoint.read(find_checkpoint(path, prefer=prefer).resolve())
     header = saved.header
@@ -272,9 +273,16 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = F
                 f"{saved.folder} holds revision {revision} of `{plugin.name}`, which can no longer be upgraded to {plugin.revision}."
             )
         weights, values["model"] = plugin.upgrade(revision, weights, values["model"])
-    recipe = recipe_from(values)
+    recipe = with_overrides(recipe_from(values), [change for change in overrides if change.startswith("model.")])
+    if getattr(recipe.model, "trust_remote_code", False) and not trusted:
+        raise CheckpointError(
+            f"{saved.folder} runs code of {recipe.model.path}, which is not done unless you trust it: pass `trust_code=True`, or set the"
+            " environment variable ANTIPHON_TRUST_CODE=1."
+        )
     task = _load_task(recipe, saved.folder)
     model = build_model(recipe, task)
+    if plugin.borrow is not None:
+        plugin.borrow(model, recipe.model)
     load_weights(model, weights, str(saved.folder))
     model.eval()
     return Trained(saved.folder, recipe, task, model, header)
@@ -302,7 +310,7 @@ def _load_task(recipe: Recipe, folder: Path) -> Task:
 
 def load_weights(model: Seq2SeqModel, weights: Mapping[str, Any], place: str) -> None:
     """Put weights into a model. Raises CheckpointError naming tensors that are missing, left over, or of another shape."""
-    own = model.state_dict()
+    own = model.own_weights()
     missing = [name for name in own if name not in weights]
     wrong = [name for name in own if name in weights and weights[name].shape != own[name].shape]
     extra = [name for name in weights if name not in own]
@@ -311,7 +319,7 @@ def load_weights(model: Seq2SeqModel, weights: Mapping[str, Any], place: str) ->
             raise CheckpointError(
                 f"{place} {what} the weights {', '.join(names[:4])}{' ...' if len(names) > 4 else ''}: it does not fit its config."
             )
-    model.load_state_dict(dict(weights))
+    model.load_state_dict(dict(weights), strict=False)  # what the model borrows is there already
 
 
 def needs_steps(search: Any) -> bool:

@@ -95,6 +95,10 @@ class Seq2SeqModel(nn.Module, ABC):
         """What the model says of each state of the memory, for CTC; None where it says nothing of them."""
         return None
 
+    def own_weights(self) -> dict[str, Tensor]:
+        """What a checkpoint of this model holds: all of its state, but for what `Architecture.borrow` brings back."""
+        return dict(self.state_dict())
+
     def forward(self, source: Padded, inputs: Padded) -> Output:
         """`decode(inputs, encode(source))` and nothing else."""
         return self.decode(inputs, self.encode(source))
@@ -133,7 +137,8 @@ class Architecture:
 
     Of an architecture that begins with weights made elsewhere, `resolve(config, earlier)` fills in what it must remember of them, so that
     `build` needs them no more (of a run that is resumed, `earlier` has it already), and `start(model, config)` puts them into a new run's
-    model and says what it did.
+    model and says what it did. Where checkpoints leave such weights out (`Seq2SeqModel.own_weights`), `borrow(model, config)` puts them into
+    the model of a checkpoint, or raises CheckpointError when they are no longer those that the run began with.
     """
 
     name: str
@@ -146,6 +151,7 @@ class Architecture:
     defaults: Callable[[Any], Mapping[str, Any]] | None = None
     resolve: Callable[[Any, Any], Any] | None = None
     start: Callable[[Any, Any], Sequence[str]] | None = None
+    borrow: Callable[[Any, Any], None] | None = None
     upgrade: Callable[[int, dict[str, Tensor], dict[str, Any]], tuple[dict[str, Tensor], dict[str, Any]]] | None = None
 
 

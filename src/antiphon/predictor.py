@@ -168,4 +168,4 @@ def load(
     trust_code   whether code that a checkpoint names outside Antiphon may be imported
     """
     paths = [path] if isinstance(path, Path | str) else list(path)
-    return Predictor([load_trained(item, trust_code=trust_code) for item in paths], device=device, overrides=overrides)
+    return Predictor([load_trained(item, trust_code=trust_code, overrides=overrides) for item in paths], device=device, overrides=overrides)

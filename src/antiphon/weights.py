@@ -28,6 +28,8 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
     """
     plugin = registry.find("models", recipe.model.name)
     notes = list(plugin.start(model, recipe.model)) if fresh and plugin.start is not None else []
+    if not fresh and plugin.borrow is not None:
+        plugin.borrow(model, recipe.model)
     if fresh and recipe.training.init_from is not None:
         notes += _take(model, checkpoint.read(find_checkpoint(recipe.training.init_from).resolve()), task)
     return notes + _freeze(model, recipe.training.freeze)
@@ -35,7 +37,7 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
 
 def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task) -> list[str]:
     """Take over what fits of a checkpoint."""
-    weights, own = saved.weights(), model.state_dict()
+    weights, own = saved.weights(), model.own_weights()
     earlier = task_of(saved)
     tables = {name: side for name, side in _tables(model).items() if name in weights and _pieces(earlier, side) != _pieces(task, side)}
     matched = {name: _take_pieces(own[name], weights[name], _pieces(earlier, side), _pieces(task, side)) for name, side in tables.items()}

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from antiphon.errors import ConfigError, MissingPackageError
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt")  # never pickled weights, never code
+_WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt")  # never pickled weights; code only on request
 _PATIENCE = 3.0  # seconds
 
 
@@ -23,8 +23,10 @@ def need_transformers() -> None:
         raise MissingPackageError("A pre-trained checkpoint", "transformers", "hf") from error
 
 
-def published_folder(name: str) -> Path:
+def published_folder(name: str, *, revision: str | None = None, code: bool = False) -> Path:
     """The folder of a checkpoint: `name` itself, or what the hub has under that name, from its cache when it is there.
+
+    `revision` asks for a commit on the hub; `code` also fetches the checkpoint's own code, which is not run by that.
 
     Raises ConfigError when there is no such folder and no such name, or when the hub cannot be reached.
     """
@@ -36,8 +38,9 @@ def published_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    wanted = [*_WANTED, "*.py"] if code else list(_WANTED)
     try:
-        return Path(snapshot_download(name, allow_patterns=_WANTED, local_files_only=True))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=True))
     except LocalEntryNotFoundError:
         pass
     if not _hub_answers():
@@ -46,7 +49,7 @@ def published_folder(name: str) -> Path:
             " fetch it where there is network."
         )
     try:
-        return Path(snapshot_download(name, allow_patterns=_WANTED))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(f"`{name}` is no folder here, and the hub does not give it: {str(error).splitlines()[0]}") from error
 

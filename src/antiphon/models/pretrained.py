@@ -1,6 +1,7 @@
 """An encoder-decoder of the library transformers as one more architecture: all else applies to it unchanged (extra `hf`).
 
-    path    a folder in the published format, or a name on the hub; only what is stored as safetensors, never code
+    path       a folder in the published format, or a name on the hub; only what is stored as safetensors, never code
+    adapter    learn a few parameters beside the frozen weights (`pretrained_adapter`); checkpoints then hold these alone
 
 Unusual here: the library's cache is unpacked after every step into plain tensors, (R, H, T, K) for each layer, and packed again before
 the next, since that is all that searches know how to re-order. The cross-attention's keys and values are computed once per source,
@@ -11,6 +12,7 @@ so every family's scaling and biases are right without a line about any of them.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, final
 
 import torch
@@ -21,6 +23,8 @@ from antiphon.configuration import config
 from antiphon.errors import ConfigError
 from antiphon.features.published import need_transformers, published_folder
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec
+from antiphon.models.pretrained_adapter import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
+from antiphon.models.pretrained_base import BaseConfig, identity, published_weights, same_base
 from antiphon.sequences import Memory, Output, Padded, map_tensors
 
 
@@ -34,8 +38,16 @@ class PretrainedConfig:
     """Must be given: a folder with a checkpoint in the published format, or its name on the hub."""
     dropout: float | None = None
     """Dropout instead of the checkpoint's own; None leaves that."""
+    adapter: AdapterConfig | None = None
+    """Learn low-rank adapters and leave the checkpoint's weights as they are; None is to learn everything."""
+    checkpoint_activations: bool = False
+    """Compute layers again for their gradients instead of keeping what they computed: less memory, more time."""
+    trust_remote_code: bool = False
+    """Run the code that a checkpoint brings with it. Read it first: it can do whatever you can."""
     description: dict[str, Any] | None = None
     """The checkpoint's own configuration; a run fills it in, so that it can be used without the checkpoint that it came from."""
+    base: BaseConfig | None = None
+    """The weights that an adapter stands on; a run fills it in, to find out whether they have changed."""
 
 
 SaidLayer = tuple[Float[Tensor, "R H T K"], Float[Tensor, "R H T K"]]  # keys and values
@@ -73,6 +85,12 @@ class Pretrained(StepwiseModel):
         self.settings, self.source, self.target = settings, source, target
         self.network = network
         self.head = nn.Identity()
+        self.learned = adapt(self, settings.adapter) if settings.adapter is not None else None
+
+    def own_weights(self) -> dict[str, Tensor]:
+        """All weights; of a model with adapters, those that learn."""
+        state = self.state_dict()
+        return state if self.learned is None else {name: tensor for name, tensor in state.items() if name in self.learned}
 
     def encode(self, source: Padded) -> Memory:
         """The encoder's last states."""
@@ -153,20 +171,36 @@ class _Cache:
 
 
 def resolve(settings: PretrainedConfig, earlier: PretrainedConfig | None = None) -> PretrainedConfig:
-    """The settings with the checkpoint's own configuration. Raises ConfigError for a checkpoint that is no encoder-decoder."""
+    """The settings with the checkpoint's own configuration, and with what tells the base of an adapter from others.
+
+    Raises ConfigError for a checkpoint that is no encoder-decoder, or that brings code which the recipe does not trust.
+    """
     if settings.description is not None:
         return settings
-    if earlier is not None and earlier.path == settings.path:
-        return replace(settings, description=earlier.description)
     if settings.path is None:
         raise ConfigError("`model.path` is missing: name the folder of a published checkpoint, or its name on the hub.")
+    if earlier is not None and earlier.path in (settings.path, str(Path(settings.path).absolute())):
+        return replace(settings, path=earlier.path, description=earlier.description, base=earlier.base)
     need_transformers()
+    folder = published_folder(settings.path, code=settings.trust_remote_code)
+    description = _description(settings, folder)
+    path = str(folder.absolute()) if Path(settings.path).is_dir() else settings.path
+    return replace(settings, path=path, description=description, base=None if settings.adapter is None else identity(folder))
+
+
+def _description(settings: PretrainedConfig, folder: Path) -> dict[str, Any]:
+    """A checkpoint's own configuration as plain values."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES as FAMILIES
 
-    folder = published_folder(settings.path)
+    code = _code_of(folder)
+    if code and not settings.trust_remote_code:
+        raise ConfigError(
+            f"`model.path`: {settings.path} brings code of its own ({', '.join(code)}), which is run only if the recipe says"
+            " `model.trust_remote_code: true`. Read it first."
+        )
     try:
-        description = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        description = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=settings.trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"`model.path`: {settings.path} has no configuration that transformers knows: {str(error).splitlines()[0]}"
@@ -175,35 +209,65 @@ def resolve(settings: PretrainedConfig, earlier: PretrainedConfig | None = None)
         raise ConfigError(
             f"`model.path` must be an encoder-decoder, but {settings.path} ({description.model_type}) is not: it only continues a text."
         )
-    if description.model_type not in FAMILIES:
+    if description.model_type not in FAMILIES and "AutoModelForSeq2SeqLM" not in code:
         raise ConfigError(f"`model.path` must be one of {', '.join(sorted(FAMILIES))}, but {settings.path} is {description.model_type}.")
-    return replace(settings, description=_plain(description))
-
-
-def _plain(description: Any) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(description.to_json_string(use_diff=True))
     return {**plain, "model_type": description.model_type}
 
 
+def _code_of(folder: Path) -> dict[str, str]:
+    """The classes that a checkpoint brings with it, by what transformers would use them for."""
+    try:
+        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # what is wrong with it is said when it is read in earnest
+    found: dict[str, str] = written.get("auto_map") or {}
+    return found
+
+
 def start(model: Pretrained, settings: PretrainedConfig) -> Sequence[str]:
     """Put the published weights in. Raises ConfigError when they are not stored as safetensors, or do not fit."""
-    from transformers import AutoModelForSeq2SeqLM
-
     assert settings.path is not None, "`resolve` has refused that"
-    folder = published_folder(settings.path)
-    if not any(folder.glob("*.safetensors")):
-        pickled = any(folder.glob("*.bin"))
-        remedy = " Convert them where you trust their source: load them with transformers, and `save_pretrained` them." if pickled else ""
-        found = "has pickled weights only, which can run any code when they are read" if pickled else "has none"
-        raise ConfigError(f"`model.path` must hold weights as safetensors, but {settings.path} {found}.{remedy}")
-    loaded, about = AutoModelForSeq2SeqLM.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
-    )
-    model.network.load_state_dict(loaded.state_dict())
-    notes = [f"The weights of {settings.path} ({settings.description['model_type'] if settings.description else '?'}) are taken over."]
-    if missing := sorted(about["missing_keys"]):
+    revision = settings.base.revision if settings.base is not None else None
+    missing = _take(model, settings, published_folder(settings.path, revision=revision, code=settings.trust_remote_code))
+    family = settings.description["model_type"] if settings.description else "?"
+    notes = [f"The weights of {settings.path} ({family}) are taken over."]
+    if missing:
         notes.append(f"  fresh, since it has none: {', '.join(missing)}")
+    if settings.adapter is not None:
+        learned = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+        notes.append(
+            f"{settings.adapter.kind}: {learned:,} parameters are learned. Checkpoints hold these alone, and need {settings.path} as it is."
+        )
     return notes
+
+
+def borrow(model: Pretrained, settings: PretrainedConfig) -> None:
+    """Put the base's weights behind the adapters of a checkpoint. Raises CheckpointError when it is missing or has changed."""
+    if settings.adapter is not None:
+        assert settings.path is not None, "`resolve` has refused that"
+        assert settings.base is not None, "`resolve` has filled it in"
+        _take(model, settings, same_base(settings.path, settings.base))
+
+
+def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequence[str]:
+    """Put the weights of a checkpoint in; returns which of them it does not have."""
+    weights, missing = published_weights(folder, str(settings.path), trust_remote_code=settings.trust_remote_code)
+    if settings.adapter is None or model.learned is None:
+        model.network.load_state_dict(weights)
+        return missing
+    unknown = [name for name in missing if f"network.{name}" not in model.learned]
+    if unknown:
+        raise ConfigError(
+            f"`model.path` must have all weights for an adapter to stand on, but {settings.path} misses {', '.join(unknown)}."
+            " Let them learn: name them in `model.adapter.train`."
+        )
+    places = {base_name(name): name for name in model.network.state_dict()}
+    model.network.load_state_dict({places[name]: tensor for name, tensor in weights.items()}, strict=False)
+    follow_base(model.network)
+    if settings.adapter.base_precision == "8bit":
+        keep_in_8bit(model.network, model.learned)
+    return missing
 
 
 def build(settings: PretrainedConfig, source: Spec, target: Spec) -> Pretrained:
@@ -211,21 +275,37 @@ def build(settings: PretrainedConfig, source: Spec, target: Spec) -> Pretrained:
     if not isinstance(source, TokenSpec) or not isinstance(target, TokenSpec):
         raise ConfigError("`model.name` must not be `pretrained` when source or target is made of values: it reads and writes symbols.")
     need_transformers()
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM
-
     known = resolve(settings)
-    assert known.description is not None, "it has just been filled in"
-    description = dict(known.description)
-    if known.dropout is not None:
-        description["dropout_rate" if "dropout_rate" in description else "dropout"] = known.dropout
-    network = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(description.pop("model_type"), **description), dtype=torch.float32)
+    network = _network(known)
     rows = network.get_output_embeddings().weight.shape[0]
     if target.size != rows:
         raise ConfigError(
             f"The vocabulary must be that of {settings.path} ({rows:,} embeddings), but has {target.size:,} symbols. Set"
             f" `task.vocabulary: {{kind: pretrained, model: {settings.path}}}`."
         )
+    if known.checkpoint_activations:
+        try:
+            network.gradient_checkpointing_enable({"use_reentrant": False})  # the other kind needs inputs with gradients
+        except ValueError as error:
+            raise ConfigError(f"`model.checkpoint_activations` must be false: {error}") from error
     return Pretrained(known, network, source, target)
+
+
+def _network(settings: PretrainedConfig) -> Any:
+    """The network that the checkpoint's configuration describes, with fresh weights."""
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+    assert settings.description is not None, "it has just been filled in"
+    changes = {}
+    if settings.dropout is not None:
+        changes["dropout_rate" if "dropout_rate" in settings.description else "dropout"] = settings.dropout
+    if settings.trust_remote_code:  # what code of its own makes of a configuration, it alone knows
+        folder = published_folder(str(settings.path), code=True)
+        described = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=True, **changes)
+    else:
+        plain = {**settings.description, **changes}
+        described = AutoConfig.for_model(plain.pop("model_type"), **plain)
+    return AutoModelForSeq2SeqLM.from_config(described, trust_remote_code=settings.trust_remote_code, dtype=torch.float32)
 
 
 plugin = Architecture(
@@ -235,4 +315,5 @@ plugin = Architecture(
     build=build,
     resolve=resolve,
     start=start,
+    borrow=borrow,
 )

@@ -9,11 +9,14 @@ from torch import Tensor, nn
 
 @final
 class MovingAverage:
-    """An exponential moving average of a model's parameters (Polyak and Juditsky 1992), warmed up so that early steps count less."""
+    """An exponential moving average of a model's parameters (Polyak and Juditsky 1992), warmed up so that early steps count less.
+
+    Frozen parameters are their own average, and are left out.
+    """
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
-        self.tensors = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+        self.tensors = {name: parameter.detach().clone() for name, parameter in model.named_parameters() if parameter.requires_grad}
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
@@ -25,10 +28,11 @@ class MovingAverage:
     @torch.no_grad()
     def swap(self, model: nn.Module) -> None:
         """Exchange the model's weights and the averages."""
-        for name, parameter in model.named_parameters():
-            kept = parameter.detach().clone()
-            parameter.copy_(self.tensors[name])
-            self.tensors[name].copy_(kept)
+        parameters = dict(model.named_parameters())
+        for name, tensor in self.tensors.items():
+            kept = parameters[name].detach().clone()
+            parameters[name].copy_(tensor)
+            tensor.copy_(kept)
 
 
 def mean_weights(checkpoints: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -290,8 +290,8 @@ class Trainer:
     def _try_average(self) -> None:
         """Replace the best checkpoint by the average of the last ones, if that scores better."""
         folders = [self._checkpoint_folder(step) for step in self.progress.kept[-self.settings.average :]]
-        own = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        self.model.load_state_dict(mean_weights([checkpoint.read(folder).weights() for folder in folders]))
+        own = {name: tensor.clone() for name, tensor in self.model.own_weights().items()}
+        self.model.load_state_dict(mean_weights([checkpoint.read(folder).weights() for folder in folders]), strict=False)
         self.model.eval()
         scores, _ = self.evaluate(self.model)
         deciding, better = self._decide(scores)
@@ -302,11 +302,11 @@ class Trainer:
             folder = self.folder / "checkpoints" / "average"
             averaged = list(self.progress.kept[-self.settings.average :])
             header = {**self.header, "step": self.progress.step, "scores": values, "averaged": averaged}
-            checkpoint.write(folder, header, self.model.state_dict(), self._write_features)
+            checkpoint.write(folder, header, self.model.own_weights(), self._write_features)
             checkpoint.point(self.folder / "best", folder)
         if better:
             self.progress = replace(self.progress, best_score=deciding, best_step=self.progress.step)
-        self.model.load_state_dict(own)
+        self.model.load_state_dict(own, strict=False)
         self.model.train()
 
     def _save(self, *, best: bool = False, passing: bool = False) -> None:
@@ -337,7 +337,7 @@ class Trainer:
         if self.average is not None:  # the averages become the model; `average.tensors` holds the trained weights meanwhile
             self.average.swap(self.model)
         try:
-            checkpoint.write(folder, header, self.model.state_dict(), self._write_parts)
+            checkpoint.write(folder, header, self.model.own_weights(), self._write_parts)
         finally:
             if self.average is not None:
                 self.average.swap(self.model)
@@ -357,7 +357,7 @@ class Trainer:
 
     def _untied(self) -> list[str]:
         """Every tensor that a checkpoint holds under its first name; tied ones have several."""
-        kept = self.model.state_dict().keys()  # without buffers that are computed anew
+        kept = self.model.own_weights().keys()  # without buffers that are computed anew
         return [name for name, _ in (*self.model.named_parameters(), *self.model.named_buffers()) if name in kept]
 
     def _names(self) -> dict[int, str]:
