@@ -1,12 +1,11 @@
 """From a recipe to the parts that it names: task, records, corpora, model, search. And from a checkpoint back to all of them."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -149,8 +148,8 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
     source_column, target_column = _aligned_columns(task)
-    columns = {"source_column": source_column, "target_column": target_column}
-    return Split(name, tuple(open_parts(source, required=required, **columns, open_file=task.open_file)))
+    parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=task.open_file)
+    return Split(name, tuple(parts))
 
 
 def _aligned_columns(task: Task) -> tuple[str, str]:
@@ -203,8 +202,7 @@ def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
     """Records to evaluate or to predict."""
     required = task.columns if with_targets else task.source_columns
     source_column, target_column = _aligned_columns(task)
-    columns = {"source_column": source_column, "target_column": target_column}
-    return open_records(source, required=required, **columns, open_file=task.open_file)
+    return open_records(source, required=required, source_column=source_column, target_column=target_column, open_file=task.open_file)
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs

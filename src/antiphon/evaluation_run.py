@@ -140,19 +140,25 @@ def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str]
     return [compare(metric, first, second, one.actual, resamples=resamples) for metric in find_metrics(metrics)]
 
 
+_ENCODED_TOGETHER = 1024  # records whose arrays are in memory at a time
+
+
 def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tuple[Score, ...]:
     """Loss of the references under the model; of symbols also the perplexity."""
     _, measure = build_losses(predictor.recipe, task)
-    corpus = MemoryCorpus([task.encode(record, index) for index, record in enumerate(records)])
     total, count = 0.0, 0
+    batching = predictor.recipe.training.batching
+    budgets = BatchingConfig(target_tokens=batching.target_tokens, source_tokens=batching.source_tokens)
     together = partial(collate, source=task.source_spec, target=task.target_spec)
-    with torch.inference_mode():
-        for rows in Sampler(corpus, BatchingConfig(), 0).in_order():
-            batch = to_device(together([corpus.example(int(row)) for row in rows]), predictor.device)
-            inputs = inputs_to_measure(predictor.recipe.training.decoder_inputs, predictor.model, batch.inputs)
-            losses = measure(predictor.model(batch.source, inputs), batch.labels)
-            total += float((losses.double() * batch.labels.mask).sum())
-            count += int(counted(batch.labels, predictor.model.target).sum())
+    for start in range(0, len(records), _ENCODED_TOGETHER):
+        corpus = MemoryCorpus([task.encode(record, start + place) for place, record in enumerate(records[start : start + _ENCODED_TOGETHER])])
+        with torch.inference_mode():
+            for rows in Sampler(corpus, budgets, 0).in_order():
+                batch = to_device(together([corpus.example(int(row)) for row in rows]), predictor.device)
+                inputs = inputs_to_measure(predictor.recipe.training.decoder_inputs, predictor.model, batch.inputs)
+                losses = measure(predictor.model(batch.source, inputs), batch.labels)
+                total += float((losses.double() * batch.labels.mask).sum())
+                count += int(counted(batch.labels, predictor.model.target).sum())
     loss = total / max(count, 1)
     scores = [Score("loss", loss, "mean per target element", higher_is_better=False)]
     if isinstance(task.target_spec, TokenSpec):

@@ -66,7 +66,7 @@ class Predictor:
         return other
 
     @overload
-    def predict(self, inputs: str | Record, *, on_error: OnError = "raise") -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(self, inputs: str | bytes | Path | Record, *, on_error: OnError = "raise") -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, inputs: Sequence[str | Record], *, on_error: OnError = "raise") -> list[Prediction]: ...
     @overload
@@ -77,7 +77,8 @@ class Predictor:
     def predict(self, inputs: Any, *, on_error: OnError = "raise") -> Prediction | list[Prediction] | Iterator[Prediction]:
         """Predict for a text or record, for a list of them or a frame, or lazily for an iterator, in the order given.
 
-        Where records are rows of series, there is one prediction for each series.
+        Where records are rows of series, there is one prediction for each series. Where sources are recordings, a text is the path of one,
+        and bytes are a file's content.
 
         A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
         opening and for phrases that must or must not appear.
@@ -85,7 +86,7 @@ class Predictor:
         on_error   what an input that cannot be used (empty, far too long, no text) does: "raise" a DataError that names it, or "keep"
                    its place with an empty prediction, whose `details["error"]` says why
         """
-        if isinstance(inputs, str | Mapping):
+        if isinstance(inputs, str | bytes | Path | Mapping):
             return next(self._stream(self.task.items([inputs]), on_error))
         if isinstance(inputs, Sequence):
             return list(self._stream(self.task.items(inputs), on_error))
@@ -108,25 +109,42 @@ class Predictor:
         return polars.DataFrame([row for prediction in predictions for row in self.task.rows(prediction)])
 
     def _stream(self, inputs: Iterator[Any], on_error: OnError) -> Iterator[Prediction]:
-        size, number = self.recipe.evaluation.batch_size, 0
-        while window := list(islice(inputs, size * WINDOW)):
-            usable: dict[int, tuple[Example, Request]] = {}
-            results: dict[int, Prediction] = {}
-            for index, item in enumerate(window):
-                try:
-                    usable[index] = self._prepare(item, number + index)
-                except DataError as error:
-                    if on_error == "raise":
-                        raise DataError(f"Input {number + index + 1}: {error}") from error
-                    results[index] = _refused(str(error))
-            examples, requests = [example for example, _ in usable.values()], [request for _, request in usable.values()]
-            found = decode_examples(self.model, self.search, self.task, examples, requests, batch_size=size, device=self.device)
-            results.update(zip(usable, found, strict=True))
-            yield from (results[index] for index in range(len(window)))
-            number += len(window)
+        size = self.recipe.evaluation.batch_size
+        for window in self._windows(inputs, size * WINDOW, on_error):
+            pairs = [pair for entry in window if not isinstance(entry, Prediction) for pair in entry[1]]
+            examples, requests = [example for example, _ in pairs], [request for _, request in pairs]
+            found = iter(decode_examples(self.model, self.search, self.task, examples, requests, batch_size=size, device=self.device))
+            for entry in window:
+                if isinstance(entry, Prediction):
+                    yield entry
+                else:
+                    record, parts = entry
+                    yield self.task.joined([next(found) for _ in parts], record)
 
-    def _prepare(self, item: Any, number: int) -> tuple[Example, Request]:
-        record = self._record(item)
+    def _windows(
+        self, inputs: Iterator[Any], size: int, on_error: OnError
+    ) -> "Iterator[list[Prediction | tuple[Record, list[tuple[Example, Request]]]]]":
+        """Inputs made ready, as many at a time as have `size` parts or a few more; what cannot be used is a prediction already."""
+        window: list[Prediction | tuple[Record, list[tuple[Example, Request]]]] = []
+        ready = 0
+        for number, item in enumerate(inputs):
+            try:
+                record = self._record(item)
+                parts = [self._prepare(part, number) for part in self.task.parts(record)]
+                window.append((record, parts))
+                ready += max(1, len(parts))
+            except DataError as error:
+                if on_error == "raise":
+                    raise DataError(f"Input {number + 1}: {error}") from error
+                window.append(_refused(str(error)))
+                ready += 1
+            if ready >= size:
+                yield window
+                window, ready = [], 0
+        if window:
+            yield window
+
+    def _prepare(self, record: Record, number: int) -> tuple[Example, Request]:
         target = self.task.columns[1:2]
         example = self.task.encode({key: value for key, value in record.items() if key not in target}, number)
         if not str(self.task.source_of(record)).strip():
@@ -140,11 +158,11 @@ class Predictor:
         return example, self.task.request(record)
 
     def _record(self, item: Any) -> Record:
-        if isinstance(item, str):
+        if isinstance(item, str | bytes | Path):
             columns = self.task.source_columns
             if len(columns) > 1:
-                raise DataError(f"it must be a record with the columns {', '.join(columns)}, but is a text.")
-            return {columns[0]: item}
+                raise DataError(f"it must be a record with the columns {', '.join(columns)}, but is a {type(item).__name__}.")
+            return {columns[0]: str(item) if isinstance(item, Path) else item}
         if not isinstance(item, Mapping):
             raise DataError(f"it must be a text or a mapping, but is {type(item).__name__}.")
         return item

@@ -64,7 +64,8 @@ class Validation:
 
     @torch.inference_mode()
     def _loss(self, model: Seq2SeqModel) -> Score:
-        settings = BatchingConfig(target_tokens=self.recipe.training.batching.target_tokens)
+        batching = self.recipe.training.batching
+        settings = BatchingConfig(target_tokens=batching.target_tokens, source_tokens=batching.source_tokens)
         together = partial(collate, source=self.task.source_spec, target=self.task.target_spec)
         total, count = 0.0, 0
         for batch in Loader(self.corpus, Sampler(self.corpus, settings, 0), together, seed=0).in_order():

@@ -4,6 +4,7 @@ Records stream through in blocks and are appended to the files, so memory does n
 not at all: it is written beside its place and renamed, so a kill at any moment leaves no half corpus behind.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,8 @@ def build_corpus(
     keep_records: bool = False,
     encode_many: EncodeMany | None = None,
     progress: Callable[[int], None] | None = None,
+    block: int = _BLOCK,
+    half_precision: bool = False,
 ) -> MappedCorpus:
     """Encode records into `folder`, or open what is there when it was made from the same.
 
@@ -51,16 +54,18 @@ def build_corpus(
     keep_records     also store the records, so that `example(index, seed)` can encode them anew with sampled subwords
     encode_many      encodes a block of records at once; `encode` then serves single ones
     progress         called with the number of records read so far
+    block            how many examples are in memory at a time
+    half_precision   store values of sources as float16: half the room, and about 3 decimal digits
 
     Raises DataError with the place of the record that cannot be read or encoded, or when nothing is left of the records.
     """
     opened = records if isinstance(records, Records) else SourceRecords(records)
-    identity = _identity(opened, source, target, limits, fingerprint, keep_records)
+    identity = _identity(opened, source, target, limits, f"{fingerprint}|float16" if half_precision else fingerprint, keep_records)
     if is_current(folder, identity):
         return MappedCorpus(folder, encode)
     with beside(folder) as partial:
-        with _Writer(partial, source, target, keep_records) as writer:
-            tally = _encode_all(opened, encode, encode_many, writer, limits, progress)
+        with _Writer(partial, source, target, keep_records, half_precision) as writer:
+            tally = _encode_all(opened, encode, encode_many, writer, limits, progress, block)
         _check_something_left(opened, tally)
         writer.write_manifest({"identity": identity, "limits": plain(limits), "keep_records": keep_records, "tally": tally.to_plain()})
         move_into_place(partial, folder, identity)
@@ -79,10 +84,11 @@ def _encode_all(
     writer: "_Writer",
     limits: Limits,
     progress: Callable[[int], None] | None,
+    size: int,
 ) -> Tally:
     """Stream the records through the encoder and the limits into the writer."""
     tally = Tally()
-    for block in _blocks(records()):
+    for block in _blocks(records(), size):
         examples = []
         for (number, record), example in zip(block, _encode_block(records, block, encode, encode_many), strict=True):
             taken = _limited(records, number, example, limits, writer, tally)
@@ -97,8 +103,8 @@ def _encode_all(
     return tally
 
 
-def _blocks(items: Iterator[tuple[int, Record]]) -> Iterator[list[tuple[int, Record]]]:
-    while block := list(islice(items, _BLOCK)):
+def _blocks(items: Iterator[tuple[int, Record]], size: int) -> Iterator[list[tuple[int, Record]]]:
+    while block := list(islice(items, size)):
         yield block
 
 
@@ -145,9 +151,9 @@ def _check_something_left(records: Records, tally: Tally) -> None:
 class _Writer:
     """Appends examples to the files of a corpus."""
 
-    def __init__(self, folder: Path, source: Spec, target: Spec, keep_records: bool):
+    def __init__(self, folder: Path, source: Spec, target: Spec, keep_records: bool, half_precision: bool):
         self.folder, self.source, self.target = folder, source, target
-        self._source = _SideWriter(folder, "source", source)
+        self._source = _SideWriter(folder, "source", source, half_precision=half_precision)
         self._target: _SideWriter | None = None
         self._records = _SideWriter(folder, "records", None) if keep_records else None
         self._numbers = open(folder / "numbers.bin", "wb")  # noqa: SIM115 -- closed by __exit__
@@ -190,9 +196,11 @@ class _Writer:
 class _SideWriter:
     """Appends the arrays of one side, and sees to it that they are what the spec says."""
 
-    def __init__(self, folder: Path, name: str, spec: Spec | None):
+    def __init__(self, folder: Path, name: str, spec: Spec | None, *, half_precision: bool = False):
         self._name, self._spec = name, spec
         dtype, self._channels = _storage(spec)
+        if half_precision and dtype == np.float32:
+            dtype = np.dtype(np.float16)
         self._arrays = ArrayWriter(folder, name, dtype, self._channels)
 
     @property
@@ -222,8 +230,18 @@ def _storage(spec: Spec | None) -> tuple[np.dtype[Any], int | None]:
     return np.dtype(np.float32), spec.width
 
 
+def _storable(value: Any) -> dict[str, Any]:
+    """Bytes and arrays, as sounds may be, for JSON; a task that takes them takes this, too."""
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+        content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
+        return {"base64": content, "dtype": value.dtype.str, "shape": list(value.shape)}
+    raise TypeError(f"a {type(value).__name__} is none")
+
+
 def _json_bytes(number: int, record: Record) -> bytes:
     try:
-        return json.dumps(dict(record), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return json.dumps(dict(record), ensure_ascii=False, default=_storable).encode("utf-8", "surrogatepass")
     except TypeError as error:
         raise DataError(f"Record {number} must hold plain values (text, numbers, lists) to be kept, but {error}.") from error

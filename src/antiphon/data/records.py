@@ -26,7 +26,19 @@ from antiphon.data.formats import check_columns, format_of, read_aligned, read_f
 from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import Record, RecordSource
 
-__all__ = ["ChosenRecords", "FileConfig", "FileRecords", "Files", "JoinedRecords", "MemoryRecords", "Records", "SourceRecords", "open_parts", "open_records"]
+__all__ = [
+    "ChosenRecords",
+    "FileConfig",
+    "FileRecords",
+    "Files",
+    "JoinedRecords",
+    "MemoryRecords",
+    "OpenFile",
+    "Records",
+    "SourceRecords",
+    "open_parts",
+    "open_records",
+]
 
 
 class Records(ABC):
