@@ -101,6 +101,11 @@ def build_search(settings: Any, task: Task) -> Search:
     search: Search = registry.find("search", settings.name).build(settings)
     if isinstance(search, MinimumBayesRiskSearch) and settings.metric is not None:
         metric = registry.find("metrics", settings.metric)
+        if metric.higher_is_better is None:
+            raise ConfigError(
+                f"`search.metric` must say which of two outputs is better, but `{metric.name}` only describes them. Take one such as `chrf`"
+                " or `rouge_l`."
+            )
         decode = partial(_text_of, task)
         return search.with_utility(text_utility(metric.statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
     return search
