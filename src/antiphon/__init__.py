@@ -15,15 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.version import __version__ as __version__
 
-__all__ = ["Predictor", "Recipe", "evaluate", "load", "train"]
+__all__ = ["Predictor", "Recipe", "distill", "evaluate", "load", "train"]
 
 if TYPE_CHECKING:
+    from antiphon.distillation_run import distill
     from antiphon.evaluation_run import evaluate
     from antiphon.predictor import Predictor, load
     from antiphon.recipe import Recipe
     from antiphon.training_run import train
 
-_PLACES = {"Predictor": "predictor", "Recipe": "recipe", "evaluate": "evaluation_run", "load": "predictor", "train": "training_run"}
+_PLACES = {
+    "Predictor": "predictor",
+    "Recipe": "recipe",
+    "distill": "distillation_run",
+    "evaluate": "evaluation_run",
+    "load": "predictor",
+    "train": "training_run",
+}
 
 
 def __getattr__(name: str) -> Any:

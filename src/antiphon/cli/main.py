@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from antiphon.cli import evaluate, inspect, listing, new, predict, report, train
+from antiphon.cli import distill, evaluate, inspect, listing, new, predict, report, train
 from antiphon.errors import AntiphonError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("new")(new.new)
 app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
+app.command("distill")(distill.distill)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("report")(report.report)

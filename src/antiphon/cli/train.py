@@ -3,14 +3,17 @@
 import os
 import shlex
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from antiphon.cli.options import Set
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def train(
@@ -23,27 +26,30 @@ def train(
 
     Example: antiphon train german.yaml --out runs/german --set model.name=lstm
     """
-    from rich.console import Console
-
-    from antiphon.errors import AntiphonError
     from antiphon.recipe import read_recipe
-    from antiphon.training import distributed
     from antiphon.training_run import train as run_training
 
     folder = out or Path("runs") / recipe.stem
+    again = ("train", str(recipe), "--out", str(folder), *set_again(settings))
+    supervise(lambda console: run_training(read_recipe(recipe, settings or ()), folder, resume=resume, console=console), folder, again)
+
+
+def supervise(training: Callable[["Console"], object], folder: Path, again: Sequence[str]) -> None:
+    """Train, of many processes or one; when it is stopped, say how to go on: by the command `again` with `--resume`."""
+    from rich.console import Console
+
+    from antiphon.errors import AntiphonError
+    from antiphon.training import distributed
+
     # Of many processes the first one speaks.
     console = Console(stderr=True, quiet=distributed.process_rank() > 0)
     signal.signal(signal.SIGTERM, _interrupt)  # while the data is prepared; the trainer has its own
     try:
-        run_training(read_recipe(recipe, settings or ()), folder, resume=resume, console=console)
+        training(console)
         distributed.stop()
     except KeyboardInterrupt as interruption:
         lost = "" if (folder / "last").exists() else "there was no checkpoint yet; "
-        hint = (
-            f"{lost}continue with: {_again(recipe, folder, settings or ())}"
-            if (folder / "recipe.yaml").exists()
-            else "nothing was done yet"
-        )
+        hint = f"{lost}continue with: {_resuming(again)}" if (folder / "recipe.yaml").exists() else "nothing was done yet"
         console.print(f"Stopped ({interruption or 'interrupted'}); {hint}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
     except AntiphonError:
@@ -53,13 +59,17 @@ def train(
     console.print(f"Wrote {folder}. Next: antiphon evaluate {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
+def set_again(settings: Sequence[str] | None) -> list[str]:
+    """The changes of settings as arguments."""
+    return [part for change in settings or () for part in ("--set", change)]
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def _again(recipe: Path, folder: Path, settings: Sequence[str]) -> str:
+def _resuming(command: Sequence[str]) -> str:
     """The command that resumes the run, with as many processes as there were."""
     processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
     start = ["antiphon"] if processes == "1" else ["torchrun", "--nproc-per-node", processes, "-m", "antiphon"]
-    changes = [part for change in settings for part in ("--set", change)]
-    return shlex.join([*start, "train", str(recipe), "--out", str(folder), *changes, "--resume"])
+    return shlex.join([*start, *command, "--resume"])
