@@ -151,7 +151,8 @@ def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tup
     budgets = BatchingConfig(target_tokens=batching.target_tokens, source_tokens=batching.source_tokens)
     together = partial(collate, source=task.source_spec, target=task.target_spec)
     for start in range(0, len(records), _ENCODED_TOGETHER):
-        corpus = MemoryCorpus([task.encode(record, start + place) for place, record in enumerate(records[start : start + _ENCODED_TOGETHER])])
+        some = enumerate(records[start : start + _ENCODED_TOGETHER], start)
+        corpus = MemoryCorpus([task.encode(record, index) for index, record in some])
         with torch.inference_mode():
             for rows in Sampler(corpus, budgets, 0).in_order():
                 batch = to_device(together([corpus.example(int(row)) for row in rows]), predictor.device)

@@ -249,9 +249,7 @@ def open_records(
 
     Raises DataError, now or while reading, with the file and the line.
     """
-    opened = open_parts(
-        source, base=base, required=required, source_column=source_column, target_column=target_column, open_file=open_file
-    )
+    opened = open_parts(source, base=base, required=required, source_column=source_column, target_column=target_column, open_file=open_file)
     parts = [records for records, _ in opened]
     return parts[0] if len(parts) == 1 else JoinedRecords(parts)
 
