@@ -1,0 +1,224 @@
+"""Records of recordings: a table of their names, a folder of them, an archive of them, or one file.
+
+A name in a table is relative to the table, or with `archive` a member of that zip or tar beside it; in a record it is a path that can be
+followed from anywhere. In folders and archives the transcript of `one.flac` is the text of `one.txt` beside it.
+
+Unusual here: the identity of such records includes the sizes and times of the recordings, not only of the table, so that a corpus is
+encoded again when a recording was replaced.
+"""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from antiphon.data.audio import AUDIO_SUFFIXES, UNREADABLE_SUFFIXES
+from antiphon.data.audio_archives import in_archive, is_archive, members, read_member
+from antiphon.data.byte_streams import check_file
+from antiphon.data.files import FileConfig
+from antiphon.data.records import FileRecords, Records
+from antiphon.errors import DataError
+from antiphon.interfaces import Record
+
+_SOUNDS = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)  # the latter are named, so that reading them says what to do
+
+
+@dataclass(frozen=True)
+class AudioColumns:
+    """Where records have the recording and its text, and the archive that names of recordings are members of."""
+
+    audio: str
+    text: str
+    archive: Path | None = None
+
+
+def open_audio_records(file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns) -> Records:
+    """The records of a table, a folder, an archive or a recording. Raises DataError when there is nothing of the kind."""
+    if file.path is None:
+        return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns)
+    path = base / Path(file.path).expanduser()
+    needs_text = columns.text in required
+    if path.is_dir():
+        return _Folder(path, columns, needs_text)
+    if in_archive(path) is not None or path.suffix.lower() in _SOUNDS:
+        return _One(path, columns, needs_text)
+    if file.format is None and path.exists() and is_archive(path):
+        return _ArchiveFile(path, columns, needs_text)
+    return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns)
+
+
+@final
+class AudioTable(Records):
+    """A table with a column of names of recordings, made into paths."""
+
+    def __init__(self, table: FileRecords, columns: AudioColumns):
+        self.table, self.columns = table, columns
+        self._folder = table.paths[0].absolute().parent
+        self._archive = None if columns.archive is None else self._folder / columns.archive
+        if self._archive is not None:
+            if self._archive.is_dir():
+                raise DataError(f"`archive` must be a .zip or .tar, but `{self._archive}` is a folder. Leave it out: names are paths.")
+            check_file(self._archive)
+            if not is_archive(self._archive):
+                raise DataError(f"`archive` must be a .zip or an uncompressed .tar, but is `{self._archive}`.")
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        inside = self._archive or self._folder
+        name = self.columns.audio
+        for number, record in self.table():
+            value = record.get(name)
+            if isinstance(value, str):
+                if not value.strip():
+                    raise DataError(f"{self.table.label(number)}: `{name}` must name a recording, but is empty.")
+                yield number, {**record, name: str(inside / Path(value).expanduser())}
+            else:
+                yield number, record
+
+    def place(self, number: int) -> str:
+        """Where the record stands in the table."""
+        return self.table.place(number)
+
+    def label(self, number: int) -> str:
+        """How the table names the record."""
+        return self.table.label(number)
+
+    def signature(self) -> str:
+        """That of the table, of the place that names start from, and of the recordings."""
+        if self._archive is not None:
+            recordings: Iterator[str] = iter((str(self._archive),))
+        else:
+            recordings = (str(record.get(self.columns.audio)) for _, record in self() if isinstance(record.get(self.columns.audio), str))
+        return _signature([self.table.signature(), str(self._folder)], recordings)
+
+
+class _Listed(Records):
+    """Recordings that are found rather than named in a table; each may have its text beside it."""
+
+    def __init__(self, columns: AudioColumns, needs_text: bool):
+        self.columns, self.needs_text = columns, needs_text
+
+    @abstractmethod
+    def paths(self) -> list[str]:
+        """The recordings, in order."""
+
+    @abstractmethod
+    def text(self, path: str) -> str | None:
+        """The transcript beside a recording, or None when there is none."""
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        for number, path in enumerate(self.paths()):
+            record = {self.columns.audio: path}
+            text = self.text(path)
+            if text is not None:
+                record[self.columns.text] = text
+            elif self.needs_text:
+                beside = Path(path).with_suffix(".txt")
+                raise DataError(
+                    f"`{path}` must have its text beside it, but there is no `{beside.name}`. Write it, or take the recording away."
+                )
+            yield number, record
+
+    def place(self, number: int) -> str:
+        """The recording."""
+        return f"`{self.paths()[number]}`"
+
+    def signature(self) -> str:
+        """That of the recordings and of the texts."""
+        paths = self.paths()
+        texts = (str(Path(path).with_suffix(".txt")) for path in paths)
+        return _signature([str(self.needs_text)], iter([*paths, *texts]))
+
+    def count(self) -> int:
+        """How many recordings there are."""
+        return len(self.paths())
+
+
+@final
+class _Folder(_Listed):
+    """All recordings in a folder and the folders in it, by name."""
+
+    def __init__(self, folder: Path, columns: AudioColumns, needs_text: bool):
+        super().__init__(columns, needs_text)
+        self.folder = folder.absolute()
+        self._paths = sorted(str(path) for path in self.folder.rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
+        if not self._paths:
+            raise DataError(f"`{folder}` must have recordings in it ({', '.join(AUDIO_SUFFIXES)}), but has none.")
+
+    def paths(self) -> list[str]:
+        return self._paths
+
+    def text(self, path: str) -> str | None:
+        beside = Path(path).with_suffix(".txt")
+        return _decoded(beside.read_bytes(), str(beside)) if beside.is_file() else None
+
+
+@final
+class _One(_Listed):
+    """One recording, which may be a member of an archive."""
+
+    def __init__(self, path: Path, columns: AudioColumns, needs_text: bool):
+        super().__init__(columns, needs_text)
+        self._path = str(path.absolute())
+        if in_archive(path) is None:
+            check_file(path)
+
+    def paths(self) -> list[str]:
+        return [self._path]
+
+    def text(self, path: str) -> str | None:
+        beside = Path(path).with_suffix(".txt")
+        return _decoded(beside.read_bytes(), str(beside)) if beside.is_file() else None
+
+
+@final
+class _ArchiveFile(_Listed):
+    """All recordings in an archive, by name."""
+
+    def __init__(self, archive: Path, columns: AudioColumns, needs_text: bool):
+        super().__init__(columns, needs_text)
+        self.archive = archive.absolute()
+        self._names = frozenset(members(self.archive))
+        sounds = (name for name in self._names if Path(name).suffix.lower() in _SOUNDS and not Path(name).name.startswith("._"))
+        self._paths = sorted(str(self.archive / name) for name in sounds)
+        if not self._paths:
+            raise DataError(f"`{archive}` must have recordings in it ({', '.join(AUDIO_SUFFIXES)}), but has none.")
+
+    def paths(self) -> list[str]:
+        return self._paths
+
+    def text(self, path: str) -> str | None:
+        beside = Path(path).relative_to(self.archive).with_suffix(".txt").as_posix()
+        return _decoded(read_member(self.archive, beside), f"{self.archive}/{beside}") if beside in self._names else None
+
+
+def _decoded(content: bytes, name: str) -> str:
+    """A transcript: its lines with spaces between them."""
+    try:
+        return " ".join(content.decode("utf-8-sig").split())
+    except UnicodeDecodeError as error:
+        raise DataError(f"`{name}` must be UTF-8, but byte {error.start + 1} is not. Convert it.") from error
+
+
+def _signature(facts: list[str], paths: Iterator[str]) -> str:
+    """A hash of facts and of the sizes and times of files; of an archive's members those of the archive."""
+    digest, archives = hashlib.sha256("|".join(facts).encode()), set[Path]()
+    for name in paths:
+        inside = in_archive(Path(name))
+        digest.update(name.encode("utf-8", "surrogatepass"))
+        if inside is not None:
+            archives.add(inside[0])
+        else:
+            digest.update(_stat(Path(name)))
+    for archive in sorted(archives):
+        digest.update(_stat(archive))
+    return digest.hexdigest()
+
+
+def _stat(path: Path) -> bytes:
+    try:
+        found = path.stat()
+    except OSError:
+        return b"missing"  # reading it will say so
+    return f"{found.st_size}:{found.st_mtime_ns}\n".encode()

@@ -1,0 +1,118 @@
+"""Where to cut a long recording: at silence, told from speech by energy.
+
+The level of each 10 ms is compared with a threshold between the recording's own quiet and loud levels. Speech with short pauses is one
+stretch; neighbouring stretches are joined up to the longest segment; a stretch that is longer is cut where it is quietest.
+
+A recording is read once for this, block by block: what stays in memory is one number for each 10 ms.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Bool, Float
+from pydantic import Field
+
+from antiphon.configuration import config
+from antiphon.data.audio import Recording
+
+HOP_SECONDS = 0.01
+
+_FLOOR = -80.0  # decibels below full scale: digital silence
+_QUIET = -65.0  # what is no louder is no speech, however quiet the rest
+_LEAST_RANGE = 6.0  # decibels between quiet and loud, below which nothing tells speech from noise
+_SMOOTHED = 5  # hops that levels are averaged over
+_SHORTEST_SPEECH = 0.06  # seconds: less is a click
+_JOINED_PAUSE = 2.0  # seconds of silence that a segment may hold
+
+
+@config
+class SegmentsConfig:
+    """How recordings that are too long to be predicted at once are cut."""
+
+    longest: Annotated[float, Field(ge=1)] | None = 30.0
+    """Recordings longer than so many seconds are cut at silence, into parts that are no longer; null cuts nothing. About the length of
+    the longest training recordings is best."""
+    pause: Annotated[float, Field(ge=0.05)] = 0.3
+    """A silence of so many seconds may separate two parts."""
+    margin: Annotated[float, Field(ge=0)] = 0.15
+    """Seconds of silence to keep around speech."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.35
+    """Where between the quiet (0) and the loud level (1) of a recording, in decibels, speech begins."""
+
+
+def cut_at_silence(
+    recording: Recording, settings: SegmentsConfig, start: float = 0.0, end: float | None = None
+) -> list[tuple[float, float]]:
+    """(start, end) in seconds of the parts of a recording that hold speech, each at most `settings.longest` long; none of silence."""
+    assert settings.longest is not None, "what is never cut has no parts"
+    levels = np.concatenate(list(_levels(recording, start, end)))
+    total = len(levels) * HOP_SECONDS if end is None else end - start
+    smooth = _smoothed(levels)
+    stretches = _stretches(_is_speech(smooth, settings.threshold), settings)
+    most = round(settings.longest / HOP_SECONDS)
+    pieces = [piece for first, last in stretches for piece in _divided(smooth, first, last, most)]
+    joined: list[list[int]] = []
+    for first, last in pieces:
+        near = joined and last - joined[-1][0] <= most and first - joined[-1][1] <= _JOINED_PAUSE / HOP_SECONDS
+        if near:
+            joined[-1][1] = last
+        else:
+            joined.append([first, last])
+    return [(start + first * HOP_SECONDS, start + min(last * HOP_SECONDS, total)) for first, last in joined]
+
+
+def _levels(recording: Recording, start: float, end: float | None) -> Iterator[Float[np.ndarray, " S"]]:
+    """The level of each hop in decibels of full scale."""
+    hop = max(1, round(recording.sample_rate * HOP_SECONDS))
+    rest = np.zeros(0, dtype=np.float32)
+    for block in recording.blocks(recording.sample_rate, start, end):
+        samples = np.concatenate([rest, block])
+        whole = len(samples) // hop * hop
+        rest = samples[whole:]
+        yield _decibels(np.square(samples[:whole].reshape(-1, hop)).mean(axis=1))
+    if len(rest):
+        yield _decibels(np.square(rest).mean(keepdims=True))
+
+
+def _decibels(power: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
+    return np.asarray(10 * np.log10(np.maximum(power, 10 ** (_FLOOR / 10))))
+
+
+def _smoothed(levels: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
+    padded = np.pad(levels, _SMOOTHED // 2, mode="edge")
+    return np.convolve(padded, np.full(_SMOOTHED, 1 / _SMOOTHED), mode="valid")
+
+
+def _is_speech(levels: Float[np.ndarray, " S"], threshold: float) -> Bool[np.ndarray, " S"]:
+    quiet, loud = np.percentile(levels, [10, 95])
+    if loud - quiet < _LEAST_RANGE:  # all the same: all speech, or no sound at all
+        return np.asarray(levels > _QUIET)
+    return np.asarray(levels > max(_QUIET, quiet + threshold * (loud - quiet)))
+
+
+def _stretches(speech: Bool[np.ndarray, " S"], settings: SegmentsConfig) -> list[tuple[int, int]]:
+    """(first hop, hop behind the last) of speech: short pauses closed, clicks left out, margins added half way to the neighbour at most."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], speech, [False]]).astype(np.int8)))
+    found: list[list[int]] = []
+    for first, last in edges.reshape(-1, 2).tolist():
+        if found and first - found[-1][1] < settings.pause / HOP_SECONDS:
+            found[-1][1] = last
+        else:
+            found.append([first, last])
+    found = [stretch for stretch in found if stretch[1] - stretch[0] >= _SHORTEST_SPEECH / HOP_SECONDS]
+    margin, widened = round(settings.margin / HOP_SECONDS), []
+    for place, (first, last) in enumerate(found):
+        before = (found[place - 1][1] + first) // 2 if place else 0
+        behind = (last + found[place + 1][0]) // 2 if place + 1 < len(found) else len(speech)
+        widened.append((max(first - margin, before), min(last + margin, behind)))
+    return widened
+
+
+def _divided(levels: Float[np.ndarray, " S"], first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
+    """A stretch in parts of at most `most` hops, cut where it is quietest, in the second half of what would fit."""
+    while last - first > most:
+        cut = first + most // 2 + int(np.argmin(levels[first + most // 2 : first + most]))
+        yield first, cut
+        first = cut
+    yield first, last
