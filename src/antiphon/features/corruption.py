@@ -24,8 +24,9 @@ from jaxtyping import Bool, Int
 from antiphon.features.segmentation import SPACE_PIECE
 from antiphon.features.vocabulary import BYTE_PIECES
 
-Symbols = Int[np.ndarray, " T"]
-Bounds = Int[np.ndarray, " U"]
+# Rows of any length: source, target, spans and masks of one call all differ in theirs.
+Symbols = Int[np.ndarray, " _"]
+Bounds = Int[np.ndarray, " _"]
 
 # A byte of ASCII is a character, and shows where words and sentences end; the other bytes are parts of characters.
 _ASCII_BYTES = {piece: chr(byte) for byte, piece in enumerate(BYTE_PIECES[:128])}
@@ -84,7 +85,7 @@ class SpanCorruption(Corruption):
 
     def __init__(self, masks: Symbols, *, size: int, density: float, mean_length: float, pieces: Pieces | None = None):
         self._masks, self._density, self._mean_length, self._pieces = masks, density, mean_length, pieces
-        self._is_mask: Bool[np.ndarray, " V"] = np.zeros(size, dtype=bool)
+        self._is_mask: Bool[np.ndarray, " _"] = np.zeros(size, dtype=bool)
         self._is_mask[masks] = True
 
     def corrupt(self, symbols: Symbols, seed: int) -> tuple[Symbols, Symbols]:
@@ -178,7 +179,7 @@ def _rounded(number: float) -> int:
     return int(number + 0.5)
 
 
-def _bounds(begins: Bool[np.ndarray, " T"]) -> Bounds:
+def _bounds(begins: Bool[np.ndarray, " _"]) -> Bounds:
     """The places of True, and the length behind; the first place always is one."""
     inner = np.flatnonzero(begins[1:]) + 1
     return np.concatenate([[0], inner, [len(begins)]]).astype(np.int64)
