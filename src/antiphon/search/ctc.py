@@ -1,0 +1,176 @@
+"""CTC without a decoder: the best path (greedy), or the best sequences over all their alignments (prefix beam search, Hannun et al. 2014).
+
+Unusual here: prefix beam search is vectorized over the batch. Two ways to one prefix meet by comparing prefixes as rows of a tensor, so no
+table of strings is kept. A hypothesis's score is exact: the log-probability of the sequence over all alignments, not only of those that the
+beam kept. Its steps are those of the chain rule: each symbol given those before it, and the end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, final
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.errors import ConfigError
+from antiphon.interfaces import SearchPlugin, Seq2SeqModel
+from antiphon.search.ctc_alignment import with_spans
+from antiphon.search.ctc_prefix import FrameScores, chain, frame_scores
+from antiphon.search.hypotheses import hypothesis
+from antiphon.search.preparation import token_target
+from antiphon.sequences import Frames, Hypothesis, Memory, Padded, Request
+
+
+@config
+class CTCSearchConfig:
+    """What an encoder's frames say: fast, without a decoder."""
+
+    name: Literal["ctc"] = "ctc"
+    """The search."""
+    beam_size: Annotated[int, Field(ge=1)] = 1
+    """Prefixes kept at each frame; 1 takes the likeliest symbol of each frame."""
+    n_best: Annotated[int, Field(ge=1)] = 1
+    """Hypotheses given per source; at most `beam_size`."""
+    spans: bool = False
+    """Whether to give the frames that say each symbol (word timestamps)."""
+
+    def __post_init__(self) -> None:
+        if self.n_best > self.beam_size:
+            raise ConfigError(f"`n_best` must be at most `beam_size` ({self.beam_size}), but is {self.n_best}.")
+
+
+@final
+class CTCSearch:
+    """`n_best` different hypotheses per source, the likeliest first."""
+
+    def __init__(self, settings: CTCSearchConfig):
+        self.settings = settings
+
+    @torch.inference_mode()
+    def __call__(self, model: Seq2SeqModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
+        """Decode a batch. Raises ConfigError when the model says nothing of frames, or a request needs a search step by step."""
+        spec = token_target(model, "The search `ctc`")
+        if any(request.prefix or request.required or request.banned for request in requests or ()):
+            raise ConfigError("A forced opening, required or banned phrases need `search: {name: beam}`, but the search is `ctc`.")
+        frames = frames_of(model, model.encode(source), "The search `ctc`")
+        scores = frame_scores(frames, spec.pad)
+        choice = scores.possible.index_fill(2, torch.tensor([spec.start, spec.end], device=frames.mask.device), -float("inf"))
+        width = self.settings.beam_size
+        symbols, lengths = best_path(choice, spec.pad) if width == 1 else prefix_beam(choice, spec.pad, width)
+        found = _hypotheses(scores, symbols, lengths, self.settings.n_best)
+        return with_spans(frames, spec.pad, found) if self.settings.spans else found
+
+
+def frames_of(model: Seq2SeqModel, memory: Memory, reader: str) -> Frames:
+    """What the model says of each state of the memory. Raises ConfigError when it says nothing; `reader` says who asks."""
+    frames = model.frames(memory)
+    if frames is None:
+        raise ConfigError(f"{reader} needs a model that says something of frames. Train one with `model.ctc: true`, or `encoder_only`.")
+    return frames
+
+
+def best_path(log_probs: Float[Tensor, "B S V"], blank: int) -> tuple[Int[Tensor, "B 1 S"], Int[Tensor, "B 1"]]:
+    """The likeliest symbol of each frame, without repetitions and blanks: symbols and how many they are."""
+    path = log_probs.argmax(-1)
+    said = path != blank
+    said[:, 1:] &= path[:, 1:] != path[:, :-1]
+    order = (~said).to(torch.int8).argsort(dim=1, stable=True)
+    return path.gather(1, order).unsqueeze(1), said.sum(1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class _Beam:
+    """W prefixes per source, with the log-probability of their alignments so far that end in blank, or in the last symbol."""
+
+    symbols: Int[Tensor, "B W S"]
+    lengths: Int[Tensor, "B W"]  # negative where there is none
+    last: Int[Tensor, "B W"]
+    blank_ending: Float[Tensor, "B W"]
+    symbol_ending: Float[Tensor, "B W"]
+
+    def children(self) -> Tensor:
+        """(B, W, W): whether the second prefix is the first with one more symbol."""
+        longest = max(int(self.lengths.max()), 1)
+        place = torch.arange(longest, device=self.lengths.device)
+        shown = self.symbols[..., :longest]
+        own = shown.masked_fill(place >= self.lengths.unsqueeze(2), -1)
+        parents = shown.masked_fill(place >= self.lengths.unsqueeze(2) - 1, -1)
+        same = (own.unsqueeze(2) == parents.unsqueeze(1)).all(3)
+        return same & (self.lengths.unsqueeze(2) + 1 == self.lengths.unsqueeze(1))
+
+
+def prefix_beam(log_probs: Float[Tensor, "B S V"], blank: int, width: int) -> tuple[Int[Tensor, "B W S"], Int[Tensor, "B W"]]:
+    """The `width` best prefixes after the last frame: symbols and how many they are; negative where fewer prefixes are possible."""
+    B, S, _ = log_probs.shape
+    never = log_probs.new_full((B, width), -float("inf"))
+    lengths = torch.full((B, width), -9, dtype=torch.int64, device=log_probs.device)
+    lengths[:, 0] = 0
+    symbols = torch.zeros(B, width, S, dtype=torch.int64, device=log_probs.device)
+    beam = _Beam(symbols, lengths, torch.full_like(lengths, -1), never.masked_fill(lengths == 0, 0.0), never)
+    for frame in range(S):
+        beam = _next(beam, log_probs[:, frame], blank)
+    return beam.symbols, beam.lengths
+
+
+def _next(beam: _Beam, log_probs: Float[Tensor, "B V"], blank: int) -> _Beam:
+    """The best prefixes after one more frame."""
+    width, never = beam.last.shape[1], -float("inf")
+    total = torch.logaddexp(beam.blank_ending, beam.symbol_ending)
+    children = beam.children()
+    said_last = log_probs.gather(1, beam.last.clamp(min=0)).masked_fill(beam.last < 0, never)
+    # A prefix stays itself by a blank, by its last symbol once more, or because its parent in the beam says that symbol.
+    grown = torch.where(beam.last.unsqueeze(2) == beam.last.unsqueeze(1), beam.blank_ending.unsqueeze(2), total.unsqueeze(2))
+    from_parent = grown.masked_fill(~children, never).logsumexp(1)
+    stay_blank = total + log_probs[:, blank : blank + 1]
+    stay_symbol = torch.logaddexp(beam.symbol_ending, from_parent) + said_last
+    # Of the symbols that make new prefixes, the best 2 W + 1 are enough: at most W - 1 are in the beam, and one repeats the last.
+    values, choices = log_probs.index_fill(1, torch.tensor([blank], device=log_probs.device), never).topk(
+        min(2 * width + 1, log_probs.shape[1] - 1)
+    )
+    known = (children.unsqueeze(3) & (beam.last[:, None, :, None] == choices[:, None, None, :])).any(2)
+    repeats = choices.unsqueeze(1) == beam.last.unsqueeze(2)
+    new = values.unsqueeze(1) + torch.where(repeats, beam.blank_ending.unsqueeze(2), total.unsqueeze(2))
+    new = new.masked_fill(known, never)
+    best, index = torch.cat([torch.logaddexp(stay_blank, stay_symbol), new.flatten(1)], dim=1).topk(width)
+    is_new = index >= width
+    count = choices.shape[1]
+    parent = torch.where(is_new, (index - width) // count, index)
+    symbol = choices.gather(1, (index - width).clamp(min=0) % count)
+    lengths = beam.lengths.gather(1, parent)
+    symbols = beam.symbols.gather(1, parent.unsqueeze(2).expand_as(beam.symbols))
+    place = lengths.clamp(min=0, max=symbols.shape[2] - 1).unsqueeze(2)
+    symbols = symbols.scatter(2, place, torch.where(is_new.unsqueeze(2), symbol.unsqueeze(2), symbols.gather(2, place)))
+    return _Beam(
+        symbols,
+        torch.where(best == never, -9, lengths + is_new),
+        torch.where(is_new, symbol, beam.last.gather(1, parent)),
+        stay_blank.gather(1, parent).masked_fill(is_new, never),
+        torch.where(is_new, best, stay_symbol.gather(1, parent)),
+    )
+
+
+def _hypotheses(scores: FrameScores, symbols: Int[Tensor, "B W S"], lengths: Int[Tensor, "B W"], n_best: int) -> list[list[Hypothesis]]:
+    """Hypotheses with exact scores, per source the likeliest first."""
+    B, W, _ = symbols.shape
+    longest = max(int(lengths.max()), 0)
+    said = symbols[..., :longest].flatten(0, 1)
+    steps = chain(scores, said, lengths.clamp(min=0).flatten()).cpu().numpy()
+    rows, counts = said.cpu().numpy(), lengths.flatten().tolist()
+    made = [None if count < 0 else hypothesis(rows[row, :count], steps[row, : count + 1], None, "end") for row, count in enumerate(counts)]
+    found = []
+    for first in range(0, B * W, W):
+        own = [item for item in made[first : first + W] if item is not None]
+        found.append(sorted(own, key=lambda item: -item.score)[:n_best])
+    return found
+
+
+plugin = SearchPlugin(
+    name="ctc",
+    summary="frames without a decoder: the best path, or prefix beam search; when each symbol is said",
+    Config=CTCSearchConfig,
+    build=CTCSearch,
+    stepwise=False,
+)

@@ -1,0 +1,117 @@
+"""CTC against torch's own on sequences one by one; what does not fit counts nothing and is named."""
+
+import warnings
+
+import pytest
+import torch
+
+from antiphon.configuration import validate
+from antiphon.errors import ConfigError
+from antiphon.interfaces import TokenSpec, ValueSpec
+from antiphon.losses import ctc, joint_ctc
+from antiphon.losses.cross_entropy import cross_entropy
+from antiphon.losses.ctc import CTCLoss, TooFewFramesWarning, ctc_fits, frames_needed
+from antiphon.sequences import Frames, Output, Padded
+
+SPEC = TokenSpec(size=9, pad=7, unknown=1, start=2, end=3)  # the blank is where it is
+LENGTHS = torch.tensor([12, 4, 9])
+LABELS = Padded(torch.tensor([[4, 5, 5, 6, 3], [8, 3, 7, 7, 7], [3, 7, 7, 7, 7]]), torch.tensor([5, 2, 1]))
+
+
+def said(logits, *, inner=(), head=None):
+    head = head or torch.nn.Identity()
+    mask = torch.arange(logits.shape[1]) < LENGTHS.unsqueeze(1)
+    return Output(torch.randn(3, 5, 9), torch.nn.Identity(), frames=Frames(logits, mask, head, tuple(inner)))
+
+
+def one_by_one(logits):
+    """torch's own, for each sequence by itself."""
+    found = []
+    for row, length in enumerate(LENGTHS.tolist()):
+        symbols = LABELS.values[row, : int(LABELS.lengths[row]) - 1]
+        log_probs = logits[row : row + 1, :length].log_softmax(-1).transpose(0, 1)
+        sizes = (torch.tensor([length]), torch.tensor([len(symbols)]))
+        found.append(torch.nn.functional.ctc_loss(log_probs, symbols.unsqueeze(0), *sizes, blank=7, reduction="sum"))
+    return torch.stack(found)
+
+
+def test_the_sum_over_labels_is_the_loss_of_the_sequence(seed):
+    logits = torch.randn(3, 12, 9, dtype=torch.float64, requires_grad=True)
+    found = CTCLoss(SPEC)(said(logits), LABELS)
+    torch.testing.assert_close((found * LABELS.mask).sum(1), one_by_one(logits))
+    assert not found[~LABELS.mask].any()
+    (gradient,) = torch.autograd.grad(found.sum(), logits)
+    (expected,) = torch.autograd.grad(one_by_one(logits).sum(), logits)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_what_lies_behind_the_ends_changes_nothing(seed):
+    logits = torch.randn(3, 12, 9)
+    found = CTCLoss(SPEC)(said(logits), LABELS)
+    logits[1, 4:], logits[2, 9:] = 1e4, float("nan")
+    values = LABELS.values.clone()
+    values[1, 2:], values[2, 1:] = 3, 8
+    again = CTCLoss(SPEC)(said(logits), Padded(values, LABELS.lengths))
+    torch.testing.assert_close(again, found)
+
+
+def test_too_few_frames_count_nothing_and_are_named(seed):
+    logits = torch.randn(3, 12, 9, requires_grad=True)
+    labels = Padded(torch.tensor([[4, 5, 5, 6, 3, 7], [8, 8, 8, 3, 7, 7], [4, 4, 4, 4, 5, 3]]), torch.tensor([5, 4, 6]))
+    with pytest.warns(TooFewFramesWarning, match="nothing of 1 of the 3 sequences .* one has 4 frames for 3 symbols"):
+        found = CTCLoss(SPEC)(said(logits), labels)
+    assert bool(found.isfinite().all())
+    assert found[1].sum() == 0
+    assert found[0].sum() > 0
+    assert found[2].sum() > 0
+    found.sum().backward()
+    assert bool(logits.grad.isfinite().all())
+    assert not logits.grad[1].any()
+
+
+def test_how_many_frames_are_needed():
+    labels = Padded(torch.tensor([[4, 5, 5, 6, 3], [8, 8, 8, 3, 8], [4, 3, 8, 8, 8], [3, 7, 7, 7, 7]]), torch.tensor([5, 4, 2, 1]))
+    assert frames_needed(labels.values, labels.lengths - 1).tolist() == [5, 5, 1, 0]
+    assert ctc_fits(torch.tensor([5, 4, 1, 0]), labels, 3).tolist() == [True, False, True, True]
+    # Exactly so many frames have an alignment, and one fewer has none.
+    for row, (needed, length) in enumerate([(5, 4), (5, 3)]):
+        for frames in (needed, needed - 1):
+            loss = torch.nn.functional.ctc_loss(
+                torch.zeros(frames, 1, 9), labels.values[row : row + 1, :length], torch.tensor([frames]), torch.tensor([length]), blank=7
+            )
+            assert bool(loss.isfinite()) == (frames == needed)
+
+
+def test_inner_layers_have_their_share(seed):
+    head = torch.nn.Linear(4, 9).double()
+    features = [torch.randn(3, 12, 4, dtype=torch.float64) for _ in range(3)]
+    last, *inner = [CTCLoss(SPEC)(said(part, head=head), LABELS) for part in features]
+    found = CTCLoss(SPEC, 0.4)(said(features[0], inner=features[1:], head=head), LABELS)
+    torch.testing.assert_close(found, 0.6 * last + 0.2 * inner[0] + 0.2 * inner[1])
+    measured = ctc.plugin.measure(ctc.CTCConfig(), SPEC)(said(features[0], inner=features[1:], head=head), LABELS)
+    torch.testing.assert_close(measured, last)
+
+
+def test_joint_is_the_weighted_sum(seed):
+    output = said(torch.randn(3, 12, 9))
+    settings = validate(joint_ctc.plugin.Config, {"ctc_weight": 0.25, "label_smoothing": 0.2})
+    alone = CTCLoss(SPEC)(output, LABELS)
+    torch.testing.assert_close(joint_ctc.build(settings, SPEC)(output, LABELS), 0.25 * alone + 0.75 * cross_entropy(output, LABELS, 0.2))
+    torch.testing.assert_close(joint_ctc.measure(settings, SPEC)(output, LABELS), 0.25 * alone + 0.75 * cross_entropy(output, LABELS))
+
+
+def test_bf16_logits_are_scored_in_single_precision(seed):
+    logits = torch.randn(3, 12, 9).bfloat16()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = CTCLoss(SPEC)(said(logits), LABELS)
+    torch.testing.assert_close(found, CTCLoss(SPEC)(said(logits.float()), LABELS))
+
+
+def test_models_and_targets_without_frames_are_refused():
+    output = Output(torch.randn(3, 5, 9), torch.nn.Identity())
+    with pytest.raises(ConfigError, match="says nothing of frames"):
+        CTCLoss(SPEC)(output, LABELS)
+    for plugin in (ctc.plugin, joint_ctc.plugin):
+        with pytest.raises(ConfigError, match=f"must not be `{plugin.name}` when the target is real-valued"):
+            plugin.build(plugin.Config(), ValueSpec(2))
