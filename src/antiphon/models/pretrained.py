@@ -284,11 +284,20 @@ def build(settings: PretrainedConfig, source: Spec, target: Spec) -> Pretrained:
             f" `task.vocabulary: {{kind: pretrained, model: {settings.path}}}`."
         )
     if known.checkpoint_activations:
-        try:
-            network.gradient_checkpointing_enable({"use_reentrant": False})  # the other kind needs inputs with gradients
-        except ValueError as error:
-            raise ConfigError(f"`model.checkpoint_activations` must be false: {error}") from error
+        _checkpoint_activations(network)
     return Pretrained(known, network, source, target)
+
+
+def _checkpoint_activations(network: Any) -> None:
+    """Let layers be computed again for their gradients. Raises ConfigError where the family cannot do that."""
+    try:
+        if hasattr(network, "activation_checkpointing_enable"):
+            network.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+        else:  # its name in older releases of transformers
+            network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    except ValueError as error:
+        raise ConfigError(f"`model.checkpoint_activations` must be false: {error}") from error
+    network.disable_input_require_grads()  # only the other kind of checkpointing needs inputs with gradients
 
 
 def _network(settings: PretrainedConfig) -> Any:

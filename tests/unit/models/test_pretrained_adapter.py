@@ -12,6 +12,7 @@ import transformers
 import antiphon
 from antiphon import checkpoint as checkpoints
 from antiphon.assembly import build_model, build_task, resolved
+from antiphon.configuration import plain
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.recipe import Recipe, recipe_from
 from tests.pretrained_checkpoints import FAMILIES, write_checkpoint
@@ -77,7 +78,7 @@ def test_an_untrained_adapter_changes_nothing(base: Any, name: str, kind: str) -
     learned = [parameter_name for parameter_name, parameter in model.named_parameters() if parameter.requires_grad]
     assert learned
     assert set(learned) == set(model.own_weights())
-    assert all("lora_" in one and "ttention" in one or "attn" in one for one in learned)
+    assert all("lora_" in one and ("ttention" in one or "attn" in one) for one in learned)
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora"])
@@ -118,7 +119,7 @@ def test_an_adapter_starts_another_one(base: Any, tmp_path: Path) -> None:
     two = antiphon.train(recipe(base(), init_from=str(run), optimizer={"name": "sgd", "learning_rate": 1e-12}), tmp_path / "two", data=DATA)
     torch.testing.assert_close(scores(two), scores(run))
     whole = antiphon.train(recipe(base(), model={"adapter": None}), tmp_path / "whole", data=DATA)
-    with pytest.raises(CheckpointError, match="Nothing in .* fits"):
+    with pytest.raises(CheckpointError, match=r"Nothing in .* fits"):
         antiphon.train(recipe(base(), init_from=str(whole)), tmp_path / "three", data=DATA)
 
 
@@ -140,13 +141,17 @@ def test_a_base_that_is_missing_or_has_changed_is_refused(base: Any, tmp_path: P
     name = next(name for name in weights if name.endswith("q_proj.weight"))
     checkpoints.write_tensors(folder / "model.safetensors", {**weights, name: weights[name] + 1e-3})
     with pytest.raises(CheckpointError, match=rf"its base, {folder}, has changed: the weights there have the hash \w+, but those"):
-        antiphon.load(run)
-    with pytest.raises(CheckpointError, match="has changed"):
+        antiphon.load(run / "checkpoints" / "step-2")
+    with pytest.raises(ConfigError, match=r"differs from that of the run in .*: `model\.base\.sha256`"):
         antiphon.train(recipe(folder, max_steps=4), run, data=DATA, resume=True)
 
 
 def test_patterns_choose_what_adapts_and_what_else_learns(base: Any, tmp_path: Path) -> None:
-    adapter = {"rank": 2, "modules": ["*decoder*.fc1", "*.q_proj"], "train": ["*decoder.layernorm_embedding*", "network.model.shared.weight"]}
+    adapter = {
+        "rank": 2,
+        "modules": ["*decoder*.fc1", "*.q_proj"],
+        "train": ["*decoder.layernorm_embedding*", "network.model.shared.weight"],
+    }
     model = built(recipe(base(), model={"adapter": adapter}))
     learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert {name.split(".lora_")[0].rpartition(".")[2] for name in learned if ".lora_" in name} == {"fc1", "q_proj"}
@@ -199,7 +204,7 @@ def test_activations_are_in_fact_computed_again(base: Any) -> None:
 
 def test_eight_bits_need_a_gpu(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(ConfigError, match=r"base_precision: 8bit` needs an NVIDIA GPU and the package `bitsandbytes` \(pip .* no such GPU here"):
+    with pytest.raises(ConfigError, match=r"base_precision: 8bit` needs an NVIDIA GPU and .* `bitsandbytes` \(pip .* no such GPU here"):
         built(recipe(base(), model={"adapter": {"base_precision": "8bit"}}))
 
 
@@ -231,25 +236,18 @@ def with_code(folder: Path, base: Path, family: str) -> Path:
 @pytest.mark.parametrize("family", ["bart", "mine"])
 def test_code_of_a_checkpoint_is_not_run(base: Any, tmp_path: Path, family: str) -> None:
     folder = with_code(tmp_path / "own", base(), family)
-    made = recipe(folder, model={"adapter": None})
-    made = recipe_from({**antiphon_plain(made), "task": {"name": "translation", "vocabulary": {"kind": "pretrained", "model": str(base())}}})
+    values = plain(recipe(folder, model={"adapter": None}))
+    made = recipe_from({**values, "task": plain(recipe(base()))["task"]})
     with pytest.raises(ConfigError, match=r"brings code of its own \(AutoConfig, AutoModelForSeq2SeqLM\), which is run only if the recipe"):
         antiphon.train(made, tmp_path / "run", data=DATA)
     assert not (folder / "was_run").exists()
 
 
-def antiphon_plain(made: Recipe) -> dict[str, Any]:
-    from antiphon.configuration import plain
-
-    return plain(made)
-
-
 def test_code_of_a_checkpoint_is_run_where_the_recipe_says_so(base: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     folder = with_code(tmp_path / "own", base(), "mine")
-    values = antiphon_plain(recipe(folder, model={"adapter": None, "trust_remote_code": True}, max_steps=1))
-    values["task"] = {"name": "translation", "vocabulary": {"kind": "pretrained", "model": str(base())}}
-    run = antiphon.train(recipe_from(values), tmp_path / "run", data=DATA)
+    values = plain(recipe(folder, model={"adapter": None, "trust_remote_code": True}, max_steps=1))
+    run = antiphon.train(recipe_from({**values, "task": plain(recipe(base()))["task"]}), tmp_path / "run", data=DATA)
     assert (folder / "was_run").exists()
     (folder / "was_run").unlink()
     with pytest.raises(CheckpointError, match=r"runs code of .* unless you trust it"):
