@@ -130,9 +130,7 @@ def change_speed(waveform: Float[np.ndarray, " N"], sample_rate: int, speed: flo
     return np.asarray(soxr.resample(waveform, sample_rate * speed, sample_rate), dtype=np.float32)
 
 
-def add_noise(
-    waveform: Float[np.ndarray, " N"], noise: Float[np.ndarray, " N"], signal_to_noise: float
-) -> Float[np.ndarray, " N"]:
+def add_noise(waveform: Float[np.ndarray, " N"], noise: Float[np.ndarray, " N"], signal_to_noise: float) -> Float[np.ndarray, " N"]:
     """The sum at a ratio of powers in decibels. Silence stays silence, and silent noise adds nothing."""
     signal_power, noise_power = (float(np.mean(np.square(part, dtype=np.float64))) for part in (waveform, noise))
     if signal_power == 0.0 or noise_power == 0.0:

@@ -29,13 +29,17 @@ _FLOOR = 1.1920928955078125e-07  # the spacing of float32 at 1, as in Kaldi
 
 def whisper_log_mel(waveform: Float[np.ndarray, " N"], bins: int) -> Float[np.ndarray, "S C"]:
     """Whisper's log-mel features of a sound at 16,000 Hz with at least 400 samples; S = N // 160."""
-    power = torch.stft(
-        torch.from_numpy(np.ascontiguousarray(waveform, dtype=np.float32)),
-        _WHISPER_WINDOW,
-        _WHISPER_SHIFT,
-        window=_hann(),
-        return_complex=True,
-    )[:, :-1].abs().square()
+    power = (
+        torch.stft(
+            torch.from_numpy(np.ascontiguousarray(waveform, dtype=np.float32)),
+            _WHISPER_WINDOW,
+            _WHISPER_SHIFT,
+            window=_hann(),
+            return_complex=True,
+        )[:, :-1]
+        .abs()
+        .square()
+    )
     log_mel = (_slaney_triangles(bins) @ power).clamp(min=1e-10).log10()
     log_mel = torch.maximum(log_mel, log_mel.max() - 8.0)
     return ((log_mel + 4.0) / 4.0).T.contiguous().numpy()
