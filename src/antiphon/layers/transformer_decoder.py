@@ -1,11 +1,12 @@
 """The decoder of the Transformer (Vaswani et al. 2017) by itself, for any encoder whose states are as wide.
 
-Its buffers for all layers are one tensor, (R, L, 2, G, T, K), so that re-ordering beams is one copy, of about the filled part only.
-Cross-attention keys and values are computed once per source, and beams share them.
+Unusual here: buffers begin small and grow with the hypotheses. A recording has many more frames than its text has symbols, so a buffer for
+the longest hypothesis that limits allow would be mostly empty.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -14,36 +15,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from antiphon.interfaces import Spec
-from antiphon.layers.attention import KeysValues
+from antiphon.layers.decoding_state import AttentionState, RecurrentState, same_place
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
 from antiphon.sequences import Memory, Padded
 
-_ROOM = 8  # steps for which a re-ordered buffer leaves room, so that most re-orderings are one copy
+_FIRST = 8  # steps for which there is room at first
 
-
-@dataclass(frozen=True)
-class DecoderState:
-    """What the decoder carries between steps. `buffer` holds the keys and values of all steps so far, and room for some of the rest."""
-
-    buffer: Float[Tensor, "R L 2 G T K"]
-    position: Int[Tensor, " R"]
-    max_length: int
-
-    def select_rows(self, index: Int[Tensor, " N"]) -> "DecoderState":
-        """As `sequences.select_rows`; where that is known, copies little more than the steps that are filled."""
-        place = _same_place(self.position)
-        buffer = self.buffer if place is None else self.with_room(place).buffer[..., : place + _ROOM, :]
-        return DecoderState(buffer.index_select(0, index), self.position.index_select(0, index), self.max_length)
-
-    def with_room(self, place: int) -> "DecoderState":
-        """The state with a buffer that has room for the step at `place`, and for some more when it has to grow."""
-        length = self.buffer.shape[4]
-        if place < length:
-            return self
-        buffer = self.buffer.new_zeros(*self.buffer.shape[:4], min(place + _ROOM, self.max_length), self.buffer.shape[5])
-        buffer[..., :length, :] = self.buffer
-        return replace(self, buffer=buffer)
+DecoderState = AttentionState | RecurrentState
 
 
 @final
@@ -53,11 +32,20 @@ class TransformerDecoder(nn.Module):
     def __init__(self, settings: TransformerConfig, target: Spec):
         super().__init__()
         self.settings = settings
-        self.groups = settings.key_value_heads or settings.heads
-        self.positioned = Positioned(settings, target, bidirectional=False)
+        self.positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention")
         self.blocks = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
         self.norm = make_norm(settings) if settings.norm_position == "pre" else nn.Identity()
         self.aligning_layer = max(settings.decoder_layers - 2, 0)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):  # times sqrt(dim) at the input, so that vectors have unit variance there
+                nn.init.normal_(module.weight, std=self.settings.dim**-0.5)
 
     def project(self, memory: Memory) -> Memory:
         """Cross-attention keys and values of every layer."""
@@ -69,67 +57,56 @@ class TransformerDecoder(nn.Module):
         self.positioned.check(length)
         positions = torch.arange(length, device=inputs.values.device)
         x = self.positioned.embed(inputs.values, positions)
-        mask: Tensor | None = None
-        if self.positioned.bias is not None:
-            future = positions.unsqueeze(0) > positions.unsqueeze(1)
-            mask = self.positioned.bias(positions, positions).to(x.dtype).masked_fill(future, float("-inf"))
-        rotation = self.positioned.rotary.angles(positions) if self.positioned.rotary else None
+        look_back = self._look_back(positions, x.dtype)
         weights: Tensor | None = None
         for index, layer in enumerate(self._layers()):
 
             def run(y: Tensor, layer: DecoderLayer = layer, wanted: bool = attention and index == self.aligning_layer) -> Any:
-                return layer(
-                    y,
-                    lambda z: layer.attention(z, mask, causal=True, rotation=rotation),
-                    layer.cross.project(memory.states),
-                    memory.mask,
-                    wanted,
-                )
+                return layer(y, partial(look_back, layer), layer.cross.project(memory.states), memory.mask, wanted)
 
             x, found = self._run(run, x)
             weights = found if found is not None else weights
         return self.norm(x), weights
 
+    def _look_back(self, positions: Int[Tensor, " T"], dtype: torch.dtype) -> Callable[[DecoderLayer, Tensor], Tensor]:
+        """How a layer looks back when all steps are there at once."""
+        if self.settings.decoder == "ssru":
+            return lambda layer, y: layer.recurrence(y)  # type: ignore[misc]
+        mask: Tensor | None = None
+        if self.positioned.bias is not None:
+            future = positions.unsqueeze(0) > positions.unsqueeze(1)
+            mask = self.positioned.bias(positions, positions).to(dtype).masked_fill(future, float("-inf"))
+        rotation = self.positioned.rotary.angles(positions) if self.positioned.rotary else None
+        return lambda layer, y: layer.attention(y, mask, causal=True, rotation=rotation)  # type: ignore[misc]
+
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> DecoderState:
-        """Empty buffers."""
+        """Empty buffers, or cells of 0."""
         self.positioned.check(max_length)
-        rows = len(memory.mask) * beam_size
-        growing = memory.mask.device.type == "cpu" and not torch.compiler.is_compiling()
-        length = min(max_length, _ROOM) if growing else max_length
-        shape = (rows, len(self.blocks), 2, self.groups, length, self.settings.dim // self.settings.heads)
-        # Zeros, since a masked position is still multiplied by its weight of 0, and 0 times an uninitialized NaN is NaN.
-        return DecoderState(memory.states.new_zeros(shape), memory.mask.new_zeros(rows, dtype=torch.long), max_length)
+        rows, layers, dim = len(memory.mask) * beam_size, len(self.blocks), self.settings.dim
+        position = memory.mask.new_zeros(rows, dtype=torch.long)
+        if self.settings.decoder == "ssru":
+            single = torch.promote_types(memory.states.dtype, torch.float32)
+            return RecurrentState(memory.states.new_zeros(rows, layers, dim, dtype=single), position)
+        length = min(max_length, _FIRST) if _may_grow(position) else max_length
+        groups = self.settings.key_value_heads or self.settings.heads
+        buffer = memory.states.new_zeros(rows, layers, 2, groups, length, dim // self.settings.heads)
+        return AttentionState(buffer, position, max_length)
 
     def step(
         self, last: Tensor, memory: Memory, state: DecoderState, *, attention: bool = False
     ) -> tuple[Float[Tensor, "R D"], Tensor | None, DecoderState]:
         """One step for R rows; writes into the state's buffer."""
-        positioned, position = self.positioned, state.position
-        place = _same_place(position)
-        if position.device.type == "cpu" and not torch.compiler.is_compiling() and len(position) > 0:
-            state = state.with_room(int(position.max()) if place is None else place)
-        buffer = state.buffer if place is None else state.buffer[..., : place + 1, :]
-        x = positioned.embed(last, position).unsqueeze(1)
-        steps = torch.arange(buffer.shape[4], device=position.device)
-        mask = None if place is not None else (steps <= position.unsqueeze(1))[:, None, None, :]
-        if positioned.bias is not None:
-            bias = positioned.bias(position.unsqueeze(1), steps).to(x.dtype)
-            bias = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
-            mask = bias.view(len(last), self.groups, -1, len(steps))
-        visible = None if place is not None and bool(memory.mask.all()) else memory.mask
-        rotation = tuple(part.unsqueeze(1) for part in positioned.rotary.angles(position)) if positioned.rotary else None
+        if isinstance(state, AttentionState) and _may_grow(state.position) and len(last) > 0:
+            state = state.with_room(int(state.position.max()))
+        x = self.positioned.embed(last, state.position).unsqueeze(1)
+        look_back = state.look_back(self.positioned, x.dtype)
+        visible = None if same_place(state.position) is not None and bool(memory.mask.all()) else memory.mask
         weights: Tensor | None = None
         for index, layer in enumerate(self._layers()):
-
-            def attend(y: Tensor, layer: DecoderLayer = layer, index: int = index) -> Tensor:
-                filled = KeysValues(buffer[:, index, 0], buffer[:, index, 1])
-                where = position if place is None else place
-                return layer.attention.step(y.squeeze(1), filled, where, mask, rotation).unsqueeze(1)  # type: ignore[arg-type]
-
             wanted = attention and index == self.aligning_layer
-            x, found = layer(x, attend, memory.projections[index], visible, wanted)
+            x, found = layer(x, partial(look_back, index, layer), memory.projections[index], visible, wanted)
             weights = found.squeeze(1) if found is not None else weights
-        return self.norm(x.squeeze(1)), weights, replace(state, position=position + 1)
+        return self.norm(x.squeeze(1)), weights, look_back.after()
 
     def _layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.blocks if isinstance(layer, DecoderLayer)]
@@ -140,13 +117,6 @@ class TransformerDecoder(nn.Module):
         return layer(*arguments)
 
 
-def _same_place(position: Int[Tensor, " R"]) -> int | None:
-    """The step at which all rows are, so that only what is filled needs attending to, and without a mask.
-
-    None where they differ, or where asking would cost more than it saves: a GPU has to wait for the answer, and an exported step must
-    have static shapes.
-    """
-    if position.device.type != "cpu" or torch.compiler.is_compiling() or len(position) == 0:
-        return None
-    lowest, highest = (int(end) for end in position.aminmax())
-    return lowest if lowest == highest else None
+def _may_grow(position: Int[Tensor, " R"]) -> bool:
+    """Whether to ask where the rows are: a GPU has to wait for the answer, and an exported step must have static shapes."""
+    return position.device.type == "cpu" and not torch.compiler.is_compiling()

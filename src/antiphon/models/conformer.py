@@ -9,7 +9,7 @@ of attention and frames are on the memory's scale: one state for `subsampling` f
 
 from typing import Any, Literal, final
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from antiphon.configuration import config, plugin_field
 from antiphon.errors import ConfigError
@@ -36,6 +36,8 @@ class ConformerConfig:
     """Conformer blocks of the encoder."""
     decoder_layers: int = 3
     """Transformer layers of the decoder; a shallow one decodes fast."""
+    decoder: Literal["attention", "ssru"] = "attention"
+    """How the decoder looks back: by self-attention, or by a simple recurrent unit (SSRU), which decodes fast."""
     heads: int = 4
     """Attention heads; must divide `dim`."""
     feed_forward_dim: int = 1024
@@ -79,13 +81,10 @@ class Conformer(StepwiseModel):
         self.settings, self.source, self.target = settings, source, target
         self.encoder = ConformerEncoder(_shape(settings), source.width)
         self.decoder = TransformerDecoder(_decoder(settings), target)
-        _initialize(self.decoder, settings.dim)
         embedding = self.decoder.positioned.frontend.embedding
         tied: Any = embedding.weight if embedding is not None and settings.tied_embeddings == "decoder" else None
         self.head = build_head(settings.head, target, settings.dim, tied)
-        self.frame_head: Categorical | None = None
-        if settings.ctc:
-            self.frame_head = frame_head(target, settings.dim)
+        self.frame_head: Categorical | None = frame_head(target, settings.dim) if settings.ctc else None
 
     def encode(self, source: Padded) -> Memory:
         """Read the frames; the memory has one state for `subsampling` of them."""
@@ -159,6 +158,7 @@ def _decoder(settings: ConformerConfig) -> TransformerConfig:
     return TransformerConfig(
         dim=settings.dim,
         decoder_layers=settings.decoder_layers,
+        decoder=settings.decoder,
         heads=settings.heads,
         feed_forward_dim=settings.decoder_feed_forward_dim or 2 * settings.feed_forward_dim,
         activation="silu",
@@ -168,15 +168,6 @@ def _decoder(settings: ConformerConfig) -> TransformerConfig:
         activation_dropout=settings.dropout,
         checkpoint_activations=settings.checkpoint_activations,
     )
-
-
-def _initialize(decoder: TransformerDecoder, dim: int) -> None:
-    for module in decoder.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):  # times sqrt(dim) at the input, so that vectors have unit variance there
-            nn.init.normal_(module.weight, std=dim**-0.5)
 
 
 def build(settings: ConformerConfig, source: Spec, target: Spec) -> Conformer:

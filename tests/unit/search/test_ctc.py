@@ -139,5 +139,5 @@ def test_what_it_cannot_do_is_refused():
         validate(plugin.Config, {"n_best": 2}, path="search")
     with pytest.raises(ConfigError, match="needs a model that says something of frames"):
         CTCSearch(CTCSearchConfig())(ToyModel(), toy_source([4, 5]))
-    with pytest.raises(ConfigError, match="need `search: {name: beam}`"):
+    with pytest.raises(ConfigError, match=r"need `search: \{name: beam\}`"):
         CTCSearch(CTCSearchConfig())(FramesModel(), frames(1), [Request(prefix=(4,))] * 4)
