@@ -7,6 +7,7 @@ What is unusual:
   change the result, and one step's reordering of the state drops the rows.
 * A hypothesis that ends takes no place from the unfinished ones, and counts only when it is among the W best of its step; a beam of 1
   is therefore the greedy search.
+* With `ctc_weight`, every continuation is ranked by what the encoder's frames say of it, too, not only the best few of the decoder.
 * With `coverage_penalty` or length penalties, finished hypotheses compete by their score; unfinished ones of equal length by their
   log-probability.
 """
@@ -26,13 +27,16 @@ from antiphon.interfaces import SearchPlugin, StepwiseModel
 from antiphon.search.alignment import traced
 from antiphon.search.candidates import Candidates, constrained, diverse, plain
 from antiphon.search.constraints import RequiredPhrases, required_phrases
+from antiphon.search.ctc import frames_of
+from antiphon.search.ctc_alignment import with_spans
+from antiphon.search.ctc_prefix import FrameScores, Prefixes, advance, empty_prefixes, frame_scores, joined
 from antiphon.search.finished import FinishedHypotheses
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.penalties import LengthPenalty, coverage, length_penalty
 from antiphon.search.preparation import Prepared, prepare
 from antiphon.search.processors import ProcessorsConfig, StepScores
-from antiphon.sequences import FinishReason, Hypothesis, Memory, Output, Padded, Request, select_rows
+from antiphon.sequences import FinishReason, Frames, Hypothesis, Memory, Output, Padded, Request, select_rows
 
 
 @config
@@ -56,6 +60,8 @@ class BeamConfig:
     """Divide the beam into this many groups that shun each other's symbols (Vijayakumar et al. 2018)."""
     diversity: Annotated[float, Field(ge=0)] | None = None
     """For several groups only: what a symbol loses for each time an earlier group said it in this step; 0.5 when not given."""
+    ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How much of the ranking is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC. Often 0.3."""
     patience: Annotated[float, Field(gt=0)] = 1.0
     """Stop when `patience * beam_size` hypotheses have finished (Kasai et al. 2022); more finds better scores and takes longer."""
     limits: LimitsConfig = LimitsConfig()
@@ -64,6 +70,8 @@ class BeamConfig:
     """Which symbol may follow."""
     alignment: bool = False
     """Whether to give the attention over the source with each hypothesis."""
+    spans: bool = False
+    """Whether to give the frames that say each symbol (word timestamps); needs a model trained with CTC."""
 
     def __post_init__(self) -> None:
         if self.n_best > self.beam_size:
@@ -84,6 +92,7 @@ class _Rows:
     step_scores: Tensor  # (R, T) the model's log-probabilities
     received: Tensor | None  # (R, S) attention so far, for the coverage penalty
     required: RequiredPhrases | None
+    prefixes: Prefixes | None  # as the frames hear them, for joint decoding
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,15 @@ class _Sources:
     numbers: Tensor  # (B,) in the whole batch
     ceiling: Tensor  # (B,)
     memory: Memory
+    frames: FrameScores | None  # for joint decoding
 
 
 @final
 class BeamSearch:
     """`n_best` different hypotheses per source, the best first.
 
-    The score is the log-probability under the processors, normalized by the penalties. With required phrases, hypotheses that say them
+    The score is the log-probability under the processors, normalized by the penalties; with `ctc_weight`, it is the weighted sum of the
+    decoder's and of that which the frames give to the whole, and step scores remain the decoder's. With required phrases, hypotheses that say them
     all come before those that do not, which have the finish reason "constraint". Fewer than `n_best` are given when the search found
     fewer different ones.
     """
@@ -111,8 +122,8 @@ class BeamSearch:
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch.
 
-        Raises ConfigError when `coverage_penalty` or `alignment` meets a model without attention, or required phrases meet groups;
-        DataError when a request cannot be met.
+        Raises ConfigError when `coverage_penalty` or `alignment` meets a model without attention, `ctc_weight` or `spans` one that says
+        nothing of frames, or required phrases meet groups; DataError when a request cannot be met.
         """
         settings = self.settings
         prepared = prepare(
@@ -127,13 +138,18 @@ class BeamSearch:
         )
         if settings.groups > 1 and any(request.required for request in prepared.requests):
             raise ConfigError(f"`search.groups` must be 1 where phrases are required, but is {settings.groups}.")
-        found = self._search(model, prepared)
+        frames = None
+        if settings.ctc_weight > 0 or settings.spans:
+            frames = frames_of(model, prepared.encoded, "`search.ctc_weight`" if settings.ctc_weight > 0 else "`search.spans`")
+        found = self._search(model, prepared, frames)
+        if frames is not None and settings.spans:
+            found = with_spans(frames, prepared.spec.pad, found)
         return traced(model, prepared.encoded, found, alignment=settings.alignment)
 
-    def _search(self, model: StepwiseModel, prepared: Prepared) -> list[list[Hypothesis]]:
+    def _search(self, model: StepwiseModel, prepared: Prepared, frames: Frames | None) -> list[list[Hypothesis]]:
         settings, steps, end = self.settings, prepared.limits.steps, prepared.spec.end
         finished = FinishedHypotheses(prepared.sources, settings.n_best)
-        sources, rows, totals = self._begin(prepared)
+        sources, rows, totals = self._begin(prepared, frames)
         processors = prepared.processors
         state = model.init_state(sources.memory, settings.beam_size, steps)
         last = prepared.starts(totals.numel())
@@ -142,6 +158,8 @@ class BeamSearch:
             scores = processors(output.values, rows.history[:, :step], rows.required.complete if rows.required else None)
             if rows.received is not None:
                 rows = replace(rows, received=rows.received + _attention(output))
+            if sources.frames is not None and rows.prefixes is not None:
+                scores = joined(scores, sources.frames, rows.prefixes, settings.ctc_weight, end)
             options = self._options(scores, totals, rows.required, end)
             ended = (options.symbols == end) & (options.totals > -float("inf"))
             self._finish(finished, options, ended, scores, sources, rows, step)
@@ -161,13 +179,16 @@ class BeamSearch:
             rows.step_scores[:, step] = step_scores
             if rows.required is not None:
                 rows = replace(rows, required=rows.required.advance(last))
+            if sources.frames is not None and rows.prefixes is not None:
+                rows = replace(rows, prefixes=advance(sources.frames, rows.prefixes, last))
         return finished.lists()
 
-    def _begin(self, prepared: Prepared) -> tuple[_Sources, _Rows, Tensor]:
+    def _begin(self, prepared: Prepared, frames: Frames | None) -> tuple[_Sources, _Rows, Tensor]:
         settings, device = self.settings, prepared.device
         B, W, steps = prepared.sources, settings.beam_size, prepared.limits.steps
         longest = torch.from_numpy(prepared.limits.maximum + 1).to(device)
-        sources = _Sources(torch.arange(B, device=device), self._length_penalty(longest), prepared.memory)
+        heard = frame_scores(frames, prepared.spec.pad) if frames is not None and settings.ctc_weight > 0 else None
+        sources = _Sources(torch.arange(B, device=device), self._length_penalty(longest), prepared.memory, heard)
         received = None
         if settings.coverage_penalty > 0:
             received = torch.zeros(B * W, prepared.memory.mask.shape[1], device=device)
@@ -176,6 +197,7 @@ class BeamSearch:
             step_scores=torch.zeros(B * W, steps, device=device),
             received=received,
             required=required_phrases(prepared.requests, W, device),
+            prefixes=None if heard is None else empty_prefixes(heard, W),
         )
         totals = torch.full((B, W), -float("inf"), device=device)
         totals[:, :: W // settings.groups] = 0  # all rows of a group begin alike: only the first may speak
