@@ -9,7 +9,6 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import kl_div
 
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
@@ -36,9 +35,8 @@ def divergence(student: Output, teacher: Output, labels: Padded, temperature: fl
         losses = FusedProjection.apply(student.features[mask], head.weight, head.bias, losses_of)  # type: ignore[no-untyped-call]
     else:
         logits = student.values[mask].float()
-        with torch.no_grad():
-            goal = (_checked(_logits_of(teacher, mask)(slice(None)), logits) / temperature).log_softmax(dim=-1)
-        losses = kl_div((logits / temperature).log_softmax(dim=-1), goal, reduction="none", log_target=True).sum(dim=-1) * temperature**2
+        taught_all = _checked(_logits_of(teacher, mask)(slice(None)), logits).detach()
+        losses, _ = _distance((logits / temperature).log_softmax(dim=-1), taught_all, temperature)
     return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, losses)
 
 
@@ -56,11 +54,16 @@ def _loss_and_gradient(logits: Float[Tensor, "N V"], taught: Float[Tensor, "N V"
     """Losses, and their gradients with respect to the student's logits, which are used up."""
     own = logits.div_(temperature)
     own -= own.logsumexp(dim=-1, keepdim=True)
+    losses, likely = _distance(own, taught, temperature)
+    return losses, own.exp_().sub_(likely).mul_(temperature)
+
+
+def _distance(own: Float[Tensor, "N V"], taught: Float[Tensor, "N V"], temperature: float) -> tuple[Tensor, Tensor]:
+    """Losses for the student's log-probabilities, and the teacher's probabilities."""
     goal = (taught.float() / temperature).log_softmax(dim=-1)
     likely = goal.exp()
-    # A symbol that the teacher excludes has probability 0 and log-probability -inf; 0 * inf would be no number.
-    losses = torch.where(likely > 0, likely * (goal - own), 0.0).sum(dim=-1) * temperature**2
-    return losses, own.exp_().sub_(likely).mul_(temperature)
+    # What the teacher excludes has probability 0 and log-probability -inf: 0 * inf would be no number.
+    return torch.where(likely > 0, likely * (goal - own), 0.0).sum(dim=-1) * temperature**2, likely
 
 
 def _checked(taught: Tensor, logits: Tensor) -> Tensor:

@@ -1,0 +1,96 @@
+"""The distance from a teacher, against torch's own divergence."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import kl_div
+
+from antiphon.errors import ConfigError
+from antiphon.heads.categorical import Categorical
+from antiphon.losses import cross_entropy
+from antiphon.losses.distillation import divergence
+from antiphon.sequences import Output, Padded
+
+SYMBOLS, STUDENT, TEACHER = 11, 6, 9
+
+
+def outputs(seed: int, *, bias: bool = False) -> tuple[Output, Output, Padded]:
+    """What a student and a teacher of other width say, and labels with padding."""
+    torch.manual_seed(seed)
+    student, teacher = Categorical(STUDENT, SYMBOLS, bias=bias, tied=None), Categorical(TEACHER, SYMBOLS, bias=bias, tied=None)
+    labels = Padded(torch.randint(0, SYMBOLS, (3, 5)), torch.tensor([5, 2, 4]))
+    return Output(torch.randn(3, 5, STUDENT, requires_grad=True), student), Output(torch.randn(3, 5, TEACHER) * 2, teacher), labels
+
+
+def reference(student: Tensor, teacher: Tensor, labels: Padded, temperature: float) -> Tensor:
+    """The definition, with all logits in memory."""
+    own, goal = (logits.float() / temperature for logits in (student, teacher))
+    losses = kl_div(own.log_softmax(-1), goal.softmax(-1).detach(), reduction="none").sum(-1)
+    return losses * labels.mask * temperature**2
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("fused", [True, False])
+def test_equals_torch(monkeypatch: pytest.MonkeyPatch, temperature: float, bias: bool, fused: bool) -> None:
+    monkeypatch.setattr(cross_entropy, "CHUNK", 4)  # eleven real steps in three chunks
+    student, teacher, labels = outputs(seed=3, bias=bias)
+    if not fused:
+        _ = student.values, teacher.values
+    found = divergence(student, teacher, labels, temperature)
+    found.sum().backward()
+    gradients = {"features": student.features.grad, **{name: tensor.grad for name, tensor in student.head.named_parameters()}}
+    student.features.grad = None
+    student.head.zero_grad()
+    wanted = reference(student.head(student.features), teacher.head(teacher.features), labels, temperature)
+    wanted.sum().backward()
+    torch.testing.assert_close(found, wanted.detach(), check_dtype=False)
+    for name, tensor in (("features", student.features), *student.head.named_parameters()):
+        torch.testing.assert_close(gradients[name], tensor.grad, atol=1e-5, rtol=1e-4, msg=lambda message, name=name: f"{name}: {message}")
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_no_gradient_reaches_the_teacher(fused: bool) -> None:
+    student, teacher, labels = outputs(seed=4)
+    teacher.features.requires_grad_(True)
+    if not fused:
+        _ = student.values
+    divergence(student, teacher, labels).sum().backward()
+    assert student.features.grad is not None
+    assert teacher.features.grad is None
+    assert all(parameter.grad is None for parameter in teacher.head.parameters())
+
+
+def test_padding_costs_nothing() -> None:
+    student, teacher, labels = outputs(seed=5)
+    found = divergence(student, teacher, labels)
+    assert (found[~labels.mask] == 0).all()
+    assert (found[labels.mask] > 0).all()
+
+
+def test_a_student_that_says_the_same_is_at_no_distance() -> None:
+    _, teacher, labels = outputs(seed=6)
+    student = Output(teacher.features.clone().requires_grad_(True), teacher.head)
+    found = divergence(student, teacher, labels, 2.0)
+    torch.testing.assert_close(found, torch.zeros_like(found), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_symbols_that_the_teacher_excludes(fused: bool) -> None:
+    """Log-probabilities of minus infinity, as an ensemble or a masked head may give them, are no reason for a NaN."""
+    student, teacher, labels = outputs(seed=7)
+    if not fused:
+        _ = student.values
+    logits = teacher.values.detach().clone()
+    logits[..., 2] = -torch.inf
+    found = divergence(student, Output(logits, nn.Identity()), labels)
+    found.sum().backward()
+    assert found.isfinite().all()
+    assert student.features.grad.isfinite().all()
+
+
+def test_other_symbols_are_refused() -> None:
+    student, _, labels = outputs(seed=8)
+    teacher = Output(torch.randn(3, 5, TEACHER), Categorical(TEACHER, SYMBOLS + 1, bias=False, tied=None))
+    with pytest.raises(ConfigError, match=r"must be `sequence`.*12 symbols.*11"):
+        divergence(student, teacher, labels)
