@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.version import __version__ as __version__
 
-__all__ = ["Predictor", "Recipe", "distill", "evaluate", "load", "train"]
+__all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "load", "train"]
 
 if TYPE_CHECKING:
     from antiphon.distillation_run import distill
     from antiphon.evaluation_run import evaluate
+    from antiphon.export_run import export
     from antiphon.predictor import Predictor, load
     from antiphon.recipe import Recipe
     from antiphon.training_run import train
@@ -29,6 +30,7 @@ _PLACES = {
     "Recipe": "recipe",
     "distill": "distillation_run",
     "evaluate": "evaluation_run",
+    "export": "export_run",
     "load": "predictor",
     "train": "training_run",
 }

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from antiphon.cli import distill, evaluate, inspect, listing, new, predict, report, train
+from antiphon.cli import distill, evaluate, export, inspect, listing, new, predict, report, train
 from antiphon.errors import AntiphonError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("distill")(distill.distill)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("report")(report.report)
+app.command("export")(export.export)
 app.command("list")(listing.list_plugins)
 
 

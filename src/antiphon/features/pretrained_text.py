@@ -108,8 +108,12 @@ class PretrainedText(Feature):
     def save(self, folder: Path) -> None:
         """Write the tokenizer in its published format, and the facts."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._tokenizer.save_pretrained(folder)
+        self.publish(folder)
         (folder / _FACTS).write_text(json.dumps({**asdict(self._known()), "languages": self.languages}) + "\n", encoding="utf-8")
+
+    def publish(self, folder: Path) -> None:
+        """Write the tokenizer alone, for transformers."""
+        self._tokenizer.save_pretrained(folder)
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises CheckpointError when it is missing, damaged, or for other languages."""

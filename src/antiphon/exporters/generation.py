@@ -1,0 +1,84 @@
+"""Our search as the settings of transformers' `generate`, so that it says what our `predict` says.
+
+Our limit of length grows with each source, theirs is one number, so theirs is what the longest source would get: outputs that no limit
+cuts are the same. Whatever has no counterpart is listed instead of being left out silently.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from antiphon.interfaces import TokenSpec
+
+_LENGTH_PENALTY = {"none": 0.0, "average": 1.0}  # what their exponent of the length must be
+_LONGEST_SOURCE = 512  # where the recipe sets no limit
+
+
+def generation_settings(
+    search: Mapping[str, Any], spec: TokenSpec, opening: Sequence[int], longest_source: int | None
+) -> tuple[dict[str, Any], list[str]]:
+    """The settings for the plain values of a search, and what they cannot say, one sentence each."""
+    processors, limits = search.get("processors", {}), search.get("limits", {})
+    forbidden = {spec.pad, spec.start} | (set() if processors.get("allow_unknown", True) else {spec.unknown})
+    settings = {
+        "pad_token_id": spec.pad,
+        "eos_token_id": spec.end,
+        "decoder_start_token_id": spec.start,
+        "forced_bos_token_id": opening[0] if opening else None,
+        "suppress_tokens": sorted(forbidden - {spec.end}) or None,
+        "no_repeat_ngram_size": processors.get("no_repeat_ngram_size", 0),
+        "repetition_penalty": processors.get("repetition_penalty", 1.0),
+        "max_new_tokens": _longest(limits, longest_source),
+        "do_sample": False,
+        "num_beams": 1,
+    }
+    if limits.get("min_length"):
+        settings["min_new_tokens"] = limits["min_length"]
+    chosen, lost = _CHOOSERS.get(search["name"], _unknown)(search)
+    if limits.get("min_ratio"):
+        lost.append("`search.limits.min_ratio`: `generate` knows no limit that grows with the source.")
+    return {**settings, **chosen}, lost
+
+
+def _longest(limits: Mapping[str, Any], longest_source: int | None) -> int:
+    source = longest_source or _LONGEST_SOURCE
+    most = limits.get("max_length")
+    elements = math.ceil(limits.get("max_ratio", 2.0) * source) + int(limits.get("max_offset", 16))
+    return 1 + (elements if most is None else min(elements, int(most)))  # the end counts
+
+
+def _greedy(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    return {}, []
+
+
+def _beam(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    lost = []
+    if search["length_penalty"] not in _LENGTH_PENALTY:
+        lost.append("`search.length_penalty: gnmt`: `generate` divides by the length instead.")
+    for name, usual in (("patience", 1.0), ("coverage_penalty", 0.0), ("groups", 1)):
+        if search[name] != usual:
+            lost.append(f"`search.{name}: {search[name]}` has no counterpart in `generate`.")
+    size = search["beam_size"]
+    if size == 1:
+        return {}, lost
+    return {"num_beams": size, "early_stopping": True, "length_penalty": _LENGTH_PENALTY.get(search["length_penalty"], 1.0)}, lost
+
+
+def _sampling(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    settings = {
+        "do_sample": True,
+        "temperature": search["temperature"],
+        "top_k": search["top_k"] or 0,
+        "top_p": search["top_p"],
+        "min_p": search["min_p"] or None,
+        "epsilon_cutoff": search["epsilon"],
+    }
+    return settings, ["`search.name: sampling`: `generate` draws other random numbers, so it says other things."]
+
+
+def _unknown(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    lost = f"`search.name: {search['name']}` has no counterpart in `generate`, which uses a beam of 5 instead."
+    return {"num_beams": 5, "early_stopping": True, "length_penalty": 1.0}, [lost]
+
+
+_CHOOSERS = {"greedy": _greedy, "beam": _beam, "sampling": _sampling}

@@ -1,0 +1,71 @@
+"""A folder that transformers loads, with the same outputs: weights as safetensors, configuration, tokenizer, a model card.
+
+    config.json  generation_config.json  model.safetensors  tokenizer files  README.md
+
+Adapters are merged into the weights, so nobody needs peft. `generation_config.json` asks `generate` for what our search does.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import ExportError
+from antiphon.exporters.generation import generation_settings
+from antiphon.exporters.interface import ExportPlugin, TrainedModel
+from antiphon.exporters.model_card import model_card
+from antiphon.features.pretrained_text import PretrainedText
+from antiphon.models.pretrained import Pretrained
+from antiphon.models.pretrained_adapter import merge
+
+
+def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
+    """Write the folder; returns what `generate` will do differently.
+
+    Raises ExportError when transformers has no such architecture, or the weights are not all there in full precision.
+    """
+    model, text = _checked(trained)
+    from transformers import GenerationConfig
+
+    network: Any = model.network
+    if model.settings.adapter is not None:
+        merge(network)
+    longest = trained.recipe["data"]["limits"]["max_source_length"]
+    settings, lost = generation_settings(trained.recipe["search"], model.target, text.opening, longest)
+    prefix = trained.recipe["task"].get("target_prefix")
+    if prefix:
+        lost.append(f"`task.target_prefix`: outputs are not made to begin with {prefix!r}, and it is not removed from them.")
+    network.generation_config = GenerationConfig(**settings)
+    network.eval().save_pretrained(folder)
+    text.publish(folder)
+    (folder / "README.md").write_text(model_card(trained, lost, text.languages), encoding="utf-8")
+    return lost
+
+
+def _checked(trained: TrainedModel) -> tuple[Pretrained, PretrainedText]:
+    """The model and its tokenizer. Raises ExportError when the format cannot hold them."""
+    model = trained.model
+    if not isinstance(model, Pretrained):
+        raise ExportError(
+            f"The exporter `hf` writes models of transformers (`model.name: pretrained`), but {trained.name} is a `{trained.architecture}`"
+            " of our own, which transformers does not know. No exporter can write it yet."
+        )
+    if model.settings.trust_remote_code:
+        raise ExportError(f"The exporter `hf` writes models of transformers' own code, but {trained.name} runs code of its checkpoint.")
+    if model.settings.adapter is not None and model.settings.adapter.base_precision != "fp32":
+        raise ExportError(
+            "The exporter `hf` merges an adapter into weights in full precision, but the base is kept in"
+            f" {model.settings.adapter.base_precision}: add `--set model.adapter.base_precision=fp32`. Outputs then differ by the rounding."
+        )
+    text = getattr(trained.task, "target_text", None)
+    if not isinstance(text, PretrainedText):
+        raise ExportError(
+            f"The exporter `hf` writes models whose targets are texts of a published tokenizer, but {trained.name} has another."
+        )
+    if len(text.opening) > 1:
+        raise ExportError(
+            f"The exporter `hf` can force one symbol at the beginning of outputs, but {trained.name} needs {len(text.opening)}."
+        )
+    return model, text
+
+
+plugin = ExportPlugin(name="hf", summary="a folder for transformers: weights, tokenizer, generation settings, model card", export=export)

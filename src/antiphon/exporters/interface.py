@@ -1,0 +1,37 @@
+"""What an exporter gets, and what a file in `exporters/` defines as `plugin`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from antiphon.interfaces import Seq2SeqModel, Task
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model that an exporter may take apart: nobody else uses it.
+
+    `architecture` is its registered name, `recipe` and `header` (of the checkpoint) are plain values, `evaluations` those that the run
+    has stored.
+    """
+
+    name: str
+    architecture: str
+    model: Seq2SeqModel
+    task: Task
+    recipe: Mapping[str, Any]
+    header: Mapping[str, Any]
+    evaluations: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class ExportPlugin:
+    """One format. `export(trained, folder)` writes into an empty folder, and returns what the other program will do differently.
+
+    It raises ExportError for a model that the format cannot hold, and says which exporter can, if one does.
+    """
+
+    name: str
+    summary: str
+    export: Callable[[TrainedModel, Path], Sequence[str]]

@@ -1,0 +1,122 @@
+"""A model card: where a model comes from, how well it does, how to use it, and what its publisher still has to say.
+
+The recipe stands in it whole, but for the names of folders on the machine that trained it.
+"""
+
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import PurePath
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from antiphon.exporters.interface import TrainedModel
+from antiphon.version import __version__
+
+_PIPELINES = {"translation": "translation", "summarization": "summarization"}
+
+
+def model_card(trained: TrainedModel, lost: Sequence[str], languages: tuple[str, str] | None) -> str:
+    """The text of README.md. `lost` is what transformers will do differently."""
+    recipe = _published(trained.recipe)
+    task, base = recipe["task"], trained.recipe["model"].get("path") or "?"
+    parts = [
+        _front_matter(task["name"], base),
+        f"# {trained.name}\n\n{_origin(recipe, base)}",
+        f"## Use\n\n{_usage(task, languages)}",
+        "## Data\n\n" + "\n".join(_data(recipe, trained.header)),
+        "## Scores\n\n" + ("\n\n".join(_scores(trained)) or "Nobody has measured it."),
+        f"## Recipe\n\n```yaml\n{_yaml(recipe)}```",
+    ]
+    if lost:
+        parts.append("## What `generate` does differently\n\n" + "\n".join(f"* {sentence}" for sentence in lost))
+    parts.append("## Licence\n\n**To be filled in.** It depends on the licences of the base model and of the data.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(task: str, base: str) -> str:
+    lines = ["library_name: transformers", f"pipeline_tag: {_PIPELINES.get(task, 'text2text-generation')}", "license: unknown"]
+    if not PurePath(base).is_absolute():
+        lines.append(f"base_model: {base}")
+    return "\n".join(["---", *lines, "tags: [antiphon]", "---"])
+
+
+def _origin(recipe: Mapping[str, Any], base: str) -> str:
+    adapter = recipe["model"].get("adapter")
+    how = f"with a {adapter['kind']} adapter of rank {adapter['rank']}, merged into the weights" if adapter else "in all weights"
+    frozen = recipe["training"].get("freeze")
+    kept = f" Frozen: {', '.join(f'`{pattern}`' for pattern in frozen)}." if frozen else ""
+    return f"{PurePath(base).name if PurePath(base).is_absolute() else base}, fine-tuned {how}, by Antiphon {__version__}.{kept}"
+
+
+def _usage(task: Mapping[str, Any], languages: tuple[str, str] | None) -> str:
+    prefix = task.get("source_prefix") or ""
+    codes = f', src_lang="{languages[0]}", tgt_lang="{languages[1]}"' if languages else ""
+    text = f"{prefix + '...'!r}".replace("'", '"')
+    return (
+        "```python\n"
+        "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer\n\n"
+        f'tokenizer = AutoTokenizer.from_pretrained("."{codes})\n'
+        'model = AutoModelForSeq2SeqLM.from_pretrained(".").eval()\n'
+        f'batch = tokenizer([{text}], padding=True, return_tensors="pt")\n'
+        "found = model.generate(input_ids=batch.input_ids, attention_mask=batch.attention_mask)\n"
+        "print(tokenizer.batch_decode(found, skip_special_tokens=True))\n"
+        "```"
+    )
+
+
+def _data(recipe: Mapping[str, Any], header: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for split in ("train", "validation", "test"):
+        source = recipe["data"].get(split)
+        if isinstance(source, int):
+            lines.append(f"* {split}: {source:,} records of the training data")
+        elif source:
+            names = [str(file.get("path") or file.get("source")) for file in source]
+            lines.append(f"* {split}: {', '.join(names)}")
+    examples = header.get("data", {}).get("examples")
+    return [*lines, *([f"* learned from: {examples:,} examples"] if examples else [])] or ["The recipe names no files."]
+
+
+def _scores(trained: TrainedModel) -> list[str]:
+    tables = []
+    if scores := trained.header.get("scores"):
+        rows = [f"| {name} | {value:.4g} |" for name, value in scores.items()]
+        step = trained.header.get("step")
+        tables.append("\n".join([f"Validation, at step {step}:", "", "| | |", "|---|---|", *rows]))
+    for evaluation in trained.evaluations:
+        rows = []
+        for score in evaluation.get("scores", ()):
+            low, high = score.get("low"), score.get("high")
+            interval = f"{low:.4g} to {high:.4g}" if low is not None and high is not None else ""
+            rows.append(f"| {score['name']} | {score['value']:.4g} | {interval} | {score.get('signature', '')} |")
+        data, search = PurePath(str(evaluation.get("data"))).name, evaluation["search"]["name"]
+        head = f"{data}, {evaluation.get('records', 0):,} records, search `{search}`:"
+        tables.append("\n".join([head, "", "| | | 95 % interval | signature |", "|---|---|---|---|", *rows]))
+    return tables
+
+
+def _published(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe without the checkpoint's own configuration, which config.json has, and without names of folders."""
+    model = {key: value for key, value in recipe["model"].items() if key != "description"}
+    found: dict[str, Any] = _without_folders({**recipe, "model": model})
+    return found
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(inner) for inner in value]
+    if isinstance(value, str) and PurePath(value).is_absolute():
+        return PurePath(value).name
+    return value
+
+
+def _yaml(recipe: Mapping[str, Any]) -> str:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    out = StringIO()
+    yaml.dump(recipe, out)
+    return out.getvalue()
