@@ -14,6 +14,7 @@ Unusual:
 import io
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, final
 
@@ -68,6 +69,12 @@ class SubwordVocabulary(Vocabulary):
         self.algorithm = facts.algorithm
         self._piece_types = facts.types
         self._segmenter: Segmenter | None = None
+
+    @cached_property
+    def word_starts(self) -> np.ndarray:
+        """The pieces that begin with a space."""
+        first = len(SPECIAL_PIECES)
+        return np.array([False] * first + [piece.startswith(SPACE_PIECE) for piece in self.pieces[first:]])
 
     def encode(self, text: str) -> np.ndarray:
         """The symbols of a text, (T,) int64: its best segmentation."""

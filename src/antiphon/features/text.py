@@ -21,12 +21,10 @@ from antiphon.configuration import config, validate
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.features.counting import draw_lines, learn_characters, learn_words
 from antiphon.features.reused import adopted, vocabulary_of
-from antiphon.features.segmentation import SPACE_PIECE
 from antiphon.features.subwords import SubwordVocabulary, train_subwords
 from antiphon.features.vocabulary import (
     BYTE_PIECES,
     END,
-    JOINER,
     PAD,
     SPECIAL_PIECES,
     START,
@@ -181,7 +179,6 @@ class TextFeature(Feature):
         self.config = settings
         self.notes: tuple[str, ...] = ()
         self._vocabulary: Vocabulary | None = None
-        self._word_starts: np.ndarray | None = None
         self._splitter = tag_splitter(settings.tags)
         self._run = settings.run
 
@@ -194,9 +191,8 @@ class TextFeature(Feature):
     @property
     def spec(self) -> TokenSpec:
         """The size, the special symbols and the fingerprint of the vocabulary, and which symbols begin a word."""
-        if self._word_starts is None:
-            self._word_starts = _word_starts(self.vocabulary)
-        return TokenSpec(self.vocabulary.size, PAD, UNKNOWN, START, END, self.vocabulary.fingerprint, word_starts=self._word_starts)
+        vocabulary = self.vocabulary
+        return TokenSpec(vocabulary.size, PAD, UNKNOWN, START, END, vocabulary.fingerprint, word_starts=vocabulary.word_starts)
 
     def fit(self, values: Iterable[Any]) -> None:
         """Learn the vocabulary from texts, which are read once. Bytes, a `run` and an existing `model` learn nothing and leave them unread.
@@ -401,18 +397,6 @@ class TextFeature(Feature):
         settings = {name: getattr(self.config, name) for name in _FITTED_SETTINGS}
         resolved = {"byte_fallback": self.config.resolved_byte_fallback, "normalization": self.config.resolved_normalization}
         return settings | resolved | {"tags": list(self.config.tags)}
-
-
-def _word_starts(vocabulary: Vocabulary) -> np.ndarray | None:
-    """Which symbols begin a word (size,); None where symbols do not say, as characters and bytes do not."""
-    special = len(SPECIAL_PIECES)
-    if isinstance(vocabulary, WordVocabulary):
-        starts = [not piece.startswith(JOINER) for piece in vocabulary.pieces]
-    elif isinstance(vocabulary, SubwordVocabulary):
-        starts = [piece.startswith(SPACE_PIECE) for piece in vocabulary.pieces]
-    else:
-        return None
-    return np.array([False] * special + starts[special:])
 
 
 def _refuse_surrogates(text: str) -> None:

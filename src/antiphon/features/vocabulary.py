@@ -14,6 +14,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -39,7 +40,12 @@ class Vocabulary(ABC):
         """The number of symbols."""
         return len(self.pieces)
 
-    @property
+    @cached_property
+    def word_starts(self) -> np.ndarray | None:
+        """Which symbols begin a word (size,); None where symbols do not say, as characters and bytes do not."""
+        return None
+
+    @cached_property
     def fingerprint(self) -> str:
         """A digest of the pieces in their order: equal vocabularies have equal ones."""
         return hashlib.sha256(json.dumps(self.pieces).encode()).hexdigest()
@@ -126,6 +132,12 @@ class WordVocabulary(Vocabulary):
                 numbers[word] = len(numbers)
             symbols.append(self.size + numbers[word] if symbol == UNKNOWN and word in numbers else symbol)
         return np.array(symbols, dtype=np.int64), tuple(numbers)
+
+    @cached_property
+    def word_starts(self) -> np.ndarray:
+        """Every word and tag, but no punctuation mark that continues one."""
+        first = len(SPECIAL_PIECES)
+        return np.array([False] * first + [not piece.startswith(JOINER) for piece in self.pieces[first:]])
 
     def decode(self, symbols: np.ndarray, open_words: Sequence[str] | None = None) -> str:
         """The words with separators between them. With `open_words`, symbols behind the vocabulary stand for those."""
