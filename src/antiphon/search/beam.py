@@ -110,9 +110,9 @@ class BeamSearch:
     """`n_best` different hypotheses per source, the best first.
 
     The score is the log-probability under the processors, normalized by the penalties; with `ctc_weight`, it is the weighted sum of the
-    decoder's and of that which the frames give to the whole, and step scores remain the decoder's. With required phrases, hypotheses that say them
-    all come before those that do not, which have the finish reason "constraint". Fewer than `n_best` are given when the search found
-    fewer different ones.
+    decoder's and of that which the frames give to the whole, and step scores remain the decoder's. With required phrases, hypotheses that
+    say them all come before those that do not, which have the finish reason "constraint". Fewer than `n_best` are given when the search
+    found fewer different ones.
     """
 
     def __init__(self, settings: BeamConfig):

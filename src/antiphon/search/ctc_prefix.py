@@ -20,7 +20,7 @@ from antiphon.sequences import Frames
 
 _LEAST = -1e4  # the least log-probability of a symbol at a frame
 _NEVER = -1e30  # the log-probability of what cannot be; finite, so that differences are numbers
-_FLOOR = -1e9  # the least log-probability of a prefix, so that totals remain comparable where CTC rules all of them out
+_FLOOR = -1e6  # the least log-probability of a prefix, so that totals remain comparable where CTC rules all of them out
 
 _EMPTY = -1  # the last symbol of the empty prefix
 
