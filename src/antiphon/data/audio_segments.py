@@ -23,6 +23,7 @@ _QUIET = -65.0  # what is no louder is no speech, however quiet the rest
 _LEAST_RANGE = 6.0  # decibels between quiet and loud, below which nothing tells speech from noise
 _SMOOTHED = 5  # hops that levels are averaged over
 _SHORTEST_SPEECH = 0.06  # seconds: less is a click
+_LEAST_HOPS = 10  # no part is shorter, as a frame of features would not fit
 _JOINED_PAUSE = 2.0  # seconds of silence that a segment may hold
 
 
@@ -112,7 +113,8 @@ def _stretches(speech: Bool[np.ndarray, " S"], settings: SegmentsConfig) -> list
 def _divided(levels: Float[np.ndarray, " S"], first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
     """A stretch in parts of at most `most` hops, cut where it is quietest, in the second half of what would fit."""
     while last - first > most:
-        cut = first + most // 2 + int(np.argmin(levels[first + most // 2 : first + most]))
+        earliest, latest = first + most // 2, min(first + most, last - _LEAST_HOPS)
+        cut = earliest + int(np.argmin(levels[earliest:latest]))
         yield first, cut
         first = cut
     yield first, last
