@@ -5,6 +5,7 @@
     run = antiphon.train("recipe.yaml", "runs/mine")
     model = antiphon.load(run)
     model.predict("The file could not be opened.").text
+    antiphon.tune(run)
     antiphon.evaluate(run)
 
 Importing the package imports no torch; the names below load what they need when they are first used.
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.version import __version__ as __version__
 
-__all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "load", "train"]
+__all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "load", "train", "tune"]
 
 if TYPE_CHECKING:
     from antiphon.distillation_run import distill
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from antiphon.predictor import Predictor, load
     from antiphon.recipe import Recipe
     from antiphon.training_run import train
+    from antiphon.tuning_run import tune
 
 _PLACES = {
     "Predictor": "predictor",
@@ -33,6 +35,7 @@ _PLACES = {
     "export": "export_run",
     "load": "predictor",
     "train": "training_run",
+    "tune": "tuning_run",
 }
 
 

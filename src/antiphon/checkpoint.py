@@ -102,9 +102,44 @@ def read(folder: Path) -> Checkpoint:
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f"The checkpoint {folder} is incomplete: {name} is missing. Use another checkpoint of the run.")
-        if digest(path) != expected:
+        if digest(path) not in ([expected] if isinstance(expected, str) else expected):
             raise CheckpointError(f"The checkpoint {folder} is damaged: {name} has changed since it was written. Use another one.")
     return Checkpoint(folder, header)
+
+
+def amend(folder: Path, header: Mapping[str, Any]) -> None:
+    """Replace what a checkpoint says about itself, and leave all else.
+
+    A kill at any moment leaves the old header or the new one, and a manifest that knows it: meanwhile it knows both.
+
+    Raises CheckpointError when the folder holds no intact checkpoint or cannot be written.
+    """
+    read(folder)
+    manifest = read_json(folder / MANIFEST)
+    new = folder / f".{HEADER}.partial-{os.getpid()}"
+    try:
+        write_json(new, {"format": FORMAT, **header})
+        fresh = digest(new)
+        _sync(new)
+        _replace_json(folder / MANIFEST, {**manifest, HEADER: [digest(folder / HEADER), fresh]})
+        os.replace(new, folder / HEADER)
+        _sync(folder)
+        _replace_json(folder / MANIFEST, {**manifest, HEADER: fresh})
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise CheckpointError(f"The checkpoint {folder} cannot be written: {error.strerror}. It is as it was.") from error
+
+
+def _replace_json(path: Path, value: Any) -> None:
+    """Write JSON into the place of an older file, in one step."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        write_json(partial, value)
+        _sync(partial)
+        os.replace(partial, path)
+        _sync(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def point(link: Path, target: Path) -> None:

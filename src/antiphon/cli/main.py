@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from antiphon.cli import distill, evaluate, export, inspect, listing, new, predict, report, train
+from antiphon.cli import distill, evaluate, export, inspect, listing, new, predict, report, train, tune
 from antiphon.errors import AntiphonError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("new")(new.new)
 app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("distill")(distill.distill)
+app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("report")(report.report)
