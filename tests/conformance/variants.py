@@ -24,9 +24,22 @@ SPECS: dict[str, tuple[Spec, Spec]] = {"tokens": (TOKENS, TOKENS), "values": (VA
 EVERYWHERE = ("tokens", "values")
 ONLY_TOKENS = ("tokens",)
 ONLY_VALUES = ("values",)
+SPEECH = ("values to tokens",)
+BY_FRAMES = ("encoder_only",)  # these say something of each state of the memory, not of each element: tested in test_frames.py
 
 # What is common to all variants of an architecture: small, and without dropout, so that results can be compared.
 SMALL: dict[str, dict[str, Any]] = {
+    "conformer": {
+        "dim": 8,
+        "heads": 2,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "feed_forward_dim": 12,
+        "convolution_kernel": 3,
+        "subsampling_width": 4,
+        "dropout": 0.0,
+    },
+    "encoder_only": {"subsampling_width": 4},
     "linear": {"context_length": 8, "horizon": 6},
     "lstm": {"dim": 8, "dropout": 0.0},
     "transformer": {"dim": 8, "heads": 2, "encoder_layers": 2, "decoder_layers": 2, "feed_forward_dim": 12, "dropout": 0.0},
@@ -68,6 +81,16 @@ class Variant:
         return f"{self.architecture}-{self.name}"
 
 
+def _conformer(name: str, **settings: Any) -> Variant:
+    return Variant("conformer", name, settings, SPEECH)
+
+
+def _encoder_only(name: str, encoder: Mapping[str, Any], **settings: Any) -> Variant:
+    sizes = {"dim": 8, "layers": 2, "dropout": 0.0}
+    attending = {} if encoder["name"] == "lstm" else {"heads": 2, "feed_forward_dim": 12}
+    return Variant("encoder_only", name, {"encoder": {**sizes, **attending, **encoder}, **settings}, SPEECH)
+
+
 def _linear(name: str, **settings: Any) -> Variant:
     return Variant("linear", name, settings, ONLY_VALUES)
 
@@ -86,6 +109,31 @@ def _pretrained(family: str, settings: Mapping[str, Any]) -> Variant:
 
 
 VARIANTS: dict[str, list[Variant]] = {
+    "conformer": [
+        _conformer("default"),
+        _conformer("relative", positions="relative", subsampling=2),
+        _conformer("ctc", ctc=True, tied_embeddings="none"),
+        _conformer("intermediate ctc, batch norm", ctc=True, intermediate_ctc=[1], convolution_norm="batch", subsampling=1),
+        _conformer("stacked frames, shallow decoder", subsampling_kind="stack", subsampling=4, encoder_layers=3, decoder_layers=1),
+        _conformer("subsampling by 8, wide kernel", subsampling=8, convolution_kernel=9),
+        _conformer("recurrent decoder", decoder="ssru"),
+        _conformer("checkpointed activations", checkpoint_activations=True),
+    ],
+    "encoder_only": [
+        _encoder_only("conformer", {"name": "conformer", "convolution_kernel": 3}),
+        _encoder_only(
+            "conformer, batch norm, intermediate ctc",
+            {"name": "conformer", "convolution_kernel": 5, "convolution_norm": "batch"},
+            intermediate_ctc=[1],
+            subsampling=2,
+        ),
+        _encoder_only("conformer in chunks", {"name": "conformer", "convolution_kernel": 3}, chunk=2, subsampling=2),
+        _encoder_only("transformer", {"name": "transformer"}, subsampling=1),
+        _encoder_only("transformer, relative", {"name": "transformer", "positions": "relative"}, subsampling_kind="stack"),
+        _encoder_only("transformer in chunks, relative", {"name": "transformer", "positions": "relative"}, chunk=1, subsampling=4),
+        _encoder_only("lstm", {"name": "lstm"}),
+        _encoder_only("gru, one direction, in chunks", {"name": "lstm", "cell": "gru", "bidirectional": False}, chunk=1, subsampling=2),
+    ],
     "linear": [
         _linear("default"),
         _linear("short window", context_length=3),
@@ -183,7 +231,7 @@ def every_variant() -> pytest.MarkDecorator:
 
 def every_variant_and_data() -> pytest.MarkDecorator:
     """Run a test for each variant with each kind of data that it can be used with."""
-    pairs = [(variant, kind) for variant in variants() for kind in variant.specs]
+    pairs = [(variant, kind) for variant in variants() if variant.architecture not in BY_FRAMES for kind in variant.specs]
     return pytest.mark.parametrize(("variant", "kind"), pairs, ids=[f"{variant.id}-{kind}" for variant, kind in pairs])
 
 
@@ -267,8 +315,17 @@ def loss_of(output: Output, labels: Padded) -> torch.Tensor:
     """The summed loss over real elements: cross-entropy for symbols, squared error for values; nothing of the package in it."""
     real = output.values[labels.mask]
     if labels.values.dim() == 2:
-        return torch.nn.functional.cross_entropy(real, labels.values[labels.mask], reduction="sum")
+        return torch.nn.functional.cross_entropy(real, labels.values[labels.mask], reduction="sum") + frame_loss(output)
     return ((real - labels.values[labels.mask]) ** 2).sum()
+
+
+def frame_loss(output: Output) -> torch.Tensor:
+    """The summed cross-entropy of saying symbol 4 at every frame, also of inner layers; 0 of a model that says nothing of frames."""
+    frames = output.frames
+    if frames is None:
+        return torch.zeros(())
+    features = [features[frames.mask] for features in (frames.features, *frames.inner)]
+    return sum((frames.head(part).log_softmax(-1)[:, 4].neg().sum() for part in features), torch.zeros(()))
 
 
 def gradients(model: Seq2SeqModel, data: Batch) -> dict[str, torch.Tensor]:
