@@ -30,7 +30,8 @@ SETTINGS = {
 }
 FOR_VALUES = ("direct", "rollout")  # tested in tests/unit/search/test_rollout.py and test_direct.py, with the same models
 FOR_FRAMES = ("ctc",)  # tested in test_frames.py
-RUNS = [(name, settings) for name in registry.names("search") if name not in (*FOR_VALUES, *FOR_FRAMES) for settings in SETTINGS.get(name, [{}])]
+ELSEWHERE = (*FOR_VALUES, *FOR_FRAMES)
+RUNS = [(name, settings) for name in registry.names("search") if name not in ELSEWHERE for settings in SETTINGS.get(name, [{}])]
 every_search = pytest.mark.parametrize(("name", "settings"), RUNS, ids=[f"{name}-{index}" for index, (name, _) in enumerate(RUNS)])
 
 
@@ -40,7 +41,7 @@ def make(name, settings):
 
 
 def test_every_search_has_settings():
-    missing = [name for name in registry.names("search") if name not in (*SETTINGS, *FOR_VALUES, *FOR_FRAMES)]
+    missing = [name for name in registry.names("search") if name not in (*SETTINGS, *ELSEWHERE)]
     assert not missing, f"list settings of {', '.join(missing)} in {__file__}"
 
 
