@@ -2,10 +2,13 @@
 
 Of an earlier run everything is taken that has the same name and shape. Tables of symbols (embeddings, the output layer) may have other
 rows: those of pieces that both vocabularies have are taken over one by one, so a run can begin with another vocabulary or language pair.
+A model of another depth takes the layers of the same number, or evenly spaced ones (Shleifer and Rush 2020).
 """
 
 import fnmatch
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -31,13 +34,16 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
     if not fresh and plugin.borrow is not None:
         plugin.borrow(model, recipe.model)
     if fresh and recipe.training.init_from is not None:
-        notes += _take(model, checkpoint.read(find_checkpoint(recipe.training.init_from).resolve()), task)
+        saved = checkpoint.read(find_checkpoint(recipe.training.init_from).resolve())
+        notes += _take(model, saved, task, spread=recipe.training.init_layers == "spread")
     return notes + _freeze(model, recipe.training.freeze)
 
 
-def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task) -> list[str]:
+def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task, *, spread: bool) -> list[str]:
     """Take over what fits of a checkpoint."""
-    weights, own = saved.weights(), model.own_weights()
+    there, own = saved.weights(), model.own_weights()
+    origins = _origins(own, there, spread=spread)
+    weights = {name: there[origin] for name, origin in origins.items()}
     earlier = task_of(saved)
     tables = {name: side for name, side in _tables(model).items() if name in weights and _pieces(earlier, side) != _pieces(task, side)}
     matched = {name: _take_pieces(own[name], weights[name], _pieces(earlier, side), _pieces(task, side)) for name, side in tables.items()}
@@ -47,9 +53,52 @@ def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task) -> list
     model.load_state_dict(taken, strict=False)
     notes = [f"taken from {saved.folder}: {len(taken)} tensors"]
     notes += [f"  {name}: the rows of {count:,} of {len(own[name]):,} pieces" for name, count in matched.items()]
-    fresh = [name for name in own if name not in taken and name not in matched]
-    left = [name for name in weights if name not in taken and name not in matched]
-    return notes + [f"  {what}: {', '.join(names)}" for what, names in (("fresh", fresh), ("left over", left)) if names]
+    used = {**taken, **matched}
+    moved = dict.fromkeys((_layer(origin), _layer(name)) for name, origin in origins.items() if name in used and name != origin)
+    notes += [f"  layers: {', '.join(f'{new} from {old}' for old, new in moved)}"] if moved else []
+    fresh = [name for name in own if name not in used]
+    left = [name for name in there if name not in {origins[name] for name in used}]
+    return notes + [f"  {what}: {_listed(names)}" for what, names in (("fresh", fresh), ("left over", left)) if names]
+
+
+_LAYER = re.compile(r"(.*?)\.(\d+)\.")  # the first number in a name is that of a layer: `encoder.3.attention.query.weight`
+
+
+def _origins(own: Iterable[str], there: Iterable[str], *, spread: bool) -> dict[str, str]:
+    """The weight of an earlier run that each of the model's begins with, where there is one; name -> name."""
+    there = set(there)
+    if not spread:
+        return {name: name for name in own if name in there}
+    own_depths, depths = _depths(own), _depths(there)
+    found = {}
+    for name in own:
+        layer = _LAYER.match(name)
+        origin = name
+        if layer is not None and layer[1] in depths:
+            deepest, last = depths[layer[1]] - 1, own_depths[layer[1]] - 1
+            place = round(int(layer[2]) * deepest / last) if last else 0
+            origin = f"{layer[1]}.{place}.{name[layer.end() :]}"
+        if origin in there:
+            found[name] = origin
+    return found
+
+
+def _depths(names: Iterable[str]) -> dict[str, int]:
+    """How many layers each stack has, by its name."""
+    layers = [match for match in map(_LAYER.match, names) if match is not None]
+    return {stack: 1 + max(int(layer[2]) for layer in layers if layer[1] == stack) for stack in {layer[1] for layer in layers}}
+
+
+def _layer(name: str) -> str:
+    """The layer that a weight belongs to; the weight itself where it belongs to none."""
+    match = _LAYER.match(name)
+    return name if match is None else f"{match[1]}.{match[2]}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Weights by name; those of a layer together."""
+    layers = Counter(map(_layer, names))
+    return ", ".join(layer if count == 1 and layer in names else f"{layer}.* ({count})" for layer, count in layers.items())
 
 
 def _tables(model: Seq2SeqModel) -> dict[str, Side]:

@@ -63,6 +63,9 @@ class TrainingConfig:
     """Parameters that stay as they are: patterns such as `encoder.*`."""
     init_from: Path | None = None
     """A run or checkpoint whose weights training starts from, where names and shapes match."""
+    init_layers: Literal["number", "spread"] = "number"
+    """Which layers of `init_from` a model of another depth takes: those of the same number, or evenly spaced ones, first and last
+    included (Shleifer and Rush 2020)."""
     nonfinite_patience: Count = 10
     """Stop after so many updates in a row whose loss or gradient was not finite."""
     log_every: Count = 20
@@ -79,6 +82,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
             raise ValueError("needs a budget: set max_steps, max_epochs or max_minutes.")
+        if self.init_layers != "number" and self.init_from is None:
+            raise ValueError("`init_layers` must be left out without `init_from`, where it has no effect.")
         if self.average > self.keep:
             raise ValueError(f"`average` must be at most `keep` ({self.keep}), but is {self.average}.")
 
