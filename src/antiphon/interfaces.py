@@ -95,6 +95,11 @@ class Seq2SeqModel(nn.Module, ABC):
         """What the model says of each state of the memory, for CTC; None where it says nothing of them."""
         return None
 
+    @property
+    def stride(self) -> int:
+        """Elements of the source for one state of the memory."""
+        return 1
+
     def own_weights(self) -> dict[str, Tensor]:
         """What a checkpoint of this model holds: all of its state, but for what `Architecture.borrow` brings back."""
         return dict(self.state_dict())

@@ -183,7 +183,8 @@ class Hypothesis:
     quantiles      of values: (T, C, Q), or None
     samples        of values: sample paths (N, T, C), or None
     copied         of a model that copies: what was copied, and from where
-    spans          (T, 2) the first state of the memory that says each symbol, and the one behind the last (CTC), or None
+    spans          (T, 2) the first state of the memory that says each symbol, and the one behind the last (CTC), or None; what a task is
+                   given to decode is in elements of the source
     """
 
     elements: np.ndarray

@@ -80,8 +80,8 @@ class Validation:
 
 
 def _search_to_validate(recipe: Recipe, task: Task) -> Any:
-    """Symbols are decoded greedily, within the limits of the recipe's search; values as the recipe says."""
-    if not isinstance(task.target_spec, TokenSpec):
+    """Symbols are decoded greedily, within the limits of the recipe's search; values, and what needs no steps, as the recipe says."""
+    if not isinstance(task.target_spec, TokenSpec) or not needs_steps(recipe.search):
         return recipe.search
     limits, processors = (getattr(recipe.search, name, None) for name in ("limits", "processors"))
     return GreedyConfig(**{name: value for name, value in (("limits", limits), ("processors", processors)) if value is not None})

@@ -86,6 +86,11 @@ class Conformer(StepwiseModel):
         self.head = build_head(settings.head, target, settings.dim, tied)
         self.frame_head: Categorical | None = frame_head(target, settings.dim) if settings.ctc else None
 
+    @property
+    def stride(self) -> int:
+        """Frames of the source for one state of the memory."""
+        return self.settings.subsampling
+
     def encode(self, source: Padded) -> Memory:
         """Read the frames; the memory has one state for `subsampling` of them."""
         states, inner = self.encoder(source)

@@ -155,6 +155,11 @@ class EncoderOnly(Seq2SeqModel):
             self.encoder = ConformerEncoder(_shape(settings, encoder), source.width)
         self.head = frame_head(target, encoder.dim)
 
+    @property
+    def stride(self) -> int:
+        """Frames of the source for one state of the memory."""
+        return self.settings.subsampling
+
     def encode(self, source: Padded) -> Memory:
         """Read the frames; the memory has one state for `subsampling` of them."""
         states, inner = self.encoder(source)

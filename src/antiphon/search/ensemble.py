@@ -57,6 +57,11 @@ class Ensemble(StepwiseModel):
         self._members = nn.ModuleList(models)
 
     @property
+    def stride(self) -> int:
+        """That of the first member, whose alignment is shown."""
+        return self.members[0].stride
+
+    @property
     def models(self) -> list[StepwiseModel]:
         """The members."""
         return [cast(StepwiseModel, member) for member in self._members]

@@ -1,12 +1,13 @@
 """From examples to predictions: batches of similar length through model and search, results in the order given."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from antiphon.data.collate import collate
 from antiphon.interfaces import Search, Seq2SeqModel, Task
-from antiphon.sequences import Example, Padded, Prediction, Request, to_device
+from antiphon.sequences import Example, Hypothesis, Padded, Prediction, Request, to_device
 
 
 def decode_examples(
@@ -29,8 +30,13 @@ def decode_examples(
         with torch.inference_mode():
             found = search(model, to_device(source, device), wishes)
         for index, hypotheses in zip(chosen, found, strict=True):
-            results[index] = task.decode(hypotheses, examples[index])
+            results[index] = task.decode([_on_source(item, model.stride) for item in hypotheses], examples[index])
     return [results[index] for index in range(len(examples))]
+
+
+def _on_source(hypothesis: Hypothesis, stride: int) -> Hypothesis:
+    """The hypothesis with spans of elements of the source, rather than of states of the memory."""
+    return hypothesis if hypothesis.spans is None else replace(hypothesis, spans=hypothesis.spans * stride)
 
 
 def _without_target(example: Example) -> Example:
