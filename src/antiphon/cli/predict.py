@@ -1,10 +1,14 @@
-"""antiphon predict: inputs in, predictions out, in the same order, one for one."""
+"""antiphon predict: inputs in, predictions out, in the same order, one for one.
+
+Unusual: a run is a folder, so a file among the runs can only be an input: `antiphon predict runs/speech talk.mp3`.
+"""
 
 import csv
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,11 +38,20 @@ def predict(
 
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
-    from antiphon.errors import DataError
+    from antiphon.errors import ConfigError, DataError
     from antiphon.predictor import load
 
-    predictor = load(run, overrides=settings or ())
-    predictions = predictor.predict(_inputs(input, predictor), on_error="keep")
+    files = [path for path in run if path.is_file()]
+    runs = [path for path in run if path not in files]
+    if files and input != "-":
+        raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
+    if not runs:
+        raise ConfigError(f"`antiphon predict` needs a run before the inputs, but {files[0]} is a file.")
+    predictor = load(runs, overrides=settings or ())
+    predictions = predictor.predict(_inputs(files or input, predictor), on_error="keep")
+    if getattr(predictor.recipe.task, "subtitles", "none") != "none" and not as_json and Path(output).suffix != ".jsonl":
+        predictions = _with_subtitles(predictions, output)
+        output = output if output == "-" or not Path(output).is_dir() else "-"
     refused = 0
     with _opened(output) as file:
         write = _writer(file, predictor.task, as_json=as_json, suffix=Path(output).suffix)
@@ -56,13 +69,31 @@ def predict(
         raise DataError(f"{what} empty.")
 
 
-def _inputs(name: str, predictor: "Predictor") -> Iterator[Any]:
-    """Records of a file, or the lines of standard input."""
+def _inputs(name: str | list[Path], predictor: "Predictor") -> Iterator[Any]:
+    """Records of a file or of several, or the lines of standard input."""
     if name != "-":
         from antiphon.assembly import read_given
 
-        return iter(read_given(Path(name), predictor.task, with_targets=False))
+        return iter(read_given(Path(name) if isinstance(name, str) else name, predictor.task, with_targets=False))
     return csv.DictReader(_standard_input()) if predictor.task.tabular else _standard_input()
+
+
+def _with_subtitles(predictions: "Iterator[Prediction]", output: str) -> "Iterator[Prediction]":
+    """Predictions whose value is their subtitles; where `output` is a folder each is written there, and its value is the file's name."""
+    from antiphon.errors import DataError
+
+    folder = Path(output) if output != "-" and Path(output).is_dir() else None
+    for number, prediction in enumerate(predictions, 1):
+        subtitles = prediction.details.get("subtitles", "")
+        if folder is None and number > 1:
+            raise DataError("Subtitles of several recordings need a folder that exists: `--output FOLDER`.")
+        if folder is not None and subtitles:
+            path = folder / f"{Path(str(prediction.details['audio'])).stem}.{'vtt' if subtitles.startswith('WEBVTT') else 'srt'}"
+            if path.exists():
+                raise DataError(f"{path} exists already. Choose another folder, or remove it.")
+            path.write_text(subtitles, encoding="utf-8")
+            subtitles = str(path)
+        yield replace(prediction, value=subtitles.rstrip("\n"))
 
 
 def _standard_input() -> Iterator[str]:
@@ -103,7 +134,10 @@ def _lines(file: Any, task: "Task", *, details: bool) -> Any:
     """A text a line, or a JSON object a line with everything that is known."""
     while True:
         prediction = yield
-        text = json.dumps(_plain(prediction, task), ensure_ascii=False) if details else " ".join(str(prediction.value).splitlines())
+        if details:
+            text = json.dumps(_plain(prediction, task), ensure_ascii=False)
+        else:
+            text = str(prediction.value) if "subtitles" in prediction.details else " ".join(str(prediction.value).splitlines())
         print(text, file=file, flush=file is sys.stdout)
 
 
