@@ -54,12 +54,12 @@ class Ensemble(StepwiseModel):
                 )
         self.source, self.target = models[0].source, models[0].target
         self.average = average
-        self._members = nn.ModuleList(models)
+        self._members, self._stride = nn.ModuleList(models), models[0].stride
 
     @property
     def stride(self) -> int:
         """That of the first member, whose alignment is shown."""
-        return self.members[0].stride
+        return self._stride
 
     @property
     def models(self) -> list[StepwiseModel]:
