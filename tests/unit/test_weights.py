@@ -120,7 +120,7 @@ def test_another_language_pair_and_task(tmp_path: Path) -> None:
         second, said = go(tmp_path / f"second{number}", turned, model=SMALL, task={**task, **vocabulary}, **settings)
         assert same(layer(first.model, "encoder.0"), layer(second.model, "encoder.0"))
         assert same(layer(first.model, "decoder.0"), layer(second.model, "decoder.0"))
-        assert len(re.findall(r"(?:source|target)\S*frontend\.embedding\.weight: the rows of 7 of 8 pieces", said)) == 2
+        assert len(re.findall(r"(?:source|target)\S*frontend\.embedding\.weight: the rows of [67] of \d+ pieces", said)) == 2
 
 
 def test_nothing_in_common_is_refused(tmp_path: Path) -> None:
