@@ -10,7 +10,7 @@ source, and the target of the same record may use them. A model that copies can 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from antiphon.sequences import Example, Hypothesis, Prediction, Request
 MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
 
 
+@runtime_checkable
 class TextPairsSettings(Protocol):
     """What the settings of such a task have in common; the fields of the configs describe them."""
 
