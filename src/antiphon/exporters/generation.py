@@ -15,9 +15,12 @@ _LONGEST_SOURCE = 512  # where the recipe sets no limit
 
 
 def generation_settings(
-    search: Mapping[str, Any], spec: TokenSpec, opening: Sequence[int], longest_source: int | None
+    search: Mapping[str, Any], spec: TokenSpec, opening: Sequence[int], longest_source: int | None, positions: int | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """The settings for the plain values of a search, and what they cannot say, one sentence each."""
+    """The settings for the plain values of a search, and what they cannot say, one sentence each.
+
+    `opening` is what every output begins with, `longest_source` the limit of the training data, `positions` those that the decoder has.
+    """
     processors, limits = search.get("processors", {}), search.get("limits", {})
     forbidden = {spec.pad, spec.start} | (set() if processors.get("allow_unknown", True) else {spec.unknown})
     settings = {
@@ -28,7 +31,7 @@ def generation_settings(
         "suppress_tokens": sorted(forbidden - {spec.end}) or None,
         "no_repeat_ngram_size": processors.get("no_repeat_ngram_size", 0),
         "repetition_penalty": processors.get("repetition_penalty", 1.0),
-        "max_new_tokens": _longest(limits, longest_source),
+        "max_new_tokens": _longest(limits, longest_source, positions),
         "do_sample": False,
         "num_beams": 1,
     }
@@ -40,11 +43,12 @@ def generation_settings(
     return {**settings, **chosen}, lost
 
 
-def _longest(limits: Mapping[str, Any], longest_source: int | None) -> int:
+def _longest(limits: Mapping[str, Any], longest_source: int | None, positions: int | None) -> int:
     source = longest_source or _LONGEST_SOURCE
     most = limits.get("max_length")
-    elements = math.ceil(limits.get("max_ratio", 2.0) * source) + int(limits.get("max_offset", 16))
-    return 1 + (elements if most is None else min(elements, int(most)))  # the end counts
+    elements = math.ceil(float(limits.get("max_ratio", 2.0)) * source) + int(limits.get("max_offset", 16))
+    steps = 1 + (elements if most is None else min(elements, int(most)))  # the end counts
+    return steps if positions is None else min(steps, positions - 1)  # the start has a position, too
 
 
 def _greedy(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -30,7 +30,8 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     if model.settings.adapter is not None:
         merge(network)
     longest = trained.recipe["data"]["limits"]["max_source_length"]
-    settings, lost = generation_settings(trained.recipe["search"], model.target, text.opening, longest)
+    positions = getattr(network.config, "max_decoder_position_embeddings", getattr(network.config, "max_position_embeddings", None))
+    settings, lost = generation_settings(trained.recipe["search"], model.target, text.opening, longest, positions)
     prefix = trained.recipe["task"].get("target_prefix")
     if prefix:
         lost.append(f"`task.target_prefix`: outputs are not made to begin with {prefix!r}, and it is not removed from them.")

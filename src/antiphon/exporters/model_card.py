@@ -89,25 +89,30 @@ def _scores(trained: TrainedModel) -> list[str]:
         for score in evaluation.get("scores", ()):
             low, high = score.get("low"), score.get("high")
             interval = f"{low:.4g} to {high:.4g}" if low is not None and high is not None else ""
-            rows.append(f"| {score['name']} | {score['value']:.4g} | {interval} | {score.get('signature', '')} |")
+            rows.append(f"| {score['name']} | {score['value']:.4g} | {interval} | {_in_table(score.get('signature'))} |")
         data, search = PurePath(str(evaluation.get("data"))).name, evaluation["search"]["name"]
         head = f"{data}, {evaluation.get('records', 0):,} records, search `{search}`:"
         tables.append("\n".join([head, "", "| | | 95 % interval | signature |", "|---|---|---|---|", *rows]))
     return tables
 
 
+def _in_table(signature: Any) -> str:
+    """A signature as code in a cell, whose bars end no cell."""
+    return f"`{signature}`".replace("|", "\\|") if signature else ""
+
+
 def _published(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe without the checkpoint's own configuration, which config.json has, and without names of folders."""
+    """The recipe without the checkpoint's own configuration, which config.json has, without what is not set, and without folders."""
     model = {key: value for key, value in recipe["model"].items() if key != "description"}
-    found: dict[str, Any] = _without_folders({**recipe, "model": model})
+    found: dict[str, Any] = _plain({**recipe, "model": model})
     return found
 
 
-def _without_folders(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without_folders(inner) for key, inner in value.items()}
+        return {key: _plain(inner) for key, inner in value.items() if inner is not None and inner not in ("", [], {})}
     if isinstance(value, list | tuple):
-        return [_without_folders(inner) for inner in value]
+        return [_plain(inner) for inner in value]
     if isinstance(value, str) and PurePath(value).is_absolute():
         return PurePath(value).name
     return value

@@ -63,9 +63,11 @@ def generated(model: Any, tokenizer: Any, **settings: Any) -> list[list[int]]:
     return rows
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [*((name, "none") for name in FAMILIES), ("t5", "lora"), ("bart", "lora"), ("nllb", "dora"), ("led", "lora")]
-)
+SOME = [("t5", "lora"), ("bart", "none"), ("marian", "none"), ("mbart50", "none"), ("nllb", "dora")]
+OTHERS = [(name, kind) for name in FAMILIES for kind in ("none", "lora") if (name, kind) not in SOME]
+
+
+@pytest.mark.parametrize(("name", "kind"), [*SOME, *(pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS)])
 def test_the_same_logits_and_the_same_texts(exported: Any, name: str, kind: str) -> None:
     run, folder = exported(name, kind)
     assert {path.name for path in folder.iterdir()} >= {"config.json", "generation_config.json", "model.safetensors", "README.md"}
@@ -118,8 +120,8 @@ def test_the_card_has_data_recipe_scores_and_a_place_for_the_licence(exported: A
 
 
 def test_no_file_names_the_machine(exported: Any) -> None:
-    for name in ("bart", "nllb", "t5"):
-        run, folder = exported(name)
+    for name, kind in SOME:
+        run, folder = exported(name, kind)
         for path in folder.rglob("*.json"):
             assert str(run.parent) not in path.read_text(encoding="utf-8"), path
 
@@ -137,9 +139,7 @@ def test_what_cannot_be_exported_is_refused(exported: Any, tmp_path: Path) -> No
         }
     )
     own = antiphon.train(words, tmp_path / "own", data=DATA)
-    with pytest.raises(
-        ExportError, match=r"`hf` writes models of transformers .* own is a `lstm` of our own, .* No exporter can write it yet"
-    ):
+    with pytest.raises(ExportError, match=r"`hf` writes models of transformers .* own is a `lstm` of our own, .* No exporter can"):
         antiphon.export(own, out=tmp_path / "never")
     assert not list(tmp_path.glob("*never*")), "nothing half-written stays"
     assert load_trained(own).recipe.model.name == "lstm"
