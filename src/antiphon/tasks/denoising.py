@@ -297,7 +297,8 @@ class Denoising(Task):
         if self._lone_space is None:
             return symbols
         before = np.append(is_mask[1:], False)
-        return symbols[~((symbols == self._lone_space) & before)]
+        kept: np.ndarray = symbols[~((symbols == self._lone_space) & before)]
+        return kept
 
     def _prediction(self, hypothesis: Hypothesis, example: Example) -> Prediction:
         source, target = example.source[:-1], hypothesis.elements
@@ -322,8 +323,11 @@ class _Texts(Records):
 
     def __call__(self) -> Iterator[tuple[int, Record]]:
         for number, record in self.inner():
-            for place, item in enumerate(_unfolded(record, self.columns, lambda number=number: f"{self.inner.place(number)}: ")):
-                yield number * len(self.columns) + place, item
+            try:
+                items = list(_unfolded(record, self.columns))
+            except DataError as error:
+                raise DataError(f"{self.inner.place(number)}: {error}") from error
+            yield from ((number * len(self.columns) + place, item) for place, item in enumerate(items))
 
     def place(self, number: int) -> str:
         """Where the record stands in which the text is."""
@@ -338,13 +342,10 @@ class _Texts(Records):
         return f"{self.inner.signature()}:{','.join(self.columns)}"
 
 
-def _unfolded(record: Record, columns: tuple[str, ...], place: Callable[[], str] = str) -> Iterator[dict[str, Any]]:
+def _unfolded(record: Record, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """A record for each text of a record, in the first column, with a seed that depends on nothing but the text."""
     for column in columns:
-        try:
-            text = _text(record, column)
-        except DataError as error:
-            raise DataError(f"{place()}{error}") from error
+        text = _text(record, column)
         drawn = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=7).digest()
         yield {columns[0]: text, NOISE: int.from_bytes(drawn)}
 
