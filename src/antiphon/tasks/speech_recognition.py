@@ -304,9 +304,10 @@ class SpeechRecognition(Task):
         return Prediction(text, best, alternatives, details)
 
     def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
-        """One prediction from those of a recording's parts; an empty one where nothing is said."""
+        """One prediction from those of a recording's parts, which says whose it is; an empty one where nothing is said."""
+        named = {"audio": self.source_of(record)}
         if len(predictions) == 1:
-            return predictions[0]
+            return replace(predictions[0], details={**named, **predictions[0].details})
         found = [prediction.hypothesis for prediction in predictions]
         elements = np.concatenate([item.elements for item in found]) if found else np.zeros(0, dtype=np.int64)
         stopped: FinishReason = next((item.finish_reason for item in found if item.finish_reason != "end"), "end")
@@ -319,7 +320,8 @@ class SpeechRecognition(Task):
         )
         segments = [segment for prediction in predictions for segment in prediction.details["segments"]]
         words = [word for prediction in predictions for word in prediction.details["words"]]
-        return Prediction(_concatenated([segment["text"] for segment in segments]), whole, (), self._details(segments, words))
+        text = _concatenated([segment["text"] for segment in segments])
+        return Prediction(text, whole, (), {**named, **self._details(segments, words)})
 
     def _details(self, segments: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
         seconds = segments[-1]["end"] - segments[0]["start"] if segments else 0.0
