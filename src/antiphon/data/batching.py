@@ -87,7 +87,7 @@ class Sampler:
         for begin in range(0, len(self.corpus), size):
             rows = np.arange(begin, min(begin + size, len(self.corpus)), dtype=np.int64)
             sources, targets = self._lengths(rows)
-            order = np.lexsort((-sources, -targets))
+            order = self._by_length(-sources, -targets)
             yield from self._cut(rows[order], sources[order], targets[order])
 
     def estimate_batches(self) -> int:
@@ -116,10 +116,17 @@ class Sampler:
         sources, targets = self._lengths(rows)
         if not self.config.shuffle:
             return self._cut(rows, sources, targets)
-        order = np.lexsort((sources, targets))  # stable, so rows of the same lengths stay shuffled
+        order = self._by_length(sources, targets)
         batches = self._cut(rows[order], sources[order], targets[order])
         shown = permute(np.arange(len(batches)), len(batches), hash_seed(self.seed, epoch, pool, 0x626174))
         return [batches[number] for number in shown]
+
+    def _by_length(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The order by length of the side that uses up its budget first, then by the other; stable, so equal rows stay shuffled."""
+        budget = self.config.source_tokens
+        if budget is not None and abs(int(sources.sum())) * self.config.target_tokens > abs(int(targets.sum())) * budget:
+            return np.lexsort((targets, sources))
+        return np.lexsort((sources, targets))
 
     def _cut(self, rows: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
         """Cut rows, in their order, into the longest runs that stay within the budgets."""

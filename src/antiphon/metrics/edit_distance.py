@@ -14,6 +14,7 @@ from antiphon.metrics.interface import Metric
 from antiphon.metrics.items import check_texts
 
 Split = Callable[[str], list[str]]
+Normalize = Callable[[str], str]
 
 
 def tokens(text: str) -> list[str]:
@@ -28,16 +29,18 @@ def characters(text: str) -> list[str]:
 
 @final
 class ErrorRate(Metric):
-    """Errors per unit of the reference, in percent; it may exceed 100. No case, punctuation or Unicode form is changed.
+    """Errors per unit of the reference, in percent; it may exceed 100. No case, punctuation or Unicode form is changed, unless
+    `normalize` does; the signature then has its name.
 
     Statistics: substitutions, deletions, insertions, length of the reference. Of several references the one with the fewest errors counts,
     of equally near ones the longest, so that their order does not matter.
     """
 
-    def __init__(self, name: str, summary: str, split: Split):
+    def __init__(self, name: str, summary: str, split: Split, *, normalize: Normalize | None = None):
         self.name, self.summary, self.higher_is_better = name, summary, False
-        self.signature = f"unit:{split.__name__}|norm:none|ref:nearest"
-        self._split = split
+        norm = "none" if normalize is None else getattr(normalize, "__name__", "custom")
+        self.signature = f"unit:{split.__name__}|norm:{norm}|ref:nearest"
+        self._split, self._normalize = split, normalize
 
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:
         """Errors by kind, and the reference length, of each item."""
@@ -58,7 +61,7 @@ class ErrorRate(Metric):
 
     def _edits(self, predictions: list[str], references: list[str]) -> Float[np.ndarray, "pairs 4"]:
         def split_all(texts: list[str]) -> list[list[str]]:
-            return [self._split(text) for text in texts]
+            return [self._split(text if self._normalize is None else self._normalize(text)) for text in texts]
 
         # jiwer's own transforms split at single spaces only; it calls whatever it is given.
         aligned = jiwer.process_words(references, predictions, split_all, split_all)  # type: ignore[arg-type]
