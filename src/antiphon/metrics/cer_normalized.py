@@ -1,0 +1,6 @@
+"""Character error rate (CER) of what is said: lower case, without punctuation; see `spoken_text` for the normalizer that the signature names."""
+
+from antiphon.metrics.edit_distance import ErrorRate, characters
+from antiphon.metrics.spoken_text import spoken
+
+plugin = ErrorRate("cer_normalized", "CER, percent, without case and punctuation", characters, normalize=spoken)

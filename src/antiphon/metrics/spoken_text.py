@@ -1,0 +1,22 @@
+"""A normalizer of what is said, for error rates that do not count how it is written: named, so that a score's signature says which.
+
+`spoken` is NFKC, lower case, no punctuation and no symbols, single spaces. An apostrophe within a word stays (don't), other punctuation within
+one becomes a space (twenty-one). Numbers stay as they are written.
+"""
+
+import unicodedata
+
+_APOSTROPHES = "'\u2019\u02bc"
+
+
+def spoken(text: str) -> str:
+    """The text as it sounds alike, however it is written."""
+    lowered = unicodedata.normalize("NFKC", text).lower()
+    kept = "".join(_kept(letter, before, behind) for before, letter, behind in zip(" " + lowered, lowered, lowered[1:] + " ", strict=False))
+    return " ".join(kept.split())
+
+
+def _kept(letter: str, before: str, behind: str) -> str:
+    if letter in _APOSTROPHES:
+        return "'" if before.isalnum() and behind.isalnum() else " "
+    return " " if unicodedata.category(letter)[0] in "PS" else letter

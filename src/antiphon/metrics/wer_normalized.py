@@ -1,0 +1,6 @@
+"""Word error rate (WER) of what is said: lower case, without punctuation; see `spoken_text` for the normalizer that the signature names."""
+
+from antiphon.metrics.edit_distance import ErrorRate, tokens
+from antiphon.metrics.spoken_text import spoken
+
+plugin = ErrorRate("wer_normalized", "WER, percent, without case and punctuation", tokens, normalize=spoken)
