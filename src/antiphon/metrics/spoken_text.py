@@ -1,7 +1,7 @@
 """A normalizer of what is said, for error rates that do not count how it is written: named, so that a score's signature says which.
 
-`spoken` is NFKC, lower case, no punctuation and no symbols, single spaces. An apostrophe within a word stays (don't), other punctuation within
-one becomes a space (twenty-one). Numbers stay as they are written.
+`spoken` is NFKC, lower case, no punctuation and no symbols, single spaces. An apostrophe within a word stays (don't); other punctuation
+within one becomes a space (twenty-one). Numbers stay as they are written.
 """
 
 import unicodedata
