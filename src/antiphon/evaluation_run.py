@@ -134,7 +134,7 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
 def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str], *, resamples: int = 1000) -> list[Comparison]:
     """Paired significance of the difference between two models on the same records."""
     if [item.source for item in one.items] != [item.source for item in two.items]:
-        remedy = " Set `task.backtest` and `task.horizon` alike for both." if one.details or two.details else ""
+        remedy = " Set `task.backtest` and `task.horizon` alike for both." if "steps" in one.details or "steps" in two.details else ""
         raise DataError(f"Two models can only be compared on the same records in the same order.{remedy}")
     first, second = one.values, two.values
     return [compare(metric, first, second, one.actual, resamples=resamples) for metric in find_metrics(metrics)]

@@ -1,4 +1,5 @@
-"""antiphon evaluate: scores with intervals, and whether one run is better than another. Of forecasts, errors by step and by series."""
+"""antiphon evaluate: scores with intervals, and whether one run is better than another. Of forecasts, errors by step and by series; of
+speech, by speaker and by length."""
 
 import json
 from enum import StrEnum
@@ -18,22 +19,31 @@ if TYPE_CHECKING:
 
 
 class By(StrEnum):
-    """What errors of forecasts are listed by."""
+    """What errors of forecasts, or of speech recognition, are listed by."""
 
     STEP = "step"
     SERIES = "series"
+    SPEAKER = "speaker"
+    LENGTH = "length"
 
     @property
     def part(self) -> str:
         """Where an evaluation's details have it."""
-        return "steps" if self is By.STEP else "series"
+        return {By.STEP: "steps", By.SERIES: "series", By.SPEAKER: "speakers", By.LENGTH: "lengths"}[self]
+
+    @property
+    def needs(self) -> str:
+        """What a run must do to have it."""
+        if self is By.SPEAKER:
+            return "recognizes speech and names `task.speaker`"
+        return "recognizes speech" if self is By.LENGTH else "forecasts series"
 
 
 def evaluate(
     run: Runs,
     data: Annotated[Path | None, typer.Option(help="Records to score on; the recipe's `data.test` when left out.")] = None,
     compare: Annotated[Path | None, typer.Option(metavar="RUN2", help="Another run: is the difference significant?")] = None,
-    by: Annotated[By | None, typer.Option(help="Of forecasts: also list errors by step of the horizon, or by series.")] = None,
+    by: Annotated[By | None, typer.Option(help="Also list errors: of forecasts by step or series, of speech by speaker or length.")] = None,
     settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +78,7 @@ def _check_details(found: "Evaluation | None", by: By | None) -> None:
     from antiphon.errors import ConfigError
 
     if by is not None and found is not None and by.part not in found.details:
-        raise ConfigError(f"`--by {by}` needs a run that forecasts series, but {found.run} does not. Leave it out.")
+        raise ConfigError(f"`--by {by}` needs a run that {by.needs}, but {found.run} does not. Leave it out.")
 
 
 def _same_data(run: Path) -> Any:
@@ -112,7 +122,7 @@ def _print(found: "Evaluation") -> None:
     for score in found.scores if beside else ():
         console.print(f"{score.name}: {score.signature}", soft_wrap=True, markup=False, style="dim")
     for reason, count in found.finish_reasons.items():
-        if reason != "end" and not found.details:  # a forecast has the length that was asked for: nothing cut it short
+        if reason != "end" and "steps" not in found.details:  # a forecast has the length that was asked for: nothing cut it short
             console.print(f"{count:,} outputs ended by: {reason}")
 
 
@@ -124,6 +134,8 @@ def _print_details(found: "Evaluation", by: By | None) -> None:
         _print_steps(console, found.details["steps"])
     elif by is By.SERIES:
         _print_series(console, found.details["series"])
+    elif by is not None:
+        _print_speech(console, found.details[by.part], by)
 
 
 def _print_steps(console: "Console", steps: dict[str, Any]) -> None:
@@ -137,6 +149,23 @@ def _print_steps(console: "Console", steps: dict[str, Any]) -> None:
         for step, count in enumerate(steps["counts"]):
             table.add_row(str(step + 1), *(_error(values[step]) for values in errors.values()), f"{count:,}")
         _print_table(console, table)
+
+
+def _print_speech(console: "Console", rows: list[dict[str, Any]], by: By) -> None:
+    """Error rates and errors by kind, the worst speaker or the shortest utterances first."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"Errors by {by.value}", title_justify="left")
+    table.add_column("speaker" if by is By.SPEAKER else "seconds", overflow="fold", max_width=44)
+    for column in ("utterances", "reference words", "WER", "CER", "substitutions", "deletions", "insertions"):
+        table.add_column(_stacked(column.replace(" ", "_")), justify="right", no_wrap=True)
+    for row in rows:
+        name = escape(row["speaker"]) if by is By.SPEAKER else f"{row['from']:.2f} to {row['to']:.2f}"
+        rates = (f"{row[rate]:.2f}" for rate in ("word_error_rate", "character_error_rate"))
+        kinds = (f"{row[kind]:,}" for kind in ("substitutions", "deletions", "insertions"))
+        table.add_row(name, f"{row['utterances']:,}", f"{row['reference_words']:,}", *rates, *kinds)
+    _print_table(console, table)
 
 
 def _print_series(console: "Console", series: dict[str, Any]) -> None:
