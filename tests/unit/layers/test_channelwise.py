@@ -14,7 +14,7 @@ from antiphon.search.rollout import RolloutConfig, RolloutSearch
 from antiphon.sequences import Padded, Quantiles, Request
 
 SOURCE, TARGET = ValueSpec(3 + 2), ValueSpec(3, known=1)
-HEADS = [name for name in registry.names("heads") if name != "categorical"]
+HEADS = [name for name in registry.names("heads") if name not in ("categorical", "pointer")]  # those for values
 
 
 def model(**settings):
