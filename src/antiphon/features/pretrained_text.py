@@ -22,6 +22,7 @@ from antiphon.features.published import need_transformers, published_folder
 from antiphon.interfaces import Feature, TokenSpec
 
 _WRAPPING = ("mbart",)  # families whose decoder starts with the last symbol of the target instead of one for all
+_SPACES = ("\u2581", "\u0120")  # what stands for a space in pieces of sentencepiece, and of byte-level BPE
 _FACTS = "pretrained.json"
 
 
@@ -54,7 +55,8 @@ class PretrainedText(Feature):
     def spec(self) -> TokenSpec:
         """The checkpoint's vocabulary and special symbols."""
         facts = self._known()
-        return TokenSpec(facts.size, facts.pad, facts.unknown, facts.start, facts.end, self._fingerprint())
+        starts = np.array([piece.startswith(_SPACES) for piece in self.pieces(np.arange(facts.size))])
+        return TokenSpec(facts.size, facts.pad, facts.unknown, facts.start, facts.end, self._fingerprint(), word_starts=starts)
 
     @property
     def opening(self) -> tuple[int, ...]:

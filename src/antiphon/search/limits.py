@@ -3,10 +3,12 @@
 A length counts elements: neither the start nor the end symbol. A search therefore takes up to `maximum + 1` steps. In the last one only
 the end symbol may follow, so that every hypothesis is a complete sequence and its score can be compared with any other's; a hypothesis
 that would have gone on has the finish reason "length".
+
+Lengths may also be counted in words. Then no new word may begin once there are enough; what is left of the last word may still follow.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -21,16 +23,18 @@ from antiphon.errors import ConfigError
 class LimitsConfig:
     """The longest and the shortest hypothesis, by the length of its source."""
 
+    unit: Literal["symbols", "words"] = "symbols"
+    """What lengths count: symbols of the vocabulary, or words (vocabularies of words or subwords know where these begin)."""
     max_ratio: Annotated[float, Field(ge=0)] = 2.0
-    """At most `max_ratio * source length + max_offset` elements, rounded up."""
+    """At most `max_ratio * source length + max_offset` symbols or words, rounded up."""
     max_offset: Annotated[int, Field(ge=0)] = 16
     """See `max_ratio`."""
     max_length: Annotated[int, Field(ge=1)] | None = None
-    """Never more elements than this, however long the source."""
+    """Never more than this, however long the source."""
     min_length: Annotated[int, Field(ge=0)] = 0
-    """At least this many elements; a source too short for it by `max_ratio` may have this many."""
+    """At least this many; a source too short for it by `max_ratio` may have this many."""
     min_ratio: Annotated[float, Field(ge=0)] = 0.0
-    """At least `min_ratio * source length` elements, rounded down."""
+    """At least `min_ratio * source length`, rounded down."""
 
     def __post_init__(self) -> None:
         if self.max_ratio == 0 and self.max_offset == 0:
@@ -41,12 +45,16 @@ class LimitsConfig:
             raise ConfigError(f"`min_ratio` must be at most `max_ratio` ({self.max_ratio}), but is {self.min_ratio}.")
 
 
+SYMBOLS_PER_WORD = 12  # a hypothesis of limited words has at most so many symbols for each, lest one word go on for ever
+
+
 @dataclass(frozen=True)
 class Limits:
-    """The fewest and the most elements for each source; kept on the host, where loops are planned."""
+    """The fewest and the most elements for each source; kept on the host, where loops are planned. `words` are limits of words, if any."""
 
     minimum: Int[np.ndarray, " B"]
     maximum: Int[np.ndarray, " B"]
+    words: "Limits | None" = None
 
     @property
     def steps(self) -> int:
@@ -55,11 +63,14 @@ class Limits:
 
 
 def limits_of(settings: LimitsConfig, lengths: Int[Tensor, " B"]) -> Limits:
-    """The limits for sources of these lengths."""
+    """The limits for sources of these lengths, which are in the unit of the settings."""
     source = lengths.detach().cpu().numpy().astype(np.int64)
     maximum = np.ceil(settings.max_ratio * source).astype(np.int64) + settings.max_offset
     minimum = np.maximum(np.floor(settings.min_ratio * source).astype(np.int64), settings.min_length)
     maximum = np.maximum(maximum, minimum)
     if settings.max_length is not None:
         maximum = np.minimum(maximum, settings.max_length)
-    return Limits(np.minimum(minimum, maximum), maximum)
+    limits = Limits(np.minimum(minimum, maximum), maximum)
+    if settings.unit == "symbols":
+        return limits
+    return Limits(np.zeros_like(maximum), SYMBOLS_PER_WORD * maximum, words=limits)

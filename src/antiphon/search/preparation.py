@@ -13,7 +13,7 @@ from torch import Tensor
 from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import Seq2SeqModel, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.search.limits import Limits, LimitsConfig, limits_of
-from antiphon.search.processors import LogitsProcessors, ProcessorsConfig, processors_for
+from antiphon.search.processors import LogitsProcessors, ProcessorsConfig, processors_for, word_starts
 from antiphon.sequences import Memory, Padded, Request
 
 
@@ -86,7 +86,7 @@ def prepare(
     spec = token_target(model, f"The search `{search}`")
     asked = tuple(requests) if requests is not None else (Request(),) * len(source.lengths)
     assert len(asked) == len(source.lengths), f"{len(source.lengths)} sources need as many requests, not {len(asked)}"
-    bounds = limits_of(limits, source.lengths)
+    bounds = limits_of(limits, source.lengths if limits.unit == "symbols" else _words(model, source))
     for row, request in enumerate(asked):
         _check(row, request, spec, int(bounds.maximum[row]))
         if request.required and not can_require:
@@ -95,6 +95,18 @@ def prepare(
     memory = model.project(encoded)
     rules = processors_for(processors, spec, bounds, asked, width, memory.states.device)
     return Prepared(spec, encoded, memory, bounds, rules, asked)
+
+
+def _words(model: StepwiseModel, source: Padded) -> Tensor:
+    """The words of each source (B,). Raises ConfigError when symbols of the source or the target do not say where words begin."""
+    for side in (model.source, model.target):
+        if not isinstance(side, TokenSpec) or side.word_starts is None:
+            raise ConfigError(
+                "`search.limits.unit` must be `symbols` unless source and target have vocabularies of words or subwords, but is `words`."
+            )
+    assert isinstance(model.source, TokenSpec)
+    starts = word_starts(model.source, source.values.device)
+    return (starts[source.values] & source.mask).sum(1)
 
 
 def _check(row: int, request: Request, spec: TokenSpec, longest: int) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, final
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
@@ -68,6 +69,8 @@ class _Rules:
     prefix_lengths: Int[Tensor, " R"] | None
     banned_openings: Int[Tensor, "R N K"] | None  # what stands before a banned phrase's last symbol, right-aligned
     banned_ends: Int[Tensor, "R N"] | None
+    fewest_words: Int[Tensor, " R"] | None = None
+    most_words: Int[Tensor, " R"] | None = None
 
 
 @final
@@ -82,6 +85,7 @@ class LogitsProcessors:
     longest_minimum: int  # the numbers on the host spare every step a question to the device
     shortest_maximum: int
     longest_prefix: int
+    word_starts: Bool[Tensor, " V"] | None = None  # where words are limited
 
     def keep(self, rows: Int[Tensor, " N"]) -> "LogitsProcessors":
         """The rules of these rows only."""
@@ -107,12 +111,32 @@ class LogitsProcessors:
             allowed[:, self.end] = end_logits  # a row that has ended and waits for its neighbours repeats the end symbol
         if self.rules.banned_openings is not None and self.rules.banned_ends is not None:
             _forbid_phrases(allowed, history, self.rules.banned_openings, self.rules.banned_ends)
+        enough = None
+        if self.word_starts is not None:
+            may_end, enough = self._limit_words(allowed, history, may_end)
         if step < self.longest_minimum or may_end is not None:
             self._forbid_end(allowed, end_logits, may_end, step)
         if step < self.longest_prefix:
             self._force_prefix(allowed, ranking_norm, step)
         cut = self._force_end(allowed, end_logits, step) if step >= self.shortest_maximum else None
+        if enough is not None:
+            cut = enough if cut is None else cut | enough
         return StepScores(allowed, ranking_norm, logits, norm, cut)
+
+    def _limit_words(
+        self, allowed: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None
+    ) -> tuple[Bool[Tensor, " R"], Bool[Tensor, " R"]]:
+        """Let no word begin where there are enough: (rows that may end, rows that would have begun another word)."""
+        assert self.word_starts is not None
+        assert self.rules.fewest_words is not None
+        assert self.rules.most_words is not None
+        said = self.word_starts[history].sum(1)
+        full = said >= self.rules.most_words
+        starts = self.word_starts[: allowed.shape[1]]
+        enough = full & starts[allowed.argmax(-1)]
+        allowed.masked_fill_(full.unsqueeze(1) & starts, -_INFINITY)
+        long_enough = said >= self.rules.fewest_words
+        return long_enough if may_end is None else long_enough & may_end, enough
 
     def _force_prefix(self, allowed: Float[Tensor, "R V"], certain: Float[Tensor, "R 1"], step: int) -> None:
         """Let the prefix's symbol follow as if it were certain, and nothing else, whatever the rules say."""
@@ -149,7 +173,8 @@ def processors_for(
     never = {spec.pad, spec.start} | (set() if settings.allow_unknown else {spec.unknown})
     prefix, prefix_lengths = _prefixes(requests)
     openings, ends = _banned_phrases(requests)
-    rules = _Rules(torch.from_numpy(limits.minimum), torch.from_numpy(limits.maximum), prefix, prefix_lengths, openings, ends)
+    words = () if limits.words is None else (torch.from_numpy(limits.words.minimum), torch.from_numpy(limits.words.maximum))
+    rules = _Rules(torch.from_numpy(limits.minimum), torch.from_numpy(limits.maximum), prefix, prefix_lengths, openings, ends, *words)
     rules = to_device(select_rows(rules, torch.arange(len(requests)).repeat_interleave(width)), device)
     return LogitsProcessors(
         settings=settings,
@@ -159,7 +184,14 @@ def processors_for(
         longest_minimum=int(limits.minimum.max()),
         shortest_maximum=int(limits.maximum.min()),
         longest_prefix=max(len(request.prefix) for request in requests),
+        word_starts=None if limits.words is None else word_starts(spec, device),
     )
+
+
+def word_starts(spec: TokenSpec, device: torch.device) -> Bool[Tensor, " V"]:
+    """Which symbols begin a word: those of the vocabulary, and every open word behind it."""
+    assert spec.word_starts is not None, "these symbols do not say where words begin"
+    return torch.from_numpy(np.pad(spec.word_starts, (0, spec.open_words), constant_values=True)).to(device)
 
 
 def _prefixes(requests: Sequence[Request]) -> tuple[Tensor | None, Tensor | None]:
