@@ -249,7 +249,8 @@ class TextFeature(Feature):
     def pieces(self, array: np.ndarray, open_words: Sequence[str] = ()) -> list[str]:
         """The piece that each symbol stands for, for reports."""
         if isinstance(self.vocabulary, WordVocabulary) and (np.asarray(array) >= self.vocabulary.size).any():
-            return [word or "" for word in self.vocabulary.words_of(array, open_words)]
+            words = self.vocabulary.words_of(array, open_words)
+            return [SPECIAL_PIECES[symbol] if word is None else word for symbol, word in zip(array, words, strict=True)]
         return self.vocabulary.labels(array)
 
     @property
