@@ -29,12 +29,14 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.features.corruption import Corruption, Infilling, Pieces, SpanCorruption
 from antiphon.features.segmentation import SPACE_PIECE
 from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.vocabulary import END, START
 from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
 
 NOISE = "noise_seed"
 _DENSITY = {"spans": 0.15, "infilling": 0.3}
 _MASKS = 100
+_START, _END = np.array([START]), np.array([END])
 
 
 @config
@@ -181,7 +183,7 @@ class Denoising(Task):
         symbols = self.target_text.encode(text, seed=seed)
         if NOISE in record:
             return self._hidden(self._unmasked(symbols), record[NOISE] if seed is None else seed, index)
-        return Example(np.append(self._masked(symbols), self.source_spec.end), None, index)
+        return Example(np.concatenate((self._masked(symbols), _END)), None, index)
 
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
         """`encode` for (index, record) pairs, faster."""
@@ -276,8 +278,7 @@ class Denoising(Task):
 
     def _hidden(self, symbols: np.ndarray, seed: int, index: int) -> Example:
         source, target = self._corruption.corrupt(symbols, seed)
-        start, end = self.source_spec.start, self.source_spec.end
-        return Example(np.append(source, end), np.concatenate([[start], target, [end]]).astype(np.int64), index)
+        return Example(np.concatenate((source, _END)), np.concatenate((_START, target, _END)), index)
 
     def _unmasked(self, symbols: np.ndarray) -> np.ndarray:
         """The symbols of a text to learn from, which must hold no mask: it could not be told from those that noise puts there."""

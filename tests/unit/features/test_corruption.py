@@ -146,7 +146,7 @@ def test_some_masks_hide_nothing() -> None:
 @pytest.mark.parametrize("name", ["spans of words", "infilling of words"])
 def test_whole_words_are_never_split(name: str) -> None:
     for seed in range(200):
-        symbols = text(60, seed)
+        symbols = np.concatenate([[FIRST], text(60, seed)])
         source, _ = ALL[name].corrupt(symbols, seed)
         for before, behind in pairwise(source):
             if before < FIRST <= behind:
