@@ -14,7 +14,7 @@ from typing import Any, final
 import torch
 from pydantic import ValidationError
 
-from antiphon import checkpoint
+from antiphon import checkpoint, registry
 from antiphon.assembly import Split, Trained, build_task, find_checkpoint, load_trained
 from antiphon.configuration import plain
 from antiphon.data.records import Records
@@ -92,6 +92,12 @@ class Teacher:
             raise ConfigError("Distillation must have a task whose targets are symbols, but this recipe's targets are real values.")
         if not self.settings.asks_for_probabilities:
             return
+        for name in (self.recipe.model.name, *(one.recipe.model.name for one in self.trained)):
+            if not registry.find("models", name).stepwise:
+                raise ConfigError(
+                    f"`distillation.level` must be `sequence` with `model.name: {name}`, which says nothing step by step, but is"
+                    f" `{self.settings.level}`."
+                )
         taught = self.trained[0].task
         for side, theirs, own in (
             ("source", taught.source_spec, task.source_spec),

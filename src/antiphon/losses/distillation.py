@@ -12,6 +12,7 @@ from torch import Tensor
 
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
+from antiphon.heads.pointer import Mixture
 from antiphon.losses.cross_entropy import FusedProjection
 from antiphon.sequences import Output, Padded
 
@@ -22,8 +23,10 @@ def divergence(student: Output, teacher: Output, labels: Padded, temperature: fl
     Both distributions are flattened by the temperature, and the result is multiplied by its square, which keeps gradients as large as
     those of cross-entropy (Hinton et al. 2015). The gradient reaches the student only.
 
-    Raises ConfigError when one of them says more symbols than the other.
+    Raises ConfigError when one of them says more symbols than the other, or the student copies from the source.
     """
+    if isinstance(student.head, Mixture):  # what it cannot say has probability 0 exactly, at which a divergence has no gradient
+        raise ConfigError("`distillation.level` must be `sequence` with `model.head: pointer`, whose words differ from source to source.")
     mask = labels.mask
     head = student.head
     if isinstance(head, Categorical) and "values" not in student.__dict__ and torch.is_grad_enabled():

@@ -242,6 +242,15 @@ def test_refusals(teacher: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "student").exists(), "nothing is begun that cannot be done"
 
 
+def test_a_task_whose_targets_stand_in_no_column(tmp_path: Path) -> None:
+    """Filling gaps: there are probabilities to learn from, but no output of a search could be stored as a target."""
+    task = {"name": "denoising", "text": "source", "vocabulary": {"kind": "character"}}
+    teacher = train(recipe_of(task=task), tmp_path / "teacher", data=DATA, console=_silent())
+    with pytest.raises(ConfigError, match="must be `token` for `denoising`"):
+        student(teacher, tmp_path / "student", task=task)
+    student(teacher, tmp_path / "student", task=task, distillation={"level": "token"})
+
+
 @pytest.mark.parametrize(
     ("settings", "name"),
     [({"temperature": 2.0}, "temperature"), ({"level": "token", "keep_references": 1.0}, "keep_references")],

@@ -7,9 +7,11 @@ from torch.nn.functional import kl_div
 
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
+from antiphon.heads.pointer import Pointer
+from antiphon.interfaces import TokenSpec
 from antiphon.losses import cross_entropy
 from antiphon.losses.distillation import divergence
-from antiphon.sequences import Output, Padded
+from antiphon.sequences import Memory, Output, Padded
 
 SYMBOLS, STUDENT, TEACHER = 11, 6, 9
 
@@ -94,3 +96,12 @@ def test_other_symbols_are_refused() -> None:
     teacher = Output(torch.randn(3, 5, TEACHER), Categorical(TEACHER, SYMBOLS + 1, bias=False, tied=None))
     with pytest.raises(ConfigError, match=r"must be `sequence`.*12 symbols.*11"):
         divergence(student, teacher, labels)
+
+
+def test_a_student_that_copies_is_refused() -> None:
+    student, teacher, labels = outputs(seed=9)
+    head = Pointer(STUDENT, TokenSpec(SYMBOLS, 0, 1, 2, 3), bias=False, tied=None)
+    memory = Memory(torch.zeros(3, 4, 2), torch.ones(3, 4, dtype=torch.bool), copyable=torch.zeros(3, 4, dtype=torch.int64))
+    copying = Output(student.features, head.over(torch.rand(3, 5, 4), memory))
+    with pytest.raises(ConfigError, match=r"with `model\.head: pointer`"):
+        divergence(copying, teacher, labels)
