@@ -15,7 +15,7 @@ may not (`"Why?" he asked`).
 import re
 from collections.abc import Iterator
 
-_CLOSING = "\"'”’»)]」』）》】"
+_CLOSING = "\"'”’“‘»«)]」』）》】"  # some languages close with what others open with
 _OPENING = "\"'“‘„«([{「『（"
 _END = re.compile(rf"\s*[\r\n\u2028\u2029]\s*|[。！？｡]+[{re.escape(_CLOSING)}]*|[.!?…؟۔।॥።]+[{re.escape(_CLOSING)}]*(?=\s|$)")
 _FOLLOWING = re.compile(rf"[\s{re.escape(_OPENING)}]*([^\W_]*)")

@@ -45,6 +45,27 @@ def test_text_utility_scores_pairs_in_order():
     np.testing.assert_array_equal(utility(sequences, sequences), [[-9, -29], [-7, -27]])
 
 
+def test_rouge_is_a_utility():
+    """Its score of a set is a mean over items; here each pair of candidates is a set of one."""
+    metric = registry.find("metrics", "rouge_l")
+    names = {4: "the", 5: "file", 6: "is", 7: "open", 8: "shut", 9: "no"}
+    calls = []
+
+    def decode(symbols):
+        calls.append(1)
+        return " ".join(names[symbol] for symbol in symbols.tolist())
+
+    utility = text_utility(metric.statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better)
+    candidates = hypotheses(([9], -0.1), ([4, 5, 6, 7], -2.0), ([4, 5, 6, 8], -3.0), ([4, 5, 7], -4.0), ([4, 5, 6, 7], -2.0))
+    ranked = choose(candidates, utility)
+    assert len(calls) == 8, "each of four different candidates is decoded once on either side"
+    # The score is the mean F1 with all five draws.
+    f1 = {"itself": 1, "shut": 2 * 3 / 8, "short": 2 * 3 / 7, "no": 0}
+    assert ranked[0].elements.tolist() == [4, 5, 6, 7]
+    assert ranked[0].score == pytest.approx(100 * (2 * f1["itself"] + f1["shut"] + f1["short"] + f1["no"]) / 5)
+    assert [item.elements.tolist() for item in ranked][-1] == [9], "the likeliest is like none of the others"
+
+
 @pytest.mark.parametrize("candidates", [{"name": "sampling", "samples": 12}, {"name": "beam", "beam_size": 4, "n_best": 4}])
 def test_the_search_chooses_among_its_candidates(candidates, seed):
     model, source = ToyModel(size=9, seed=seed), toy_source([4, 5, 6], [7])
