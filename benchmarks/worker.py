@@ -72,17 +72,22 @@ class HeldLoop:
         self._answer = _answers()
         self._updates, self._left = updates, warm_up
         self._began: tuple[float, float] | None = None
+        self._done = 0.0
 
-    def before_update(self, parameters: int) -> None:
-        """Go on, or wait for the next turn. `parameters` is how many numbers the model learns."""
+    def before_update(self, parameters: int, done: float | None = None) -> None:
+        """Go on, or wait for the next turn. `parameters` is how many numbers the model learns.
+
+        `done` is the work of all updates so far, where a turn's amount is not the number of its updates.
+        """
         if self._left == 0:
             if self._began is None:
                 self._answer({"tasks": ["training"], "parameters": parameters})
             else:
                 wall, cpu = time.perf_counter() - self._began[0], time.process_time() - self._began[1]
-                self._answer({"amount": self._updates, "wall": wall, "cpu": cpu})
+                self._answer({"amount": self._updates if done is None else done - self._done, "wall": wall, "cpu": cpu})
             if not sys.stdin.readline():
                 self._answer({"peak_megabytes": peak_megabytes()})
                 os._exit(0)  # no library gets to save a model or to finish an epoch
+            self._done = done or 0.0
             self._left, self._began = self._updates, (time.perf_counter(), time.process_time())
         self._left -= 1
