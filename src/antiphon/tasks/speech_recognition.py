@@ -356,9 +356,9 @@ class SpeechRecognition(Task):
         return value
 
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
-        """Of a recording the second at which each frame begins, of a text its symbols."""
+        """The symbols of a text. Of a recording only how long it is: its frames say nothing to people one by one."""
         if side == "source":
-            return [f"{place * SHIFT_SECONDS:.2f} s" for place in range(len(array))]
+            return [f"{len(array) * SHIFT_SECONDS:.2f} s of sound ({len(array):,} frames)"]
         return self.target_text.pieces(array)
 
     def save(self, folder: Path) -> None:
