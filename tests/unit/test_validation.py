@@ -1,10 +1,10 @@
 """What references are when they reach the metrics."""
 
-from types import SimpleNamespace
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from antiphon.interfaces import Task
 from antiphon.metrics.scoring import evaluate
 from antiphon.metrics.sourced import SourcedText
 from antiphon.validation import group_references
@@ -12,16 +12,16 @@ from antiphon.validation import group_references
 RECORDS = [{"source": "a b c", "target": "a"}, {"source": "d", "target": "d"}, {"source": "a b c", "target": "b x"}]
 
 
-@pytest.mark.parametrize(("alternatives", "expected"), [(False, [["a"], ["d"], ["b x"]]), (True, [["a", "b x"], ["d"]])])
-def test_references_keep_their_sources(alternatives: bool, expected: list[list[str]]) -> None:
+@pytest.mark.parametrize(
+    ("alternatives", "expected", "copied"), [(False, [["a"], ["d"], ["b x"]], 100 / 3), (True, [["a", "b x"], ["d"]], 25)]
+)
+def test_references_keep_their_sources(alternatives: bool, expected: list[list[str]], copied: float) -> None:
     """A reference that is more than a text stays what the task made it, so metrics can compare outputs with sources."""
-    task: Any = SimpleNamespace(
-        source_of=lambda record: record["source"], reference=lambda record: SourcedText(record["target"], record["source"])
-    )
+    task = Mock(spec=Task)
+    task.source_of.side_effect = lambda record: record["source"]
+    task.reference.side_effect = lambda record: SourcedText(record["target"], record["source"])
     items = group_references(task, RECORDS, alternatives=alternatives)
     references = [found for _, found in items]
     assert references == expected
     assert all(reference.source == record["source"] for record, found in items for reference in found)
-    assert evaluate(["copy_rate"], ["a z"] * len(items), references, resamples=0)[0].value == pytest.approx(
-        100 / 3 if not alternatives else 25
-    )
+    assert evaluate(["copy_rate"], ["a z"] * len(items), references, resamples=0)[0].value == pytest.approx(copied)
