@@ -15,7 +15,6 @@ import torch
 from antiphon import checkpoint
 from antiphon.assembly import build_corpora, build_losses, build_model, build_task, find_checkpoint, fit_task, mixed, open_splits
 from antiphon.data.audit import Audit, Part, View, audit
-from antiphon.data.limits import Limits
 from antiphon.data.series_audit import SeriesAudit, audit_series
 from antiphon.data.windows import StoredCorpus, WindowCorpus
 from antiphon.interfaces import Spec, Task, TokenSpec, ValueSpec
@@ -91,7 +90,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
     parts: dict[str, list[Part]] = {}
     corpora: dict[str, list[StoredCorpus]] = {}
     for split_name, split in splits.items():
-        limits = recipe.data.limits if split_name == "train" else Limits()
+        limits = recipe.data.limits if split_name == "train" else recipe.data.limits.of_sources()
         scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
         corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep)

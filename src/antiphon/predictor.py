@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
@@ -10,8 +11,9 @@ import torch
 
 from antiphon.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
 from antiphon.configuration import plain
+from antiphon.data.limits import cut_source
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import Record, Seq2SeqModel
+from antiphon.interfaces import Record, Seq2SeqModel, TokenSpec
 from antiphon.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.ensemble import Ensemble
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
@@ -118,7 +120,9 @@ class Predictor:
                     yield entry
                 else:
                     record, parts = entry
-                    yield self.task.joined([next(found) for _ in parts], record)
+                    prediction = self.task.joined([next(found) for _ in parts], record)
+                    cut = sum(example.cut for example, _ in parts)
+                    yield replace(prediction, details={**prediction.details, "source_cut": cut}) if cut else prediction
 
     def _windows(
         self, inputs: Iterator[Any], size: int, on_error: OnError
@@ -148,11 +152,18 @@ class Predictor:
         example = self.task.encode({key: value for key, value in record.items() if key not in target}, number)
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
-        most = self.recipe.data.limits.max_source_length
-        if most is not None and len(example.source) > most * LONG:
+        limits = self.recipe.data.limits
+        example = cut_source(example, limits, self.task.source_spec)
+        most, length = limits.max_source_length, len(example.source)
+        if most is not None and length > most * LONG:
             raise DataError(
-                f"the source has {len(example.source)} elements, more than {LONG} times the longest of training ({most}). Split it into"
-                " sentences."
+                f"the source has {length} elements, more than {LONG} times the longest of training ({most}). Split it, or cut it with"
+                " `data.limits.too_long=truncate`."
+            )
+        if most is None and length > VERY_LONG and isinstance(self.task.source_spec, TokenSpec):
+            raise DataError(
+                f"the source has {length} elements, more than {VERY_LONG}, and the recipe has no limit. Split it, or say with"
+                " `data.limits.max_source_length` that such sources are meant."
             )
         return example, self.task.request(record)
 
@@ -167,6 +178,7 @@ class Predictor:
         return item
 
 
+VERY_LONG = 50_000  # elements of a source that nobody spoke of when the model was trained
 LONG = 8  # an input so many times longer than any in training is refused: it would take all memory and give nonsense
 
 

@@ -51,13 +51,15 @@ class Example:
     """One record as arrays: `source` and `target` are (S,) or (S, C); a target begins with its start element.
 
     `record` identifies the record in the user's data. `context` holds what is needed to turn a hypothesis into a prediction (scales of
-    a series, the surface forms of copied words) and is opaque to everything but the task.
+    a series, the surface forms of copied words) and is opaque to everything but the task. `cut` says how many elements of the source
+    were left out, where the recipe's limits ask for that.
     """
 
     source: np.ndarray
     target: np.ndarray | None = None
     record: int = -1
     context: Any = None
+    cut: int = 0
 
 
 @dataclass(frozen=True)

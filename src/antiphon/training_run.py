@@ -42,7 +42,6 @@ from antiphon.configuration import plain
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MixedCorpus
-from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
 from antiphon.data.windows import StoredCorpus
 from antiphon.distillation.teacher import Teacher, open_teacher
@@ -68,7 +67,6 @@ FREE_TO_CHANGE = (
     "search",
     "evaluation",
     "data.test",
-    "model.path",  # a published checkpoint may move: it is needed no more, or known by its hash
     "distillation.teachers",  # the path of the same teacher: another teacher is noticed by its weights
     "distillation.batch_size",
     "model.path",  # a published checkpoint may move: it is needed no more, or known by its hash
@@ -228,7 +226,7 @@ def _prepare_data(
         splits["train"] = teacher.taught(splits["train"], folder, partial(_say, console if ranks.first else None))
     taught = teacher is not None and teacher.settings.stores_outputs  # belongs to this run alone
     cache = folder / "corpus" if taught or recipe.data.cache is None else recipe.data.cache
-    limits = {"train": recipe.data.limits, "validation": Limits()}
+    limits = {"train": recipe.data.limits, "validation": recipe.data.limits.of_sources()}
     corpora = {
         name: build_corpora(splits[name], task, cache, limits[name], keep_records=name == "validation" or task.samples_encodings)
         for name in ("train", "validation")

@@ -11,6 +11,7 @@ from antiphon.assembly import build_search, needs_steps
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MixedCorpus
+from antiphon.data.limits import cut_source
 from antiphon.data.loader import Loader
 from antiphon.data.windows import StoredCorpus
 from antiphon.errors import AntiphonError, ConfigError
@@ -20,7 +21,7 @@ from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate
 from antiphon.recipe import Recipe
 from antiphon.search.greedy import GreedyConfig
-from antiphon.sequences import to_device
+from antiphon.sequences import Example, to_device
 from antiphon.tasks.decoding import decode_examples
 from antiphon.training.decoder_inputs import inputs_to_measure
 from antiphon.training.distributed import Ranks
@@ -46,7 +47,7 @@ class Validation:
         if needs_steps(self.search_settings) and not isinstance(model, StepwiseModel):
             return scores, []
         items = self.references
-        examples = [self.task.encode(record) for record, _ in items]
+        examples = [self._example(record) for record, _ in items]
         requests = [self.task.request({name: value for name, value in record.items() if name not in _WISHES}) for record, _ in items]
         size, device = self.recipe.evaluation.batch_size, self.ranks.device
         try:
@@ -61,6 +62,12 @@ class Validation:
         shown = self.task.shown
         samples = [(str(self.task.source_of(items[i][0])), shown(items[i][1][0]), shown(values[i])) for i in spread]
         return scores, samples
+
+    def _example(self, record: Any) -> Example:
+        """What is decoded knows nothing of its target, and is cut as training sources are."""
+        target = self.task.target_column if isinstance(self.task.target_spec, TokenSpec) else None
+        example = self.task.encode({name: value for name, value in record.items() if name != target} if target else record)
+        return cut_source(example, self.recipe.data.limits, self.task.source_spec)
 
     @torch.inference_mode()
     def _loss(self, model: Seq2SeqModel) -> Score:

@@ -52,7 +52,7 @@ def predict(
     if getattr(predictor.recipe.task, "subtitles", "none") != "none" and not as_json and Path(output).suffix != ".jsonl":
         predictions = _with_subtitles(predictions, output)
         output = output if output == "-" or not Path(output).is_dir() else "-"
-    refused = 0
+    refused = cut = 0
     with _opened(output) as file:
         write = _writer(file, predictor.task, as_json=as_json, suffix=Path(output).suffix)
         next(write)
@@ -60,8 +60,12 @@ def predict(
             if "error" in prediction.details:
                 refused += 1
                 print(f"antiphon: input {number}: {prediction.details['error']}", file=sys.stderr)
+            cut += "source_cut" in prediction.details
             write.send(prediction)
         write.close()
+    if cut:
+        most = predictor.recipe.data.limits.max_source_length
+        print(f"antiphon: {cut} of {number} inputs were cut to {most} elements, as `data.limits` says.", file=sys.stderr)
     if refused:
         what = (
             "1 input could not be used; its prediction is" if refused == 1 else f"{refused} inputs could not be used; their predictions are"

@@ -39,6 +39,11 @@ class Limits:
         if self.max_length_ratio is not None and not self.max_length_ratio >= 1:
             raise ValueError(f"`max_length_ratio` must be 1 or more, but is {self.max_length_ratio:g}.")
 
+    def of_sources(self) -> "Limits":
+        """What holds for every source, also one that is not learned from: where long ones are truncated, all of them are."""
+        truncates = self.too_long == "truncate"
+        return Limits(max_source_length=self.max_source_length, too_long="truncate") if truncates else Limits()
+
 
 @final
 @dataclass
@@ -93,6 +98,14 @@ def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, t
         tally.drop("length ratio", example.record)
         return None
     return changed
+
+
+def cut_source(example: Example, limits: Limits, source: Spec) -> Example:
+    """The example with its source as long as `limits.of_sources()` lets it be; `cut` says what is missing."""
+    most = limits.of_sources().max_source_length
+    if most is None or len(example.source) <= most:
+        return example
+    return replace(example, source=_cut(example.source, most, source), cut=len(example.source) - most)
 
 
 def _empty_side(example: Example, source: Spec, target: Spec) -> str:
