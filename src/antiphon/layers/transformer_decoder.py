@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from antiphon.interfaces import Spec
-from antiphon.layers.decoding_state import AttentionState, RecurrentState, same_place
+from antiphon.layers.decoding_state import AttentionState, CellState, same_place
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
 from antiphon.sequences import Memory, Padded
 
 _FIRST = 8  # steps for which there is room at first
 
-DecoderState = AttentionState | RecurrentState
+DecoderState = AttentionState | CellState
 
 
 @final
@@ -86,7 +86,7 @@ class TransformerDecoder(nn.Module):
         position = memory.mask.new_zeros(rows, dtype=torch.long)
         if self.settings.decoder == "ssru":
             single = torch.promote_types(memory.states.dtype, torch.float32)
-            return RecurrentState(memory.states.new_zeros(rows, layers, dim, dtype=single), position)
+            return CellState(memory.states.new_zeros(rows, layers, dim, dtype=single), position)
         length = min(max_length, _FIRST) if _may_grow(position) else max_length
         groups = self.settings.key_value_heads or self.settings.heads
         buffer = memory.states.new_zeros(rows, layers, 2, groups, length, dim // self.settings.heads)
