@@ -11,7 +11,20 @@ from antiphon.report.run_record import Plain, RunRecord, StoredEvaluation
 
 _MODEL_SCORES = ("loss", "perplexity")  # open-ended: a bar would say nothing
 _MANY_CUT = 0.01
-_IN_UNITS = ("mae", "mse", "rmse", "mase", "rmsse", "crps", "pinball", "interval_width_80", "interval_width_95")  # no 100 to compare with
+# No 100 to compare with.
+_IN_UNITS = (
+    "mae",
+    "mse",
+    "rmse",
+    "mase",
+    "rmsse",
+    "crps",
+    "pinball",
+    "interval_width_80",
+    "interval_width_95",
+    "length_ratio",
+    "compression",
+)
 _ABBREVIATIONS = {
     "bleu": "BLEU",
     "bleu_zh": "BLEU (zh)",
@@ -22,6 +35,15 @@ _ABBREVIATIONS = {
     "coverage_95": "coverage of 95%",
     "interval_width_80": "width of 80% intervals",
     "interval_width_95": "width of 95% intervals",
+    **{
+        name + ending: shown + meaning
+        for name, shown in (("rouge1", "ROUGE-1"), ("rouge2", "ROUGE-2"), ("rouge_l", "ROUGE-L"), ("rouge_lsum", "ROUGE-Lsum"))
+        for ending, meaning in (("", ""), ("_stem", " (stemmed)"))
+    },
+    "novelty_1": "new words",
+    "novelty_2": "new bigrams",
+    "repetition": "repeated bigrams",
+    "repetition_1": "repeated words",
     **{name: name.upper() for name in ("ter", "mae", "mse", "rmse", "mase", "rmsse", "crps")},
 }
 _ENDINGS = {
