@@ -201,7 +201,8 @@ def _identity(one: Trained) -> str:
     """Changes with the teacher's weights, vocabulary or task; not with its scores, or where it lies."""
     files = checkpoint.read_json(one.folder / checkpoint.MANIFEST)
     made_of = {name: found for name, found in files.items() if name == checkpoint.WEIGHTS or name.startswith(f"{checkpoint.FEATURES}/")}
-    parts = [made_of, plain(one.recipe.task), plain(one.recipe.model)]
+    model = {name: value for name, value in plain(one.recipe.model).items() if name != "path"}  # where published weights once lay
+    parts = [made_of, one.task.fingerprint, model]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -109,6 +109,26 @@ def test_an_ensemble_teaches(teacher: Path, tmp_path: Path) -> None:
     assert len(checkpoint.read(run / "last").header["distillation"]["teachers"]) == 2
 
 
+SPEAKS = {"limits": {"min_length": 2, "max_length": 4}}  # random weights would say nothing at all
+
+
+@pytest.mark.parametrize("settings", [{"search": SPEAKS}, {"level": "token"}], ids=["sequence", "token"])
+def test_a_published_model_teaches(tmp_path: Path, settings: dict[str, Any]) -> None:
+    pytest.importorskip("transformers")
+    from tests.pretrained_checkpoints import WORDS as PUBLISHED
+    from tests.pretrained_checkpoints import write_checkpoint
+
+    folder = write_checkpoint(tmp_path / "published", "marian")
+    data = {"train": [{"source": f"the {word}", "target": f"der {word}"} for word in PUBLISHED]}
+    task = {"name": "translation", "vocabulary": {"kind": "pretrained", "model": str(folder)}}
+    model = {"name": "pretrained", "path": str(folder)}
+    teacher = train(recipe_of(model, task=task, training={"max_steps": 1}), tmp_path / "teacher", data=data, console=_silent())
+    changes = {"model": SHALLOW, "task": "translation", "distillation": settings, "training": {"max_steps": 1}}
+    run, _ = student(teacher, tmp_path / "student", data, **changes)
+    assert load_trained(run).task.target_spec == load_trained(teacher).task.target_spec
+    assert isinstance(antiphon.load(run).predict("the cat").text, str)
+
+
 def first_loss(run: Path) -> float:
     events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return float(next(event["loss"] for event in events if event["kind"] == "train"))
