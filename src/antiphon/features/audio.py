@@ -68,7 +68,7 @@ class AudioFeature:
         facts = [settings.kind, settings.bins, settings.padded_seconds, self.normalization, self.sample_rate, self._fitted()]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def fit(self, waveforms: Iterable[Float[np.ndarray, " N"]]) -> None:
+    def fit(self, waveforms: Iterable[Float[np.ndarray, " _"]]) -> None:
         """Learn mean and deviation of each channel, where the normalization is `global`; otherwise nothing is read."""
         if not self.needs_fit:
             return
@@ -133,7 +133,7 @@ class AudioFeature:
             "deviation": None if self.deviation is None else self.deviation.tolist(),
         }
 
-    def _padded(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    def _padded(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, " M"]:
         seconds = self.settings.padded_seconds
         if seconds is None:
             return waveform
