@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from antiphon.errors import ConfigError
 from antiphon.interfaces import StepwiseModel, TokenSpec
-from antiphon.sequences import Memory, Output, Padded, Quantiles, select_rows
+from antiphon.sequences import Frames, Memory, Output, Padded, Quantiles, select_rows
 
 Average = Literal["probability", "log_probability"]
 
@@ -75,6 +75,15 @@ class Ensemble(StepwiseModel):
         """Each member's projections."""
         memories = tuple(model.project(own) for model, own in zip(self.models, memory.projections, strict=True))
         return Memory(memory.states, memory.mask, projections=memories)
+
+    def frames(self, memory: Memory) -> Frames | None:
+        """The members' averaged log-probabilities; None unless all of them say something of equally many states."""
+        found = [model.frames(own) for model, own in zip(self.models, memory.projections, strict=True)]
+        members = [frames for frames in found if frames is not None]
+        if len(members) < len(found) or len({frames.mask.shape for frames in members}) != 1:
+            return None
+        log_probs = torch.stack([frames.logits.float().log_softmax(-1) for frames in members])
+        return Frames(average_log_probs(log_probs, self.average), members[0].mask, _as_they_are)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """All steps at once; `values` are the averaged log-probabilities (B, T, V)."""
