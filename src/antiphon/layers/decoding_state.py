@@ -89,7 +89,7 @@ class AttendingBack:
 
 
 @dataclass(frozen=True)
-class RecurrentState:
+class CellState:
     """The cells of all layers: as large at the last step as at the first."""
 
     cells: Float[Tensor, "R L D"]
@@ -104,7 +104,7 @@ class RecurrentState:
 class RecurringBack:
     """A step of every layer's recurrence; leaves the given state alone."""
 
-    def __init__(self, state: RecurrentState):
+    def __init__(self, state: CellState):
         self.state = state
         self.cells: list[Tensor] = []
 
@@ -115,9 +115,9 @@ class RecurringBack:
         self.cells.append(cell)
         return found.unsqueeze(1)
 
-    def after(self) -> RecurrentState:
+    def after(self) -> CellState:
         """As `LookingBack`."""
-        return RecurrentState(torch.stack(self.cells, dim=1), self.state.position + 1)
+        return CellState(torch.stack(self.cells, dim=1), self.state.position + 1)
 
 
 def same_place(position: Int[Tensor, " R"]) -> int | None:

@@ -22,7 +22,7 @@ from antiphon.heads.pointer import check_pointer, said
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
 from antiphon.layers import chunks
 from antiphon.layers.channelwise import ChannelIndependent
-from antiphon.layers.decoding_state import AttentionState, RecurrentState, same_place
+from antiphon.layers.decoding_state import AttentionState, CellState, same_place
 from antiphon.layers.patches import Patches
 from antiphon.layers.transformer_config import TransformerConfig, check_settings
 from antiphon.layers.transformer_layers import DecoderLayer, EncoderLayer, Positioned, make_norm
@@ -130,21 +130,21 @@ class Transformer(StepwiseModel):
         rotation = self.target_positioned.rotary.angles(positions) if self.target_positioned.rotary else None
         return lambda layer, y: layer.attention(y, mask, causal=True, rotation=rotation)  # type: ignore[misc]
 
-    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> AttentionState | RecurrentState:
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> AttentionState | CellState:
         """Empty buffers, or cells of 0."""
         self.target_positioned.check(max_length)
         rows = len(memory.mask) * beam_size
         position = memory.mask.new_zeros(rows, dtype=torch.long)
         if self.settings.decoder == "ssru":
             single = torch.promote_types(memory.states.dtype, torch.float32)
-            return RecurrentState(memory.states.new_zeros(rows, len(self.decoder), self.settings.dim, dtype=single), position)
+            return CellState(memory.states.new_zeros(rows, len(self.decoder), self.settings.dim, dtype=single), position)
         shape = (rows, len(self.decoder), 2, self.groups, max_length, self.settings.dim // self.settings.heads)
         # Zeros, since a masked position is still multiplied by its weight of 0, and 0 times an uninitialized NaN is NaN.
         return AttentionState(memory.states.new_zeros(shape), position, max_length)
 
     def step(
-        self, last: Tensor, memory: Memory, state: AttentionState | RecurrentState, *, attention: bool = False
-    ) -> tuple[Output, AttentionState | RecurrentState]:
+        self, last: Tensor, memory: Memory, state: AttentionState | CellState, *, attention: bool = False
+    ) -> tuple[Output, AttentionState | CellState]:
         """One step for R rows; writes into the state's buffer."""
         x = self.target_positioned.embed(last, state.position).unsqueeze(1)
         look_back = state.look_back(self.target_positioned, x.dtype)
