@@ -291,4 +291,4 @@ def _resampler(have: int, wanted: int) -> Any:
 
 
 def _kind(value: Any) -> str:
-    return "missing" if value is None else f"a {type(value).__name__}"
+    return "missing" if value is None else f"of type {type(value).__name__}"

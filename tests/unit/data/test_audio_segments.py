@@ -1,0 +1,65 @@
+"""Long recordings are cut where nothing is said."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from antiphon.data.audio import open_audio
+from antiphon.data.audio_segments import SegmentsConfig, cut_at_silence
+from tests.unit.data.sounds import tone
+
+RATE = 16000
+
+
+def recording(*parts, noise=0.001):
+    """(seconds, whether something is said) one after another."""
+    generator = np.random.default_rng(0)
+    samples = [tone(seconds, 300) if said else np.zeros(round(seconds * RATE), dtype=np.float32) for seconds, said in parts]
+    whole = np.concatenate(samples)
+    return open_audio(whole + noise * generator.standard_normal(len(whole)).astype(np.float32), RATE)
+
+
+def near(found, expected):
+    assert len(found) == len(expected), found
+    np.testing.assert_allclose(found, expected, atol=0.25)
+
+
+def test_parts_are_what_is_said_joined_up_to_the_longest():
+    sound = recording((0.5, False), (3, True), (1, False), (3, True), (1, False), (3, True), (4, False), (1, True), (1, False))
+    near(cut_at_silence(sound, SegmentsConfig(longest=8)), [(0.5, 7.5), (8.5, 11.5), (15.5, 16.5)])
+    near(cut_at_silence(sound, SegmentsConfig(longest=4)), [(0.5, 3.5), (4.5, 7.5), (8.5, 11.5), (15.5, 16.5)])
+
+
+def test_a_short_pause_is_no_cut_and_a_margin_is_kept():
+    sound = recording((1, False), (2, True), (0.2, False), (2, True), (1, False))
+    ((start, end),) = cut_at_silence(sound, SegmentsConfig(longest=30))
+    assert start == pytest.approx(0.85, abs=0.05)
+    assert end == pytest.approx(5.35, abs=0.05)
+
+
+def test_a_stretch_without_silence_is_cut_where_it_is_quietest():
+    samples = tone(10, 300)
+    samples[round(3.4 * RATE) : round(3.5 * RATE)] *= 0.3
+    found = cut_at_silence(open_audio(samples, RATE), SegmentsConfig(longest=4))
+    assert all(end - start <= 4.001 for start, end in found)
+    assert found[0][0] == 0
+    assert found[-1][1] == pytest.approx(10)
+    assert all(one[1] == two[0] for one, two in pairwise(found)), "nothing is lost"
+    assert 3.35 < found[0][1] < 3.55
+
+
+def test_silence_has_no_parts():
+    assert cut_at_silence(open_audio(np.zeros(5 * RATE, dtype=np.float32), RATE), SegmentsConfig()) == []
+    assert cut_at_silence(recording((5, False), noise=1e-4), SegmentsConfig()) == []
+
+
+def test_a_part_of_a_recording_is_cut_within_its_bounds():
+    sound = recording((2, True), (1, False), (2, True), (1, False), (2, True))
+    near(cut_at_silence(sound, SegmentsConfig(longest=2.5), 3.0, 6.0), [(3.0, 5.0)])
+
+
+def test_every_part_is_long_enough_for_a_frame():
+    for length in np.linspace(2.0, 2.2, 21):
+        for start, end in cut_at_silence(recording((length, True)), SegmentsConfig(longest=1)):
+            assert 0.05 < end - start <= 1.001
