@@ -10,6 +10,7 @@ import torch
 from antiphon.configuration import validate
 from antiphon.errors import ConfigError
 from antiphon.search.beam import BeamConfig, BeamSearch, plugin
+from antiphon.search.ensemble import Ensemble
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.scoring import score
 from antiphon.sequences import Frames, Memory, select_rows
@@ -105,3 +106,18 @@ def test_models_without_frames_and_impossible_weights_are_refused():
             BeamSearch(replace(BeamConfig(), **settings))(ToyModel(), toy_source([4, 5]))
     with pytest.raises(ConfigError, match=r"`search\.ctc_weight` must be less than 1"):
         validate(plugin.Config, {"ctc_weight": 1.0}, path="search")
+
+
+@pytest.mark.parametrize("average", ["probability", "log_probability"])
+def test_an_ensemble_hears_what_its_members_hear(average, seed):
+    models = [Hearing(seed=seed), Hearing(seed=seed + 7)]
+    both, source = Ensemble(models, average), toy_source(*SENTENCES)
+    log_probs = torch.stack([model.frames(model.encode(source)).logits.log_softmax(-1) for model in models])
+    expected = log_probs.exp().mean(0).log() if average == "probability" else log_probs.mean(0)
+    torch.testing.assert_close(both.frames(both.encode(source)).logits, expected)
+    search = BeamSearch(BeamConfig(beam_size=4, ctc_weight=0.4, limits=LimitsConfig(max_length=4)))
+    twice, once = search(Ensemble([models[0], models[0]], average), source), search(models[0], source)
+    assert [own[0].elements.tolist() for own in twice] == [own[0].elements.tolist() for own in once]
+    assert [own[0].score for own in twice] == pytest.approx([own[0].score for own in once], abs=1e-3)
+    deaf = Ensemble([models[0], ToyModel(size=6, seed=seed)])
+    assert deaf.frames(deaf.encode(source)) is None
