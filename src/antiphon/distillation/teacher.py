@@ -125,6 +125,8 @@ class Teacher:
             (self._taught(part, folder / FOLDER / f"{split.name}-{number}.jsonl.zst", say), weight)
             for number, (part, weight) in enumerate(split.parts)
         ]
+        if not self.settings.asks_for_probabilities:
+            self.predictor.model.to("cpu")  # it has said all that it will be asked for
         kept = self.settings.keep_references
         return Split(split.name, (*parts, *((part, weight * kept) for part, weight in split.parts if kept)))
 
