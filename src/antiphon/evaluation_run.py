@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from antiphon.metrics.significance import Comparison, compare
 from antiphon.predictor import Predictor
 from antiphon.sequences import Prediction, to_device
 from antiphon.training.decoder_inputs import inputs_to_measure
-from antiphon.validation import group_references
+from antiphon.validation import collapsed, group_references
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Evaluation:
     """Scores of a model on a set, with every prediction.
 
     `items` show predictions and references as texts; `values` and `actual` are what metrics compare, in the same order. `baselines`
-    are the scores of simple methods on the same records, by name; `details` what the task has to say beside scores.
+    are the scores of simple methods on the same records, by name; `details` what the task has to say beside scores; `remarks` what a
+    reader of the scores should know, one sentence each.
     """
 
     run: str
@@ -56,6 +57,7 @@ class Evaluation:
     scores: tuple[Score, ...]
     finish_reasons: dict[str, int]
     baselines: dict[str, tuple[Score, ...]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
     details: dict[str, Any] = field(repr=False, default_factory=dict)
     items: tuple[Item, ...] = field(repr=False, default=())
     values: tuple[Any, ...] = field(repr=False, default=())
@@ -112,6 +114,7 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
         scores=(*scores, *_likelihood(predictor, task, records)),
         finish_reasons=_count(predictions),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
+        remarks=tuple(_remarks(predictions, values, references)),
         details=task.details(items, predictions, references, baselines),
         items=tuple(
             Item(
@@ -165,6 +168,15 @@ def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tup
     if isinstance(task.target_spec, TokenSpec):
         scores.append(Score("perplexity", math.exp(min(loss, 700)), "exp(loss)", higher_is_better=False))
     return tuple(scores)
+
+
+def _remarks(predictions: Sequence[Prediction], values: Sequence[Any], references: Sequence[Sequence[Any]]) -> Iterator[str]:
+    cut = sum("source_cut" in prediction.details for prediction in predictions)
+    if cut:
+        yield f"{cut:,} of {len(predictions):,} sources were cut, as `data.limits` says: their ends were not read."
+    repeated = collapsed(values, [alternatives[0] for alternatives in references])
+    if repeated:
+        yield repeated
 
 
 def _count(predictions: Sequence[Prediction]) -> dict[str, int]:

@@ -43,6 +43,7 @@ from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MixedCorpus
 from antiphon.data.loader import Loader
+from antiphon.data.mapped import MappedCorpus
 from antiphon.data.windows import StoredCorpus
 from antiphon.distillation.teacher import Teacher, open_teacher
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
@@ -277,6 +278,16 @@ def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:
             for reason, count in tally[verb].items():
                 first = ", ".join(map(str, tally["first"].get(reason, [])[:3]))
                 yield f"  {count:,} {verb}: {reason} ({unit} {first}{', ...' if count > 3 else ''})"
+        if isinstance(corpus, MappedCorpus) and _all_targets_equal(corpus):
+            yield f"  all {len(corpus):,} targets are the same: a model will learn to say nothing else. Is `task.target` the right column?"
+
+
+def _all_targets_equal(corpus: MappedCorpus) -> bool:
+    if len(corpus) < 2 or not corpus.has_targets:
+        return False
+    targets = (corpus.example(row).target for row in range(len(corpus)))
+    first = next(targets)
+    return all(first is not None and target is not None and np.array_equal(first, target) for target in targets)
 
 
 def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, ranks: Ranks) -> Update:

@@ -1,5 +1,6 @@
 """Scores of a model while it is trained: its loss on all validation records, and metrics of what it says for some of them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, final
@@ -61,7 +62,8 @@ class Validation:
         spread = range(0, len(items), max(1, len(items) // max(self.recipe.training.samples, 1)))
         shown = self.task.shown
         samples = [(str(self.task.source_of(items[i][0])), shown(items[i][1][0]), shown(values[i])) for i in spread]
-        return scores, samples
+        repeated = collapsed(values, [references[0] for _, references in items])
+        return scores, [("", "", f"({repeated})"), *samples] if repeated else samples
 
     def _example(self, record: Any) -> Example:
         """What is decoded knows nothing of its target, and is cut as training sources are."""
@@ -114,3 +116,14 @@ def group_references(task: Task, records: Sequence[Any], *, alternatives: bool) 
     for record in records:
         items.setdefault(task.source_of(record), (record, []))[1].append(task.reference(record))
     return list(items.values())
+
+
+def collapsed(values: Sequence[Any], references: Sequence[Any], share: float = 0.5) -> str | None:
+    """A sentence, when most outputs are one and the same text though their references differ: the sign of a model that has collapsed."""
+    if len(values) < 10 or not all(isinstance(value, str) for value in values):
+        return None
+    said, count = Counter(values).most_common(1)[0]
+    alike = Counter(references).most_common(1)[0][1]
+    if count < share * len(values) or count < 2 * alike:
+        return None
+    return f"{count:,} of {len(values):,} outputs are the same text, {said!r:.60}: the model has collapsed, or not learned yet."

@@ -124,6 +124,8 @@ def _print(found: "Evaluation") -> None:
     for reason, count in found.finish_reasons.items():
         if reason != "end" and "steps" not in found.details:  # a forecast has the length that was asked for: nothing cut it short
             console.print(f"{count:,} outputs ended by: {reason}")
+    for remark in found.remarks:
+        console.print(remark, soft_wrap=True, markup=False)
 
 
 def _print_details(found: "Evaluation", by: By | None) -> None:

@@ -104,11 +104,16 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
                 console,
                 f"  {groups.records:,} records {what}{_where(split, [number for group in groups.listed[:3] for number in group[:2]])}",
             )
-    if split.copies.records:
-        _plain(
-            console,
-            f"  {split.copies.records:,} targets are copies of their source{_where(split, [group[0] for group in split.copies.listed])}",
-        )
+    for groups, what in (
+        (split.copies, "targets are copies of their source"),
+        (split.longer, "targets are longer than their source, which is not usual here"),
+    ):
+        if groups.records:
+            _plain(console, f"  {groups.records:,} {what}{_where(split, [group[0] for group in groups.listed])}")
+    if split.same_target.records:
+        share = split.same_target.records / max(split.examined, 1)
+        what = f"{split.same_target.records:,} records ({share:.0%}) have one and the same target: a model may learn to say nothing else"
+        _plain(console, f"  {what}{_where(split, split.same_target.listed[0])}")
     if split.misaligned is not None and split.misaligned.records:
         listed = [item["record"] for item in split.misaligned.listed]
         _plain(console, f"  {split.misaligned.records:,} records look misaligned by their lengths{_where(split, listed)}")

@@ -96,6 +96,10 @@ class SplitAudit:
     duplicates: Groups
     conflicts: Groups
     copies: Groups
+    same_target: Groups
+    """Records with the most frequent target, where many have it: a model may learn to say nothing else."""
+    longer: Groups
+    """Records whose target is longer than the source, where targets are usually less than half as long."""
     misaligned: Misaligned | None
     samples: list[dict[str, Any]]
     labels: dict[int, str] = field(default_factory=dict)
@@ -160,6 +164,8 @@ class _Pass:
         self._complete = True
         self._hashes = {side: array("Q") for side in SIDES}
         self._log_ratios = array("f")
+        self._longer: list[int] = []
+        self._longer_count = 0
         self._characters: dict[Side, Counter[int]] = {side: Counter() for side in SIDES}
         self._outliers = Extremes()
         self._copies: list[int] = []
@@ -169,8 +175,8 @@ class _Pass:
         for part in parts:
             self._walk(part, max_records, -(-samples // max(1, len(parts))))
         self.source_hashes = np.frombuffer(self._hashes["source"], dtype=np.uint64)
-        target_hashes = np.frombuffer(self._hashes["target"], dtype=np.uint64)
-        self.pair_hashes = findings.pair_hashes(self.source_hashes, target_hashes)
+        self._target_hashes = np.frombuffer(self._hashes["target"], dtype=np.uint64)
+        self.pair_hashes = findings.pair_hashes(self.source_hashes, self._target_hashes)
         self.result = self._summarize()
 
     @property
@@ -225,6 +231,9 @@ class _Pass:
             ratio = math.log(lengths[1] / lengths[0])
             self._log_ratios.append(ratio)
             self._outliers.add(ratio, number, lengths, texts)
+            self._longer_count += ratio > 0
+            if ratio > 0 and len(self._longer) < _LISTED:
+                self._longer.append(number)
         if texts["target"] is not None and isinstance(texts["source"], str) and texts["source"] == texts["target"]:
             self._copy_count += 1
             if len(self._copies) < _LISTED:
@@ -263,16 +272,24 @@ class _Pass:
             duplicates=self._numbered(findings.repetitions(self.pair_hashes)),
             conflicts=self._numbered(findings.conflicts(self.source_hashes, self.pair_hashes)) if has_targets else nothing,
             copies=Groups(self._copy_count, self._copy_count, [[number] for number in self._copies]),
+            same_target=self._numbered(findings.most_frequent(self._target_hashes)) if has_targets else nothing,
+            longer=self._longer_targets(),
             misaligned=self._misaligned(),
             samples=self._samples,
         )
         self.result = result
-        for groups in (result.duplicates, result.conflicts, result.copies):
+        for groups in (result.duplicates, result.conflicts, result.copies, result.same_target, result.longer):
             self.name_records(number for group in groups.listed for number in group)
         self.name_records(entry["record"] for entry in (result.misaligned.listed if result.misaligned else []))
         self.name_records(one for first in result.tally["first"].values() for one in first if not isinstance(one, str))
         self.name_records(entry["record"] for entry in result.samples)
         return result
+
+    def _longer_targets(self) -> Groups:
+        ratios = np.frombuffer(self._log_ratios, dtype=np.float32)
+        if len(ratios) == 0 or np.median(ratios) > math.log(0.5):
+            return Groups(0, 0, [])
+        return Groups(self._longer_count, self._longer_count, [[number] for number in self._longer])
 
     def _numbered(self, groups: Groups) -> Groups:
         """Groups of record numbers from groups of positions; the two differ where a split leaves records out."""

@@ -100,6 +100,17 @@ def repetitions(hashes: np.ndarray) -> Groups:
     return Groups(int((sizes[repeated] - 1).sum()), len(repeated), listed)
 
 
+def most_frequent(hashes: np.ndarray, share: float = 0.2) -> Groups:
+    """Records with the one content that most records have, where that is at least this share of 10 records or more; else none."""
+    order = np.argsort(hashes, kind="stable")
+    runs = _runs(hashes[order])
+    sizes = np.diff(runs)
+    if len(hashes) < 10 or sizes.max() < share * len(hashes):
+        return Groups(0, 0, [])
+    largest = int(sizes.argmax())
+    return Groups(int(sizes[largest]), 1, [order[runs[largest] : runs[largest] + 5].tolist()])
+
+
 def conflicts(sources: np.ndarray, pairs: np.ndarray) -> Groups:
     """Sources that stand with different targets. A group lists a position for each of the targets; `records` counts all."""
     order = np.lexsort((pairs, sources))

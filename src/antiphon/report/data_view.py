@@ -96,6 +96,8 @@ def _findings(split: Plain, labels: Plain) -> list[Markup]:
         ("duplicates", "records repeat an earlier one"),
         ("conflicts", "records share a source but not the target"),
         ("copies", "records have a target equal to the source"),
+        ("same_target", "records have one and the same target: a model may learn to say nothing else"),
+        ("longer", "records have a target longer than the source, which is not usual here"),
     )
     parts = []
     examined = max(as_count(split.get("examined")), 1)

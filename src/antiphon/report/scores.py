@@ -135,6 +135,7 @@ def _evaluation(record: RunRecord, evaluation: StoredEvaluation) -> Markup:
     if record.improved > evaluation.written:
         again = code(f"antiphon evaluate {record.folder} --data {evaluation.data}")
         parts.append(warning("the run has a newer best checkpoint than this evaluation. ", again, " brings it up to date."))
+    parts += [warning(str(remark)) for remark in content.get("remarks") or ()]
     endings = None if record.of_series else _endings(content)  # a forecast has the length that was asked for
     parts += [score_table(evaluation.scores, evaluation.baselines), _better_baselines(evaluation), endings, _search(content)]
     return join(parts)

@@ -235,3 +235,18 @@ def test_bounds_ignore_outliers() -> None:
     assert bounds is not None
     assert bounds == pytest.approx((0.3 - 0.8, 0.3 + 0.8), abs=0.15)
     assert robust_bounds(ratios[:19]) is None
+
+
+def test_one_target_for_many_and_targets_longer_than_their_sources(tmp_path: Path) -> None:
+    rows = [{"source": "a long source text " * 3 + str(number), "target": "same" if number < 6 else f"t{number}"} for number in range(12)]
+    rows[7] = {"source": "short", "target": "a target that is longer"}
+    found = audit({"train": [part(tmp_path / "c", rows)]}, VIEW, SPEC, SPEC).splits["train"]
+    assert (found.same_target.records, found.same_target.listed) == (6, [[0, 1, 2, 3, 4]])
+    assert (found.longer.records, found.longer.listed) == (1, [[7]])
+
+
+def test_longer_targets_are_no_finding_where_they_are_usual(tmp_path: Path) -> None:
+    rows = [{"source": f"word {number}", "target": f"a longer target {number}"} for number in range(12)]
+    found = audit({"train": [part(tmp_path / "c", rows)]}, VIEW, SPEC, SPEC).splits["train"]
+    assert found.longer.records == 0
+    assert found.same_target.records == 0

@@ -1,0 +1,68 @@
+"""The losses of copying and of coverage."""
+
+import pytest
+import torch
+
+from antiphon.errors import ConfigError
+from antiphon.heads.pointer import PointerConfig, build
+from antiphon.interfaces import TokenSpec
+from antiphon.losses import cross_entropy, pointer
+from antiphon.losses.coverage import coverage_loss
+from antiphon.sequences import Memory, Output, Padded
+
+SPEC = TokenSpec(size=7, pad=0, unknown=1, start=2, end=3, fingerprint="test", open_words=3)
+SYMBOLS = torch.tensor([[4, 8, 4, 3], [9, 7, 5, 3]])
+LABELS = Padded(torch.tensor([[4, 8, 3], [9, 3, 0]]), torch.tensor([3, 2]))
+
+
+def output(seed: int = 0) -> Output:
+    torch.manual_seed(seed)
+    head = build(PointerConfig(), SPEC, 5, None)
+    memory = Memory(torch.zeros(2, 4, 5), torch.ones(2, 4, dtype=torch.bool), copyable=SYMBOLS)
+    attention = torch.rand(2, 3, 4).softmax(-1)
+    return Output(torch.randn(2, 3, 5), head.over(attention, memory), attention)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_is_the_negative_log_likelihood(seed: int) -> None:
+    said = output(seed)
+    expected = -said.values.gather(-1, LABELS.values.unsqueeze(-1)).squeeze(-1)
+    found = pointer.measure(pointer.PointerLossConfig(), SPEC)(said, LABELS)
+    torch.testing.assert_close(found[LABELS.mask], expected[LABELS.mask], rtol=1e-4, atol=1e-5)
+    assert (found[~LABELS.mask] == 0).all()
+
+
+def test_smoothing_asks_the_generator_for_every_symbol() -> None:
+    said = output()
+    logits, _ = said.head.head(said.features)
+    spread = -logits.log_softmax(-1).mean(-1)
+    exact = pointer.pointer(said, LABELS)
+    smoothed = pointer.build(pointer.PointerLossConfig(label_smoothing=0.2), SPEC)(said, LABELS)
+    torch.testing.assert_close(smoothed[LABELS.mask], (0.8 * exact + 0.2 * spread)[LABELS.mask])
+
+
+def test_coverage_is_what_was_attended_to_before() -> None:
+    attention = torch.tensor([[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.2, 0.2, 0.6]]])
+    found = coverage_loss(Output(torch.zeros(1, 3, 5), lambda x: x, attention))
+    torch.testing.assert_close(found, torch.tensor([[0.0, 0.5, 0.4]]))
+    said = output()
+    with_coverage = pointer.build(pointer.PointerLossConfig(label_smoothing=0, coverage=2.0), SPEC)(said, LABELS)
+    plain = pointer.pointer(said, LABELS)
+    torch.testing.assert_close((with_coverage - plain)[LABELS.mask], 2 * coverage_loss(said)[LABELS.mask])
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="coverage` needs a model that always gives its attention"):
+        coverage_loss(Output(torch.zeros(1, 3, 5), lambda x: x))
+    with pytest.raises(ConfigError, match=r"must not be `pointer` without `model.head: pointer`"):
+        pointer.pointer(Output(torch.zeros(2, 3, 5), lambda x: x), LABELS)
+    with pytest.raises(ConfigError, match="whose loss is `pointer`"):
+        cross_entropy.cross_entropy(output(), LABELS)
+
+
+def test_open_words_are_unknown_to_a_loss_without_copying() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, SPEC.size)
+    loss = cross_entropy.measure(cross_entropy.CrossEntropyConfig(), SPEC)
+    found = loss(Output(logits, lambda x: x), LABELS)
+    assert found[0, 1] == pytest.approx(-float(logits[0, 1].log_softmax(-1)[SPEC.unknown]))
