@@ -8,6 +8,7 @@ of the target. The loss is `ctc` and the search `ctc`, unless a recipe says othe
 
 from typing import Annotated, Any, Literal, final
 
+import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from antiphon.errors import ConfigError
 from antiphon.interfaces import Architecture, Seq2SeqModel, Spec, TokenSpec, ValueSpec
 from antiphon.layers.conformer_layers import ConformerEncoder, ConformerShape, FramePositions
 from antiphon.layers.convolution import ConvolutionNorm
+from antiphon.layers.frame_stream import ConformerStream, FrameStream, RecurrentStream
 from antiphon.layers.recurrent import Cell, RecurrentStack
 from antiphon.layers.subsampling import Subsampling, build_subsampling
 from antiphon.models.conformer import check_specs, frame_head
@@ -147,7 +149,7 @@ class EncoderOnly(Seq2SeqModel):
     def __init__(self, settings: EncoderOnlyConfig, source: ValueSpec, target: TokenSpec):
         super().__init__()
         self.settings, self.source, self.target = settings, source, target
-        encoder = settings.encoder
+        encoder, self.channels = settings.encoder, source.width
         self.encoder: RecurrentEncoder | ConformerEncoder
         if isinstance(encoder, RecurrentEncoderConfig):
             self.encoder = RecurrentEncoder(settings, encoder, source.width)
@@ -159,6 +161,23 @@ class EncoderOnly(Seq2SeqModel):
     def stride(self) -> int:
         """Frames of the source for one state of the memory."""
         return self.settings.subsampling
+
+    @property
+    def latency(self) -> int | None:
+        """The most frames behind one that what is said of it depends on; None when it is all of them."""
+        return None if self.settings.chunk is None else self.settings.chunk * self.settings.subsampling - 1
+
+    def follow(self) -> "FollowedRecording":
+        """Begin to follow a recording. Raises ConfigError for an encoder that looks at all of it."""
+        chunk, channels = self.settings.chunk, self.channels
+        if chunk is None:
+            raise ConfigError(
+                "A stream needs `model.chunk`, but this model was trained without it: it looks at all of a recording at once."
+            )
+        assert not self.training, "a model that is being trained follows no recording"
+        if isinstance(self.encoder, RecurrentEncoder):
+            return FollowedRecording(RecurrentStream(self.encoder.subsampling, self.encoder.stack, channels, chunk), self.head)
+        return FollowedRecording(ConformerStream(self.encoder, channels), self.head)
 
     def encode(self, source: Padded) -> Memory:
         """Read the frames; the memory has one state for `subsampling` of them."""
@@ -173,6 +192,24 @@ class EncoderOnly(Seq2SeqModel):
         """The frames, whatever the inputs: logits (B, S', V), one row for each state of the memory."""
         frames = self.frames(memory)
         return Output(frames.features, frames.head, frames=frames)
+
+
+@final
+class FollowedRecording:
+    """One recording on its way through the model: frames in, logits of the states that are complete out."""
+
+    def __init__(self, states: FrameStream, head: nn.Module):
+        self.states, self.head = states, head
+
+    @torch.inference_mode()
+    def feed(self, frames: Float[Tensor, "S C"]) -> Float[Tensor, "S2 V"]:
+        """What is said of the states that are complete with these frames."""
+        return self.head(self.states.feed(frames))  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def finish(self) -> Float[Tensor, "S2 V"]:
+        """What is said of the rest."""
+        return self.head(self.states.finish())  # type: ignore[no-any-return]
 
 
 def _shape(settings: EncoderOnlyConfig, encoder: ConformerEncoderConfig | TransformerEncoderConfig) -> ConformerShape:
