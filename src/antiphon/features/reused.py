@@ -38,5 +38,8 @@ def adopted(saved: Mapping[str, Any], folder: Path, used_by: Mapping[str, Collec
         values["model"] = folder / "vocabulary.model"
     missing = [tag for tag in tags if tag not in settings["tags"]]
     if missing:
-        raise ConfigError(f"`tags` must be tags of the vocabulary in {folder}, which lacks {', '.join(missing[:3])}.")
+        raise ConfigError(
+            f"`tags` must be tags of the vocabulary in {folder}, but that lacks {', '.join(missing[:3])}. Add them to `vocabulary.tags` of"
+            " the run that learns it, or learn another vocabulary: `training.init_from` takes over the pieces that both have."
+        )
     return values
