@@ -14,6 +14,7 @@ from antiphon.exporters.generation import generation_settings
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.exporters.model_card import model_card
 from antiphon.features.pretrained_text import PretrainedText
+from antiphon.features.published import without_progress
 from antiphon.models.pretrained import Pretrained
 from antiphon.models.pretrained_adapter import merge
 
@@ -36,7 +37,8 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     if prefix:
         lost.append(f"`task.target_prefix`: outputs are not made to begin with {prefix!r}, and it is not removed from them.")
     network.generation_config = GenerationConfig(**settings)
-    network.eval().save_pretrained(folder)
+    with without_progress():
+        network.eval().save_pretrained(folder)
     text.publish(folder)
     (folder / "README.md").write_text(model_card(trained, lost, text.languages), encoding="utf-8")
     return lost

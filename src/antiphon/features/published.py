@@ -5,6 +5,8 @@ Unusual here: whether the hub can be reached is asked for three seconds at most,
 
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +23,20 @@ def need_transformers() -> None:
         import transformers  # noqa: F401
     except ImportError as error:
         raise MissingPackageError("A pre-trained checkpoint", "transformers", "hf") from error
+
+
+@contextmanager
+def without_progress() -> Iterator[None]:
+    """Without the bars that transformers draws while it reads and writes weights."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def published_folder(name: str, *, revision: str | None = None, code: bool = False) -> Path:

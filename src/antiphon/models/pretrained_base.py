@@ -13,7 +13,7 @@ import torch
 
 from antiphon.configuration import config
 from antiphon.errors import CheckpointError, ConfigError
-from antiphon.features.published import published_folder
+from antiphon.features.published import published_folder, without_progress
 
 
 @config
@@ -55,12 +55,9 @@ def same_base(name: str, base: BaseConfig) -> Path:
 def published_weights(folder: Path, name: str, *, trust_remote_code: bool) -> tuple[dict[str, torch.Tensor], Sequence[str]]:
     """All weights of a checkpoint, and which of them it does not have, so that they are random."""
     from transformers import AutoModelForSeq2SeqLM
-    from transformers.utils import logging
 
     _weight_files(folder, name)
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # an adapter's base is read whenever it is used
-    try:
+    with without_progress():  # an adapter's base is read whenever it is used
         loaded, about = AutoModelForSeq2SeqLM.from_pretrained(
             folder,
             local_files_only=True,
@@ -69,9 +66,6 @@ def published_weights(folder: Path, name: str, *, trust_remote_code: bool) -> tu
             dtype=torch.float32,
             output_loading_info=True,
         )
-    finally:
-        if shown:
-            logging.enable_progress_bar()
     weights: dict[str, Any] = loaded.state_dict()
     return weights, sorted(about["missing_keys"])
 
