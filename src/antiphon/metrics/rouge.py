@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Float
 
 from antiphon.metrics import stemming, words
-from antiphon.metrics.common_subsequence import common_length, common_places
 from antiphon.metrics.interface import Metric
 from antiphon.metrics.items import check_texts
+from antiphon.metrics.subsequence import common_length, common_places
 from antiphon.version import __version__
 
 Split = Callable[[str], list[str]]

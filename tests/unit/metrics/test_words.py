@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.metrics.common_subsequence import common_length, common_places
+from antiphon.metrics.subsequence import common_length, common_places
 from antiphon.metrics.words import leading, words
 
 
