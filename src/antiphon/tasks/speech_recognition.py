@@ -231,7 +231,7 @@ class SpeechRecognition(Task):
     def _opened(self, record: Record) -> tuple[Recording, float, float | None]:
         """The recording of a record, and from where to where it goes; None is to its end."""
         value = record.get(self.settings.audio)
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value):
             raise DataError(f"`{self.settings.audio}` must name a recording, but is {'missing' if value is None else 'empty'}.")
         recording = open_audio(value, record.get("sample_rate"))
         start, end = (self._second(record, name) for name in (self.settings.start, self.settings.end))
@@ -313,8 +313,8 @@ class SpeechRecognition(Task):
         stopped: FinishReason = next((item.finish_reason for item in found if item.finish_reason != "end"), "end")
         whole = Hypothesis(
             elements,
-            sum(item.score for item in found),
-            sum(item.log_prob for item in found),
+            sum((item.score for item in found), 0.0),
+            sum((item.log_prob for item in found), 0.0),
             tuple(score for item in found for score in item.step_scores),
             finish_reason=stopped,
         )

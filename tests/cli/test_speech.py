@@ -1,0 +1,137 @@
+"""Speech recognition from the command line and from Python: a tiny run on tones, each of which is a letter."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+
+import antiphon as package
+from antiphon.recipe import read_recipe
+
+LETTERS = {"a": 300, "b": 700, "c": 1500}
+RECIPE = """\
+task:
+  name: speech_recognition
+  speaker: speaker
+  sample_rate: 8000
+  features: {kind: filter_banks, bins: 12}
+  augmentation: {frequency_masks: 1, frequency_width: 2, time_masks: 1, time_share: 0.1, speeds: [0.9, 1.0, 1.1]}
+  segments: {longest: 2}
+data: {train: clips.tsv, validation: 6, test: clips.tsv}
+model: MODEL
+training: {max_steps: 6, validate_every: 3, batching: {source_tokens: 600}, optimizer: {name: adamw, learning_rate: 3e-3}, device: cpu}
+evaluation: {metrics: [wer_normalized, word_error_rate], resamples: 20}
+"""
+
+
+def spell(text, rate=8000):
+    """A tenth of a second for each letter, and quiet between words."""
+    time = np.arange(rate // 10) / rate
+    return np.concatenate([0.3 * np.sin(2 * np.pi * LETTERS.get(letter, 0) * time) for letter in text]).astype(np.float32)
+
+
+def write_clips(folder, count=24):
+    generator = np.random.default_rng(0)
+    rows = ["audio\ttext\tspeaker"]
+    with zipfile.ZipFile(folder / "clips.zip", "w") as archive:
+        for number in range(count):
+            text = " ".join("".join(generator.choice(list(LETTERS), 2)) for _ in range(1 + number % 2))
+            content = io.BytesIO()
+            soundfile.write(content, spell(text), 8000, format="FLAC")
+            archive.writestr(f"{number}.flac", content.getvalue())
+            rows.append(f"clips.zip/{number}.flac\t{text}\ts{number % 4}")
+    (folder / "clips.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def project(folder, model):
+    write_clips(folder)
+    (folder / "recipe.yaml").write_text(RECIPE.replace("MODEL", model), encoding="utf-8")
+    soundfile.write(folder / "talk.mp3", spell("ab ca"), 16000)
+    soundfile.write(folder / "long.wav", np.concatenate([spell("abcabcabcabc"), np.zeros(8000), spell("abcabcabcabc")]), 8000)
+    return folder / "recipe.yaml"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("speech")
+    recipe = project(folder, "{name: encoder_only, encoder: {name: lstm, dim: 16, layers: 1}, subsampling: 2, subsampling_width: 4}")
+    return package.train(recipe, folder / "run")
+
+
+def test_the_template_is_a_recipe(antiphon, tmp_path):
+    assert antiphon("new", "speech-recognition", tmp_path / "speech.yaml").status == 0
+    recipe = read_recipe(tmp_path / "speech.yaml")
+    assert recipe.task.name == "speech_recognition"
+    assert recipe.training.batching.source_tokens == 48000
+
+
+def test_recordings_are_predicted_from_the_command_line(antiphon, run):
+    folder = run.parent
+    several = antiphon("predict", run, folder / "talk.mp3", folder / "long.wav", "--json")
+    assert several.status == 0, several.err
+    short, long = json.loads(several.out)
+    assert short["audio"].endswith("talk.mp3")
+    assert short["seconds"] == pytest.approx(0.25, abs=0.01)
+    assert len(long["segments"]) == 2
+    assert long["prediction"] == " ".join(segment["text"] for segment in long["segments"] if segment["text"])
+    for arguments in ((folder / "clips.zip",), ("--input", folder / "clips.zip"), ("--input", folder / "clips.tsv")):
+        result = antiphon("predict", run, *arguments)
+        assert result.status == 0, result.err
+        assert len(result.out.splitlines()) == 24
+    wrong = antiphon("predict", run, folder / "recipe.yaml")
+    assert wrong.status == 1
+    assert "recipe.yaml" in wrong.err
+    twice = antiphon("predict", run, folder / "talk.mp3", "--input", folder / "talk.mp3")
+    assert "named once" in twice.err
+    assert "needs a run" in antiphon("predict", folder / "talk.mp3").err
+
+
+def test_subtitles_are_written(antiphon, run, tmp_path):
+    folder = run.parent
+    settings = ("--set", "task.subtitles=vtt", "--set", "search.spans=true")
+    one = antiphon("predict", run, folder / "long.wav", *settings)
+    assert one.status == 0, one.err
+    assert one.out.startswith("WEBVTT\n")
+    refused = antiphon("predict", run, folder / "long.wav", folder / "talk.mp3", *settings)
+    assert "--output FOLDER" in refused.err
+    (tmp_path / "subtitles").mkdir()
+    both = antiphon("predict", run, folder / "long.wav", folder / "talk.mp3", *settings, "--output", tmp_path / "subtitles")
+    assert both.status == 0, both.err
+    assert {path.name for path in (tmp_path / "subtitles").iterdir()} == {"long.vtt", "talk.vtt"}
+
+
+def test_errors_by_speaker_and_by_length(antiphon, run):
+    result = antiphon("evaluate", run, "--by", "speaker", "--json")
+    assert result.status == 0, result.err
+    found = json.loads(result.out)
+    assert {score["name"] for score in found["scores"]} >= {"wer_normalized", "word_error_rate"}
+    assert {row["speaker"] for row in found["details"]["speakers"]} == {"s0", "s1", "s2", "s3"}
+    shown = antiphon("evaluate", run, "--by", "length")
+    assert "Errors by length" in shown.out
+    assert "needs a run that forecasts series" in antiphon("evaluate", run, "--by", "series").err
+
+
+def test_the_same_sound_is_predicted_alike_however_it_is_given(run):
+    model = package.load(run)
+    path = run.parent / "talk.mp3"
+    samples, rate = soundfile.read(path, dtype="float32")
+    given = [path, str(path), path.read_bytes(), {"audio": samples, "sample_rate": rate}, {"audio": str(path)}]
+    assert len({model.predict(one).text for one in given}) == 1
+    assert len(model.predict(given)) == 5
+    kept = model.predict([str(path), "nothing.mp3", {"audio": np.zeros(8000 * 5, dtype=np.float32), "sample_rate": 8000}], on_error="keep")
+    assert [prediction.hypothesis.finish_reason for prediction in kept][1] == "refused"
+    assert kept[2].text == ""
+    assert kept[2].details["segments"] == []
+
+
+def test_resuming_is_exact_with_augmentation(tmp_path):
+    recipe = project(tmp_path, "{name: lstm, dim: 12, attention: dot}")
+    whole = package.train(recipe, tmp_path / "whole")
+    half = read_recipe(recipe, ["training.max_steps=3"])
+    package.train(half, tmp_path / "parts")
+    parts = package.train(recipe, tmp_path / "parts", resume=True)
+    one, two = ((folder / "last" / "model.safetensors").read_bytes() for folder in (whole, parts))
+    assert one == two
