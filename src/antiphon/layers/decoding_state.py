@@ -1,11 +1,14 @@
 """What a Transformer's decoder keeps between steps, and how its layers look back at it: keys and values of all steps, or one vector.
 
+A state's `look_back` begins a step. What it returns is called by each layer in turn, with the layer's number, the layer, and the vectors
+that look back; then its `after` is the state behind the step.
+
 Unusual here: the buffers of self-attention for all layers are one tensor, (R, L, 2, G, T, K), so that re-ordering beams is one copy, of
 about the filled part only.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, final
+from typing import final
 
 import torch
 from jaxtyping import Float, Int
@@ -15,18 +18,6 @@ from antiphon.layers.attention import KeysValues
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned
 
 _ROOM = 8  # steps for which a re-ordered buffer leaves room, so that most re-orderings are one copy
-
-
-class LookingBack(Protocol):
-    """One step of all layers: called by each in turn with what it looks back from, then asked for the state after the step."""
-
-    def __call__(self, index: int, layer: DecoderLayer, y: Float[Tensor, "R 1 D"]) -> Float[Tensor, "R 1 D"]:
-        """What the layer finds in the steps so far, this one included."""
-        ...
-
-    def after(self) -> Any:
-        """The state once every layer was called."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -78,13 +69,13 @@ class AttendingBack:
         self.rotation = None if angles is None else (angles[0].unsqueeze(1), angles[1].unsqueeze(1))
 
     def __call__(self, index: int, layer: DecoderLayer, y: Float[Tensor, "R 1 D"]) -> Float[Tensor, "R 1 D"]:
-        """As `LookingBack`."""
+        """What this layer finds in the steps so far, this one included."""
         assert layer.attention is not None, "a layer of recurrence has another state"
         filled = KeysValues(self.buffer[:, index, 0], self.buffer[:, index, 1])
         return layer.attention.step(y.squeeze(1), filled, self.where, self.mask, self.rotation).unsqueeze(1)
 
     def after(self) -> AttentionState:
-        """As `LookingBack`."""
+        """The state once every layer was called."""
         return replace(self.state, position=self.state.position + 1)
 
 
@@ -109,14 +100,14 @@ class RecurringBack:
         self.cells: list[Tensor] = []
 
     def __call__(self, index: int, layer: DecoderLayer, y: Float[Tensor, "R 1 D"]) -> Float[Tensor, "R 1 D"]:
-        """As `LookingBack`."""
+        """What this layer keeps of the steps so far, this one included."""
         assert layer.recurrence is not None, "a layer of attention has another state"
         found, cell = layer.recurrence.step(y.squeeze(1), self.state.cells[:, index])
         self.cells.append(cell)
         return found.unsqueeze(1)
 
     def after(self) -> CellState:
-        """As `LookingBack`."""
+        """The state once every layer was called."""
         return CellState(torch.stack(self.cells, dim=1), self.state.position + 1)
 
 
