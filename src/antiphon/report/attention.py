@@ -1,4 +1,4 @@
-"""Attention heat maps: which source pieces each target piece looked at, for some good, typical and bad outputs.
+"""Attention: which source pieces each target piece looked at, for some good, typical and bad outputs; in long sources as shaded text.
 
 The weights come from one more pass over the model, since evaluations do not store them. The shade is relative to the largest weight of
 a map: an average over many heads is spread thin, and would look like nothing on an absolute scale.
@@ -16,18 +16,20 @@ from antiphon.assembly import read_given
 from antiphon.errors import AntiphonError, ConfigError
 from antiphon.interfaces import Record
 from antiphon.predictor import Predictor
-from antiphon.report.heat_map import heat_map
-from antiphon.report.items import Kind, ScoredItems, orders, pick, prediction, source
+from antiphon.report.heat_map import MOST_CELLS, heat_map
+from antiphon.report.items import Kind, ScoredItems, orders, pick, prediction, references, source
 from antiphon.report.markup import Markup, clipped, code, element, note, section
 from antiphon.report.quantities import number
 from antiphon.report.run_record import Plain, RunRecord
 from antiphon.report.scores import score_name
+from antiphon.report.source_view import source_view
 from antiphon.sequences import Prediction
 from antiphon.validation import group_references
 
 _EACH: dict[Kind, int] = {"best": 2, "typical": 2, "worst": 2}
 _CAPTION = 80
-_MOST_CHARACTERS = 160  # longer ones make maps that nobody can read
+_MOST_CHARACTERS = 160  # longer ones make maps that nobody can read, and are shown as text
+_MOST_TEXT = 4000
 
 
 @final
@@ -38,6 +40,7 @@ class _Look:
     record: Record
     title: str
     stored: str | None
+    references: tuple[str, ...] = ()
 
 
 def attention_section(record: RunRecord, predictor: Predictor | str, scored: ScoredItems | str | None, data: Any = None) -> Markup:
@@ -56,15 +59,29 @@ def attention_section(record: RunRecord, predictor: Predictor | str, scored: Sco
         return _section(note(f"This model gives no attention weights, so there is nothing to draw ({reason})."))
     except AntiphonError as error:
         return _section(note(f"There are no attention maps: {error}"))
-    maps = [_figure(look, one) for look, one in zip(chosen, predictions, strict=True)]
+    maps_are_text = any(map(_is_long, predictions))
+    maps = [_figure(look, one, as_text=maps_are_text) for look, one in zip(chosen, predictions, strict=True)]
     drawn = [one for one in maps if one is not None]
     if not drawn:
         return _section(note("This model gives no attention weights, so there is nothing to draw."))
-    meaning = note(
-        "Each row is a piece of the output, each column a piece of the source. The stronger a cell's colour, the more the model looked"
-        " at that source piece when it said the row's. Attention shows where information was taken from, not why."
-    )
-    return _section(meaning, element("div", {"class": "maps"}, *drawn))
+    meaning = _OF_TEXT if maps_are_text else _OF_MAPS
+    return _section(note(meaning), element("div", {"class": "cards" if maps_are_text else "maps"}, *drawn))
+
+
+_OF_MAPS = (
+    "Each row is a piece of the output, each column a piece of the source. The stronger a cell's colour, the more the model looked at that"
+    " source piece when it said the row's. Attention shows where information was taken from, not why."
+)
+_OF_TEXT = (
+    "The stronger a word of the source is shaded, the more the model looked at it for the whole output. Underlined: copied, in the source"
+    " and in the output, where the model copies. Attention shows where information was taken from, not why."
+)
+
+
+def _is_long(found: Prediction) -> bool:
+    """Whether a source is too long for a map."""
+    weights = found.hypothesis.alignment
+    return weights is not None and weights.shape[1] > 2 * MOST_CELLS
 
 
 def _section(*parts: Markup) -> Markup:
@@ -78,16 +95,25 @@ def _aligned(predictor: Predictor) -> Predictor:
     return predictor.with_search({"name": "greedy", "alignment": True})
 
 
-def _figure(look: _Look, found: Prediction) -> Markup | None:
+def _figure(look: _Look, found: Prediction, *, as_text: bool) -> Markup | None:
     weights = found.hypothesis.alignment
     if weights is None or not weights.size:
         return None
+    if as_text:
+        return _shaded(look, found, weights)
     pieces = [list(found.details.get(key) or ()) for key in ("source_pieces", "target_pieces")]
     columns, rows = (_named(labels, length) for labels, length in zip(pieces, reversed(weights.shape), strict=True))
     changed = "" if look.stored is None or look.stored == str(found.value) else " The output now differs from that in the evaluation."
     said, more = clipped(str(found.value), _CAPTION)
     caption = f"{look.title}: {said}{more}. Strongest: {number(float(np.max(weights)), 2)}.{changed}"
     return heat_map(_clean(weights), rows, columns, caption)
+
+
+def _shaded(look: _Look, found: Prediction, weights: np.ndarray) -> Markup:
+    pieces = [list(found.details.get(key) or ()) for key in ("source_pieces", "target_pieces")]
+    copied = [(float(one["probability"]), int(one["position"])) for one in found.details.get("copied") or ()]
+    source_pieces, target_pieces = (_named(own, length) for own, length in zip(pieces, reversed(weights.shape), strict=True))
+    return source_view(_clean(weights), source_pieces, target_pieces, copied, f"{look.title}.", look.references)
 
 
 def _clean(weights: np.ndarray) -> Float[np.ndarray, "T S"]:
@@ -108,13 +134,9 @@ def _chosen(record: RunRecord, predictor: Predictor, scored: ScoredItems | str |
         column = predictor.task.source_columns[0]
         return [_Look({column: str(one["source"])}, "Validation sample", None) for one in samples if one.get("source")]
 
-    def short(item: Plain) -> bool:
-        return 0 < len(source(item)) <= _MOST_CHARACTERS and 0 < len(prediction(item)) <= _MOST_CHARACTERS
-
-    short_ones = {kind: [index for index in order if short(scored.items[index])] for kind, order in orders(scored).items()}
-    numbered = [(kind, index) for kind, indices in pick(short_ones, _EACH).items() for index in indices]
+    numbered = _short_enough(scored, _MOST_CHARACTERS) or _short_enough(scored, _MOST_TEXT)
     if not numbered:
-        return f"No item is shorter than {_MOST_CHARACTERS} characters, and maps of longer ones cannot be read."
+        return f"No item is shorter than {_MOST_TEXT:,} characters."
     records = _records(predictor, scored, [index for _, index in numbered], record, data)
     if records is None:
         return "The records of the evaluation cannot be read again, and this task needs more than the source text of each."
@@ -122,8 +144,20 @@ def _chosen(record: RunRecord, predictor: Predictor, scored: ScoredItems | str |
     for one, (kind, index) in zip(records, numbered, strict=True):
         score = f"{score_name(scored.metric.name)} {number(scored.values[index].item())}"
         title = f"{kind.capitalize()} (item {scored.numbers[index] + 1:,}, {score})"
-        looks.append(_Look(one, title, prediction(scored.items[index])))
+        looks.append(_Look(one, title, prediction(scored.items[index]), tuple(references(scored.items[index])[:1])))
     return looks
+
+
+def _short_enough(scored: ScoredItems, most: int) -> list[tuple[Kind, int]]:
+    """Items of each kind whose source and output have at most so many characters; none when hardly any item is so short."""
+
+    def short(item: Plain) -> bool:
+        return 0 < len(source(item)) <= most and 0 < len(prediction(item)) <= most
+
+    if sum(map(short, scored.items)) < min(len(scored.items), 20) / 2:
+        return []
+    fitting = {kind: [index for index in order if short(scored.items[index])] for kind, order in orders(scored).items()}
+    return [(kind, index) for kind, indices in pick(fitting, _EACH).items() for index in indices]
 
 
 def _records(predictor: Predictor, scored: ScoredItems, indices: Sequence[int], record: RunRecord, data: Any) -> list[Record] | None:

@@ -13,6 +13,7 @@ MOST_CELLS = 44  # a side; more would be a texture
 _LETTER = 6.7  # the width of a character in the labels' font
 _MOST_LETTERS = 14
 _SLANT = np.sin(np.radians(55))
+_JOINER = "\uffed"  # no letter of the text: it marks where punctuation stands without a space
 _FAINT = 0.02  # cells below this share of the largest weight are left to the background
 
 
@@ -62,7 +63,7 @@ def _column_label(label: str, x: Real, y: Real, *, upright: bool) -> Markup:
 
 def _label(piece: str) -> str:
     """A piece in few characters; blanks are made visible."""
-    letters = "".join("␣" if letter.isspace() else letter for letter in visible(piece)) or "∅"
+    letters = "".join("␣" if letter.isspace() else letter for letter in visible(piece.strip(_JOINER))) or "∅"
     shown, more = clipped(letters, _MOST_LETTERS)
     return f"{shown}…" if more else shown
 
