@@ -25,9 +25,9 @@ def spelled_out(mask, window, global_positions, bias):
     return visible if bias is None else bias(steps, steps).masked_fill(~visible, float("-inf"))
 
 
-@pytest.mark.parametrize("global_positions", [0, 1, 3, 50])
-@pytest.mark.parametrize("window", [1, 5, 16, 21])
-@pytest.mark.parametrize("length", [1, 7, 32, 83])
+@pytest.mark.parametrize("global_positions", [0, 3, 50])
+@pytest.mark.parametrize("window", [1, 5, 21])
+@pytest.mark.parametrize("length", [1, 32, 83])
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_window_equals_the_whole_mask(length, window, global_positions, relative, seed):
     heads, groups = 4, 2

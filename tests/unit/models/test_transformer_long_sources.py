@@ -11,7 +11,11 @@ from antiphon.sequences import Padded
 
 TOKENS = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3)
 VALUES = ValueSpec(channels=2)
-POSITIONS = ["sinusoidal", "learned", "rotary", "relative"]
+WITH_POSITIONS = pytest.mark.parametrize(
+    ("spec", "positions"),
+    [(VALUES, "sinusoidal"), *((TOKENS, kind) for kind in ("sinusoidal", "learned", "rotary", "relative"))],
+    ids=["values", "sinusoidal", "learned", "rotary", "relative"],
+)
 
 
 def make(source=TOKENS, **settings):
@@ -38,8 +42,7 @@ def encoded_under(model, source, allowed):
     return model.encoder_norm(x)
 
 
-@pytest.mark.parametrize("positions", POSITIONS)
-@pytest.mark.parametrize("spec", [TOKENS, VALUES], ids=["tokens", "values"])
+@WITH_POSITIONS
 @pytest.mark.parametrize(
     ("window", "global_positions", "length"), [(1, 0, 9), (3, 2, 10), (3, 9, 30), (17, 1, 70), (20, 0, 21), (99, 1, 30), (2, 1, 1)]
 )
@@ -54,8 +57,7 @@ def test_a_window_is_the_full_encoder_under_a_mask(window, global_positions, len
     torch.testing.assert_close(near.encode(source).states[source.mask], expected[source.mask], rtol=1e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("positions", POSITIONS)
-@pytest.mark.parametrize("spec", [TOKENS, VALUES], ids=["tokens", "values"])
+@WITH_POSITIONS
 @pytest.mark.parametrize(("chunk_length", "length"), [(1, 5), (4, 12), (4, 13), (50, 13), (5, 1)])
 @torch.no_grad()
 def test_chunks_are_the_full_encoder_under_a_mask(chunk_length, length, spec, positions, seed):
