@@ -286,7 +286,7 @@ def test_a_vocabulary_without_the_masks_is_refused(tmp_path: Path) -> None:
     other = fitted(mask_name="other")
     (tmp_path / "features").mkdir()
     other.save(tmp_path / "features")
-    with pytest.raises(AntiphonError, match="that lacks <mask_0>.*learn another vocabulary"):
+    with pytest.raises(AntiphonError, match=r"that lacks <mask_0>.*learn another vocabulary"):
         fitted(vocabulary={"run": tmp_path})
 
 
