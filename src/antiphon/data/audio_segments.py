@@ -16,7 +16,7 @@ from pydantic import Field
 from antiphon.configuration import config
 from antiphon.data.audio import Recording
 
-HOP_SECONDS = 0.01
+_HOP_SECONDS = 0.01  # about: a hop is a whole number of samples
 
 _FLOOR = -80.0  # decibels below full scale: digital silence
 _QUIET = -65.0  # what is no louder is no speech, however quiet the rest
@@ -47,25 +47,25 @@ def cut_at_silence(
 ) -> list[tuple[float, float]]:
     """(start, end) in seconds of the parts of a recording that hold speech, each at most `settings.longest` long; none of silence."""
     assert settings.longest is not None, "what is never cut has no parts"
-    levels = np.concatenate(list(_levels(recording, start, end)))
-    total = len(levels) * HOP_SECONDS if end is None else end - start
-    smooth = _smoothed(levels)
-    stretches = _stretches(_is_speech(smooth, settings.threshold), settings)
-    most = round(settings.longest / HOP_SECONDS)
+    hop = max(1, round(recording.sample_rate * _HOP_SECONDS))
+    seconds = hop / recording.sample_rate
+    smooth = _smoothed(np.concatenate(list(_levels(recording, hop, start, end))))
+    stretches = _stretches(_is_speech(smooth, settings.threshold), settings, seconds)
+    most = int(settings.longest / seconds)
     pieces = [piece for first, last in stretches for piece in _divided(smooth, first, last, most)]
     joined: list[list[int]] = []
     for first, last in pieces:
-        near = joined and last - joined[-1][0] <= most and first - joined[-1][1] <= _JOINED_PAUSE / HOP_SECONDS
+        near = joined and last - joined[-1][0] <= most and first - joined[-1][1] <= _JOINED_PAUSE / seconds
         if near:
             joined[-1][1] = last
         else:
             joined.append([first, last])
-    return [(start + first * HOP_SECONDS, start + min(last * HOP_SECONDS, total)) for first, last in joined]
+    stop = recording.seconds if end is None else end
+    return [(start + first * seconds, min(start + last * seconds, stop)) for first, last in joined]
 
 
-def _levels(recording: Recording, start: float, end: float | None) -> Iterator[Float[np.ndarray, " S"]]:
-    """The level of each hop in decibels of full scale."""
-    hop = max(1, round(recording.sample_rate * HOP_SECONDS))
+def _levels(recording: Recording, hop: int, start: float, end: float | None) -> Iterator[Float[np.ndarray, " S"]]:
+    """The level of each hop of samples in decibels of full scale."""
     rest = np.zeros(0, dtype=np.float32)
     for block in recording.blocks(recording.sample_rate, start, end):
         samples = np.concatenate([rest, block])
@@ -92,17 +92,17 @@ def _is_speech(levels: Float[np.ndarray, " S"], threshold: float) -> Bool[np.nda
     return np.asarray(levels > max(_QUIET, quiet + threshold * (loud - quiet)))
 
 
-def _stretches(speech: Bool[np.ndarray, " S"], settings: SegmentsConfig) -> list[tuple[int, int]]:
+def _stretches(speech: Bool[np.ndarray, " S"], settings: SegmentsConfig, seconds: float) -> list[tuple[int, int]]:
     """(first hop, hop behind the last) of speech: short pauses closed, clicks left out, margins added half way to the neighbour at most."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], speech, [False]]).astype(np.int8)))
     found: list[list[int]] = []
     for first, last in edges.reshape(-1, 2).tolist():
-        if found and first - found[-1][1] < settings.pause / HOP_SECONDS:
+        if found and first - found[-1][1] < settings.pause / seconds:
             found[-1][1] = last
         else:
             found.append([first, last])
-    found = [stretch for stretch in found if stretch[1] - stretch[0] >= _SHORTEST_SPEECH / HOP_SECONDS]
-    margin, widened = round(settings.margin / HOP_SECONDS), []
+    found = [stretch for stretch in found if stretch[1] - stretch[0] >= _SHORTEST_SPEECH / seconds]
+    margin, widened = round(settings.margin / seconds), []
     for place, (first, last) in enumerate(found):
         before = (found[place - 1][1] + first) // 2 if place else 0
         behind = (last + found[place + 1][0]) // 2 if place + 1 < len(found) else len(speech)

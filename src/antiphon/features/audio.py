@@ -16,7 +16,7 @@ from pydantic import Field
 
 from antiphon.configuration import config
 from antiphon.errors import CheckpointError, DataError
-from antiphon.features.filter_banks import WHISPER_RATE, frame_samples, kaldi_filter_banks, whisper_log_mel
+from antiphon.features.filter_banks import WHISPER_RATE, frame_samples, kaldi_filter_banks, shift_samples, whisper_log_mel
 from antiphon.interfaces import ValueSpec
 
 Normalization = Literal["none", "utterance", "global"]
@@ -55,6 +55,11 @@ class AudioFeature:
     def shortest(self) -> int:
         """Samples that a waveform must have at least: one frame."""
         return frame_samples(self.sample_rate)
+
+    @property
+    def shift(self) -> float:
+        """Seconds from one frame to the next: 10 ms, as near as a whole number of samples comes."""
+        return shift_samples(self.sample_rate) / self.sample_rate
 
     @property
     def needs_fit(self) -> bool:

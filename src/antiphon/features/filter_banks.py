@@ -47,7 +47,7 @@ def whisper_log_mel(waveform: Float[np.ndarray, " N"], bins: int) -> Float[np.nd
 
 def kaldi_filter_banks(waveform: Float[np.ndarray, " N"], bins: int, sample_rate: int) -> Float[np.ndarray, "S C"]:
     """Kaldi's log filter banks of a sound with at least one frame of samples; S = 1 + (N - frame) // shift."""
-    frame, shift = frame_samples(sample_rate), round(SHIFT_SECONDS * sample_rate)
+    frame, shift = frame_samples(sample_rate), shift_samples(sample_rate)
     samples = torch.from_numpy(np.ascontiguousarray(waveform, dtype=np.float32)) * _INT16
     frames = samples.unfold(0, frame, shift)
     frames = frames - frames.mean(dim=1, keepdim=True)
@@ -61,6 +61,11 @@ def kaldi_filter_banks(waveform: Float[np.ndarray, " N"], bins: int, sample_rate
 def frame_samples(sample_rate: int) -> int:
     """Samples of one frame: what a sound must have at least."""
     return round(FRAME_SECONDS * sample_rate)
+
+
+def shift_samples(sample_rate: int) -> int:
+    """Samples from one frame to the next."""
+    return round(SHIFT_SECONDS * sample_rate)
 
 
 @lru_cache(maxsize=1)

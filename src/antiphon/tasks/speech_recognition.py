@@ -27,7 +27,6 @@ from antiphon.data.records import ChosenRecords, Records
 from antiphon.errors import DataError
 from antiphon.features.audio import AudioFeature
 from antiphon.features.augmentation import Noise, spec_augment, vary_waveform
-from antiphon.features.filter_banks import SHIFT_SECONDS
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec, ValueSpec
@@ -291,9 +290,9 @@ class SpeechRecognition(Task):
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The best hypothesis as text, with its segment and words; the others as alternatives."""
         best, *others = hypotheses
-        context = example.context or SpeechContext(0.0, len(example.source) * SHIFT_SECONDS)
+        context = example.context or SpeechContext(0.0, len(example.source) * self.audio.shift)
         text = self.target_text.decode(best.elements)
-        words = words_of(best, self.target_text.decode, context.start, context.end, SHIFT_SECONDS)
+        words = words_of(best, self.target_text.decode, context.start, context.end, self.audio.shift)
         segment = {"start": round(context.start, 3), "end": round(context.end, 3), "text": text}
         details = self._details([segment], words)
         if best.alignment is not None:
@@ -358,7 +357,7 @@ class SpeechRecognition(Task):
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
         """The symbols of a text. Of a recording only how long it is: its frames say nothing to people one by one."""
         if side == "source":
-            return [f"{len(array) * SHIFT_SECONDS:.2f} s of sound ({len(array):,} frames)"]
+            return [f"{len(array) * self.audio.shift:.2f} s of sound ({len(array):,} frames)"]
         return self.target_text.pieces(array)
 
     def save(self, folder: Path) -> None:

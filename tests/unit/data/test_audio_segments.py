@@ -49,6 +49,14 @@ def test_a_stretch_without_silence_is_cut_where_it_is_quietest():
     assert 3.35 < found[0][1] < 3.55
 
 
+@pytest.mark.parametrize("rate", [8000, 11025, 44100])
+def test_times_do_not_drift_at_rates_that_ten_milliseconds_do_not_divide(rate):
+    sound = np.concatenate([np.zeros(100 * rate, dtype=np.float32), tone(1, 300, rate)])
+    ((start, end),) = cut_at_silence(open_audio(sound, rate), SegmentsConfig())
+    assert start == pytest.approx(99.85, abs=0.05)
+    assert end == pytest.approx(101, abs=1e-6)
+
+
 def test_silence_has_no_parts():
     assert cut_at_silence(open_audio(np.zeros(5 * RATE, dtype=np.float32), RATE), SegmentsConfig()) == []
     assert cut_at_silence(recording((5, False), noise=1e-4), SegmentsConfig()) == []
