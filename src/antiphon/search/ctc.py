@@ -110,13 +110,16 @@ def prefix_beam(log_probs: Float[Tensor, "B S V"], blank: int, width: int) -> tu
     lengths[:, 0] = 0
     symbols = torch.zeros(B, width, S, dtype=torch.int64, device=log_probs.device)
     beam = _Beam(symbols, lengths, torch.full_like(lengths, -1), never.masked_fill(lengths == 0, 0.0), never)
+    # Of the symbols that make new prefixes, the best 2 W + 1 are enough: at most W - 1 are in the beam, and one repeats the last.
+    without_blank = log_probs.index_fill(2, torch.tensor([blank], device=log_probs.device), -float("inf"))
+    values, choices = without_blank.topk(min(2 * width + 1, log_probs.shape[2] - 1))
     for frame in range(S):
-        beam = _next(beam, log_probs[:, frame], blank)
+        beam = _next(beam, log_probs[:, frame], blank, values[:, frame], choices[:, frame])
     return beam.symbols, beam.lengths
 
 
-def _next(beam: _Beam, log_probs: Float[Tensor, "B V"], blank: int) -> _Beam:
-    """The best prefixes after one more frame."""
+def _next(beam: _Beam, log_probs: Float[Tensor, "B V"], blank: int, values: Float[Tensor, "B K"], choices: Int[Tensor, "B K"]) -> _Beam:
+    """The best prefixes after one more frame; new ones are made with `choices`, whose log-probabilities are `values`."""
     width, never = beam.last.shape[1], -float("inf")
     total = torch.logaddexp(beam.blank_ending, beam.symbol_ending)
     children = beam.children()
@@ -126,10 +129,6 @@ def _next(beam: _Beam, log_probs: Float[Tensor, "B V"], blank: int) -> _Beam:
     from_parent = grown.masked_fill(~children, never).logsumexp(1)
     stay_blank = total + log_probs[:, blank : blank + 1]
     stay_symbol = torch.logaddexp(beam.symbol_ending, from_parent) + said_last
-    # Of the symbols that make new prefixes, the best 2 W + 1 are enough: at most W - 1 are in the beam, and one repeats the last.
-    values, choices = log_probs.index_fill(1, torch.tensor([blank], device=log_probs.device), never).topk(
-        min(2 * width + 1, log_probs.shape[1] - 1)
-    )
     known = (children.unsqueeze(3) & (beam.last[:, None, :, None] == choices[:, None, None, :])).any(2)
     repeats = choices.unsqueeze(1) == beam.last.unsqueeze(2)
     new = values.unsqueeze(1) + torch.where(repeats, beam.blank_ending.unsqueeze(2), total.unsqueeze(2))
