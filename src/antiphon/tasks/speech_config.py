@@ -122,6 +122,7 @@ training:
 search:
   name: beam
   beam_size: 5
+  ctc_weight: 0.3                # what the encoder says by itself has a say
 
 evaluation:
   metrics: [wer_normalized, word_error_rate, character_error_rate]
