@@ -8,7 +8,6 @@ is too long for its frames has no alignment, so an infinite loss: it counts 0, t
 """
 
 import warnings
-from dataclasses import dataclass
 from typing import Annotated, Literal, final
 
 import torch
@@ -54,12 +53,17 @@ class TooFewFramesWarning(UserWarning):
 
 
 @final
-@dataclass(frozen=True)
 class CTCLoss:
-    """Callable: (output with frames, labels) -> (B, T). Raises ConfigError when the model says nothing of frames."""
+    """Callable: (output with frames, labels) -> (B, T). Raises ConfigError when the model says nothing of frames.
 
-    target: TokenSpec
-    intermediate_weight: float = 0.0
+    `unlearned` counts the sequences so far that had too few frames. A warning says so at the first of them, and whenever they are ten times
+    as many as when it last did.
+    """
+
+    def __init__(self, target: TokenSpec, intermediate_weight: float = 0.0):
+        self.target, self.intermediate_weight = target, intermediate_weight
+        self.unlearned = 0
+        self._warned = 0
 
     def __call__(self, output: Output, labels: Padded) -> Float[Tensor, "B T"]:
         """Each sequence's loss in nats, spread over its elements; 0 on padding, and where no alignment exists."""
@@ -70,7 +74,7 @@ class CTCLoss:
                 " Set `model.ctc: true`, or use `model: encoder_only`."
             )
         lengths = without_end(labels, self.target.end)
-        self._warn(frames, labels, lengths)
+        self._count(frames, labels, lengths)
         losses = self._of_sequences(frames.logits, frames, labels, lengths)
         if self.intermediate_weight and frames.inner:
             inner = [self._of_sequences(frames.head(features), frames, labels, lengths) for features in frames.inner]
@@ -90,16 +94,20 @@ class CTCLoss:
         )
         return losses
 
-    def _warn(self, frames: Frames, labels: Padded, lengths: Tensor) -> None:
+    def _count(self, frames: Frames, labels: Padded, lengths: Tensor) -> None:
         short = frames.mask.sum(1) < frames_needed(labels.values, lengths)
-        if bool(short.any()):
+        if not bool(short.any()):
+            return
+        self.unlearned += int(short.sum())
+        if self.unlearned >= 10 * self._warned:
+            self._warned = self.unlearned
             row = int(short.nonzero()[0])
             warnings.warn(
-                f"CTC learns nothing of {int(short.sum())} of the {len(short)} sequences of a batch, since they have fewer frames than"
-                f" their targets need: one has {int(frames.mask[row].sum())} frames for {int(lengths[row])} symbols."
+                f"CTC learns nothing of {int(short.sum())} of the {len(short)} sequences of a batch ({self.unlearned:,} so far), since they"
+                f" have fewer frames than their targets need: one has {int(frames.mask[row].sum())} frames for {int(lengths[row])} symbols."
                 " Lower `model.subsampling`, use longer symbols (a larger vocabulary), or limit lengths.",
                 TooFewFramesWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
 
 

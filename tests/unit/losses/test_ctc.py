@@ -58,8 +58,14 @@ def test_what_lies_behind_the_ends_changes_nothing(seed):
 def test_too_few_frames_count_nothing_and_are_named(seed):
     logits = torch.randn(3, 12, 9, requires_grad=True)
     labels = Padded(torch.tensor([[4, 5, 5, 6, 3, 7], [8, 8, 8, 3, 7, 7], [4, 4, 4, 4, 5, 3]]), torch.tensor([5, 4, 6]))
-    with pytest.warns(TooFewFramesWarning, match="nothing of 1 of the 3 sequences .* one has 4 frames for 3 symbols"):
-        found = CTCLoss(SPEC)(said(logits), labels)
+    loss = CTCLoss(SPEC)
+    with pytest.warns(TooFewFramesWarning, match="nothing of 1 of the 3 sequences .*1 so far.* one has 4 frames for 3 symbols"):
+        found = loss(said(logits), labels)
+    for _ in range(8):
+        loss(said(logits), labels)  # a warning here would be an error
+    with pytest.warns(TooFewFramesWarning, match="10 so far"):
+        loss(said(logits), labels)
+    assert loss.unlearned == 10
     assert bool(found.isfinite().all())
     assert found[1].sum() == 0
     assert found[0].sum() > 0
