@@ -9,7 +9,7 @@ from antiphon.configuration import plain, validate
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.text import TextConfig, TextFeature
 from antiphon.heads.choice import build_head
-from antiphon.sequences import Output, Padded
+from antiphon.sequences import Memory, Output, Padded
 from tests.conformance.variants import SPECS, architectures, batch, close, fresh, widened
 
 CONFIGURED = [(kind, name) for kind in ("models", "tasks", "search", "losses", "heads") for name in registry.names(kind)]
@@ -48,7 +48,7 @@ COMBINATIONS = [
     for kind in ("tokens", "values")
     for head in registry.names("heads")
     if registry.find("heads", head).loss == loss or (head == "point" and loss in ("absolute_error", "huber"))
-    if (head == "categorical") == (kind == "tokens")
+    if (head in ("categorical", "pointer")) == (kind == "tokens")
 ]
 every_combination = pytest.mark.parametrize(("name", "head", "kind"), COMBINATIONS, ids=["-".join(each) for each in COMBINATIONS])
 
@@ -74,6 +74,17 @@ def losses_for(name, kind):
     return tuple(make(plugin.Config(), SPECS[kind][1]) for make in (plugin.build, plugin.measure))
 
 
+def said(head, features, layer, rows, seed):
+    """An output for some of three rows; a head that copies gets attention over a source, which does not depend on the steps behind."""
+    if head != "pointer":
+        return Output(features, layer)
+    generator = torch.Generator().manual_seed(seed)
+    symbols = torch.randint(4, 11, (3, 5), generator=generator)[rows]
+    attention = torch.rand(3, 20, 5, generator=generator).softmax(-1)[rows, : features.shape[1]]
+    memory = Memory(torch.zeros(len(symbols), 5, 8), torch.ones(len(symbols), 5, dtype=torch.bool), copyable=symbols)
+    return Output(features, layer.over(attention, memory), attention)
+
+
 @every_combination
 def test_a_loss_is_one_number_per_element_and_padding_changes_none(name, head, kind, seed):
     data, spec = batch(kind, seed), SPECS[kind][1]
@@ -83,14 +94,16 @@ def test_a_loss_is_one_number_per_element_and_padding_changes_none(name, head, k
     layer, features = build_head(settings, spec, 8), torch.randn(3, wide.values.shape[1], 8, generator=generator)
     length = labels.values.shape[1]
     for loss in losses_for(name, kind):
-        found = loss(Output(features[:, :length], layer), labels)
+        everything = slice(0, 3)
+        found = loss(said(head, features[:, :length], layer, everything, seed), labels)
         assert found.shape == labels.values.shape[:2]
         assert bool(found[labels.mask].isfinite().all())
-        more = loss(Output(features, layer), wide)
+        more = loss(said(head, features, layer, everything, seed), wide)
         close(more[:, :length][labels.mask], found[labels.mask], 1e-5)
         for row in range(3):
             own = Padded(labels.values[row : row + 1], labels.lengths[row : row + 1])
-            alone = loss(Output(features[row : row + 1, :length], layer), own)
+            one = slice(row, row + 1)
+            alone = loss(said(head, features[one, :length], layer, one, seed), own)
             close(alone[0][labels.mask[row]], found[row][labels.mask[row]], 1e-5)
 
 
