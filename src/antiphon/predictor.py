@@ -58,11 +58,16 @@ class Predictor:
         self.search = build_search(self.recipe.search, self.task)
 
     def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
-        """The same model with other search settings: `{"beam_size": 1}`, or `{"name": "sampling", "temperature": 0.8}`."""
+        """The same model with other search settings: `{"beam_size": 1}`, or `{"name": "sampling", "temperature": 0.8}`.
+
+        Raises ConfigError when the search needs steps that the model cannot take.
+        """
         current = plain(self.recipe.search)
         kept = current if settings.get("name", current["name"]) == current["name"] else {}
         other = copy.copy(self)
         other.recipe = recipe_from({**plain(self.recipe), "search": {**kept, **settings}})
+        if needs_steps(other.recipe.search):
+            stepwise(self.model)
         other.search = build_search(other.recipe.search, self.task)
         return other
 
