@@ -114,6 +114,13 @@ def test_errors_by_speaker_and_by_length(antiphon, run):
     assert "needs a run that forecasts series" in antiphon("evaluate", run, "--by", "series").err
 
 
+def test_a_run_of_speech_has_a_report_and_an_inspection(antiphon, run):
+    assert antiphon("report", run).status == 0
+    inspected = antiphon("inspect", run)
+    assert inspected.status == 0, inspected.err
+    assert "s of sound" in inspected.out
+
+
 def test_the_same_sound_is_predicted_alike_however_it_is_given(run):
     model = package.load(run)
     path = run.parent / "talk.mp3"
