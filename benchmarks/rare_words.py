@@ -2,7 +2,8 @@
 
     python benchmarks/rare_words.py recipes/debian/data/debian-synopsis.train.tsv.gz RUN [RUN ...]
 
-The runs must have been evaluated on the same records (`antiphon evaluate RUN`). Words are those of the metrics for summaries, in lower case.
+The runs must have been evaluated on the same records (`antiphon evaluate RUN`). Words are those of the metrics for summaries, in lower
+case.
 A word that the source does not have either cannot be copied, so recall is given for all unseen words and for those in the source. Intervals
 are from 1,000 resamples of the records; with two runs or more, the last column is the share of resamples in which a run is not better than
 the first.
