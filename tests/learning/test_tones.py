@@ -114,7 +114,7 @@ def test_every_encoder_learns_tones_by_ctc(encoder, seed):
 @pytest.mark.timeout(600)
 def test_a_conformer_learns_tones_jointly(seed):
     settings = {**ENCODER, "dim": 48, "encoder_layers": 2, "decoder_layers": 1, "convolution_kernel": 5, "subsampling": 2}
-    model = learned("conformer", {**settings, "subsampling_width": 8, "ctc": True}, JointCTCConfig(label_smoothing=0.05), 700, seed)
+    model = learned("conformer", {**settings, "subsampling_width": 8, "ctc": True}, JointCTCConfig(label_smoothing=0.05), 450, seed)
     assert letter_accuracy(model, CTC, seed) >= 0.99
     assert letter_accuracy(model, JOINT, seed) >= 0.99
-    assert letter_accuracy(model, GREEDY, seed) >= 0.9, "attention alone aligns later"
+    assert letter_accuracy(model, GREEDY, seed) >= 0.85, "attention alone aligns later"
