@@ -15,6 +15,7 @@ from antiphon.configuration import config, plugin_field
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical, CategoricalConfig
 from antiphon.heads.choice import build_head
+from antiphon.heads.pointer import check_pointer
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.layers.conformer_layers import ConformerEncoder, ConformerShape, FramePositions
 from antiphon.layers.convolution import ConvolutionNorm
@@ -84,6 +85,7 @@ class Conformer(StepwiseModel):
         embedding = self.decoder.positioned.frontend.embedding
         tied: Any = embedding.weight if embedding is not None and settings.tied_embeddings == "decoder" else None
         self.head = build_head(settings.head, target, settings.dim, tied)
+        check_pointer(self.head, source, target, attention=True)  # there is nothing to copy from frames
         self.frame_head: Categorical | None = frame_head(target, settings.dim) if settings.ctc else None
 
     @property

@@ -65,6 +65,7 @@ def test_presets_are_built(name):
         ("conformer", {"decoder_layers": 0}, r"`model\.decoder_layers` must be at least 1, but is 0"),
         ("conformer", {"intermediate_ctc": [1]}, r"`model\.intermediate_ctc` has no effect without `model\.ctc`"),
         ("conformer", {"subsampling": 3}, r"`model\.subsampling`"),
+        ("conformer", {"head": "pointer"}, "pointer"),
         ("encoder_only", {"encoder": {"name": "lstm", "dim": 7}}, r"`model\.encoder\.dim` must be even"),
         ("encoder_only", {"encoder": {"name": "lstm"}, "chunk": 4}, r"`model\.encoder\.bidirectional` must be false"),
         ("encoder_only", {"encoder": {"name": "lstm"}, "intermediate_ctc": [1]}, "no effect on an `lstm` encoder"),
