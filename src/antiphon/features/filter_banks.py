@@ -42,7 +42,7 @@ def whisper_log_mel(waveform: Float[np.ndarray, " N"], bins: int) -> Float[np.nd
     )
     log_mel = (_slaney_triangles(bins) @ power).clamp(min=1e-10).log10()
     log_mel = torch.maximum(log_mel, log_mel.max() - 8.0)
-    return ((log_mel + 4.0) / 4.0).T.contiguous().numpy()
+    return np.asarray(((log_mel + 4.0) / 4.0).T.contiguous().numpy())
 
 
 def kaldi_filter_banks(waveform: Float[np.ndarray, " N"], bins: int, sample_rate: int) -> Float[np.ndarray, "S C"]:
@@ -55,7 +55,7 @@ def kaldi_filter_banks(waveform: Float[np.ndarray, " N"], bins: int, sample_rate
     emphasized = torch.cat([first, frames[:, 1:] - _PREEMPHASIS * frames[:, :-1]], dim=1)
     size = 1 << (frame - 1).bit_length()
     power = torch.fft.rfft(emphasized * _povey(frame), n=size).abs().square()
-    return (power @ _kaldi_triangles(bins, size, sample_rate)).clamp(min=_FLOOR).log().numpy()
+    return np.asarray((power @ _kaldi_triangles(bins, size, sample_rate)).clamp(min=_FLOOR).log().numpy())
 
 
 def frame_samples(sample_rate: int) -> int:
@@ -101,7 +101,7 @@ def _triangles(points: Float[np.ndarray, " F"], corners: Float[np.ndarray, " C2"
     """The height of each triangle (a corner, its two neighbours) at each point."""
     widths = np.diff(corners)
     distances = corners[None, :] - points[:, None]
-    return np.maximum(0.0, np.minimum(-distances[:, :-2] / widths[:-1], distances[:, 2:] / widths[1:]))
+    return np.asarray(np.maximum(0.0, np.minimum(-distances[:, :-2] / widths[:-1], distances[:, 2:] / widths[1:])))
 
 
 def _slaney_mel(hertz: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

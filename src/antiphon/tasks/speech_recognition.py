@@ -7,7 +7,6 @@ Unusual here: a recording that is longer than what the model learned from is one
 decoded side by side, and `joined` makes one prediction of them, with the times of its segments.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,13 +16,13 @@ from typing import Any, Literal, final
 import numpy as np
 from jaxtyping import Float
 
-from antiphon.data.audio import AUDIO_SUFFIXES, Recording, open_audio
+from antiphon.data.audio import Recording, open_audio
 from antiphon.data.audio_records import AudioColumns, open_audio_records
 from antiphon.data.audio_segments import cut_at_silence
 from antiphon.data.corpus import MappedCorpus, build_corpus
 from antiphon.data.files import FileConfig
 from antiphon.data.limits import Limits
-from antiphon.data.records import ChosenRecords, Records
+from antiphon.data.records import Records
 from antiphon.errors import DataError
 from antiphon.features.audio import AudioFeature
 from antiphon.features.augmentation import Noise, spec_augment, vary_waveform
@@ -33,11 +32,13 @@ from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpe
 from antiphon.sequences import Example, FinishReason, Hypothesis, Prediction, Request
 from antiphon.tasks.speech_config import TEMPLATE, SpeechRecognitionConfig, recipe_defaults
 from antiphon.tasks.speech_details import speech_details
+from antiphon.tasks.speech_noise import folder_noise
+from antiphon.tasks.speech_speakers import hold_out_speakers
 from antiphon.tasks.speech_subtitles import cues, written
+from antiphon.tasks.speech_text import concatenated
 from antiphon.tasks.speech_words import words_of
 
 _BLOCK = 64  # recordings whose frames are in memory while a corpus is built
-_SPEAKERS_SEED = 0x53504B
 
 
 @dataclass(frozen=True)
@@ -144,28 +145,9 @@ class SpeechRecognition(Task):
         column = self.settings.speaker
         if column is None:
             return None
-        numbers: dict[str, list[int]] = {}
-        for number, record in records():
-            numbers.setdefault(str(record.get(column)), []).append(number)
-        if len(numbers) < 2:
-            raise DataError(
-                f"`{column}` must name at least two speakers, so that one can be held out, but names {len(numbers)}. Name a file in"
-                " `data.validation`, or leave `task.speaker` out."
-            )
-        names = sorted(numbers)
-        shuffled = [names[place] for place in np.random.default_rng(_SPEAKERS_SEED).permutation(len(names))]
-        chosen: list[str] = []
-        count = 0
-        for name in shuffled:
-            if count + len(numbers[name]) <= wanted and len(chosen) < len(names) - 1:
-                chosen.append(name)
-                count += len(numbers[name])
-        chosen = chosen or [min(names, key=lambda name: len(numbers[name]))]
-        held = frozenset(number for name in chosen for number in numbers[name])
-        self._notes = (
-            f"{len(held):,} records of {len(chosen):,} of {len(names):,} speakers are held out: {', '.join(sorted(chosen)[:10])}.",
-        )
-        return ChosenRecords(records, held, keep=False), ChosenRecords(records, held, keep=True)
+        kept, held, note = hold_out_speakers(records, column, wanted)
+        self._notes = (note,)
+        return kept, held
 
     def build_corpus(
         self,
@@ -252,22 +234,7 @@ class SpeechRecognition(Task):
         settings = self.settings.augmentation.noise if self.settings.augmentation is not None else None
         if settings is None or settings.folder is None:
             return None
-        folder, rate = settings.folder, self.settings.sample_rate
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES) if folder.is_dir() else []
-        if not paths:
-            raise DataError(f"`augmentation.noise.folder` must be a folder with recordings of noise, but `{folder}` has none.")
-
-        def cut(samples: int, generator: np.random.Generator) -> Float[np.ndarray, " N"]:
-            recording = open_audio(paths[int(generator.integers(len(paths)))])
-            try:
-                seconds = samples / rate
-                start = float(generator.uniform(0, max(0.0, recording.seconds - seconds)))
-                found = recording.read(rate, start, min(recording.seconds, start + seconds + 0.01))
-            finally:
-                recording.close()
-            return np.resize(found, samples)  # a noise that is too short is repeated
-
-        return cut
+        return folder_noise(settings.folder, self.settings.sample_rate)
 
     def parts(self, record: Record) -> Sequence[Record]:
         """The record, or where its recording is too long, those parts of it in which something is said."""
@@ -319,7 +286,7 @@ class SpeechRecognition(Task):
         )
         segments = [segment for prediction in predictions for segment in prediction.details["segments"]]
         words = [word for prediction in predictions for word in prediction.details["words"]]
-        text = _concatenated([segment["text"] for segment in segments])
+        text = concatenated([segment["text"] for segment in segments])
         return Prediction(text, whole, (), {**named, **self._details(segments, words)})
 
     def _details(self, segments: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
@@ -370,21 +337,6 @@ class SpeechRecognition(Task):
         """Read what `save` wrote."""
         self.audio.load(folder / "source")
         self.target_text.load(folder / "target")
-
-
-def _concatenated(texts: Iterable[str]) -> str:
-    """Texts one after another, with a space between them unless the script has none."""
-    whole = ""
-    for text in texts:
-        if whole and text and not (_is_wide(whole[-1]) and _is_wide(text[0])):
-            whole += " "
-        whole += text
-    return whole
-
-
-def _is_wide(letter: str) -> bool:
-    """Whether a character is of a script that writes no spaces (Chinese, Japanese)."""
-    return unicodedata.east_asian_width(letter) in "WF" and not ("\uac00" <= letter <= "\ud7a3")
 
 
 plugin = TaskPlugin(

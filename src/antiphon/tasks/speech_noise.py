@@ -1,0 +1,29 @@
+"""Noise out of a folder of recordings, to be added to speech in training."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from antiphon.data.audio import AUDIO_SUFFIXES, open_audio
+from antiphon.errors import DataError
+from antiphon.features.augmentation import Noise
+
+
+def folder_noise(folder: Path, sample_rate: int) -> Noise:
+    """Cuts of the recordings in a folder, drawn by the generator; a short one is repeated. Raises DataError when there are none."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES) if folder.is_dir() else []
+    if not paths:
+        raise DataError(f"`augmentation.noise.folder` must be a folder with recordings of noise, but `{folder}` has none.")
+
+    def cut(samples: int, generator: np.random.Generator) -> Float[np.ndarray, " N"]:
+        recording = open_audio(paths[int(generator.integers(len(paths)))])
+        try:
+            seconds = samples / sample_rate
+            start = float(generator.uniform(0, max(0.0, recording.seconds - seconds)))
+            found = recording.read(sample_rate, start, min(recording.seconds, start + seconds + 0.01))
+        finally:
+            recording.close()
+        return np.resize(found, samples)
+
+    return cut
