@@ -24,7 +24,7 @@ from antiphon.errors import ConfigError
 from antiphon.features.published import need_transformers, published_folder
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec
 from antiphon.models.pretrained_adapter import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
-from antiphon.models.pretrained_base import BaseConfig, identity, published_weights, same_base
+from antiphon.models.pretrained_weights import BaseConfig, identity, published_weights, same_base
 from antiphon.sequences import Memory, Output, Padded, map_tensors
 
 
