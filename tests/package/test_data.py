@@ -14,7 +14,7 @@ import pytest
 
 from tests.package.source_files import ROOT
 
-SAMPLES = {"pronunciation": ["word", "phonemes"], "translation": ["page", "en", "de"]}
+SAMPLES = {"pronunciation": ["word", "phonemes"], "translation": ["page", "en", "de"], "summarization": ["page", "document", "summary"]}
 SPLITS = ("train", "validation", "test")
 LICENSED = [*SAMPLES, "employment"]
 
