@@ -1,12 +1,14 @@
 """antiphon predict: inputs in, predictions out, in the same order, one for one.
 
-Unusual: a run is a folder, so a file among the runs can only be an input: `antiphon predict runs/speech talk.mp3`.
+Unusual: a run is a folder, so a file among the runs can only be an input: `antiphon predict runs/speech talk.mp3`. A folder of inputs is
+named by `--input`: recordings, or texts, each of which is one document.
 """
 
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli.options import AsJson, Runs, Set
+
+FILE = "file"  # the column with the name of a document in a folder
+OWN = ("prediction", "score", "log_prob", "token_scores", "finish_reason", "alignment", "alternatives")  # what we say of a prediction
 
 if TYPE_CHECKING:
     from antiphon.interfaces import Task
@@ -25,11 +30,15 @@ if TYPE_CHECKING:
 def predict(
     run: Runs,
     input: Annotated[  # noqa: A002
-        str, typer.Option("--input", "-i", help="A file of texts or records; - is standard input, a text a line.")
+        str, typer.Option("--input", "-i", help="A file of texts or records, or a folder of them; - is standard input, a text a line.")
     ] = "-",
     output: Annotated[
         str,
-        typer.Option("--output", "-o", help="Where to write; - is standard output. *.jsonl gets all details; forecasts are csv or *.tsv."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where to write; - is standard output. *.jsonl gets all details, FOLDER/ a file for each; forecasts are csv or *.tsv.",
+        ),
     ] = "-",
     settings: Set = None,
     as_json: AsJson = False,
@@ -48,20 +57,28 @@ def predict(
     if not runs:
         raise ConfigError(f"`antiphon predict` needs a run before the inputs, but {files[0]} is a file.")
     predictor = load(runs, overrides=settings or ())
-    predictions = predictor.predict(_inputs(files or input, predictor), on_error="keep")
-    if getattr(predictor.recipe.task, "subtitles", "none") != "none" and not as_json and Path(output).suffix != ".jsonl":
+    inputs = _inputs(files or input, predictor)
+    others: deque[dict[str, Any]] = deque()
+    predictions = predictor.predict(_noted(inputs, others, predictor.task), on_error="keep")
+    is_json = as_json or Path(output).suffix == ".jsonl"
+    if getattr(predictor.recipe.task, "subtitles", "none") != "none" and not is_json:
         predictions = _with_subtitles(predictions, output)
         output = output if output == "-" or not Path(output).is_dir() else "-"
+    elif not as_json and (output.endswith("/") or Path(output).is_dir()):
+        predictions = _as_files(predictions, Path(output), inputs)
+        output = "-"
     refused = cut = 0
     with _opened(output) as file:
         write = _writer(file, predictor.task, as_json=as_json, suffix=Path(output).suffix)
         next(write)
         for number, prediction in enumerate(predictions, 1):
+            known = others.popleft() if others else {}
             if "error" in prediction.details:
                 refused += 1
-                print(f"antiphon: input {number}: {prediction.details['error']}", file=sys.stderr)
+                name = f" ({known[FILE]})" if FILE in known else ""
+                print(f"antiphon: input {number}{name}: {prediction.details['error']}", file=sys.stderr)
             cut += "source_cut" in prediction.details
-            write.send(prediction)
+            write.send(replace(prediction, details={**known, **prediction.details}) if is_json else prediction)
         write.close()
     if cut:
         most = predictor.recipe.data.limits.max_source_length
@@ -73,13 +90,50 @@ def predict(
         raise DataError(f"{what} empty.")
 
 
-def _inputs(name: str | list[Path], predictor: "Predictor") -> Iterator[Any]:
-    """Records of a file or of several, or the lines of standard input."""
+def _inputs(name: str | list[Path], predictor: "Predictor") -> Iterable[Any]:
+    """Records of a file, of several or of a folder, or the lines of standard input."""
     if name != "-":
         from antiphon.assembly import read_given
 
-        return iter(read_given(Path(name) if isinstance(name, str) else name, predictor.task, with_targets=False))
+        return read_given(Path(name) if isinstance(name, str) else name, predictor.task, with_targets=False)
     return csv.DictReader(_standard_input()) if predictor.task.tabular else _standard_input()
+
+
+def _noted(inputs: Iterable[Any], others: "deque[dict[str, Any]]", task: "Task") -> Iterator[Any]:
+    """The inputs, while what records hold beside the source (an id, a title, a file's name) is put into `others`, to be written, too."""
+    for item in inputs:
+        if not task.tabular:
+            others.append(
+                {key: item[key] for key in item if key not in (*task.source_columns[:1], *OWN)} if isinstance(item, Mapping) else {}
+            )
+        yield item
+
+
+def _as_files(predictions: "Iterator[Prediction]", folder: Path, inputs: Iterable[Any]) -> "Iterator[Prediction]":
+    """Predictions whose value is the name of the file that holds what was said, called as its document; nothing is overwritten."""
+    from antiphon.data.documents import DocumentFolder
+    from antiphon.errors import DataError
+
+    if not isinstance(inputs, DocumentFolder):
+        raise DataError(
+            f"`--output` must be a file unless `--input` is a folder of texts, but {folder} is a folder. Name one, such as out.jsonl."
+        )
+    paths = [folder / name for name in inputs.names]
+    there = [path for path in paths if path.exists()]
+    if there:
+        raise DataError(f"{there[0]} exists already. Choose another folder, or remove it.")
+    return (_written_to(path, prediction) for path, prediction in zip(paths, predictions, strict=True))
+
+
+def _written_to(path: Path, prediction: "Prediction") -> "Prediction":
+    from antiphon.errors import DataError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{prediction.value}\n" if prediction.value else "", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
+    return replace(prediction, value=str(path))
 
 
 def _with_subtitles(predictions: "Iterator[Prediction]", output: str) -> "Iterator[Prediction]":
@@ -139,7 +193,7 @@ def _lines(file: Any, task: "Task", *, details: bool) -> Any:
     while True:
         prediction = yield
         if details:
-            text = json.dumps(_plain(prediction, task), ensure_ascii=False)
+            text = json.dumps(_plain(prediction, task), ensure_ascii=False, default=str)
         else:
             text = str(prediction.value) if "subtitles" in prediction.details else " ".join(str(prediction.value).splitlines())
         print(text, file=file, flush=file is sys.stdout)
@@ -163,7 +217,7 @@ def _json_array(file: Any, task: "Task") -> Any:
     try:
         while True:
             prediction = yield
-            file.write(f"{separator}\n{json.dumps(_plain(prediction, task), ensure_ascii=False)}")
+            file.write(f"{separator}\n{json.dumps(_plain(prediction, task), ensure_ascii=False, default=str)}")
             separator = ","
     finally:
         file.write("[]\n" if separator == "[" else "\n]\n")

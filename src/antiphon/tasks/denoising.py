@@ -23,6 +23,8 @@ from pydantic import Field
 
 from antiphon.configuration import config
 from antiphon.data.corpus import MappedCorpus, build_corpus
+from antiphon.data.documents import DocumentFolder, open_documents
+from antiphon.data.files import FileConfig
 from antiphon.data.limits import Limits
 from antiphon.data.records import Records, SourceRecords
 from antiphon.errors import ConfigError, DataError
@@ -150,6 +152,10 @@ class Denoising(Task):
         settings = self.settings
         numbers = (settings.density, settings.mean_span_length, settings.whole_words, settings.permute_sentences)
         return "|".join(map(str, (self.source_spec.fingerprint, settings.scheme, *numbers, *settings.mask_pieces, *settings.columns)))
+
+    def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
+        """The texts of a folder; nothing where a file is meant."""
+        return open_documents(file, base, required, self.columns[0])
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the vocabulary from all columns."""

@@ -16,6 +16,8 @@ import numpy as np
 
 from antiphon import checkpoint
 from antiphon.data.corpus import MappedCorpus, build_corpus
+from antiphon.data.documents import DocumentFolder, open_documents
+from antiphon.data.files import FileConfig
 from antiphon.data.limits import Limits
 from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.features.pretrained_text import PretrainedText
@@ -124,6 +126,10 @@ class TextPairs(Task):
         parts = (self.source_spec.fingerprint, self.target_spec.fingerprint, settings.source, settings.target, settings.source_prefix)
         return "|".join((*parts, settings.target_prefix, str(self.open_words), *settings.tags))
 
+    def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
+        """The texts of a folder, which are sources; nothing where a file is meant."""
+        return open_documents(file, base, required, self.settings.source)
+
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the vocabularies, and the values of the tag columns. `records` must be iterable several times."""
         if self.settings.tags:
@@ -200,12 +206,23 @@ class TextPairs(Task):
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
         prefix = self.settings.target_prefix + str(record.get("prefix") or "")
-        phrase = self.target_text.phrase
+        texts = {field: list(_phrases(record, field)) for field in ("required", "banned")}
+        if not prefix and not any(texts.values()):
+            return Request(prefix=self.target_text.opening)
+        phrase = self._phrase_of(record)
         return Request(
             prefix=(*self.target_text.opening, *(phrase(prefix) if prefix else ())),
-            required=tuple(phrase(wanted) for wanted in _phrases(record, "required")),
-            banned=tuple(phrase(unwanted) for unwanted in _phrases(record, "banned")),
+            required=tuple(map(phrase, texts["required"])),
+            banned=tuple(map(phrase, texts["banned"])),
         )
+
+    def _phrase_of(self, record: Record) -> Callable[[str], tuple[int, ...]]:
+        """A part of the target as symbols; it may use the open words of the record's source."""
+        feature, most = self.target_text, self.open_words
+        if not most or not isinstance(feature, TextFeature):
+            return feature.phrase
+        _, words = feature.encode_open(self._source(record), (), most, learn=True)
+        return lambda text: tuple(feature.encode_open(text, words, most, learn=False)[0].tolist())
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The best hypothesis as text, the others as alternatives; with an alignment also the pieces that it aligns."""

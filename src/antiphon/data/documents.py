@@ -1,0 +1,78 @@
+"""A folder of texts as records: each `*.txt` in it, and in the folders in it, is one document.
+
+A record has the document in the column that the task reads, and its name, relative to the folder, in the column `file`. They come in the
+order of their names. White space, line ends included, becomes a single space, as in tables, where a document is one line.
+
+Unusual here: an empty file is a record, too. What makes of it is the reader's: training drops and counts it, prediction keeps its place.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import final
+
+from antiphon.data.files import FileConfig
+from antiphon.data.records import Records
+from antiphon.errors import DataError
+from antiphon.interfaces import Record
+
+FILE = "file"
+"""The column with a document's name."""
+
+
+def open_documents(file: FileConfig, base: Path, required: Sequence[str], column: str) -> "DocumentFolder | None":
+    """The documents of a folder, or None when `file` is no folder.
+
+    Raises DataError when there is no document, or when records must have other columns than `column`.
+    """
+    path = None if file.path is None else base / Path(file.path).expanduser()
+    return None if path is None or not path.is_dir() else DocumentFolder(path, required, column, file.encoding)
+
+
+@final
+class DocumentFolder(Records):
+    """The texts in a folder and the folders in it, by name."""
+
+    def __init__(self, folder: Path, required: Sequence[str], column: str, encoding: str = "utf-8"):
+        self.folder, self.column = folder, column
+        self._encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+        missing = [name for name in required if name not in (column, FILE)]
+        if missing:
+            raise DataError(
+                f"Records must have the column `{missing[0]}`, but a folder of texts such as `{folder}` has only `{column}` and `{FILE}`."
+                " Name a table, such as a .jsonl file."
+            )
+        self.names = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt") if self._is_document(path)))
+        if not self.names:
+            raise DataError(f"`{folder}` must have texts in it (.txt, one for each document), but has none.")
+
+    def _is_document(self, path: Path) -> bool:
+        return path.is_file() and not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        """Read the documents one by one."""
+        for number, name in enumerate(self.names):
+            yield number, {self.column: self._read(self.folder / name), FILE: name}
+
+    def place(self, number: int) -> str:
+        """The file."""
+        return f"`{self.folder / self.names[number]}`"
+
+    def signature(self) -> str:
+        """That of the names, sizes and times of change of the files."""
+        stats = [(name, found.st_size, found.st_mtime_ns) for name in self.names for found in [(self.folder / name).stat()]]
+        return hashlib.sha256(repr([stats, self.column, self._encoding]).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def count(self) -> int:
+        """How many documents there are."""
+        return len(self.names)
+
+    def _read(self, path: Path) -> str:
+        try:
+            return " ".join(path.read_bytes().decode(self._encoding).split())
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"`{path}` must be {self._encoding.removesuffix('-sig').upper()}, but byte {error.start + 1} is not. Convert it."
+            ) from error
+        except OSError as error:
+            raise DataError(f"`{path}` cannot be read: {error.strerror}.") from error
