@@ -142,8 +142,8 @@ class Architecture:
 
     Of an architecture that begins with weights made elsewhere, `resolve(config, earlier)` fills in what it must remember of them, so that
     `build` needs them no more (of a run that is resumed, `earlier` has it already), and `start(model, config)` puts them into a new run's
-    model and says what it did. Where checkpoints leave such weights out (`Seq2SeqModel.own_weights`), `borrow(model, config)` puts them into
-    the model of a checkpoint, or raises CheckpointError when they are no longer those that the run began with.
+    model and says what it did. Where checkpoints leave such weights out (`Seq2SeqModel.own_weights`), `borrow(model, config)` puts them
+    into the model of a checkpoint, or raises CheckpointError when they are no longer those that the run began with.
     """
 
     name: str

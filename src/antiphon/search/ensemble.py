@@ -7,7 +7,7 @@ The ensemble's memory carries the members' memories as its projections, and its 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast, final
 
@@ -69,12 +69,13 @@ class Ensemble(StepwiseModel):
     def encode(self, source: Padded) -> Memory:
         """The members' memories. The ensemble's own states are empty: only the mask of the first member stands for all."""
         memories = tuple(model.encode(source) for model in self.models)
-        return Memory(memories[0].states[..., :0], memories[0].mask, projections=memories)
+        copyable = next((memory.copyable for memory in memories if memory.copyable is not None), None)
+        return Memory(memories[0].states[..., :0], memories[0].mask, projections=memories, copyable=copyable)
 
     def project(self, memory: Memory) -> Memory:
         """Each member's projections."""
         memories = tuple(model.project(own) for model, own in zip(self.models, memory.projections, strict=True))
-        return Memory(memory.states, memory.mask, projections=memories)
+        return replace(memory, projections=memories)
 
     def frames(self, memory: Memory) -> Frames | None:
         """The members' averaged log-probabilities; None unless all of them say something of equally many states."""

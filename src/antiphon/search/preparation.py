@@ -5,7 +5,7 @@ longer than the limit, and required phrases in a search that cannot promise them
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -92,9 +92,21 @@ def prepare(
         if request.required and not can_require:
             raise ConfigError(f"Required phrases need `search: {{name: beam}}`, but the search is `{search}`.")
     encoded = model.encode(source)
+    if encoded.copyable is None and spec.open_words:
+        asked = tuple(_without_open_words(request, spec) for request in asked)
     memory = model.project(encoded)
     rules = processors_for(processors, spec, bounds, asked, width, memory.states.device)
     return Prepared(spec, encoded, memory, bounds, rules, asked)
+
+
+def _without_open_words(request: Request, spec: TokenSpec) -> Request:
+    """What is asked of a model that does not copy: open words are unknown to it."""
+
+    def known(phrase: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(symbol if symbol < spec.size else spec.unknown for symbol in phrase)
+
+    required, banned = (tuple(map(known, phrases)) for phrases in (request.required, request.banned))
+    return replace(request, prefix=known(request.prefix), required=required, banned=banned)
 
 
 def _words(model: StepwiseModel, source: Padded) -> Tensor:
@@ -120,8 +132,9 @@ def _check(row: int, request: Request, spec: TokenSpec, longest: int) -> None:
             if not phrase and kind != "prefix":
                 raise DataError(f"A {kind} of source {row} of the batch must have at least one symbol, but is empty.")
             for symbol in phrase:
-                if not 0 <= symbol < spec.size or symbol in (spec.pad, spec.start, spec.end):
+                size = spec.size + spec.open_words
+                if not 0 <= symbol < size or symbol in (spec.pad, spec.start, spec.end):
                     raise DataError(
-                        f"The {kind} of source {row} of the batch must hold symbols below {spec.size} other than pad, start and end, "
+                        f"The {kind} of source {row} of the batch must hold symbols below {size} other than pad, start and end, "
                         f"but holds {symbol}."
                     )
