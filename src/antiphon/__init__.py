@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.version import __version__ as __version__
 
-__all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "load", "train", "tune"]
+__all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "import_model", "load", "train", "tune"]
 
 if TYPE_CHECKING:
     from antiphon.distillation_run import distill
     from antiphon.evaluation_run import evaluate
     from antiphon.export_run import export
+    from antiphon.import_run import import_model
     from antiphon.predictor import Predictor, load
     from antiphon.recipe import Recipe
     from antiphon.training_run import train
@@ -33,6 +34,7 @@ _PLACES = {
     "distill": "distillation_run",
     "evaluate": "evaluation_run",
     "export": "export_run",
+    "import_model": "import_run",
     "load": "predictor",
     "train": "training_run",
     "tune": "tuning_run",

@@ -13,7 +13,7 @@ from typing import Any
 
 from antiphon.errors import ConfigError, nearest
 
-KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "baselines", "exporters")
+KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "baselines", "exporters", "importers")
 
 
 def names(kind: str) -> list[str]:

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from antiphon.cli import distill, evaluate, export, inspect, listing, new, predict, report, train, tune
+from antiphon.cli import distill, evaluate, export, import_, inspect, listing, new, predict, report, train, tune
 from antiphon.errors import AntiphonError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("report")(report.report)
 app.command("export")(export.export)
+app.command("import")(import_.import_)
 app.command("list")(listing.list_plugins)
 
 

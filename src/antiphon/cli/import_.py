@@ -1,0 +1,23 @@
+"""antiphon import: from the files of another program to a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from antiphon.cli.options import Set
+
+
+def import_(
+    format: Annotated[str, typer.Argument(help="The format; `antiphon list importers` lists them.", show_default=False)],  # noqa: A002
+    path: Annotated[Path, typer.Argument(help="The model's file or folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The run's folder, new or empty.", show_default=False)],
+    settings: Set = None,
+) -> None:
+    """Make a run of a model that another program has trained, to predict with, evaluate, and train further.
+
+    Example: antiphon import marian models/enpt --out runs/enpt --set task.source=en --set task.target=pt
+    """
+    from antiphon.import_run import import_model
+
+    print(f"Wrote {import_model(format, path, out, overrides=settings or ())}")
