@@ -59,11 +59,14 @@ class ValueSpec:
 
     `length` is the most steps that a sequence has, or None for any: what a model with maps of a fixed size is built for. Specs that
     differ in nothing else are equal.
+
+    Of a source, `marks` channels behind the first as many say which of those were observed (1), and which only filled in (0).
     """
 
     channels: int
     known: int = 0
     length: int | None = field(default=None, compare=False)
+    marks: int = 0
 
     @property
     def width(self) -> int:

@@ -17,12 +17,12 @@ _WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt")  # never pick
 _PATIENCE = 3.0  # seconds
 
 
-def need_transformers() -> None:
-    """Raise MissingPackageError when the extra `hf` is not installed."""
+def need_transformers(what: str = "A pre-trained checkpoint", extra: str = "hf") -> None:
+    """Raise MissingPackageError when transformers is not installed, which `what` needs and `extra` brings."""
     try:
         import transformers  # noqa: F401
     except ImportError as error:
-        raise MissingPackageError("A pre-trained checkpoint", "transformers", "hf") from error
+        raise MissingPackageError(what, "transformers", extra) from error
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class BaseConfig:
 def identity(folder: Path) -> BaseConfig:
     """What tells the weights in a folder from all others. Raises ConfigError when there are none as safetensors."""
     combined = hashlib.sha256()
-    for path in _weight_files(folder, str(folder)):
+    for path in weight_files(folder, str(folder)):
         with open(path, "rb") as file:
             combined.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     revision = folder.name if folder.parent.name == "snapshots" else None  # as the hub's cache lays them out
@@ -56,7 +56,7 @@ def published_weights(folder: Path, name: str, *, trust_remote_code: bool) -> tu
     """All weights of a checkpoint, and which of them it does not have, so that they are random."""
     from transformers import AutoModelForSeq2SeqLM
 
-    _weight_files(folder, name)
+    weight_files(folder, name)
     with without_progress():  # an adapter's base is read whenever it is used
         loaded, about = AutoModelForSeq2SeqLM.from_pretrained(
             folder,
@@ -70,7 +70,8 @@ def published_weights(folder: Path, name: str, *, trust_remote_code: bool) -> tu
     return weights, sorted(about["missing_keys"])
 
 
-def _weight_files(folder: Path, name: str) -> list[Path]:
+def weight_files(folder: Path, name: str) -> list[Path]:
+    """The files of weights in a folder; `name` says which in errors. Raises ConfigError when there are none as safetensors."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         pickled = any(folder.glob("*.bin"))

@@ -80,7 +80,7 @@ class Forecasting(Task):
         """Channels of the past: targets, marks of what was observed, covariates, static channels."""
         targets, settings = len(self.settings.targets), self.settings
         marks = targets if settings.observed_mask else 0
-        return ValueSpec(targets + marks + self.covariates.width, length=self.context)
+        return ValueSpec(targets + marks + self.covariates.width, length=self.context, marks=marks)
 
     @property
     def target_spec(self) -> ValueSpec:

@@ -21,8 +21,8 @@ Count = Annotated[int, Field(ge=1)]
 class TrainingConfig:
     """How long, how fast and how carefully to train."""
 
-    max_steps: Count | None = None
-    """Stop after so many updates."""
+    max_steps: Annotated[int, Field(ge=0)] | None = None
+    """Stop after so many updates; 0 scores and saves the weights that the run begins with, such as those of a published model."""
     max_epochs: Annotated[float, Field(gt=0)] | None = None
     """Stop after so many passes over the data."""
     max_minutes: Annotated[float, Field(gt=0)] | None = None

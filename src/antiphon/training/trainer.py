@@ -121,6 +121,8 @@ class Trainer:
     def _loop(self) -> None:
         self.began = time.monotonic() - self.progress.seconds
         if finished := self._budget_used() or self._impatient():  # perhaps it was stopped just before it could say so
+            if not self.progress.kept:  # no step is allowed: the run is what it begins with
+                self._validate()
             self._finish(f"{finished}; raise the budget to train on")
             return
         self.model.train()
@@ -221,7 +223,7 @@ class Trainer:
 
     def _budget_used(self) -> str:
         settings, progress = self.settings, self.progress
-        if settings.max_steps and progress.step >= settings.max_steps:
+        if settings.max_steps is not None and progress.step >= settings.max_steps:
             return f"{settings.max_steps} steps done"
         if settings.max_epochs and progress.epoch + progress.batch / max(self.batches.estimate(), 1) >= settings.max_epochs:
             return f"{settings.max_epochs:g} epochs done"
