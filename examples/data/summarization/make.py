@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 SPLITS = ("train", "validation", "test")
@@ -45,11 +45,11 @@ class Row(NamedTuple):
 
 @dataclass
 class Node:
-    """An element of a page; texts among its children are strings."""
+    """An element of a page; its children are nodes and texts."""
 
     tag: str
     attributes: dict[str, str | None]
-    children: "list[Node | str]" = field(default_factory=list)
+    children: list[Any] = field(default_factory=list)
 
     @property
     def classes(self) -> set[str]:
@@ -85,7 +85,7 @@ class Tree(HTMLParser):
         self._open[-1].children.append(data)
 
 
-def shown(node: Node) -> "list[Node | str]":
+def shown(node: Node) -> list[Any]:
     """The children that a reader sees: of the variants of a switch (an operating system, an application) the usual one."""
     if node.classes & {"switch", "switchinline"}:
         variants = [child for child in node.children if isinstance(child, Node)]
