@@ -43,6 +43,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "linear": {"context_length": 8, "horizon": 6},
     "lstm": {"dim": 8, "dropout": 0.0},
     "transformer": {"dim": 8, "heads": 2, "encoder_layers": 2, "decoder_layers": 2, "feed_forward_dim": 12, "dropout": 0.0},
+    "whisper": {"dim": 8, "heads": 2, "encoder_layers": 2, "decoder_layers": 2, "max_positions": 32},
 }
 
 BART = {
@@ -101,6 +102,10 @@ def _lstm(name: str, specs: tuple[str, ...] = EVERYWHERE, **settings: Any) -> Va
 
 def _transformer(name: str, specs: tuple[str, ...] = EVERYWHERE, **settings: Any) -> Variant:
     return Variant("transformer", name, settings, specs)
+
+
+def _whisper(name: str, **settings: Any) -> Variant:
+    return Variant("whisper", name, settings, SPEECH)
 
 
 def _pretrained(family: str, settings: Mapping[str, Any]) -> Variant:
@@ -179,6 +184,7 @@ VARIANTS: dict[str, list[Variant]] = {
         _transformer("post-norm", norm_position="post"),
         _transformer("rms", norm="rms"),
         _transformer("rms, post-norm", norm="rms", norm_position="post"),
+        _transformer("embeddings as they are, small epsilon", norm_epsilon=1e-9, scale_embeddings=False),
         _transformer("learned", positions="learned", max_positions=32),
         _transformer("learned, post-norm", positions="learned", norm_position="post", max_positions=32),
         _transformer("rotary", positions="rotary"),
@@ -214,6 +220,11 @@ VARIANTS: dict[str, list[Variant]] = {
         _transformer("overlapping patches, relative", ("values", "values to tokens"), patch_length=3, patch_stride=1, positions="relative"),
         _transformer("channel-independent", ONLY_VALUES, channels="independent"),
         _transformer("channel-independent patches, rotary", ONLY_VALUES, channels="independent", patch_length=2, positions="rotary"),
+    ],
+    "whisper": [
+        _whisper("default"),
+        _whisper("one layer, head with bias", decoder_layers=1, head={"name": "categorical", "bias": True}),
+        _whisper("checkpointed activations", checkpoint_activations=True, feed_forward_dim=12),
     ],
 }
 

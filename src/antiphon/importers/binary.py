@@ -32,9 +32,7 @@ class BinaryReader:
     def take(self, count: int) -> UInt8[np.ndarray, " count"]:
         """The next bytes, as a view."""
         if count > self.left:
-            raise CheckpointError(
-                f"{self.path} is no complete {self.what}: it ends at byte {len(self._bytes):,}, in the middle of a value."
-            )
+            raise CheckpointError(f"{self.path} is no complete {self.what}: it ends too soon, after {len(self._bytes):,} bytes.")
         taken = self._bytes[self.position : self.position + count]
         self.position += count
         return taken

@@ -7,6 +7,7 @@ from antiphon.errors import ConfigError
 from antiphon.interfaces import Spec, ValueSpec
 from antiphon.layers.channelwise import check_channels
 from antiphon.layers.feed_forward import Activation
+from antiphon.layers.subsampling import Subsampling, check_frames
 
 Positions = Literal["sinusoidal", "learned", "rotary", "relative"]
 
@@ -39,10 +40,14 @@ class TransformerConfig:
     """Whether feed-forward layers have a gate (with silu: SwiGLU)."""
     norm: Literal["layer", "rms"] = "layer"
     """LayerNorm or RMSNorm."""
+    norm_epsilon: float | None = None
+    """What normalization adds to the variance; None is 1e-5 for LayerNorm, and the smallest step above 1 for RMSNorm."""
     norm_position: Literal["pre", "post"] = "pre"
     """Normalize before each sub-layer (stable) or after it, as in the original (needs warm-up)."""
     positions: Positions = "sinusoidal"
     """How positions enter: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
+    scale_embeddings: bool = True
+    """Whether embeddings are multiplied by the square root of `dim`, as in the original; some published models leave that out."""
     max_positions: int = 1024
     """Longest sequence of learned positions."""
     window: int | None = None
@@ -65,6 +70,15 @@ class TransformerConfig:
     """Steps of a source of values that are read as one element (a patch); None is each step by itself."""
     patch_stride: int | None = None
     """Steps from one patch to the next; None is `patch_length`, fewer let patches overlap."""
+    subsampling: Literal[1, 2, 4, 8] = 1
+    """Frames of a source of values for one state of the encoder, as recordings need it; 1 is each frame by itself."""
+    subsampling_kind: Subsampling = "convolution"
+    """With `subsampling`: strided convolutions over time and frequency, or frames side by side (stack)."""
+    subsampling_width: int = 64
+    """With `subsampling`: maps of each convolution."""
+    ctc: bool = False
+    """For a source of values and a target of symbols: whether the encoder also says the target by itself (CTC), in training and for joint
+    decoding."""
     channels: Literal["mixing", "independent"] = "mixing"
     """Whether the channels of a target of values are read and said together, or each by itself with the same weights."""
     checkpoint_activations: bool = False
@@ -82,6 +96,8 @@ def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> N
         raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
     _check_values(settings, source, target)
     _check_long_sources(settings)
+    if settings.norm_epsilon is not None and not settings.norm_epsilon > 0:
+        raise ConfigError(f"`model.norm_epsilon` must be greater than 0, but is {settings.norm_epsilon}.")
     if settings.positions == "rotary" and settings.dim // settings.heads % 2:
         raise ConfigError(f"`model.dim` / `model.heads` must be even for rotary positions, but is {settings.dim // settings.heads}.")
     for field in ("dim", "encoder_layers", "decoder_layers", "feed_forward_dim", "max_positions"):
@@ -118,3 +134,10 @@ def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> No
         raise ConfigError(f"`model.patch_stride` must be from 1 to `model.patch_length` ({length}), but is {stride}.")
     if settings.channels == "independent":
         check_channels(source, target)
+        if settings.subsampling > 1:
+            raise ConfigError(f"`model.subsampling` must be 1 with `model.channels: independent`, but is {settings.subsampling}.")
+    if settings.subsampling > 1 and length is not None:
+        raise ConfigError(
+            f"`model.patch_length` must be left out with `model.subsampling: {settings.subsampling}`: both make fewer elements of the source."
+        )
+    check_frames(settings, source, target)

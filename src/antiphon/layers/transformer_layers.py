@@ -20,7 +20,9 @@ from antiphon.layers.transformer_config import TransformerConfig
 
 def make_norm(settings: TransformerConfig) -> nn.Module:
     """LayerNorm or RMSNorm, as the settings say."""
-    return nn.LayerNorm(settings.dim) if settings.norm == "layer" else nn.RMSNorm(settings.dim)
+    if settings.norm == "rms":
+        return nn.RMSNorm(settings.dim, eps=settings.norm_epsilon)
+    return nn.LayerNorm(settings.dim, eps=1e-5 if settings.norm_epsilon is None else settings.norm_epsilon)
 
 
 @final
@@ -74,59 +76,73 @@ class EncoderLayer(nn.Module):
 
 @final
 class DecoderLayer(nn.Module):
-    """Causal self-attention or recurrence, attention to the memory, then feed-forward."""
+    """Causal self-attention or recurrence, attention to the memory (unless `crosses` is False), then feed-forward."""
 
-    def __init__(self, settings: TransformerConfig):
+    def __init__(self, settings: TransformerConfig, *, crosses: bool = True):
         super().__init__()
         hidden_dim = settings.decoder_feed_forward_dim or settings.feed_forward_dim
         heads, groups = settings.heads, settings.key_value_heads or settings.heads
         self.attention = _self_attention(settings) if settings.decoder == "attention" else None
         self.recurrence = SSRU(settings.dim, bias=settings.bias) if settings.decoder == "ssru" else None
         self.attention_residual = SubLayer(settings)  # around either
-        self.cross = CrossAttention(
-            settings.dim,
-            settings.dim,
-            heads,
-            groups,
-            head_dim=settings.dim // heads,
-            dropout=settings.attention_dropout,
-            bias=settings.bias,
-        )
-        self.cross_residual = SubLayer(settings)
+        self.cross: CrossAttention | None = None
+        self.cross_residual: SubLayer | None = None
+        if crosses:
+            self.cross = CrossAttention(
+                settings.dim,
+                settings.dim,
+                heads,
+                groups,
+                head_dim=settings.dim // heads,
+                dropout=settings.attention_dropout,
+                bias=settings.bias,
+            )
+            self.cross_residual = SubLayer(settings)
         self.feed_forward, self.feed_forward_residual = _feed_forward(settings, hidden_dim), SubLayer(settings)
 
     def forward(
         self,
         x: Float[Tensor, "N T D"],
         look_back: Callable[[Tensor], Tensor],
-        memory: KeysValues,
+        memory: KeysValues | None,
         memory_mask: Tensor | None,
         weights: bool,
     ) -> tuple[Float[Tensor, "N T D"], Tensor | None]:
-        """One layer; `look_back` is attention or recurrence over the sequence, or over one step and what was kept of those before."""
-        attention: list[Tensor | None] = []
+        """One layer; `look_back` is attention or recurrence over the sequence, or over one step and what was kept of those before.
 
-        def attend_memory(y: Tensor) -> Tensor:
-            mixed, found = self.cross(y, memory, memory_mask, weights=weights)
-            attention.append(found)
-            return mixed  # type: ignore[no-any-return]
-
+        `memory` is None where the layer does not attend to one.
+        """
         x = self.attention_residual(x, look_back)
-        x = self.cross_residual(x, attend_memory)
-        return self.feed_forward_residual(x, self.feed_forward), attention[0]
+        found: Tensor | None = None
+        cross, residual = self.cross, self.cross_residual
+        if cross is not None and residual is not None and memory is not None:
+
+            def attend_memory(y: Tensor) -> Tensor:
+                nonlocal found
+                mixed, found = cross(y, memory, memory_mask, weights=weights)
+                return mixed  # type: ignore[no-any-return]
+
+            x = residual(x, attend_memory)
+        return self.feed_forward_residual(x, self.feed_forward), found
+
+    def project(self, states: Float[Tensor, "B S D"]) -> KeysValues | None:
+        """Keys and values of the memory's states; None where the layer does not attend to them."""
+        return None if self.cross is None else self.cross.project(states)
 
 
 @final
 class Positioned(nn.Module):
     """Elements with their positions: a frontend, added positions, and what attention layers need to know of positions.
 
-    Without `attends` no layer attends to these elements themselves: then only added positions matter.
+    Without `attends` no layer attends to these elements themselves: then only added positions matter. Without `project_values` values are
+    vectors already, as subsampling makes them.
     """
 
-    def __init__(self, settings: TransformerConfig, spec: Spec, *, bidirectional: bool, attends: bool = True):
+    def __init__(self, settings: TransformerConfig, spec: Spec, *, bidirectional: bool, attends: bool = True, project_values: bool = True):
         super().__init__()
         self.kind = settings.positions
-        self.frontend = Frontend(spec, settings.dim, scale=settings.dim**0.5)
+        scale = settings.dim**0.5 if settings.scale_embeddings else 1.0
+        self.frontend = Frontend(spec, settings.dim, scale=scale, project_values=project_values)
         self.dropout = nn.Dropout(settings.dropout)
         self.norm = make_norm(settings) if settings.norm_position == "post" and settings.positions == "learned" else nn.Identity()
         self.table = nn.Embedding(settings.max_positions, settings.dim) if self.kind == "learned" else None
