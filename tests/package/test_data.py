@@ -211,7 +211,8 @@ def test_headings_are_made_of_what_a_page_shows() -> None:
     text = " ".join(f"word{n}" for n in range(20))
     page = f"""<body><header><p id="x">menu</p></header><div id="DisplayArea"><h1 id="hd_1"><a name="h1"></a>Cells &amp; Rows:</h1>
     <p id="par_1" class="paragraph">Choose <span id="s" class="switchinline">
-    <span hidden="true" id="MACx" class="MAC"><span>Preferences</span></span><span hidden="true" id="defaultx"><span class="emph">Options</span></span></span> now.</p>
+    <span hidden="true" id="MACx" class="MAC"><span>Preferences</span></span>
+    <span hidden="true" id="defaultx"><span class="emph">Options</span></span></span> now.</p>
     <div class="howtoget"><p id="par_2">Format - Cells</p></div><h2 id="hd_2">Deleting</h2><p id="par_3">{text}<br>end</p>
     <h3 id="hd_3">Syntax:</h3><p id="par_4">more</p><h2 id="hd_4">Icon bar</h2><div class="bascode"><pre>x = 1</pre></div></div></body>"""
     rows = list(make.sections("page", make.blocks(make.Tree(page).root)))
