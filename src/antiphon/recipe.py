@@ -102,11 +102,14 @@ def _fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         task, architecture = registry.find("tasks", settings["name"]), registry.find("models", model["name"])
         fitting: Mapping[str, Any] = {}
+        limits = None
         if task.defaults is not None:
             fitting = task.defaults(validate(task.Config, settings), architecture.stepwise)
+        limits = fitting.get("search", {}).get("limits")
         if architecture.defaults is not None:
             fitting = _merged(fitting, architecture.defaults(TypeAdapter(plugin_field("models")).validate_python(model)))
-        return _merged(fitting, values)
+        merged = _merged(fitting, values)
+        return merged if limits is None else {**merged, "search": _limited(_named(merged["search"]), limits)}
     except (ConfigError, KeyError, TypeError, ValidationError):
         return values
 
@@ -121,6 +124,13 @@ def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
         return dict(values)
     both = {key: value for key, value in defaults.items() if isinstance(value, Mapping) and isinstance(values.get(key), Mapping)}
     return {**defaults, **values, **{key: _merged(value, values[key]) for key, value in both.items()}}
+
+
+def _limited(search: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a search, of whatever kind, with the lengths that fit the task where the recipe does not say."""
+    own = search.get("limits", {})
+    has_limits = "limits" in registry.find("search", search["name"]).Config.__dataclass_fields__ and isinstance(own, Mapping)
+    return {**search, "limits": {**limits, **own}} if has_limits else dict(search)
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:

@@ -68,9 +68,14 @@ class SpeechRecognitionConfig:
 FRAMES = 48_000  # of a batch: 8 minutes of sound
 
 
+# A text has fewer symbols than a recording has frames: 40 characters a second are twice what fast speakers say.
+LIMITS = {"max_ratio": 0.4, "max_offset": 10}
+
+
 def recipe_defaults(settings: SpeechRecognitionConfig, stepwise: bool) -> dict[str, Any]:
-    """Batches by frames: what limits memory is the sound, not its text."""
-    return {"training": {"batching": {"source_tokens": FRAMES, "target_tokens": FRAMES // 2}}}
+    """Batches by frames, since what limits memory is the sound, not its text; and texts as long as speech can be."""
+    defaults: dict[str, Any] = {"training": {"batching": {"source_tokens": FRAMES, "target_tokens": FRAMES // 2}}}
+    return {**defaults, "search": {"name": "beam", "limits": LIMITS}} if stepwise else defaults
 
 
 TEMPLATE = """\
