@@ -3,7 +3,7 @@
 import torch
 
 from antiphon.sequences import Batch, Padded, map_tensors, select_rows
-from tests.conformance.variants import SPECS, batch, build, close, elements, every_variant, every_variant_and_data, gradients, widened
+from tests.conformance.variants import SPECS, batch, build, close, elements, every_variant, every_variant_and_data, gradients, said, widened
 
 
 def wider(data, kind, seed):
@@ -25,7 +25,7 @@ def test_more_padding_changes_neither_memory_nor_output_nor_gradients(variant, k
             map_tensors(lambda tensor, found=found: found.append(tensor) or tensor, tree)
         for one, other in zip(*finals, strict=True):
             close(other, one)
-        before, after = model(data.source, data.inputs).values, model(more.source, more.inputs).values
+        before, after = said(model(data.source, data.inputs)), said(model(more.source, more.inputs))
         close(after[:, : before.shape[1]][data.labels.mask], before[data.labels.mask])
     expected, found = gradients(model, data), gradients(model, more)
     for name, gradient in expected.items():
@@ -41,9 +41,9 @@ def test_a_row_alone_gives_what_it_gives_in_a_batch(variant, kind, seed):
     for name, gradient in together.items():
         close(sum(part[name] for part in parts), gradient)
     with torch.no_grad():
-        output = model(data.source, data.inputs).values
+        output = said(model(data.source, data.inputs))
         for row, part in enumerate(alone):
-            close(model(part.source, part.inputs).values[0], output[row, : int(data.inputs.lengths[row])])
+            close(said(model(part.source, part.inputs))[0], output[row, : int(data.inputs.lengths[row])])
 
 
 @every_variant()

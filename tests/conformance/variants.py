@@ -16,7 +16,7 @@ import torch
 from antiphon import registry
 from antiphon.configuration import validate
 from antiphon.interfaces import Seq2SeqModel, Spec, StepwiseModel, TokenSpec, ValueSpec
-from antiphon.sequences import Batch, Output, Padded
+from antiphon.sequences import Batch, Output, Padded, Quantiles
 
 TOKENS = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3, fingerprint="test")
 VALUES = ValueSpec(channels=3)
@@ -62,6 +62,7 @@ BART = {
     "max_position_embeddings": 64,
     "dropout": 0.0,
 }
+CHRONOS = {"context_length": 8, "input_patch_size": 4, "input_patch_stride": 4, "prediction_length": 6, "quantiles": [0.1, 0.5, 0.8]}
 T5 = {"d_model": 8, "num_layers": 1, "num_decoder_layers": 2, "num_heads": 2, "d_kv": 4, "d_ff": 12, "dropout_rate": 0.0}
 
 NEAR = {"window": 2, "global_positions": 1}
@@ -80,6 +81,11 @@ class Variant:
     def id(self) -> str:
         """What pytest shows."""
         return f"{self.architecture}-{self.name}"
+
+
+def _chronos(name: str, **patches: Any) -> Variant:
+    """A Chronos-Bolt of random weights: what a checkpoint's own configuration describes."""
+    return Variant("chronos_bolt", name, {"path": "none", "description": {**T5, "chronos_config": {**CHRONOS, **patches}}}, ONLY_VALUES)
 
 
 def _conformer(name: str, **settings: Any) -> Variant:
@@ -114,6 +120,7 @@ def _pretrained(family: str, settings: Mapping[str, Any]) -> Variant:
 
 
 VARIANTS: dict[str, list[Variant]] = {
+    "chronos_bolt": [_chronos("default", use_reg_token=True), _chronos("rolling on, no register", prediction_length=2)],
     "conformer": [
         _conformer("default"),
         _conformer("relative", positions="relative", subsampling=2),
@@ -324,10 +331,16 @@ def widened(padded: Padded, columns: int, spec: Spec, generator: torch.Generator
 
 def loss_of(output: Output, labels: Padded) -> torch.Tensor:
     """The summed loss over real elements: cross-entropy for symbols, squared error for values; nothing of the package in it."""
-    real = output.values[labels.mask]
+    real = said(output)[labels.mask]
     if labels.values.dim() == 2:
         return torch.nn.functional.cross_entropy(real, labels.values[labels.mask], reduction="sum") + frame_loss(output)
-    return ((real - labels.values[labels.mask]) ** 2).sum()
+    truth = labels.values[labels.mask]
+    return ((real.unflatten(-1, (truth.shape[-1], -1)) - truth.unsqueeze(-1)) ** 2).sum()  # of quantiles, the error of each
+
+
+def said(output: Output) -> torch.Tensor:
+    """What the head says as one tensor; quantiles (..., C, Q) as (..., C * Q)."""
+    return output.values.values.flatten(-2) if isinstance(output.values, Quantiles) else output.values
 
 
 def frame_loss(output: Output) -> torch.Tensor:

@@ -49,7 +49,11 @@ def shape_of(description: Mapping[str, Any], name: str) -> ChronosShape:
     """
     own = description.get("chronos_config")
     if not isinstance(own, Mapping) or (other := _other_chronos(description, own)):
-        found = other if isinstance(own, Mapping) else f"a {description.get('model_type', 'model')} without `chronos_config` in config.json"
+        found = (
+            other
+            if isinstance(own, Mapping)
+            else f"a plain `{description.get('model_type', '?')}`, without `chronos_config` in its config.json"
+        )
         raise ConfigError(f"`model.path` must be a Chronos-Bolt checkpoint such as `amazon/chronos-bolt-small`, but {name} is {found}.")
     wanted = ("context_length", "prediction_length", "input_patch_size", "input_patch_stride", "quantiles")
     missing = [key for key in wanted if key not in own] + [key for key in ("d_model", "d_kv", "d_ff") if key not in description]
@@ -109,10 +113,10 @@ class ChronosBoltNetwork(nn.Module):
         from transformers.activations import ACT2FN
         from transformers.models.t5.modeling_t5 import T5Stack
 
-        settings = {**shape.layers, **({} if dropout is None else {"dropout_rate": dropout})}
-        config = T5Config(vocab_size=1, use_cache=False, is_decoder=False, **settings)
-        deep = config.num_layers if config.num_decoder_layers is None else config.num_decoder_layers
-        deciding = T5Config(vocab_size=1, use_cache=False, is_decoder=True, **{**settings, "num_layers": deep})
+        settings = {"vocab_size": 1, "eos_token_id": None, "use_cache": False, **shape.layers}
+        settings |= {} if dropout is None else {"dropout_rate": dropout}
+        config = T5Config(is_decoder=False, **settings)
+        deciding = T5Config(is_decoder=True, **{**settings, "num_layers": config.num_decoder_layers})
         self.shape = shape
         self.shared = nn.Embedding(2 if shape.register else 1, config.d_model)
         self.input_patch_embedding = ResidualBlock(
