@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from antiphon.errors import ConfigError
+from antiphon.interfaces import Spec, TokenSpec, ValueSpec
 from antiphon.layers.linear import Linear
 from antiphon.sequences import Padded
 
@@ -77,6 +78,16 @@ def build_subsampling(
     if kind == "stack":
         return StackedFrames(channels, dim, factor)
     return ConvolutionalSubsampling(channels, dim, factor, width=width)
+
+
+def check_frames(source: Spec, target: Spec, *, subsampling: int, ctc: bool) -> None:
+    """Raise ConfigError when a source without frames is to be subsampled, or CTC has nothing to align."""
+    if subsampling > 1 and not isinstance(source, ValueSpec):
+        raise ConfigError(
+            f"`model.subsampling` must be 1 when the source is made of symbols, but is {subsampling}: it is for frames of values."
+        )
+    if ctc and not (isinstance(source, ValueSpec) and isinstance(target, TokenSpec)):
+        raise ConfigError("`model.ctc` must be false unless the source is made of values and the target of symbols, which CTC aligns.")
 
 
 def _silenced(x: Float[Tensor, "B M S C"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B M S C"]:

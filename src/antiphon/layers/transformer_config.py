@@ -140,4 +140,4 @@ def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> No
         raise ConfigError(
             f"`model.patch_length` must be left out with `model.subsampling: {settings.subsampling}`: both make fewer elements of the source."
         )
-    check_frames(settings, source, target)
+    check_frames(source, target, subsampling=settings.subsampling, ctc=settings.ctc)

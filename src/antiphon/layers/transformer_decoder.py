@@ -1,4 +1,4 @@
-"""The decoder of the Transformer (Vaswani et al. 2017) by itself, for any encoder whose states are as wide.
+"""The decoder of the Transformer (Vaswani et al. 2017) by itself: for any encoder whose states are as wide, or for none at all.
 
 Unusual here: buffers begin small and grow with the hypotheses. A recording has many more frames than its text has symbols, so a buffer for
 the longest hypothesis that limits allow would be mostly empty.
@@ -27,29 +27,23 @@ DecoderState = AttentionState | CellState
 
 @final
 class TransformerDecoder(nn.Module):
-    """Target elements to vectors (B, T, D); weights over the memory come from the second last layer (Garg et al. 2019)."""
+    """Target elements to vectors (B, T, D); weights over the memory come from the second last layer (Garg et al. 2019).
 
-    def __init__(self, settings: TransformerConfig, target: Spec):
+    Without `crosses` it reads nothing but the target: a language model.
+    """
+
+    def __init__(self, settings: TransformerConfig, target: Spec, *, crosses: bool = True):
         super().__init__()
-        self.settings = settings
+        self.settings, self.crosses = settings, crosses
         self.positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention")
-        self.blocks = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
+        self.blocks = nn.ModuleList(DecoderLayer(settings, crosses=crosses) for _ in range(settings.decoder_layers))
         self.norm = make_norm(settings) if settings.norm_position == "pre" else nn.Identity()
         self.aligning_layer = max(settings.decoder_layers - 2, 0)
-        self._initialize()
-
-    def _initialize(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):  # times sqrt(dim) at the input, so that vectors have unit variance there
-                nn.init.normal_(module.weight, std=self.settings.dim**-0.5)
+        initialize(self, settings.dim)
 
     def project(self, memory: Memory) -> Memory:
         """Cross-attention keys and values of every layer."""
-        return replace(memory, projections=tuple(layer.cross.project(memory.states) for layer in self._layers()))
+        return replace(memory, projections=tuple(layer.project(memory.states) for layer in self._layers()))
 
     def forward(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> tuple[Float[Tensor, "B T D"], Tensor | None]:
         """All target steps at once. Padding lies behind the real elements, where causal attention never looks."""
@@ -62,7 +56,7 @@ class TransformerDecoder(nn.Module):
         for index, layer in enumerate(self._layers()):
 
             def run(y: Tensor, layer: DecoderLayer = layer, wanted: bool = attention and index == self.aligning_layer) -> Any:
-                return layer(y, partial(look_back, layer), layer.cross.project(memory.states), memory.mask, wanted)
+                return layer(y, partial(look_back, layer), layer.project(memory.states), memory.mask, wanted)
 
             x, found = self._run(run, x)
             weights = found if found is not None else weights
@@ -100,7 +94,8 @@ class TransformerDecoder(nn.Module):
             state = state.with_room(int(state.position.max()))
         x = self.positioned.embed(last, state.position).unsqueeze(1)
         look_back = state.look_back(self.positioned, x.dtype)
-        visible = None if same_place(state.position) is not None and bool(memory.mask.all()) else memory.mask
+        everything = not self.crosses or (same_place(state.position) is not None and bool(memory.mask.all()))
+        visible = None if everything else memory.mask
         weights: Tensor | None = None
         for index, layer in enumerate(self._layers()):
             wanted = attention and index == self.aligning_layer
@@ -112,9 +107,20 @@ class TransformerDecoder(nn.Module):
         return [layer for layer in self.blocks if isinstance(layer, DecoderLayer)]
 
     def _run(self, layer: Callable[..., Any], *arguments: Any) -> Any:
-        if self.settings.checkpoint_activations and self.training and torch.is_grad_enabled():
+        if self.settings.checkpoint_activations and self.norm.training and torch.is_grad_enabled():
             return checkpoint(layer, *arguments, use_reentrant=False)
         return layer(*arguments)
+
+
+def initialize(part: nn.Module | None, dim: int) -> None:
+    """The weights that a part of a Transformer begins with."""
+    for module in () if part is None else part.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):  # times sqrt(dim) at the input, so that vectors have unit variance there
+            nn.init.normal_(module.weight, std=dim**-0.5)
 
 
 def _may_grow(position: Int[Tensor, " R"]) -> bool:

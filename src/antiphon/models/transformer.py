@@ -1,67 +1,72 @@
 """The Transformer encoder-decoder (Vaswani et al. 2017) with the variations that proved themselves since.
 
-For long sources the encoder has a sliding window, or reads chunks; for fast decoding the decoder may be recurrent.
+For long sources the encoder has a sliding window, or reads chunks; for recordings it subsamples frames and may learn CTC, too; for fast
+decoding the decoder may be recurrent.
 
 Unusual here: cross-attention keys and values are computed once per source, and beams share them. Weights over the source come from the
-second last decoder layer, which aligns best in trained translators (Garg et al. 2019).
+second last decoder layer, which aligns best in trained translators (Garg et al. 2019). The decoder is that of
+`layers/transformer_decoder.py`, with its parts registered one by one, under the names that they have in checkpoints.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, final
 
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from antiphon.errors import ConfigError
+from antiphon.heads.categorical import Categorical
 from antiphon.heads.choice import build_head, take_apart
 from antiphon.heads.pointer import check_pointer, said
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
+from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.layers import chunks
 from antiphon.layers.channelwise import ChannelIndependent
-from antiphon.layers.decoding_state import AttentionState, CellState, same_place
 from antiphon.layers.patches import Patches
+from antiphon.layers.subsampling import ConvolutionalSubsampling, StackedFrames, build_subsampling
 from antiphon.layers.transformer_config import TransformerConfig, check_settings
-from antiphon.layers.transformer_layers import DecoderLayer, EncoderLayer, Positioned, make_norm
-from antiphon.sequences import Memory, Output, Padded
+from antiphon.layers.transformer_decoder import DecoderState, TransformerDecoder, initialize
+from antiphon.layers.transformer_layers import EncoderLayer, Positioned, make_norm
+from antiphon.models.conformer import frame_head
+from antiphon.sequences import Frames, Memory, Output, Padded
 
 
 @final
 class Transformer(StepwiseModel):
-    """Encoder, decoder and head."""
+    """Encoder, decoder, head, and the head for CTC."""
 
     def __init__(self, settings: TransformerConfig, source: Spec, target: Spec):
         super().__init__()
         self.settings, self.source, self.target = settings, source, target
-        self.groups = settings.key_value_heads or settings.heads
         self.patches: Patches | None = None
+        self.subsampling: ConvolutionalSubsampling | StackedFrames | None = None
         elements = source
         if settings.patch_length is not None and isinstance(source, ValueSpec):
             self.patches = Patches(settings.patch_length, settings.patch_stride or settings.patch_length)
             elements = ValueSpec(source.channels * settings.patch_length)
-        self.source_positioned = Positioned(settings, elements, bidirectional=True)
-        self.target_positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention")
+        elif settings.subsampling > 1 and isinstance(source, ValueSpec):
+            self.subsampling = build_subsampling(
+                settings.subsampling_kind, source.width, settings.dim, settings.subsampling, width=settings.subsampling_width
+            )
+            elements = ValueSpec(settings.dim)
+        self.source_positioned = Positioned(settings, elements, bidirectional=True, project_values=self.subsampling is None)
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
-        self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
-        pre = settings.norm_position == "pre"
-        self.encoder_norm = make_norm(settings) if pre else nn.Identity()
-        self.decoder_norm = make_norm(settings) if pre else nn.Identity()
-        self._initialize()
+        self.encoder_norm = make_norm(settings) if settings.norm_position == "pre" else nn.Identity()
+        for part in (self.subsampling, self.source_positioned, self.encoder):
+            initialize(part, settings.dim)
+        decoder = TransformerDecoder(settings, target)
+        self.target_positioned, self.decoder, self.decoder_norm = decoder.positioned, decoder.blocks, decoder.norm
+        self._decoders = (decoder,)  # in a tuple, since its parts are registered already
         self.head = self._tie()
         self.copies = check_pointer(self.head, source, target, attention=True)
-        self.aligning_layer = max(settings.decoder_layers - 2, 0)
+        ctc = settings.ctc and isinstance(target, TokenSpec)
+        self.frame_head: Categorical | None = frame_head(target, settings.dim) if ctc and isinstance(target, TokenSpec) else None
 
-    def _initialize(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):  # times sqrt(dim) at the input, so that vectors have unit variance there
-                nn.init.normal_(module.weight, std=self.settings.dim**-0.5)
+    @property
+    def stride(self) -> int:
+        """Elements of the source for one state of the memory."""
+        return 1 if self.subsampling is None else self.settings.subsampling
 
     def _tie(self) -> nn.Module:
         source, target = self.source_positioned.frontend.embedding, self.target_positioned.frontend.embedding
@@ -79,6 +84,8 @@ class Transformer(StepwiseModel):
         """Read the source, all positions at once."""
         if self.patches is not None:
             source = self.patches.cut(source)
+        if self.subsampling is not None:
+            source = self.subsampling(source)
         length = source.values.shape[1]
         self.source_positioned.check(length)
         positions = torch.arange(length, device=source.values.device)
@@ -96,68 +103,32 @@ class Transformer(StepwiseModel):
             x = chunks.join(x, len(source.lengths), length)
         return Memory(self.encoder_norm(x), source.mask, copyable=source.values if self.copies else None)
 
+    def frames(self, memory: Memory) -> Frames | None:
+        """What the CTC head says of each state; None without `ctc`."""
+        return None if self.frame_head is None else Frames(memory.states, memory.mask, self.frame_head)
+
     def project(self, memory: Memory) -> Memory:
         """Cross-attention keys and values of every decoder layer."""
-        return replace(memory, projections=tuple(layer.cross.project(memory.states) for layer in self._decoder_layers()))
+        return self._decoder.project(memory)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """All target steps at once. Padding lies behind the real elements, where causal attention never looks."""
-        length = inputs.values.shape[1]
-        self.target_positioned.check(length)
-        positions = torch.arange(length, device=inputs.values.device)
-        x = self.target_positioned.embed(inputs.values, positions)
-        look_back = self._look_back(positions, x.dtype)
-        weights: Tensor | None = None
-        for index, layer in enumerate(self._decoder_layers()):
+        """All target steps at once, and the frames."""
+        features, weights = self._decoder(inputs, memory, attention=attention or self.copies)
+        output = said(self.head, features, weights, memory)
+        return output if self.frame_head is None else replace(output, frames=self.frames(memory))
 
-            def run(
-                y: Tensor, layer: DecoderLayer = layer, wanted: bool = (attention or self.copies) and index == self.aligning_layer
-            ) -> Any:
-                return layer(y, partial(look_back, layer), layer.cross.project(memory.states), memory.mask, wanted)
-
-            x, found = self._run(run, x)
-            weights = found if found is not None else weights
-        return said(self.head, self.decoder_norm(x), weights, memory)
-
-    def _look_back(self, positions: Int[Tensor, " T"], dtype: torch.dtype) -> Callable[[DecoderLayer, Tensor], Tensor]:
-        """How a layer looks back when all steps are there at once."""
-        if self.settings.decoder == "ssru":
-            return lambda layer, y: layer.recurrence(y)  # type: ignore[misc]
-        mask: Tensor | None = None
-        if self.target_positioned.bias is not None:
-            future = positions.unsqueeze(0) > positions.unsqueeze(1)
-            mask = self.target_positioned.bias(positions, positions).to(dtype).masked_fill(future, float("-inf"))
-        rotation = self.target_positioned.rotary.angles(positions) if self.target_positioned.rotary else None
-        return lambda layer, y: layer.attention(y, mask, causal=True, rotation=rotation)  # type: ignore[misc]
-
-    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> AttentionState | CellState:
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> DecoderState:
         """Empty buffers, or cells of 0."""
-        self.target_positioned.check(max_length)
-        rows = len(memory.mask) * beam_size
-        position = memory.mask.new_zeros(rows, dtype=torch.long)
-        if self.settings.decoder == "ssru":
-            single = torch.promote_types(memory.states.dtype, torch.float32)
-            return CellState(memory.states.new_zeros(rows, len(self.decoder), self.settings.dim, dtype=single), position)
-        shape = (rows, len(self.decoder), 2, self.groups, max_length, self.settings.dim // self.settings.heads)
-        # Zeros, since a masked position is still multiplied by its weight of 0, and 0 times an uninitialized NaN is NaN.
-        return AttentionState(memory.states.new_zeros(shape), position, max_length)
+        return self._decoder.init_state(memory, beam_size, max_length)
 
-    def step(
-        self, last: Tensor, memory: Memory, state: AttentionState | CellState, *, attention: bool = False
-    ) -> tuple[Output, AttentionState | CellState]:
+    def step(self, last: Tensor, memory: Memory, state: DecoderState, *, attention: bool = False) -> tuple[Output, DecoderState]:
         """One step for R rows; writes into the state's buffer."""
-        x = self.target_positioned.embed(last, state.position).unsqueeze(1)
-        look_back = state.look_back(self.target_positioned, x.dtype)
-        visible = None if same_place(state.position) is not None and bool(memory.mask.all()) else memory.mask
-        weights: Tensor | None = None
-        for index, layer in enumerate(self._decoder_layers()):
-            wanted = (attention or self.copies) and index == self.aligning_layer
-            x, found = layer(x, partial(look_back, index, layer), memory.projections[index], visible, wanted)
-            weights = found.squeeze(1) if found is not None else weights
-        return said(self.head, self.decoder_norm(x.squeeze(1)), weights, memory), look_back.after()
+        features, weights, state = self._decoder.step(last, memory, state, attention=attention or self.copies)
+        return said(self.head, features, weights, memory), state
 
-    def _decoder_layers(self) -> list[DecoderLayer]:
-        return [layer for layer in self.decoder if isinstance(layer, DecoderLayer)]
+    @property
+    def _decoder(self) -> TransformerDecoder:
+        return self._decoders[0]
 
     def _run(self, layer: Callable[..., Any], *arguments: Any) -> Any:
         if self.settings.checkpoint_activations and self.training and torch.is_grad_enabled():
@@ -173,11 +144,17 @@ def build(settings: TransformerConfig, source: Spec, target: Spec) -> StepwiseMo
     return Transformer(settings, source, target)
 
 
+def defaults(settings: TransformerConfig) -> dict[str, Any]:
+    """With CTC, the loss that learns both."""
+    return {"training": {"loss": {"name": "joint_ctc"}}} if settings.ctc else {}
+
+
 plugin = Architecture(
     name="transformer",
     summary="Transformer encoder-decoder: pre- or post-norm, four kinds of positions, grouped heads, gated feed-forward.",
     Config=TransformerConfig,
     build=build,
+    defaults=defaults,
     presets={
         "tiny": {"dim": 128, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "feed_forward_dim": 512},
         "small": {"dim": 256, "encoder_layers": 3, "decoder_layers": 3, "heads": 4, "feed_forward_dim": 1024},
