@@ -4,8 +4,8 @@
     python digits.py OUT                    writes OUT/{train,validation,test}.tsv, OUT/clips/*.flac and OUT/talk.flac
     python digits.py OUT --train 200        with fewer recordings to learn from
 
-With `espeak-ng` at hand it speaks whole utterances, so that neighbouring words run into each other. Without it, single digits that espeak-ng
-once spoke (examples/data/speech/digits.zip) are put one after another: easier, and with fewer voices. `--single` uses those anyway.
+With `espeak-ng` at hand it speaks whole utterances, so that neighbouring words run into each other. Without it, single digits that
+espeak-ng once spoke (examples/data/speech/digits.zip) are put one after another, which is easier. `--single` uses those anyway.
 
 Needs: pip install 'antiphon[audio]'. The same arguments give the same texts, and with one version of espeak-ng the same sound.
 """

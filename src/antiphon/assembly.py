@@ -17,7 +17,8 @@ from antiphon.data.records import ChosenRecords, JoinedRecords, Records, open_pa
 from antiphon.data.windows import StoredCorpus
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
-from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, Spec, StepwiseModel, Task
+from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, Spec, StepwiseModel, Task, TokenSpec
+from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
@@ -193,6 +194,14 @@ def build_corpora(
         task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
         for number, (part, _) in enumerate(split.parts)
     ]
+
+
+def alignment_notes(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: Sequence[Any], split: Split) -> tuple[str, ...]:
+    """What CTC cannot learn from, where the recipe trains with it: examples with fewer states of the encoder than symbols."""
+    if getattr(recipe.training.loss, "name", "") not in CTC_LOSSES or not isinstance(task.target_spec, TokenSpec):
+        return ()
+    parts = [(corpus, part.label) for corpus, (part, _) in zip(corpora, split.parts, strict=True)]
+    return ctc_notes(parts, model.stride, task.target_spec)
 
 
 def mixed(corpora: Sequence[StoredCorpus], split: Split) -> StoredCorpus | MixedCorpus:

@@ -13,11 +13,21 @@ from typing import Any
 import torch
 
 from antiphon import checkpoint
-from antiphon.assembly import build_corpora, build_losses, build_model, build_task, find_checkpoint, fit_task, mixed, open_splits
+from antiphon.assembly import (
+    alignment_notes,
+    build_corpora,
+    build_losses,
+    build_model,
+    build_task,
+    find_checkpoint,
+    fit_task,
+    mixed,
+    open_splits,
+)
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.series_audit import SeriesAudit, audit_series
 from antiphon.data.windows import StoredCorpus, WindowCorpus
-from antiphon.interfaces import Spec, Task, TokenSpec, ValueSpec
+from antiphon.interfaces import Seq2SeqModel, Spec, Task, TokenSpec, ValueSpec
 from antiphon.recipe import Recipe, read_recipe, with_overrides
 from antiphon.tasks.forecasting import Forecasting
 from antiphon.training.distributed import start
@@ -101,11 +111,12 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
     view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces)
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
+    model = build_model(recipe, task)
     return Inspection(
         name,
         found,
-        _probe(recipe, task, corpora["train"], splits),
-        task.notes,
+        _probe(recipe, task, model, corpora["train"], splits),
+        (*task.notes, *alignment_notes(recipe, task, model, corpora["train"], splits["train"])),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},
@@ -139,10 +150,10 @@ def _target_of(task: Task, record: Any) -> Any:
     return task.reference(record) if any(record.get(column) is not None for column in task.columns[1:2]) else None
 
 
-def _probe(recipe: Recipe, task: Task, corpora: list[Any], splits: Any) -> Cost:
+def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any) -> Cost:
     """Do a few updates, the longest batch first, and measure."""
     ranks = start(recipe.training.device)
-    model = build_model(recipe, task).to(ranks.device)
+    model = model.to(ranks.device)
     settings = recipe.training
     update = make_update(recipe, model, build_losses(recipe, task)[0], ranks)
     batches = TrainingBatches(mixed(corpora, splits["train"]), task, settings.batching, recipe.seed, ranks)

@@ -25,6 +25,7 @@ from antiphon import checkpoint
 from antiphon.assembly import (
     Given,
     Split,
+    alignment_notes,
     build_corpora,
     build_losses,
     build_model,
@@ -132,7 +133,10 @@ def _train_in(
         )
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task).to(ranks.device)
-    notes = start_weights(model, recipe, task, fresh=last is None)
+    notes = [
+        *start_weights(model, recipe, task, fresh=last is None),
+        *alignment_notes(recipe, task, model, corpora["train"], splits["train"]),
+    ]
     header = {**header_of(recipe, task), "data": facts, **(teacher.header if teacher else {})}
     trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, header, ranks, console, teacher, resumed=last)
     if ranks.first:
