@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import ConfigError
+from antiphon.features import byte_pairs
 
 
 def vocabulary_of(run: Path) -> Path:
@@ -34,8 +35,8 @@ def adopted(saved: Mapping[str, Any], folder: Path, used_by: Mapping[str, Collec
     settings = saved["settings"]
     values = {name: value for name, value in settings.items() if settings["kind"] in used_by.get(name, (settings["kind"],))}
     if saved.get("existing"):
-        del values["byte_fallback"]
-        values["model"] = folder / "vocabulary.model"
+        values.pop("byte_fallback", None)
+        values["model"] = folder / (byte_pairs.FILE if settings["kind"] == "byte_bpe" else "vocabulary.model")
     missing = [tag for tag in tags if tag not in settings["tags"]]
     if missing:
         raise ConfigError(

@@ -19,6 +19,8 @@ from pydantic import Field
 
 from antiphon.configuration import config, validate
 from antiphon.errors import CheckpointError, ConfigError, DataError
+from antiphon.features import byte_pairs
+from antiphon.features.byte_pairs import BytePairVocabulary
 from antiphon.features.counting import draw_lines, learn_characters, learn_words
 from antiphon.features.reused import adopted, vocabulary_of
 from antiphon.features.subwords import SubwordVocabulary, train_subwords
@@ -43,7 +45,8 @@ _SUBWORDS = ("unigram", "bpe")
 # A setting that has no effect is an error: the kinds that use each setting.
 _USED_BY = {
     "size": ("unigram", "bpe", "word", "character"),
-    "model": (*_SUBWORDS, "pretrained"),
+    "model": (*_SUBWORDS, "byte_bpe", "pretrained"),
+    "opening": ("byte_bpe",),
     "languages": ("pretrained",),
     "lossless": ("unigram", "bpe", "character", "byte"),
     "byte_fallback": ("unigram", "bpe", "character"),
@@ -65,14 +68,14 @@ _PROBE = "  A  \ufb01\t\n\u00e9\U0001f600\u2581x "
 class TextConfig:
     """How texts become symbols. The defaults suit most languages and tasks."""
 
-    kind: Literal["unigram", "bpe", "word", "character", "byte", "pretrained"] = "unigram"
-    """What a symbol stands for: a subword (`unigram`, `bpe`), a word, a character, a byte of UTF-8, or what the tokenizer of a published
-    checkpoint makes of it (`pretrained`)."""
+    kind: Literal["unigram", "bpe", "byte_bpe", "word", "character", "byte", "pretrained"] = "unigram"
+    """What a symbol stands for: a subword (`unigram`, `bpe`; `byte_bpe` is read from a `tokenizer.json`), a word, a character, a byte of
+    UTF-8, or what the tokenizer of a published checkpoint makes of it (`pretrained`)."""
     size: Annotated[int, Field(ge=5)] | None = None
     """The vocabulary size asked for, special pieces and tags included. Left out: 8000 for subwords and words, all characters."""
     model: Path | None = None
-    """An existing sentencepiece `.model` file to use instead of training one; of `pretrained` the checkpoint's folder or its name on the
-    hub."""
+    """An existing sentencepiece `.model` file to use instead of training one; of `byte_bpe` the `tokenizer.json`, of `pretrained` the
+    checkpoint's folder or its name on the hub."""
     run: Path | None = None
     """A run whose vocabulary, with all settings of it, is used instead of learning one: what a model that begins with the weights of that
     run needs (`training.init_from`). Of a run with two vocabularies name one, such as `runs/mine/features/source`."""
@@ -100,6 +103,9 @@ class TextConfig:
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Draw other segmentations in training (subword regularization); 0 for none. With `unigram` the smoothing exponent (0.1 to 0.5; a
     smaller one varies more), with `bpe` the probability to skip a merge (0.1)."""
+    opening: tuple[str, ...] | None = None
+    """Special pieces of a `byte_bpe` that every text begins with, such as ["<|en|>", "<|transcribe|>", "<|notimestamps|>"] in Whisper; null
+    is none, or with `run` those of the run."""
     prefix: str = ""
     """Put before each text, such as "translate to German: "."""
     tags: tuple[str, ...] = ()
@@ -108,10 +114,12 @@ class TextConfig:
     def __post_init__(self) -> None:
         """Refuse settings that clash or have no effect."""
         for name, kinds in _USED_BY.items():
-            if self.kind not in kinds and getattr(self, name) != self.__dataclass_fields__[name].default:
+            if self.kind not in kinds and self.run is None and getattr(self, name) != self.__dataclass_fields__[name].default:
                 raise ConfigError(f"`{name}` needs `kind` to be one of {', '.join(kinds)}, but it is {self.kind}.")
         if self.kind == "pretrained":
             self._check_pretrained()
+        if self.kind == "byte_bpe" and self.model is None:
+            raise ConfigError("`model` is missing: give the `tokenizer.json` that a vocabulary of kind `byte_bpe` is read from.")
         if self.run is not None:
             self._check_run()
         if self.model is not None and self.kind != "pretrained":
@@ -145,7 +153,7 @@ class TextConfig:
     def _check_run(self) -> None:
         """The run decides everything but what is put before a text, and how texts are cut in training."""
         for name, field in self.__dataclass_fields__.items():
-            if name not in ("run", "prefix", "sampling", "tags") and getattr(self, name) != field.default:
+            if name not in ("run", "prefix", "opening", "sampling", "tags") and getattr(self, name) != field.default:
                 raise ConfigError(f"`{name}` must be left out, since the vocabulary of `run` decides it, but is {getattr(self, name)!r}.")
 
     @property
@@ -170,8 +178,6 @@ class TextFeature(Feature):
     `notes` tells what the user should know about the fitted vocabulary, one sentence each.
     """
 
-    opening: tuple[int, ...] = ()
-    """What every output must begin with: nothing. A tokenizer of many languages begins with one."""
     closes = True
     """Whether a source still needs the end symbol behind it."""
 
@@ -182,11 +188,28 @@ class TextFeature(Feature):
         self._splitter = tag_splitter(settings.tags)
         self._run = settings.run
 
+    @staticmethod
+    def of(settings: TextConfig, vocabulary: Vocabulary) -> "TextFeature":
+        """A feature with a vocabulary that is there already."""
+        feature = TextFeature(settings)
+        feature._vocabulary = vocabulary
+        return feature
+
     @property
     def vocabulary(self) -> Vocabulary:
         """The fitted vocabulary."""
         assert self._vocabulary is not None, "fit or load the text feature before using it"
         return self._vocabulary
+
+    @property
+    def opening(self) -> tuple[int, ...]:
+        """What every text begins with, and so every output: special symbols of a published model, or nothing."""
+        if not self.config.opening or not isinstance(self.vocabulary, BytePairVocabulary):
+            return ()
+        try:
+            return tuple(self.vocabulary.special(piece) for piece in self.config.opening)
+        except KeyError as error:
+            raise ConfigError(f"`opening` must be special pieces of the vocabulary, but {error.args[0]!r} is none.") from error
 
     @property
     def spec(self) -> TokenSpec:
@@ -224,11 +247,14 @@ class TextFeature(Feature):
         if seed is not None and self.config.sampling > 0:
             assert isinstance(self.vocabulary, SubwordVocabulary), "only subwords are sampled"
             return self.vocabulary.sample(text, self.config.sampling, seed)
-        return self.vocabulary.encode(text)
+        return self._opened(self.vocabulary.encode(text))
 
     def encode_many(self, values: Sequence[Any]) -> list[np.ndarray]:
         """`encode` for each text, faster. Raises DataError naming the number of the value that is no text."""
-        return self.vocabulary.encode_many(list(self._texts(values, "Text")))
+        return [self._opened(symbols) for symbols in self.vocabulary.encode_many(list(self._texts(values, "Text")))]
+
+    def _opened(self, symbols: np.ndarray) -> np.ndarray:
+        return np.concatenate([self.opening, symbols]).astype(np.int64) if self.config.opening else symbols
 
     @property
     def can_be_open(self) -> bool:
@@ -260,7 +286,7 @@ class TextFeature(Feature):
 
     def phrase(self, text: str) -> tuple[int, ...]:
         """A part of a text as symbols."""
-        return tuple(self.encode(text).tolist())
+        return tuple(self.encode(text).tolist())[len(self.opening) :]
 
     def with_prefix(self, prefix: str) -> "TextFeature":
         """A feature with the same vocabulary and another prefix: the other side of a joint vocabulary."""
@@ -277,6 +303,7 @@ class TextFeature(Feature):
             "settings": self._fitted_settings(),
             "exact": self._exact,
             "existing": self.config.model is not None,
+            "opening": self.config.opening,
             "size": self.vocabulary.size,
             "fingerprint": self.vocabulary.fingerprint,
             "notes": self.notes,
@@ -290,7 +317,8 @@ class TextFeature(Feature):
         """
         saved = _read_settings(folder / "text.json")
         if self._run is not None:
-            kept = {"prefix": self.config.prefix, "sampling": self.config.sampling}
+            opening = saved.get("opening") if self.config.opening is None else self.config.opening
+            kept = {"prefix": self.config.prefix, "sampling": self.config.sampling, "opening": opening}
             self.config = validate(TextConfig, {**adopted(saved, folder, _USED_BY, self.config.tags), **kept})
             self._splitter = tag_splitter(self.config.tags)
         for name, value in self._fitted_settings().items():
@@ -303,6 +331,8 @@ class TextFeature(Feature):
             self._vocabulary = WordVocabulary.load(folder)
         elif kind in ("character", "byte"):
             self._vocabulary = CharacterVocabulary.load(folder)
+        elif kind == "byte_bpe":
+            self._vocabulary = BytePairVocabulary.open(folder / byte_pairs.FILE)
         else:
             self._vocabulary = SubwordVocabulary.load(folder, exact=saved["exact"])
         if self._vocabulary.fingerprint != saved["fingerprint"]:
@@ -344,6 +374,8 @@ class TextFeature(Feature):
     # -------------------------------------------------------------------------------------------------------------- fitting
 
     def _existing(self, path: Path) -> Vocabulary:
+        if self.config.kind == "byte_bpe":
+            return BytePairVocabulary.open(path)
         try:
             vocabulary = SubwordVocabulary.open(path)
         except CheckpointError as error:

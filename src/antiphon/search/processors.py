@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from antiphon.configuration import config
+from antiphon.errors import ConfigError
 from antiphon.interfaces import TokenSpec
 from antiphon.search.limits import Limits
 from antiphon.sequences import Request, select_rows, to_device
@@ -36,6 +37,11 @@ class ProcessorsConfig:
     """Divide the positive logits of symbols said before by this, multiply the negative ones (Keskar et al. 2019); 1 changes nothing."""
     allow_unknown: bool = True
     """Whether the unknown symbol may be said."""
+    forbidden: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Symbols, by number, that are never said, such as those that a published model is known to misuse."""
+    forbidden_first: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Symbols, by number, that are not said first: at the beginning, or right behind what an output must begin with. The end symbol may
+    be one of them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class LogitsProcessors:
     settings: ProcessorsConfig
     end: int
     forbidden: Int[Tensor, " F"]
+    forbidden_first: Int[Tensor, " F"]
     rules: _Rules
     longest_minimum: int  # the numbers on the host spare every step a question to the device
     shortest_maximum: int
@@ -116,6 +123,8 @@ class LogitsProcessors:
             may_end, enough = self._limit_words(allowed, history, may_end)
         if step < self.longest_minimum or may_end is not None:
             self._forbid_end(allowed, end_logits, may_end, step)
+        if len(self.forbidden_first) and step <= self.longest_prefix:
+            self._forbid_first(allowed, step)
         if step < self.longest_prefix:
             self._force_prefix(allowed, ranking_norm, step)
         cut = self._force_end(allowed, end_logits, step) if step >= self.shortest_maximum else None
@@ -137,6 +146,12 @@ class LogitsProcessors:
         allowed.masked_fill_(full.unsqueeze(1) & starts, -_INFINITY)
         long_enough = said >= self.rules.fewest_words
         return long_enough if may_end is None else long_enough & may_end, enough
+
+    def _forbid_first(self, allowed: Float[Tensor, "R V"], step: int) -> None:
+        """In rows whose prefix ends here, say none of these symbols."""
+        chosen = allowed[:, self.forbidden_first]
+        begins = None if self.rules.prefix_lengths is None else (self.rules.prefix_lengths == step).unsqueeze(1)
+        allowed[:, self.forbidden_first] = chosen.fill_(-_INFINITY) if begins is None else chosen.masked_fill(begins, -_INFINITY)
 
     def _force_prefix(self, allowed: Float[Tensor, "R V"], certain: Float[Tensor, "R 1"], step: int) -> None:
         """Let the prefix's symbol follow as if it were certain, and nothing else, whatever the rules say."""
@@ -170,7 +185,11 @@ def processors_for(
 ) -> LogitsProcessors:
     """The rules for `width` rows per source. The requests must have been checked."""
     # A symbol may have two offices: some vocabularies start or pad with the end symbol, which must stay possible.
-    never = {spec.pad, spec.start} | (set() if settings.allow_unknown else {spec.unknown})
+    never = {spec.pad, spec.start, *settings.forbidden} | (set() if settings.allow_unknown else {spec.unknown})
+    for name in ("forbidden", "forbidden_first"):
+        wrong = [symbol for symbol in getattr(settings, name) if symbol >= spec.size]
+        if wrong:
+            raise ConfigError(f"`search.processors.{name}` must hold symbols below {spec.size}, but holds {wrong[0]}.")
     prefix, prefix_lengths = _prefixes(requests)
     openings, ends = _banned_phrases(requests)
     words = () if limits.words is None else (torch.from_numpy(limits.words.minimum), torch.from_numpy(limits.words.maximum))
@@ -180,6 +199,7 @@ def processors_for(
         settings=settings,
         end=spec.end,
         forbidden=torch.tensor(sorted(never - {spec.end}), dtype=torch.int64, device=device),
+        forbidden_first=torch.tensor(settings.forbidden_first, dtype=torch.int64, device=device),
         rules=rules,
         longest_minimum=int(limits.minimum.max()),
         shortest_maximum=int(limits.maximum.min()),
