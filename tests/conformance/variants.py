@@ -20,11 +20,19 @@ from antiphon.sequences import Batch, Output, Padded, Quantiles
 
 TOKENS = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3, fingerprint="test")
 VALUES = ValueSpec(channels=3)
-SPECS: dict[str, tuple[Spec, Spec]] = {"tokens": (TOKENS, TOKENS), "values": (VALUES, VALUES), "values to tokens": (VALUES, TOKENS)}
+NOTHING = TokenSpec(size=5, pad=0, unknown=1, start=2, end=3, fingerprint="nothing")  # sources of one and the same symbol
+SPECS: dict[str, tuple[Spec, Spec]] = {
+    "tokens": (TOKENS, TOKENS),
+    "values": (VALUES, VALUES),
+    "values to tokens": (VALUES, TOKENS),
+    "text": (NOTHING, TOKENS),
+}
 EVERYWHERE = ("tokens", "values")
 ONLY_TOKENS = ("tokens",)
 ONLY_VALUES = ("values",)
 SPEECH = ("values to tokens",)
+TEXT = ("text",)
+SEQ2SEQ = ("tokens", "values", "values to tokens")
 BY_FRAMES = ("encoder_only",)  # these say something of each state of the memory, not of each element: tested in test_frames.py
 
 # What is common to all variants of an architecture: small, and without dropout, so that results can be compared.
@@ -92,6 +100,11 @@ def _conformer(name: str, **settings: Any) -> Variant:
     return Variant("conformer", name, settings, SPEECH)
 
 
+def _decoder_only(name: str, kind: str, **settings: Any) -> Variant:
+    sizes = {"dim": 8, "layers": 2, "dropout": 0.0, **({"heads": 2, "feed_forward_dim": 12} if kind == "transformer" else {})}
+    return Variant("decoder_only", name, {"decoder": {"name": kind, **sizes, **settings}}, TEXT)
+
+
 def _encoder_only(name: str, encoder: Mapping[str, Any], **settings: Any) -> Variant:
     sizes = {"dim": 8, "layers": 2, "dropout": 0.0}
     attending = {} if encoder["name"] == "lstm" else {"heads": 2, "feed_forward_dim": 12}
@@ -131,6 +144,13 @@ VARIANTS: dict[str, list[Variant]] = {
         _conformer("recurrent decoder", decoder="ssru"),
         _conformer("checkpointed activations", checkpoint_activations=True),
     ],
+    "decoder_only": [
+        _decoder_only("default", "transformer"),
+        _decoder_only("relative, swiglu", "transformer", positions="relative", gated=True, activation="silu", norm="rms"),
+        _decoder_only("learned, checkpointed activations", "transformer", positions="learned", checkpoint_activations=True),
+        _decoder_only("lstm", "lstm"),
+        _decoder_only("gru", "lstm", cell="gru", layers=1),
+    ],
     "encoder_only": [
         _encoder_only("conformer", {"name": "conformer", "convolution_kernel": 3}),
         _encoder_only(
@@ -153,7 +173,7 @@ VARIANTS: dict[str, list[Variant]] = {
         _linear("seasonal, a map for each channel", decomposition="seasonal", kernel_size=3, season=2, shared=False),
     ],
     "lstm": [
-        _lstm("default", tuple(SPECS)),
+        _lstm("default", SEQ2SEQ),
         _lstm("gru", cell="gru"),
         _lstm("unidirectional", bidirectional=False),
         _lstm("gru unidirectional deep", cell="gru", bidirectional=False, encoder_layers=2, decoder_layers=2),
@@ -175,6 +195,12 @@ VARIANTS: dict[str, list[Variant]] = {
         _lstm("head with bias", ONLY_TOKENS, head={"name": "categorical", "bias": True}),
         _lstm("coverage", coverage=True),
         _lstm("coverage, additive, input feeding", coverage=True, attention="additive", input_feeding=True),
+        _lstm("location", SEQ2SEQ, attention="location", location_kernel=3, location_filters=2),
+        _lstm("location, input feeding", attention="location", location_kernel=5, input_feeding=True),
+        _lstm("listen, attend and spell", SPEECH, subsampling=4, attention="location", location_kernel=3, ctc=True, encoder_layers=2),
+        _lstm(
+            "stacked frames, one direction", ("values", "values to tokens"), subsampling=2, subsampling_kind="stack", bidirectional=False
+        ),
         _lstm("pointer", ONLY_TOKENS, head={"name": "pointer"}),
         _lstm(
             "pointer, coverage, additive, tied all", ONLY_TOKENS, head="pointer", coverage=True, attention="additive", tied_embeddings="all"
@@ -187,7 +213,7 @@ VARIANTS: dict[str, list[Variant]] = {
         _pretrained("t5", T5),
     ],
     "transformer": [
-        _transformer("default", tuple(SPECS)),
+        _transformer("default", SEQ2SEQ),
         _transformer("post-norm", norm_position="post"),
         _transformer("rms", norm="rms"),
         _transformer("rms, post-norm", norm="rms", norm_position="post"),
@@ -208,17 +234,17 @@ VARIANTS: dict[str, list[Variant]] = {
         _transformer("checkpointed activations", checkpoint_activations=True),
         _transformer("pointer", ONLY_TOKENS, head={"name": "pointer", "bias": True}),
         _transformer("pointer, tied all, one layer", ONLY_TOKENS, head="pointer", tied_embeddings="all", decoder_layers=1),
-        _transformer("window", tuple(SPECS), window=2),
+        _transformer("window", SEQ2SEQ, window=2),
         _transformer("window and global positions, learned", window=1, global_positions=2, positions="learned", max_positions=32),
         _transformer("window and global position, relative, grouped", heads=4, key_value_heads=2, **NEAR, positions="relative"),
         _transformer("window and global position, rotary", **NEAR, positions="rotary"),
         _transformer("window, checkpointed activations", window=2, checkpoint_activations=True),
         _transformer("window over patches", ONLY_VALUES, window=1, patch_length=2, patch_stride=1),
-        _transformer("chunks", tuple(SPECS), chunk_length=3),
+        _transformer("chunks", SEQ2SEQ, chunk_length=3),
         _transformer("chunks, relative", chunk_length=2, positions="relative"),
         _transformer("chunks, rotary, checkpointed activations", chunk_length=3, positions="rotary", checkpoint_activations=True),
         _transformer("chunks of patches", ONLY_VALUES, chunk_length=2, patch_length=2),
-        _transformer("ssru", tuple(SPECS), decoder="ssru"),
+        _transformer("ssru", SEQ2SEQ, decoder="ssru"),
         _transformer("ssru as in marian", norm_position="post", encoder_layers=3, decoder="ssru"),
         _transformer("ssru, relative, without bias", decoder="ssru", positions="relative", bias=False),
         _transformer("ssru, rotary, checkpointed activations", decoder="ssru", positions="rotary", checkpoint_activations=True),
@@ -226,6 +252,9 @@ VARIANTS: dict[str, list[Variant]] = {
         _transformer("patches", ONLY_VALUES, patch_length=3),
         _transformer("overlapping patches, relative", ("values", "values to tokens"), patch_length=3, patch_stride=1, positions="relative"),
         _transformer("channel-independent", ONLY_VALUES, channels="independent"),
+        _transformer("subsampling, ctc", SPEECH, subsampling=4, subsampling_width=8, ctc=True),
+        _transformer("stacked frames", ("values", "values to tokens"), subsampling=2, subsampling_kind="stack", positions="rotary"),
+        _transformer("subsampling, window, ctc", SPEECH, subsampling=2, subsampling_width=8, window=1, ctc=True),
         _transformer("channel-independent patches, rotary", ONLY_VALUES, channels="independent", patch_length=2, positions="rotary"),
     ],
     "whisper": [

@@ -138,6 +138,6 @@ def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> No
             raise ConfigError(f"`model.subsampling` must be 1 with `model.channels: independent`, but is {settings.subsampling}.")
     if settings.subsampling > 1 and length is not None:
         raise ConfigError(
-            f"`model.patch_length` must be left out with `model.subsampling: {settings.subsampling}`: both make fewer elements of the source."
+            f"`model.patch_length` must be left out with `model.subsampling: {settings.subsampling}`: both shorten the source."
         )
     check_frames(source, target, subsampling=settings.subsampling, ctc=settings.ctc)

@@ -1,5 +1,7 @@
 """The recurrent encoder-decoder: the encoder's last state starts the decoder (Sutskever et al. 2014), with or without attention.
 
+With `subsampling` and location-aware attention it listens, attends and spells (Chan et al. 2016; Chorowski et al. 2015).
+
 Unusual here: without input feeding, all decoder steps run in one call and attention looks at them all at once, so attention costs
 little. The cells may be GRUs (Cho et al. 2014). Without attention the only way from source to target is the state that is passed on.
 """
@@ -13,14 +15,17 @@ from torch import Tensor, nn
 
 from antiphon.configuration import config, plugin_field
 from antiphon.errors import ConfigError
+from antiphon.heads.categorical import Categorical
 from antiphon.heads.choice import build_head
 from antiphon.heads.pointer import check_pointer, said
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, ValueSpec
+from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.layers.alignment import Alignment, Scoring
 from antiphon.layers.frontends import Frontend
 from antiphon.layers.linear import Linear
 from antiphon.layers.recurrent import Cell, RecurrentStack, RecurrentState, drop
-from antiphon.sequences import Memory, Output, Padded
+from antiphon.layers.subsampling import ConvolutionalSubsampling, StackedFrames, Subsampling, build_subsampling, check_frames
+from antiphon.models.conformer import frame_head
+from antiphon.sequences import Frames, Memory, Output, Padded
 
 
 @config
@@ -45,9 +50,23 @@ class LSTMConfig:
     """How the encoder's last state starts the decoder: as it is (the top layers; the lowest is repeated for a deeper decoder), through
     a learned layer, or not at all."""
     attention: Literal["none"] | Scoring = "general"
-    """How the decoder looks back at the source: not at all (none), or by dot, general, additive or multi_head attention."""
+    """How the decoder looks back at the source: not at all (none), or by dot, general, additive, location or multi_head attention.
+    `location` also sees where the step before looked (Chorowski et al. 2015), for speech; it decodes step by step in training, too."""
     attention_heads: int = 4
     """Heads of multi_head attention; must divide `dim`."""
+    location_filters: int = 10
+    """For `attention: location`: convolutions over the weights of the step before."""
+    location_kernel: int = 31
+    """For `attention: location`: states that such a convolution sees at once; must be odd."""
+    subsampling: Literal[1, 2, 4, 8] = 1
+    """For a source of values: frames for one state of the encoder; 1 is each frame by itself. Recordings have a hundred frames a second."""
+    subsampling_kind: Subsampling = "convolution"
+    """With `subsampling`: strided convolutions over time and frequency, or frames side by side (stack)."""
+    subsampling_width: int = 64
+    """With `subsampling`: maps of each convolution."""
+    ctc: bool = False
+    """For a source of values and a target of symbols: whether the encoder also says the target by itself (CTC), in training and for joint
+    decoding."""
     coverage: bool = False
     """Let attention see how much each place was attended to so far (See et al. 2017), against repetition. Decodes step by step in
     training, too; goes with `coverage` of the loss."""
@@ -65,12 +84,12 @@ class LSTMConfig:
 
 @dataclass(frozen=True)
 class LSTMState:
-    """What the decoder carries between steps; `fed` is the last attentional vector, when inputs are fed, `coverage` the sum of all
-    attention so far, when attention sees it."""
+    """What the decoder carries between steps; `fed` is the last attentional vector, when inputs are fed, `earlier` what attention sees of
+    earlier weights: the sum of all of them (coverage), or the last ones (location)."""
 
     recurrent: RecurrentState
     fed: Float[Tensor, "R D"] | None = None
-    coverage: Float[Tensor, "R S"] | None = None
+    earlier: Float[Tensor, "R S"] | None = None
 
 
 @final
@@ -110,17 +129,38 @@ class LSTM(StepwiseModel):
         dim, embedding_dim = settings.dim, settings.embedding_dim or settings.dim
         self.source_frontend = Frontend(source, embedding_dim, scale=embedding_dim**0.5, project_values=False)
         self.target_frontend = Frontend(target, embedding_dim, scale=embedding_dim**0.5, project_values=False)
-        self.encoder = self._stack(self.source_frontend.dim, settings.encoder_layers, bidirectional=settings.bidirectional)
+        self.subsampling: ConvolutionalSubsampling | StackedFrames | None = None
+        if settings.subsampling > 1 and isinstance(source, ValueSpec):
+            self.subsampling = build_subsampling(
+                settings.subsampling_kind, source.width, dim, settings.subsampling, width=settings.subsampling_width
+            )
+        read_dim = self.source_frontend.dim if self.subsampling is None else dim
+        self.encoder = self._stack(read_dim, settings.encoder_layers, bidirectional=settings.bidirectional)
         fed_dim = dim if settings.input_feeding else 0
         self.decoder = self._stack(self.target_frontend.dim + fed_dim, settings.decoder_layers, bidirectional=False)
         self.bridge = Bridge(settings)
         self.alignment: Alignment | None = None
         self.combine: nn.Linear | None = None
         if settings.attention != "none":
-            self.alignment = Alignment(settings.attention, dim, heads=settings.attention_heads, coverage=settings.coverage)
+            self.alignment = Alignment(
+                settings.attention,
+                dim,
+                heads=settings.attention_heads,
+                coverage=settings.coverage,
+                filters=settings.location_filters,
+                kernel_size=settings.location_kernel,
+            )
             self.combine = Linear(2 * dim, dim, bias=False)
         self.head = self._tie()
         self.copies = check_pointer(self.head, source, target, attention=self.alignment is not None)
+        self.frame_head: Categorical | None = None
+        if settings.ctc and isinstance(target, TokenSpec):
+            self.frame_head = frame_head(target, dim)
+
+    @property
+    def stride(self) -> int:
+        """Elements of the source for one state of the memory."""
+        return 1 if self.subsampling is None else self.settings.subsampling
 
     def _stack(self, input_dim: int, layers: int, *, bidirectional: bool) -> RecurrentStack:
         settings = self.settings
@@ -152,8 +192,13 @@ class LSTM(StepwiseModel):
 
     def encode(self, source: Padded) -> Memory:
         """Read the source step by step."""
-        states, final_state = self.encoder(self._drop(self.source_frontend(source.values)), source.lengths)
-        return Memory(states, source.mask, final=final_state, copyable=source.values if self.copies else None)
+        read = Padded(self.source_frontend(source.values), source.lengths) if self.subsampling is None else self.subsampling(source)
+        states, final_state = self.encoder(self._drop(read.values), read.lengths)
+        return Memory(states, read.mask, final=final_state, copyable=source.values if self.copies else None)
+
+    def frames(self, memory: Memory) -> Frames | None:
+        """What the CTC head says of each state; None without `ctc`."""
+        return None if self.frame_head is None else Frames(memory.states, memory.mask, self.frame_head)
 
     def project(self, memory: Memory) -> Memory:
         """The keys of attention."""
@@ -161,13 +206,19 @@ class LSTM(StepwiseModel):
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """All target steps: at once, or in a loop when a step needs what the one before attended to."""
-        if self.settings.input_feeding or self.settings.coverage:
-            return self._decode_in_turn(inputs, self.project(memory))
-        x = self._drop(self.target_frontend(inputs.values))
-        hidden, _ = self.decoder(x, None, self.bridge(memory.final))
-        keys = None if self.alignment is None else self.alignment.project(memory.states)
-        features, weights = self._attend(hidden, keys, memory)
-        return said(self.head, self._drop(features), weights, memory)
+        if self.settings.input_feeding or self._sees_weights:
+            output = self._decode_in_turn(inputs, self.project(memory))
+        else:
+            x = self._drop(self.target_frontend(inputs.values))
+            hidden, _ = self.decoder(x, None, self.bridge(memory.final))
+            keys = None if self.alignment is None else self.alignment.project(memory.states)
+            features, weights = self._attend(hidden, keys, memory)
+            output = said(self.head, self._drop(features), weights, memory)
+        return output if self.frame_head is None else replace(output, frames=self.frames(memory))
+
+    @property
+    def _sees_weights(self) -> bool:
+        return self.settings.coverage or self.settings.attention == "location"
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> LSTMState:
         """The bridged state, once per hypothesis."""
@@ -175,8 +226,11 @@ class LSTM(StepwiseModel):
         hidden = first.hidden.repeat_interleave(beam_size, dim=0)
         cell = None if first.cell is None else first.cell.repeat_interleave(beam_size, dim=0)
         fed = hidden.new_zeros(len(hidden), self.settings.dim) if self.settings.input_feeding else None
-        coverage = hidden.new_zeros(len(hidden), memory.mask.shape[1]) if self.settings.coverage else None
-        return LSTMState(RecurrentState(hidden, cell), fed, coverage)
+        earlier = None
+        if self._sees_weights:  # nothing was covered yet; where the step before the first looked, nobody knows: everywhere alike
+            real = memory.mask.to(hidden.dtype) / memory.mask.sum(1, keepdim=True)
+            earlier = (torch.zeros_like(real) if self.settings.coverage else real).repeat_interleave(beam_size, dim=0)
+        return LSTMState(RecurrentState(hidden, cell), fed, earlier)
 
     def step(self, last: Tensor, memory: Memory, state: LSTMState, *, attention: bool = False) -> tuple[Output, LSTMState]:
         """One step for R rows."""
@@ -187,11 +241,11 @@ class LSTM(StepwiseModel):
         if state.fed is not None:
             x = torch.cat([x, state.fed], dim=-1)
         hidden, recurrent = self.decoder.step(x, state.recurrent)
-        features, weights = self._attend(hidden.unsqueeze(1), memory.projections, memory, state.coverage)
+        features, weights = self._attend(hidden.unsqueeze(1), memory.projections, memory, state.earlier)
         now = None if weights is None else weights.squeeze(1)
         fed = None if state.fed is None else features.squeeze(1)
-        coverage = None if state.coverage is None or now is None else state.coverage + now
-        return said(self.head, self._drop(features).squeeze(1), now, memory), LSTMState(recurrent, fed, coverage)
+        earlier = None if state.earlier is None or now is None else state.earlier + now if self.settings.coverage else now
+        return said(self.head, self._drop(features).squeeze(1), now, memory), LSTMState(recurrent, fed, earlier)
 
     def _decode_in_turn(self, inputs: Padded, memory: Memory) -> Output:
         x = self._drop(self.target_frontend(inputs.values))
@@ -205,11 +259,11 @@ class LSTM(StepwiseModel):
         return said(self.head, features, torch.stack(weights, dim=1) if weights else None, memory)
 
     def _attend(
-        self, hidden: Float[Tensor, "N T D"], keys: object, memory: Memory, coverage: Float[Tensor, "N S"] | None = None
+        self, hidden: Float[Tensor, "N T D"], keys: object, memory: Memory, earlier: Float[Tensor, "N S"] | None = None
     ) -> tuple[Tensor, Tensor | None]:
         if self.alignment is None or self.combine is None:
             return hidden, None
-        context, weights = self.alignment(hidden, keys, memory.mask, coverage)
+        context, weights = self.alignment(hidden, keys, memory.mask, earlier)
         return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1))), weights
 
     def _drop(self, x: Float[Tensor, "N T D"]) -> Float[Tensor, "N T D"]:
@@ -224,28 +278,37 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
         raise ConfigError(f"`model.attention_heads` must divide `model.dim` ({settings.dim}), but is {settings.attention_heads}.")
     if settings.input_feeding and settings.attention == "none":
         raise ConfigError("`model.input_feeding` has no effect without attention. Set `model.attention`, or leave it out.")
-    if (settings.input_feeding or settings.coverage) and settings.variational_dropout:
+    if (settings.input_feeding or settings.coverage or settings.attention == "location") and settings.variational_dropout:
         raise ConfigError(
-            "`model.variational_dropout` must be false with `input_feeding` or `coverage`, which decode step by step: masks are for"
-            " sequences."
+            "`model.variational_dropout` must be false with `input_feeding`, `coverage` or `attention: location`, which decode step by step:"
+            " masks are for sequences."
         )
-    if settings.coverage and settings.attention in ("none", "multi_head"):
+    if settings.attention == "location" and (settings.location_kernel < 1 or settings.location_kernel % 2 == 0):
+        raise ConfigError(f"`model.location_kernel` must be odd and at least 1, but is {settings.location_kernel}.")
+    check_frames(source, target, subsampling=settings.subsampling, ctc=settings.ctc)
+    if settings.coverage and settings.attention in ("none", "multi_head", "location"):
         raise ConfigError(f"`model.coverage` needs `model.attention` to be dot, general or additive, but it is {settings.attention}.")
     if settings.bridge == "zero" and settings.attention == "none":
         raise ConfigError("`model.bridge` must not be `zero` without attention: the decoder would know nothing of the source.")
     if settings.embedding_dim is not None and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
         raise ConfigError("`model.embedding_dim` has no effect on real-valued sequences. Leave it out.")
-    for field in ("dim", "encoder_layers", "decoder_layers"):
+    for field in ("dim", "encoder_layers", "decoder_layers", "location_filters"):
         if getattr(settings, field) < 1:
             raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(settings, field)}.")
     return LSTM(settings, source, target)
 
 
+def defaults(settings: LSTMConfig) -> dict[str, Any]:
+    """With CTC, the loss that learns both."""
+    return {"training": {"loss": {"name": "joint_ctc"}}} if settings.ctc else {}
+
+
 plugin = Architecture(
     name="lstm",
-    summary="LSTM or GRU encoder-decoder: state passing, optionally with dot, general, additive or multi-head attention.",
+    summary="LSTM or GRU encoder-decoder: state passing, with or without attention; with subsampling, Listen, Attend and Spell.",
     Config=LSTMConfig,
     build=build,
+    defaults=defaults,
     presets={
         "tiny": {"dim": 128},
         "small": {"dim": 256, "encoder_layers": 2, "decoder_layers": 2},

@@ -1,0 +1,238 @@
+"""Plain text, for a model that says how likely it is: language models, which write text on their own or help another model's search.
+
+The target is the text. Of the source there is nothing to say, so it is always the same: one symbol, of a vocabulary that has no other. With
+it language models go through the same corpus, trainer and searches as every task.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+
+from antiphon.configuration import config
+from antiphon.data.corpus import MappedCorpus, build_corpus
+from antiphon.data.documents import DocumentFolder, open_documents
+from antiphon.data.files import FileConfig
+from antiphon.data.limits import Limits
+from antiphon.errors import DataError
+from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.vocabulary import END, PAD, START, UNKNOWN
+from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec
+from antiphon.sequences import Example, Hypothesis, Prediction, Request
+
+_START, _END = np.array([START]), np.array([END])
+_NOTHING = np.array([END + 1])  # the source
+_NOTHING_SHOWN = "(nothing)"
+
+
+@config
+class LanguageModelingConfig:
+    """Which texts to learn from."""
+
+    name: Literal["language_modeling"] = "language_modeling"
+    """The name of this task."""
+    text: str = "text"
+    """Column with the texts; each is learned from its beginning to its end."""
+    vocabulary: TextConfig | None = None
+    """How texts become symbols. For a model that is to help another in its search: `{run: PATH}` of the other."""
+
+    def __post_init__(self) -> None:
+        if self.vocabulary is not None and self.vocabulary.kind == "pretrained":
+            raise ValueError("`vocabulary.kind` must not be `pretrained`: give a kind of your own, or the vocabulary of a `run`.")
+        if self.vocabulary is not None and self.vocabulary.prefix:
+            raise ValueError("`vocabulary.prefix` must be left out: nothing stands before a text but its beginning.")
+
+
+@final
+class LanguageModeling(Task):
+    """Texts, and nothing that they could be made of."""
+
+    name = "language_modeling"
+
+    def __init__(self, settings: LanguageModelingConfig):
+        self.settings = settings
+        self.target_text = TextFeature(settings.vocabulary or TextConfig())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column that records to learn from must have."""
+        return (self.settings.text,)
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """What a record to predict has, and a line of text stands for: how the text begins, which may be empty."""
+        return ("prefix",)
+
+    @property
+    def target_column(self) -> str:
+        """The column with the texts."""
+        return self.settings.text
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What fitting wants the user to know."""
+        return self.target_text.notes
+
+    @property
+    def samples_encodings(self) -> bool:
+        """Whether `encode` with a seed draws one of several segmentations."""
+        return self.target_text.sampling > 0
+
+    @property
+    def source_spec(self) -> TokenSpec:
+        """One symbol, which says nothing."""
+        return TokenSpec(END + 2, PAD, UNKNOWN, START, END, "nothing")
+
+    @property
+    def target_spec(self) -> TokenSpec:
+        """The vocabulary."""
+        return self.target_text.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same record would be encoded differently."""
+        return f"{self.target_spec.fingerprint}|{self.settings.text}"
+
+    def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
+        """The texts of a folder; nothing where a file is meant."""
+        return open_documents(file, base, required, self.settings.text)
+
+    def fit(self, records: Iterable[Record]) -> None:
+        """Learn the vocabulary."""
+        self.target_text.fit(self.reference(record) for record in records)
+
+    def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
+        """A text as symbols; without a target when the record has none."""
+        if record.get(self.settings.text) is None:
+            return Example(_NOTHING, None, index)
+        return self._example(self.target_text.encode(self.reference(record), seed=seed), index)
+
+    def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
+        """`encode` for (index, record) pairs, faster."""
+        if any(record.get(self.settings.text) is None for _, record in records):
+            return [self.encode(record, index) for index, record in records]
+        found = self.target_text.encode_many([self.reference(record) for _, record in records])
+        return [self._example(symbols, index) for (index, _), symbols in zip(records, found, strict=True)]
+
+    def build_corpus(
+        self,
+        records: RecordSource,
+        folder: Path,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> MappedCorpus:
+        """Encode the texts, an example for each."""
+        return build_corpus(
+            records,
+            self.encode,
+            folder,
+            source=self.source_spec,
+            target=self.target_spec,
+            limits=limits,
+            fingerprint=self.fingerprint,
+            keep_records=keep_records,
+            encode_many=self.encode_many,
+            progress=progress,
+        )
+
+    def request(self, record: Record) -> Request:
+        """From the optional fields `prefix` (how the text begins), `required` and `banned` (a text or a list of texts)."""
+        phrase = self.target_text.phrase
+        prefix = str(record.get("prefix") or "")
+        return Request(
+            prefix=phrase(prefix) if prefix else (),
+            required=tuple(map(phrase, _texts(record, "required"))),
+            banned=tuple(map(phrase, _texts(record, "banned"))),
+        )
+
+    def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
+        """The best hypothesis as text, with what it had to begin with; the others as alternatives."""
+        best, *others = (Prediction(self.target_text.decode(one.elements), one) for one in hypotheses)
+        return Prediction(best.value, best.hypothesis, tuple(others))
+
+    def source_of(self, record: Record) -> str:
+        """How the text has to begin."""
+        return str(record.get("prefix") or "") or _NOTHING_SHOWN
+
+    def reference(self, record: Record) -> str:
+        """The text."""
+        text = record.get(self.settings.text)
+        if not isinstance(text, str):
+            what = "is missing" if text is None else f"is {type(text).__name__} {text!r}"
+            raise DataError(f"`{self.settings.text}` must be a text, but {what}.")
+        return text
+
+    def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
+        """Symbols as the vocabulary writes them."""
+        return [_NOTHING_SHOWN] * len(array) if side == "source" else self.target_text.pieces(array)
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary."""
+        self.target_text.save(folder / "target")
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self.target_text.load(folder / "target")
+
+    def _example(self, symbols: np.ndarray, index: int) -> Example:
+        return Example(_NOTHING, np.concatenate((_START, symbols, _END)).astype(np.int64), index)
+
+
+def _texts(record: Record, field: str) -> Iterator[str]:
+    value = record.get(field)
+    for text in [value] if isinstance(value, str) else value or ():
+        if not isinstance(text, str):
+            raise DataError(f"`{field}` must be a text or a list of texts, but holds {text!r}.")
+        if text:
+            yield text
+
+
+def defaults(settings: LanguageModelingConfig, stepwise: bool) -> dict[str, Any]:
+    """Texts are drawn, as long as they like; a few are shown while the model learns."""
+    return {"search": {"name": "sampling", "limits": {"max_offset": 200}}, "training": {"validation_records": 5}}
+
+
+TEMPLATE = """\
+# A language model: learns how texts go on. It writes texts, and helps the search of another model (`search.language_model`). Point `data`
+# at texts, then:
+#   antiphon inspect {file}        look at the data before you train
+#   antiphon train {file} --out runs/language
+#   antiphon predict runs/language                  each line is how a text begins
+task:
+  name: language_modeling
+  text: text                     # column with the texts
+  vocabulary: {{kind: unigram, size: 8000}}   # or {{run: runs/speech}}, that of the model to be helped
+
+data:
+  train: texts.txt               # a text a line; or a column of tsv, csv, jsonl, parquet; also .gz, .zst, or a list of files
+  validation: 500                # a file, or so many records split off the training data
+  limits: {{max_target_length: 400}}   # in subwords; what is longer is dropped and counted
+
+model:
+  name: decoder_only
+  preset: small                  # tiny, small, base; any setting may be overridden
+
+training:
+  max_epochs: 20
+  batching: {{target_tokens: 4096}}
+  optimizer: {{name: adamw, learning_rate: 1e-3}}
+  schedule: {{name: inverse_square_root, warmup_steps: 1000}}
+  best: loss                     # its exponential is the perplexity
+  patience: 5
+
+search:
+  name: sampling
+  top_p: 0.9
+"""
+
+plugin = TaskPlugin(
+    name="language_modeling",
+    summary="Plain text of one's own: language models, which go on with a text, or help another model's search.",
+    Config=LanguageModelingConfig,
+    build=LanguageModeling,
+    template=TEMPLATE,
+    defaults=defaults,
+)
