@@ -89,6 +89,9 @@ def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
                 shapes |= {f"{name}.{place}.{attention}.{part}.weight": (inner, width) for part in "qkv"}
                 shapes[f"{name}.{place}.{attention}.o.weight"] = (width, inner)
             last = len(attentions)
-            shapes |= {f"{name}.{last}.DenseReluDense.wi.weight": (hidden, width), f"{name}.{last}.DenseReluDense.wo.weight": (width, hidden)}
+            shapes |= {
+                f"{name}.{last}.DenseReluDense.wi.weight": (hidden, width),
+                f"{name}.{last}.DenseReluDense.wo.weight": (width, hidden),
+            }
             shapes |= {f"{name}.{place}.layer_norm.weight": (width,) for place in range(last + 1)}
     return shapes

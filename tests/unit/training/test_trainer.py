@@ -118,6 +118,26 @@ def test_budgets_end_training(tmp_path, seed):
     assert "raise the budget to train on" in log.of("end")[-1]["message"]
 
 
+def test_no_steps_score_and_save_what_the_run_begins_with(tmp_path, seed):
+    trainer, log = make(tmp_path, seed, max_steps=0, ema_decay=0.9)
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    trainer.run()
+    assert [event["kind"] for event in log.events] == ["validation", "sample", "end"]
+    assert log.of("end")[0]["message"].startswith("Done: 0 steps done; raise the budget to train on.")
+    assert same(checkpoint.read((tmp_path / "best").resolve()).weights(), before)
+
+    again, log = make(tmp_path, seed, max_steps=0, ema_decay=0.9)
+    again.resume(checkpoint.read((tmp_path / "last").resolve()))
+    again.run()
+    assert not log.of("validation"), "a finished run stays as it is"
+    resumed, _ = make(tmp_path, seed, max_steps=5, ema_decay=0.9)
+    resumed.resume(checkpoint.read((tmp_path / "last").resolve()))
+    resumed.run()
+    straight, _ = make(tmp_path / "straight", seed, max_steps=5, ema_decay=0.9)
+    straight.run()
+    assert same(resumed.model.state_dict(), straight.model.state_dict()), "as if it had been trained at once"
+
+
 def test_validations_best_and_patience(tmp_path, seed):
     trainer, log = make(tmp_path, seed, max_steps=100, validate_every=2, patience=2, keep=1, scores=[3.0, 2.0, 2.5, 2.0, 1.0])
     trainer.run()
