@@ -87,7 +87,7 @@ class LogitsProcessors:
     settings: ProcessorsConfig
     end: int
     forbidden: Int[Tensor, " F"]
-    forbidden_first: Int[Tensor, " F"]
+    forbidden_first: Int[Tensor, " F1"]
     rules: _Rules
     longest_minimum: int  # the numbers on the host spare every step a question to the device
     shortest_maximum: int
