@@ -115,7 +115,7 @@ MISTAKES = {
         3,
         "`task.vocabulary.kind` must be 'unigram', 'bpe', 'word', 'character', 'byte' or 'pretrained', but is",
     ),
-    "out of range": ("max_steps: 10", "max_steps: 0", 11, "`training.max_steps` must be greater than or equal to 1, but is 0."),
+    "out of range": ("max_steps: 10", "max_steps: -1", 11, "`training.max_steps` must be greater than or equal to 0, but is -1."),
     "unknown plug-in": ("name: lstm", "name: lstmm", 7, "`model`: There is no models plug-in `lstmm`; there are: "),
     "unknown variant": (
         "name: adamw",
@@ -143,7 +143,7 @@ def test_every_mistake_has_its_line_and_its_sentence(path, mistake):
 
 
 def test_all_mistakes_are_told_at_once(path):
-    path.write_text(RECIPE.replace("dim: 64", "dmi: 64").replace("max_steps: 10", "max_steps: 0").replace("500", "0.5"))
+    path.write_text(RECIPE.replace("dim: 64", "dmi: 64").replace("max_steps: 10", "max_steps: -1").replace("500", "0.5"))
     with pytest.raises(ConfigError) as caught:
         read_recipe(path)
     lines = [line.split(": ")[0].rsplit(":", 1)[1] for line in str(caught.value).splitlines()]

@@ -44,7 +44,8 @@ data:
   # test: test.csv               # whole series, of which the last steps are scored
 
 model:
-  name: lstm                     # or transformer: change this one word; or linear, without `dim`
+  name: lstm                     # or transformer: change this one word; or linear, without `dim`; or chronos_bolt, without training:
+                                 # `model: {{name: chronos_bolt, path: amazon/chronos-bolt-small}}`, `training: {{max_steps: 0}}`
   dim: 64
   head: quantile                 # point, quantile, gaussian, student_t, mixture; negative_binomial for counts
 

@@ -302,13 +302,13 @@ def test_paths_and_data_that_do_not_fit_are_refused(folder: Path, monkeypatch: p
             build(settings, source, target)
     with pytest.raises(ConfigError, match="must hold the 2 channels of its target, but has 1"):
         build(settings, ValueSpec(1), ValueSpec(2))
-    with pytest.raises(ConfigError, match="`model.path` is missing"):
+    with pytest.raises(ConfigError, match=r"`model.path` is missing"):
         resolve(ChronosBoltConfig())
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError, match="no folder here, and was not fetched before, and the hub cannot be reached"):
         resolve(ChronosBoltConfig(path="amazon/chronos-bolt-none"))
-    with pytest.raises(ConfigError, match="`task.horizon` must be greater than or equal to 1, but is 0"):
+    with pytest.raises(ConfigError, match=r"`task.horizon` must be greater than or equal to 1, but is 0"):
         recipe(folder, task={"horizon": 0})
 
 
