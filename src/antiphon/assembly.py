@@ -21,7 +21,11 @@ from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, Spec, Stepwi
 from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe import Recipe, recipe_from, with_overrides
+from antiphon.search.arpa import read_arpa
+from antiphon.search.beam import BeamSearch
+from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
+from antiphon.search.ngram import ngrams
 from antiphon.version import __version__
 
 Given = Mapping[str, Any]
@@ -109,13 +113,32 @@ def build_search(settings: Any, task: Task) -> Search:
             )
         decode = partial(_text_of, task)
         return search.with_utility(text_utility(metric.statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
+    if isinstance(search, BeamSearch) and settings.language_model is not None:
+        return search.with_language_model(_open_language_model(settings.language_model, task))
     return search
+
+
+def _open_language_model(settings: LanguageModelConfig, task: Task) -> LanguageModel:
+    """What is to help a search. Raises ConfigError when its vocabulary is not that of the task."""
+    spec = task.target_spec
+    if not isinstance(spec, TokenSpec):
+        raise ConfigError("`search.language_model` must be left out when the target is real-valued.")
+    if settings.ngram is not None:
+        pieces = task.pieces("target", np.arange(spec.size))
+        return ngrams(read_arpa(settings.ngram), settings.level, spec, pieces, partial(_text_of, task))
+    assert settings.run is not None, "one of both is there"
+    helper = load_trained(settings.run)
+    if not isinstance(helper.model.source, TokenSpec) or not helper.model.source.says_nothing:
+        raise ConfigError(f"`search.language_model.run` must be a run of `task: language_modeling`, but {settings.run} has a source.")
+    assert isinstance(helper.task.target_spec, TokenSpec), "a language model writes symbols"
+    check_same_symbols(helper.task.target_spec, spec, str(settings.run))
+    return NeuralLanguageModel(stepwise(helper.model))
 
 
 def _text_of(task: Task, elements: np.ndarray) -> str:
     feature: Any = getattr(task, "target_text", None)
     if feature is None:
-        raise ConfigError("`search.metric` needs a task whose targets are texts.")
+        raise ConfigError("`search.metric` and a language model of words need a task whose targets are texts.")
     return str(feature.decode(elements))
 
 

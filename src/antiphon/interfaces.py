@@ -45,6 +45,11 @@ class TokenSpec:
     open_words: int = 0
     word_starts: np.ndarray | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is at most one symbol beside the special ones, as in the sources of language models."""
+        return self.size <= max(self.pad, self.unknown, self.start, self.end) + 2
+
     def known(self, symbols: Tensor) -> Tensor:
         """Symbols of any shape with the unknown symbol in place of open words."""
         return symbols.masked_fill(symbols >= self.size, self.unknown) if self.open_words else symbols

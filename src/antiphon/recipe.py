@@ -183,7 +183,11 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     reused = {name: value for name in task.__dataclass_fields__ if getattr(value := getattr(task, name), "run", None) is not None}
     if reused:  # vocabularies of other runs
         task = replace(task, **{name: replace(value, run=_absolute(value.run, base)) for name, value in reused.items()})
-    return replace(recipe, task=task, data=data, training=training, distillation=distillation)
+    search, helper = recipe.search, getattr(recipe.search, "language_model", None)
+    if helper is not None:
+        named = {name: _absolute(value, base) for name in ("run", "ngram") if (value := getattr(helper, name)) is not None}
+        search = replace(search, language_model=replace(helper, **named))
+    return replace(recipe, task=task, data=data, training=training, distillation=distillation, search=search)
 
 
 def _absolute(path: str | Path, base: Path) -> Path:

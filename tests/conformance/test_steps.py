@@ -71,6 +71,8 @@ def test_an_output_depends_on_its_input_and_on_none_behind_it(variant, kind, see
 @every_variant_and_data()
 @torch.no_grad()
 def test_an_output_depends_on_every_source_element(variant, kind, seed):
+    if kind == "text":
+        pytest.skip("the source of a language model says nothing")
     model, data = build_stepwise(variant, seed, kind), batch(kind, seed)
     before = model(data.source, data.inputs).values
     for step in range(data.source.values.shape[1]):

@@ -3,8 +3,8 @@
     start, symbols (B, T) -> the decoder of the Transformer without attention to a memory, or a stack of LSTM layers -> head
 
 Unusual here: it goes through the same encode, decode, step and searches as every other architecture, with a memory that has no numbers in
-it. So it reads nothing of a source, and refuses one that says anything: its sources are what the task `language_modeling` makes, one and the
-same symbol.
+it. So it reads nothing of a source, and refuses one that says anything: its sources are what the task `language_modeling` makes, one and
+the same symbol.
 """
 
 from typing import Annotated, Any, Literal, final
@@ -177,16 +177,11 @@ class DecoderOnly(StepwiseModel):
         return Output(features, self.head), state
 
 
-def says_nothing(source: Spec) -> bool:
-    """Whether sources are made of special symbols, and of at most one other."""
-    return isinstance(source, TokenSpec) and source.size <= max(source.pad, source.unknown, source.start, source.end) + 2
-
-
 def build(settings: DecoderOnlyConfig, source: Spec, target: Spec) -> DecoderOnly:
     """Make the model. Raises ConfigError for sizes that do not fit each other, for a source that says anything, and a target of values."""
     if not isinstance(target, TokenSpec):
         raise ConfigError("`model.name` must not be `decoder_only` when the target is real-valued: it writes symbols.")
-    if not isinstance(source, TokenSpec) or not says_nothing(source):
+    if not isinstance(source, TokenSpec) or not source.says_nothing:
         raise ConfigError(
             "`model.name` must not be `decoder_only` where there is a source, of which it would read nothing. Use"
             " `task: {name: language_modeling}`, or another architecture."

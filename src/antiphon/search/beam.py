@@ -7,6 +7,7 @@ What is unusual:
   change the result, and one step's reordering of the state drops the rows.
 * A hypothesis that ends takes no place from the unfinished ones, and counts only when it is among the W best of its step; a beam of 1
   is therefore the greedy search.
+* With a `language_model`, every continuation is also ranked by what that says of it (`fusion.py`).
 * With `ctc_weight`, every continuation is ranked by what the encoder's frames say of it, too, not only the best few of the decoder.
 * With `coverage_penalty` or length penalties, finished hypotheses compete by their score; unfinished ones of equal length by their
   log-probability.
@@ -14,7 +15,7 @@ What is unusual:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, final
+from typing import Annotated, Any, Literal, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,6 +32,7 @@ from antiphon.search.ctc import frames_of
 from antiphon.search.ctc_alignment import with_spans
 from antiphon.search.ctc_prefix import FrameScores, Prefixes, advance, empty_prefixes, frame_scores, joined
 from antiphon.search.finished import FinishedHypotheses
+from antiphon.search.fusion import LanguageModel, LanguageModelConfig, fused
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.penalties import LengthPenalty, coverage, length_penalty
@@ -62,6 +64,9 @@ class BeamConfig:
     """For several groups only: what a symbol loses for each time an earlier group said it in this step; 0.5 when not given."""
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """How much of the ranking is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC. Often 0.3."""
+    language_model: LanguageModelConfig | None = None
+    """A language model that has a say in the ranking (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
+    `{ngram: FILE, weight: 0.3}`."""
     patience: Annotated[float, Field(gt=0)] = 1.0
     """Stop when `patience * beam_size` hypotheses have finished (Kasai et al. 2022); more finds better scores and takes longer."""
     limits: LimitsConfig = LimitsConfig()
@@ -93,6 +98,7 @@ class _Rows:
     received: Tensor | None  # (R, S) attention so far, for the coverage penalty
     required: RequiredPhrases | None
     prefixes: Prefixes | None  # as the frames hear them, for joint decoding
+    language: Any  # the language model's state, for shallow fusion
 
 
 @dataclass(frozen=True)
@@ -110,13 +116,18 @@ class BeamSearch:
     """`n_best` different hypotheses per source, the best first.
 
     The score is the log-probability under the processors, normalized by the penalties; with `ctc_weight`, it is the weighted sum of the
-    decoder's and of that which the frames give to the whole, and step scores remain the decoder's. With required phrases, hypotheses that
+    decoder's and of that which the frames give to the whole, and with a language model that of the language model is added, with its
+    weight. Step scores remain the decoder's. With required phrases, hypotheses that
     say them all come before those that do not, which have the finish reason "constraint". Fewer than `n_best` are given when the search
     found fewer different ones.
     """
 
-    def __init__(self, settings: BeamConfig):
-        self.settings = settings
+    def __init__(self, settings: BeamConfig, language_model: LanguageModel | None = None):
+        self.settings, self._language_model = settings, language_model
+
+    def with_language_model(self, language_model: LanguageModel) -> "BeamSearch":
+        """The same search with the language model that its settings name."""
+        return BeamSearch(self.settings, language_model)
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
@@ -126,6 +137,10 @@ class BeamSearch:
         nothing of frames, or required phrases meet groups; DataError when a request cannot be met.
         """
         settings = self.settings
+        if settings.language_model is not None and self._language_model is None:
+            raise ConfigError(
+                "`language_model` needs `with_language_model` before the search is used; within another search it must be left out."
+            )
         prepared = prepare(
             model,
             source,
@@ -160,6 +175,10 @@ class BeamSearch:
                 rows = replace(rows, received=rows.received + _attention(output))
             if sources.frames is not None and rows.prefixes is not None:
                 scores = joined(scores, sources.frames, rows.prefixes, settings.ctc_weight, end)
+            if settings.language_model is not None and self._language_model is not None:
+                log_probs, language = self._language_model.step(last, rows.language)
+                rows = replace(rows, language=language)
+                scores = fused(scores, log_probs, settings.language_model.weight, prepared.spec)
             options = self._options(scores, totals, rows.required, end)
             ended = (options.symbols == end) & (options.totals > -float("inf"))
             self._finish(finished, options, ended, scores, sources, rows, step)
@@ -198,6 +217,7 @@ class BeamSearch:
             received=received,
             required=required_phrases(prepared.requests, W, device),
             prefixes=None if heard is None else empty_prefixes(heard, W),
+            language=None if self._language_model is None else self._language_model.begin(B * W, steps, device),
         )
         totals = torch.full((B, W), -float("inf"), device=device)
         totals[:, :: W // settings.groups] = 0  # all rows of a group begin alike: only the first may speak

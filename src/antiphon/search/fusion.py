@@ -1,0 +1,103 @@
+"""Shallow fusion: what a language model says of each symbol is added, with a weight, to what a search ranks by (Gulcehre et al. 2015).
+
+Unusual here: a language model is a pair of functions on a state with a row per hypothesis, and its state is reordered with the beam by
+`select_rows` like any other. So one of our own runs and an n-gram model from a file look alike to a search (`search/ngram.py`).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from antiphon.configuration import config
+from antiphon.errors import ConfigError
+from antiphon.interfaces import StepwiseModel, TokenSpec
+from antiphon.search.processors import StepScores
+from antiphon.sequences import Memory, Padded
+
+
+@config
+class LanguageModelConfig:
+    """A language model that helps a search: a `run` of ours, or an `ngram` file."""
+
+    run: Path | None = None
+    """A run of `task: {name: language_modeling}` with the same vocabulary."""
+    ngram: Path | None = None
+    """An n-gram model in the ARPA format (plain or .gz), as KenLM's lmplz and SRILM write them."""
+    weight: Annotated[float, Field(gt=0)] = 0.3
+    """How much of its log-probability is added to what the model says."""
+    level: Literal["symbols", "words"] | None = None
+    """Of `ngram`: what an entry stands for. Left out: `words` where the vocabulary is made of subwords, `symbols` of any other."""
+
+    def __post_init__(self) -> None:
+        if (self.run is None) == (self.ngram is None):
+            raise ConfigError("`language_model` must have either a `run` or an `ngram`, and not both.")
+        if self.level is not None and self.ngram is None:
+            raise ConfigError(f"`level` has an effect only with an `ngram`, but is {self.level}.")
+
+
+class LanguageModel(ABC):
+    """Log-probabilities of the next symbol, given the symbols so far."""
+
+    @abstractmethod
+    def begin(self, rows: int, steps: int, device: torch.device) -> Any:
+        """The state before the first symbol, for R rows and at most `steps` steps; `select_rows` reorders it."""
+
+    @abstractmethod
+    def step(self, last: Int[Tensor, " R"], state: Any) -> tuple[Float[Tensor, "R V"], Any]:
+        """Log-probabilities behind `last`, at first the start symbol. The state given may be used up."""
+
+
+@dataclass(frozen=True)
+class _NeuralState:
+    """The memory has a row per hypothesis here, too: there is next to nothing in it."""
+
+    memory: Memory
+    state: Any
+
+
+@final
+class NeuralLanguageModel(LanguageModel):
+    """A model of ours whose sources are all the same: the one symbol behind the special ones."""
+
+    def __init__(self, model: StepwiseModel):
+        assert isinstance(model.source, TokenSpec), "a language model has a source of symbols that say nothing"
+        self.model, self.nothing = model.eval(), model.source.size - 1
+
+    def begin(self, rows: int, steps: int, device: torch.device) -> _NeuralState:
+        """The state of the model for as many sources as there are rows."""
+        model = self.model.to(device)
+        source = Padded(torch.full((rows, 1), self.nothing, device=device), torch.ones(rows, dtype=torch.int64, device=device))
+        memory = model.project(model.encode(source))
+        return _NeuralState(memory, model.init_state(memory, 1, steps))
+
+    def step(self, last: Int[Tensor, " R"], state: _NeuralState) -> tuple[Float[Tensor, "R V"], _NeuralState]:
+        """A step of the model."""
+        output, after = self.model.step(last, state.memory, state.state)
+        return output.values.float().log_softmax(-1), _NeuralState(state.memory, after)
+
+
+def fused(scores: StepScores, log_probs: Float[Tensor, "R V2"], weight: float, spec: TokenSpec) -> StepScores:
+    """Scores that rank by what they did and `weight` of the language model's; the model's own stay as they are.
+
+    Open words, which no language model knows, count as the unknown symbol. What rules forbid stays forbidden.
+    """
+    missing = scores.ranking.shape[1] - log_probs.shape[1]
+    if missing > 0:
+        log_probs = torch.cat([log_probs, log_probs[:, spec.unknown : spec.unknown + 1].expand(-1, missing)], dim=1)
+    ranking = scores.ranking - scores.ranking_norm + weight * log_probs.to(scores.ranking.dtype)
+    return replace(scores, ranking=ranking, ranking_norm=torch.zeros_like(scores.ranking_norm))
+
+
+def check_same_symbols(helper: TokenSpec, helped: TokenSpec, place: str) -> None:
+    """Raise ConfigError unless a language model writes the symbols of the model that it is to help."""
+    if replace(helper, open_words=0) != replace(helped, open_words=0):
+        raise ConfigError(
+            f"`search.language_model.run` must have the vocabulary of the model that it helps, but {place} has another one. Train it with"
+            " `task.vocabulary: {run: PATH}` of that model."
+        )
