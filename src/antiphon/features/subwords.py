@@ -70,6 +70,11 @@ class SubwordVocabulary(Vocabulary):
         self._piece_types = facts.types
         self._segmenter: Segmenter | None = None
 
+    @property
+    def model_numbers(self) -> np.ndarray:
+        """The model's own number of each symbol (size,), -1 where it has no such piece."""
+        return self._to_model
+
     @cached_property
     def word_starts(self) -> np.ndarray:
         """The pieces that begin with a space."""
