@@ -1,7 +1,7 @@
 """The report: `write_report(run)` writes `report.html` into the run, one file that needs nothing else and asks nobody for anything.
 
 The page's content security policy allows one thing only: its own style sheet, by hash. No script, image, font or address can be loaded,
-whatever the data holds.
+whatever the data holds. A page about speech may also show pictures and play sounds that are written into it.
 """
 
 import base64
@@ -31,10 +31,12 @@ from antiphon.report.quantities import moment
 from antiphon.report.run_record import RunRecord, read_run
 from antiphon.report.scores import evaluation_sections
 from antiphon.report.series_view import series_section
+from antiphon.report.speech import speech_section
 
 REPORT = "report.html"
 
 _CONTENTS = ("Training", "Data", "Scores", "Examples", "Attention", "Recipe")
+_CONTENTS_OF_SPEECH = ("Training", "Data", "Scores", "Speech", "Examples", "Attention", "Recipe")
 _CONTENTS_OF_SERIES = ("Training", "Data", "Scores", "Forecasts", "Attention", "Recipe")
 
 
@@ -64,10 +66,11 @@ def _page(record: RunRecord, predictor: Predictor | str, data: Any) -> Markup:
         "main",
         None,
         heading(record, parameters),
-        _contents(_CONTENTS_OF_SERIES if record.of_series else _CONTENTS),
+        _contents(_CONTENTS_OF_SERIES if record.of_series else _CONTENTS_OF_SPEECH if record.of_speech else _CONTENTS),
         learning_curves(record),
         series_section(record) if record.of_series else data_section(record),
         evaluation_sections(record),
+        speech_section(record, predictor, data) if record.of_speech else None,
         forecasts_section(record) if record.of_series else examples_section(record, scored),
         lags_section(record, predictor, data) if record.of_series else attention_section(record, predictor, scored, data),
         making_section(record),
@@ -84,7 +87,8 @@ def _contents(titles: Sequence[str]) -> Markup:
 def _head(record: RunRecord) -> Markup:
     style = files("antiphon.report").joinpath("style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    media = "img-src data:; media-src data:; " if record.of_speech else ""
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; {media}base-uri 'none'; form-action 'none'"
     return element(
         "head",
         None,

@@ -86,6 +86,11 @@ class RunRecord:
         """Whether the run forecasts series."""
         return str(self.setting("task.name")) == "forecasting"
 
+    @property
+    def of_speech(self) -> bool:
+        """Whether the run recognizes speech."""
+        return str(self.setting("task.name")) == "speech_recognition"
+
     def of_kind(self, *kinds: str) -> list[Plain]:
         """The events of some kinds, in order."""
         return [event for event in self.events if event.get("kind") in kinds]

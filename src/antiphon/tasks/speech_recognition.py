@@ -138,7 +138,7 @@ class SpeechRecognition(Task):
         """Learn the vocabulary, and for the normalization `global` mean and deviation. `records` must be iterable several times."""
         self.target_text.fit(self.reference(record) for record in records)
         if self.audio.needs_fit:
-            self.audio.fit(self._waveform(record)[0] for record in records)
+            self.audio.fit(self.waveform(record)[0] for record in records)
 
     def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records] | None:
         """Hold out whole speakers, with about so many records together; without a column of speakers, records are drawn."""
@@ -192,7 +192,8 @@ class SpeechRecognition(Task):
             target = np.concatenate([[self.target_spec.start], symbols, [self.target_spec.end]]).astype(np.int64)
         return Example(frames, target, index, context)
 
-    def _waveform(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext]:
+    def waveform(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext]:
+        """What the model hears of a record: one channel at `sample_rate`, and where it lies in its recording."""
         waveform, context, _ = self._heard(record)
         return waveform, context
 
