@@ -34,6 +34,9 @@ class TokenSpec:
 
     `open_words` are the symbols from `size` on: words of one source that the vocabulary does not have, numbered within that source. A
     model may copy them; to everything else they are unknown. `word_starts` (size,) says which symbols begin a word, where that is known.
+
+    Of published models: `suppressed` symbols are not to be said, `suppressed_first` ones not first, and `length` is the most symbols that a
+    target may have, start and end included.
     """
 
     size: int
@@ -44,6 +47,9 @@ class TokenSpec:
     fingerprint: str = ""
     open_words: int = 0
     word_starts: np.ndarray | None = field(default=None, compare=False, repr=False)
+    suppressed: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    suppressed_first: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    length: int | None = field(default=None, compare=False, repr=False)
 
     @property
     def says_nothing(self) -> bool:
@@ -66,12 +72,15 @@ class ValueSpec:
     differ in nothing else are equal.
 
     Of a source, `marks` channels behind the first as many say which of those were observed (1), and which only filled in (0).
+
+    `kind` is the name of what the values are, where there is one, for a published model that reads nothing else.
     """
 
     channels: int
     known: int = 0
     length: int | None = field(default=None, compare=False)
     marks: int = 0
+    kind: str = field(default="", compare=False, repr=False)
 
     @property
     def width(self) -> int:

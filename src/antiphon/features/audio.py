@@ -48,8 +48,12 @@ class AudioFeature:
 
     @property
     def spec(self) -> ValueSpec:
-        """Channels of a frame."""
-        return ValueSpec(self.settings.bins)
+        """Channels of a frame, how many frames all recordings are filled up to, and what the values are."""
+        settings, length = self.settings, None
+        if settings.padded_seconds is not None:
+            length = round(settings.padded_seconds * self.sample_rate) // shift_samples(self.sample_rate)
+        normalized = "" if self.normalization == "none" else f", normalization {self.normalization}"
+        return ValueSpec(settings.bins, length=length, kind=f"{settings.kind}{normalized}")
 
     @property
     def shortest(self) -> int:

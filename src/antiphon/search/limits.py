@@ -62,15 +62,17 @@ class Limits:
         return int(self.maximum.max()) + 1
 
 
-def limits_of(settings: LimitsConfig, lengths: Int[Tensor, " B"]) -> Limits:
-    """The limits for sources of these lengths, which are in the unit of the settings."""
+def limits_of(settings: LimitsConfig, lengths: Int[Tensor, " B"], length: int | None = None) -> Limits:
+    """The limits for sources of these lengths, which are in the unit of the settings; with start and end a target has at most `length`."""
     source = lengths.detach().cpu().numpy().astype(np.int64)
     maximum = np.ceil(settings.max_ratio * source).astype(np.int64) + settings.max_offset
     minimum = np.maximum(np.floor(settings.min_ratio * source).astype(np.int64), settings.min_length)
     maximum = np.maximum(maximum, minimum)
     if settings.max_length is not None:
         maximum = np.minimum(maximum, settings.max_length)
-    limits = Limits(np.minimum(minimum, maximum), maximum)
+    most = np.iinfo(np.int64).max if length is None else max(length - 2, 0)
     if settings.unit == "symbols":
-        return limits
-    return Limits(np.zeros_like(maximum), SYMBOLS_PER_WORD * maximum, words=limits)
+        maximum = np.minimum(maximum, most)
+        return Limits(np.minimum(minimum, maximum), maximum)
+    words = Limits(np.minimum(minimum, maximum), maximum)
+    return Limits(np.zeros_like(maximum), np.minimum(SYMBOLS_PER_WORD * maximum, most), words=words)

@@ -86,7 +86,7 @@ def prepare(
     spec = token_target(model, f"The search `{search}`")
     asked = tuple(requests) if requests is not None else (Request(),) * len(source.lengths)
     assert len(asked) == len(source.lengths), f"{len(source.lengths)} sources need as many requests, not {len(asked)}"
-    bounds = limits_of(limits, source.lengths if limits.unit == "symbols" else _words(model, source))
+    bounds = limits_of(limits, source.lengths if limits.unit == "symbols" else _words(model, source), spec.length)
     for row, request in enumerate(asked):
         _check(row, request, spec, int(bounds.maximum[row]))
         if request.required and not can_require:

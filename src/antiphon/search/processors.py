@@ -37,6 +37,8 @@ class ProcessorsConfig:
     """Divide the positive logits of symbols said before by this, multiply the negative ones (Keskar et al. 2019); 1 changes nothing."""
     allow_unknown: bool = True
     """Whether the unknown symbol may be said."""
+    allow_suppressed: bool = False
+    """Whether symbols may be said that a published model is not to say (Whisper's `suppress_tokens`: brackets, quotation marks, music)."""
     forbidden: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Symbols, by number, that are never said, such as those that a published model is known to misuse."""
     forbidden_first: tuple[Annotated[int, Field(ge=0)], ...] = ()
@@ -190,6 +192,8 @@ def processors_for(
         wrong = [symbol for symbol in getattr(settings, name) if symbol >= spec.size]
         if wrong:
             raise ConfigError(f"`search.processors.{name}` must hold symbols below {spec.size}, but holds {wrong[0]}.")
+    never |= set() if settings.allow_suppressed else set(spec.suppressed)
+    first = {*settings.forbidden_first, *(() if settings.allow_suppressed else spec.suppressed_first)}
     prefix, prefix_lengths = _prefixes(requests)
     openings, ends = _banned_phrases(requests)
     words = () if limits.words is None else (torch.from_numpy(limits.words.minimum), torch.from_numpy(limits.words.maximum))
@@ -199,7 +203,7 @@ def processors_for(
         settings=settings,
         end=spec.end,
         forbidden=torch.tensor(sorted(never - {spec.end}), dtype=torch.int64, device=device),
-        forbidden_first=torch.tensor(settings.forbidden_first, dtype=torch.int64, device=device),
+        forbidden_first=torch.tensor(sorted(first), dtype=torch.int64, device=device),
         rules=rules,
         longest_minimum=int(limits.minimum.max()),
         shortest_maximum=int(limits.maximum.min()),
