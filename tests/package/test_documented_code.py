@@ -35,8 +35,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def few_series(project: Path) -> None:
-    """Fewer of the sample series, since the fast tests check the types of every call."""
+def few_records(project: Path) -> None:
+    """Fewer of the sample series and documents, since the fast tests check the types of every call."""
     for name in (
         "recipes",
         "examples",
@@ -46,7 +46,7 @@ def few_series(project: Path) -> None:
             (project / name).unlink()
         (project / name).mkdir()
         for path in (ROOT / name).iterdir():
-            if path.name not in ("data", "employment"):
+            if path.name not in ("data", "employment", "summarization"):
                 (project / name / path.name).symlink_to(path)
     (project / "examples" / "data" / "employment").mkdir()
     for name in ("examples/data/employment/train.csv.gz", "examples/data/employment/test.csv.gz"):
@@ -54,11 +54,16 @@ def few_series(project: Path) -> None:
             header, *rows = packed.readlines()
         with gzip.open(project / name, "wt", encoding="utf-8") as packed:
             packed.writelines([header, *(row for row in rows if row.startswith(SERIES))])
+    (project / "examples" / "data" / "summarization").mkdir()
+    for split, count in (("train", 200), ("validation", 10), ("test", 10)):
+        name = f"examples/data/summarization/{split}.tsv.gz"
+        with gzip.open(ROOT / name, "rt", encoding="utf-8") as packed, gzip.open(project / name, "wt", encoding="utf-8") as few:
+            few.writelines(packed.readlines()[: count + 1])
 
 
 @pytest.mark.timeout(400)  # on a busy machine; alone the longest takes some 15 s
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_pages_run(page: Path, project: Path, few_series: None) -> None:
+def test_pages_run(page: Path, project: Path, few_records: None) -> None:
     assert run_page(page, small=True) > 0
 
 
