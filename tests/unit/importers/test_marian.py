@@ -1,0 +1,96 @@
+"""A model of Marian translates as before once it is ours, in 32 and in 8 bits; what does not fit is refused in a sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import antiphon
+from antiphon.errors import CheckpointError
+from tests.unit.importers.foreign_models import (
+    MARIAN_SETTINGS,
+    marian_arrays,
+    marian_translated,
+    marian_vocabulary,
+    write_marian,
+)
+
+SOURCES = ["the cat sat on the mat", "a dog", "house and tree", "the the the dog and"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("bits", [32, 8])
+def test_translates_as_marian_does(folder: Path, bits: int) -> None:
+    pieces = marian_vocabulary(folder / "vocab.spm")
+    weights = write_marian(folder / "model.bin", marian_arrays(3, len(pieces)), bits=bits)
+    run = antiphon.import_model("marian", folder, folder.parent / "run", overrides=["task.source=en", "task.target=pt"])
+    for file in folder.iterdir():
+        file.unlink()
+    model = antiphon.load(run)
+    assert model.task.columns == ("en", "pt")
+    for source in SOURCES:
+        symbols = [*pieces.encode(source), 0]
+        limit = -(-5 * len(symbols) // 2) + 16  # 2.5 times its length and 16 more
+        expected = marian_translated(weights, symbols, limit)
+        found = model.predict(source)
+        assert found.text == pieces.decode(expected)
+        assert len(found.hypothesis.elements) == len(expected) > 0
+
+
+def _written(folder: Path, **settings: Any) -> bytes:
+    pieces = marian_vocabulary(folder / "vocab.spm")
+    write_marian(folder / "model.bin", marian_arrays(3, len(pieces)), {**MARIAN_SETTINGS, **settings})
+    return (folder / "model.bin").read_bytes()
+
+
+def _refusal(folder: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        antiphon.import_model("marian", folder, folder.parent / "run")
+    assert not (folder.parent / "run").exists()
+    return str(caught.value).replace(str(folder), "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("type", "s2s", "must have `type` of 'transformer' to fit our Transformer, but has 's2s'."),
+        ("dec-cell", "gru", "must have `dec-cell` of 'ssru' to fit our Transformer, but has 'gru'."),
+        ("transformer-postprocess", "da", "must have `transformer-postprocess` of 'dan' to fit our Transformer, but has 'da'."),
+        ("transformer-ffn-depth", 3, "must have `transformer-ffn-depth` of 2 to fit our Transformer, but has 3."),
+        ("enc-depth", "deep", "is no Marian model: its settings lack a size"),
+        ("enc-depth", 3, "is no Marian model: it lacks `encoder_l3_self_Wq`."),
+        ("enc-depth", 1, "is no Transformer that we know: it also has `encoder_l2_self_Wq`."),
+        ("dim-emb", 16, "is no Marian model: `encoder_l1_self_Wq` must have the shape (16, 16), but has (8, 8)."),
+    ],
+)
+def test_another_architecture(folder: Path, name: str, value: Any, sentence: str) -> None:
+    _written(folder, **{name: value})
+    assert sentence in _refusal(folder)
+
+
+def test_damaged_files(folder: Path) -> None:
+    whole = _written(folder)
+    model = folder / "model.bin"
+    for length in (0, 7, 30, 500, 2000, len(whole) - 1):
+        model.write_bytes(whole[:length])
+        assert "is no complete Marian model: it ends too soon" in _refusal(folder)
+    model.write_bytes(b"\2" + whole[1:])
+    assert "its version must be 1, but is 2" in _refusal(folder)
+    model.write_bytes(whole[:8] + b"\xff" * 8 + whole[16:])
+    assert "it says to hold" in _refusal(folder)
+    model.write_bytes(whole[:24] + b"\x03\x05" + whole[26:])
+    assert "but is of the type 0x503" in _refusal(folder)
+    model.write_bytes(whole)
+    (folder / "vocab.spm").unlink()
+    assert "must hold one vocabulary (*.spm), but holds 0." in _refusal(folder)
+
+
+def test_a_vocabulary_of_another_size(folder: Path) -> None:
+    pieces = marian_vocabulary(folder / "vocab.spm")
+    write_marian(folder / "model.bin", marian_arrays(3, len(pieces) + 1))
+    assert f"The vocabulary must have {len(pieces) + 1} pieces, as the model has, but has {len(pieces)}." in _refusal(folder)
