@@ -53,6 +53,7 @@ from antiphon.recipe import Recipe, changed_keys, read_recipe, write_recipe
 from antiphon.sequences import Batch
 from antiphon.tasks.decoding import decode_examples
 from antiphon.training import distributed
+from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
 from antiphon.training.loggers import ConsoleLogger, JsonLinesLogger, Logger, TensorBoardLogger
 from antiphon.training.optimizers import build_optimizer
@@ -133,6 +134,7 @@ def _train_in(
         )
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task).to(ranks.device)
+    check_inputs(recipe.training.decoder_inputs, model)
     notes = [
         *start_weights(model, recipe, task, fresh=last is None),
         *alignment_notes(recipe, task, model, corpora["train"], splits["train"]),

@@ -90,7 +90,7 @@ MISTAKES = {
         "learning_rate: 3e-4",
         "lr: 3e-4",
         12,
-        "`training.optimizer.lr` is not a setting. Allowed here: name, learning_rate, betas, epsilon, weight_decay.",
+        "`training.optimizer.lr` is not a setting. Allowed here: name, learning_rate, betas, epsilon, weight_decay, layer_decay, factors.",
     ),
     "unknown key of a file": (
         "train: train.tsv",
@@ -113,7 +113,7 @@ MISTAKES = {
         "kind: character",
         "kind: letters",
         3,
-        "`task.vocabulary.kind` must be 'unigram', 'bpe', 'word', 'character', 'byte' or 'pretrained', but is",
+        "`task.vocabulary.kind` must be 'unigram', 'bpe', 'byte_bpe', 'word', 'character', 'byte' or 'pretrained', but is",
     ),
     "out of range": ("max_steps: 10", "max_steps: -1", 11, "`training.max_steps` must be greater than or equal to 0, but is -1."),
     "unknown plug-in": ("name: lstm", "name: lstmm", 7, "`model`: There is no models plug-in `lstmm`; there are: "),

@@ -63,14 +63,14 @@ class Limits:
 
 
 def limits_of(settings: LimitsConfig, lengths: Int[Tensor, " B"], length: int | None = None) -> Limits:
-    """The limits for sources of these lengths, which are in the unit of the settings; with start and end a target has at most `length`."""
+    """The limits for sources of these lengths, which are in the unit of the settings; a decoder reads `length` symbols at most."""
     source = lengths.detach().cpu().numpy().astype(np.int64)
     maximum = np.ceil(settings.max_ratio * source).astype(np.int64) + settings.max_offset
     minimum = np.maximum(np.floor(settings.min_ratio * source).astype(np.int64), settings.min_length)
     maximum = np.maximum(maximum, minimum)
     if settings.max_length is not None:
         maximum = np.minimum(maximum, settings.max_length)
-    most = np.iinfo(np.int64).max if length is None else max(length - 2, 0)
+    most = np.iinfo(np.int64).max if length is None else length - 1
     if settings.unit == "symbols":
         maximum = np.minimum(maximum, most)
         return Limits(np.minimum(minimum, maximum), maximum)

@@ -15,8 +15,9 @@ from pydantic import Field
 from torch import Tensor
 
 from antiphon.configuration import config
+from antiphon.errors import ConfigError
 from antiphon.heads.quantile import median_of
-from antiphon.interfaces import Seq2SeqModel
+from antiphon.interfaces import Seq2SeqModel, StepwiseModel
 from antiphon.search.direct import without_values
 from antiphon.search.preparation import value_target
 from antiphon.sequences import Memory, Output, Padded, Quantiles
@@ -70,6 +71,15 @@ def truth_probability(settings: ScheduledSamplingConfig, step: int) -> float:
         return max(settings.end, 1 - (1 - settings.end) * step / settings.steps)
     exponent = min(step / settings.steps, 500.0)
     return max(settings.end, settings.steps / (settings.steps + math.exp(exponent)))
+
+
+def check_inputs(settings: DecoderInputs, model: Seq2SeqModel) -> None:
+    """Raise ConfigError when the policy is `scheduled_sampling` and the model does not read what it said before."""
+    if isinstance(settings, ScheduledSamplingConfig) and not isinstance(model, StepwiseModel):
+        raise ConfigError(
+            "`training.decoder_inputs` must not be `scheduled_sampling` for a model without steps (such as `encoder_only`), which reads nothing"
+            " of what it said before. Leave it out, or use a model with a decoder."
+        )
 
 
 def inputs_to_measure(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded) -> Padded:

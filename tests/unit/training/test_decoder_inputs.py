@@ -9,11 +9,13 @@ from antiphon import registry
 from antiphon.configuration import validate
 from antiphon.errors import ConfigError
 from antiphon.interfaces import TokenSpec, ValueSpec
+from antiphon.models import encoder_only, lstm
 from antiphon.sequences import Padded, Quantiles
 from antiphon.training.decoder_inputs import (
     DirectInputsConfig,
     ScheduledSamplingConfig,
     TeacherForcingConfig,
+    check_inputs,
     decode_for_training,
     inputs_to_measure,
     mix,
@@ -168,3 +170,13 @@ def test_scheduled_sampling_with_every_head_and_known_channels(head, sample, see
     shape = values.values.shape[:3] if head == "quantile" else (values if head == "point" else values.mean).shape
     assert shape == (3, 6, 2)
     assert predict(Quantiles(torch.tensor([[[[1.0, 2.0, 3.0]]]]), (0.1, 0.5, 0.9)), symbols=False, sample=sample).tolist() == [[[2.0]]]
+
+
+def test_scheduled_sampling_needs_a_model_that_reads_what_it_said():
+    frames, symbols = ValueSpec(channels=4), TokenSpec(size=6, pad=0, unknown=1, start=2, end=3)
+    encoder = encoder_only.RecurrentEncoderConfig(dim=4, layers=1)
+    model = encoder_only.build(encoder_only.EncoderOnlyConfig(encoder=encoder), frames, symbols)
+    with pytest.raises(ConfigError, match="must not be `scheduled_sampling` for a model without steps"):
+        check_inputs(ScheduledSamplingConfig(), model)
+    check_inputs(TeacherForcingConfig(), model)
+    check_inputs(ScheduledSamplingConfig(), lstm.build(lstm.LSTMConfig(dim=4), symbols, symbols))
