@@ -92,7 +92,9 @@ def read_arpa(path: Path) -> Arpa:
             return _parsed(path, enumerate(lines, 1))
     except FileNotFoundError as error:
         raise DataError(f"There is no n-gram model {path}.") from error
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError) as error:
         raise DataError(f"The n-gram model {path} cannot be read: {error}.") from error
 
 
@@ -117,8 +119,8 @@ def _parsed(path: Path, lines: Iterator[tuple[int, str]]) -> Arpa:
             ended = True
             break
         elif text.startswith("ngram ") and length == 0:
-            announced, _, count = text[len("ngram ") :].partition("=")
-            promised[int(announced)] = int(count)
+            size, _, count = text[len("ngram ") :].partition("=")
+            promised[int(size)] = int(count)
         elif text.startswith("\\") and text.endswith("-grams:"):
             length = int(text[1:].partition("-")[0])
         else:
@@ -128,10 +130,10 @@ def _parsed(path: Path, lines: Iterator[tuple[int, str]]) -> Arpa:
         raise DataError(f"The n-gram model {path} must be in the ARPA format, but has no \\data\\ section.")
     if not ended:
         raise DataError(f"The n-gram model {path} must end with \\end\\, but breaks off. Copy or download it again.")
-    for order, count in promised.items():
-        if found.get(order, 0) != count:
+    for order, expected in promised.items():
+        if found.get(order, 0) != expected:
             raise DataError(
-                f"The n-gram model {path} must have the {count:,} {order}-grams that it announces, but has {found.get(order, 0):,}."
+                f"The n-gram model {path} must have the {expected:,} {order}-grams that it announces, but has {found.get(order, 0):,}."
             )
     return Arpa(max(promised), words, followers, backoffs)
 

@@ -77,8 +77,8 @@ def check_inputs(settings: DecoderInputs, model: Seq2SeqModel) -> None:
     """Raise ConfigError when the policy is `scheduled_sampling` and the model does not read what it said before."""
     if isinstance(settings, ScheduledSamplingConfig) and not isinstance(model, StepwiseModel):
         raise ConfigError(
-            "`training.decoder_inputs` must not be `scheduled_sampling` for a model without steps (such as `encoder_only`), which reads nothing"
-            " of what it said before. Leave it out, or use a model with a decoder."
+            "`training.decoder_inputs` must not be `scheduled_sampling` for a model without steps (such as `encoder_only`), which reads"
+            " nothing of what it said before. Leave it out, or use a model with a decoder."
         )
 
 
