@@ -48,13 +48,12 @@ def shape_of(description: Mapping[str, Any], name: str) -> ChronosShape:
     Raises ConfigError when it is no Chronos-Bolt, or one that this network cannot be.
     """
     own = description.get("chronos_config")
-    if not isinstance(own, Mapping) or (other := _other_chronos(description, own)):
-        found = (
-            other
-            if isinstance(own, Mapping)
-            else f"a plain `{description.get('model_type', '?')}`, without `chronos_config` in its config.json"
-        )
-        raise ConfigError(f"`model.path` must be a Chronos-Bolt checkpoint such as `amazon/chronos-bolt-small`, but {name} is {found}.")
+    if not isinstance(own, Mapping):
+        raise _no_bolt(name, f"a plain `{description.get('model_type', '?')}`, without `chronos_config` in its config.json")
+    if "Chronos2" in f"{description.get('architectures')} {description.get('chronos_pipeline_class')}":
+        raise _no_bolt(name, "a Chronos-2, which is another architecture")
+    if "tokenizer_class" in own:
+        raise _no_bolt(name, "an original Chronos, which turns values into symbols")
     wanted = ("context_length", "prediction_length", "input_patch_size", "input_patch_stride", "quantiles")
     missing = [key for key in wanted if key not in own] + [key for key in ("d_model", "d_kv", "d_ff") if key not in description]
     if missing:
@@ -78,11 +77,8 @@ def shape_of(description: Mapping[str, Any], name: str) -> ChronosShape:
     )
 
 
-def _other_chronos(description: Mapping[str, Any], own: Mapping[str, Any]) -> str:
-    """Which other model of the family a checkpoint is; empty for a Chronos-Bolt."""
-    if "Chronos2" in f"{description.get('architectures')} {description.get('chronos_pipeline_class')}":
-        return "a Chronos-2, which is another architecture"
-    return "an original Chronos, which turns values into symbols" if "tokenizer_class" in own else ""
+def _no_bolt(name: str, found: str) -> ConfigError:
+    return ConfigError(f"`model.path` must be a Chronos-Bolt checkpoint such as `amazon/chronos-bolt-small`, but {name} is {found}.")
 
 
 @final
@@ -186,6 +182,7 @@ def _measured(values: Float[Tensor, "N S"], observed: Bool[Tensor, "N S"]) -> tu
 def _quantiles(samples: Float[Tensor, "N M P"], levels: Sequence[float]) -> Float[Tensor, "N Q P"]:
     """Empirical quantiles over the M samples, interpolated linearly."""
     ordered = samples.sort(dim=1).values
-    places = torch.tensor(levels, dtype=torch.float64, device=samples.device) * (samples.shape[1] - 1)
+    places = torch.tensor(levels, dtype=torch.float64) * (samples.shape[1] - 1)  # on the CPU: not every device has doubles
     low, high = places.floor().long(), places.ceil().long()
-    return ordered[:, low].lerp(ordered[:, high], (places - low).to(samples.dtype).unsqueeze(1))
+    between = (places - low).to(samples).unsqueeze(1)
+    return ordered[:, low.to(samples.device)].lerp(ordered[:, high.to(samples.device)], between)
