@@ -35,8 +35,8 @@ class TokenSpec:
     `open_words` are the symbols from `size` on: words of one source that the vocabulary does not have, numbered within that source. A
     model may copy them; to everything else they are unknown. `word_starts` (size,) says which symbols begin a word, where that is known.
 
-    Of published models: `suppressed` symbols are not to be said, `suppressed_first` ones not first, and `length` is the most symbols that a
-    target may have, start and end included.
+    Of published models: `suppressed` symbols are not to be said, `suppressed_first` ones not first, and a decoder reads at most `length`
+    symbols, the start included.
     """
 
     size: int

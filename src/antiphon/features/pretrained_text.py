@@ -1,7 +1,7 @@
 """Texts <-> symbols by the tokenizer of a published checkpoint (extra `hf`).
 
 The symbols around a text (a language in front, the end behind) are those that the tokenizer itself puts there for its model, so they are
-right for every family: T5, BART, mBART, Marian, Pegasus, M2M-100, NLLB, LED, Blenderbot ...
+right for every family: T5, BART, mBART, Marian, Pegasus, M2M-100, NLLB, LED, Blenderbot, Whisper ...
 
 Unusual here: the decoder's start symbol and the symbols that an output must begin with (the target language) are no settings. They are read
 from the checkpoint, and kept with the fitted feature, so a trained run needs the checkpoint no more.
@@ -10,7 +10,7 @@ from the checkpoint, and kept with the fitted feature, so a trained run needs th
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, final
@@ -18,12 +18,14 @@ from typing import Any, Literal, final
 import numpy as np
 
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
+from antiphon.features import pretrained_whisper as whisper
 from antiphon.features.published import need_transformers, published_folder
 from antiphon.interfaces import Feature, TokenSpec
 
 _WRAPPING = ("mbart",)  # families whose decoder starts with the last symbol of the target instead of one for all
 _SPACES = ("\u2581", "\u0120")  # what stands for a space in pieces of sentencepiece, and of byte-level BPE
 _FACTS = "pretrained.json"
+_DECISIVE = ("size", "pad", "unknown", "start", "end", "opening")  # for how a text becomes symbols
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class _Facts:
     start: int
     end: int
     opening: tuple[int, ...]
+    suppressed: tuple[int, ...] = ()
+    suppressed_first: tuple[int, ...] = ()
+    length: int | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 @final
@@ -56,12 +62,28 @@ class PretrainedText(Feature):
         """The checkpoint's vocabulary and special symbols."""
         facts = self._known()
         starts = np.array([piece.startswith(_SPACES) for piece in self.pieces(np.arange(facts.size))])
-        return TokenSpec(facts.size, facts.pad, facts.unknown, facts.start, facts.end, self._fingerprint(), word_starts=starts)
+        return TokenSpec(
+            facts.size,
+            facts.pad,
+            facts.unknown,
+            facts.start,
+            facts.end,
+            self._fingerprint(),
+            word_starts=starts,
+            suppressed=facts.suppressed,
+            suppressed_first=facts.suppressed_first,
+            length=facts.length,
+        )
 
     @property
     def opening(self) -> tuple[int, ...]:
         """What every output must begin with: the target language, where there are several."""
         return self._known().opening if self.side == "target" else ()
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What transformers must know of a Whisper besides its weights and a search."""
+        return self._known().kept
 
     def fit(self, values: Iterable[Any]) -> None:
         """Open the checkpoint's tokenizer; the texts stay unread.
@@ -70,6 +92,10 @@ class PretrainedText(Feature):
         """
         need_transformers()
         folder = published_folder(self.model)
+        if self.side == "source" and whisper.is_whisper(folder):
+            raise ConfigError(
+                f"`task.name` must be speech_recognition for {self.model}, which is a Whisper: it listens, so it reads no texts."
+            )
         self._tokenizer = self._opened(folder)
         self._facts = self._read(folder)
         vocabulary = f"{len(self._tokenizer):,} pieces of {self.model}"
@@ -101,7 +127,8 @@ class PretrainedText(Feature):
         opening, symbols = self.opening, [int(symbol) for symbol in array]
         symbols = symbols[len(opening) :] if tuple(symbols[: len(opening)]) == opening else symbols
         known = [symbol for symbol in symbols if symbol < len(self._tokenizer)]  # a model may have more embeddings than there are pieces
-        return str(self._tokenizer.decode(known, skip_special_tokens=True))
+        text = str(self._tokenizer.decode(known, skip_special_tokens=True))
+        return text.removeprefix(" ") if self._listens else text  # Whisper writes a space in front
 
     def pieces(self, array: np.ndarray) -> list[str]:
         """The tokenizer's pieces; an embedding that no piece belongs to shows its number."""
@@ -123,7 +150,8 @@ class PretrainedText(Feature):
         try:
             saved = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
             languages = saved.pop("languages")
-            self._facts = _Facts(**{**saved, "opening": tuple(saved["opening"])})
+            facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
+            self._facts = _Facts(**facts)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"The tokenizer in {folder} cannot be read: {error}.") from error
         if languages != (None if self.languages is None else list(self.languages)):
@@ -140,20 +168,36 @@ class PretrainedText(Feature):
         assert self._facts is not None, "fit or load the text feature before using it"
         return self._facts
 
+    @property
+    def _listens(self) -> bool:
+        return hasattr(self._tokenizer, "set_prefix_tokens")
+
     def _fingerprint(self) -> str:
-        parts = [sorted(self._tokenizer.get_vocab().items()), asdict(self._known()), self.languages]
+        facts = {name: value for name, value in asdict(self._known()).items() if name in _DECISIVE}
+        parts = [sorted(self._tokenizer.get_vocab().items()), facts, self.languages]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     def _opened(self, folder: Path) -> Any:
         from transformers import AutoTokenizer
 
-        codes = {} if self.languages is None else {"src_lang": self.languages[0], "tgt_lang": self.languages[1]}
+        listens = whisper.is_whisper(folder)
+        codes = {} if self.languages is None or listens else {"src_lang": self.languages[0], "tgt_lang": self.languages[1]}
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **codes)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ConfigError(f"The tokenizer of {self.model} cannot be opened: {str(error).splitlines()[0]}") from error
-        self._check_languages(tokenizer)
+        if listens:
+            self._check_whisper(tokenizer, folder)
+            whisper.begin_with(tokenizer, self.languages)
+        else:
+            self._check_languages(tokenizer)
         return tokenizer
+
+    def _check_whisper(self, tokenizer: Any, folder: Path) -> None:
+        if self._facts is None:  # those of a trained run have been checked when it began
+            config, generation = _written(folder / "config.json"), _written(folder / "generation_config.json")
+            known = whisper.known_languages(tokenizer, generation, int(config.get("vocab_size", 0)))
+            whisper.check_languages(self.languages, self.model, known)
 
     def _check_languages(self, tokenizer: Any) -> None:
         known = set(getattr(tokenizer, "lang_code_to_id", None) or ())
@@ -179,7 +223,7 @@ class PretrainedText(Feature):
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self.model} has no configuration that transformers knows: {str(error).splitlines()[0]}") from error
-        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        written = _written(folder / "config.json")
         generation = GenerationConfig.from_pretrained(folder).to_dict() if (folder / "generation_config.json").is_file() else {}
         labels = self._tokenizer(text_target="")["input_ids"]
         end = self._tokenizer.eos_token_id
@@ -188,7 +232,7 @@ class PretrainedText(Feature):
             raise ConfigError(
                 f"{self.model} says no {'end symbol' if end is None else '`decoder_start_token_id`'}: it is no encoder-decoder."
             )
-        opening = tuple(symbol for symbol in labels if symbol not in (start, end)) if self.languages else ()
+        opening = tuple(symbol for symbol in labels if symbol not in (start, end)) if self.languages or self._listens else ()
         forced = _first(generation, written, "forced_bos_token_id")
         if not opening and forced is not None and self.languages is None:
             opening = (int(forced),)
@@ -199,17 +243,35 @@ class PretrainedText(Feature):
             raise ConfigError(
                 f"The tokenizer of {self.model} must fit its embeddings, but has {len(self._tokenizer):,} pieces for {size:,} embeddings."
             )
-        return _Facts(size, int(pad), int(unknown), int(start), int(end), opening)
+        facts = _Facts(size, int(pad), int(unknown), int(start), int(end), opening)
+        return self._with_rules(facts, generation or written, config) if self._listens else facts
+
+    @staticmethod
+    def _with_rules(facts: _Facts, generation: dict[str, Any], config: Any) -> _Facts:
+        """With what a Whisper must not say, and how long its texts may be."""
+        return replace(
+            facts,
+            suppressed=whisper.suppressed_of(generation, "suppress_tokens", facts.size),
+            suppressed_first=whisper.suppressed_of(generation, "begin_suppress_tokens", facts.size),
+            length=getattr(config, "max_target_positions", None),
+            kept=whisper.kept_of(generation),
+        )
 
     def _inner(self, ids: Sequence[int]) -> list[int]:
-        """Labels without the end, and without what stands behind it (the language, in the oldest mBART)."""
+        """Labels without the end, and without what stands behind it (the language, in the oldest mBART) or is the start (Whisper)."""
         end = self._known().end
-        inner = list(ids)
+        inner = list(ids)[1:] if self._listens else list(ids)
         while inner and (inner[-1] == end or (inner[-1] == self._known().start and end in inner)):
             last = inner.pop()
             if last == end:
                 break
         return inner
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """What a file of JSON says; nothing where there is none."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
 
 
 def _first(generation: dict[str, Any], config: dict[str, Any], name: str) -> Any:

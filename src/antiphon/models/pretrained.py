@@ -1,5 +1,7 @@
 """An encoder-decoder of the library transformers as one more architecture: all else applies to it unchanged (extra `hf`).
 
+It reads texts, or sound (`pretrained_speech`).
+
     path       a folder in the published format, or a name on the hub; only what is stored as safetensors, never code
     adapter    learn a few parameters beside the frozen weights (`pretrained_adapter`); checkpoints then hold these alone
 
@@ -22,9 +24,10 @@ from torch import Tensor, nn
 from antiphon.configuration import config
 from antiphon.errors import ConfigError
 from antiphon.features.published import need_transformers, published_folder
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec
+from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
+from antiphon.models import pretrained_speech as speech
 from antiphon.models.pretrained_adapter import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
-from antiphon.models.pretrained_weights import BaseConfig, identity, published_weights, same_base
+from antiphon.models.pretrained_weights import BaseConfig, identity, published_class, published_weights, same_base
 from antiphon.sequences import Memory, Output, Padded, map_tensors
 
 
@@ -77,10 +80,10 @@ class PretrainedState:
 class Pretrained(StepwiseModel):
     """A model of transformers behind our contract. `features` of its outputs are logits already, (B, T, V)."""
 
-    source: TokenSpec
+    source: TokenSpec | ValueSpec
     target: TokenSpec
 
-    def __init__(self, settings: PretrainedConfig, network: Any, source: TokenSpec, target: TokenSpec):
+    def __init__(self, settings: PretrainedConfig, network: Any, source: TokenSpec | ValueSpec, target: TokenSpec):
         super().__init__()
         self.settings, self.source, self.target = settings, source, target
         self.network = network
@@ -92,8 +95,17 @@ class Pretrained(StepwiseModel):
         state = self.state_dict()
         return state if self.learned is None else {name: tensor for name, tensor in state.items() if name in self.learned}
 
+    @property
+    def stride(self) -> int:
+        """Elements of the source for one state of the memory."""
+        return speech.STRIDE if isinstance(self.source, ValueSpec) else 1
+
     def encode(self, source: Padded) -> Memory:
-        """The encoder's last states."""
+        """The encoder's last states; of sound, those of the silence behind it, too. Raises DataError for too long a recording."""
+        if isinstance(self.source, ValueSpec):
+            read = speech.filled_up(source, speech.STRIDE * self.network.config.max_source_positions)
+            heard = self.network.get_encoder()(read).last_hidden_state
+            return Memory(heard, torch.ones(heard.shape[:2], dtype=torch.bool, device=heard.device))
         states = self.network.get_encoder()(input_ids=_filled(source, self.source), attention_mask=source.mask.long()).last_hidden_state
         return Memory(states, source.mask)
 
@@ -104,7 +116,13 @@ class Pretrained(StepwiseModel):
         return replace(memory, projections=_Cache.unpacked(found.past_key_values).source)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """All target steps at once."""
+        """All target steps at once. Raises ConfigError for targets that are longer than the model has positions for."""
+        most, found_length = self.target.length, inputs.values.shape[1]
+        if most is not None and found_length > most:
+            raise ConfigError(
+                f"`data.limits.max_target_length` must be at most {most}, which is how much {self.settings.path} can say, but a target has"
+                f" {found_length}."
+            )
         found = self._call(_filled(inputs, self.target), memory.states, memory.mask, attention=attention)
         return Output(found.logits, self.head, found.cross_attentions[-1].mean(dim=1) if attention else None)
 
@@ -191,6 +209,7 @@ def resolve(settings: PretrainedConfig, earlier: PretrainedConfig | None = None)
 def _description(settings: PretrainedConfig, folder: Path) -> dict[str, Any]:
     """A checkpoint's own configuration as plain values."""
     from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CTC_MAPPING_NAMES as FRAMES
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES as FAMILIES
 
     code = _code_of(folder)
@@ -205,13 +224,15 @@ def _description(settings: PretrainedConfig, folder: Path) -> dict[str, Any]:
         raise ConfigError(
             f"`model.path`: {settings.path} has no configuration that transformers knows: {str(error).splitlines()[0]}"
         ) from error
+    known = (*sorted(FAMILIES), speech.FAMILY)
     if not description.is_encoder_decoder:
-        raise ConfigError(
-            f"`model.path` must be an encoder-decoder, but {settings.path} ({description.model_type}) is not: it only continues a text."
-        )
-    if description.model_type not in FAMILIES and "AutoModelForSeq2SeqLM" not in code:
-        raise ConfigError(f"`model.path` must be one of {', '.join(sorted(FAMILIES))}, but {settings.path} is {description.model_type}.")
+        does = "says something of each frame (CTC)" if description.model_type in FRAMES else "only continues a text"
+        raise ConfigError(f"`model.path` must be an encoder-decoder, but {settings.path} ({description.model_type}) is not: it {does}.")
+    if description.model_type not in known and "AutoModelForSeq2SeqLM" not in code:
+        raise ConfigError(f"`model.path` must be one of {', '.join(known)}, but {settings.path} is {description.model_type}.")
     plain: dict[str, Any] = json.loads(description.to_json_string(use_diff=True))
+    if description.model_type == speech.FAMILY:
+        speech.check_extractor(folder, str(settings.path), plain)
     return {**plain, "model_type": description.model_type}
 
 
@@ -252,7 +273,9 @@ def borrow(model: Pretrained, settings: PretrainedConfig) -> None:
 
 def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequence[str]:
     """Put the weights of a checkpoint in; returns which of them it does not have."""
-    weights, missing = published_weights(folder, str(settings.path), trust_remote_code=settings.trust_remote_code)
+    weights, missing = published_weights(
+        folder, str(settings.path), model.network.config.model_type, trust_remote_code=settings.trust_remote_code
+    )
     if settings.adapter is None or model.learned is None:
         model.network.load_state_dict(weights)
         return missing
@@ -271,11 +294,12 @@ def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequen
 
 
 def build(settings: PretrainedConfig, source: Spec, target: Spec) -> Pretrained:
-    """Make the network with fresh weights. Raises ConfigError when source or target are no symbols, or do not fit the embeddings."""
-    if not isinstance(source, TokenSpec) or not isinstance(target, TokenSpec):
-        raise ConfigError("`model.name` must not be `pretrained` when source or target is made of values: it reads and writes symbols.")
+    """Make the network with fresh weights. Raises ConfigError when it does not read such a source, or the target does not fit it."""
     need_transformers()
     known = resolve(settings)
+    assert known.description is not None, "it has just been filled in"
+    speech.check_source(str(settings.path), known.description, source, target)
+    assert isinstance(target, TokenSpec), "it has just been checked"
     network = _network(known)
     rows = network.get_output_embeddings().weight.shape[0]
     if target.size != rows:
@@ -302,7 +326,7 @@ def _checkpoint_activations(network: Any) -> None:
 
 def _network(settings: PretrainedConfig) -> Any:
     """The network that the checkpoint's configuration describes, with fresh weights."""
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+    from transformers import AutoConfig
 
     assert settings.description is not None, "it has just been filled in"
     changes = {}
@@ -314,12 +338,12 @@ def _network(settings: PretrainedConfig) -> Any:
     else:
         plain = {**settings.description, **changes}
         described = AutoConfig.for_model(plain.pop("model_type"), **plain)
-    return AutoModelForSeq2SeqLM.from_config(described, trust_remote_code=settings.trust_remote_code, dtype=torch.float32)
+    return published_class(described.model_type).from_config(described, trust_remote_code=settings.trust_remote_code, dtype=torch.float32)
 
 
 plugin = Architecture(
     name="pretrained",
-    summary="A published encoder-decoder (T5, BART, mBART, Marian, Pegasus, M2M-100, NLLB, LED ...), through transformers.",
+    summary="A published encoder-decoder (T5, BART, mBART, Marian, Pegasus, M2M-100, NLLB, LED, Whisper ...), through transformers.",
     Config=PretrainedConfig,
     build=build,
     resolve=resolve,

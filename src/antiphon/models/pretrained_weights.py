@@ -52,13 +52,18 @@ def same_base(name: str, base: BaseConfig) -> Path:
     return folder
 
 
-def published_weights(folder: Path, name: str, *, trust_remote_code: bool) -> tuple[dict[str, torch.Tensor], Sequence[str]]:
-    """All weights of a checkpoint, and which of them it does not have, so that they are random."""
-    from transformers import AutoModelForSeq2SeqLM
+def published_class(family: str) -> Any:
+    """The class of transformers that has the models of a family."""
+    import transformers
 
+    return transformers.AutoModelForSpeechSeq2Seq if family == "whisper" else transformers.AutoModelForSeq2SeqLM
+
+
+def published_weights(folder: Path, name: str, family: str, *, trust_remote_code: bool) -> tuple[dict[str, torch.Tensor], Sequence[str]]:
+    """All weights of a checkpoint, and which of them it does not have, so that they are random."""
     weight_files(folder, name)
     with without_progress():  # an adapter's base is read whenever it is used
-        loaded, about = AutoModelForSeq2SeqLM.from_pretrained(
+        loaded, about = published_class(family).from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,

@@ -1,0 +1,90 @@
+"""Whisper's tokenizer, where it differs from those of texts (extra `hf`): what an output begins with, and what it must not say.
+
+    <|startoftranscript|> <|de|> <|transcribe|> <|notimestamps|> ... <|endoftext|>      models of many languages
+    <|startoftranscript|> <|notimestamps|> ... <|endoftext|>                            models of English alone
+
+The two languages that a recipe names are that of the speech and that of the text: equal ones transcribe, others translate. Nothing but
+English can be translated into. The symbols are put around a text by the tokenizer itself, as transformers prepares labels.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import ConfigError, nearest
+
+_MULTILINGUAL = 51_865  # so many symbols, or more, have the models that know more than English
+# What `generate` must know of a Whisper besides the search.
+_KEPT = ("is_multilingual", "lang_to_id", "task_to_id", "no_timestamps_token_id", "alignment_heads", "max_initial_timestamp_index")
+
+
+def is_whisper(folder: Path) -> bool:
+    """Whether the tokenizer in a folder is Whisper's, as far as its files say."""
+    return str(_read(folder / "tokenizer_config.json").get("tokenizer_class")).startswith("Whisper") or (
+        _read(folder / "config.json").get("model_type") == "whisper"
+    )
+
+
+def begin_with(tokenizer: Any, languages: tuple[str, str] | None) -> None:
+    """Let the tokenizer put language and task in front of texts, and that they have no times."""
+    if languages is None:
+        tokenizer.language = tokenizer.task = None
+        tokenizer.set_prefix_tokens(predict_timestamps=False)
+        return
+    spoken, written = languages
+    tokenizer.set_prefix_tokens(spoken, "transcribe" if spoken == written else "translate", predict_timestamps=False)
+
+
+def check_languages(languages: tuple[str, str] | None, name: str, known: set[str]) -> None:
+    """Raise ConfigError where `languages` are missing, too many or unknown; `known` is empty for models of English alone."""
+    if not known:
+        if languages is not None:
+            raise ConfigError(f"`vocabulary.languages` must be left out: {name} knows English alone.")
+        return
+    if languages is None:
+        raise ConfigError(
+            f"`vocabulary.languages` is missing: {name} knows many. Name that of the speech and that of the text: [de, de] transcribes,"
+            " [de, en] translates."
+        )
+    from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE as CODES
+
+    for code in languages:
+        if code not in known:
+            named = CODES.get(code.lower())
+            hint = f" Did you mean `{named}`?" if named in known else nearest(code, known)
+            raise ConfigError(f"`vocabulary.languages` must be codes of {name}, but {code!r} is none.{hint}")
+    spoken, written = languages
+    if written not in (spoken, "en"):
+        raise ConfigError(
+            f"`vocabulary.languages` must end with {spoken} (transcribe) or en (translate), which is all that {name} writes, but ends with"
+            f" {written}."
+        )
+
+
+def known_languages(tokenizer: Any, facts: dict[str, Any], size: int) -> set[str]:
+    """The codes of a model's languages; none where it knows English alone, though its tokenizer has the symbols of others, too."""
+    if not facts.get("is_multilingual", size >= _MULTILINGUAL):
+        return set()
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+    listed = {str(symbol).strip("<|>") for symbol in facts.get("lang_to_id") or ()}
+    pieces = tokenizer.get_vocab()
+    return listed or {code for code in LANGUAGES if f"<|{code}|>" in pieces}
+
+
+def kept_of(generation: dict[str, Any]) -> dict[str, Any]:
+    """What a model's generation config says that no setting of ours does: languages, tasks, and which heads tell times."""
+    return {name: generation[name] for name in _KEPT if generation.get(name) is not None}
+
+
+def suppressed_of(generation: dict[str, Any], name: str, size: int) -> tuple[int, ...]:
+    """Symbols of `suppress_tokens` or `begin_suppress_tokens`; negative ones mean that there are none."""
+    return tuple(sorted({int(symbol) for symbol in generation.get(name) or () if 0 <= int(symbol) < size}))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # what is wrong with it is said when it is read in earnest
+    return found if isinstance(found, dict) else {}
