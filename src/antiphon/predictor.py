@@ -18,6 +18,8 @@ from antiphon.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.ensemble import Ensemble
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.tasks.decoding import decode_examples
+from antiphon.tasks.speech_recognition import SpeechRecognition
+from antiphon.tasks.speech_stream import stream_speech
 
 OnError = Literal["raise", "keep"]
 WINDOW = 16  # batches that are read ahead and sorted by length before decoding
@@ -101,6 +103,20 @@ class Predictor:
         if isinstance(inputs, Iterable):
             return self._stream(self.task.items(inputs), on_error)
         raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
+
+    def stream(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
+        """What is said in a recording while it is made: a prediction of all so far after each block of samples, and one at the end.
+
+        blocks        samples (N,) or (N, channels), of any length each, as they arrive
+        sample_rate   samples a second
+
+        `details` says how many seconds were `received` and `decided`, the `latency` in seconds, and whether this is the `final` one. Needs
+        a run of speech recognition with `model: encoder_only` and `chunk`, and features that can be computed as they come. Raises
+        ConfigError when the run cannot do this, DataError when a block is no sound.
+        """
+        if not isinstance(self.task, SpeechRecognition):
+            raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
+        return stream_speech(self.task, self.model, blocks, sample_rate)
 
     def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
         """Predict for what `task.items` made of records."""

@@ -56,7 +56,7 @@ class Recording(ABC):
         Raises DataError when the bounds lie outside, a value is no number, or the sound ends early.
         """
         first, last = self._bounds(start, end)
-        resampler = None if sample_rate == self.sample_rate else _resampler(self.sample_rate, sample_rate)
+        resampler = None if sample_rate == self.sample_rate else resampler_between(self.sample_rate, sample_rate)
         done = 0
         for samples in self._samples(first, last):
             mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
@@ -282,7 +282,8 @@ def _said(error: Exception) -> str:
     return str(getattr(error, "error_string", "") or error).rstrip(".")
 
 
-def _resampler(have: int, wanted: int) -> Any:
+def resampler_between(have: int, wanted: int) -> Any:
+    """A soxr.ResampleStream of one channel. Raises MissingPackageError without soxr."""
     try:
         import soxr
     except ImportError as error:

