@@ -1,4 +1,7 @@
-"""Tiny checkpoints in the published format, one for each family of encoder-decoders, all written by transformers itself."""
+"""Tiny checkpoints in the published format, one for each family of encoder-decoders, all written by transformers itself.
+
+`write_whisper` writes a Whisper, which hears two seconds instead of thirty, as OpenAI's are published: of many languages, or of English.
+"""
 
 import json
 import random
@@ -10,8 +13,9 @@ from typing import Any
 import sentencepiece
 import torch
 import transformers
-from tokenizers import ByteLevelBPETokenizer
+from tokenizers import AddedToken, ByteLevelBPETokenizer
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 WORDS = ["the", "cat", "sat", "on", "mat", "der", "hund", "lief", "weg", "haus", "baum", "und", "nicht", "schnell", "langsam"]
 T5 = {"d_model": 32, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 2, "d_kv": 16, "d_ff": 48, "decoder_start_token_id": 0}
@@ -75,11 +79,63 @@ def write_checkpoint(folder: Path, name: str) -> Path:
     return folder
 
 
+WHISPER_SECONDS = 2
+
+
+def write_whisper(folder: Path, *, english: bool = False, bins: int = 80) -> Path:
+    """Write a tiny Whisper: config, generation config, preprocessor config, tokenizer, weights as safetensors."""
+    folder.mkdir(parents=True)
+    tokenizer = _whisper(folder / "making")
+    tokenizer.save_pretrained(folder)
+    transformers.WhisperFeatureExtractor(feature_size=bins, chunk_length=WHISPER_SECONDS).save_pretrained(folder)
+    number = tokenizer.convert_tokens_to_ids
+    start, end = number("<|startoftranscript|>"), tokenizer.eos_token_id
+    special = {"decoder_start_token_id": start, "eos_token_id": end, "pad_token_id": end, "bos_token_id": end}
+    rules = {
+        "suppress_tokens": sorted([number("e"), number("\u0120der"), number("<|transcribe|>"), number("<|translate|>"), start]),
+        "begin_suppress_tokens": [number("\u0120"), end],
+    }
+    sizes = {key: value for key, value in BART.items() if "position" not in key}
+    config = AutoConfig.for_model(
+        "whisper",
+        vocab_size=len(tokenizer),
+        num_mel_bins=bins,
+        max_source_positions=50 * WHISPER_SECONDS,
+        max_target_positions=48,
+        begin_suppress_tokens=rules["begin_suppress_tokens"],
+        **special,
+        **sizes,
+        init_std=0.3,  # or recordings would hardly make a difference
+    )
+    torch.manual_seed(3)
+    model = transformers.AutoModelForSpeechSeq2Seq.from_config(config)
+    heard = {"input_features": torch.randn(8, bins, 100 * WHISPER_SECONDS, generator=torch.Generator().manual_seed(1))}
+    _let_it_end(model.eval(), tokenizer, heard)
+    several = {
+        "is_multilingual": True,
+        "lang_to_id": {f"<|{code}|>": number(f"<|{code}|>") for code in LANGUAGES},
+        "task_to_id": {task: number(f"<|{task}|>") for task in ("transcribe", "translate")},
+    }
+    model.generation_config = transformers.GenerationConfig(
+        **special,
+        **rules,
+        **({"is_multilingual": False} if english else several),
+        no_timestamps_token_id=number("<|notimestamps|>"),
+        alignment_heads=[[1, 0]],
+        max_initial_timestamp_index=50,
+        max_length=48,
+        return_timestamps=False,
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
 @torch.no_grad()
-def _let_it_end(model: Any, tokenizer: Any) -> None:
+def _let_it_end(model: Any, tokenizer: Any, batch: dict[str, Any] | None = None) -> None:
     """Turn the end symbol's weights towards the decoder's states until it is said about every third time: random weights never end."""
-    batch = tokenizer(_sentences()[:8], padding=True, return_tensors="pt")
-    batch = {key: batch[key] for key in ("input_ids", "attention_mask")}
+    if batch is None:
+        texts = tokenizer(_sentences()[:8], padding=True, return_tensors="pt")
+        batch = {key: texts[key] for key in ("input_ids", "attention_mask")}
     said = torch.randint(5, len(tokenizer), (8, 6), generator=torch.Generator().manual_seed(1))
     weight, end = model.get_output_embeddings().weight, tokenizer.eos_token_id
     for _ in range(100):
@@ -174,6 +230,25 @@ def _m2m(folder: Path) -> Any:
     return transformers.M2M100Tokenizer(
         vocab_file=str(folder / "vocab.json"), spm_file=str(folder / "pieces.model"), src_lang="en", tgt_lang="de"
     )
+
+
+def _whisper(folder: Path) -> Any:
+    folder.mkdir(exist_ok=True)
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator((f" {sentence}" for sentence in _sentences()), vocab_size=320)
+    trained.save_model(str(folder))
+    merges = [tuple(line.split()) for line in (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]]
+    vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    end = "<|endoftext|>"
+    vocabulary[end] = len(vocabulary)
+    tokenizer = transformers.WhisperTokenizer(vocab=vocabulary, merges=merges, pad_token=end)
+    languages = [f"<|{code}|>" for code in LANGUAGES]
+    tasks = ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|startoftranscript|>", *languages, *tasks]})
+    times = [f"<|{0.02 * step:.2f}|>" for step in range(50 * WHISPER_SECONDS + 1)]
+    tokenizer.add_tokens([AddedToken(time, normalized=False) for time in times])
+    tokenizer.set_prefix_tokens()
+    return tokenizer
 
 
 TOKENIZERS: dict[str, Callable[[Path], Any]] = {
