@@ -23,6 +23,7 @@ from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.arpa import read_arpa
 from antiphon.search.beam import BeamSearch
+from antiphon.search.ctc import CTCSearch
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
 from antiphon.search.ngram import ngrams
@@ -113,7 +114,7 @@ def build_search(settings: Any, task: Task) -> Search:
             )
         decode = partial(_text_of, task)
         return search.with_utility(text_utility(metric.statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
-    if isinstance(search, BeamSearch) and settings.language_model is not None:
+    if isinstance(search, BeamSearch | CTCSearch) and settings.language_model is not None:
         return search.with_language_model(_open_language_model(settings.language_model, task))
     return search
 

@@ -2,15 +2,17 @@
 
 Unusual here: prefix beam search is vectorized over the batch. Two ways to one prefix meet by comparing prefixes as rows of a tensor, so no
 table of strings is kept. A hypothesis's score is exact: the log-probability of the sequence over all alignments, not only of those that the
-beam kept. Its steps are those of the chain rule: each symbol given those before it, and the end.
+beam kept; with n-grams, their weighted log-probability is added. Its steps are those of the chain rule: each symbol given those before
+it, and the end.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, final
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -19,9 +21,11 @@ from antiphon.errors import ConfigError
 from antiphon.interfaces import SearchPlugin, Seq2SeqModel
 from antiphon.search.ctc_alignment import with_spans
 from antiphon.search.ctc_prefix import FrameScores, chain, frame_scores
+from antiphon.search.fusion import LanguageModel, LanguageModelConfig
 from antiphon.search.hypotheses import hypothesis
+from antiphon.search.ngram import Contexts, NGrams
 from antiphon.search.preparation import token_target
-from antiphon.sequences import Frames, Hypothesis, Memory, Padded, Request
+from antiphon.sequences import Frames, Hypothesis, Memory, Padded, Request, select_rows
 
 
 @config
@@ -34,10 +38,16 @@ class CTCSearchConfig:
     """Prefixes kept at each frame; 1 takes the likeliest symbol of each frame."""
     n_best: Annotated[int, Field(ge=1)] = 1
     """Hypotheses given per source; at most `beam_size`."""
+    language_model: LanguageModelConfig | None = None
+    """N-grams that have a say in the ranking of prefixes: `{ngram: FILE, weight: 0.5}`; needs a beam."""
     spans: bool = False
     """Whether to give the frames that say each symbol (word timestamps)."""
 
     def __post_init__(self) -> None:
+        if self.language_model is not None and self.language_model.run is not None:
+            raise ConfigError("`language_model` of the search `ctc` must be an `ngram`, but is a `run`, which helps `search: beam`.")
+        if self.language_model is not None and self.beam_size == 1:
+            raise ConfigError("`beam_size` must be at least 2 with a `language_model`, but is 1.")
         if self.n_best > self.beam_size:
             raise ConfigError(f"`n_best` must be at most `beam_size` ({self.beam_size}), but is {self.n_best}.")
 
@@ -46,21 +56,31 @@ class CTCSearchConfig:
 class CTCSearch:
     """`n_best` different hypotheses per source, the likeliest first."""
 
-    def __init__(self, settings: CTCSearchConfig):
-        self.settings = settings
+    def __init__(self, settings: CTCSearchConfig, ngrams: NGrams | None = None):
+        self.settings, self._ngrams = settings, ngrams
+
+    def with_language_model(self, language_model: LanguageModel) -> "CTCSearch":
+        """The same search with the n-grams that its settings name."""
+        assert isinstance(language_model, NGrams), "the settings name n-grams"
+        return CTCSearch(self.settings, language_model)
 
     @torch.inference_mode()
     def __call__(self, model: Seq2SeqModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch. Raises ConfigError when the model says nothing of frames, or a request needs a search step by step."""
-        spec = token_target(model, "The search `ctc`")
+        spec, helper = token_target(model, "The search `ctc`"), self.settings.language_model
+        if helper is not None and self._ngrams is None:
+            raise ConfigError("`language_model` needs `with_language_model` before the search is used.")
         if any(request.prefix or request.required or request.banned for request in requests or ()):
             raise ConfigError("A forced opening, required or banned phrases need `search: {name: beam}`, but the search is `ctc`.")
         frames = frames_of(model, model.encode(source), "The search `ctc`")
         scores = frame_scores(frames, spec.pad)
         choice = scores.possible.index_fill(2, torch.tensor([spec.start, spec.end], device=frames.mask.device), -float("inf"))
         width = self.settings.beam_size
-        symbols, lengths = best_path(choice, spec.pad) if width == 1 else prefix_beam(choice, spec.pad, width)
-        found = _hypotheses(scores, symbols, lengths, self.settings.n_best)
+        language = None
+        if helper is not None and self._ngrams is not None:
+            language = Language.begin(self._ngrams, helper.weight, spec.start, len(choice), width, choice.device)
+        symbols, lengths, language = (*best_path(choice, spec.pad), None) if width == 1 else prefix_beam(choice, spec.pad, width, language)
+        found = _hypotheses(scores, symbols, lengths, self.settings.n_best, None if language is None else language.whole(spec.end))
         return with_spans(frames, spec.pad, found) if self.settings.spans else found
 
 
@@ -102,7 +122,51 @@ class _Beam:
         return same & (self.lengths.unsqueeze(2) + 1 == self.lengths.unsqueeze(1))
 
 
-def prefix_beam(log_probs: Float[Tensor, "B S V"], blank: int, width: int) -> tuple[Int[Tensor, "B W S"], Int[Tensor, "B W"]]:
+@dataclass(frozen=True)
+class Language:
+    """What n-grams say of W prefixes per source: of each so far, and of each symbol that may come next, times their weight."""
+
+    ngrams: NGrams
+    weight: float
+    contexts: Contexts
+    said: Float[Tensor, "B W"]
+    following: Float[Tensor, "B W V"]
+
+    @staticmethod
+    def begin(ngrams: NGrams, weight: float, start: int, sources: int, width: int, device: torch.device) -> "Language":
+        """Nothing said yet."""
+        starts = torch.full((sources * width,), start, device=device)
+        following, contexts = ngrams.step(starts, ngrams.begin(len(starts), 0, device))
+        following = following.view(sources, width, -1).double() * weight
+        return Language(ngrams, weight, contexts, following.new_zeros(sources, width), following)
+
+    def candidates(self, choices: Int[Tensor, "B K"]) -> Float[Tensor, "B N"]:
+        """Of prefixes that stay as they are, and of those that grow by one of the choices, side by side."""
+        gained = self.following.gather(2, choices.unsqueeze(1).expand(-1, self.said.shape[1], -1))
+        return torch.cat([self.said, (self.said.unsqueeze(2) + gained).flatten(1)], dim=1)
+
+    def after(self, parent: Int[Tensor, "B W"], symbol: Int[Tensor, "B W"], grows: Bool[Tensor, "B W"]) -> "Language":
+        """Of the parents, where they do not grow, or of these with one more symbol."""
+        B, W = parent.shape
+        gained = self.following.gather(1, parent.unsqueeze(2).expand_as(self.following)).gather(2, symbol.unsqueeze(2)).squeeze(2)
+        said = self.said.gather(1, parent) + torch.where(grows, gained, 0.0)
+        rows = (parent + torch.arange(0, B * W, W, device=parent.device).unsqueeze(1)).flatten()
+        described = zip(select_rows(self.contexts, rows).rows, symbol.flatten().tolist(), grows.flatten().tolist(), strict=True)
+        contexts = Contexts(tuple(self.ngrams.after(row, one) if grown else row for row, one, grown in described))
+        following = self.ngrams.log_probs(contexts, parent.device).view_as(self.following) * self.weight
+        return Language(self.ngrams, self.weight, contexts, said, following.double())
+
+    def whole(self, end: int) -> Float[Tensor, "B W"]:
+        """Of the prefixes as whole texts."""
+        return self.said + self.following[..., end]
+
+
+_FEW = 128  # symbols of which all are tried at each frame, where n-grams may prefer an unlikely one
+
+
+def prefix_beam(
+    log_probs: Float[Tensor, "B S V"], blank: int, width: int, language: Language | None = None
+) -> tuple[Int[Tensor, "B W S"], Int[Tensor, "B W"], Language | None]:
     """The `width` best prefixes after the last frame: symbols and how many they are; negative where fewer prefixes are possible."""
     B, S, _ = log_probs.shape
     never = log_probs.new_full((B, width), -float("inf"))
@@ -112,13 +176,21 @@ def prefix_beam(log_probs: Float[Tensor, "B S V"], blank: int, width: int) -> tu
     beam = _Beam(symbols, lengths, torch.full_like(lengths, -1), never.masked_fill(lengths == 0, 0.0), never)
     # Of the symbols that make new prefixes, the best 2 W + 1 are enough: at most W - 1 are in the beam, and one repeats the last.
     without_blank = log_probs.index_fill(2, torch.tensor([blank], device=log_probs.device), -float("inf"))
-    values, choices = without_blank.topk(min(2 * width + 1, log_probs.shape[2] - 1))
+    enough = 2 * width + 1 if language is None else max(2 * width + 1, _FEW)
+    values, choices = without_blank.topk(min(enough, log_probs.shape[2] - 1))
     for frame in range(S):
-        beam = _next(beam, log_probs[:, frame], blank, values[:, frame], choices[:, frame])
-    return beam.symbols, beam.lengths
+        beam, language = _next(beam, log_probs[:, frame], blank, values[:, frame], choices[:, frame], language)
+    return beam.symbols, beam.lengths, language
 
 
-def _next(beam: _Beam, log_probs: Float[Tensor, "B V"], blank: int, values: Float[Tensor, "B K"], choices: Int[Tensor, "B K"]) -> _Beam:
+def _next(
+    beam: _Beam,
+    log_probs: Float[Tensor, "B V"],
+    blank: int,
+    values: Float[Tensor, "B K"],
+    choices: Int[Tensor, "B K"],
+    language: Language | None,
+) -> tuple[_Beam, Language | None]:
     """The best prefixes after one more frame; new ones are made with `choices`, whose log-probabilities are `values`."""
     width, never = beam.last.shape[1], -float("inf")
     total = torch.logaddexp(beam.blank_ending, beam.symbol_ending)
@@ -133,7 +205,9 @@ def _next(beam: _Beam, log_probs: Float[Tensor, "B V"], blank: int, values: Floa
     repeats = choices.unsqueeze(1) == beam.last.unsqueeze(2)
     new = values.unsqueeze(1) + torch.where(repeats, beam.blank_ending.unsqueeze(2), total.unsqueeze(2))
     new = new.masked_fill(known, never)
-    best, index = torch.cat([torch.logaddexp(stay_blank, stay_symbol), new.flatten(1)], dim=1).topk(width)
+    candidates = torch.cat([torch.logaddexp(stay_blank, stay_symbol), new.flatten(1)], dim=1)
+    index = (candidates if language is None else candidates + language.candidates(choices)).topk(width).indices
+    best = candidates.gather(1, index)
     is_new = index >= width
     count = choices.shape[1]
     parent = torch.where(is_new, (index - width) // count, index)
@@ -142,28 +216,37 @@ def _next(beam: _Beam, log_probs: Float[Tensor, "B V"], blank: int, values: Floa
     symbols = beam.symbols.gather(1, parent.unsqueeze(2).expand_as(beam.symbols))
     place = lengths.clamp(min=0, max=symbols.shape[2] - 1).unsqueeze(2)
     symbols = symbols.scatter(2, place, torch.where(is_new.unsqueeze(2), symbol.unsqueeze(2), symbols.gather(2, place)))
-    return _Beam(
+    following = None if language is None else language.after(parent, symbol, is_new)
+    after = _Beam(
         symbols,
         torch.where(best == never, -9, lengths + is_new),
         torch.where(is_new, symbol, beam.last.gather(1, parent)),
         stay_blank.gather(1, parent).masked_fill(is_new, never),
         torch.where(is_new, best, stay_symbol.gather(1, parent)),
     )
+    return after, following
 
 
-def _hypotheses(scores: FrameScores, symbols: Int[Tensor, "B W S"], lengths: Int[Tensor, "B W"], n_best: int) -> list[list[Hypothesis]]:
-    """Hypotheses with exact scores, per source the likeliest first."""
+def _hypotheses(
+    scores: FrameScores, symbols: Int[Tensor, "B W S"], lengths: Int[Tensor, "B W"], n_best: int, language: Float[Tensor, "B W"] | None
+) -> list[list[Hypothesis]]:
+    """Hypotheses with exact scores, per source the best first; `language` is added to them."""
     B, W, _ = symbols.shape
     longest = max(int(lengths.max()), 0)
     said = symbols[..., :longest].flatten(0, 1)
     steps = chain(scores, said, lengths.clamp(min=0).flatten()).cpu().numpy()
     rows, counts = said.cpu().numpy(), lengths.flatten().tolist()
-    made = [None if count < 0 else hypothesis(rows[row, :count], steps[row, : count + 1], None, "end") for row, count in enumerate(counts)]
+    added = [None] * len(counts) if language is None else language.flatten().tolist()
+    made = [None if count < 0 else _made(rows[row, :count], steps[row, : count + 1], added[row]) for row, count in enumerate(counts)]
     found = []
     for first in range(0, B * W, W):
         own = [item for item in made[first : first + W] if item is not None]
         found.append(sorted(own, key=lambda item: -item.score)[:n_best])
     return found
+
+
+def _made(elements: np.ndarray, steps: np.ndarray, added: float | None) -> Hypothesis:
+    return hypothesis(elements, steps, None if added is None else float(steps.sum()) + added, "end")
 
 
 plugin = SearchPlugin(

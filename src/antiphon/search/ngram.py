@@ -7,6 +7,7 @@
 Unusual here: by symbols, all log-probabilities behind a context are one array, which hypotheses and steps with that context share.
 """
 
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,22 +23,45 @@ from antiphon.interfaces import TokenSpec
 from antiphon.search.arpa import BEGIN, END, UNKNOWN, Arpa, Context
 from antiphon.search.fusion import LanguageModel
 
+Row = tuple[Context, tuple[int, ...]]
+
 _KEPT = 32 << 20  # bytes of arrays that are kept for contexts that come again
 
 
 @dataclass(frozen=True)
-class _Contexts:
+class Contexts:
     """What was said so far, for each row: the words that the model looks back at, and the symbols of one that is not complete."""
 
-    rows: tuple[tuple[Context, tuple[int, ...]], ...]
+    rows: tuple[Row, ...]
 
-    def select_rows(self, index: Int[Tensor, " N"]) -> "_Contexts":
+    def select_rows(self, index: Int[Tensor, " N"]) -> "Contexts":
         """As `sequences.select_rows`."""
-        return _Contexts(tuple(self.rows[row] for row in index.tolist()))
+        return Contexts(tuple(self.rows[row] for row in index.tolist()))
+
+
+class NGrams(LanguageModel):
+    """Contexts and what comes behind them are asked for one by one, since a search over frames says nothing at most of them."""
+
+    def begin(self, rows: int, steps: int, device: torch.device) -> Contexts:
+        """Nothing said yet."""
+        return Contexts((((), ()),) * rows)
+
+    def step(self, last: Int[Tensor, " R"], state: Contexts) -> tuple[Float[Tensor, "R V"], Contexts]:
+        """What comes behind `last`."""
+        after = Contexts(tuple(self.after(row, symbol) for row, symbol in zip(state.rows, last.tolist(), strict=True)))
+        return self.log_probs(after, last.device), after
+
+    @abstractmethod
+    def after(self, row: Row, symbol: int) -> Row:
+        """What is known behind one more symbol."""
+
+    @abstractmethod
+    def log_probs(self, state: Contexts, device: torch.device) -> Float[Tensor, "R V"]:
+        """The log-probabilities of the next symbol."""
 
 
 @final
-class SymbolNGrams(LanguageModel):
+class SymbolNGrams(NGrams):
     """Entries of the file are symbols. Symbols that it lacks count as its unknown word.
 
     Raises ConfigError when it has next to none of them: then it was made of something else.
@@ -52,22 +76,18 @@ class SymbolNGrams(LanguageModel):
                 f"`search.language_model.ngram` must have symbols of the vocabulary as entries, such as {pieces[-1]!r}, but has none."
                 " Make it of texts in such symbols, or set `level: words`."
             )
-        self.arpa, self.start = arpa, spec.start
+        self.arpa = arpa
         self._numbers = np.array([arpa.number(name) for name in names])
         self._arrays: OrderedDict[Context, Tensor] = OrderedDict()
 
-    def begin(self, rows: int, steps: int, device: torch.device) -> _Contexts:
-        """Nothing said yet."""
-        return _Contexts((((), ()),) * rows)
+    def after(self, row: Row, symbol: int) -> Row:
+        """The context with one more symbol."""
+        word = int(self._numbers[symbol]) if symbol < len(self._numbers) else self.arpa.unknown
+        return self.arpa.extended(row[0], word), ()
 
-    def step(self, last: Int[Tensor, " R"], state: _Contexts) -> tuple[Float[Tensor, "R V"], _Contexts]:
-        """The arrays of the contexts behind `last`."""
-        symbols = last.tolist()
-        known = len(self._numbers)
-        words = [self._numbers[symbol] if symbol < known else self.arpa.unknown for symbol in symbols]
-        contexts = [self.arpa.extended(context, int(word)) for (context, _), word in zip(state.rows, words, strict=True)]
-        log_probs = torch.stack([self._array(context) for context in contexts]).to(last.device)
-        return log_probs, _Contexts(tuple((context, ()) for context in contexts))
+    def log_probs(self, state: Contexts, device: torch.device) -> Float[Tensor, "R V"]:
+        """The arrays of the contexts."""
+        return torch.stack([self._array(context) for context, _ in state.rows]).to(device)
 
     def _array(self, context: Context) -> Float[Tensor, " V"]:
         found = self._arrays.pop(context, None)
@@ -80,7 +100,7 @@ class SymbolNGrams(LanguageModel):
 
 
 @final
-class WordNGrams(LanguageModel):
+class WordNGrams(NGrams):
     """Entries of the file are words; `decode` says which word symbols write. Raises ConfigError when nobody knows where words begin."""
 
     def __init__(self, arpa: Arpa, spec: TokenSpec, decode: Callable[[np.ndarray], str]):
@@ -93,26 +113,21 @@ class WordNGrams(LanguageModel):
         self._begins = spec.word_starts.tolist()
         self._words: dict[tuple[int, ...], int] = {}
 
-    def begin(self, rows: int, steps: int, device: torch.device) -> _Contexts:
-        """Nothing said yet."""
-        return _Contexts((((), ()),) * rows)
-
-    def step(self, last: Int[Tensor, " R"], state: _Contexts) -> tuple[Float[Tensor, "R V"], _Contexts]:
-        """What the word that is complete with the next symbol, or with the end, is worth; 0 for symbols that go on with it."""
-        rows = [self._after(row, symbol) for row, symbol in zip(state.rows, last.tolist(), strict=True)]
-        words, ends = zip(*(self._worth(context, symbols) for context, symbols in rows), strict=True)
-        starts = self._starts.to(last.device)
-        log_probs = torch.tensor(words, device=last.device).unsqueeze(1) * starts
-        log_probs[:, self.spec.end] = torch.tensor(ends, device=last.device)
-        return log_probs, _Contexts(tuple(rows))
-
-    def _after(self, row: tuple[Context, tuple[int, ...]], symbol: int) -> tuple[Context, tuple[int, ...]]:
+    def after(self, row: Row, symbol: int) -> Row:
+        """The word with one more symbol; or the context with one more word, and the symbol that begins another."""
         context, symbols = row
         if symbol == self.spec.start and not context:
             return self.arpa.extended((), self.arpa.number(BEGIN)), ()
         if symbol < len(self._begins) and not self._begins[symbol]:
             return context, (*symbols, symbol)
         return (self.arpa.extended(context, self._word(symbols)) if symbols else context), (symbol,)
+
+    def log_probs(self, state: Contexts, device: torch.device) -> Float[Tensor, "R V"]:
+        """What the word that is complete with the next symbol, or with the end, is worth; 0 for symbols that go on with it."""
+        words, ends = zip(*(self._worth(context, symbols) for context, symbols in state.rows), strict=True)
+        found = torch.tensor(words, device=device).unsqueeze(1) * self._starts.to(device)
+        found[:, self.spec.end] = torch.tensor(ends, device=device)
+        return found
 
     def _worth(self, context: Context, symbols: tuple[int, ...]) -> tuple[float, float]:
         """Log-probabilities of the word so far, and of that and the end."""
@@ -129,9 +144,7 @@ class WordNGrams(LanguageModel):
         return self._words[symbols]
 
 
-def ngrams(
-    arpa: Arpa, level: str | None, spec: TokenSpec, pieces: Sequence[str], decode: Callable[[np.ndarray], str]
-) -> SymbolNGrams | WordNGrams:
+def ngrams(arpa: Arpa, level: str | None, spec: TokenSpec, pieces: Sequence[str], decode: Callable[[np.ndarray], str]) -> NGrams:
     """The n-gram model by symbols or by words; left out, by words where symbols are parts of them."""
     special = max(spec.pad, spec.unknown, spec.start, spec.end) + 1
     parts = spec.word_starts is not None and not spec.word_starts[special:].all()

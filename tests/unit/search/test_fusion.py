@@ -12,6 +12,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import TokenSpec
 from antiphon.search.arpa import read_arpa
 from antiphon.search.beam import BeamConfig, BeamSearch
+from antiphon.search.ctc import CTCSearch, CTCSearchConfig
 from antiphon.search.ctc_prefix import chain, frame_scores
 from antiphon.search.fusion import LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.limits import LimitsConfig
@@ -157,6 +158,33 @@ def test_ngrams_by_symbols_take_part_in_the_beam(arpa, seed):
     assert found[0][0].elements.tolist() == EVERY[best[0]].tolist()
 
 
+def test_a_wide_prefix_beam_finds_what_enumeration_finds(arpa, seed):
+    model = built(Variant("lstm", "ctc", {"ctc": True}), seed, VALUES, TINY)
+    source = Padded(elements(VALUES, (2, 3), torch.Generator().manual_seed(seed)), torch.tensor([3, 2]))
+    pieces = ["<pad>", "<unk>", "<s>", "</s>", "a", "b"]
+    helper = ngrams(arpa, None, TINY, pieces, str)
+    settings = CTCSearchConfig(beam_size=60, n_best=4, language_model=LanguageModelConfig(ngram="x", weight=0.8))
+    found = CTCSearch(settings).with_language_model(helper)(model, source)
+    symbols = torch.tensor([[*said, *[0] * (LONGEST - len(said))] for said in EVERY])
+    lengths = torch.tensor([len(said) for said in EVERY])
+    for row in range(2):
+        rows = select_rows(source, torch.full((len(EVERY),), row))
+        heard = chain(frame_scores(model.frames(model.encode(rows)), TINY.pad), symbols, lengths).sum(1).detach().numpy()
+        state, said = helper.begin(len(EVERY), 0, torch.device("cpu")), np.zeros(len(EVERY))
+        last = torch.full((len(EVERY),), TINY.start)
+        for step in range(LONGEST + 1):
+            log_probs, state = helper.step(last, state)
+            said += np.where(lengths == step, log_probs[:, TINY.end], 0)
+            if step < LONGEST:
+                last = symbols[:, step]
+                said += np.where(lengths > step, log_probs[torch.arange(len(EVERY)), last], 0)
+        total = heard + 0.8 * said
+        best = np.argsort(-total)[:4]
+        assert [one.score for one in found[row]] == pytest.approx(total[best], abs=1e-3)
+        assert found[row][0].elements.tolist() == EVERY[best[0]].tolist()
+        assert found[row][0].log_prob == pytest.approx(heard[best[0]], abs=1e-3)
+
+
 def test_backing_off_by_hand(arpa):
     def said(*words):
         context = ()
@@ -219,5 +247,9 @@ def test_what_cannot_be_used_is_refused(arpa):
         ngrams(arpa, "words", TINY, [], str)
     with pytest.raises(ConfigError, match="must have the vocabulary of the model that it helps"):
         check_same_symbols(TokenSpec(6, 0, 1, 2, 3, "other"), TINY, "runs/other")
+    with pytest.raises(ConfigError, match="must be an `ngram`, but is a `run`"):
+        validate(CTCSearchConfig, {"beam_size": 3, "language_model": {"run": "x"}})
+    with pytest.raises(ConfigError, match="must be at least 2 with a `language_model`"):
+        validate(CTCSearchConfig, {"language_model": {"ngram": "x"}})
     with pytest.raises(ConfigError, match="with_language_model"):
         BeamSearch(BeamConfig(language_model=LanguageModelConfig(run="x")))(built(Variant("lstm", "default"), 1, TINY, TINY), SOURCE)
