@@ -156,19 +156,21 @@ def _kept(content: Mapping[str, Any], name: str) -> dict[str, Any]:
             raise CheckpointError(f"{name} must be a byte-level BPE without `{setting}`, but has it.")
     if content.get("normalizer") or before.get("use_regex") is False:
         raise CheckpointError(f"{name} must be a byte-level BPE without a normalizer or a pattern of its own, but has one.")
-    vocab, merges, added = model.get("vocab"), model.get("merges"), content.get("added_tokens") or []
+    vocab: Any = model.get("vocab")
+    merges: Any = model.get("merges")
+    added: Any = content.get("added_tokens") or []
     try:
         pairs = [merge.split(" ") if isinstance(merge, str) else [str(part) for part in merge] for merge in merges]
-        kept = [{"id": int(token["id"]), "content": str(token["content"]), "special": True} for token in added]
+        specials = {str(token["content"]): int(token["id"]) for token in added}
         numbered = {str(piece): int(number) for piece, number in vocab.items()}
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{name} must have `vocab`, `merges` and `added_tokens` of a byte-level BPE, but has not.") from error
-    _check_merges(numbered, pairs, {token["content"] for token in kept}, name)
-    whole = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    _check_merges(numbered, pairs, set(specials), name)
+    whole = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     bytes_first = {"type": "ByteLevel", "add_prefix_space": bool(before.get("add_prefix_space")), "trim_offsets": True, "use_regex": True}
     return {
         "version": "1.0",
-        "added_tokens": [{**token, **whole} for token in kept],
+        "added_tokens": [{"id": number, "content": piece, **whole} for piece, number in specials.items()],
         "pre_tokenizer": bytes_first,
         "decoder": bytes_first,
         "model": {"type": "BPE", "vocab": numbered, "merges": pairs},

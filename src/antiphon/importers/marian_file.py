@@ -83,7 +83,7 @@ class MarianFile:
         if len(shape) != 2 or not np.isfinite(multiplier) or multiplier <= 0:
             raise self.reader.refuse(f"`{name!r:.60}` must be an 8-bit matrix with a factor above 0, but has the factor {multiplier}")
         stored = shape if name in _LOOKED_UP else shape[::-1]
-        whole = elements(data[:size], np.int8, stored).astype(np.float32) / multiplier
+        whole: Float[np.ndarray, "rows columns"] = elements(data[:size], np.int8, stored).astype(np.float32) / multiplier
         return whole if name in _LOOKED_UP else whole.T
 
     def _parsed(self, data: np.ndarray) -> dict[str, Any]:

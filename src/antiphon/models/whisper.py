@@ -72,8 +72,8 @@ class Whisper(StepwiseModel):
                 nn.init.zeros_(module.bias)
         self.decoder = TransformerDecoder(layers, target)
         embedding = self.decoder.positioned.frontend.embedding
-        assert embedding is not None, "symbols have an embedding"
-        self.head = build_head(settings.head, target, settings.dim, embedding.weight)
+        tied: Any = None if embedding is None else embedding.weight
+        self.head = build_head(settings.head, target, settings.dim, tied)
 
     @property
     def stride(self) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 import antiphon
 from antiphon.errors import CheckpointError
+from antiphon.models.transformer import TransformerConfig
 from tests.unit.importers.foreign_models import (
     MARIAN_SETTINGS,
     marian_arrays,
@@ -33,6 +34,9 @@ def test_translates_as_marian_does(folder: Path, bits: int) -> None:
         file.unlink()
     model = antiphon.load(run)
     assert model.task.columns == ("en", "pt")
+    settings = model.recipe.model
+    assert isinstance(settings, TransformerConfig)
+    assert (settings.decoder, settings.norm_epsilon, settings.encoder_layers) == ("ssru", 1e-9, 2)
     for source in SOURCES:
         symbols = [*pieces.encode(source), 0]
         limit = -(-5 * len(symbols) // 2) + 16  # 2.5 times its length and 16 more

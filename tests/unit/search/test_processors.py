@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.errors import DataError
+from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import TokenSpec
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.greedy import GreedyConfig, GreedySearch
@@ -49,6 +49,29 @@ def test_the_end_symbol_may_start_and_pad():
 def test_unknown_can_be_forbidden():
     scores = build(ProcessorsConfig(allow_unknown=False))(torch.randn(1, 8), torch.zeros(1, 0, dtype=torch.int64))
     assert forbidden(scores.ranking) == [{PAD, START, UNKNOWN}]
+
+
+def test_symbols_can_be_forbidden_by_number():
+    scores = build(ProcessorsConfig(forbidden=(5, 7)))(torch.randn(1, 8), torch.zeros(1, 2, dtype=torch.int64))
+    assert forbidden(scores.ranking) == [{PAD, START, 5, 7}]
+    with pytest.raises(ConfigError, match=r"`search\.processors\.forbidden_first` must hold symbols below 8, but holds 8\."):
+        build(ProcessorsConfig(forbidden_first=(8,)))
+
+
+def test_symbols_can_be_forbidden_first_behind_what_is_asked_for():
+    settings, logits = ProcessorsConfig(forbidden_first=(6, END)), torch.randn(3, 8)
+    rules = build(settings, requests=(Request(), Request(prefix=(6,)), Request(prefix=(4, 5))))
+    everything = set(range(8))
+    for step, expected in enumerate(
+        [
+            [{PAD, START, 6, END}, everything - {6}, everything - {4}],
+            [{PAD, START}, {PAD, START, 6, END}, everything - {5}],
+            [{PAD, START}, {PAD, START}, {PAD, START, 6, END}],
+            [{PAD, START}] * 3,
+        ]
+    ):
+        assert forbidden(rules(logits, torch.full((3, step), 4)).ranking) == expected
+    assert forbidden(build(settings)(logits[:1], torch.zeros(1, 0, dtype=torch.int64)).ranking) == [{PAD, START, 6, END}]
 
 
 def test_ngram_blocking_against_a_plain_count():
