@@ -16,7 +16,9 @@ from tests.unit.importers.foreign_models import (
     write_marian,
 )
 
-SOURCES = ["the cat sat on the mat", "a dog", "house and tree", "the the the dog and"]
+SOURCES = ["the cat sat on the mat", "a dog", "house and the the tree"]
+LONGEST = 8
+OVERRIDES = ["task.source=en", "task.target=pt", f"search.limits.max_length={LONGEST}"]
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def test_translates_as_marian_does(folder: Path, bits: int) -> None:
     pieces = marian_vocabulary(folder / "vocab.spm")
     weights = write_marian(folder / "model.bin", marian_arrays(3, len(pieces)), bits=bits)
-    run = antiphon.import_model("marian", folder, folder.parent / "run", overrides=["task.source=en", "task.target=pt"])
+    run = antiphon.import_model("marian", folder, folder.parent / "run", overrides=OVERRIDES)
     for file in folder.iterdir():
         file.unlink()
     model = antiphon.load(run)
@@ -39,8 +41,7 @@ def test_translates_as_marian_does(folder: Path, bits: int) -> None:
     assert (settings.decoder, settings.norm_epsilon, settings.encoder_layers) == ("ssru", 1e-9, 2)
     for source in SOURCES:
         symbols = [*pieces.encode(source), 0]
-        limit = -(-5 * len(symbols) // 2) + 16  # 2.5 times its length and 16 more
-        expected = marian_translated(weights, symbols, limit)
+        expected = marian_translated(weights, symbols, LONGEST)
         found = model.predict(source)
         assert found.text == pieces.decode(expected)
         assert len(found.hypothesis.elements) == len(expected) > 0
