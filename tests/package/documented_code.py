@@ -16,6 +16,7 @@ Unusual: `antiphon ...` commands are run in this process, since starting Python 
 import contextlib
 import doctest
 import io
+import os
 import re
 import shlex
 import signal
@@ -36,6 +37,7 @@ COMMENT = re.compile(r"<!-- (not run|slow|full|fails)(?:: [^>]*)? -->\s*$")
 SMALL = {
     "train": ("training.max_steps=3", "training.validate_every=3", "training.validation_records=4", "training.samples=1"),
     "evaluate": ("search.beam_size=1", "search.limits.max_length=5", "evaluation.resamples=20", "evaluation.batch_size=256"),
+    "evaluate ctc": ("search.beam_size=1", "evaluation.resamples=20"),
     "evaluate forecasts": ("search.samples=5", "evaluation.resamples=20", "evaluation.batch_size=256"),
 }
 CHECKER = doctest.OutputChecker()
@@ -123,7 +125,9 @@ def run_command(command: str, *, small: bool) -> tuple[str, bool]:
     before, pipe, after = command.rpartition(" | ")
     words = shlex.split(after if pipe else command, comments=True)
     if words[0] != "antiphon":
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # noqa: S607
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # a page's `python` is the one that runs this
+        env = {**os.environ, "PATH": path}
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=env)  # noqa: S607
         return done.stdout + done.stderr, done.returncode != 0
     given = subprocess.run(["bash", "-c", before], capture_output=True, check=True).stdout if pipe else b""  # noqa: S607
     if small:
@@ -132,9 +136,12 @@ def run_command(command: str, *, small: bool) -> tuple[str, bool]:
 
 
 def _kind(words: list[str]) -> str:
-    """The command, and of evaluations whether forecasts are evaluated: they are searched for in another way."""
+    """The command, and of evaluations whether forecasts are evaluated, or frames without a decoder: they are searched for in other ways."""
     recipe = Path(words[2]) / "recipe.yaml" if words[1] == "evaluate" else None
-    return "evaluate forecasts" if recipe and recipe.is_file() and "name: forecasting" in recipe.read_text(encoding="utf-8") else words[1]
+    if recipe is None or not recipe.is_file():
+        return words[1]
+    text = recipe.read_text(encoding="utf-8")
+    return "evaluate forecasts" if "name: forecasting" in text else "evaluate ctc" if "search:\n  name: ctc\n" in text else words[1]
 
 
 def _call(words: list[str], given: bytes) -> tuple[str, bool]:
