@@ -177,15 +177,15 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
-    source_column, target_column = _aligned_columns(task)
+    source_column, target_column = _aligned_columns(task, with_targets)
     parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=task.open_file)
     return Split(name, tuple(parts))
 
 
-def _aligned_columns(task: Task) -> tuple[str, str]:
-    """The columns that two line-aligned text files become."""
+def _aligned_columns(task: Task, with_targets: bool) -> tuple[str, str]:
+    """The columns that two line-aligned text files become; the first is what a line to predict stands for."""
     first, *others = task.columns
-    return first, others[0] if others else "target"
+    return first if with_targets else task.source_columns[0], others[0] if others else "target"
 
 
 def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, Split]:
@@ -239,7 +239,7 @@ def mixed(corpora: Sequence[StoredCorpus], split: Split) -> StoredCorpus | Mixed
 def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
     """Records to evaluate or to predict."""
     required = task.columns if with_targets else task.source_columns
-    source_column, target_column = _aligned_columns(task)
+    source_column, target_column = _aligned_columns(task, with_targets)
     return open_records(source, required=required, source_column=source_column, target_column=target_column, open_file=task.open_file)
 
 

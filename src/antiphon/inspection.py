@@ -141,13 +141,16 @@ class _Named:
 
 
 def _source_of(task: Task, record: Any) -> Any:
-    """A text where the source is one; of values only which they are."""
+    """A text where the source is one; of values only which they are; None where sources say nothing."""
+    if isinstance(task.source_spec, TokenSpec) and task.source_spec.says_nothing:
+        return None
     shown = task.source_of(record)
     return shown if isinstance(task.source_spec, TokenSpec) else _Named(shown)
 
 
 def _target_of(task: Task, record: Any) -> Any:
-    return task.reference(record) if any(record.get(column) is not None for column in task.columns[1:2]) else None
+    columns = (task.target_column,) if task.target_column else task.columns[1:2]
+    return task.reference(record) if any(record.get(column) is not None for column in columns) else None
 
 
 def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any) -> Cost:

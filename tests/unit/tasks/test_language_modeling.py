@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import antiphon
+from antiphon.assembly import read_given
 from antiphon.configuration import validate
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.text import TextConfig
@@ -69,6 +70,9 @@ def test_a_run_writes_texts_and_helps_another(tmp_path):
     assert writer.recipe.search.name == "sampling"
     assert writer.predict("ab").text.startswith("ab")
     assert isinstance(writer.predict({"prefix": ""}).text, str)
+    (tmp_path / "openings.txt").write_text("ab\n\n", encoding="utf-8")
+    lines = list(read_given(tmp_path / "openings.txt", writer.task, with_targets=False))
+    assert [record for _, record in lines] == [{"prefix": "ab"}, {"prefix": ""}]
     assert antiphon.evaluate(writer, texts[60:70])["perplexity"] > 1
 
     alone = antiphon.load(reversing).predict("cab")
