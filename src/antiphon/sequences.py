@@ -203,7 +203,8 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of one output. In symbols: how it must begin, and the phrases that must or must not appear.
+    """What a user asks of one output. In symbols: how it must begin, and the phrases that must or must not appear. `given` symbols of the
+    beginning are no part of what is said (Whisper's language and task), so a length penalty does not count them.
 
     Of values: `known` (T, C + known), what the decoder reads at each step: its first row is the start element, and in all rows the
     channels that are known in advance are filled in; the others are ignored after the first row. T is the horizon.
@@ -213,6 +214,7 @@ class Request:
     required: tuple[tuple[int, ...], ...] = ()
     banned: tuple[tuple[int, ...], ...] = ()
     known: np.ndarray | None = None
+    given: int = 0
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,9 @@ def open_audio(value: Any, sample_rate: Any = None) -> Recording:
 
 
 def _open_mapping(value: Mapping[str, Any], sample_rate: Any) -> Recording:
+    for key in ("array", "bytes"):  # as corpora store what is within a mapping
+        if isinstance(value.get(key), Mapping):
+            return open_audio(value[key], value.get("sampling_rate", value.get("sample_rate", sample_rate)))
     if value.get("array") is not None:
         return _Array(
             value["array"], value.get("sampling_rate", value.get("sample_rate", sample_rate)), str(value.get("path") or "The audio")

@@ -50,7 +50,7 @@ def check_languages(languages: tuple[str, str] | None, name: str, known: set[str
 
     for code in languages:
         if code not in known:
-            named = CODES.get(code.lower())
+            named = CODES.get(code.lower(), code[:2].lower())  # a name, or a longer code such as deu_Latn
             hint = f" Did you mean `{named}`?" if named in known else nearest(code, known)
             raise ConfigError(f"`vocabulary.languages` must be codes of {name}, but {code!r} is none.{hint}")
     spoken, written = languages

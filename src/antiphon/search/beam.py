@@ -103,10 +103,12 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Sources:
-    """What belongs to each source that has not left. `ceiling` is the length penalty at its limit, the largest that can come."""
+    """What belongs to each source that has not left. `ceiling` is the length penalty at its limit, the largest that can come; `given`
+    symbols of the beginning have no length."""
 
     numbers: Tensor  # (B,) in the whole batch
     ceiling: Tensor  # (B,)
+    given: Tensor  # (B,)
     memory: Memory
     frames: FrameScores | None  # for joint decoding
 
@@ -207,7 +209,9 @@ class BeamSearch:
         B, W, steps = prepared.sources, settings.beam_size, prepared.limits.steps
         longest = torch.from_numpy(prepared.limits.maximum + 1).to(device)
         heard = frame_scores(frames, prepared.spec.pad) if frames is not None and settings.ctc_weight > 0 else None
-        sources = _Sources(torch.arange(B, device=device), self._length_penalty(longest), prepared.memory, heard)
+        given = torch.tensor([request.given for request in prepared.requests], device=device)
+        ceiling = self._length_penalty((longest - given).clamp(min=1))
+        sources = _Sources(torch.arange(B, device=device), ceiling, given, prepared.memory, heard)
         received = None
         if settings.coverage_penalty > 0:
             received = torch.zeros(B * W, prepared.memory.mask.shape[1], device=device)
@@ -250,7 +254,7 @@ class BeamSearch:
         if len(source) == 0:
             return
         parents, symbols = options.rows[source, group, place], options.symbols[source, group, place]
-        ranked = options.totals[source, group, place] / self._length_penalty(torch.full_like(source, step + 1))
+        ranked = options.totals[source, group, place] / self._length_penalty((step + 1 - sources.given[source]).clamp(min=1))
         if rows.received is not None:
             ranked = ranked + self.settings.coverage_penalty * coverage(rows.received[parents], sources.memory.mask[source])
         history = rows.history[parents, :step].cpu().numpy()

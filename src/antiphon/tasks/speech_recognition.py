@@ -251,7 +251,7 @@ class SpeechRecognition(Task):
 
     def request(self, record: Record) -> Request:
         """What every output must begin with; nothing, but for the tokenizer of a published model."""
-        return Request(prefix=self.target_text.opening)
+        return Request(prefix=self.target_text.opening, given=len(self.target_text.opening))
 
     # -------------------------------------------------------------------------------------------------------- predictions
 
