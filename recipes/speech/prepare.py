@@ -3,8 +3,8 @@
 
     python prepare.py QUEEN OUT             writes OUT/queen.{train,dev,test}.tsv, and OUT/queen.zip as a link
 
-QUEEN is a folder with `queen.tsv` (columns audio, speaker, seconds, split, text, normalized) and `queen.zip` with the MP3 files that it names.
-The speech is that of "Flight of the Amazon Queen" (Copyright 1995 John Passfield and Steven Stamatiadis), as the Debian package
+QUEEN is a folder with `queen.tsv` (columns audio, speaker, seconds, split, text, normalized) and `queen.zip` with the MP3 files that it
+names. The speech is that of "Flight of the Amazon Queen" (Copyright 1995 John Passfield and Steven Stamatiadis), as the Debian package
 flight-of-the-amazon-queen has it; it may be passed on unchanged with its notice, not sold, and is no part of this project.
 
 Unusual here: nothing is copied. The tables name members of the archive, and what is learned from is the normalized text (a to z, space,
