@@ -22,13 +22,19 @@ def generation_settings(
     `opening` is what every output begins with, `longest_source` the limit of the training data, `positions` those that the decoder has.
     """
     processors, limits = search.get("processors", {}), search.get("limits", {})
-    forbidden = {spec.pad, spec.start} | (set() if processors.get("allow_unknown", True) else {spec.unknown})
+    forbidden = {spec.pad, spec.start, *processors.get("forbidden", ())} | (
+        set() if processors.get("allow_unknown", True) else {spec.unknown}
+    )
+    first = set(processors.get("forbidden_first", ()))
+    if not processors.get("allow_suppressed", False):
+        forbidden, first = forbidden | set(spec.suppressed), first | set(spec.suppressed_first)
     settings = {
         "pad_token_id": spec.pad,
         "eos_token_id": spec.end,
         "decoder_start_token_id": spec.start,
         "forced_bos_token_id": opening[0] if opening else None,
         "suppress_tokens": sorted(forbidden - {spec.end}) or None,
+        "begin_suppress_tokens": sorted(first) or None,
         "no_repeat_ngram_size": processors.get("no_repeat_ngram_size", 0),
         "repetition_penalty": processors.get("repetition_penalty", 1.0),
         "max_new_tokens": _longest(limits, longest_source, positions),
@@ -41,6 +47,21 @@ def generation_settings(
     if limits.get("min_ratio"):
         lost.append("`search.limits.min_ratio`: `generate` knows no limit that grows with the source.")
     return {**settings, **chosen}, lost
+
+
+def for_speech(
+    settings: Mapping[str, Any], kept: Mapping[str, Any], opening: Sequence[int], languages: tuple[str, str] | None
+) -> dict[str, Any]:
+    """The settings of `generate` for a Whisper, which makes the opening from languages and task, and counts it as given.
+
+    `kept` is what the published generation config says beside the search.
+    """
+    found = {**kept, **settings, "max_new_tokens": settings["max_new_tokens"] - len(opening)}
+    del found["forced_bos_token_id"]
+    if languages is not None:
+        spoken, written = languages
+        found |= {"language": f"<|{spoken}|>", "task": "transcribe" if spoken == written else "translate"}
+    return found
 
 
 def _longest(limits: Mapping[str, Any], longest_source: int | None, positions: int | None) -> int:

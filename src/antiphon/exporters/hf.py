@@ -1,6 +1,6 @@
 """A folder that transformers loads, with the same outputs: weights as safetensors, configuration, tokenizer, a model card.
 
-    config.json  generation_config.json  model.safetensors  tokenizer files  README.md
+    config.json  generation_config.json  model.safetensors  tokenizer files  README.md  preprocessor_config.json (of Whisper)
 
 Adapters are merged into the weights, so nobody needs peft. `generation_config.json` asks `generate` for what our search does.
 """
@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import ExportError
-from antiphon.exporters.generation import generation_settings
+from antiphon.exporters.generation import for_speech, generation_settings
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.exporters.model_card import model_card
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.published import without_progress
+from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.models.pretrained import Pretrained
 from antiphon.models.pretrained_adapter import merge
+from antiphon.models.pretrained_speech import extractor
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
@@ -31,11 +33,19 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     if model.settings.adapter is not None:
         merge(network)
     longest = trained.recipe["data"]["limits"]["max_source_length"]
-    positions = getattr(network.config, "max_decoder_position_embeddings", getattr(network.config, "max_position_embeddings", None))
+    listens = isinstance(model.source, ValueSpec)
+    if isinstance(model.source, ValueSpec):
+        longest = model.source.length
+    positions = model.target.length or getattr(
+        network.config, "max_decoder_position_embeddings", getattr(network.config, "max_position_embeddings", None)
+    )
     settings, lost = generation_settings(trained.recipe["search"], model.target, text.opening, longest, positions)
     prefix = trained.recipe["task"].get("target_prefix")
     if prefix:
         lost.append(f"`task.target_prefix`: outputs are not made to begin with {prefix!r}, and it is not removed from them.")
+    if listens:
+        settings = for_speech(settings, text.kept, text.opening, text.languages)
+        extractor(network.config.to_dict()).save_pretrained(folder)
     network.generation_config = GenerationConfig(**settings)
     with without_progress():
         network.eval().save_pretrained(folder)
@@ -64,7 +74,7 @@ def _checked(trained: TrainedModel) -> tuple[Pretrained, PretrainedText]:
         raise ExportError(
             f"The exporter `hf` writes models whose targets are texts of a published tokenizer, but {trained.name} has another."
         )
-    if len(text.opening) > 1:
+    if len(text.opening) > 1 and isinstance(model.source, TokenSpec):
         raise ExportError(
             f"The exporter `hf` can force one symbol at the beginning of outputs, but {trained.name} needs {len(text.opening)}."
         )

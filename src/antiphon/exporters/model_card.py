@@ -13,7 +13,19 @@ from ruamel.yaml import YAML
 from antiphon.exporters.interface import TrainedModel
 from antiphon.version import __version__
 
-_PIPELINES = {"translation": "translation", "summarization": "summarization"}
+_PIPELINES = {"translation": "translation", "summarization": "summarization", "speech_recognition": "automatic-speech-recognition"}
+
+
+_SPEECH = """\
+```python
+from transformers import AutoModelForSpeechSeq2Seq, AutoProcessor
+
+processor = AutoProcessor.from_pretrained(".")
+model = AutoModelForSpeechSeq2Seq.from_pretrained(".").eval()
+batch = processor(samples, sampling_rate=16000, return_tensors="pt")  # samples: an array, one channel
+found = model.generate(batch.input_features)
+print(processor.batch_decode(found, skip_special_tokens=True))
+```"""
 
 
 def model_card(trained: TrainedModel, lost: Sequence[str], languages: tuple[str, str] | None) -> str:
@@ -50,6 +62,8 @@ def _origin(recipe: Mapping[str, Any], base: str) -> str:
 
 
 def _usage(task: Mapping[str, Any], languages: tuple[str, str] | None) -> str:
+    if task["name"] == "speech_recognition":
+        return _SPEECH
     prefix = task.get("source_prefix") or ""
     codes = f', src_lang="{languages[0]}", tgt_lang="{languages[1]}"' if languages else ""
     text = f"{prefix + '...'!r}".replace("'", '"')
