@@ -51,13 +51,13 @@ def test_a_record_may_say_how_its_text_begins(task):
     assert task.source_of({"prefix": "ab"}) == "ab"
 
 
-def test_settings_without_sense_are_refused():
+def test_settings_without_sense_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="must not be `pretrained`"):
         validate(LanguageModelingConfig, {"vocabulary": {"kind": "pretrained", "model": "x"}})
     recipe = {"task": {"name": "translation", "vocabulary": {"kind": "character"}}, "model": SMALL, "training": TRAINING}
     pairs = [{"source": text, "target": text} for text in TEXTS]
     with pytest.raises(ConfigError, match="must not be `decoder_only` where there is a source"):
-        antiphon.train(recipe_from(recipe), "never", data={"train": pairs, "validation": 4})
+        antiphon.train(recipe_from(recipe), tmp_path / "never", data={"train": pairs, "validation": 4})
 
 
 def test_a_run_writes_texts_and_helps_another(tmp_path):
