@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Integer
 
 from antiphon.interfaces import Corpus, TokenSpec
 
@@ -23,7 +23,7 @@ class NumberedCorpus(Corpus, Protocol):
     def numbers(self) -> np.ndarray: ...
 
 
-def states_needed(symbols: Int[np.ndarray, " T"]) -> int:
+def states_needed(symbols: Integer[np.ndarray, " T"]) -> int:
     """The fewest states that can say a sequence: one for each symbol, and a blank between two that are equal."""
     return len(symbols) + int((symbols[1:] == symbols[:-1]).sum())
 

@@ -25,7 +25,7 @@ class Examples:
 
     def example(self, index, seed=None):
         frames, symbols = self.rows[index]
-        return Example(np.zeros((frames, 1), dtype=np.float32), np.array([2, *symbols, 3]), index)
+        return Example(np.zeros((frames, 1), dtype=np.float32), np.array([2, *symbols, 3], dtype=np.uint8), index)
 
 
 def test_states_needed_are_those_of_the_loss():
