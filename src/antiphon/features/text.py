@@ -80,7 +80,8 @@ class TextConfig:
     """A run whose vocabulary, with all settings of it, is used instead of learning one: what a model that begins with the weights of that
     run needs (`training.init_from`). Of a run with two vocabularies name one, such as `runs/mine/features/source`."""
     languages: tuple[str, str] | None = None
-    """Codes of the source's and the target's language, for a `pretrained` tokenizer of many languages, such as [eng_Latn, deu_Latn]."""
+    """Codes of the source's and the target's language, for a `pretrained` tokenizer of many languages, such as [eng_Latn, deu_Latn].
+    Of Whisper they are those of speech and text: equal ones transcribe, others translate."""
     lossless: bool = False
     """Promise that decoding restores every text exactly: no normalization, spaces kept, unseen characters as bytes."""
     byte_fallback: bool | None = None
