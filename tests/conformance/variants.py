@@ -71,6 +71,12 @@ BART = {
     "dropout": 0.0,
 }
 CHRONOS = {"context_length": 8, "input_patch_size": 4, "input_patch_stride": 4, "prediction_length": 6, "quantiles": [0.1, 0.5, 0.8]}
+WHISPER = {
+    **{key: value for key, value in BART.items() if key != "max_position_embeddings"},
+    "num_mel_bins": 3,
+    "max_source_positions": 8,
+    "max_target_positions": 32,
+}
 T5 = {"d_model": 8, "num_layers": 1, "num_decoder_layers": 2, "num_heads": 2, "d_kv": 4, "d_ff": 12, "dropout_rate": 0.0}
 
 NEAR = {"window": 2, "global_positions": 1}
@@ -127,9 +133,9 @@ def _whisper(name: str, **settings: Any) -> Variant:
     return Variant("whisper", name, settings, SPEECH)
 
 
-def _pretrained(family: str, settings: Mapping[str, Any]) -> Variant:
+def _pretrained(family: str, settings: Mapping[str, Any], specs: tuple[str, ...] = ONLY_TOKENS) -> Variant:
     """A published architecture of random weights: what a checkpoint's own configuration describes."""
-    return Variant("pretrained", family, {"path": "none", "description": {"model_type": family, **settings}}, ONLY_TOKENS)
+    return Variant("pretrained", family, {"path": "none", "description": {"model_type": family, **settings}}, specs)
 
 
 VARIANTS: dict[str, list[Variant]] = {
@@ -211,6 +217,7 @@ VARIANTS: dict[str, list[Variant]] = {
         _pretrained("marian", BART),
         _pretrained("m2m_100", BART),
         _pretrained("t5", T5),
+        _pretrained("whisper", WHISPER, SPEECH),
     ],
     "transformer": [
         _transformer("default", SEQ2SEQ),

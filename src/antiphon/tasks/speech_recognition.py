@@ -260,11 +260,13 @@ class SpeechRecognition(Task):
         best, *others = hypotheses
         context = example.context or SpeechContext(0.0, len(example.source) * self.audio.shift)
         text = self.target_text.decode(best.elements)
-        words = words_of(best, self.target_text.decode, context.start, context.end, self.audio.shift)
+        padded = self.settings.features.padded_seconds
+        filled = context.end if padded is None else context.start + padded
+        words = words_of(best, self.target_text.decode, context.start, context.end, self.audio.shift, filled)
         segment = {"start": round(context.start, 3), "end": round(context.end, 3), "text": text}
         details = self._details([segment], words)
         if best.alignment is not None:
-            shown = np.linspace(context.start, context.end, best.alignment.shape[1], endpoint=False)
+            shown = np.linspace(context.start, filled, best.alignment.shape[1], endpoint=False)
             details["source_pieces"] = [f"{second:.2f}" for second in shown]
             details["target_pieces"] = self.target_text.pieces(best.elements)
         alternatives = tuple(Prediction(self.target_text.decode(other.elements), other) for other in others)

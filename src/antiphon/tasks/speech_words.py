@@ -13,14 +13,17 @@ import numpy as np
 from antiphon.sequences import Hypothesis
 
 
-def words_of(hypothesis: Hypothesis, decode: Callable[[np.ndarray], str], start: float, end: float, frame: float) -> list[dict[str, Any]]:
+def words_of(
+    hypothesis: Hypothesis, decode: Callable[[np.ndarray], str], start: float, end: float, frame: float, filled: float | None = None
+) -> list[dict[str, Any]]:
     """`word`, `confidence` (its probability given what comes before) and, where they are known, `start` and `end` in seconds.
 
     start, end   where the part that was decoded lies in its recording
     frame        seconds of a frame of the source
+    filled       where the silence ends that a recording is filled up with; None is `end`
     """
     text, owners = _owners(hypothesis.elements, decode)
-    times = _times(hypothesis, start, end, frame)
+    times = _times(hypothesis, start, end, frame, end if filled is None else filled)
     found: list[dict[str, Any]] = []
     position = 0
     for word in text.split():
@@ -47,12 +50,12 @@ def _owners(elements: np.ndarray, decode: Callable[[np.ndarray], str]) -> tuple[
     return text, owners
 
 
-def _times(hypothesis: Hypothesis, start: float, end: float, frame: float) -> np.ndarray | None:
+def _times(hypothesis: Hypothesis, start: float, end: float, frame: float, filled: float) -> np.ndarray | None:
     """(T, 2) seconds of each element, or None when nothing tells."""
     if hypothesis.spans is not None:
         return np.minimum(start + np.asarray(hypothesis.spans, dtype=np.float64) * frame, end)
     if hypothesis.alignment is not None and hypothesis.alignment.size:
-        column = (end - start) / hypothesis.alignment.shape[1]
+        column = (filled - start) / hypothesis.alignment.shape[1]
         peaks = np.maximum.accumulate(hypothesis.alignment[: len(hypothesis.elements)].argmax(axis=1))
-        return np.asarray(start + np.stack([peaks, peaks + 1], axis=1) * column)
+        return np.minimum(start + np.stack([peaks, peaks + 1], axis=1) * column, end)
     return None

@@ -18,8 +18,9 @@ from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.processors import ProcessorsConfig
-from antiphon.sequences import Padded
+from antiphon.sequences import Hypothesis, Padded
 from antiphon.tasks.decoding import decode_examples
+from antiphon.tasks.speech_words import words_of
 from tests.pretrained_checkpoints import WHISPER_SECONDS, write_checkpoint, write_whisper
 
 SECONDS = (2.0, 0.7, 1.31, 0.05)
@@ -293,3 +294,11 @@ def test_tasks_and_checkpoints_that_do_not_fit_are_one_sentence(checkpoint: Any,
     wrong = tmp_path / "wrong.wav"
     wrong.write_bytes(b"this is a text")
     assert "wrong.wav" in refused(values(whisper, "english"), tmp_path, [{"audio": str(wrong), "text": "hund"}] * 5)
+
+
+def test_words_have_times_within_the_recording_not_within_its_silence() -> None:
+    """Attention over two seconds of which the recording fills half a one: each word is where attention looks, and none is behind it."""
+    alignment = np.eye(20)[[1, 3, 15]]
+    said = Hypothesis(np.array([5, 6, 7]), 0.0, 0.0, (0.0, 0.0, 0.0, 0.0), alignment)
+    words = words_of(said, lambda elements: " ".join("abc"[: len(elements)]), 0.0, 0.5, 0.01, filled=2.0)
+    assert [(word["word"], word["start"], word["end"]) for word in words] == [("a", 0.1, 0.2), ("b", 0.3, 0.4), ("c", 0.5, 0.5)]
