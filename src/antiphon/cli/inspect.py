@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -181,7 +182,7 @@ def _ends(pieces: list[str]) -> str:
     return " ".join(pieces if len(pieces) <= 6 else [*pieces[:2], "...", *pieces[-2:]])
 
 
-def _where(split: "SplitAudit", numbers: list[int | str]) -> str:
+def _where(split: "SplitAudit", numbers: Sequence[int | str]) -> str:
     """Numbers of records, or names of series."""
     places = [number if isinstance(number, str) else split.labels.get(number, f"record {number}") for number in numbers[:4]]
     return f" ({', '.join(places)}{', ...' if len(numbers) > 4 else ''})" if places else ""

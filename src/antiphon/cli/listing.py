@@ -8,7 +8,10 @@ from antiphon.cli.options import AsJson
 
 
 def list_plugins(
-    kind: Annotated[str, typer.Argument(help="models, tasks, search, metrics, losses, heads, baselines, exporters or importers.", show_default=False)],
+    kind: Annotated[
+        str,
+        typer.Argument(help="models, tasks, search, metrics, losses, heads, baselines, exporters or importers.", show_default=False),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """List the plug-ins of a kind, with a line each.

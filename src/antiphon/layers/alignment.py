@@ -66,15 +66,16 @@ class Alignment(nn.Module):
         rows, steps = queries.shape[:2]
         keys, values = memory.keys.squeeze(1), memory.values.squeeze(1)
         per_source = queries.reshape(len(keys), -1, self.dim)  # (B, W * T, D)
-        seen = None if earlier is None or self.covered is None else earlier.view(len(keys), -1, keys.shape[1])
+        covered = self.covered
+        seen = None if earlier is None or covered is None else earlier.view(len(keys), -1, keys.shape[1])
         if self.query is not None and self.energy is not None:
             inner = self.query(per_source).unsqueeze(2) + keys.unsqueeze(1)
-            inner = inner if seen is None else inner + seen.unsqueeze(-1) * self.covered
+            inner = inner if seen is None or covered is None else inner + seen.unsqueeze(-1) * covered
             inner = inner if earlier is None or self.located is None else inner + self._location(earlier).view_as(inner)
             scores = self.energy(torch.tanh(inner)).squeeze(-1)
         else:
             scores = per_source @ keys.transpose(1, 2)
-            scores = scores if seen is None else scores + seen * self.covered
+            scores = scores if seen is None or covered is None else scores + seen * covered
         weights = scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(dim=-1)
         return (weights @ values).view(rows, steps, -1), weights.view(rows, steps, -1)
 

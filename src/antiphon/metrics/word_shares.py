@@ -34,9 +34,7 @@ class WordShare(Metric):
     Statistics: how many, out of how many. Items that have nothing to count, such as a pair of words in an output of one word, add nothing.
     """
 
-    def __init__(
-        self, name: str, summary: str, unit: str, count: Count, *, beside: Literal["source", "reference", "nothing"], scale: int
-    ):
+    def __init__(self, name: str, summary: str, unit: str, count: Count, *, beside: Literal["source", "reference", "nothing"], scale: int):
         self.name, self.summary, self.higher_is_better = name, summary, None
         self.signature = f"unit:{unit}|beside:{beside}|avg:words|case:lc|{words.SIGNATURE}|version:{__version__}"
         self._count, self._beside, self._scale = count, beside, scale

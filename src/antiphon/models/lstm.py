@@ -280,7 +280,7 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
         raise ConfigError("`model.input_feeding` has no effect without attention. Set `model.attention`, or leave it out.")
     if (settings.input_feeding or settings.coverage or settings.attention == "location") and settings.variational_dropout:
         raise ConfigError(
-            "`model.variational_dropout` must be false with `input_feeding`, `coverage` or `attention: location`, which decode step by step:"
+            "`model.variational_dropout` must be false with `input_feeding`, `coverage` or `attention: location`, which go step by step:"
             " masks are for sequences."
         )
     if settings.attention == "location" and (settings.location_kernel < 1 or settings.location_kernel % 2 == 0):
