@@ -52,11 +52,13 @@ def _owners(elements: np.ndarray, decode: Callable[[np.ndarray], str]) -> tuple[
 
 def _times(hypothesis: Hypothesis, start: float, end: float, frame: float, filled: float) -> np.ndarray | None:
     """(T, 2) seconds of each element, or None when nothing tells."""
+    times: np.ndarray
     if hypothesis.spans is not None:
-        times: np.ndarray = np.minimum(start + np.asarray(hypothesis.spans, dtype=np.float64) * frame, end)
+        times = np.minimum(start + np.asarray(hypothesis.spans, dtype=np.float64) * frame, end)
         return times
     if hypothesis.alignment is not None and hypothesis.alignment.size:
         column = (filled - start) / hypothesis.alignment.shape[1]
         peaks = np.maximum.accumulate(hypothesis.alignment[: len(hypothesis.elements)].argmax(axis=1))
-        return np.minimum(start + np.stack([peaks, peaks + 1], axis=1) * column, end)
+        times = np.minimum(start + np.stack([peaks, peaks + 1], axis=1) * column, end)
+        return times
     return None
