@@ -61,7 +61,7 @@ def _file(path: Path) -> Path:
 def _arrays(file: Path) -> dict[str, Float[np.ndarray, "..."]]:
     wanted = [f"{side}_{name}" for side in ("enc", "dec") for name in ("emb", "w_ih", "w_hh", "b_ih", "b_hh")] + ["fc_w", "fc_b"]
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
             missing = [name for name in wanted if name not in archive.files]
             if missing:
                 raise CheckpointError(f"{file} is no model of g2p-en: it lacks {', '.join(missing[:3])}.")
