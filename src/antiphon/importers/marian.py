@@ -121,6 +121,7 @@ def _settings(file: MarianFile) -> dict[str, Any]:
         "activation": _ACTIVATIONS[theirs.get("transformer-ffn-activation", "swish")],
         "norm_position": "post",
         "norm_epsilon": _EPSILON,
+        "dropout": 0.0,  # these models are small and were distilled without it: 0.1 lifts their loss from 1.0 to 9.5
         "tied_embeddings": "all",
         "head": {"name": "categorical", "bias": True},
     }
