@@ -16,6 +16,7 @@ from antiphon.assembly import build_losses, find_checkpoint, metric_names, read_
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus
+from antiphon.data.limits import cut_source
 from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import Task, TokenSpec
 from antiphon.losses.observed import counted
@@ -155,7 +156,8 @@ def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tup
     together = partial(collate, source=task.source_spec, target=task.target_spec)
     for start in range(0, len(records), _ENCODED_TOGETHER):
         some = enumerate(records[start : start + _ENCODED_TOGETHER], start)
-        corpus = MemoryCorpus([task.encode(record, index) for index, record in some])
+        examples = [task.encode(record, index) for index, record in some]
+        corpus = MemoryCorpus([cut_source(example, predictor.recipe.data.limits, task.source_spec) for example in examples])
         with torch.inference_mode():
             for rows in Sampler(corpus, budgets, 0).in_order():
                 batch = to_device(together([corpus.example(int(row)) for row in rows]), predictor.device)

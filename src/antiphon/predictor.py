@@ -169,8 +169,8 @@ class Predictor:
             yield window
 
     def _prepare(self, record: Record, number: int) -> tuple[Example, Request]:
-        target = self.task.columns[1:2]
-        example = self.task.encode({key: value for key, value in record.items() if key not in target}, number)
+        target = self.task.target_column
+        example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
         limits = self.recipe.data.limits

@@ -1,0 +1,38 @@
+"""Scores of sources that are longer than the recipe lets them be."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+import antiphon
+from antiphon.recipe import recipe_from
+
+RECORDS = [{"document": f"{word} is a tool that reads files", "summary": word} for word in ("alpha", "beta", "gamma", "delta") * 5]
+
+
+def test_a_source_is_cut_for_its_likelihood_as_for_its_prediction(tmp_path: Path) -> None:
+    """With learned positions a source that is not cut could not be read at all."""
+    recipe = recipe_from(
+        {
+            "task": {"name": "summarization", "vocabulary": {"kind": "word"}},
+            "data": {"limits": {"max_source_length": 10, "too_long": "truncate"}},
+            "model": {
+                "name": "transformer",
+                "dim": 16,
+                "heads": 2,
+                "encoder_layers": 1,
+                "decoder_layers": 1,
+                "feed_forward_dim": 16,
+                "positions": "learned",
+                "max_positions": 40,
+            },
+            "training": {"max_steps": 2, "validate_every": 2},
+            "evaluation": {"metrics": ["rouge_l"], "resamples": 0},
+            "search": {"name": "greedy", "limits": {"max_length": 5}},
+        }
+    )
+    run = antiphon.train(recipe, tmp_path / "run", data={"train": RECORDS, "validation": RECORDS[:2]}, console=Console(quiet=True))
+    long = {"document": "alpha " + "is a tool " * 40, "summary": "alpha"}
+    found = antiphon.evaluate(run, [long, RECORDS[0]])
+    assert found.remarks[0] == "1 of 2 sources were cut, as `data.limits` says: their ends were not read."
+    assert found["loss"] > 0
