@@ -14,6 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from antiphon.layers.linear import Linear
 from antiphon.layers.positions import rotate
+from antiphon.layers.scaled_dot_product import attend
 from antiphon.layers.sliding_window import SlidingWindow
 
 
@@ -52,15 +53,7 @@ class SelfAttention(nn.Module):
         if isinstance(mask, SlidingWindow):
             mixed = mask.attend(queries, keys, values, dropout=dropout)
         else:
-            mixed = scaled_dot_product_attention(
-                queries,
-                keys,
-                values,
-                attn_mask=mask,
-                is_causal=causal and mask is None,
-                dropout_p=dropout,
-                enable_gqa=self.heads != self.groups,
-            )
+            mixed = attend(queries, keys, values, mask, causal=causal, dropout=dropout)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 
@@ -132,6 +125,6 @@ class CrossAttention(nn.Module):
             attention = per_head.mean(dim=(1, 3)).reshape(rows, steps, -1)
         else:
             dropout = self.dropout if self.training else 0.0
-            mixed = scaled_dot_product_attention(queries, memory.keys, memory.values, attn_mask=visible, dropout_p=dropout)
+            mixed = attend(queries, memory.keys, memory.values, visible, dropout=dropout)
         mixed = mixed.view(sources, self.groups, rows // sources * steps, -1, self.head_dim)
         return self.out(mixed.transpose(1, 2).reshape(rows, steps, -1)), attention

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from antiphon.errors import ConfigError
 from antiphon.layers.attention import Rotation, SelfAttention
 from antiphon.layers.convolution import ConvolutionModule, ConvolutionNorm
+from antiphon.layers.dropout import Dropout
 from antiphon.layers.feed_forward import FeedForward
 from antiphon.layers.positions import RelativeBias, Rotary
 from antiphon.layers.subsampling import Subsampling, build_subsampling
@@ -84,7 +85,7 @@ class ConformerBlock(nn.Module):
             self.convolution_norm = nn.LayerNorm(dim)
             self.first, self.first_norm = self._feed_forward(shape), nn.LayerNorm(dim)
         self.norm = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
 
     @staticmethod
     def _feed_forward(shape: ConformerShape) -> FeedForward:
@@ -113,7 +114,7 @@ class ConformerEncoder(nn.Module):
         shape.check()
         self.shape = shape
         self.subsampling = build_subsampling(shape.subsampling_kind, channels, shape.dim, shape.subsampling, width=shape.subsampling_width)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
         self.rotary = Rotary(shape.dim // shape.heads) if shape.positions == "rotary" else None
         self.bias = RelativeBias(shape.heads, bidirectional=True) if shape.positions == "relative" else None
         self.blocks = nn.ModuleList(ConformerBlock(shape) for _ in range(shape.layers))

@@ -5,6 +5,7 @@ from typing import Literal, final
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from antiphon.layers.dropout import Dropout
 from antiphon.layers.linear import Linear
 
 Activation = Literal["relu", "gelu", "silu"]
@@ -19,7 +20,7 @@ class FeedForward(nn.Module):
         self.gated = gated
         self.expand = Linear(dim, (2 if gated else 1) * hidden_dim, bias=bias)
         self.activation = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}[activation]()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.contract = Linear(hidden_dim, dim, bias=bias)
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:

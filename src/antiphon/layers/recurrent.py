@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from antiphon.layers.dropout import dropout
+
 Cell = Literal["lstm", "gru"]
 
 
@@ -24,9 +26,7 @@ def drop(x: Float[Tensor, "N T D"], rate: float, *, variational: bool, training:
     """Dropout between layers; variational keeps one mask over all steps of a sequence."""
     if not training or rate == 0.0:
         return x
-    shape = (x.shape[0], 1, x.shape[2]) if variational else x.shape
-    keep = torch.empty(shape, device=x.device, dtype=x.dtype).bernoulli_(1 - rate)
-    return x * keep / (1 - rate)
+    return x * dropout(x.new_ones(x.shape[0], 1, x.shape[2]), rate) if variational else dropout(x, rate)
 
 
 @final

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from antiphon.errors import ConfigError
 from antiphon.interfaces import Spec
 from antiphon.layers.attention import CrossAttention, KeysValues, Rotation, SelfAttention
+from antiphon.layers.dropout import Dropout
 from antiphon.layers.feed_forward import FeedForward
 from antiphon.layers.frontends import Frontend
 from antiphon.layers.positions import RelativeBias, Rotary, sinusoids
@@ -33,7 +34,7 @@ class SubLayer(nn.Module):
         super().__init__()
         self.norm = make_norm(settings)
         self.pre = settings.norm_position == "pre"
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, x: Float[Tensor, "... D"], inner: Callable[[Tensor], Tensor]) -> Float[Tensor, "... D"]:
         """x + inner(norm(x)), or norm(x + inner(x))."""
@@ -143,7 +144,7 @@ class Positioned(nn.Module):
         self.kind = settings.positions
         scale = settings.dim**0.5 if settings.scale_embeddings else 1.0
         self.frontend = Frontend(spec, settings.dim, scale=scale, project_values=project_values)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.norm = make_norm(settings) if settings.norm_position == "post" and settings.positions == "learned" else nn.Identity()
         self.table = nn.Embedding(settings.max_positions, settings.dim) if self.kind == "learned" else None
         self.rotary = Rotary(settings.dim // settings.heads) if self.kind == "rotary" and attends else None

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from antiphon.errors import ConfigError
+from antiphon.layers.dropout import Dropout
 
 _LEAST_SCALE = 1e-5  # of a window that is constant
 _T5_SETTINGS = (
@@ -91,7 +92,7 @@ class ResidualBlock(nn.Module):
         self.activation = activation
         self.output_layer = nn.Linear(hidden, outputs)
         self.residual_layer = nn.Linear(inputs, outputs)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, inputs: Float[Tensor, "... D"]) -> Float[Tensor, "... N"]:
         """Both, summed."""

@@ -18,6 +18,7 @@ from antiphon.errors import ConfigError
 from antiphon.interfaces import Architecture, Seq2SeqModel, Spec, TokenSpec, ValueSpec
 from antiphon.layers.conformer_layers import ConformerEncoder, ConformerShape, FramePositions
 from antiphon.layers.convolution import ConvolutionNorm
+from antiphon.layers.dropout import Dropout
 from antiphon.layers.frame_stream import ConformerStream, FrameStream, RecurrentStream
 from antiphon.layers.recurrent import Cell, RecurrentStack
 from antiphon.layers.subsampling import Subsampling, build_subsampling
@@ -133,7 +134,7 @@ class RecurrentEncoder(nn.Module):
             dropout=encoder.dropout,
             variational=False,
         )
-        self.dropout = nn.Dropout(encoder.dropout)
+        self.dropout = Dropout(encoder.dropout)
 
     def forward(self, source: Padded) -> tuple[Padded, tuple[Float[Tensor, "B S D"], ...]]:
         """The states with their lengths."""

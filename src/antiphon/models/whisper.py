@@ -18,6 +18,7 @@ from antiphon.configuration import config, plugin_field
 from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
+from antiphon.layers.dropout import Dropout
 from antiphon.layers.positions import sinusoids
 from antiphon.layers.temporal_convolutions import STRIDE, TemporalConvolutions
 from antiphon.layers.transformer_config import TransformerConfig
@@ -63,7 +64,7 @@ class Whisper(StepwiseModel):
         self.settings, self.source, self.target = settings, source, target
         layers = _layers(settings)
         self.frontend = TemporalConvolutions(source.width, settings.dim)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.encoder = nn.ModuleList(EncoderLayer(layers) for _ in range(settings.encoder_layers))
         self.encoder_norm = make_norm(layers)
         for module in self.encoder.modules():
