@@ -274,25 +274,12 @@ def _stored(spec: Spec) -> dict[str, Any]:
     return {own.name: getattr(spec, own.name) for own in fields(spec) if own.repr}
 
 
-def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
-    """The checkpoint that a path means: itself, or the best (or last) one of a run."""
-    path = Path(path)
-    if (path / checkpoint.HEADER).is_file():
-        return path
-    for name in (prefer, "best", "last"):
-        if (path / name).exists():
-            return path / name
-    if not path.exists():
-        raise CheckpointError(f"There is no run or checkpoint {path}.")
-    raise CheckpointError(f"{path} is no run with a checkpoint, nor a checkpoint. Train first: antiphon train RECIPE --out {path}.")
-
-
 def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = False, overrides: Sequence[str] = ()) -> Trained:
     """Open a run's best checkpoint, or a given one, with changes to its model's settings that leave the weights as they are.
 
     Code that the checkpoint names outside Antiphon needs `trust_code` (or the environment variable ANTIPHON_TRUST_CODE=1).
     """
-    saved = checkpoint.read(find_checkpoint(path, prefer=prefer).resolve())
+    saved = checkpoint.read(checkpoint.find_checkpoint(path, prefer=prefer).resolve())
     header = saved.header
     trusted = trust_code or os.environ.get("ANTIPHON_TRUST_CODE") == "1"
     plugin = registry.find("models", header["model"]["name"], allow_paths=trusted)

@@ -84,6 +84,19 @@ def write(folder: Path, header: Mapping[str, Any], weights: Mapping[str, Tensor]
         ) from error
 
 
+def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
+    """The checkpoint that a path means: itself, or the best (or last) one of a run."""
+    path = Path(path)
+    if (path / HEADER).is_file():
+        return path
+    for name in (prefer, "best", "last"):
+        if (path / name).exists():
+            return path / name
+    if not path.exists():
+        raise CheckpointError(f"There is no run or checkpoint {path}.")
+    raise CheckpointError(f"{path} is no run with a checkpoint, nor a checkpoint. Train first: antiphon train RECIPE --out {path}.")
+
+
 def read(folder: Path) -> Checkpoint:
     """Open a checkpoint after checking every file against the manifest.
 

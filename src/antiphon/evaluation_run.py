@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from antiphon.assembly import build_losses, find_checkpoint, metric_names, read_given
+from antiphon.assembly import build_losses, metric_names, read_given
+from antiphon.checkpoint import find_checkpoint
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus

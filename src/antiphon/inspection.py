@@ -19,7 +19,6 @@ from antiphon.assembly import (
     build_losses,
     build_model,
     build_task,
-    find_checkpoint,
     fit_task,
     mixed,
     open_splits,
@@ -87,7 +86,7 @@ def inspect(path: Path | str, overrides: Sequence[str] = ()) -> Inspection:
 
 
 def _features_of(run: Path) -> Path | None:
-    return find_checkpoint(run) / checkpoint.FEATURES if (run / "last").exists() else None
+    return checkpoint.find_checkpoint(run) / checkpoint.FEATURES if (run / "last").exists() else None
 
 
 def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) -> Inspection:

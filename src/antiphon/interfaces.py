@@ -99,6 +99,8 @@ class Seq2SeqModel(nn.Module, ABC):
 
     source: Spec
     target: Spec
+    stored: frozenset[str] | None = None
+    """Names of the weights that checkpoints hold, where `Architecture.borrow` brings back the others; None is all."""
 
     @abstractmethod
     def encode(self, source: Padded) -> Memory:
@@ -118,8 +120,8 @@ class Seq2SeqModel(nn.Module, ABC):
         return 1
 
     def own_weights(self) -> dict[str, Tensor]:
-        """What a checkpoint of this model holds: all of its state, but for what `Architecture.borrow` brings back."""
-        return dict(self.state_dict())
+        """What a checkpoint of this model holds: all of its state, or what is `stored` of it."""
+        return {name: tensor for name, tensor in self.state_dict().items() if self.stored is None or name in self.stored}
 
     def forward(self, source: Padded, inputs: Padded) -> Output:
         """`decode(inputs, encode(source))` and nothing else."""

@@ -187,7 +187,10 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     if helper is not None:
         named = {name: _absolute(value, base) for name in ("run", "ngram") if (value := getattr(helper, name)) is not None}
         search = replace(search, language_model=replace(helper, **named))
-    return replace(recipe, task=task, data=data, training=training, distillation=distillation, search=search)
+    model = recipe.model
+    if getattr(model, "run", None) is not None:  # whose model it adapts
+        model = replace(model, run=_absolute(model.run, base))
+    return replace(recipe, task=task, data=data, model=model, training=training, distillation=distillation, search=search)
 
 
 def _absolute(path: str | Path, base: Path) -> Path:

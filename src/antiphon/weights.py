@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from antiphon import checkpoint, registry
-from antiphon.assembly import find_checkpoint, task_of
+from antiphon.assembly import task_of
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.interfaces import Seq2SeqModel, Task, TokenSpec
 from antiphon.recipe import Recipe
@@ -34,7 +34,7 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
     if not fresh and plugin.borrow is not None:
         plugin.borrow(model, recipe.model)
     if fresh and recipe.training.init_from is not None:
-        saved = checkpoint.read(find_checkpoint(recipe.training.init_from).resolve())
+        saved = checkpoint.read(checkpoint.find_checkpoint(recipe.training.init_from).resolve())
         notes += _take(model, saved, task, spread=recipe.training.init_layers == "spread")
     return notes + _freeze(model, recipe.training.freeze)
 

@@ -58,7 +58,7 @@ def test_neighbours_change_nothing(variant, seed):
     close(model(other, inputs).values[1], model(data.source, inputs).values[1])
 
 
-@every_variant()
+@every_variant(whole=True)
 def test_padding_symbols_learn_nothing(variant, seed):
     kind = "tokens"
     """A padding symbol's embedding gets no gradient, except as a row of a tied output layer, where it is one of the choices."""

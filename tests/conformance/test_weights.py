@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_weights(variant, seed):
     assert all(bool(torch.isfinite(tensor).all()) for tensor in one.values())
 
 
-@every_variant()
+@every_variant(whole=True)
 def test_what_is_tied_is_one_parameter_and_stays_so(variant, seed, tmp_path):
     model = build(variant, seed)
     published = variant.architecture == "pretrained"  # it has a name for the shared table itself, too
@@ -74,7 +74,7 @@ def test_what_is_tied_is_one_parameter_and_stays_so(variant, seed, tmp_path):
     assert len({id(dict(other.named_parameters(remove_duplicate=False))[name]) for name in tables}) == len(objects)
 
 
-@every_variant_and_data()
+@every_variant_and_data(whole=True)
 def test_a_saved_model_is_the_same_model(variant, kind, seed, tmp_path):
     model, data = build(variant, seed, kind), batch(kind, seed)
     plugin = registry.find("models", variant.architecture)
@@ -91,7 +91,7 @@ def test_a_saved_model_is_the_same_model(variant, kind, seed, tmp_path):
 @architectures()
 def test_weights_that_do_not_fit_are_refused_by_name(variant, seed):
     model, other = fresh(variant, seed), fresh(variant, seed)
-    weights = {**model.state_dict()}
+    weights = model.own_weights()
     name = next(iter(weights))
     with pytest.raises(CheckpointError, match="misses the weights " + name):
         load_weights(other, {key: tensor for key, tensor in weights.items() if key != name}, "here")
@@ -123,7 +123,7 @@ def test_bf16_is_close_to_fp32_and_has_gradients(variant, seed):
             assert float((output.values.float() - exact[:, column])[rows].abs().max()) < tolerance
 
 
-@every_variant()
+@every_variant(whole=True)
 def test_dropout_is_on_in_training_only_and_repeatable(variant, seed):
     model, data = fresh(variant, seed, dropout=0.5), batch("tokens", seed)
     if not hasattr(model.settings, "dropout"):

@@ -34,6 +34,7 @@ SPEECH = ("values to tokens",)
 TEXT = ("text",)
 SEQ2SEQ = ("tokens", "values", "values to tokens")
 BY_FRAMES = ("encoder_only",)  # these say something of each state of the memory, not of each element: tested in test_frames.py
+PARTIAL = ("adapted",)  # of these a part is learned and saved: tests/unit/models/test_adapted.py
 
 # What is common to all variants of an architecture: small, and without dropout, so that results can be compared.
 SMALL: dict[str, dict[str, Any]] = {
@@ -97,6 +98,13 @@ class Variant:
         return f"{self.architecture}-{self.name}"
 
 
+def _adapted(kind: str, **model: Any) -> Variant:
+    """Adapters on a Transformer of random weights."""
+    sizes = {"name": "transformer", "dim": 8, "heads": 2, "encoder_layers": 1, "decoder_layers": 2, "feed_forward_dim": 12, "dropout": 0.0}
+    settings = {"run": "none", "sha256": "none", "model": {**sizes, **model}, "adapter": {"kind": kind, "rank": 2}}
+    return Variant("adapted", " ".join([kind, *map(str, model.values())]), settings)
+
+
 def _chronos(name: str, **patches: Any) -> Variant:
     """A Chronos-Bolt of random weights: what a checkpoint's own configuration describes."""
     return Variant("chronos_bolt", name, {"path": "none", "description": {**T5, "chronos_config": {**CHRONOS, **patches}}}, ONLY_VALUES)
@@ -139,6 +147,7 @@ def _pretrained(family: str, settings: Mapping[str, Any], specs: tuple[str, ...]
 
 
 VARIANTS: dict[str, list[Variant]] = {
+    "adapted": [_adapted("lora"), _adapted("dora"), _adapted("lora", decoder="ssru")],
     "chronos_bolt": [_chronos("default", use_reg_token=True), _chronos("rolling on, no register", prediction_length=2)],
     "conformer": [
         _conformer("default"),
@@ -277,15 +286,16 @@ def variants() -> list[Variant]:
     return [variant for name in registry.names("models") for variant in VARIANTS.get(name, [Variant(name, "default")])]
 
 
-def every_variant() -> pytest.MarkDecorator:
-    """Run a test for each variant with symbols on both sides."""
-    chosen = [variant for variant in variants() if "tokens" in variant.specs]
+def every_variant(*, whole: bool = False) -> pytest.MarkDecorator:
+    """Run a test for each variant with symbols on both sides; `whole` leaves out those of which only a part is learned and saved."""
+    chosen = [variant for variant in variants() if "tokens" in variant.specs and not (whole and variant.architecture in PARTIAL)]
     return pytest.mark.parametrize("variant", chosen, ids=lambda variant: variant.id)
 
 
-def every_variant_and_data() -> pytest.MarkDecorator:
-    """Run a test for each variant with each kind of data that it can be used with."""
-    pairs = [(variant, kind) for variant in variants() if variant.architecture not in BY_FRAMES for kind in variant.specs]
+def every_variant_and_data(*, whole: bool = False) -> pytest.MarkDecorator:
+    """Run a test for each variant with each kind of data that it can be used with; `whole` as for `every_variant`."""
+    left_out = (*BY_FRAMES, *(PARTIAL if whole else ()))
+    pairs = [(variant, kind) for variant in variants() if variant.architecture not in left_out for kind in variant.specs]
     return pytest.mark.parametrize(("variant", "kind"), pairs, ids=[f"{variant.id}-{kind}" for variant, kind in pairs])
 
 

@@ -83,8 +83,7 @@ def _check_details(found: "Evaluation | None", by: By | None) -> None:
 
 def _same_data(run: Path) -> Any:
     """The first run's test data, so that both are scored on the same records."""
-    from antiphon.assembly import find_checkpoint
-    from antiphon.checkpoint import read
+    from antiphon.checkpoint import find_checkpoint, read
     from antiphon.recipe import recipe_from
 
     return recipe_from(read(find_checkpoint(run).resolve()).header["recipe"]).data.test

@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationError
 
 from antiphon import checkpoint, registry
-from antiphon.assembly import Split, Trained, build_task, find_checkpoint, load_trained
+from antiphon.assembly import Split, Trained, build_task, load_trained
 from antiphon.configuration import plain
 from antiphon.data.records import Records
 from antiphon.distillation.outputs import Outputs, Say, TaughtRecords, describe
@@ -43,7 +43,7 @@ def open_teacher(recipe: Recipe, folder: Path, device: torch.device) -> "Teacher
     if not settings.teachers:
         raise ConfigError("`distillation.teachers` is missing: start with `antiphon distill TEACHER RECIPE`, or name the teacher's run.")
     for path in settings.teachers:
-        if folder.resolve() in (path.resolve(), *find_checkpoint(path).resolve().parents):
+        if folder.resolve() in (path.resolve(), *checkpoint.find_checkpoint(path).resolve().parents):
             raise ConfigError(
                 f"The student's folder must be another than that of its teacher, but both are {folder}. Choose another `--out`."
             )

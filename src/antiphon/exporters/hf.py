@@ -16,8 +16,8 @@ from antiphon.exporters.model_card import model_card
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.published import without_progress
 from antiphon.interfaces import TokenSpec, ValueSpec
+from antiphon.models.adapters import merge
 from antiphon.models.pretrained import Pretrained
-from antiphon.models.pretrained_adapter import merge
 from antiphon.models.pretrained_speech import extractor
 
 

@@ -35,7 +35,8 @@ def attend(
     scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill_(~mask, torch.finfo(scores.dtype).min) if mask.dtype == torch.bool else scores + mask
-    return scores.softmax(dim=-1, dtype=torch.float32).to(values.dtype) @ values
+    mixed: Tensor = scores.softmax(dim=-1, dtype=torch.float32).to(values.dtype) @ values
+    return mixed
 
 
 def _is_slow(queries: Tensor, keys: Tensor) -> bool:

@@ -3,7 +3,7 @@
 It reads texts, or sound (`pretrained_speech`).
 
     path       a folder in the published format, or a name on the hub; only what is stored as safetensors, never code
-    adapter    learn a few parameters beside the frozen weights (`pretrained_adapter`); checkpoints then hold these alone
+    adapter    learn a few parameters beside the frozen weights (`adapters`); checkpoints then hold these alone
 
 Unusual here: the library's cache is unpacked after every step into plain tensors, (R, H, T, K) for each layer, and packed again before
 the next, since that is all that searches know how to re-order. The cross-attention's keys and values are computed once per source,
@@ -26,7 +26,7 @@ from antiphon.errors import ConfigError
 from antiphon.features.published import need_transformers, published_folder
 from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.models import pretrained_speech as speech
-from antiphon.models.pretrained_adapter import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
+from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
 from antiphon.models.pretrained_weights import BaseConfig, identity, published_class, published_weights, same_base
 from antiphon.sequences import Memory, Output, Padded, map_tensors
 
@@ -88,12 +88,8 @@ class Pretrained(StepwiseModel):
         self.settings, self.source, self.target = settings, source, target
         self.network = network
         self.head = nn.Identity()
-        self.learned = adapt(self, settings.adapter) if settings.adapter is not None else None
-
-    def own_weights(self) -> dict[str, Tensor]:
-        """All weights; of a model with adapters, those that learn."""
-        state = self.state_dict()
-        return state if self.learned is None else {name: tensor for name, tensor in state.items() if name in self.learned}
+        if settings.adapter is not None:
+            self.stored = adapt(self, settings.adapter, within="network", outputs=network.get_output_embeddings())
 
     @property
     def stride(self) -> int:
@@ -276,10 +272,10 @@ def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequen
     weights, missing = published_weights(
         folder, str(settings.path), model.network.config.model_type, trust_remote_code=settings.trust_remote_code
     )
-    if settings.adapter is None or model.learned is None:
+    if settings.adapter is None or model.stored is None:
         model.network.load_state_dict(weights)
         return missing
-    unknown = [name for name in missing if f"network.{name}" not in model.learned]
+    unknown = [name for name in missing if f"network.{name}" not in model.stored]
     if unknown:
         raise ConfigError(
             f"`model.path` must have all weights for an adapter to stand on, but {settings.path} misses {', '.join(unknown)}."
@@ -289,7 +285,7 @@ def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequen
     model.network.load_state_dict({places[name]: tensor for name, tensor in weights.items()}, strict=False)
     follow_base(model.network)
     if settings.adapter.base_precision == "8bit":
-        keep_in_8bit(model.network, model.learned)
+        keep_in_8bit(model.network, model.stored)
     return missing
 
 

@@ -13,8 +13,7 @@ from typing import Any, final
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from antiphon.assembly import find_checkpoint
-from antiphon.checkpoint import HEADER, read_json
+from antiphon.checkpoint import HEADER, find_checkpoint, read_json
 from antiphon.errors import CheckpointError
 from antiphon.report.quantities import as_real
 

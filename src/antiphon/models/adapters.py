@@ -1,11 +1,11 @@
-"""Low-rank adapters on a frozen checkpoint, by peft: LoRA (Hu et al. 2021) and DoRA (Liu et al. 2024).
+"""Low-rank adapters on frozen weights, by peft: LoRA (Hu et al. 2021) and DoRA (Liu et al. 2024).
 
     W x  becomes  W x + alpha / rank * B A x        with A (rank, in), B (out, rank), B = 0 at first
     DoRA also learns the length of each row of W + alpha / rank * B A
 
-Unusual here: peft puts its layers into the network and is done; the network stays what transformers made, without a wrapper around it.
-Which layers adapt by default needs no table of families: the linear layers that are directly part of an attention. The base can be
-replaced by 8-bit integers (Dettmers et al. 2022) once its weights are in place.
+Unusual here: peft puts its layers into the network and is done; the network stays what it was, without a wrapper around it. Which layers
+adapt by default needs no table of families: the linear layers that are directly part of an attention. The base of a published model can
+be replaced by 8-bit integers (Dettmers et al. 2022) once its weights are in place.
 """
 
 import fnmatch
@@ -24,7 +24,7 @@ _LEARNED = re.compile(r"\.(lora_A|lora_B|lora_magnitude_vector)\.")
 
 @config
 class AdapterConfig:
-    """A few parameters beside each layer that learn instead of the checkpoint's own."""
+    """A few parameters beside each layer that learn instead of its own."""
 
     kind: Literal["lora", "dora"] = "lora"
     """LoRA, or DoRA, which also learns the length of each row: a little better at small ranks, and slower."""
@@ -37,7 +37,7 @@ class AdapterConfig:
     modules: tuple[str, ...] | None = None
     """Linear layers that adapt: patterns such as `*.q_proj`. None is every linear layer of an attention."""
     train: tuple[str, ...] = ()
-    """Parameters of the checkpoint that learn as well: patterns such as `*layer_norm*`."""
+    """Parameters of the frozen model that learn as well: patterns such as `*norm*`."""
     base_precision: Literal["fp32", "8bit"] = "fp32"
     """How the frozen matrices are kept: as they are, or as 8-bit integers (needs an NVIDIA GPU and the extra `hf-8bit`)."""
 
@@ -65,8 +65,10 @@ def need_8bit() -> None:
         )
 
 
-def adapt(model: nn.Module, settings: AdapterConfig) -> frozenset[str]:
-    """Put adapters into `model.network` and freeze all else; returns the entries of the model's state that learn, under all their names.
+def adapt(model: nn.Module, settings: AdapterConfig, *, within: str = "", outputs: nn.Module | None = None) -> frozenset[str]:
+    """Put adapters into a model, or what stands `within` it under this name, and freeze all else.
+
+    `outputs` is the output layer, which never adapts. Returns the entries of the model's state that learn, under all their names.
 
     Raises ConfigError when a pattern matches nothing that can adapt, or the platform has no 8-bit integers.
     """
@@ -75,8 +77,8 @@ def adapt(model: nn.Module, settings: AdapterConfig) -> frozenset[str]:
         need_8bit()
     from peft import LoraConfig, inject_adapter_in_model
 
-    network: Any = model.network
-    chosen = _chosen(network, settings.modules)
+    network = model.get_submodule(within)
+    chosen = _chosen(network, settings.modules, f"{within}." if within else "", outputs)
     adapter = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -140,20 +142,20 @@ def merge(network: nn.Module) -> None:
         del network.peft_config
 
 
-def _chosen(network: Any, patterns: tuple[str, ...] | None) -> list[str]:
-    """The names of the layers that adapt."""
-    outputs = network.get_output_embeddings()
-    linear = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear) and module is not outputs}
+def _chosen(network: nn.Module, patterns: tuple[str, ...] | None, prefix: str, outputs: nn.Module | None) -> list[str]:
+    """The names of the layers that adapt; patterns are for names with the prefix."""
+    unfit = () if outputs is None else tuple(outputs.modules())
+    linear = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear) and module not in unfit}
     if patterns is None:
         found = [name for name in linear if "Attention" in type(network.get_submodule(name.rpartition(".")[0])).__name__]
         if not found:
             raise ConfigError("`model.adapter.modules` is missing: this model has no attention with linear layers. Name the layers.")
         return found
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(f"network.{name}", pattern) for name in linear):
-            kinds = ", ".join(sorted({f"*.{name.rpartition('.')[2]}" for name in linear}))
+        if not any(fnmatch.fnmatchcase(prefix + name, pattern) for name in linear):
+            kinds = ", ".join(sorted({f"*.{name.rpartition('.')[2]}" if "." in prefix + name else name for name in linear}))
             raise ConfigError(f"`model.adapter.modules` must match linear layers, but {pattern!r} matches none of: {kinds}.")
-    return [name for name in linear if any(fnmatch.fnmatchcase(f"network.{name}", pattern) for pattern in patterns)]
+    return [name for name in linear if any(fnmatch.fnmatchcase(prefix + name, pattern) for pattern in patterns)]
 
 
 def _shown(model: nn.Module) -> str:

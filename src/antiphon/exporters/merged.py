@@ -1,0 +1,45 @@
+"""A run in which adapters are one with the weights that they stood on: complete in itself, and an ordinary run of that model.
+
+    recipe.yaml  features/  checkpoints/step-N  best  last      as `antiphon train` writes them
+
+Unusual here: the other program is Antiphon. What was learned beside a large model becomes a model that is served, evaluated, distilled,
+adapted again and trained further as any other, without peft.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from antiphon import checkpoint
+from antiphon.assembly import header_of
+from antiphon.errors import ExportError
+from antiphon.exporters.interface import ExportPlugin, TrainedModel
+from antiphon.interfaces import Task
+from antiphon.models.adapters import merge
+from antiphon.recipe import recipe_from, write_recipe
+
+
+def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
+    """Write the run. Raises ExportError for a model without adapters, which is complete already."""
+    if trained.architecture != "adapted":
+        other = " Use `--format hf`, which merges them, too." if trained.architecture == "pretrained" else ""
+        raise ExportError(f"`{trained.architecture}` is exported whole: only runs of `model.name: adapted` have something to merge.{other}")
+    merge(trained.model)
+    trained.model.stored = None
+    recipe = recipe_from({**trained.recipe, "model": trained.recipe["model"]["model"]})
+    header = {**header_of(recipe, trained.task), "step": trained.header["step"], "scores": trained.header.get("scores", {})}
+    place = folder / "checkpoints" / f"step-{header['step']}"
+    place.parent.mkdir()
+    checkpoint.write(place, header, trained.model.own_weights(), lambda part: _write_features(trained.task, part))
+    for link in ("best", "last"):
+        checkpoint.point(folder / link, place)
+    _write_features(trained.task, folder)
+    write_recipe(recipe, folder / "recipe.yaml")
+    return []
+
+
+def _write_features(task: Task, folder: Path) -> None:
+    (folder / checkpoint.FEATURES).mkdir()
+    task.save(folder / checkpoint.FEATURES)
+
+
+plugin = ExportPlugin(name="merged", summary="A run of Antiphon in which adapters are one with the weights under them.", export=export)

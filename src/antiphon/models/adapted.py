@@ -1,0 +1,132 @@
+"""The model of an earlier run, any of ours, with low-rank adapters: a few parameters learn, its own stay as they are (extra `hf`).
+
+    antiphon train runs/mine/recipe.yaml --set "model={name: adapted, run: runs/mine}" --set data.train=more.tsv ...
+
+Checkpoints hold the adapters alone, and which weights they stand on (docs/design/0009). `antiphon export --format merged` makes one whole
+model of both.
+
+Unusual here: there is no model of this name. What is built is the earlier run's model itself, with layers of peft in some places, so that
+every search, loss and report treats it as what it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from antiphon import checkpoint, registry
+from antiphon.configuration import config, plugin_field, validate
+from antiphon.errors import CheckpointError, ConfigError
+from antiphon.interfaces import Architecture, Seq2SeqModel, Spec
+from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, need_peft
+
+
+@config
+class AdaptedConfig:
+    """Which run's model adapts, and how."""
+
+    name: Literal["adapted"] = "adapted"
+    """The name of this architecture."""
+    run: Path | None = None
+    """Must be given: the run, or one of its checkpoints, whose model is adapted. The run must have the task's vocabulary
+    (`task.vocabulary.run`)."""
+    adapter: AdapterConfig = AdapterConfig()
+    """What learns."""
+    model: plugin_field("models") | None = None  # type: ignore[valid-type]
+    """That model's own settings; a run fills them in."""
+    sha256: str | None = None
+    """Hash of that model's weights; a run fills it in, to find out whether they have changed."""
+
+    @property
+    def head(self) -> Any:
+        """The output layer of that model."""
+        return getattr(self.model, "head", None)
+
+
+def resolve(settings: AdaptedConfig, earlier: AdaptedConfig | None = None) -> AdaptedConfig:
+    """The settings with those of the earlier run's model, and with what tells its weights from others.
+
+    Raises ConfigError when no run is named, or its model is one that cannot be adapted like this.
+    """
+    if settings.run is None:
+        raise ConfigError("`model.run` is missing: name the run whose model is to be adapted.")
+    if settings.sha256 is not None:
+        return settings
+    if earlier is not None and earlier.run == settings.run.absolute():
+        return replace(settings, run=earlier.run, model=earlier.model, sha256=earlier.sha256)
+    saved = _saved(settings.run)
+    model = saved.header["recipe"]["model"]
+    plugin = registry.find("models", model["name"])
+    if plugin.borrow is not None:
+        instead = "Export it (`--format merged`), and adapt that." if model["name"] == "adapted" else "Its own `model.adapter` does this."
+        raise ConfigError(f"`model.run` must not be a run of `{model['name']}`, but {settings.run} is. {instead}")
+    described = validate(plugin.Config, model)
+    return replace(settings, run=settings.run.absolute(), model=described, sha256=checkpoint.digest(saved.folder / checkpoint.WEIGHTS))
+
+
+def build(settings: AdaptedConfig, source: Spec, target: Spec) -> Seq2SeqModel:
+    """Make that model with fresh weights and adapters. Raises ConfigError when a pattern matches nothing that can adapt."""
+    need_peft()
+    known = resolve(settings)
+    assert known.model is not None, "it has just been filled in"
+    if known.adapter.base_precision != "fp32":
+        raise ConfigError("`model.adapter.base_precision` must be fp32 unless `model.name` is `pretrained`.")
+    model: Seq2SeqModel = registry.find("models", known.model.name).build(known.model, source, target)
+    head = getattr(model, "head", None)
+    model.stored = adapt(model, known.adapter, outputs=head if isinstance(head, nn.Module) else None)
+    return model
+
+
+def start(model: Seq2SeqModel, settings: AdaptedConfig) -> Sequence[str]:
+    """Put the earlier run's weights in."""
+    borrow(model, settings)
+    assert settings.model is not None, "`resolve` has filled it in"
+    learned = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return [
+        f"The weights of {settings.run} ({settings.model.name}) are taken over.",
+        f"{settings.adapter.kind}: {learned:,} parameters are learned. Checkpoints hold these alone, and need {settings.run} as it is.",
+    ]
+
+
+def borrow(model: Seq2SeqModel, settings: AdaptedConfig) -> None:
+    """Put the weights behind the adapters. Raises CheckpointError when they are missing, have changed, or do not fit."""
+    assert settings.run is not None, "`resolve` has refused that"
+    remedy = "Put it back, or say where it is: `--set model.run=FOLDER`."
+    try:
+        saved = _saved(settings.run)
+    except CheckpointError as error:
+        raise CheckpointError(f"This run is an adapter, and its base, {settings.run}, is missing. {remedy} ({error})") from error
+    found = checkpoint.digest(saved.folder / checkpoint.WEIGHTS)
+    if found != settings.sha256:
+        raise CheckpointError(
+            f"This run is an adapter, and its base, {settings.run}, has changed: the weights there have the hash {found[:12]}, but those"
+            f" that it was trained on {str(settings.sha256)[:12]}. {remedy}"
+        )
+    places = {base_name(name): name for name in model.state_dict()}
+    weights = saved.weights()
+    for name, tensor in weights.items():
+        if name not in places or model.state_dict()[places[name]].shape != tensor.shape:
+            raise CheckpointError(
+                f"{settings.run} does not fit: {name} has no place in this model. Its task must be that of the run;"
+                f" `task.vocabulary: {{run: {settings.run}}}` takes its vocabulary."
+            )
+    model.load_state_dict({places[name]: tensor for name, tensor in weights.items()}, strict=False)
+    follow_base(model)
+
+
+def _saved(run: Path) -> checkpoint.Checkpoint:
+    """The run's best checkpoint."""
+    return checkpoint.read(checkpoint.find_checkpoint(run).resolve())
+
+
+plugin = Architecture(
+    name="adapted",
+    summary="The model of an earlier run with low-rank adapters (LoRA, DoRA), which alone are learned and saved.",
+    Config=AdaptedConfig,
+    build=build,
+    resolve=resolve,
+    start=start,
+    borrow=borrow,
+)
