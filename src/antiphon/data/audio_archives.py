@@ -6,6 +6,7 @@ Nothing is unpacked to disk.
 
 import tarfile
 import threading
+import weakref
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -60,6 +61,8 @@ class _Archive:
         self._lock = threading.Lock()
         self._zip = zipfile.ZipFile(path) if path.suffix.lower() == ".zip" else None
         self._tar = None if self._zip else tarfile.open(path, "r:")  # noqa: SIM115 -- stays open
+        if self._tar is not None:
+            weakref.finalize(self, self._tar.close)  # which a ZipFile does by itself
         if self._zip is not None:
             self.names = {info.filename: info.file_size for info in self._zip.infolist() if not info.is_dir()}
         else:
