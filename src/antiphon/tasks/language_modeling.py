@@ -4,7 +4,7 @@ The target is the text. Of the source there is nothing to say, so it is always t
 it language models go through the same corpus, trainer and searches as every task.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -20,6 +20,7 @@ from antiphon.features.text import TextConfig, TextFeature
 from antiphon.features.vocabulary import END, PAD, START, UNKNOWN
 from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.tasks.text_requests import text_request
 
 _START, _END = np.array([START]), np.array([END])
 _NOTHING = np.array([END + 1])  # the source
@@ -140,13 +141,7 @@ class LanguageModeling(Task):
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (how the text begins), `required` and `banned` (a text or a list of texts)."""
-        phrase = self.target_text.phrase
-        prefix = str(record.get("prefix") or "")
-        return Request(
-            prefix=phrase(prefix) if prefix else (),
-            required=tuple(map(phrase, _texts(record, "required"))),
-            banned=tuple(map(phrase, _texts(record, "banned"))),
-        )
+        return text_request(record, lambda _: self.target_text.phrase)
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The best hypothesis as text, with what it had to begin with; the others as alternatives."""
@@ -179,15 +174,6 @@ class LanguageModeling(Task):
 
     def _example(self, symbols: np.ndarray, index: int) -> Example:
         return Example(_NOTHING, np.concatenate((_START, symbols, _END)).astype(np.int64), index)
-
-
-def _texts(record: Record, field: str) -> Iterator[str]:
-    value = record.get(field)
-    for text in [value] if isinstance(value, str) else value or ():
-        if not isinstance(text, str):
-            raise DataError(f"`{field}` must be a text or a list of texts, but holds {text!r}.")
-        if text:
-            yield text
 
 
 def defaults(settings: LanguageModelingConfig, stepwise: bool) -> dict[str, Any]:

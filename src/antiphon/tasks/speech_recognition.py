@@ -37,6 +37,7 @@ from antiphon.tasks.speech_speakers import hold_out_speakers
 from antiphon.tasks.speech_subtitles import cues, written
 from antiphon.tasks.speech_text import concatenated
 from antiphon.tasks.speech_words import words_of
+from antiphon.tasks.text_requests import text_request
 
 _BLOCK = 64  # recordings whose frames are in memory while a corpus is built
 
@@ -238,7 +239,10 @@ class SpeechRecognition(Task):
         return folder_noise(settings.folder, self.settings.sample_rate)
 
     def parts(self, record: Record) -> Sequence[Record]:
-        """The record, or where its recording is too long, those parts of it in which something is said."""
+        """The record, or where its recording is too long, those parts of it in which something is said.
+
+        Raises DataError when it must begin with something, or something must be said, which cannot be asked of every part.
+        """
         longest = self.settings.segments.longest
         if longest is None:
             return (record,)
@@ -246,12 +250,19 @@ class SpeechRecognition(Task):
         if (recording.seconds if end is None else end) - start <= longest:
             recording.close()
             return (record,)
+        for field in ("prefix", "required"):
+            if record.get(field):
+                raise DataError(
+                    f"`{field}` must be left out of a recording that is cut at silence, since it is longer than `segments.longest`"
+                    f" ({longest:g} s). Cut it yourself, with `start` and `end`."
+                )
         found = cut_at_silence(recording, self.settings.segments, start, end)
         return [{**record, self.settings.audio: _Part(recording, *bounds)} for bounds in found]
 
     def request(self, record: Record) -> Request:
-        """What every output must begin with; nothing, but for the tokenizer of a published model."""
-        return Request(prefix=self.target_text.opening, given=len(self.target_text.opening))
+        """From the optional fields `prefix`, `required` and `banned`; a published model's outputs begin with symbols of its own."""
+        opening = self.target_text.opening
+        return replace(text_request(record, lambda _: self.target_text.phrase, opening), given=len(opening))
 
     # -------------------------------------------------------------------------------------------------------- predictions
 

@@ -7,7 +7,7 @@ Words of a source that a joint vocabulary of words does not have can be open: th
 source, and the target of the same record may use them. A model that copies can say them; every other reads them as the unknown symbol.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -24,6 +24,7 @@ from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextConfig, TextFeature
 from antiphon.interfaces import Record, RecordSource, Task, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.tasks.text_requests import text_request
 
 MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
 
@@ -205,16 +206,7 @@ class TextPairs(Task):
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
-        prefix = self.settings.target_prefix + str(record.get("prefix") or "")
-        texts = {field: list(_phrases(record, field)) for field in ("required", "banned")}
-        if not prefix and not any(texts.values()):
-            return Request(prefix=self.target_text.opening)
-        phrase = self._phrase_of(record)
-        return Request(
-            prefix=(*self.target_text.opening, *(phrase(prefix) if prefix else ())),
-            required=tuple(map(phrase, texts["required"])),
-            banned=tuple(map(phrase, texts["banned"])),
-        )
+        return text_request(record, self._phrase_of, self.target_text.opening, before=self.settings.target_prefix)
 
     def _phrase_of(self, record: Record) -> Callable[[str], tuple[int, ...]]:
         """A part of the target as symbols; it may use the open words of the record's source."""
@@ -336,14 +328,3 @@ def text_of(record: Record, column: str) -> str:
         what = "is missing" if value is None else f"is {type(value).__name__} {value!r}"
         raise DataError(f"`{column}` must be a text, but {what}.")
     return value
-
-
-def _phrases(record: Record, field: str) -> Iterator[str]:
-    value = record.get(field)
-    if isinstance(value, str):
-        value = [value]
-    for phrase in value or ():
-        if not isinstance(phrase, str):
-            raise DataError(f"`{field}` must be a text or a list of texts, but holds {phrase!r}.")
-        if phrase:
-            yield phrase

@@ -256,3 +256,19 @@ def test_batches_are_bounded_by_frames_unless_a_recipe_says_otherwise():
     other = {**values, "training": {"max_steps": 1, "batching": {"source_tokens": 900}}}
     assert recipe_from(other).training.batching.source_tokens == 900
     assert plugin.metrics == ("word_error_rate", "character_error_rate")
+
+
+def test_what_a_record_asks_of_its_text(table):
+    task, _ = fitted(table, segments={"longest": 1.0})
+    record = {"audio": tone(0.5, 200), "sample_rate": 16000, "prefix": "a", "required": ["b", ""], "banned": "ba"}
+    symbols = {letter: task.target_text.phrase(letter) for letter in ("a", "b", "ba")}
+    asked = task.request(record)
+    assert (asked.prefix, asked.required, asked.banned) == (symbols["a"], (symbols["b"],), (symbols["ba"],))
+    assert task.request({"audio": tone(0.5, 200)}).prefix == ()
+    with pytest.raises(DataError, match=r"`banned` must be a text or a list of texts, but holds 3\."):
+        task.request({**record, "banned": [3]})
+    assert task.parts(record) == (record,)
+    long = {**record, "audio": np.concatenate([tone(0.8, 200), np.zeros(9600, np.float32), tone(0.8, 200)])}
+    with pytest.raises(DataError, match=r"`prefix` must be left out of a recording that is cut at silence, .* \(1 s\)\. Cut it yourself"):
+        task.parts(long)
+    assert len(task.parts({**long, "prefix": None, "required": None})) == 2

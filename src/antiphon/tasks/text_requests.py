@@ -1,0 +1,36 @@
+"""What a record asks of its output, in the fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
+
+from collections.abc import Callable, Iterator
+
+from antiphon.errors import DataError
+from antiphon.interfaces import Record
+from antiphon.sequences import Request
+
+Phrase = Callable[[str], tuple[int, ...]]
+"""A part of the target as symbols."""
+
+
+def text_request(record: Record, phrase_of: Callable[[Record], Phrase], opening: tuple[int, ...] = (), *, before: str = "") -> Request:
+    """The request, with an opening that no output is without, and a text `before` the record's own prefix.
+
+    `phrase_of(record)` is asked only where there is something to say. Raises DataError for a field that holds something else.
+    """
+    prefix = before + str(record.get("prefix") or "")
+    required, banned = (list(_phrases(record, field)) for field in ("required", "banned"))
+    if not (prefix or required or banned):
+        return Request(prefix=opening)
+    phrase = phrase_of(record)
+    return Request(
+        prefix=(*opening, *(phrase(prefix) if prefix else ())),
+        required=tuple(map(phrase, required)),
+        banned=tuple(map(phrase, banned)),
+    )
+
+
+def _phrases(record: Record, field: str) -> Iterator[str]:
+    value = record.get(field)
+    for phrase in [value] if isinstance(value, str) else value or ():
+        if not isinstance(phrase, str):
+            raise DataError(f"`{field}` must be a text or a list of texts, but holds {phrase!r}.")
+        if phrase:
+            yield phrase
