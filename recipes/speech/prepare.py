@@ -7,8 +7,8 @@ QUEEN is a folder with `queen.tsv` (columns audio, speaker, seconds, split, text
 names. The speech is that of "Flight of the Amazon Queen" (Copyright 1995 John Passfield and Steven Stamatiadis), as the Debian package
 flight-of-the-amazon-queen has it; it may be passed on unchanged with its notice, not sold, and is no part of this project.
 
-Unusual here: nothing is copied. The tables name members of the archive, and what is learned from is the normalized text (a to z, space,
-apostrophe). Only the standard library is needed.
+Unusual here: nothing is copied. The tables name members of the archive. Their `text` is the normalized one (a to z, space, apostrophe);
+`written` has capitals and punctuation. Only the standard library is needed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def write_tables(queen: Path, out: Path) -> Counter[str]:
             raise PreparationError(f"{queen} must hold queen.tsv and queen.zip, but has no {path.name}.")
     with zipfile.ZipFile(archive) as opened:
         members = frozenset(opened.namelist())
-    rows: dict[str, list[tuple[str, str, str]]] = {split: [] for split in SPLITS}
+    rows: dict[str, list[tuple[str, str, str, str]]] = {split: [] for split in SPLITS}
     counts: Counter[str] = Counter()
     with open(table, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -49,12 +49,11 @@ def write_tables(queen: Path, out: Path) -> Counter[str]:
             if not row["normalized"].strip():
                 counts["left out: nothing is said"] += 1
                 continue
-            rows[row["split"]].append((row["audio"], row["normalized"], row["speaker"]))
+            rows[row["split"]].append((row["audio"], row["normalized"], row["speaker"], row["text"]))
     out.mkdir(parents=True, exist_ok=True)
     for split, found in rows.items():
-        with open(out / f"queen.{split}.tsv", "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
-            writer.writerows([("audio", "text", "speaker"), *found])
+        lines = ["\t".join(row) + "\n" for row in (("audio", "text", "speaker", "written"), *found)]  # quotation marks as they are
+        (out / f"queen.{split}.tsv").write_text("".join(lines), encoding="utf-8")
         counts[f"rows in queen.{split}.tsv"] = len(found)
     link = out / "queen.zip"
     if not link.exists():

@@ -65,7 +65,7 @@ class SpeechRecognitionConfig:
             raise ValueError("`vocabulary.prefix` must be left out: a text is what is said.")
 
 
-FRAMES = 48_000  # of a batch: 8 minutes of sound
+FRAMES = 12_000  # of a batch: 2 minutes of sound, since a few hours of speech are learned from by many updates, not by large ones
 
 
 # A text has fewer symbols than a recording has frames: 40 characters a second are twice what fast speakers say.
@@ -118,9 +118,9 @@ model:
 training:
   max_epochs: 50
   loss: {{name: joint_ctc}}
-  batching: {{source_tokens: 48000}}             # frames of a batch
+  batching: {{source_tokens: 4000}}              # frames of a batch; many more from a hundred hours on
   optimizer: {{name: adamw, learning_rate: 1e-3}}
-  schedule: {{name: cosine, warmup_steps: 1000}}
+  schedule: {{name: cosine, warmup_steps: 500}}
   best: word_error_rate
   patience: 8
 

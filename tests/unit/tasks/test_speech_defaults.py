@@ -33,4 +33,4 @@ def test_limits_that_a_search_does_not_have_are_refused():
 
 
 def test_batches_count_frames():
-    assert recipe("conformer").training.batching.source_tokens == 48_000
+    assert recipe("conformer").training.batching.source_tokens == 12_000

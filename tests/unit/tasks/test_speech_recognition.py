@@ -252,7 +252,7 @@ def test_wrong_records_are_named(table, tmp_path):
 
 def test_batches_are_bounded_by_frames_unless_a_recipe_says_otherwise():
     values = {"task": "speech_recognition", "model": {"name": "lstm"}, "training": {"max_steps": 1}}
-    assert recipe_from(values).training.batching.source_tokens == 48000
+    assert recipe_from(values).training.batching.source_tokens == 12_000
     other = {**values, "training": {"max_steps": 1, "batching": {"source_tokens": 900}}}
     assert recipe_from(other).training.batching.source_tokens == 900
     assert plugin.metrics == ("word_error_rate", "character_error_rate")
