@@ -29,7 +29,7 @@ __all__ = ["Encode", "EncodeMany", "Limits", "MappedCorpus", "MemoryCorpus", "Mi
 EncodeMany = Callable[[list[tuple[int, Record]]], list[Example]]
 """Encodes a block of (record number, record) at once, for features that are faster so."""
 
-_BLOCK = 1024
+BLOCK = 1024
 
 
 def build_corpus(
@@ -44,7 +44,7 @@ def build_corpus(
     keep_records: bool = False,
     encode_many: EncodeMany | None = None,
     progress: Callable[[int], None] | None = None,
-    block: int = _BLOCK,
+    block: int = BLOCK,
     half_precision: bool = False,
 ) -> MappedCorpus:
     """Encode records into `folder`, or open what is there when it was made from the same.

@@ -13,7 +13,7 @@ masks are the user's, who wants them filled.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
@@ -22,18 +22,17 @@ import numpy as np
 from pydantic import Field
 
 from antiphon.configuration import config
-from antiphon.data.corpus import MappedCorpus, build_corpus
 from antiphon.data.documents import DocumentFolder, open_documents
 from antiphon.data.files import FileConfig
-from antiphon.data.limits import Limits
-from antiphon.data.records import Records, SourceRecords
+from antiphon.data.records import Records
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.corruption import Corruption, Infilling, Pieces, SpanCorruption
 from antiphon.features.segmentation import SPACE_PIECE
 from antiphon.features.text import TextConfig, TextFeature
 from antiphon.features.vocabulary import END, START
-from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec
+from antiphon.interfaces import Record, TaskPlugin, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.tasks.example_per_record import ExamplePerRecord
 
 NOISE = "noise_seed"
 _DENSITY = {"spans": 0.15, "infilling": 0.3}
@@ -94,7 +93,7 @@ class DenoisingConfig:
 
 
 @final
-class Denoising(Task):
+class Denoising(ExamplePerRecord):
     """Texts, hidden in part, and what was hidden."""
 
     name = "denoising"
@@ -199,29 +198,6 @@ class Denoising(Task):
         return [
             self._hidden(self._unmasked(symbols), record[NOISE], index) for (index, record), symbols in zip(records, encoded, strict=True)
         ]
-
-    def build_corpus(
-        self,
-        records: RecordSource,
-        folder: Path,
-        *,
-        limits: Limits,
-        keep_records: bool,
-        progress: Callable[[int], None] | None = None,
-    ) -> MappedCorpus:
-        """Encode and hide the texts, an example for each."""
-        return build_corpus(
-            self.unfold(records if isinstance(records, Records) else SourceRecords(records)),
-            self.encode,
-            folder,
-            source=self.source_spec,
-            target=self.target_spec,
-            limits=limits,
-            fingerprint=self.fingerprint,
-            keep_records=keep_records,
-            encode_many=self.encode_many,
-            progress=progress,
-        )
 
     def request(self, record: Record) -> Request:
         """Nothing: what is asked for stands in the text."""

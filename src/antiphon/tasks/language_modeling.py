@@ -4,22 +4,21 @@ The target is the text. Of the source there is nothing to say, so it is always t
 it language models go through the same corpus, trainer and searches as every task.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
 
 from antiphon.configuration import config
-from antiphon.data.corpus import MappedCorpus, build_corpus
 from antiphon.data.documents import DocumentFolder, open_documents
 from antiphon.data.files import FileConfig
-from antiphon.data.limits import Limits
 from antiphon.errors import DataError
 from antiphon.features.text import TextConfig, TextFeature
 from antiphon.features.vocabulary import END, PAD, START, UNKNOWN
-from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec
+from antiphon.interfaces import Record, TaskPlugin, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.text_requests import text_request
 
 _START, _END = np.array([START]), np.array([END])
@@ -46,7 +45,7 @@ class LanguageModelingConfig:
 
 
 @final
-class LanguageModeling(Task):
+class LanguageModeling(ExamplePerRecord):
     """Texts, and nothing that they could be made of."""
 
     name = "language_modeling"
@@ -115,29 +114,6 @@ class LanguageModeling(Task):
             return [self.encode(record, index) for index, record in records]
         found = self.target_text.encode_many([self.reference(record) for _, record in records])
         return [self._example(symbols, index) for (index, _), symbols in zip(records, found, strict=True)]
-
-    def build_corpus(
-        self,
-        records: RecordSource,
-        folder: Path,
-        *,
-        limits: Limits,
-        keep_records: bool,
-        progress: Callable[[int], None] | None = None,
-    ) -> MappedCorpus:
-        """Encode the texts, an example for each."""
-        return build_corpus(
-            records,
-            self.encode,
-            folder,
-            source=self.source_spec,
-            target=self.target_spec,
-            limits=limits,
-            fingerprint=self.fingerprint,
-            keep_records=keep_records,
-            encode_many=self.encode_many,
-            progress=progress,
-        )
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (how the text begins), `required` and `banned` (a text or a list of texts)."""

@@ -7,7 +7,7 @@ Unusual here: a recording that is longer than what the model learned from is one
 decoded side by side, and `joined` makes one prediction of them, with the times of its segments.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,17 +19,16 @@ from jaxtyping import Float
 from antiphon.data.audio import Recording, open_audio
 from antiphon.data.audio_records import AudioColumns, open_audio_records
 from antiphon.data.audio_segments import cut_at_silence
-from antiphon.data.corpus import MappedCorpus, build_corpus
 from antiphon.data.files import FileConfig
-from antiphon.data.limits import Limits
 from antiphon.data.records import Records
 from antiphon.errors import DataError
 from antiphon.features.audio import AudioFeature
 from antiphon.features.augmentation import Noise, spec_augment, vary_waveform
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
-from antiphon.interfaces import Record, RecordSource, Task, TaskPlugin, TokenSpec, ValueSpec
+from antiphon.interfaces import Record, TaskPlugin, TokenSpec, ValueSpec
 from antiphon.sequences import Example, FinishReason, Hypothesis, Prediction, Request
+from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.speech_config import TEMPLATE, SpeechRecognitionConfig, recipe_defaults
 from antiphon.tasks.speech_details import speech_details
 from antiphon.tasks.speech_noise import folder_noise
@@ -38,8 +37,6 @@ from antiphon.tasks.speech_subtitles import cues, written
 from antiphon.tasks.speech_text import concatenated
 from antiphon.tasks.speech_words import words_of
 from antiphon.tasks.text_requests import text_request
-
-_BLOCK = 64  # recordings whose frames are in memory while a corpus is built
 
 
 @dataclass(frozen=True)
@@ -60,10 +57,11 @@ class _Part:
 
 
 @final
-class SpeechRecognition(Task):
+class SpeechRecognition(ExamplePerRecord):
     """Records with a recording and its text."""
 
     name = "speech_recognition"
+    block = 64  # frames take much more room than symbols
 
     def __init__(self, settings: SpeechRecognitionConfig):
         self.settings = settings
@@ -117,6 +115,11 @@ class SpeechRecognition(Task):
         return varies or self.target_text.sampling > 0
 
     @property
+    def half_precision(self) -> bool:
+        """Whether frames are stored in 16 bits."""
+        return self.settings.storage == "float16"
+
+    @property
     def augments(self) -> bool:
         """Whether frames are masked."""
         return self.settings.augmentation is not None and self.settings.augmentation.masks
@@ -149,30 +152,6 @@ class SpeechRecognition(Task):
         kept, held, note = hold_out_speakers(records, column, wanted)
         self._notes = (note,)
         return kept, held
-
-    def build_corpus(
-        self,
-        records: RecordSource,
-        folder: Path,
-        *,
-        limits: Limits,
-        keep_records: bool,
-        progress: Callable[[int], None] | None = None,
-    ) -> MappedCorpus:
-        """Store the frames of the recordings, one example each."""
-        return build_corpus(
-            records,
-            self.encode,
-            folder,
-            source=self.source_spec,
-            target=self.target_spec,
-            limits=limits,
-            fingerprint=self.fingerprint,
-            keep_records=keep_records,
-            progress=progress,
-            block=_BLOCK,
-            half_precision=self.settings.storage == "float16",
-        )
 
     # -------------------------------------------------------------------------------------------------------- one record
 

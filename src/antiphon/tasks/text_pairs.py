@@ -15,15 +15,14 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from antiphon import checkpoint
-from antiphon.data.corpus import MappedCorpus, build_corpus
 from antiphon.data.documents import DocumentFolder, open_documents
 from antiphon.data.files import FileConfig
-from antiphon.data.limits import Limits
 from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextConfig, TextFeature
-from antiphon.interfaces import Record, RecordSource, Task, TokenSpec
+from antiphon.interfaces import Record, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.text_requests import text_request
 
 MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
@@ -69,7 +68,7 @@ def check_settings(settings: TextPairsSettings) -> None:
             raise ValueError("use `source_prefix` or `target_prefix` of the task instead of `prefix` of a vocabulary.")
 
 
-class TextPairs(Task):
+class TextPairs(ExamplePerRecord):
     """Records with two texts; a subclass says what the pair is good for."""
 
     def __init__(self, settings: TextPairsSettings):
@@ -180,29 +179,6 @@ class TextPairs(Task):
             Example(self._closed(source), self._framed(target), index)
             for (index, _), source, target in zip(records, sources, targets, strict=True)
         ]
-
-    def build_corpus(
-        self,
-        records: RecordSource,
-        folder: Path,
-        *,
-        limits: Limits,
-        keep_records: bool,
-        progress: Callable[[int], None] | None = None,
-    ) -> MappedCorpus:
-        """Encode the records, one example each."""
-        return build_corpus(
-            records,
-            self.encode,
-            folder,
-            source=self.source_spec,
-            target=self.target_spec,
-            limits=limits,
-            fingerprint=self.fingerprint,
-            keep_records=keep_records,
-            encode_many=self.encode_many,
-            progress=progress,
-        )
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""

@@ -1,0 +1,46 @@
+"""What tasks share in which each record is one example: how records become a corpus."""
+
+from abc import ABC
+from collections.abc import Callable
+from pathlib import Path
+
+from antiphon.data.corpus import BLOCK, MappedCorpus, build_corpus
+from antiphon.data.limits import Limits
+from antiphon.data.records import Records, SourceRecords
+from antiphon.interfaces import RecordSource, Task
+
+
+class ExamplePerRecord(Task, ABC):
+    """A task whose records, unfolded, are examples one by one. `block` of them are in memory while a corpus is built."""
+
+    block = BLOCK
+
+    @property
+    def half_precision(self) -> bool:
+        """Whether a corpus stores the values of sources in 16 bits."""
+        return False
+
+    def build_corpus(
+        self,
+        records: RecordSource,
+        folder: Path,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> MappedCorpus:
+        """Encode the records into `folder`, or open what is there when nothing changed."""
+        return build_corpus(
+            self.unfold(records if isinstance(records, Records) else SourceRecords(records)),
+            self.encode,
+            folder,
+            source=self.source_spec,
+            target=self.target_spec,
+            limits=limits,
+            fingerprint=self.fingerprint,
+            keep_records=keep_records,
+            encode_many=self.encode_many,
+            progress=progress,
+            block=self.block,
+            half_precision=self.half_precision,
+        )
