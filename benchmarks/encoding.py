@@ -20,7 +20,7 @@ from antiphon.data.corpus import MappedCorpus, build_corpus
 from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
 from antiphon.data.records import open_records
-from antiphon.features.text import TextConfig
+from antiphon.features.text_config import TextConfig
 from antiphon.interfaces import StepwiseModel, Task, TokenSpec
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.models import transformer

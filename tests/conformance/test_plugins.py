@@ -7,7 +7,8 @@ import torch
 from antiphon import registry
 from antiphon.configuration import plain, validate
 from antiphon.errors import ConfigError, DataError
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 from antiphon.heads.choice import build_head
 from antiphon.sequences import Memory, Output, Padded
 from tests.conformance.variants import SPECS, architectures, batch, close, fresh, widened

@@ -69,9 +69,7 @@ def test_tables_name_members_and_what_is_said(tmp_path):
     )
     counts = prepare.write_tables(source, tmp_path / "out")
     assert counts == {"left out: nothing is said": 1, "rows in queen.train.tsv": 1, "rows in queen.dev.tsv": 1, "rows in queen.test.tsv": 0}
-    assert rows(tmp_path / "out" / "queen.train.tsv") == [
-        {"audio": "a.mp3", "text": "say hi", "speaker": "JOE", "written": 'Say "hi".'}
-    ]
+    assert rows(tmp_path / "out" / "queen.train.tsv") == [{"audio": "a.mp3", "text": "say hi", "speaker": "JOE", "written": 'Say "hi".'}]
     assert (tmp_path / "out" / "queen.zip").resolve() == (tmp_path / "queen.zip").resolve()
 
 

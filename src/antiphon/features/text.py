@@ -12,20 +12,19 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Any, final
 
 import numpy as np
-from pydantic import Field
 
-from antiphon.configuration import config, validate
+from antiphon.configuration import validate
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.features import byte_pairs
 from antiphon.features.byte_pairs import BytePairVocabulary
 from antiphon.features.counting import draw_lines, learn_characters, learn_words
 from antiphon.features.reused import adopted, vocabulary_of
 from antiphon.features.subwords import SubwordVocabulary, train_subwords
+from antiphon.features.text_config import DEFAULT_SIZE, SUBWORDS, USED_BY, TextConfig
 from antiphon.features.vocabulary import (
-    BYTE_PIECES,
     END,
     PAD,
     SPECIAL_PIECES,
@@ -39,137 +38,11 @@ from antiphon.features.vocabulary import (
 )
 from antiphon.interfaces import Feature, TokenSpec
 
-DEFAULT_SIZE = 8000
-
-_SUBWORDS = ("unigram", "bpe")
-# A setting that has no effect is an error: the kinds that use each setting.
-_USED_BY = {
-    "size": ("unigram", "bpe", "word", "character"),
-    "model": (*_SUBWORDS, "byte_bpe", "pretrained"),
-    "opening": ("byte_bpe",),
-    "languages": ("pretrained",),
-    "lossless": ("unigram", "bpe", "character", "byte"),
-    "byte_fallback": ("unigram", "bpe", "character"),
-    "character_coverage": _SUBWORDS,
-    "training_lines": _SUBWORDS,
-    "sampling": _SUBWORDS,
-    "min_frequency": ("word", "character"),
-    "separator": ("word",),
-    "punctuation": ("word",),
-}
 # What decides how texts become symbols: it must not change between fitting and loading.
 _FITTED_SETTINGS = ("kind", "lossless", "byte_fallback", "normalization", "lowercase", "separator", "punctuation", "tags")
 _FORMAT = 1
 # Lossy models give themselves away on this: spaces, compatibility characters, control characters, rare characters, U+2581.
 _PROBE = "  A  \ufb01\t\n\u00e9\U0001f600\u2581x "
-
-
-@config
-class TextConfig:
-    """How texts become symbols. The defaults suit most languages and tasks."""
-
-    kind: Literal["unigram", "bpe", "byte_bpe", "word", "character", "byte", "pretrained"] = "unigram"
-    """What a symbol stands for: a subword (`unigram`, `bpe`; `byte_bpe` is read from a `tokenizer.json`), a word, a character, a byte of
-    UTF-8, or what the tokenizer of a published checkpoint makes of it (`pretrained`)."""
-    size: Annotated[int, Field(ge=5)] | None = None
-    """The vocabulary size asked for, special pieces and tags included. Left out: 8000 for subwords and words, all characters."""
-    model: Path | None = None
-    """An existing sentencepiece `.model` file to use instead of training one; of `byte_bpe` the `tokenizer.json`, of `pretrained` the
-    checkpoint's folder or its name on the hub."""
-    run: Path | None = None
-    """A run whose vocabulary, with all settings of it, is used instead of learning one: what a model that begins with the weights of that
-    run needs (`training.init_from`). Of a run with two vocabularies name one, such as `runs/mine/features/source`."""
-    languages: tuple[str, str] | None = None
-    """Codes of the source's and the target's language, for a `pretrained` tokenizer of many languages, such as [eng_Latn, deu_Latn].
-    Of Whisper they are those of speech and text: equal ones transcribe, others translate."""
-    lossless: bool = False
-    """Promise that decoding restores every text exactly: no normalization, spaces kept, unseen characters as bytes."""
-    byte_fallback: bool | None = None
-    """Write unseen characters as bytes, so that nothing is unknown. Left out: yes for subwords, no for characters unless `lossless`."""
-    normalization: Literal["nfkc", "nfc", "none"] | None = None
-    """Unicode normalization. NFC only composes accents; NFKC also unifies compatibility forms (full-width letters, ligatures). Left out:
-    `nfkc` for subwords (which also collapses spaces), `nfc` for words and characters, `none` for bytes, `model` and `lossless`."""
-    lowercase: bool = False
-    """Lower-case the text. It cannot be undone, so predictions are in lower case, too."""
-    min_frequency: Annotated[int, Field(ge=1)] = 1
-    """Words or characters that occur less often in the training texts are left out of the vocabulary."""
-    separator: Annotated[str, Field(min_length=1)] | None = None
-    """What stands between words. Left out: any whitespace."""
-    punctuation: Literal["attached", "split"] = "attached"
-    """Whether punctuation marks stay with the word that they stand at, or are words of their own, which predictions join again."""
-    character_coverage: Annotated[float, Field(gt=0, le=1)] = 0.9995
-    """The share of the running characters that get a piece of their own; the others are bytes or unknown."""
-    training_lines: Annotated[int, Field(ge=1)] = 2_000_000
-    """Subwords are learned from at most so many texts, drawn at random when there are more."""
-    sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Draw other segmentations in training (subword regularization); 0 for none. With `unigram` the smoothing exponent (0.1 to 0.5; a
-    smaller one varies more), with `bpe` the probability to skip a merge (0.1)."""
-    opening: tuple[str, ...] | None = None
-    """Special pieces of a `byte_bpe` that every text begins with, such as ["<|en|>", "<|transcribe|>", "<|notimestamps|>"] in Whisper; null
-    is none, or with `run` those of the run."""
-    prefix: str = ""
-    """Put before each text, such as "translate to German: "."""
-    tags: tuple[str, ...] = ()
-    """Symbols that are kept whole wherever they appear, such as "<2de>"."""
-
-    def __post_init__(self) -> None:
-        """Refuse settings that clash or have no effect."""
-        for name, kinds in _USED_BY.items():
-            if self.kind not in kinds and self.run is None and getattr(self, name) != self.__dataclass_fields__[name].default:
-                raise ConfigError(f"`{name}` needs `kind` to be one of {', '.join(kinds)}, but it is {self.kind}.")
-        if self.kind == "pretrained":
-            self._check_pretrained()
-        if self.kind == "byte_bpe" and self.model is None:
-            raise ConfigError("`model` is missing: give the `tokenizer.json` that a vocabulary of kind `byte_bpe` is read from.")
-        if self.run is not None:
-            self._check_run()
-        if self.model is not None and self.kind != "pretrained":
-            for name in ("size", "byte_fallback", "character_coverage", "training_lines"):
-                if getattr(self, name) != self.__dataclass_fields__[name].default:
-                    raise ConfigError(f"`{name}` must be left out, since `model` decides it, but is {getattr(self, name)}.")
-        if self.separator is not None and self.punctuation == "split":
-            raise ConfigError("`punctuation` must be attached where a `separator` says what a word is, but is split.")
-        if self.lossless:
-            for name, kept in {"lowercase": (False,), "normalization": (None, "none"), "byte_fallback": (None, True)}.items():
-                if getattr(self, name) not in kept:
-                    raise ConfigError(f"`{name}` must be left out, since it loses what `lossless` keeps, but is {getattr(self, name)}.")
-        for tag in self.tags:
-            if not tag or tag in SPECIAL_PIECES or tag in BYTE_PIECES or any(letter.isspace() or letter == "\u2581" for letter in tag):
-                raise ConfigError(f"`tags` must be symbols without spaces, other than {' '.join(SPECIAL_PIECES)}, but one is {tag!r}.")
-        if len(set(self.tags)) < len(self.tags):
-            raise ConfigError(f"`tags` must differ from each other, but are {', '.join(self.tags)}.")
-
-    def _check_pretrained(self) -> None:
-        """The tokenizer of a checkpoint decides everything itself."""
-        if self.model is None:
-            raise ConfigError(
-                "`model` is missing: give the folder, or the name on the hub, of the checkpoint whose tokenizer is to be used."
-            )
-        for name, field in self.__dataclass_fields__.items():
-            if name not in ("kind", "model", "languages") and getattr(self, name) != field.default:
-                raise ConfigError(
-                    f"`{name}` must be left out, since the checkpoint's tokenizer decides it, but is {getattr(self, name)!r}."
-                )
-
-    def _check_run(self) -> None:
-        """The run decides everything but what is put before a text, and how texts are cut in training."""
-        for name, field in self.__dataclass_fields__.items():
-            if name not in ("run", "prefix", "opening", "sampling", "tags") and getattr(self, name) != field.default:
-                raise ConfigError(f"`{name}` must be left out, since the vocabulary of `run` decides it, but is {getattr(self, name)!r}.")
-
-    @property
-    def resolved_byte_fallback(self) -> bool:
-        """Whether unseen characters become bytes, the default filled in."""
-        return self.byte_fallback if self.byte_fallback is not None else self.kind in (*_SUBWORDS, "byte") or self.lossless
-
-    @property
-    def resolved_normalization(self) -> Literal["nfkc", "nfc", "none"]:
-        """The Unicode normalization, the default filled in."""
-        if self.normalization is not None:
-            return self.normalization
-        if self.lossless or self.model is not None or self.kind == "byte":
-            return "none"
-        return "nfkc" if self.kind in _SUBWORDS else "nfc"
 
 
 @final
@@ -320,7 +193,7 @@ class TextFeature(Feature):
         if self._run is not None:
             opening = saved.get("opening") if self.config.opening is None else self.config.opening
             kept = {"prefix": self.config.prefix, "sampling": self.config.sampling, "opening": opening}
-            self.config = validate(TextConfig, {**adopted(saved, folder, _USED_BY, self.config.tags), **kept})
+            self.config = validate(TextConfig, {**adopted(saved, folder, USED_BY, self.config.tags), **kept})
             self._splitter = tag_splitter(self.config.tags)
         for name, value in self._fitted_settings().items():
             if saved["settings"].get(name, self.config.__dataclass_fields__[name].default) != value:
@@ -353,7 +226,7 @@ class TextFeature(Feature):
         text = self.config.prefix + value
         form = self.config.resolved_normalization
         # A model trained here applies NFKC itself, so that its file says so to other programs; only lower-casing needs it done before.
-        in_model = form == "nfkc" and self.config.kind in _SUBWORDS and self.config.model is None
+        in_model = form == "nfkc" and self.config.kind in SUBWORDS and self.config.model is None
         normalize = form != "none" and not (in_model and not self.config.lowercase)
         if not normalize and not self.config.lowercase:
             return text

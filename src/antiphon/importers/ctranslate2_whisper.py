@@ -22,7 +22,8 @@ from torch import Tensor
 from antiphon.errors import CheckpointError
 from antiphon.features.byte_pairs import FILE as TOKENIZER
 from antiphon.features.byte_pairs import BytePairVocabulary, read_tokenizer
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import END, START
 from antiphon.importers.ctranslate2_file import CTranslate2File
 from antiphon.importers.interface import ImportedModel, ImportPlugin

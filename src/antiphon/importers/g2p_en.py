@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from antiphon.errors import CheckpointError
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 from antiphon.importers.interface import ImportedModel, ImportPlugin
 from antiphon.importers.rows import rows_for
 

@@ -20,7 +20,8 @@ from torch import Tensor
 from antiphon.errors import CheckpointError
 from antiphon.features.model_proto import read_facts
 from antiphon.features.subwords import SubwordVocabulary
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 from antiphon.importers.interface import ImportedModel, ImportPlugin
 from antiphon.importers.marian_file import MarianFile
 from antiphon.importers.rows import NEVER, rows_at

@@ -28,7 +28,8 @@ from antiphon.data.records import Records
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.corruption import Corruption, Infilling, Pieces, SpanCorruption
 from antiphon.features.segmentation import SPACE_PIECE
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import END, START
 from antiphon.interfaces import Record, TaskPlugin, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request

@@ -14,7 +14,8 @@ from antiphon.configuration import config
 from antiphon.data.documents import DocumentFolder, open_documents
 from antiphon.data.files import FileConfig
 from antiphon.errors import DataError
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import END, PAD, START, UNKNOWN
 from antiphon.interfaces import Record, TaskPlugin, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request

@@ -10,7 +10,7 @@ from antiphon.data.audio_segments import SegmentsConfig
 from antiphon.features.audio import AudioFeaturesConfig, Normalization
 from antiphon.features.augmentation import AugmentationConfig
 from antiphon.features.filter_banks import WHISPER_RATE
-from antiphon.features.text import TextConfig
+from antiphon.features.text_config import TextConfig
 
 
 @config

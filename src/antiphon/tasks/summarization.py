@@ -18,7 +18,7 @@ from pydantic import Field
 from antiphon import checkpoint
 from antiphon.configuration import config
 from antiphon.errors import ConfigError, DataError
-from antiphon.features.text import TextConfig
+from antiphon.features.text_config import TextConfig
 from antiphon.interfaces import Record, TaskPlugin
 from antiphon.metrics.sourced import SourcedText
 from antiphon.metrics.words import words

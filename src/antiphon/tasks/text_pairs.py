@@ -19,7 +19,8 @@ from antiphon.data.documents import DocumentFolder, open_documents
 from antiphon.data.files import FileConfig
 from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.features.pretrained_text import PretrainedText
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 from antiphon.interfaces import Record, TokenSpec
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.tasks.example_per_record import ExamplePerRecord

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, final
 from pydantic import Field
 
 from antiphon.configuration import config
-from antiphon.features.text import TextConfig
+from antiphon.features.text_config import TextConfig
 from antiphon.interfaces import TaskPlugin
 from antiphon.tasks.text_pairs import TextPairs, check_settings
 

@@ -9,7 +9,8 @@ import pytest
 from antiphon.configuration import validate
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.features.byte_pairs import BytePairVocabulary
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import END, START
 from tests.unit.importers.foreign_models import whisper_tokenizer
 

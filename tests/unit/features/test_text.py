@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from antiphon.configuration import validate
 from antiphon.errors import CheckpointError, ConfigError, DataError
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 
 _GENERATOR = random.Random(2)
 LINES = [" ".join(_GENERATOR.choices(["the", "cat", "sat", "on", "a", "mat", "Straße", "ﬁne"], k=6)) for _ in range(200)]

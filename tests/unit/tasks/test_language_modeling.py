@@ -7,7 +7,7 @@ import antiphon
 from antiphon.assembly import read_given
 from antiphon.configuration import validate
 from antiphon.errors import ConfigError, DataError
-from antiphon.features.text import TextConfig
+from antiphon.features.text_config import TextConfig
 from antiphon.recipe import recipe_from
 from antiphon.tasks.language_modeling import LanguageModeling, LanguageModelingConfig
 

@@ -6,7 +6,8 @@ from math import exp
 import numpy as np
 import pytest
 
-from antiphon.features.text import TextConfig, TextFeature
+from antiphon.features.text import TextFeature
+from antiphon.features.text_config import TextConfig
 from antiphon.sequences import Hypothesis
 from antiphon.tasks.speech_words import words_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from antiphon.errors import ConfigError, DataError
-from antiphon.features.text import TextConfig
+from antiphon.features.text_config import TextConfig
 from antiphon.metrics.sourced import SourcedText
 from antiphon.sequences import Copied, Hypothesis
 from antiphon.tasks.summarization import Summarization, SummarizationConfig
