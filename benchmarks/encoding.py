@@ -6,9 +6,10 @@ Made once by our own task, corpus and loader, and written as plain arrays for th
 import hashlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,8 +53,13 @@ def prepare(data: Path, source: str, target: str, cache: Path, *, vocabulary: in
         fingerprint=task.fingerprint,
         encode_many=task.encode_many,
     )
-    checkpoint.write_json(folder / "specs.json", {"source": asdict(task.source_spec), "target": asdict(task.target_spec)})
+    checkpoint.write_json(folder / "specs.json", {"source": _numbers(task.source_spec), "target": _numbers(task.target_spec)})
     return folder
+
+
+def _numbers(spec: TokenSpec) -> dict[str, Any]:
+    """A spec without what it shows to nobody: tables of the vocabulary."""
+    return {own.name: getattr(spec, own.name) for own in fields(spec) if own.repr}
 
 
 def specs(folder: Path) -> tuple[TokenSpec, TokenSpec]:
@@ -115,7 +121,7 @@ def write_model(folder: Path, settings: TransformerConfig, model: StepwiseModel)
     folder.mkdir(parents=True, exist_ok=True)
     assert isinstance(model.source, TokenSpec), "the benchmark translates symbols"
     assert isinstance(model.target, TokenSpec), "the benchmark translates symbols"
-    described = {"settings": plain(settings), "source": asdict(model.source), "target": asdict(model.target)}
+    described = {"settings": plain(settings), "source": _numbers(model.source), "target": _numbers(model.target)}
     checkpoint.write_json(folder / "model.json", described)
     checkpoint.write_tensors(folder / "weights.safetensors", model.state_dict())
     return folder
