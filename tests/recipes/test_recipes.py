@@ -40,7 +40,7 @@ def columns_made(program: Path, name: str) -> set[str]:
         return {"unique_id", "ds", "y", *(("temperature", "holiday", "summer_time") if name.startswith("vic_elec") else ())}
     if program == ROOT / "recipes" / "speech" / "prepare.py":  # and digits.py beside it; test_prepare_speech.py shows that they do
         assert re.fullmatch(r"queen\.(train|dev|test)\.tsv|(train|validation|test)\.tsv", name), f"nothing makes {name}"
-        return {"audio", "text", "speaker"}
+        return {"audio", "text", "speaker", *(("written",) if name.startswith("queen") else ())}
     assert program == ROOT / "recipes" / "debian" / "prepare.py", f"nothing makes {name}"
     found = re.fullmatch(r"debian(?:\.en-(\w+)|-synopsis)\.(?:train|dev|test)\.tsv\.gz", name)
     assert found, f"prepare.py makes no {name}"
