@@ -15,7 +15,7 @@ from antiphon.data.limits import cut_source
 from antiphon.errors import ConfigError, DataError
 from antiphon.interfaces import Record, Seq2SeqModel, TokenSpec
 from antiphon.recipe import Recipe, recipe_from, with_overrides
-from antiphon.search.ensemble import Ensemble
+from antiphon.search.ensemble import together
 from antiphon.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.tasks.decoding import decode_examples
 from antiphon.tasks.speech_recognition import SpeechRecognition
@@ -48,15 +48,20 @@ class Predictor:
                     f"Runs of an ensemble must share their vocabularies, but {other.folder} has others than {first.folder}."
                     " Train them with the same `data` and `task` and one `data.cache`."
                 )
+            if _sound(other) != _sound(first):
+                raise ConfigError(
+                    f"Runs of an ensemble must hear alike, but {other.folder} has another sample rate, other features or another"
+                    f" normalization than {first.folder}. Train them with the same `data` and `task`."
+                )
         name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self.device = torch.device(name)
         self.trained = tuple(trained)
         self.recipe: Recipe = with_overrides(first.recipe, overrides) if overrides else first.recipe
         self.task = first.task if self.recipe.task == first.recipe.task else load_task(self.recipe, first)
         models = [item.model.to(self.device).eval() for item in trained]
-        if needs_steps(self.recipe.search) or len(models) > 1:
+        if needs_steps(self.recipe.search):
             models = [stepwise(model) for model in models]
-        self.model: Seq2SeqModel = models[0] if len(models) == 1 else Ensemble([stepwise(model) for model in models])
+        self.model: Seq2SeqModel = models[0] if len(models) == 1 else together(models)
         self.search = build_search(self.recipe.search, self.task)
 
     def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
@@ -197,6 +202,11 @@ class Predictor:
         if not isinstance(item, Mapping):
             raise DataError(f"it must be a text or a mapping, but is {type(item).__name__}.")
         return item
+
+
+def _sound(trained: Trained) -> str | None:
+    """What a recording becomes, if the task has recordings."""
+    return trained.task.audio.fingerprint if isinstance(trained.task, SpeechRecognition) else None
 
 
 VERY_LONG = 50_000  # elements of a source that nobody spoke of when the model was trained

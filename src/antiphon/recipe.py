@@ -144,8 +144,16 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 
 def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
-    """The recipe with `key.path=value` changes. Raises ConfigError for an unknown key or a wrong value."""
+    """The recipe with `key.path=value` changes. Raises ConfigError for an unknown key or a wrong value.
+
+    Another search starts from its own defaults: a recipe has all settings of the one that it names, most of which the other lacks.
+    """
     tree = plain(recipe)
+    named = [override for override in overrides if override.partition("=")[0].strip() == "search.name"]
+    for override in named:
+        _override(tree, override)
+    if named and tree["search"]["name"] != recipe.search.name:
+        tree["search"] = {"name": tree["search"]["name"]}
     for override in overrides:
         _override(tree, override)
     return recipe_from(tree)

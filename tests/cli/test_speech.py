@@ -121,6 +121,21 @@ def test_a_run_of_speech_has_a_report_and_an_inspection(antiphon, run):
     assert "s of sound" in inspected.out
 
 
+def test_runs_without_decoder_are_an_ensemble(antiphon, run, tmp_path):
+    alone = antiphon("predict", run, run.parent / "talk.mp3")
+    together = antiphon("predict", run, run, run.parent / "talk.mp3")
+    assert together.status == 0, together.err
+    assert together.out == alone.out
+    scored = antiphon("evaluate", run, run / "last", "--json")
+    assert scored.status == 0, scored.err
+    assert {score["name"] for score in json.loads(scored.out)["scores"]} >= {"word_error_rate", "loss"}
+    recipe = run.parent / "recipe.yaml"
+    other = package.train(
+        read_recipe(recipe, ["task.sample_rate=16000", "task.augmentation=null", "training.max_steps=1"]), tmp_path / "other"
+    )
+    assert "must hear alike" in antiphon("predict", run, other, run.parent / "talk.mp3").err
+
+
 def test_the_same_sound_is_predicted_alike_however_it_is_given(run):
     model = package.load(run)
     path = run.parent / "talk.mp3"

@@ -191,6 +191,14 @@ def test_overrides_that_cannot_be(path, override, sentence):
         with_overrides(read_recipe(path), [override])
 
 
+def test_another_search_starts_from_its_own_defaults(path):
+    recipe = with_overrides(read_recipe(path), ["search.name=beam", "search.beam_size=7"])
+    assert with_overrides(recipe, ["search.name=greedy"]).search.name == "greedy"
+    found = with_overrides(recipe, ["search.samples=3", "search.name=sampling"]).search
+    assert (found.name, found.samples) == ("sampling", 3)
+    assert with_overrides(recipe, ["search.name=beam"]).search.beam_size == 7
+
+
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -1,6 +1,8 @@
 """Several models as one: at each step their predictions are averaged, so every search works with an ensemble as with a single model.
 
-Members may differ in architecture; they must read the same source and write the same symbols, or values of the same channels.
+Members may differ in architecture; they must read the same source and write the same symbols, or values of the same channels. Models
+that say all steps at once, such as an encoder with CTC, are an ensemble among themselves.
+
 The ensemble's memory carries the members' memories as its projections, and its state holds their states: both are reordered by
 `select_rows` like any other.
 """
@@ -16,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from antiphon.errors import ConfigError
-from antiphon.interfaces import StepwiseModel, TokenSpec
+from antiphon.interfaces import Seq2SeqModel, StepwiseModel, TokenSpec
 from antiphon.sequences import Frames, Memory, Output, Padded, Quantiles, select_rows
 
 Average = Literal["probability", "log_probability"]
@@ -33,8 +35,7 @@ class EnsembleState:
         return EnsembleState(tuple(select_rows(state, index) for state in self.members))
 
 
-@final
-class Ensemble(StepwiseModel):
+class DirectEnsemble(Seq2SeqModel):
     """The average of several models' probabilities (log-mean-exp), or of their log-probabilities (a geometric mean, unnormalized).
 
     Of real values it is the average of the members' points, or of each of their quantiles (Lichtendahl et al. 2013).
@@ -42,7 +43,7 @@ class Ensemble(StepwiseModel):
     Raises ConfigError when there is no member, or the members' specs differ; where heads say distributions or differ, once they do.
     """
 
-    def __init__(self, models: Sequence[StepwiseModel], average: Average = "probability"):
+    def __init__(self, models: Sequence[Seq2SeqModel], average: Average = "probability"):
         super().__init__()
         if not models:
             raise ConfigError("An ensemble must have at least one model, but has none.")
@@ -55,6 +56,7 @@ class Ensemble(StepwiseModel):
         self.source, self.target = models[0].source, models[0].target
         self.average = average
         self._members, self._stride = nn.ModuleList(models), models[0].stride
+        self._strides = {model.stride for model in models}
 
     @property
     def stride(self) -> int:
@@ -62,9 +64,9 @@ class Ensemble(StepwiseModel):
         return self._stride
 
     @property
-    def models(self) -> list[StepwiseModel]:
+    def models(self) -> Sequence[Seq2SeqModel]:
         """The members."""
-        return [cast(StepwiseModel, member) for member in self._members]
+        return [cast(Seq2SeqModel, member) for member in self._members]
 
     def encode(self, source: Padded) -> Memory:
         """The members' memories. The ensemble's own states are empty: only the mask of the first member stands for all."""
@@ -72,24 +74,49 @@ class Ensemble(StepwiseModel):
         copyable = next((memory.copyable for memory in memories if memory.copyable is not None), None)
         return Memory(memories[0].states[..., :0], memories[0].mask, projections=memories, copyable=copyable)
 
-    def project(self, memory: Memory) -> Memory:
-        """Each member's projections."""
-        memories = tuple(model.project(own) for model, own in zip(self.models, memory.projections, strict=True))
-        return replace(memory, projections=memories)
-
     def frames(self, memory: Memory) -> Frames | None:
-        """The members' averaged log-probabilities; None unless all of them say something of equally many states."""
+        """The members' averaged log-probabilities; None unless all of them say something. Raises ConfigError for different subsampling."""
         found = [model.frames(own) for model, own in zip(self.models, memory.projections, strict=True)]
         members = [frames for frames in found if frames is not None]
-        if len(members) < len(found) or len({frames.mask.shape for frames in members}) != 1:
+        if len(members) < len(found):
             return None
+        if len(self._strides) > 1:
+            raise ConfigError(
+                "Models of an ensemble must have the same `model.subsampling` where CTC takes part, but have"
+                f" {' and '.join(map(str, sorted(self._strides)))}."
+            )
         log_probs = torch.stack([frames.logits.float().log_softmax(-1) for frames in members])
         return Frames(average_log_probs(log_probs, self.average), members[0].mask, _as_they_are)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """All steps at once; `values` are the averaged log-probabilities (B, T, V)."""
+        frames = self.frames(memory) if len(self._strides) == 1 else None
         members = zip(self.models, memory.projections, strict=True)
-        return self._averaged([model.decode(inputs, own, attention=attention) for model, own in members])
+        return replace(self._averaged([model.decode(inputs, own, attention=attention) for model, own in members]), frames=frames)
+
+    def _averaged(self, outputs: list[Output]) -> Output:
+        if not isinstance(self.target, TokenSpec):
+            return _average_of_values(outputs)
+        log_probs = torch.stack(_of_one_width([output.values.float().log_softmax(-1) for output in outputs]))
+        return Output(average_log_probs(log_probs, self.average), _as_they_are, _mean_attention(outputs))
+
+
+@final
+class Ensemble(DirectEnsemble, StepwiseModel):
+    """An ensemble of models that decode step by step."""
+
+    def __init__(self, models: Sequence[StepwiseModel], average: Average = "probability"):
+        super().__init__(models, average)
+
+    @property
+    def models(self) -> Sequence[StepwiseModel]:
+        """The members."""
+        return [cast(StepwiseModel, member) for member in self._members]
+
+    def project(self, memory: Memory) -> Memory:
+        """Each member's projections."""
+        memories = tuple(model.project(own) for model, own in zip(self.models, memory.projections, strict=True))
+        return replace(memory, projections=memories)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> EnsembleState:
         """The members' states."""
@@ -102,11 +129,17 @@ class Ensemble(StepwiseModel):
         outputs, states = zip(*(model.step(last, own, own_state, attention=attention) for model, own, own_state in members), strict=True)
         return self._averaged(list(outputs)), EnsembleState(states)
 
-    def _averaged(self, outputs: list[Output]) -> Output:
-        if not isinstance(self.target, TokenSpec):
-            return _average_of_values(outputs)
-        log_probs = torch.stack(_of_one_width([output.values.float().log_softmax(-1) for output in outputs]))
-        return Output(average_log_probs(log_probs, self.average), _as_they_are, _mean_attention(outputs))
+
+def together(models: Sequence[Seq2SeqModel]) -> Seq2SeqModel:
+    """The models as an ensemble. Raises ConfigError when some of them decode step by step, and others do not."""
+    steps = [model for model in models if isinstance(model, StepwiseModel)]
+    if 0 < len(steps) < len(models):
+        other = next(model for model in models if not isinstance(model, StepwiseModel))
+        raise ConfigError(
+            f"Models of an ensemble must all decode step by step, or none of them, but {type(steps[0]).__name__} does and"
+            f" {type(other).__name__} does not."
+        )
+    return Ensemble(steps) if steps else DirectEnsemble(models)
 
 
 def _of_one_width(log_probs: list[Tensor]) -> list[Tensor]:

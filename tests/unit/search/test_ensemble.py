@@ -10,10 +10,15 @@ from antiphon.heads.gaussian import GaussianConfig
 from antiphon.heads.point import PointConfig
 from antiphon.heads.quantile import QuantileConfig
 from antiphon.interfaces import TokenSpec, ValueSpec
+from antiphon.losses.ctc import CTCLoss
+from antiphon.models.encoder_only import EncoderOnly, EncoderOnlyConfig, RecurrentEncoderConfig
+from antiphon.models.linear import LinearConfig
+from antiphon.models.linear import build as linear
 from antiphon.models.lstm import LSTM, LSTMConfig
 from antiphon.search.beam import BeamConfig, BeamSearch
+from antiphon.search.ctc import CTCSearch, CTCSearchConfig
 from antiphon.search.direct import DirectConfig, DirectSearch
-from antiphon.search.ensemble import Ensemble
+from antiphon.search.ensemble import Ensemble, together
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.rollout import RolloutConfig, RolloutSearch
 from antiphon.search.scoring import score
@@ -122,3 +127,41 @@ def test_attention_is_given_when_all_members_have_it():
     ensemble = Ensemble([ToyModel(), ToyModel(has_attention=False)])
     with pytest.raises(ConfigError, match=r"`search.alignment` needs a model with attention"):
         GreedySearch(GreedyConfig(alignment=True))(ensemble, toy_source([4, 5]))
+
+
+def encoder(seed: int, subsampling: int = 2) -> EncoderOnly:
+    torch.manual_seed(seed)
+    settings = EncoderOnlyConfig(encoder=RecurrentEncoderConfig(dim=6, layers=1), subsampling=subsampling, subsampling_width=2)
+    return EncoderOnly(settings, ValueSpec(8), TokenSpec(9, PAD, UNKNOWN, START, END, "letters")).eval()
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_encoders_with_ctc(beam_size, seed):
+    first, second = encoder(seed), encoder(seed + 1)
+    source = Padded(torch.randn(2, 24, 8), torch.tensor([24, 15]))
+    search = CTCSearch(CTCSearchConfig(beam_size=beam_size, spans=True))
+    twice, once = search(together([first, first]), source), search(first, source)
+    assert [own[0].elements.tolist() for own in twice] == [own[0].elements.tolist() for own in once]
+    assert [own[0].score for own in twice] == pytest.approx([own[0].score for own in once], abs=1e-4)
+    both = together([first, second])
+    expected = torch.stack([model.frames(model.encode(source)).logits.softmax(-1) for model in (first, second)]).mean(0).log()
+    output = both(source, Padded(torch.zeros(2, 1, dtype=torch.int64), torch.ones(2, dtype=torch.int64)))
+    torch.testing.assert_close(output.frames.logits, expected)
+    labels = Padded(torch.tensor([[4, 5, END], [6, END, PAD]]), torch.tensor([3, 2]))
+    assert bool(CTCLoss(both.target)(output, labels).isfinite().all())
+
+
+def test_encoders_that_do_not_fit(seed):
+    source, search = Padded(torch.randn(1, 24, 8), torch.tensor([24])), CTCSearch(CTCSearchConfig())
+    with pytest.raises(ConfigError, match=r"the same `model.subsampling` where CTC takes part, but have 2 and 4"):
+        search(together([encoder(seed), encoder(seed, 4)]), source)
+    with pytest.raises(ConfigError, match="or none of them, but ToyModel does and EncoderOnly does not"):
+        together([encoder(seed), ToyModel()])
+
+
+def test_forecasters_without_steps(seed):
+    members = [linear(LinearConfig(context_length=6, horizon=4, head=PointConfig()), ValueSpec(1), ValueSpec(1)).eval() for _ in range(2)]
+    source, requests = Padded(torch.randn(1, 6, 1), torch.tensor([6])), [Request(known=np.ones((4, 1), dtype=np.float32))]
+    search = DirectSearch(DirectConfig())
+    mean = np.mean([search(member, source, requests)[0][0].elements for member in members], axis=0)
+    np.testing.assert_allclose(search(together(members), source, requests)[0][0].elements, mean, atol=1e-5)
