@@ -421,6 +421,9 @@ class Task(ABC):
     def load_calibration(self, folder: Path) -> None:  # noqa: B027  a task that learns nothing has nothing to read
         """Read what `calibrate` wrote into the folder of a checkpoint, where it did."""
 
+    def save_calibration(self, folder: Path) -> None:  # noqa: B027  a task that learns nothing has nothing to write
+        """Write what `load_calibration` has read into the folder of another checkpoint, whose predictions are the same."""
+
     @property
     def tabular(self) -> bool:
         """Whether predictions are rows of a table, as `rows` gives them, rather than one text each."""

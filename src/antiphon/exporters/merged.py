@@ -30,6 +30,7 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     place = folder / "checkpoints" / f"step-{header['step']}"
     place.parent.mkdir()
     checkpoint.write(place, header, trained.model.own_weights(), lambda part: _write_features(trained.task, part))
+    trained.task.save_calibration(place)
     for link in ("best", "last"):
         checkpoint.point(folder / link, place)
     _write_features(trained.task, folder)

@@ -1,6 +1,6 @@
 """The model of an earlier run, any of ours, with low-rank adapters: a few parameters learn, its own stay as they are (extra `hf`).
 
-    antiphon train runs/mine/recipe.yaml --set "model={name: adapted, run: runs/mine}" --set data.train=more.tsv ...
+    antiphon train runs/mine/recipe.yaml --set "model={name: adapted, run: $PWD/runs/mine}" --set training.init_from=null ...
 
 Checkpoints hold the adapters alone, and which weights they stand on (docs/design/0009). `antiphon export --format merged` makes one whole
 model of both.
@@ -19,7 +19,7 @@ from torch import nn
 from antiphon import checkpoint, registry
 from antiphon.configuration import config, plugin_field, validate
 from antiphon.errors import CheckpointError, ConfigError
-from antiphon.interfaces import Architecture, Seq2SeqModel, Spec
+from antiphon.interfaces import Architecture, Seq2SeqModel, Spec, TokenSpec
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, need_peft
 
 
@@ -80,7 +80,7 @@ def build(settings: AdaptedConfig, source: Spec, target: Spec) -> Seq2SeqModel:
 
 
 def start(model: Seq2SeqModel, settings: AdaptedConfig) -> Sequence[str]:
-    """Put the earlier run's weights in."""
+    """Put the earlier run's weights in. Raises CheckpointError when they are not those that the settings are of, or do not fit."""
     borrow(model, settings)
     assert settings.model is not None, "`resolve` has filled it in"
     learned = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
@@ -104,16 +104,27 @@ def borrow(model: Seq2SeqModel, settings: AdaptedConfig) -> None:
             f"This run is an adapter, and its base, {settings.run}, has changed: the weights there have the hash {found[:12]}, but those"
             f" that it was trained on {str(settings.sha256)[:12]}. {remedy}"
         )
-    places = {base_name(name): name for name in model.state_dict()}
-    weights = saved.weights()
-    for name, tensor in weights.items():
-        if name not in places or model.state_dict()[places[name]].shape != tensor.shape:
-            raise CheckpointError(
-                f"{settings.run} does not fit: {name} has no place in this model. Its task must be that of the run;"
-                f" `task.vocabulary: {{run: {settings.run}}}` takes its vocabulary."
-            )
+    own, weights = model.state_dict(), saved.weights()
+    places = {base_name(name): name for name in own}
+    _check_symbols(model, saved, settings.run)
+    unfit = [name for name, tensor in weights.items() if name not in places or own[places[name]].shape != tensor.shape]
+    unfit += [name for name, place in places.items() if name not in weights and place not in (model.stored or ())]
+    if unfit:
+        raise CheckpointError(
+            f"{settings.run} does not fit: {unfit[0]} is not in both it and this model. Its task must be that of the run;"
+            f" `task.vocabulary: {{run: {settings.run}}}` takes its vocabulary."
+        )
     model.load_state_dict({places[name]: tensor for name, tensor in weights.items()}, strict=False)
     follow_base(model)
+
+
+def _check_symbols(model: Seq2SeqModel, saved: checkpoint.Checkpoint, run: Path) -> None:
+    """Raise CheckpointError when the base's symbols are others: frozen embeddings cannot learn what these mean."""
+    for side, spec in (("source", model.source), ("target", model.target)):
+        if isinstance(spec, TokenSpec) and saved.header[side].get("fingerprint") != spec.fingerprint:
+            raise CheckpointError(
+                f"{run} does not fit: its {side} vocabulary is not that of this task. Take it: `task.vocabulary: {{run: {run}}}`."
+            )
 
 
 def _saved(run: Path) -> checkpoint.Checkpoint:

@@ -90,7 +90,7 @@ def adapt(model: nn.Module, settings: AdapterConfig, *, within: str = "", output
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(bool(_LEARNED.search(name)))
     for pattern in settings.train:
-        matched = [parameter for name, parameter in model.named_parameters() if fnmatch.fnmatchcase(name, pattern)]
+        matched = [parameter for name, parameter in model.named_parameters() if fnmatch.fnmatchcase(base_name(name), pattern)]
         if not matched:
             raise ConfigError(f"`model.adapter.train` must match parameters, but {pattern!r} matches none of: {_shown(model)}.")
         for parameter in matched:
@@ -160,4 +160,6 @@ def _chosen(network: nn.Module, patterns: tuple[str, ...] | None, prefix: str, o
 
 def _shown(model: nn.Module) -> str:
     """Names of parameters for an error, without layers' numbers."""
-    return ", ".join(dict.fromkeys(re.sub(r"\.\d+\.", ".*.", name) for name, _ in model.named_parameters() if not _LEARNED.search(name)))
+    return ", ".join(
+        dict.fromkeys(re.sub(r"\.\d+\.", ".*.", base_name(name)) for name, _ in model.named_parameters() if not _LEARNED.search(name))
+    )

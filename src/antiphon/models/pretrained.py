@@ -189,7 +189,7 @@ def resolve(settings: PretrainedConfig, earlier: PretrainedConfig | None = None)
 
     Raises ConfigError for a checkpoint that is no encoder-decoder, or that brings code which the recipe does not trust.
     """
-    if settings.description is not None:
+    if settings.description is not None and (settings.adapter is None or settings.base is not None):
         return settings
     if settings.path is None:
         raise ConfigError("`model.path` is missing: name the folder of a published checkpoint, or its name on the hub.")
@@ -197,7 +197,7 @@ def resolve(settings: PretrainedConfig, earlier: PretrainedConfig | None = None)
         return replace(settings, path=earlier.path, description=earlier.description, base=earlier.base)
     need_transformers()
     folder = published_folder(settings.path, code=settings.trust_remote_code)
-    description = _description(settings, folder)
+    description = _description(settings, folder) if settings.description is None else settings.description
     path = str(folder.absolute()) if Path(settings.path).is_dir() else settings.path
     return replace(settings, path=path, description=description, base=None if settings.adapter is None else identity(folder))
 
@@ -245,8 +245,11 @@ def _code_of(folder: Path) -> dict[str, str]:
 def start(model: Pretrained, settings: PretrainedConfig) -> Sequence[str]:
     """Put the published weights in. Raises ConfigError when they are not stored as safetensors, or do not fit."""
     assert settings.path is not None, "`resolve` has refused that"
-    revision = settings.base.revision if settings.base is not None else None
-    missing = _take(model, settings, published_folder(settings.path, revision=revision, code=settings.trust_remote_code))
+    if settings.adapter is not None and settings.base is not None:  # the recipe of an earlier run knows of others, perhaps
+        folder = same_base(settings.path, settings.base)
+    else:
+        folder = published_folder(settings.path, code=settings.trust_remote_code)
+    missing = _take(model, settings, folder)
     family = settings.description["model_type"] if settings.description else "?"
     notes = [f"The weights of {settings.path} ({family}) are taken over."]
     if missing:
@@ -272,6 +275,12 @@ def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequen
     weights, missing = published_weights(
         folder, str(settings.path), model.network.config.model_type, trust_remote_code=settings.trust_remote_code
     )
+    own = model.network.state_dict()
+    places = {base_name(name): name for name in own}
+    if any(name not in places or own[places[name]].shape != tensor.shape for name, tensor in weights.items()):
+        raise ConfigError(
+            f"`model.description` is not that of {settings.path}, but of another checkpoint: leave it out (`--set model.description=null`)."
+        )
     if settings.adapter is None or model.stored is None:
         model.network.load_state_dict(weights)
         return missing
@@ -281,7 +290,6 @@ def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequen
             f"`model.path` must have all weights for an adapter to stand on, but {settings.path} misses {', '.join(unknown)}."
             " Let them learn: name them in `model.adapter.train`."
         )
-    places = {base_name(name): name for name in model.network.state_dict()}
     model.network.load_state_dict({places[name]: tensor for name, tensor in weights.items()}, strict=False)
     follow_base(model.network)
     if settings.adapter.base_precision == "8bit":
@@ -292,7 +300,7 @@ def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequen
 def build(settings: PretrainedConfig, source: Spec, target: Spec) -> Pretrained:
     """Make the network with fresh weights. Raises ConfigError when it does not read such a source, or the target does not fit it."""
     need_transformers()
-    known = resolve(settings)
+    known = resolve(settings) if settings.description is None else settings
     assert known.description is not None, "it has just been filled in"
     speech.check_source(str(settings.path), known.description, source, target)
     assert isinstance(target, TokenSpec), "it has just been checked"

@@ -329,6 +329,11 @@ class Forecasting(Task):
         path = folder / CALIBRATION
         self.calibration = load_calibration(path) if self.calibrates and path.is_file() else None
 
+    def save_calibration(self, folder: Path) -> None:
+        """Write how much to widen intervals, where it is known."""
+        if self.calibration is not None:
+            self.calibration.save(folder / CALIBRATION)
+
     def baselines(self, items: Sequence[Record]) -> dict[str, list[Forecast]]:
         """Forecasts of the recipe's baselines for items; what they learn ends before the first origin of each series."""
         settings, opened = self.settings, [self._opened(item) for item in items]

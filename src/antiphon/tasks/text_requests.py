@@ -29,7 +29,10 @@ def text_request(record: Record, phrase_of: Callable[[Record], Phrase], opening:
 
 def _phrases(record: Record, field: str) -> Iterator[str]:
     value = record.get(field)
-    for phrase in [value] if isinstance(value, str) else value or ():
+    phrases = () if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(phrases, list | tuple):
+        raise DataError(f"`{field}` must be a text or a list of texts, but is {value!r}.")
+    for phrase in phrases:
         if not isinstance(phrase, str):
             raise DataError(f"`{field}` must be a text or a list of texts, but holds {phrase!r}.")
         if phrase:

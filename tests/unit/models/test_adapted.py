@@ -10,7 +10,7 @@ import torch
 import antiphon
 from antiphon import checkpoint as checkpoints
 from antiphon.errors import CheckpointError, ConfigError, ExportError
-from antiphon.recipe import Recipe, recipe_from
+from antiphon.recipe import Recipe, read_recipe, recipe_from
 
 LINES = ["a b c d", "c a b", "d d a", "b c", "a d c b a", "b", "c c d", "d a b c"]
 DATA = {"train": [{"source": line, "target": " ".join(reversed(line.split()))} for line in LINES] * 3}
@@ -104,6 +104,18 @@ def test_merged_it_is_a_run_of_its_own(base: Any, tmp_path: Path, name: str, kin
     assert len(texts(again)) == len(LINES)
 
 
+def test_what_else_learns_is_named_as_in_the_base(base: Any, tmp_path: Path) -> None:
+    adapter = {"rank": 2, "train": ["*.query_key_value.bias", "*embedding*"]}
+    run = antiphon.train(adapted(base(), adapter, max_steps=8), tmp_path / "run", data=DATA)
+    saved, theirs = checkpoints.read((run / "best").resolve()).weights(), antiphon.load(base()).model.state_dict()
+    others = {name.replace(".base_layer", ""): tensor for name, tensor in saved.items() if "lora" not in name}
+    assert "encoder.0.attention.query_key_value.bias" in others
+    assert "head.weight" in others, "shared weights under all their names"
+    assert not any(torch.equal(tensor, theirs[name]) for name, tensor in others.items())
+    merged = antiphon.load(antiphon.export(run, format="merged", out=tmp_path / "merged")).model.state_dict()
+    assert all(torch.equal(tensor, merged[name]) for name, tensor in others.items())
+
+
 def test_what_cannot_be_adapted_or_merged_is_refused(base: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`model\.run` is missing"):
         antiphon.train(recipe({"name": "adapted"}), tmp_path / "none", data=DATA)
@@ -114,8 +126,11 @@ def test_what_cannot_be_adapted_or_merged_is_refused(base: Any, tmp_path: Path) 
     with pytest.raises(ConfigError, match="base_precision` must be fp32"):
         antiphon.train(adapted(base(), {"base_precision": "8bit"}), tmp_path / "8bit", data=DATA)
     other = recipe({"name": "adapted", "run": str(base()), "adapter": {"rank": 2}}, {"kind": "character"})
-    with pytest.raises(CheckpointError, match=r"does not fit: .*`task\.vocabulary: \{run:"):
+    with pytest.raises(CheckpointError, match=r"does not fit: its source vocabulary .*`task\.vocabulary: \{run:"):
         antiphon.train(other, tmp_path / "vocabulary", data=DATA)
+    renamed = {"train": [{key: text.replace("a", "e") for key, text in record.items()} for record in DATA["train"]]}
+    with pytest.raises(CheckpointError, match="does not fit: its source vocabulary is not that of this task"):
+        antiphon.train(recipe({"name": "adapted", "run": str(base())}), tmp_path / "as many symbols", data=renamed)
     run = antiphon.train(adapted(base(), max_steps=1), tmp_path / "run", data=DATA)
     with pytest.raises(ConfigError, match=r"`model\.run` must not be a run of `adapted`"):
         antiphon.train(adapted(run), tmp_path / "twice", data=DATA)
@@ -132,6 +147,11 @@ def test_a_base_that_is_missing_or_has_changed_is_refused(base: Any, tmp_path: P
         antiphon.load(run)
     moved = antiphon.load(run, overrides=[f"model.run={tmp_path / 'moved'}"])
     assert [prediction.text for prediction in moved.predict(LINES)] == before
+    there = read_recipe(run / "recipe.yaml", [f"model.run={tmp_path / 'moved'}", "training.max_steps=3"])
+    assert len(texts(antiphon.train(there, run, data=DATA, resume=True) / "last")) == len(LINES)
     antiphon.train(recipe(MODELS["transformer"], max_steps=1), folder, data=DATA)
     with pytest.raises(CheckpointError, match=rf"its base, {folder}, has changed: the weights there have the hash \w+, but those"):
-        antiphon.load(run)
+        antiphon.load(run, overrides=[f"model.run={folder}"])
+    back = read_recipe(run / "recipe.yaml", [f"model.run={folder}", "model.sha256=null", "training.max_steps=4"])
+    with pytest.raises(ConfigError, match=r"differs from that of the run in .*`model\.sha256`"):
+        antiphon.train(back, run, data=DATA, resume=True)

@@ -146,6 +146,26 @@ def test_a_base_that_is_missing_or_has_changed_is_refused(base: Any, tmp_path: P
         antiphon.train(recipe(folder, max_steps=4), run, data=DATA, resume=True)
 
 
+def test_the_recipe_of_an_earlier_run_begins_another(base: Any, tmp_path: Path) -> None:
+    """It describes a checkpoint already: an adapter asks which weights these were, and other checkpoints do not fit."""
+    first = resolved(recipe(base(), model={"adapter": None}))
+    assert first.model.base is None
+    known = plain(first)
+    adapter = recipe_from({**known, "model": {**known["model"], "adapter": {"rank": 2}}})
+    assert resolved(adapter).model.base == resolved(recipe(base())).model.base
+    folder = write_checkpoint(tmp_path / "other", "t5")
+    other = recipe_from({**known, "model": {**known["model"], "path": str(folder)}})
+    with pytest.raises(ConfigError, match=r"`model\.description` is not that of .*other, but of another checkpoint"):
+        built(other)
+    changed = shutil.copytree(base(), tmp_path / "changed")
+    weights = checkpoints.read_tensors(changed / "model.safetensors")
+    name = next(name for name in weights if name.endswith("q_proj.weight"))
+    checkpoints.write_tensors(changed / "model.safetensors", {**weights, name: weights[name] + 1e-3})
+    adapted = plain(resolved(recipe(base())))
+    with pytest.raises(CheckpointError, match="has changed: the weights there have the hash"):
+        built(recipe_from({**adapted, "model": {**adapted["model"], "path": str(changed)}}))
+
+
 def test_patterns_choose_what_adapts_and_what_else_learns(base: Any, tmp_path: Path) -> None:
     adapter = {
         "rank": 2,

@@ -356,6 +356,17 @@ def test_intervals_are_calibrated_when_training_ends(tmp_path: Path, head: str) 
     assert 100 * 20 / 24 - 0.01 <= found["coverage_80"] <= 100
 
 
+def test_merged_adapters_keep_what_was_calibrated(tmp_path: Path) -> None:
+    data = polars.DataFrame(rows((40,) * 12))
+    settings = {**recipe(decoding="direct", intervals=[80]), "model": {"name": "lstm", "dim": 8, "head": "quantile"}}
+    base = antiphon.train(recipe_from(settings), tmp_path / "base", data={"train": data})
+    adapted = {"name": "adapted", "run": str(base), "adapter": {"modules": ["combine"]}}
+    run = antiphon.train(recipe_from({**settings, "model": adapted}), tmp_path / "run", data={"train": data})
+    merged = antiphon.export(run, format="merged", out=tmp_path / "merged")
+    assert (merged / "best" / "calibration.json").read_text() == (run / "best" / "calibration.json").read_text()
+    assert antiphon.load(merged).task.calibration is not None  # type: ignore[attr-defined]
+
+
 def test_what_cannot_be_calibrated_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = polars.DataFrame(rows((40, 30)))
     settings = {**recipe(decoding="direct", intervals=[80]), "model": {"name": "lstm", "dim": 8}}

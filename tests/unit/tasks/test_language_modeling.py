@@ -48,6 +48,10 @@ def test_a_record_may_say_how_its_text_begins(task):
     assert task.pieces("target", np.array(request.banned[0])) == ["c"]
     assert len(request.required) == 1
     assert task.request({}).prefix == ()
+    assert task.request({"required": None, "banned": ""}).required == ()
+    for wrong in (5, {"a": 1}, ["a", 5]):
+        with pytest.raises(DataError, match="`required` must be a text or a list of texts"):
+            task.request({"required": wrong})
     assert task.source_of({"prefix": "ab"}) == "ab"
 
 
