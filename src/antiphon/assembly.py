@@ -280,9 +280,17 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = F
     Code that the checkpoint names outside Antiphon needs `trust_code` (or the environment variable ANTIPHON_TRUST_CODE=1).
     """
     saved = checkpoint.read(checkpoint.find_checkpoint(path, prefer=prefer).resolve())
+    with registry.trusting(_trusts(trust_code)):
+        return _load(saved, overrides)
+
+
+def _trusts(trust_code: bool) -> bool:
+    return trust_code or os.environ.get("ANTIPHON_TRUST_CODE") == "1"
+
+
+def _load(saved: checkpoint.Checkpoint, overrides: Sequence[str]) -> Trained:
     header = saved.header
-    trusted = trust_code or os.environ.get("ANTIPHON_TRUST_CODE") == "1"
-    plugin = registry.find("models", header["model"]["name"], allow_paths=trusted)
+    plugin = registry.find("models", header["model"]["name"])
     weights, values = saved.weights(), dict(header["recipe"])
     revision = header["model"]["revision"]
     if revision > plugin.revision:
@@ -297,7 +305,8 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = F
             )
         weights, values["model"] = plugin.upgrade(revision, weights, values["model"])
     recipe = with_overrides(recipe_from(values), [change for change in overrides if change.startswith("model.")])
-    if getattr(recipe.model, "trust_remote_code", False) and not trusted:
+    find_metrics([name for name in recipe.evaluation.metrics or () if "." in name])  # they are not used before somebody evaluates
+    if getattr(recipe.model, "trust_remote_code", False) and not registry.is_trusting():
         raise CheckpointError(
             f"{saved.folder} runs code of {recipe.model.path}, which is not done unless you trust it: pass `trust_code=True`, or set the"
             " environment variable ANTIPHON_TRUST_CODE=1."
@@ -321,7 +330,13 @@ def load_task(recipe: Recipe, trained: Trained) -> Task:
 
 def task_of(saved: checkpoint.Checkpoint) -> Task:
     """The fitted task of a checkpoint."""
-    return _load_task(recipe_from(saved.header["recipe"]), saved.folder)
+    return _load_task(stored_recipe(saved), saved.folder)
+
+
+def stored_recipe(saved: checkpoint.Checkpoint) -> Recipe:
+    """The recipe of a checkpoint. Code outside Antiphon that it names needs ANTIPHON_TRUST_CODE=1, as for `load_trained`."""
+    with registry.trusting(_trusts(False)):
+        return recipe_from(saved.header["recipe"])
 
 
 def _load_task(recipe: Recipe, folder: Path) -> Task:

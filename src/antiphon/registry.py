@@ -8,10 +8,15 @@ and no decorator; nothing is imported before it is asked for.
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import entry_points
 from typing import Any
 
 from antiphon.errors import ConfigError, nearest
+
+_TRUSTED = ContextVar("_TRUSTED", default=True)
 
 KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "baselines", "exporters", "importers")
 
@@ -23,15 +28,28 @@ def names(kind: str) -> list[str]:
     return sorted({*own, *(point.name for point in entry_points(group=f"antiphon.{kind}"))})
 
 
-def find(kind: str, name: str, *, allow_paths: bool = True) -> Any:
-    """Return the plug-in called `name`.
+@contextmanager
+def trusting(trusted: bool) -> Iterator[None]:
+    """Within it, unless `trusted`, dotted paths are refused: code named by a checkpoint from elsewhere is not imported."""
+    before = _TRUSTED.set(trusted and _TRUSTED.get())
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(before)
 
-    `allow_paths=False` refuses dotted paths: code named by a checkpoint from elsewhere is not imported unless the caller allows it.
+
+def is_trusting() -> bool:
+    """Whether code from outside the package may be run."""
+    return _TRUSTED.get()
+
+
+def find(kind: str, name: str) -> Any:
+    """Return the plug-in called `name`.
 
     Raises ConfigError when there is no such plug-in, naming the nearest one.
     """
     if "." in name:
-        return _find_by_path(kind, name, allow_paths)
+        return _find_by_path(kind, name)
     for point in entry_points(group=f"antiphon.{kind}"):
         if point.name == name:
             return point.load()
@@ -41,8 +59,8 @@ def find(kind: str, name: str, *, allow_paths: bool = True) -> Any:
     return importlib.import_module(f"antiphon.{kind}.{name}").plugin
 
 
-def _find_by_path(kind: str, path: str, allow_paths: bool) -> Any:
-    if not allow_paths:
+def _find_by_path(kind: str, path: str) -> Any:
+    if not _TRUSTED.get():
         raise ConfigError(
             f"`{path}` names code outside Antiphon, which is not imported unless you trust it: pass `trust_code=True`, or"
             " set the environment variable ANTIPHON_TRUST_CODE=1."

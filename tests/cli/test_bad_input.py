@@ -150,10 +150,17 @@ def test_a_newer_format_is_refused(antiphon: Command, copied: Path) -> None:
     says(antiphon("evaluate", copied), "99", "9.9", "Install a newer antiphon")
 
 
-def test_code_named_by_a_checkpoint_is_not_imported(antiphon: Command, copied: Path) -> None:
+@pytest.mark.parametrize("part", ["model", "task", "search", "loss", "metrics"])
+def test_code_named_by_a_checkpoint_is_not_imported(antiphon: Command, copied: Path, part: str) -> None:
     header = copied / "best" / "checkpoint.json"
     plain = json.loads(header.read_text())
-    plain["model"]["name"] = plain["recipe"]["model"]["name"] = "os.path"
+    recipe = plain["recipe"]
+    if part == "model":
+        plain["model"]["name"] = recipe["model"]["name"] = "os.path"
+    elif part == "metrics":
+        recipe["evaluation"]["metrics"] = ["os.path"]
+    else:
+        (recipe["training"] if part == "loss" else recipe)[part] = {"name": "os.path"}
     header.write_text(json.dumps(plain))
     manifest = copied / "best" / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "checkpoint.json": digest(header)}))

@@ -59,8 +59,13 @@ def test_a_dotted_path(outside):
 
 
 def test_a_dotted_path_is_refused_where_code_is_not_trusted(outside):
-    with pytest.raises(ConfigError, match=r"`outside_package\.good` names code outside Antiphon.*trust_code=True"):
-        registry.find("models", "outside_package.good", allow_paths=False)
+    with (
+        registry.trusting(False),
+        registry.trusting(True),
+        pytest.raises(ConfigError, match=r"`outside_package\.good` names code outside Antiphon.*trust_code=True"),
+    ):
+        registry.find("models", "outside_package.good")
+    assert registry.is_trusting()
     assert "outside_package.good" not in sys.modules, "it must not even be imported"
 
 
@@ -82,7 +87,8 @@ def test_an_installed_entry_point(outside):
     assert "elsewhere" in registry.names("models")
     assert "elsewhere" not in registry.names("tasks")
     assert registry.find("models", "elsewhere").value == 17
-    assert registry.find("models", "elsewhere", allow_paths=False).value == 17, "what is installed is trusted"
+    with registry.trusting(False):
+        assert registry.find("models", "elsewhere").value == 17, "what is installed is trusted"
     with pytest.raises(ConfigError, match="Did you mean `elsewhere`"):
         registry.find("models", "elsewere")
 

@@ -83,10 +83,10 @@ def _check_details(found: "Evaluation | None", by: By | None) -> None:
 
 def _same_data(run: Path) -> Any:
     """The first run's test data, so that both are scored on the same records."""
+    from antiphon.assembly import stored_recipe
     from antiphon.checkpoint import find_checkpoint, read
-    from antiphon.recipe import recipe_from
 
-    return recipe_from(read(find_checkpoint(run).resolve()).header["recipe"]).data.test
+    return stored_recipe(read(find_checkpoint(run).resolve())).data.test
 
 
 def _plain_scores(found: "Evaluation", by: By | None) -> dict[str, Any]:
