@@ -81,6 +81,10 @@ def test_recordings_are_predicted_from_the_command_line(antiphon, run):
         result = antiphon("predict", run, *arguments)
         assert result.status == 0, result.err
         assert len(result.out.splitlines()) == 24
+    member = antiphon("predict", run, folder / "clips.zip" / zipfile.ZipFile(folder / "clips.zip").namelist()[0])
+    assert (member.status, len(member.out.splitlines())) == (0, 1), member.err
+    assert "There is no file talks.mp3 to predict" in antiphon("predict", run, "talks.mp3").err
+    assert f"`--input {folder}`" in antiphon("predict", run, folder).err
     wrong = antiphon("predict", run, folder / "recipe.yaml")
     assert wrong.status == 1
     assert "recipe.yaml" in wrong.err

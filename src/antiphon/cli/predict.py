@@ -50,12 +50,9 @@ def predict(
     from antiphon.errors import ConfigError, DataError
     from antiphon.predictor import load
 
-    files = [path for path in run if path.is_file()]
-    runs = [path for path in run if path not in files]
+    runs, files = _apart(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if not runs:
-        raise ConfigError(f"`antiphon predict` needs a run before the inputs, but {files[0]} is a file.")
     predictor = load(runs, overrides=settings or ())
     inputs = _inputs(files or input, predictor)
     others: deque[dict[str, Any]] = deque()
@@ -88,6 +85,23 @@ def predict(
             "1 input could not be used; its prediction is" if refused == 1 else f"{refused} inputs could not be used; their predictions are"
         )
         raise DataError(f"{what} empty.")
+
+
+def _apart(named: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Runs, and the files behind them. Raises ConfigError for what is neither."""
+    from antiphon.data.audio_archives import in_archive
+    from antiphon.errors import ConfigError
+
+    files = [path for path in named if path.is_file() or in_archive(path) is not None]
+    runs = [path for path in named if path not in files]
+    if not runs:
+        raise ConfigError(f"`antiphon predict` needs a run before the inputs, but {files[0]} is a file.")
+    for path in runs[1:]:
+        if not path.exists():
+            raise ConfigError(f"There is no file {path} to predict, nor a run of this name.")
+        if not any((path / name).exists() for name in ("best", "last", "checkpoint.json")):
+            raise ConfigError(f"{path} is no run. A folder of inputs is named by `--input {path}`.")
+    return runs, files
 
 
 def _inputs(name: str | list[Path], predictor: "Predictor") -> Iterable[Any]:

@@ -6,6 +6,7 @@ Unusual here: the other program is Antiphon. What was learned beside a large mod
 adapted again and trained further as any other, without peft.
 """
 
+import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,12 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
         raise ExportError(f"`{trained.architecture}` is exported whole: only runs of `model.name: adapted` have something to merge.{other}")
     merge(trained.model)
     trained.model.stored = None
-    recipe = recipe_from({**trained.recipe, "model": trained.recipe["model"]["model"]})
+    names = [name for name, _ in trained.model.named_parameters()]
+    training = trained.recipe["training"]
+    frozen = [pattern for pattern in training["freeze"] if fnmatch.filter(names, pattern)]  # without what named parts of adapters
+    recipe = recipe_from(
+        {**trained.recipe, "model": trained.recipe["model"]["model"], "training": {**training, "freeze": frozen}},
+    )
     header = {**header_of(recipe, trained.task), "step": trained.header["step"], "scores": trained.header.get("scores", {})}
     place = folder / "checkpoints" / f"step-{header['step']}"
     place.parent.mkdir()

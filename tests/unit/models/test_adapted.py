@@ -90,7 +90,7 @@ def test_nothing_learned_changes_nothing_and_resuming_is_exact(base: Any, tmp_pa
 @pytest.mark.parametrize("kind", ["lora", "dora"])
 def test_merged_it_is_a_run_of_its_own(base: Any, tmp_path: Path, name: str, kind: str) -> None:
     folder = shutil.copytree(base(name), tmp_path / "base")
-    made = adapted(folder, {**ADAPTERS.get(name, {"rank": 2}), "kind": kind, "alpha": 32}, max_steps=8)
+    made = adapted(folder, {**ADAPTERS.get(name, {"rank": 2}), "kind": kind, "alpha": 32}, max_steps=8, freeze=["*lora_A*"])
     run = antiphon.train(made, tmp_path / "run", data=DATA)
     before, loss = texts(run), antiphon.evaluate(run, DATA["train"])["loss"]
     assert loss != pytest.approx(antiphon.evaluate(folder, DATA["train"])["loss"], rel=1e-4), "it has learned"
@@ -100,6 +100,7 @@ def test_merged_it_is_a_run_of_its_own(base: Any, tmp_path: Path, name: str, kin
     assert texts(merged) == before
     assert antiphon.evaluate(merged, DATA["train"])["loss"] == pytest.approx(loss, rel=1e-5)
     assert antiphon.load(merged).recipe.model.name == MODELS[name]["name"]
+    assert antiphon.load(merged).recipe.training.freeze == ()
     again = antiphon.train(adapted(merged, ADAPTERS.get(name)), tmp_path / "again", data=DATA)
     assert len(texts(again)) == len(LINES)
 
