@@ -1,6 +1,6 @@
 """Dropout (Srivastava et al. 2014) whose random numbers are cheap on the CPU.
 
-Unusual here: torch draws a number of 64 bits for every element, which takes a fifth of the time of a small Transformer's update. 16 bits
+Unusual here: torch draws a number of 64 bits for every element, which takes a fifth of the time of a small Conformer's update. 16 bits
 are enough to decide, so one draw serves four elements. The probability is rounded to a multiple of 2**-16, and what is kept is scaled for
 the rounded one, so expectations are exact. Everything else (GPUs, compilation) takes torch's own way.
 """
