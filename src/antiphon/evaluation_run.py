@@ -14,6 +14,7 @@ import torch
 
 from antiphon.assembly import build_losses, metric_names, read_given
 from antiphon.checkpoint import find_checkpoint
+from antiphon.configuration import plain
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus
@@ -67,11 +68,11 @@ class Evaluation:
 
     def to_plain(self, *, items: bool = False) -> dict[str, Any]:
         """Plain values, for JSON; with `items` also every prediction and the details."""
-        plain = asdict(replace(self, values=(), actual=()))
-        del plain["values"], plain["actual"]
+        shown = asdict(replace(self, values=(), actual=()))
+        del shown["values"], shown["actual"]
         if not items:
-            del plain["items"], plain["details"]
-        return plain
+            del shown["items"], shown["details"]
+        return shown
 
     def __getitem__(self, name: str) -> float:
         """The value of a score by name."""
@@ -112,7 +113,7 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
         data=_name_of(source),
         records=len(pairs),
         seconds=round(seconds, 3),
-        search=asdict(recipe.search),
+        search=plain(recipe.search),
         scores=(*scores, *_likelihood(predictor, task, records)),
         finish_reasons=_count(predictions),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},

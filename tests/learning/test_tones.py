@@ -105,7 +105,8 @@ def test_tones_are_learned_by_ctc(seed):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_every_encoder_learns_tones_by_ctc(encoder, seed):
-    model = learned("encoder_only", {**ENCODERS[encoder], "subsampling_width": 8}, CTCConfig(), 500, seed)
+    steps = 900 if encoder == "lstm" else 500  # of four frames side by side it hears less exactly where a letter ends
+    model = learned("encoder_only", {**ENCODERS[encoder], "subsampling_width": 8}, CTCConfig(), steps, seed)
     assert letter_accuracy(model, CTC, seed) >= 0.99
     assert letter_accuracy(model, PREFIXES, seed) >= 0.99
 

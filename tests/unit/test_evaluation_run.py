@@ -1,5 +1,6 @@
-"""Scores of sources that are longer than the recipe lets them be."""
+"""What is scored, and what is kept of it."""
 
+import json
 from pathlib import Path
 
 from rich.console import Console
@@ -36,3 +37,26 @@ def test_a_source_is_cut_for_its_likelihood_as_for_its_prediction(tmp_path: Path
     found = antiphon.evaluate(run, [long, RECORDS[0]])
     assert found.remarks[0] == "1 of 2 sources were cut, as `data.limits` says: their ends were not read."
     assert found["loss"] > 0
+
+
+def test_what_a_search_with_a_language_model_found_is_kept(tmp_path: Path) -> None:
+    lines = [{"source": "a b", "target": "b a"}, {"source": "b b a", "target": "a b b"}] * 5
+    settings = {"training": {"max_steps": 1}, "evaluation": {"resamples": 0}}
+    model = {"name": "lstm", "dim": 8, "encoder_layers": 1, "decoder_layers": 1}
+    recipe = {"task": {"name": "translation", "vocabulary": {"kind": "word"}}, "model": model, **settings}
+    quiet = Console(quiet=True)
+    run = antiphon.train(
+        recipe_from({**recipe, "search": "beam"}), tmp_path / "run", data={"train": lines, "validation": lines[:2]}, console=quiet
+    )
+    helper = recipe_from(
+        {
+            "task": {"name": "language_modeling", "vocabulary": {"run": str(run)}},
+            "model": {"name": "decoder_only", "decoder": {"name": "lstm", "dim": 8, "layers": 1}},
+            **settings,
+        }
+    )
+    texts = [{"text": line["target"]} for line in lines]
+    other = antiphon.train(helper, tmp_path / "helper", data={"train": texts, "validation": texts[:2]}, console=quiet)
+    antiphon.evaluate(run, lines, overrides=[f"search.language_model={{run: {other}}}"])
+    (stored,) = (run / "evaluations").glob("*.json")
+    assert json.loads(stored.read_text())["search"]["language_model"]["run"] == str(other)
