@@ -1,6 +1,7 @@
 """The command line. Each command stands in its own file and loads what it needs when it is called, so that `--help` answers at once."""
 
 import sys
+import warnings
 
 import typer
 from rich.console import Console
@@ -38,8 +39,14 @@ def version(show: bool = typer.Option(False, "--version", help="Print the versio
         raise typer.Exit
 
 
+def _shown(message: Warning | str, *_: object) -> str:
+    """A warning as a sentence, without the place in the code where it was noticed."""
+    return f"antiphon: warning: {message}\n"
+
+
 def main() -> None:
     """Run a command. Errors that a user can mend are one sentence on stderr, without a traceback; the exit status is then 1."""
+    warnings.formatwarning = _shown  # type: ignore[assignment]
     try:
         app()
     except AntiphonError as error:

@@ -7,7 +7,7 @@ Unusual here: a recording that is longer than what the model learned from is one
 decoded side by side, and `joined` makes one prediction of them, with the times of its segments.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -142,7 +142,23 @@ class SpeechRecognition(ExamplePerRecord):
         """Learn the vocabulary, and for the normalization `global` mean and deviation. `records` must be iterable several times."""
         self.target_text.fit(self.reference(record) for record in records)
         if self.audio.needs_fit:
-            self.audio.fit(self.waveform(record)[0] for record in records)
+            self._fit_audio(records)
+
+    def _fit_audio(self, records: Iterable[Record]) -> None:
+        """Learn mean and deviation. Raises DataError naming the recording that cannot be learned from."""
+        name = ""
+
+        def waveforms() -> Iterator[Float[np.ndarray, " _"]]:
+            nonlocal name
+            for record in records:
+                name = ""  # what is wrong with reading it says so itself
+                waveform, _, name = self._heard(record)
+                yield waveform
+
+        try:
+            self.audio.fit(waveforms())
+        except DataError as error:
+            raise DataError(f"{name}: {error}" if name else str(error)) from error
 
     def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records] | None:
         """Hold out whole speakers, with about so many records together; without a column of speakers, records are drawn."""

@@ -272,3 +272,12 @@ def test_what_a_record_asks_of_its_text(table):
     with pytest.raises(DataError, match=r"`prefix` must be left out of a recording that is cut at silence, .* \(1 s\)\. Cut it yourself"):
         task.parts(long)
     assert len(task.parts({**long, "prefix": None, "required": None})) == 2
+
+
+def test_what_global_normalization_cannot_learn_from_is_named(table, tmp_path):
+    write(tmp_path / "3.wav", tone(0.3, 200)[:100])
+    with pytest.raises(DataError, match=r"3\.wav`?: The audio must have at least one frame"):
+        fitted(table, normalization="global")
+    (tmp_path / "3.wav").unlink()
+    with pytest.raises(DataError, match=r"^(?!: ).*3\.wav"):
+        fitted(table, normalization="global")
