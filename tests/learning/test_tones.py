@@ -14,6 +14,7 @@ from antiphon import registry
 from antiphon.configuration import validate
 from antiphon.data.collate import collate
 from antiphon.interfaces import TokenSpec, ValueSpec
+from antiphon.losses.cross_entropy import CrossEntropyConfig
 from antiphon.losses.ctc import CTCConfig
 from antiphon.losses.joint_ctc import JointCTCConfig
 from antiphon.search.beam import BeamConfig, BeamSearch
@@ -119,3 +120,12 @@ def test_a_conformer_learns_tones_jointly(seed):
     assert letter_accuracy(model, CTC, seed) >= 0.99
     assert letter_accuracy(model, JOINT, seed) >= 0.99
     assert letter_accuracy(model, GREEDY, seed) >= 0.85, "attention alone aligns later"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_listen_attend_and_spell_learns_tones(seed):
+    """Attention that sees where it looked, and nothing beside it."""
+    settings = {"dim": 64, "embedding_dim": 16, "encoder_layers": 1, "decoder_layers": 1, "subsampling": 2, "attention": "location"}
+    model = learned("lstm", {**settings, "subsampling_width": 8, "dropout": 0.0}, CrossEntropyConfig(), 600, seed)
+    assert letter_accuracy(model, GREEDY, seed) >= 0.99
