@@ -21,6 +21,7 @@ from antiphon.interfaces import Loss, Record, Search, Seq2SeqModel, Spec, Stepwi
 from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe import Recipe, recipe_from, with_overrides
+from antiphon.revisions import upgraded
 from antiphon.search.arpa import read_arpa
 from antiphon.search.beam import BeamSearch
 from antiphon.search.ctc import CTCSearch
@@ -289,22 +290,9 @@ def _trusts(trust_code: bool) -> bool:
 
 
 def _load(saved: checkpoint.Checkpoint, overrides: Sequence[str]) -> Trained:
-    header = saved.header
-    plugin = registry.find("models", header["model"]["name"])
-    weights, values = saved.weights(), dict(header["recipe"])
-    revision = header["model"]["revision"]
-    if revision > plugin.revision:
-        raise CheckpointError(
-            f"{saved.folder} holds revision {revision} of `{plugin.name}`, but this version knows"
-            f" up to {plugin.revision}. Install a newer antiphon."
-        )
-    if revision < plugin.revision:
-        if plugin.upgrade is None:
-            raise CheckpointError(
-                f"{saved.folder} holds revision {revision} of `{plugin.name}`, which can no longer be upgraded to {plugin.revision}."
-            )
-        weights, values["model"] = plugin.upgrade(revision, weights, values["model"])
-    recipe = with_overrides(recipe_from(values), [change for change in overrides if change.startswith("model.")])
+    plugin = registry.find("models", saved.header["model"]["name"])
+    weights, settings = upgraded(saved)
+    recipe = with_overrides(recipe_from({**saved.header["recipe"], "model": settings}), [change for change in overrides if change.startswith("model.")])
     find_metrics([name for name in recipe.evaluation.metrics or () if "." in name])  # they are not used before somebody evaluates
     if getattr(recipe.model, "trust_remote_code", False) and not registry.is_trusting():
         raise CheckpointError(
@@ -317,7 +305,7 @@ def _load(saved: checkpoint.Checkpoint, overrides: Sequence[str]) -> Trained:
         plugin.borrow(model, recipe.model)
     load_weights(model, weights, str(saved.folder))
     model.eval()
-    return Trained(saved.folder, recipe, task, model, header)
+    return Trained(saved.folder, recipe, task, model, saved.header)
 
 
 def load_task(recipe: Recipe, trained: Trained) -> Task:
@@ -336,7 +324,7 @@ def task_of(saved: checkpoint.Checkpoint) -> Task:
 def stored_recipe(saved: checkpoint.Checkpoint) -> Recipe:
     """The recipe of a checkpoint. Code outside Antiphon that it names needs ANTIPHON_TRUST_CODE=1, as for `load_trained`."""
     with registry.trusting(_trusts(False)):
-        return recipe_from(saved.header["recipe"])
+        return recipe_from({**saved.header["recipe"], "model": upgraded(saved)[1]})
 
 
 def _load_task(recipe: Recipe, folder: Path) -> Task:

@@ -20,6 +20,7 @@ from antiphon.assembly import task_of
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.interfaces import Seq2SeqModel, Task, TokenSpec
 from antiphon.recipe import Recipe
+from antiphon.revisions import upgraded
 
 Side = Literal["source", "target"]
 
@@ -41,7 +42,7 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
 
 def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task, *, spread: bool) -> list[str]:
     """Take over what fits of a checkpoint."""
-    there, own = saved.weights(), model.own_weights()
+    (there, _), own = upgraded(saved), model.own_weights()
     origins = _origins(own, there, spread=spread)
     weights = {name: there[origin] for name, origin in origins.items()}
     earlier = task_of(saved)

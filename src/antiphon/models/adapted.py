@@ -21,6 +21,7 @@ from antiphon.configuration import config, plugin_field, validate
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.interfaces import Architecture, Seq2SeqModel, Spec, TokenSpec
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, need_peft
+from antiphon.revisions import upgraded
 
 
 @config
@@ -62,7 +63,7 @@ def resolve(settings: AdaptedConfig, earlier: AdaptedConfig | None = None) -> Ad
     if plugin.borrow is not None:
         instead = "Export it (`--format merged`), and adapt that." if model["name"] == "adapted" else "Its own `model.adapter` does this."
         raise ConfigError(f"`model.run` must not be a run of `{model['name']}`, but {settings.run} is. {instead}")
-    described = validate(plugin.Config, model)
+    described = validate(plugin.Config, upgraded(saved)[1])
     return replace(settings, run=settings.run.absolute(), model=described, sha256=checkpoint.digest(saved.folder / checkpoint.WEIGHTS))
 
 
@@ -104,7 +105,7 @@ def borrow(model: Seq2SeqModel, settings: AdaptedConfig) -> None:
             f"This run is an adapter, and its base, {settings.run}, has changed: the weights there have the hash {found[:12]}, but those"
             f" that it was trained on {str(settings.sha256)[:12]}. {remedy}"
         )
-    own, weights = model.state_dict(), saved.weights()
+    own, (weights, _) = model.state_dict(), upgraded(saved)
     places = {base_name(name): name for name in own}
     _check_symbols(model, saved, settings.run)
     unfit = [name for name, tensor in weights.items() if name not in places or own[places[name]].shape != tensor.shape]
