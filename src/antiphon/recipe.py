@@ -88,15 +88,15 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         changed = any(inner[: len(keys)] == keys for inner in overridden)  # what does not fit together may be said in two places
         return f"{path}:{_line(tree, keys)}{' with --set' if changed else ''}: "
 
-    return resolve_paths(validate(Recipe, _fitting(_plain_tree(tree)), locate=locate), path.parent)
+    return resolve_paths(validate(Recipe, _fitting(_plain_tree(tree), path.parent), locate=locate), path.parent)
 
 
 def recipe_from(values: Mapping[str, Any], base: Path = Path()) -> Recipe:
     """A recipe from plain values, as a Python program or a checkpoint holds them."""
-    return resolve_paths(validate(Recipe, _fitting(values)), base)
+    return resolve_paths(validate(Recipe, _fitting(values, base)), base)
 
 
-def _fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
+def _fitting(values: Mapping[str, Any], base: Path) -> Mapping[str, Any]:
     """The values, and where they say nothing, what fits the task and the model. What is wrong with these is found when all is validated."""
     settings, model = _named(values.get("task")), _named(values.get("model"))
     try:
@@ -107,7 +107,8 @@ def _fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
             fitting = task.defaults(validate(task.Config, settings), architecture.stepwise)
         limits = fitting.get("search", {}).get("limits")
         if architecture.defaults is not None:
-            fitting = _merged(fitting, architecture.defaults(TypeAdapter(plugin_field("models")).validate_python(model)))
+            own = _whose_run(TypeAdapter(plugin_field("models")).validate_python(model), base)
+            fitting = _merged(fitting, architecture.defaults(own))
         merged = _merged(fitting, values)
         return merged if limits is None else {**merged, "search": _limited(_named(merged["search"]), limits)}
     except (ConfigError, KeyError, TypeError, ValidationError):
@@ -195,10 +196,13 @@ def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     if helper is not None:
         named = {name: _absolute(value, base) for name in ("run", "ngram") if (value := getattr(helper, name)) is not None}
         search = replace(search, language_model=replace(helper, **named))
-    model = recipe.model
-    if getattr(model, "run", None) is not None:  # whose model it adapts
-        model = replace(model, run=_absolute(model.run, base))
+    model = _whose_run(recipe.model, base)
     return replace(recipe, task=task, data=data, model=model, training=training, distillation=distillation, search=search)
+
+
+def _whose_run(model: Any, base: Path) -> Any:
+    """A model's settings; where they name the run whose model adapts, from `base`."""
+    return model if getattr(model, "run", None) is None else replace(model, run=_absolute(model.run, base))
 
 
 def _absolute(path: str | Path, base: Path) -> Path:

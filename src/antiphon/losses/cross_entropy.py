@@ -113,6 +113,8 @@ def cross_entropy(
     """Negative log-likelihood in nats for each label; 0 on padding. Open words of `target` count as the unknown symbol."""
     if isinstance(output.head, Mixture):
         raise ConfigError("`training.loss.name` must not be `cross_entropy` with `model.head: pointer`, whose loss is `pointer`.")
+    if output.frames is not None and output.frames.features is output.features:
+        raise ConfigError("`training.loss.name` must be `ctc` for a model that says something of frames alone. Leave the loss out.")
     mask = labels.mask
     real = labels.values[mask] if target is None else target.known(labels.values[mask])
     head = output.head

@@ -67,6 +67,17 @@ def resolve(settings: AdaptedConfig, earlier: AdaptedConfig | None = None) -> Ad
     return replace(settings, run=settings.run.absolute(), model=described, sha256=checkpoint.digest(saved.folder / checkpoint.WEIGHTS))
 
 
+def defaults(settings: AdaptedConfig) -> dict[str, Any]:
+    """The loss and the search of that run, which may be a model without decoder."""
+    if settings.run is None:
+        return {}
+    try:
+        recipe = checkpoint.read_json(checkpoint.find_checkpoint(settings.run) / checkpoint.HEADER)["recipe"]
+    except CheckpointError:  # is told when its weights are needed
+        return {}
+    return {"training": {"loss": recipe["training"]["loss"]}, "search": recipe["search"]}
+
+
 def build(settings: AdaptedConfig, source: Spec, target: Spec) -> Seq2SeqModel:
     """Make that model with fresh weights and adapters. Raises ConfigError when a pattern matches nothing that can adapt."""
     need_peft()
@@ -138,6 +149,7 @@ plugin = Architecture(
     summary="The model of an earlier run with low-rank adapters (LoRA, DoRA), which alone are learned and saved.",
     Config=AdaptedConfig,
     build=build,
+    defaults=defaults,
     resolve=resolve,
     start=start,
     borrow=borrow,

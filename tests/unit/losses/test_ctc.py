@@ -121,3 +121,12 @@ def test_models_and_targets_without_frames_are_refused():
     for plugin in (ctc.plugin, joint_ctc.plugin):
         with pytest.raises(ConfigError, match=f"must not be `{plugin.name}` when the target is real-valued"):
             plugin.build(plugin.Config(), ValueSpec(2))
+
+
+def test_a_model_that_says_something_of_frames_alone_needs_ctc():
+    frames = said(torch.randn(3, 12, 9)).frames
+    alone = Output(frames.features, frames.head, frames=frames)
+    for loss in (cross_entropy, joint_ctc.plugin.build(joint_ctc.plugin.Config(), SPEC)):
+        with pytest.raises(ConfigError, match=r"`training\.loss\.name` must be `ctc` for a model that says something of frames alone"):
+            loss(alone, LABELS)
+    assert CTCLoss(SPEC)(alone, LABELS).shape == LABELS.mask.shape

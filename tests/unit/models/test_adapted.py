@@ -117,6 +117,22 @@ def test_what_else_learns_is_named_as_in_the_base(base: Any, tmp_path: Path) -> 
     assert all(torch.equal(tensor, merged[name]) for name, tensor in others.items())
 
 
+def test_loss_and_search_are_those_of_the_base_unless_the_recipe_says(base: Any, tmp_path: Path) -> None:
+    loss = {"name": "cross_entropy", "label_smoothing": 0.25}
+    folder = antiphon.train(recipe(MODELS["lstm"], max_steps=1, loss=loss), tmp_path / "base", data=DATA)
+    written = {
+        "task": {"name": "translation", "vocabulary": {"run": "base"}},
+        "model": {"name": "adapted", "run": "base", "adapter": {"rank": 2, "modules": ["combine"]}},
+        "training": {"max_steps": 1},
+    }
+    found = recipe_from(written, tmp_path)
+    assert (found.training.loss.label_smoothing, found.search.beam_size) == (0.25, 2)
+    own = recipe_from({**written, "training": {"max_steps": 1, "loss": "cross_entropy"}, "search": "greedy"}, tmp_path)
+    assert (own.training.loss.label_smoothing, own.search.name) == (0.1, "greedy")
+    folder.rename(tmp_path / "elsewhere")
+    assert recipe_from(written, tmp_path).search.beam_size == 5  # that the base is missing is said when its weights are needed
+
+
 def test_what_cannot_be_adapted_or_merged_is_refused(base: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`model\.run` is missing"):
         antiphon.train(recipe({"name": "adapted"}), tmp_path / "none", data=DATA)
