@@ -105,6 +105,10 @@ def test_subtitles_are_written(antiphon, run, tmp_path):
     both = antiphon("predict", run, folder / "long.wav", folder / "talk.mp3", *settings, "--output", tmp_path / "subtitles")
     assert both.status == 0, both.err
     assert {path.name for path in (tmp_path / "subtitles").iterdir()} == {"long.vtt", "talk.vtt"}
+    (tmp_path / "again").mkdir()
+    one = folder / "talk.mp3"
+    assert antiphon("predict", run, one, one, *settings, "--output", tmp_path / "again").status == 0  # as of two folders
+    assert {path.name for path in (tmp_path / "again").iterdir()} == {"talk.vtt", "talk-2.vtt"}
 
 
 def test_errors_by_speaker_and_by_length(antiphon, run):

@@ -5,6 +5,7 @@ named by `--input`: recordings, or texts, each of which is one document.
 """
 
 import csv
+import itertools
 import json
 import sys
 from collections import deque
@@ -151,16 +152,23 @@ def _written_to(path: Path, prediction: "Prediction") -> "Prediction":
 
 
 def _with_subtitles(predictions: "Iterator[Prediction]", output: str) -> "Iterator[Prediction]":
-    """Predictions whose value is their subtitles; where `output` is a folder each is written there, and its value is the file's name."""
+    """Predictions whose value is their subtitles; where `output` is a folder each is written there, and its value is the file's name.
+
+    Of recordings that are called the same, in several folders, the second becomes `name-2.srt`.
+    """
     from antiphon.errors import DataError
 
     folder = Path(output) if output != "-" and Path(output).is_dir() else None
+    made: set[Path] = set()
     for number, prediction in enumerate(predictions, 1):
         subtitles = prediction.details.get("subtitles", "")
         if folder is None and number > 1:
             raise DataError("Subtitles of several recordings need a folder that exists: `--output FOLDER`.")
         if folder is not None and subtitles:
-            path = folder / f"{Path(str(prediction.details['audio'])).stem}.{'vtt' if subtitles.startswith('WEBVTT') else 'srt'}"
+            name, suffix = Path(str(prediction.details["audio"])).stem, "vtt" if subtitles.startswith("WEBVTT") else "srt"
+            places = (folder / f"{name}{again}.{suffix}" for again in itertools.chain([""], itertools.count(-2, -1)))
+            path = next(place for place in places if place not in made)
+            made.add(path)
             if path.exists():
                 raise DataError(f"{path} exists already. Choose another folder, or remove it.")
             path.write_text(subtitles, encoding="utf-8")
