@@ -292,7 +292,8 @@ def _trusts(trust_code: bool) -> bool:
 def _load(saved: checkpoint.Checkpoint, overrides: Sequence[str]) -> Trained:
     plugin = registry.find("models", saved.header["model"]["name"])
     weights, settings = upgraded(saved)
-    recipe = with_overrides(recipe_from({**saved.header["recipe"], "model": settings}), [change for change in overrides if change.startswith("model.")])
+    as_saved = recipe_from({**saved.header["recipe"], "model": settings})
+    recipe = with_overrides(as_saved, [change for change in overrides if change.startswith("model.")])
     find_metrics([name for name in recipe.evaluation.metrics or () if "." in name])  # they are not used before somebody evaluates
     if getattr(recipe.model, "trust_remote_code", False) and not registry.is_trusting():
         raise CheckpointError(
