@@ -9,6 +9,7 @@ be replaced by 8-bit integers (Dettmers et al. 2022) once its weights are in pla
 """
 
 import fnmatch
+import logging
 import re
 from typing import Annotated, Any, Literal
 
@@ -39,11 +40,12 @@ class AdapterConfig:
     train: tuple[str, ...] = ()
     """Parameters of the frozen model that learn as well: patterns such as `*norm*`."""
     base_precision: Literal["fp32", "8bit"] = "fp32"
-    """How the frozen matrices are kept: as they are, or as 8-bit integers (needs an NVIDIA GPU and the extra `hf-8bit`)."""
+    """How the frozen matrices are kept: as they are, or as 8-bit integers (needs the extra `hf-8bit`)."""
 
 
 def need_peft() -> None:
     """Raise MissingPackageError when the extra `hf` is not installed."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # which peft imports; it tells of every product that it rounds
     try:
         import peft  # noqa: F401
     except ImportError as error:
@@ -51,18 +53,11 @@ def need_peft() -> None:
 
 
 def need_8bit() -> None:
-    """Raise ConfigError where matrices of 8-bit integers cannot be used."""
-    wrong = "there is no such GPU here" if not torch.cuda.is_available() else ""
-    if not wrong:
-        try:
-            import bitsandbytes  # noqa: F401
-        except ImportError:
-            wrong = "`bitsandbytes` is not installed"
-    if wrong:
-        raise ConfigError(
-            "`model.adapter.base_precision: 8bit` needs an NVIDIA GPU and the package `bitsandbytes` (pip install 'antiphon[hf-8bit]'), but"
-            f" {wrong}. Use fp32; `--set model.adapter.base_precision=fp32` also opens a run that was trained with 8bit."
-        )
+    """Raise MissingPackageError when the extra `hf-8bit` is not installed."""
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError("`model.adapter.base_precision: 8bit`", "bitsandbytes", "hf-8bit") from error
 
 
 def adapt(model: nn.Module, settings: AdapterConfig, *, within: str = "", outputs: nn.Module | None = None) -> frozenset[str]:
@@ -70,11 +65,14 @@ def adapt(model: nn.Module, settings: AdapterConfig, *, within: str = "", output
 
     `outputs` is the output layer, which never adapts. Returns the entries of the model's state that learn, under all their names.
 
-    Raises ConfigError when a pattern matches nothing that can adapt, or the platform has no 8-bit integers.
+    Raises ConfigError when a pattern matches nothing that can adapt, or DoRA is to stand on 8-bit integers;
+    MissingPackageError when an extra is not installed.
     """
     need_peft()
     if settings.base_precision == "8bit":
         need_8bit()
+        if settings.kind == "dora":  # which measures rows at each step, and peft loses their scale on a CPU
+            raise ConfigError("`model.adapter.kind` must be lora with `model.adapter.base_precision: 8bit`, but is dora.")
     from peft import LoraConfig, inject_adapter_in_model
 
     network = model.get_submodule(within)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import antiphon
 from antiphon import checkpoint as checkpoints
 from antiphon.assembly import build_model, build_task, resolved
 from antiphon.configuration import plain
-from antiphon.errors import CheckpointError, ConfigError
-from antiphon.recipe import Recipe, recipe_from
+from antiphon.errors import CheckpointError, ConfigError, MissingPackageError
+from antiphon.recipe import Recipe, recipe_from, with_overrides
 from tests.pretrained_checkpoints import FAMILIES, write_checkpoint
 
 SOURCES = ["the cat sat on the mat", "der hund", "haus und baum und hund", "cat"]
@@ -222,10 +223,40 @@ def test_activations_are_in_fact_computed_again(base: Any) -> None:
     assert calls == 2
 
 
-def test_eight_bits_need_a_gpu(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(ConfigError, match=r"base_precision: 8bit` needs an NVIDIA GPU and .* `bitsandbytes` \(pip .* no such GPU here"):
+@pytest.mark.parametrize("name", ["t5", "bart", "marian"])
+def test_a_base_of_eight_bits_learns_and_opens_in_either_precision(base: Any, tmp_path: Path, name: str) -> None:
+    made = recipe(base(name), name, {"adapter": {"rank": 2, "base_precision": "8bit"}, "dropout": 0.0})
+    exact = built(recipe(base(name), name, {"adapter": {"rank": 2}, "dropout": 0.0})).eval()
+    small = built(made).eval()
+    symbols = {"input_ids": torch.arange(4, 12).view(2, 4), "decoder_input_ids": torch.arange(2, 8).view(2, 3)}
+    with torch.inference_mode():
+        expected, found = exact.network(**symbols).logits, small.network(**symbols).logits
+    assert 0 < float((found - expected).abs().max()) < 0.1 * float(expected.std())
+    integers = [name for name, parameter in small.named_parameters() if parameter.dtype == torch.int8]
+    assert any("base_layer" in name for name in integers)
+    assert any("base_layer" not in name for name in integers)  # the feed-forward layers, too
+
+    run = antiphon.train(made, tmp_path / "run", data=DATA)
+    saved = checkpoints.read((run / "last").resolve()).weights()
+    assert saved.keys() == small.own_weights().keys()
+    assert any(float(tensor.abs().max()) > 0 for key, tensor in saved.items() if "lora_B" in key)
+    found = scores(run)
+    with torch.inference_mode():
+        expected = antiphon.load(run, overrides=["model.adapter.base_precision=fp32"]).model.eval().network(**symbols).logits
+    assert found.shape == expected.shape
+    assert 0 < float((found - expected).abs().max()) < 0.1 * float(expected.std())
+    part = antiphon.train(with_overrides(made, ["training.max_steps=2"]), tmp_path / "part", data=DATA)
+    antiphon.train(made, part, data=DATA, resume=True)
+    torch.testing.assert_close(scores(part), found)
+
+
+def test_eight_bits_need_their_extra(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(MissingPackageError, match=r"base_precision: 8bit` needs the package `bitsandbytes`\. .*antiphon\[hf-8bit\]"):
         built(recipe(base(), model={"adapter": {"base_precision": "8bit"}}))
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match=r"`model\.adapter\.kind` must be lora with `model\.adapter\.base_precision: 8bit`"):
+        built(recipe(base(), model={"adapter": {"kind": "dora", "base_precision": "8bit"}}))
 
 
 def test_rates_apply_to_published_models(base: Any, tmp_path: Path) -> None:
