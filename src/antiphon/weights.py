@@ -42,10 +42,10 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
 
 def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task, *, spread: bool) -> list[str]:
     """Take over what fits of a checkpoint."""
+    earlier = task_of(saved)  # first, since it refuses code that nobody trusts
     (there, _), own = upgraded(saved), model.own_weights()
     origins = _origins(own, there, spread=spread)
     weights = {name: there[origin] for name, origin in origins.items()}
-    earlier = task_of(saved)
     tables = {name: side for name, side in _tables(model).items() if name in weights and _pieces(earlier, side) != _pieces(task, side)}
     matched = {name: _take_pieces(own[name], weights[name], _pieces(earlier, side), _pieces(task, side)) for name, side in tables.items()}
     taken = {name: weights[name] for name in own if name in weights and name not in tables and own[name].shape == weights[name].shape}

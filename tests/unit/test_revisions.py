@@ -1,5 +1,7 @@
 """Checkpoints of an earlier revision are read as of today's, wherever their weights are taken from."""
 
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +12,9 @@ import torch
 from torch import Tensor
 
 import antiphon
+from antiphon import checkpoint
 from antiphon.assembly import load_trained
-from antiphon.errors import CheckpointError
+from antiphon.errors import CheckpointError, ConfigError
 from antiphon.models import lstm
 from antiphon.recipe import Recipe, recipe_from
 
@@ -72,3 +75,18 @@ def test_other_revisions_are_refused(run: Path, revised: Callable[..., None]) ->
     revised(revision=2)
     with pytest.raises(CheckpointError, match=r"holds revision 1 of `lstm`, which can no longer be upgraded to 2\."):
         load_trained(run)
+
+
+def test_code_that_nobody_trusts_is_not_imported(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "model.py").write_text("plugin = None\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    copied = shutil.copytree(run, tmp_path / "copied", symlinks=True)
+    header = checkpoint.read((copied / "best").resolve()).header
+    named = {"name": "outside.model"}
+    foreign = {"model": {**header["model"], **named}, "recipe": {**header["recipe"], "model": named}}
+    checkpoint.amend((copied / "best").resolve(), {**header, **foreign})
+    own = {"name": "lstm", "dim": 8, "encoder_layers": 1, "decoder_layers": 1}
+    with pytest.raises(ConfigError, match="names code outside Antiphon"):
+        antiphon.train(recipe(own, {"kind": "word"}, init_from=str(copied)), tmp_path / "run", data=DATA)
+    assert "outside.model" not in sys.modules
