@@ -19,10 +19,10 @@ from encoding import ROOT, SEED, SHIPPED, corpus_sources, prepare, sources_of, s
 from own_training import SIZES
 from turns import System, machine, table, take_turns, versions
 
-from antiphon.assembly import load_trained
-from antiphon.interfaces import TokenSpec
+from antiphon.contracts.specs import TokenSpec
 from antiphon.models import transformer
 from antiphon.models.transformer import Transformer
+from antiphon.recipe.assembly import load_trained
 
 OURS = "Antiphon, fp32"
 FORCED = 30

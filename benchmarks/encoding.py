@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from antiphon import checkpoint
-from antiphon.configuration import plain, validate
+from antiphon.contracts.configuration import plain, validate
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MappedCorpus, build_corpus
-from antiphon.data.limits import Limits
 from antiphon.data.loader import Loader
 from antiphon.data.records import open_records
 from antiphon.features.text_config import TextConfig
-from antiphon.interfaces import StepwiseModel, Task, TokenSpec
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.models import transformer
+from antiphon.store import checkpoint
 from antiphon.tasks.translation import Translation, TranslationConfig
 
 ROOT = Path(__file__).resolve().parents[1]

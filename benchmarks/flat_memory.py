@@ -18,13 +18,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example
+from antiphon.contracts.specs import TokenSpec
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.corpus import Limits, MappedCorpus, build_corpus
+from antiphon.data.corpus import MappedCorpus, build_corpus
 from antiphon.data.loader import Loader
 from antiphon.data.records import open_records
-from antiphon.interfaces import Record, TokenSpec
-from antiphon.sequences import Example
 
 SPEC = TokenSpec(size=32_000, pad=0, unknown=1, start=2, end=3)
 MEAN_LENGTH = 200

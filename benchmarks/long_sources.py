@@ -60,11 +60,11 @@ def prepare(work: str, settings: dict[str, Any]) -> Callable[[int], None]:
     """A small model, and what it is to do with a source of a given length."""
     import torch
 
-    from antiphon.interfaces import TokenSpec
+    from antiphon.contracts.sequences import Batch, Padded
+    from antiphon.contracts.specs import TokenSpec
     from antiphon.layers.transformer_config import TransformerConfig
     from antiphon.losses import cross_entropy
     from antiphon.models import transformer
-    from antiphon.sequences import Batch, Padded
     from antiphon.training.decoder_inputs import TeacherForcingConfig
     from antiphon.training.distributed import Ranks
     from antiphon.training.optimizers import AdamWConfig, build_optimizer

@@ -10,11 +10,11 @@ import torch
 from encoding import read_model
 from worker import Task, serve
 
-from antiphon.interfaces import Search
+from antiphon.contracts.search import Search
+from antiphon.contracts.sequences import Padded
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
-from antiphon.sequences import Padded
 
 
 def set_up(folder: Path, sources: Path, forced: int | None, threads: int) -> Mapping[str, Task]:

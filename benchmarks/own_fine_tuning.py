@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from worker import Ready, serve
 
-from antiphon.assembly import build_corpora, build_losses, build_model, build_task, open_splits, resolved
-from antiphon.data.limits import Limits
-from antiphon.recipe import recipe_from
+from antiphon.contracts.limits import Limits
+from antiphon.recipe.assembly import build_corpora, build_losses, build_model, build_task, open_splits, resolved
+from antiphon.recipe.recipe import recipe_from
+from antiphon.recipe.weights import start_weights
+from antiphon.runs.train import TrainingBatches, make_update
 from antiphon.training.distributed import Ranks
-from antiphon.training_run import TrainingBatches, make_update
-from antiphon.weights import start_weights
 
 
 def set_up(folder: Path, target_tokens: int, updates: int, threads: int, *, adapter: bool) -> Ready:

@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 import torch
 from worker import HeldLoop
 
-from antiphon.assembly import build_corpora, build_losses, build_model, build_task, fit_task, mixed, open_splits
-from antiphon.data.limits import Limits
-from antiphon.interfaces import Seq2SeqModel
-from antiphon.recipe import Recipe, recipe_from
-from antiphon.sequences import Batch
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch
+from antiphon.recipe.assembly import build_corpora, build_losses, build_model, build_task, fit_task, mixed, open_splits
+from antiphon.recipe.recipe import Recipe, recipe_from
+from antiphon.runs.train import TrainingBatches, make_update
 from antiphon.training.distributed import Ranks
 from antiphon.training.trainer import Trainer
-from antiphon.training_run import TrainingBatches, make_update
 
 _WITHOUT_DROPOUT = {"dim": 128, "dropout": 0.0}
 MODELS: dict[str, dict[str, Any]] = {

@@ -10,11 +10,11 @@ import speech_sizes as sizes
 import torch
 from worker import Ready, serve
 
-from antiphon import registry
+from antiphon.contracts import registry
+from antiphon.contracts.sequences import Batch, Example, pad
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.collate import collate
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.losses.ctc import CTCConfig, build
-from antiphon.sequences import Batch, Example, pad
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
 from antiphon.training.optimizers import AdamWConfig, build_optimizer

@@ -9,7 +9,7 @@ import torch
 from encoding import SEED, loader, specs
 from worker import Ready, serve
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.losses import cross_entropy
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks

@@ -35,7 +35,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 import torch  # noqa: E402
 
-from antiphon import checkpoint  # noqa: E402
+from antiphon.store import checkpoint  # noqa: E402
 from tests.reliability.training_processes import (  # noqa: E402
     LSTM,
     TRANSFORMER,

@@ -13,9 +13,9 @@ from pathlib import Path
 from own_predictions import SEARCHES, sources
 from turns import System, machine, table, take_turns, versions
 
-from antiphon.assembly import metric_names
-from antiphon.evaluation_run import Evaluation, compare_evaluations, evaluate
-from antiphon.predictor import load
+from antiphon.prediction.predictor import load
+from antiphon.recipe.assembly import metric_names
+from antiphon.runs.evaluate import Evaluation, compare_evaluations, evaluate
 
 TEACHER, STUDENT = "teacher", "student"
 

@@ -4,9 +4,10 @@ import sys
 
 import torch
 
-from antiphon import registry
-from antiphon.interfaces import Seq2SeqModel, ValueSpec
-from antiphon.sequences import Padded
+from antiphon.contracts import registry
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Padded
+from antiphon.contracts.specs import ValueSpec
 
 
 def build(name: str = "lstm", reads: str = "source") -> Seq2SeqModel:

@@ -15,14 +15,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import Architecture, StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded
+from antiphon.contracts.specs import Spec
 from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head
-from antiphon.interfaces import Architecture, Spec, StepwiseModel
 from antiphon.layers.attention import CrossAttention, KeysValues
 from antiphon.layers.frontends import Frontend
 from antiphon.layers.positions import sinusoids
-from antiphon.sequences import Memory, Output, Padded
 
 
 @config

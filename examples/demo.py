@@ -16,10 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 
 import antiphon
-from antiphon.evaluation_run import Evaluation
-from antiphon.recipe import read_recipe
+from antiphon.contracts.sequences import Prediction
+from antiphon.recipe.recipe import read_recipe
 from antiphon.report.page import write_report
-from antiphon.sequences import Prediction
+from antiphon.runs.evaluate import Evaluation
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "demo"

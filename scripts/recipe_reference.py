@@ -16,10 +16,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from antiphon import registry
-from antiphon.configuration import plain
-from antiphon.data.files import FileConfig
-from antiphon.recipe import Recipe
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import plain
+from antiphon.contracts.files import FileConfig
+from antiphon.recipe.recipe import Recipe
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "recipes.md"
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from antiphon.interfaces import StepwiseModel, ValueSpec
-from antiphon.sequences import Memory, Output, Padded, Quantiles
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded, Quantiles
+from antiphon.contracts.specs import ValueSpec
 
 
 @final

@@ -10,8 +10,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from antiphon.interfaces import StepwiseModel, TokenSpec
-from antiphon.sequences import Memory, Output, Padded
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded
+from antiphon.contracts.specs import TokenSpec
 
 PAD, UNKNOWN, START, END = 0, 1, 2, 3
 

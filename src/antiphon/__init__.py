@@ -19,25 +19,25 @@ from antiphon.version import __version__ as __version__
 __all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "import_model", "load", "train", "tune"]
 
 if TYPE_CHECKING:
-    from antiphon.distillation_run import distill
-    from antiphon.evaluation_run import evaluate
-    from antiphon.export_run import export
-    from antiphon.import_run import import_model
-    from antiphon.predictor import Predictor, load
-    from antiphon.recipe import Recipe
-    from antiphon.training_run import train
-    from antiphon.tuning_run import tune
+    from antiphon.prediction.predictor import Predictor, load
+    from antiphon.recipe.recipe import Recipe
+    from antiphon.runs.distill import distill
+    from antiphon.runs.evaluate import evaluate
+    from antiphon.runs.export import export
+    from antiphon.runs.import_ import import_model
+    from antiphon.runs.train import train
+    from antiphon.runs.tune import tune
 
 _PLACES = {
-    "Predictor": "predictor",
-    "Recipe": "recipe",
-    "distill": "distillation_run",
-    "evaluate": "evaluation_run",
-    "export": "export_run",
-    "import_model": "import_run",
-    "load": "predictor",
-    "train": "training_run",
-    "tune": "tuning_run",
+    "Predictor": "prediction.predictor",
+    "Recipe": "recipe.recipe",
+    "distill": "runs.distill",
+    "evaluate": "runs.evaluate",
+    "export": "runs.export",
+    "import_model": "runs.import_",
+    "load": "prediction.predictor",
+    "train": "runs.train",
+    "tune": "runs.tune",
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.checkpoint import digest
+from antiphon.store.checkpoint import digest
 from tests.cli.conftest import Command, Result
 
 

@@ -15,7 +15,7 @@ from tests.cli.conftest import Command
 
 
 def test_new_writes_a_recipe_that_reads(antiphon: Command, tmp_path: Path) -> None:
-    from antiphon.recipe import read_recipe
+    from antiphon.recipe.recipe import read_recipe
 
     result = antiphon("new", "translation", tmp_path / "mine.yaml")
     assert result.status == 0

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 import antiphon as package
-from antiphon.recipe import read_recipe
+from antiphon.recipe.recipe import read_recipe
 
 LETTERS = {"a": 300, "b": 700, "c": 1500}
 RECIPE = """\

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.checkpoint import read
+from antiphon.store.checkpoint import read
 from tests.cli.conftest import Command
 
 

@@ -5,14 +5,15 @@ import json
 import pytest
 import torch
 
-from antiphon import checkpoint, registry
-from antiphon.assembly import load_weights
-from antiphon.configuration import plain, validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import plain, validate
+from antiphon.contracts.sequences import Batch, Padded, select_rows
 from antiphon.losses.ctc import CTCLoss, ctc_fits
+from antiphon.recipe.assembly import load_weights
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig
 from antiphon.search.limits import LimitsConfig
-from antiphon.sequences import Batch, Padded, select_rows
+from antiphon.store import checkpoint
 from tests.conformance.variants import SPECS, TOKENS, VARIANTS, batch, build, close, frame_loss, fresh, widened
 
 KIND = "values to tokens"

@@ -2,7 +2,7 @@
 
 import torch
 
-from antiphon.sequences import Batch, Padded, map_tensors, select_rows
+from antiphon.contracts.sequences import Batch, Padded, map_tensors, select_rows
 from tests.conformance.variants import SPECS, batch, build, close, elements, every_variant, every_variant_and_data, gradients, said, widened
 
 

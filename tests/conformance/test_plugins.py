@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import plain, validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import plain, validate
+from antiphon.contracts.sequences import Memory, Output, Padded
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.heads.choice import build_head
-from antiphon.sequences import Memory, Output, Padded
 from tests.conformance.variants import SPECS, architectures, batch, close, fresh, widened
 
 CONFIGURED = [(kind, name) for kind in ("models", "tasks", "search", "losses", "heads") for name in registry.names(kind)]

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import validate
-from antiphon.interfaces import TokenSpec
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Padded, select_rows
+from antiphon.contracts.specs import TokenSpec
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.scoring import score
-from antiphon.sequences import Padded, select_rows
 from tests.conformance.variants import TOKENS, architectures, batch, build, every_variant
 
 LIMITS = {"max_length": 6}

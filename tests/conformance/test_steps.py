@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from antiphon.sequences import Batch, Padded, map_tensors, select_rows
+from antiphon.contracts.sequences import Batch, Padded, map_tensors, select_rows
 from tests.conformance.variants import SPECS, batch, build_stepwise, close, elements, every_variant, every_variant_and_data, sequences
 
 

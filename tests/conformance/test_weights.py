@@ -5,10 +5,11 @@ import json
 import pytest
 import torch
 
-from antiphon import checkpoint, registry
-from antiphon.assembly import load_weights
-from antiphon.configuration import plain, validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import plain, validate
 from antiphon.errors import CheckpointError
+from antiphon.recipe.assembly import load_weights
+from antiphon.store import checkpoint
 from tests.conformance.variants import (
     SPECS,
     TOKENS,

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import validate
-from antiphon.interfaces import Seq2SeqModel, Spec, StepwiseModel, TokenSpec, ValueSpec
-from antiphon.sequences import Batch, Output, Padded, Quantiles
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.sequences import Batch, Output, Padded, Quantiles
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 
 TOKENS = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3, fingerprint="test")
 VALUES = ValueSpec(channels=3)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from antiphon.sequences import Padded
+from antiphon.contracts.sequences import Padded
 from examples.charter import build, train
 
 

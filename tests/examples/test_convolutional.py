@@ -6,11 +6,12 @@ import pytest
 import torch
 
 import antiphon
-from antiphon import registry
+from antiphon.contracts import registry
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.sequences import Padded, select_rows
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import StepwiseModel, TokenSpec
-from antiphon.recipe import recipe_from
-from antiphon.sequences import Padded, select_rows
+from antiphon.recipe.recipe import recipe_from
 
 SPEC = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3)
 

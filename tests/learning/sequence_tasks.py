@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 import antiphon
-from antiphon.recipe import recipe_from
+from antiphon.recipe.recipe import recipe_from
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 LETTERS = "abcdefgh"

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 import antiphon
-from antiphon.recipe import recipe_from
+from antiphon.recipe.recipe import recipe_from
 
 MODELS: dict[str, dict[str, Any]] = {
     "lstm": {"name": "lstm", "dim": 64, "dropout": 0.0, "tied_embeddings": "all"},

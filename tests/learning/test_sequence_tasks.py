@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from antiphon import registry
+from antiphon.contracts import registry
 from tests.learning.sequence_tasks import learn
 
 TASKS = ("copy", "reverse", "sort", "digit words")

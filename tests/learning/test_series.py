@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import antiphon
-from antiphon.recipe import recipe_from
+from antiphon.recipe.recipe import recipe_from
 
 HORIZON, PERIOD = 8, 9.5
 

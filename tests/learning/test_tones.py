@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Batch, Example
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.collate import collate
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.losses.cross_entropy import CrossEntropyConfig
 from antiphon.losses.ctc import CTCConfig
 from antiphon.losses.joint_ctc import JointCTCConfig
@@ -21,7 +22,6 @@ from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
-from antiphon.sequences import Batch, Example
 
 CHANNELS, LETTERS = 20, 8
 SOURCE = ValueSpec(channels=CHANNELS)

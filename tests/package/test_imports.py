@@ -9,7 +9,14 @@ import pytest
 
 from tests.package.source_files import PACKAGE, SOURCES, imports, parsed, place, project, run_python
 
-WITHOUT_TORCH = ["antiphon", "antiphon.errors", "antiphon.registry", "antiphon.configuration", "antiphon.metrics", "antiphon.cli.main"]
+WITHOUT_TORCH = [
+    "antiphon",
+    "antiphon.errors",
+    "antiphon.contracts.registry",
+    "antiphon.contracts.configuration",
+    "antiphon.metrics",
+    "antiphon.cli.main",
+]
 
 
 def normalized(requirement: str) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import registry
-from antiphon.recipe import Recipe, read_recipe
+from antiphon.contracts import registry
+from antiphon.recipe.recipe import Recipe, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted(path for path in (ROOT / "recipes").rglob("*.yaml") if "data" not in path.relative_to(ROOT).parts)

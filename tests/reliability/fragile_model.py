@@ -6,10 +6,11 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor
 
-from antiphon import registry
-from antiphon.configuration import config
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec
-from antiphon.sequences import Memory, Output, Padded
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import Architecture, StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec
 
 
 @config

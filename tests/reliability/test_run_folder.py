@@ -9,13 +9,13 @@ from unittest.mock import Mock
 import pytest
 from rich.console import Console
 
-import antiphon.validation
-from antiphon import checkpoint
+import antiphon.prediction.validation
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.metrics.interface import Score
-from antiphon.recipe import read_recipe
-from antiphon.training_run import train
-from antiphon.validation import Validation
+from antiphon.prediction.validation import Validation
+from antiphon.recipe.recipe import read_recipe
+from antiphon.runs.train import train
+from antiphon.store import checkpoint
 from tests.reliability.training_processes import differences, events, outcome, write_data, write_recipe
 
 
@@ -115,7 +115,7 @@ def test_a_loss_that_is_not_finite_is_never_best(folder: Path, monkeypatch: pyte
 
 def test_a_model_that_cannot_be_decoded_ends_no_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search refuses logits that are NaN; then the score that decides is missing."""
-    monkeypatch.setattr(antiphon.validation, "decode_examples", Mock(side_effect=AntiphonError("NaN")))
+    monkeypatch.setattr(antiphon.prediction.validation, "decode_examples", Mock(side_effect=AntiphonError("NaN")))
     out = go(folder, "run", best="chrf")
     assert not (out / "best").exists()
     assert [event["prediction"] for event in events(out, "sample")] == ["(nothing could be decoded: NaN)"] * 2

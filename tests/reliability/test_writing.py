@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from antiphon import checkpoint
 from antiphon.errors import CheckpointError
+from antiphon.store import checkpoint
 from antiphon.training.loggers import JsonLinesLogger
 
 

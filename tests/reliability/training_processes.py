@@ -21,15 +21,8 @@ import torch._dynamo  # torch's optimizers import it when they are made
 from ruamel.yaml import YAML
 
 # Everything that a child would import.
-import antiphon.heads.categorical
-import antiphon.losses.cross_entropy
-import antiphon.metrics.chrf
-import antiphon.models.lstm
-import antiphon.models.transformer
-import antiphon.tasks.translation
-import antiphon.training_run  # noqa: F401
-from antiphon import checkpoint
 from antiphon.cli.main import main as command_line
+from antiphon.store import checkpoint
 from antiphon.training.step import Update
 
 TIMINGS = ("time", "seconds", "elements_per_second", "seconds_left")

@@ -20,8 +20,8 @@ def distill(
 
     Example: antiphon distill runs/german student.yaml --out runs/student --set distillation.level=both
     """
-    from antiphon.distillation_run import distill as run_distillation
-    from antiphon.recipe import read_recipe
+    from antiphon.recipe.recipe import read_recipe
+    from antiphon.runs.distill import distill as run_distillation
 
     folder = out or Path("runs") / recipe.stem
     again = ("distill", *map(str, teacher), str(recipe), "--out", str(folder), *set_again(settings))

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from antiphon.evaluation_run import Evaluation
     from antiphon.metrics.significance import Comparison
+    from antiphon.runs.evaluate import Evaluation
 
 
 class By(StrEnum):
@@ -51,8 +51,8 @@ def evaluate(
 
     Example: antiphon evaluate runs/german --data test.tsv --compare runs/lstm
     """
-    from antiphon.evaluation_run import compare_evaluations
-    from antiphon.evaluation_run import evaluate as run_evaluation
+    from antiphon.runs.evaluate import compare_evaluations
+    from antiphon.runs.evaluate import evaluate as run_evaluation
 
     found = run_evaluation(run[0] if len(run) == 1 else run, data, overrides=settings or ())
     other = run_evaluation(compare, data or _same_data(run[0]), overrides=settings or ()) if compare else None
@@ -83,8 +83,8 @@ def _check_details(found: "Evaluation | None", by: By | None) -> None:
 
 def _same_data(run: Path) -> Any:
     """The first run's test data, so that both are scored on the same records."""
-    from antiphon.assembly import stored_recipe
-    from antiphon.checkpoint import find_checkpoint, read
+    from antiphon.recipe.assembly import stored_recipe
+    from antiphon.store.checkpoint import find_checkpoint, read
 
     return stored_recipe(read(find_checkpoint(run).resolve())).data.test
 

@@ -18,6 +18,6 @@ def export(
 
     Example: antiphon export runs/german --format hf --out german
     """
-    from antiphon.export_run import export as run_export
+    from antiphon.runs.export import export as run_export
 
     print(f"Wrote {run_export(run, format=format, out=out, overrides=settings or ())}")

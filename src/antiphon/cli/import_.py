@@ -18,6 +18,6 @@ def import_(
 
     Example: antiphon import marian models/enpt --out runs/enpt --set task.source=en --set task.target=pt
     """
-    from antiphon.import_run import import_model
+    from antiphon.runs.import_ import import_model
 
     print(f"Wrote {import_model(format, path, out, overrides=settings or ())}")

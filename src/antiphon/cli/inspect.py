@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from antiphon.data.audit import SplitAudit
     from antiphon.data.findings import Distribution
     from antiphon.data.series_audit import SeriesAudit
-    from antiphon.inspection import Inspection
+    from antiphon.runs.inspect import Inspection
 
 BARS = " ▁▂▃▄▅▆▇█"
 SPLITS = ("train", "validation", "test")
@@ -36,7 +36,7 @@ def inspect(
     """
     from rich.console import Console
 
-    from antiphon.inspection import inspect as run_inspection
+    from antiphon.runs.inspect import inspect as run_inspection
 
     found = run_inspection(path, settings or ())
     if as_json:
@@ -136,7 +136,7 @@ def _print_overlaps(console: "Console", found: "Inspection") -> None:
 
 
 def _print_cost(console: "Console", found: "Inspection") -> None:
-    from antiphon.interfaces import ValueSpec
+    from antiphon.contracts.specs import ValueSpec
 
     cost, source, target = found.cost, found.specs["source"], found.specs["target"]
     sizes = f"vocabularies {found.vocabulary['source']:,} and {found.vocabulary['target']:,}"

@@ -20,7 +20,7 @@ def list_plugins(
     """
     import json
 
-    from antiphon import registry
+    from antiphon.contracts import registry
     from antiphon.errors import ConfigError, nearest
 
     if kind not in registry.KINDS:

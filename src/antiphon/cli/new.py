@@ -14,7 +14,7 @@ def new(
 
     Example: antiphon new translation german.yaml
     """
-    from antiphon import registry
+    from antiphon.contracts import registry
     from antiphon.errors import ConfigError
 
     plugin = registry.find("tasks", task.replace("-", "_"))

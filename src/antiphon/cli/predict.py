@@ -23,9 +23,9 @@ FILE = "file"  # the column with the name of a document in a folder
 OWN = ("prediction", "score", "log_prob", "token_scores", "finish_reason", "alignment", "alternatives")  # what we say of a prediction
 
 if TYPE_CHECKING:
-    from antiphon.interfaces import Task
-    from antiphon.predictor import Predictor
-    from antiphon.sequences import Prediction
+    from antiphon.contracts.sequences import Prediction
+    from antiphon.contracts.task import Task
+    from antiphon.prediction.predictor import Predictor
 
 
 def predict(
@@ -49,7 +49,7 @@ def predict(
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
     from antiphon.errors import ConfigError, DataError
-    from antiphon.predictor import load
+    from antiphon.prediction.predictor import load
 
     runs, files = _apart(run)
     if files and input != "-":
@@ -108,7 +108,7 @@ def _apart(named: list[Path]) -> tuple[list[Path], list[Path]]:
 def _inputs(name: str | list[Path], predictor: "Predictor") -> Iterable[Any]:
     """Records of a file, of several or of a folder, or the lines of standard input."""
     if name != "-":
-        from antiphon.assembly import read_given
+        from antiphon.recipe.assembly import read_given
 
         return read_given(Path(name) if isinstance(name, str) else name, predictor.task, with_targets=False)
     return csv.DictReader(_standard_input()) if predictor.task.tabular else _standard_input()

@@ -26,8 +26,8 @@ def train(
 
     Example: antiphon train german.yaml --out runs/german --set model.name=lstm
     """
-    from antiphon.recipe import read_recipe
-    from antiphon.training_run import train as run_training
+    from antiphon.recipe.recipe import read_recipe
+    from antiphon.runs.train import train as run_training
 
     folder = out or Path("runs") / recipe.stem
     again = ("train", str(recipe), "--out", str(folder), *set_again(settings))

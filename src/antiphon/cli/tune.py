@@ -10,7 +10,7 @@ import typer
 from antiphon.cli.options import AsJson, Run
 
 if TYPE_CHECKING:
-    from antiphon.tuning_run import Trial, Tuning
+    from antiphon.runs.tune import Trial, Tuning
 
 
 def tune(
@@ -28,7 +28,7 @@ def tune(
 
     Example: antiphon tune runs/german --grid beam_size=4,8 --grid length_penalty=gnmt --grid alpha=0.4,0.6,0.8
     """
-    from antiphon.tuning_run import tune as run_tuning
+    from antiphon.runs.tune import tune as run_tuning
 
     found = run_tuning(run, grid=_grid(grid), metric=metric, data=data, dry_run=dry_run, progress=_progress())
     if as_json:

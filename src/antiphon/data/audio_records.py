@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Record, Records
 from antiphon.data.audio import AUDIO_SUFFIXES, UNREADABLE_SUFFIXES
 from antiphon.data.audio_archives import in_archive, is_archive, members, read_member
 from antiphon.data.byte_streams import check_file
-from antiphon.data.files import FileConfig
-from antiphon.data.records import FileRecords, Records
+from antiphon.data.records import FileRecords
 from antiphon.errors import DataError
-from antiphon.interfaces import Record
 
 _SOUNDS = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)  # the latter are named, so that reading them says what to do
 

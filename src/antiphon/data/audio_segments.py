@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import Field
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 from antiphon.data.audio import Recording
 from antiphon.errors import MissingPackageError
 

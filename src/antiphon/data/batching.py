@@ -12,7 +12,7 @@ from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 from antiphon.data.permutation import hash_seed, permute
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from antiphon.contracts.sequences import Batch, Example, pad
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import DataError
-from antiphon.interfaces import Spec, TokenSpec
-from antiphon.sequences import Batch, Example, pad
 
 
 def collate(examples: Sequence[Example], source: Spec, target: Spec) -> Batch:

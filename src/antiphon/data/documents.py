@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import final
 
-from antiphon.data.files import FileConfig
-from antiphon.data.records import Records
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Record, Records
 from antiphon.errors import DataError
-from antiphon.interfaces import Record
 
 FILE = "file"
 """The column with a document's name."""

@@ -15,9 +15,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from antiphon.contracts.records import Record
 from antiphon.data.byte_streams import COMPRESSIONS, check_file, read_lines
 from antiphon.errors import DataError, nearest
-from antiphon.interfaces import Record
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet", "txt")
 

@@ -7,9 +7,9 @@ from typing import Any, Literal, final
 
 import numpy as np
 
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.windows import StoredCorpus
-from antiphon.interfaces import Spec, TokenSpec
 
 Side = Literal["source", "target"]
 SIDES: tuple[Side, Side] = ("source", "target")

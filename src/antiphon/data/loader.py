@@ -12,9 +12,9 @@ from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 
+from antiphon.contracts.sequences import Batch, Example
 from antiphon.data.batching import Sampler
 from antiphon.data.permutation import hash_seed
-from antiphon.sequences import Batch, Example
 
 _POLL_SECONDS = 0.1
 

@@ -18,10 +18,10 @@ from typing import Any, Literal, Protocol, final, runtime_checkable
 
 import numpy as np
 
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example
 from antiphon.data.folders import MappedArrays, map_file, read_manifest
 from antiphon.errors import DataError
-from antiphon.interfaces import Record
-from antiphon.sequences import Example
 
 
 @runtime_checkable

@@ -11,9 +11,9 @@ from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 
+from antiphon.contracts.sequences import Example
 from antiphon.data.permutation import hash_seed, permute
 from antiphon.errors import DataError
-from antiphon.sequences import Example
 
 
 @runtime_checkable

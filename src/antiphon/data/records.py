@@ -11,7 +11,6 @@ In Python it may also be any iterable of mappings, a function that returns one, 
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -20,53 +19,22 @@ from typing import Any, final
 
 import numpy as np
 
+from antiphon.contracts.files import FileConfig, as_file
+from antiphon.contracts.records import Record, Records, RecordSource
 from antiphon.data.byte_streams import check_file
-from antiphon.data.files import FileConfig, Files, as_file
 from antiphon.data.formats import check_columns, format_of, read_aligned, read_file
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import Record, RecordSource
 
 __all__ = [
     "ChosenRecords",
-    "FileConfig",
     "FileRecords",
-    "Files",
     "JoinedRecords",
     "MemoryRecords",
     "OpenFile",
-    "Records",
     "SourceRecords",
     "open_parts",
     "open_records",
 ]
-
-
-class Records(ABC):
-    """A RecordSource that knows more: how many records, where each stands, and what tells two sources apart."""
-
-    @abstractmethod
-    def __call__(self) -> Iterator[tuple[int, Record]]:
-        """Open the records anew: (record number from 0, record)."""
-
-    def __iter__(self) -> Iterator[Record]:
-        """Open the records anew, without their numbers."""
-        return (record for _, record in self())
-
-    @abstractmethod
-    def place(self, number: int) -> str:
-        """Where a record stands, for messages: "train.tsv:12", or "record 11"."""
-
-    @abstractmethod
-    def signature(self) -> str:
-        """Equal for equal records: a hash of the files' names, sizes and times of change, or of the records themselves."""
-
-    def label(self, number: int) -> str:
-        """Like `place`, but always quick: never reads a file again to count its lines."""
-        return self.place(number)
-
-    def count(self) -> int:
-        """The number of records; reads all of them."""
-        return sum(1 for _ in self())
 
 
 @final

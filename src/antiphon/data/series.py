@@ -13,11 +13,11 @@ from typing import IO, Any, Literal, final
 
 import numpy as np
 
+from antiphon.contracts.records import Record
 from antiphon.errors import DataError
 from antiphon.features.frequency import Frequency, IrregularTimeError
 from antiphon.features.scaling import Scale
 from antiphon.features.times import TimeStyle, read_time, read_times, style_of
-from antiphon.interfaces import Record
 
 Missing = Literal["error", "previous", "linear", "zero"]
 Duplicates = Literal["error", "last", "mean", "sum"]

@@ -18,15 +18,14 @@ from typing import Any, Literal, final
 
 import numpy as np
 
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.sequences import Example
 from antiphon.data.folders import ArrayWriter, MappedArrays, beside, is_current, move_into_place, read_manifest, write_manifest
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.permutation import hash_seed, mix64
-from antiphon.data.records import Records
 from antiphon.data.series import Series
 from antiphon.errors import DataError
 from antiphon.features.scaling import Scale
-from antiphon.interfaces import Record
-from antiphon.sequences import Example
 
 Weighting = Literal["windows", "series"]
 

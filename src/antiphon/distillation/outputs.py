@@ -20,12 +20,11 @@ from typing import Any, final
 
 import zstandard
 
-from antiphon import checkpoint
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.sequences import Prediction
 from antiphon.data.byte_streams import read_lines
-from antiphon.data.records import Records
 from antiphon.errors import CheckpointError, DataError
-from antiphon.interfaces import Record
-from antiphon.sequences import Prediction
+from antiphon.store import checkpoint
 
 FORMAT = 1
 SHARD = 1024  # records; a kill costs at most the decoding of so many

@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from antiphon.interfaces import Loss, Seq2SeqModel
+from antiphon.contracts.loss import Loss
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch, Output, Padded
 from antiphon.losses.distillation import divergence
-from antiphon.sequences import Batch, Output, Padded
 
 
 @final

@@ -14,17 +14,20 @@ from typing import Any, final
 import torch
 from pydantic import ValidationError
 
-from antiphon import checkpoint, registry
-from antiphon.assembly import Split, Trained, build_task, load_trained
-from antiphon.configuration import plain
-from antiphon.data.records import Records
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import plain
+from antiphon.contracts.loss import Loss
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.sequences import Prediction
+from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.task import Task
 from antiphon.distillation.outputs import Outputs, Say, TaughtRecords, describe
 from antiphon.distillation.probabilities import DistillationLoss
 from antiphon.errors import CheckpointError, ConfigError
-from antiphon.interfaces import Loss, Record, Task, TokenSpec
-from antiphon.predictor import Predictor
-from antiphon.recipe import Recipe
-from antiphon.sequences import Prediction
+from antiphon.prediction.predictor import Predictor
+from antiphon.recipe.assembly import Split, Trained, build_task, load_trained
+from antiphon.recipe.recipe import Recipe
+from antiphon.store import checkpoint
 from antiphon.training.distillation import DistillationConfig
 
 FOLDER = "distilled"

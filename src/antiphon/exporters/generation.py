@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from antiphon.interfaces import TokenSpec
+from antiphon.contracts.specs import TokenSpec
 
 _LENGTH_PENALTY = {"none": 0.0, "average": 1.0}  # what their exponent of the length must be
 _LONGEST_SOURCE = 512  # where the recipe sets no limit

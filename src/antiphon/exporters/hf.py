@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ExportError
 from antiphon.exporters.generation import for_speech, generation_settings
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.exporters.model_card import model_card
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.published import without_progress
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.models.adapters import merge
 from antiphon.models.pretrained import Pretrained
 from antiphon.models.pretrained_speech import extractor

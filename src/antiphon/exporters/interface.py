@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.interfaces import Seq2SeqModel, Task
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.task import Task
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
 
-from antiphon import checkpoint
-from antiphon.assembly import header_of
+from antiphon.contracts.task import Task
 from antiphon.errors import ExportError
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
-from antiphon.interfaces import Task
 from antiphon.models.adapters import merge
-from antiphon.recipe import recipe_from, write_recipe
+from antiphon.recipe.assembly import header_of
+from antiphon.recipe.recipe import recipe_from, write_recipe
+from antiphon.store import checkpoint
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:

@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import CheckpointError, DataError
 from antiphon.features.filter_banks import WHISPER_RATE, frame_samples, kaldi_filter_banks, shift_samples, whisper_log_mel
-from antiphon.interfaces import ValueSpec
 
 Normalization = Literal["none", "utterance", "global"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 from antiphon.errors import MissingPackageError
 
 Noise = Callable[[int, np.random.Generator], Float[np.ndarray, " N"]]

@@ -17,10 +17,11 @@ from typing import Any, Literal, final
 
 import numpy as np
 
+from antiphon.contracts.feature import Feature
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
 from antiphon.features import pretrained_whisper as whisper
 from antiphon.features.published import need_transformers, published_folder
-from antiphon.interfaces import Feature, TokenSpec
 
 _WRAPPING = ("mbart",)  # families whose decoder starts with the last symbol of the target instead of one for all
 _SPACES = ("\u2581", "\u0120")  # what stands for a space in pieces of sentencepiece, and of byte-level BPE

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 from antiphon.features.seasonal import seasonal_indices
 
 

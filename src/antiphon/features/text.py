@@ -16,7 +16,9 @@ from typing import Any, final
 
 import numpy as np
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.feature import Feature
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.features import byte_pairs
 from antiphon.features.byte_pairs import BytePairVocabulary
@@ -36,7 +38,6 @@ from antiphon.features.vocabulary import (
     split_tags,
     tag_splitter,
 )
-from antiphon.interfaces import Feature, TokenSpec
 
 # What decides how texts become symbols: it must not change between fitting and loading.
 _FITTED_SETTINGS = ("kind", "lossless", "byte_fallback", "normalization", "lowercase", "separator", "punctuation", "tags")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 from antiphon.errors import ConfigError
 from antiphon.features.vocabulary import BYTE_PIECES, SPECIAL_PIECES
 

@@ -5,9 +5,10 @@ from typing import Literal, final
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import HeadPlugin
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import HeadPlugin, Spec, TokenSpec
 from antiphon.layers.linear import Product
 
 

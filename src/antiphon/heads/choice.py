@@ -6,9 +6,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from antiphon import registry
+from antiphon.contracts import registry
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.heads.parameters import ChannelParameters
-from antiphon.interfaces import Spec, TokenSpec
 
 
 def head_name(settings: Any | None, target: Spec) -> str:

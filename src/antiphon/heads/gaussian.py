@@ -6,9 +6,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import HeadPlugin
+from antiphon.contracts.specs import Spec
 from antiphon.heads.parameters import DistributionHead, positive, values_only
-from antiphon.interfaces import HeadPlugin, Spec
 
 LARGEST_SCALE = 1e6
 

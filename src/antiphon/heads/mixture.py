@@ -8,12 +8,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import HeadPlugin
+from antiphon.contracts.specs import Spec
 from antiphon.heads.draws import draw, uniforms_per_draw
 from antiphon.heads.gaussian import normal
 from antiphon.heads.parameters import DistributionHead, values_only
 from antiphon.heads.student_t import student_t
-from antiphon.interfaces import HeadPlugin, Spec
 
 _MOST_STEPS = 60
 _TOLERANCE = 1e-6

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import HeadPlugin
+from antiphon.contracts.specs import Spec
 from antiphon.heads.parameters import DistributionHead, positive, values_only
-from antiphon.interfaces import HeadPlugin, Spec
 
 LEAST_MEAN, LARGEST_MEAN = 1e-6, 1e7  # single precision holds no odd count above 1.6e7
 LEAST_DISPERSION, LARGEST_DISPERSION = 1e-4, 1e4  # at 1e-4, nearly Poisson

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
+from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Spec, ValueSpec
 
 
 @final

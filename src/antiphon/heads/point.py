@@ -4,9 +4,10 @@ from typing import Literal
 
 from torch import nn
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import HeadPlugin
+from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import HeadPlugin, Spec, ValueSpec
 
 
 @config

@@ -16,12 +16,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import HeadPlugin
+from antiphon.contracts.sequences import Memory, Output
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
-from antiphon.interfaces import HeadPlugin, Spec, TokenSpec
 from antiphon.layers.linear import Linear
-from antiphon.sequences import Memory, Output
 
 _TINY = 1e-30  # below it a probability counts as 0; its logarithm and that of 0 must not meet in a difference
 

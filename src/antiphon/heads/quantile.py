@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import HeadPlugin
+from antiphon.contracts.sequences import Quantiles
+from antiphon.contracts.specs import Spec
 from antiphon.heads.parameters import ChannelParameters, values_only
-from antiphon.interfaces import HeadPlugin, Spec
-from antiphon.sequences import Quantiles
 
 
 @config

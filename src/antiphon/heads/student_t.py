@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.distributions import StudentT as TorchStudentT
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import HeadPlugin
+from antiphon.contracts.specs import Spec
 from antiphon.heads.parameters import DistributionHead, positive, values_only
-from antiphon.interfaces import HeadPlugin, Spec
 
 LARGEST_SCALE = 1e6
 FEWEST_DEGREES, MOST_DEGREES = 2.01, 200.0  # a finite variance; beyond 200 it is a normal distribution for all that data can tell

@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded, select_rows
+from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Spec, StepwiseModel, ValueSpec
-from antiphon.sequences import Memory, Output, Padded, select_rows
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from antiphon.contracts.sequences import Padded
 from antiphon.errors import ConfigError
 from antiphon.layers.attention import Rotation, SelfAttention
 from antiphon.layers.convolution import ConvolutionModule, ConvolutionNorm
@@ -22,7 +23,6 @@ from antiphon.layers.dropout import Dropout
 from antiphon.layers.feed_forward import FeedForward
 from antiphon.layers.positions import RelativeBias, Rotary
 from antiphon.layers.subsampling import Subsampling, build_subsampling
-from antiphon.sequences import Padded
 
 FramePositions = Literal["rotary", "relative"]
 

@@ -15,12 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import glu, pad, scaled_dot_product_attention, silu
 
+from antiphon.contracts.sequences import Padded
 from antiphon.layers.conformer_layers import ConformerBlock, ConformerEncoder
 from antiphon.layers.convolution import ConvolutionModule, MaskedBatchNorm
 from antiphon.layers.positions import rotate
 from antiphon.layers.recurrent import RecurrentStack, RecurrentState
 from antiphon.layers.subsampling import ConvolutionalSubsampling, StackedFrames
-from antiphon.sequences import Padded
 
 
 class FrameStream(ABC):

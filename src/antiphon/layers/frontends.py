@@ -5,7 +5,7 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from antiphon.interfaces import Spec, TokenSpec
+from antiphon.contracts.specs import Spec, TokenSpec
 
 
 @final

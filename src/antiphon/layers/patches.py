@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from antiphon.sequences import Padded
+from antiphon.contracts.sequences import Padded
 
 
 @dataclass(frozen=True)

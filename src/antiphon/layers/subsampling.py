@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from antiphon.contracts.sequences import Padded
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Spec, TokenSpec, ValueSpec
 from antiphon.layers.linear import Linear
-from antiphon.sequences import Padded
 
 Subsampling = Literal["convolution", "stack"]
 FACTORS = (1, 2, 4, 8)

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from antiphon.contracts.sequences import Padded
 from antiphon.layers.subsampling import subsampled_lengths
-from antiphon.sequences import Padded
 
 STRIDE = 2
 

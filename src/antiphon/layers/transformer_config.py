@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from antiphon.configuration import config, plugin_field
+from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Spec, ValueSpec
 from antiphon.layers.channelwise import check_channels
 from antiphon.layers.feed_forward import Activation
 from antiphon.layers.subsampling import Subsampling, check_frames

@@ -14,11 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from antiphon.interfaces import Spec
+from antiphon.contracts.sequences import Memory, Padded
+from antiphon.contracts.specs import Spec
 from antiphon.layers.decoding_state import AttentionState, CellState, same_place
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
-from antiphon.sequences import Memory, Padded
 
 _FIRST = 8  # steps for which there is room at first
 

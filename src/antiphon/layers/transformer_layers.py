@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from antiphon.contracts.specs import Spec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Spec
 from antiphon.layers.attention import CrossAttention, KeysValues, Rotation, SelfAttention
 from antiphon.layers.dropout import Dropout
 from antiphon.layers.feed_forward import FeedForward

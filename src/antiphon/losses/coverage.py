@@ -7,8 +7,8 @@ move on, and so repeats itself less.
 from jaxtyping import Float
 from torch import Tensor
 
+from antiphon.contracts.sequences import Output
 from antiphon.errors import ConfigError
-from antiphon.sequences import Output
 
 
 def coverage_loss(output: Output) -> Float[Tensor, "B T"]:

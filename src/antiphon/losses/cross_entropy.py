@@ -13,14 +13,15 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.sequences import Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
 from antiphon.heads.pointer import Mixture
-from antiphon.interfaces import Loss, LossPlugin, Spec, TokenSpec
 from antiphon.layers.linear import product
 from antiphon.losses.coverage import coverage_loss
-from antiphon.sequences import Output, Padded
 
 CHUNK = 1024  # rows; large enough for full matrix speed, small enough that a chunk's logits stay near the cache
 

@@ -15,10 +15,11 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.sequences import Frames, Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Loss, LossPlugin, Spec, TokenSpec
-from antiphon.sequences import Frames, Output, Padded
 
 
 @config

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Integer
 
-from antiphon.interfaces import Corpus, TokenSpec
+from antiphon.contracts.corpus import Corpus
+from antiphon.contracts.specs import TokenSpec
 
 _NAMED = 5
 CTC_LOSSES = ("ctc", "joint_ctc")

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from antiphon.contracts.sequences import Output, Padded
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
 from antiphon.heads.pointer import Mixture
 from antiphon.losses.cross_entropy import FusedProjection
-from antiphon.sequences import Output, Padded
 
 
 def divergence(student: Output, teacher: Output, labels: Padded, temperature: float = 1.0) -> Float[Tensor, "B T"]:

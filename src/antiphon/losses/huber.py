@@ -8,10 +8,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from antiphon.configuration import config
-from antiphon.interfaces import Loss, LossPlugin, Spec
+from antiphon.contracts.configuration import config
+from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.sequences import Output, Padded
+from antiphon.contracts.specs import Spec
 from antiphon.losses.observed import needs, observed, values_only
-from antiphon.sequences import Output, Padded
 
 
 @config

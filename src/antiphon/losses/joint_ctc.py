@@ -10,12 +10,13 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
-from antiphon.interfaces import Loss, LossPlugin, Spec
+from antiphon.contracts.configuration import config
+from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.sequences import Output, Padded
+from antiphon.contracts.specs import Spec
 from antiphon.losses import cross_entropy
 from antiphon.losses.cross_entropy import CrossEntropyConfig
 from antiphon.losses.ctc import CTCLoss, symbols_only
-from antiphon.sequences import Output, Padded
 
 
 @config

@@ -7,11 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.sequences import Output, Padded
+from antiphon.contracts.specs import Spec
 from antiphon.errors import DataError
-from antiphon.interfaces import Loss, LossPlugin, Spec
 from antiphon.losses.observed import Observed, needs, observed, values_only
-from antiphon.sequences import Output, Padded
 
 
 @config

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from antiphon.contracts.sequences import Padded
+from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Spec, ValueSpec
-from antiphon.sequences import Padded
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from antiphon.configuration import config
-from antiphon.interfaces import Loss, LossPlugin, Spec
+from antiphon.contracts.configuration import config
+from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.sequences import Output, Padded, Quantiles
+from antiphon.contracts.specs import Spec
 from antiphon.losses.observed import needs, observed, values_only
-from antiphon.sequences import Output, Padded, Quantiles
 
 
 @config

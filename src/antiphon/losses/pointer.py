@@ -12,12 +12,13 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.sequences import Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.pointer import Mixture
-from antiphon.interfaces import Loss, LossPlugin, Spec, TokenSpec
 from antiphon.losses.coverage import coverage_loss
-from antiphon.sequences import Output, Padded
 
 
 @config

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.errors import ConfigError
 from antiphon.metrics.interface import Metric, Score
 from antiphon.metrics.items import check_items

@@ -16,12 +16,14 @@ from typing import Any, Literal
 
 from torch import nn
 
-from antiphon import checkpoint, registry
-from antiphon.configuration import config, plugin_field, validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import config, plugin_field, validate
+from antiphon.contracts.model import Architecture, Seq2SeqModel
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import CheckpointError, ConfigError
-from antiphon.interfaces import Architecture, Seq2SeqModel, Spec, TokenSpec
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, need_peft
-from antiphon.revisions import upgraded
+from antiphon.store import checkpoint
+from antiphon.store.revisions import upgraded
 
 
 @config

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 from antiphon.errors import ConfigError, MissingPackageError
 
 _LEARNED = re.compile(r"\.(lora_A|lora_B|lora_magnitude_vector)\.")

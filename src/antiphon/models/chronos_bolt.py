@@ -23,13 +23,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import Architecture, Seq2SeqModel
+from antiphon.contracts.sequences import Memory, Output, Padded, Quantiles
+from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.features.published import need_transformers, published_folder
-from antiphon.interfaces import Architecture, Seq2SeqModel, Spec, ValueSpec
 from antiphon.models.chronos_bolt_network import ChronosBoltNetwork, shape_of
 from antiphon.models.pretrained_weights import weight_files
-from antiphon.sequences import Memory, Output, Padded, Quantiles
 
 
 @config

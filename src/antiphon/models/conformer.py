@@ -11,18 +11,19 @@ from typing import Any, Literal, final
 
 from torch import Tensor
 
-from antiphon.configuration import config, plugin_field
+from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.model import Architecture, StepwiseModel
+from antiphon.contracts.sequences import Frames, Memory, Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical, CategoricalConfig
 from antiphon.heads.choice import build_head
 from antiphon.heads.pointer import check_pointer
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.layers.conformer_layers import ConformerEncoder, ConformerShape, FramePositions
 from antiphon.layers.convolution import ConvolutionNorm
 from antiphon.layers.subsampling import Subsampling
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_decoder import DecoderState, TransformerDecoder
-from antiphon.sequences import Frames, Memory, Output, Padded
 
 
 @config

@@ -13,17 +13,18 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from antiphon.configuration import config, plugin_field
+from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.model import Architecture, StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head
 from antiphon.heads.pointer import Pointer
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec
 from antiphon.layers.feed_forward import Activation
 from antiphon.layers.frontends import Frontend
 from antiphon.layers.recurrent import Cell, RecurrentStack, RecurrentState, drop
 from antiphon.layers.transformer_config import Positions, TransformerConfig, check_settings
 from antiphon.layers.transformer_decoder import DecoderState, TransformerDecoder
-from antiphon.sequences import Memory, Output, Padded
 
 
 @config

@@ -13,9 +13,11 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import Architecture, Seq2SeqModel
+from antiphon.contracts.sequences import Frames, Memory, Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Architecture, Seq2SeqModel, Spec, TokenSpec, ValueSpec
 from antiphon.layers.conformer_layers import ConformerEncoder, ConformerShape, FramePositions
 from antiphon.layers.convolution import ConvolutionNorm
 from antiphon.layers.dropout import Dropout
@@ -23,7 +25,6 @@ from antiphon.layers.frame_stream import ConformerStream, FrameStream, Recurrent
 from antiphon.layers.recurrent import Cell, RecurrentStack
 from antiphon.layers.subsampling import Subsampling, build_subsampling
 from antiphon.models.conformer import check_specs, frame_head
-from antiphon.sequences import Frames, Memory, Output, Padded
 
 
 @config

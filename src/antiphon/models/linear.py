@@ -18,11 +18,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool1d, pad
 
-from antiphon.configuration import config, plugin_field
+from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.model import Architecture, Seq2SeqModel
+from antiphon.contracts.sequences import Memory, Output, Padded
+from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError, DataError
 from antiphon.heads.choice import build_head
-from antiphon.interfaces import Architecture, Seq2SeqModel, Spec, ValueSpec
-from antiphon.sequences import Memory, Output, Padded
 
 Length = Annotated[int, Field(ge=1)]
 

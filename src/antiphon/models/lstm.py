@@ -13,19 +13,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from antiphon.configuration import config, plugin_field
+from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.model import Architecture, StepwiseModel
+from antiphon.contracts.sequences import Frames, Memory, Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
 from antiphon.heads.choice import build_head
 from antiphon.heads.pointer import check_pointer, said
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.layers.alignment import Alignment, Scoring
 from antiphon.layers.frontends import Frontend
 from antiphon.layers.linear import Linear
 from antiphon.layers.recurrent import Cell, RecurrentStack, RecurrentState, drop
 from antiphon.layers.subsampling import ConvolutionalSubsampling, StackedFrames, Subsampling, build_subsampling, check_frames
 from antiphon.models.conformer import frame_head
-from antiphon.sequences import Frames, Memory, Output, Padded
 
 
 @config

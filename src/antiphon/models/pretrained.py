@@ -21,14 +21,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import Architecture, StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.features.published import need_transformers, published_folder
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.models import pretrained_speech as speech
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
 from antiphon.models.pretrained_weights import BaseConfig, identity, published_class, published_weights, same_base
-from antiphon.sequences import Memory, Output, Padded, map_tensors
 
 
 @config

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from antiphon.contracts.sequences import Padded
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.filter_banks import WHISPER_RATE
-from antiphon.interfaces import Spec, TokenSpec, ValueSpec
-from antiphon.sequences import Padded
 
 FAMILY = "whisper"
 STRIDE = 2  # frames for one state of the encoder

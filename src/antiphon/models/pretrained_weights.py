@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.features.published import published_folder, without_progress
 

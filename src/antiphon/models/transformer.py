@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from antiphon.contracts.model import Architecture, StepwiseModel
+from antiphon.contracts.sequences import Frames, Memory, Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
 from antiphon.heads.choice import build_head, take_apart
 from antiphon.heads.pointer import check_pointer, said
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.layers import chunks
 from antiphon.layers.channelwise import ChannelIndependent
 from antiphon.layers.patches import Patches
@@ -29,7 +31,6 @@ from antiphon.layers.transformer_config import TransformerConfig, check_settings
 from antiphon.layers.transformer_decoder import DecoderState, TransformerDecoder, initialize
 from antiphon.layers.transformer_layers import EncoderLayer, Positioned, make_norm
 from antiphon.models.conformer import frame_head
-from antiphon.sequences import Frames, Memory, Output, Padded
 
 
 @final

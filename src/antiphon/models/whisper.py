@@ -14,17 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from antiphon.configuration import config, plugin_field
+from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.model import Architecture, StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head
-from antiphon.interfaces import Architecture, Spec, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.layers.dropout import Dropout
 from antiphon.layers.positions import sinusoids
 from antiphon.layers.temporal_convolutions import STRIDE, TemporalConvolutions
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_decoder import DecoderState, TransformerDecoder
 from antiphon.layers.transformer_layers import EncoderLayer, make_norm
-from antiphon.sequences import Memory, Output, Padded
 
 
 @config

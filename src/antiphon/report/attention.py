@@ -12,10 +12,12 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float
 
-from antiphon.assembly import read_given
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Prediction
 from antiphon.errors import AntiphonError, ConfigError
-from antiphon.interfaces import Record
-from antiphon.predictor import Predictor
+from antiphon.prediction.predictor import Predictor
+from antiphon.prediction.validation import group_references
+from antiphon.recipe.assembly import read_given
 from antiphon.report.heat_map import MOST_CELLS, heat_map
 from antiphon.report.items import Kind, ScoredItems, orders, pick, prediction, references, source
 from antiphon.report.markup import Markup, clipped, code, element, note, section
@@ -23,8 +25,6 @@ from antiphon.report.quantities import number
 from antiphon.report.run_record import Plain, RunRecord
 from antiphon.report.scores import score_name
 from antiphon.report.source_view import source_view
-from antiphon.sequences import Prediction
-from antiphon.validation import group_references
 
 _EACH: dict[Kind, int] = {"best": 2, "typical": 2, "worst": 2}
 _CAPTION = 80

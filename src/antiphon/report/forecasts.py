@@ -1,6 +1,6 @@
 """Forecasts, for a run that makes them: drawn as fans, errors by step of the horizon, calibration, and the hardest series.
 
-All of it comes from the details that the newest evaluation stored (`tasks/forecast_details.py`); nothing is computed anew.
+All of it comes from the details that the newest evaluation stored (`tasks/forecasting/details.py`); nothing is computed anew.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ from typing import Literal, final
 import numpy as np
 from jaxtyping import Float
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.interface import Metric
 from antiphon.report.quantities import as_real

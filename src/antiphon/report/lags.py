@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from antiphon.assembly import read_given
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Padded, pad
+from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import AntiphonError
-from antiphon.interfaces import Record, ValueSpec
-from antiphon.predictor import Predictor
+from antiphon.prediction.predictor import Predictor
+from antiphon.recipe.assembly import read_given
 from antiphon.report.attention import evaluated_data
 from antiphon.report.heat_map import MOST_CELLS, heat_map
 from antiphon.report.markup import Markup, clipped, code, element, note, section
 from antiphon.report.quantities import number
 from antiphon.report.run_record import Plain, RunRecord
 from antiphon.report.scores import score_name
-from antiphon.sequences import Padded, pad
 from antiphon.training.decoder_inputs import inputs_to_measure
 
 _TITLES = ("Best", "Middling", "Worst")

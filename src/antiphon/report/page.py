@@ -15,8 +15,7 @@ from typing import Any
 
 from antiphon import __version__
 from antiphon.errors import AntiphonError, CheckpointError
-from antiphon.evaluation_run import evaluate
-from antiphon.predictor import Predictor, load
+from antiphon.prediction.predictor import Predictor, load
 from antiphon.report.attention import attention_section
 from antiphon.report.curves import learning_curves
 from antiphon.report.data_view import data_section
@@ -32,6 +31,7 @@ from antiphon.report.run_record import RunRecord, read_run
 from antiphon.report.scores import evaluation_sections
 from antiphon.report.series_view import series_section
 from antiphon.report.speech import speech_section
+from antiphon.runs.evaluate import evaluate
 
 REPORT = "report.html"
 

@@ -13,9 +13,9 @@ from typing import Any, final
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from antiphon.checkpoint import HEADER, find_checkpoint, read_json
 from antiphon.errors import CheckpointError
 from antiphon.report.quantities import as_real
+from antiphon.store.checkpoint import HEADER, find_checkpoint, read_json
 
 Plain = Mapping[str, Any]
 

@@ -1,6 +1,6 @@
 """Speech, for a run that recognizes it: errors by kind, speaker and length, and the utterances with the most errors, to see and to hear.
 
-Counts come from the details that the newest evaluation stored (`tasks/speech_details.py`). For the worst utterances the recordings are read
+Counts come from the details that the newest evaluation stored (`tasks/speech_recognition/details.py`). For the worst utterances the recordings are read
 again, recognized again with times, drawn, and put into the page as FLAC, up to a total size; what is left out is said.
 """
 
@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from antiphon.assembly import read_given
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Prediction
 from antiphon.errors import AntiphonError, ConfigError
-from antiphon.interfaces import Record
-from antiphon.predictor import Predictor
+from antiphon.prediction.predictor import Predictor
+from antiphon.recipe.assembly import read_given
 from antiphon.report.attention import evaluated_data
 from antiphon.report.markup import Markup, code, element, folded, join, note, paragraph, section, table
 from antiphon.report.quantities import as_count, as_real, number, plural
 from antiphon.report.run_record import Plain, RunRecord, as_list, as_mapping
 from antiphon.report.speech_picture import spectrogram
 from antiphon.report.speech_words import word_alignment
-from antiphon.sequences import Prediction
-from antiphon.tasks.speech_recognition import SpeechRecognition
+from antiphon.tasks.speech_recognition.task import SpeechRecognition
 
 _SHOWN = 8  # utterances with picture and sound
 _MOST_SECONDS = 20.0  # of a recording that is drawn

@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Copied, Hypothesis, Memory, Output, Padded, select_rows
 from antiphon.errors import ConfigError
 from antiphon.heads.pointer import Mixture
-from antiphon.interfaces import Seq2SeqModel
 from antiphon.search.preparation import token_target
 from antiphon.search.scoring import teacher_forced
-from antiphon.sequences import Copied, Hypothesis, Memory, Output, Padded, select_rows
 
 
 @torch.inference_mode()

@@ -22,9 +22,11 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.search import SearchPlugin
+from antiphon.contracts.sequences import FinishReason, Frames, Hypothesis, Memory, Output, Padded, Request, select_rows
 from antiphon.errors import ConfigError
-from antiphon.interfaces import SearchPlugin, StepwiseModel
 from antiphon.search.alignment import traced
 from antiphon.search.candidates import Candidates, constrained, diverse, plain
 from antiphon.search.constraints import RequiredPhrases, required_phrases
@@ -38,7 +40,6 @@ from antiphon.search.limits import LimitsConfig
 from antiphon.search.penalties import LengthPenalty, coverage, length_penalty
 from antiphon.search.preparation import Prepared, prepare
 from antiphon.search.processors import ProcessorsConfig, StepScores
-from antiphon.sequences import FinishReason, Frames, Hypothesis, Memory, Output, Padded, Request, select_rows
 
 
 @config

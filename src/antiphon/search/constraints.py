@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from antiphon.sequences import Request
+from antiphon.contracts.sequences import Request
 
 _NO_SYMBOL = -1
 

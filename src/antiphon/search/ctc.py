@@ -16,16 +16,17 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.search import SearchPlugin
+from antiphon.contracts.sequences import Frames, Hypothesis, Memory, Padded, Request, select_rows
 from antiphon.errors import ConfigError
-from antiphon.interfaces import SearchPlugin, Seq2SeqModel
 from antiphon.search.ctc_alignment import with_spans
 from antiphon.search.ctc_prefix import FrameScores, chain, frame_scores
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.ngram import Contexts, NGrams
 from antiphon.search.preparation import token_target
-from antiphon.sequences import Frames, Hypothesis, Memory, Padded, Request, select_rows
 
 
 @config

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from antiphon.sequences import Frames, Hypothesis, pad
+from antiphon.contracts.sequences import Frames, Hypothesis, pad
 
 
 @torch.inference_mode()

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from antiphon.contracts.sequences import Frames
 from antiphon.search.processors import StepScores
-from antiphon.sequences import Frames
 
 _LEAST = -1e4  # the least log-probability of a symbol at a frame
 _NEVER = -1e30  # the log-probability of what cannot be; finite, so that differences are numbers

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Seq2SeqModel, TokenSpec
 from antiphon.search.preparation import token_target
 
 

@@ -13,14 +13,15 @@ from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.search import SearchPlugin
+from antiphon.contracts.sequences import Hypothesis, Padded, Quantiles, Request
 from antiphon.heads.draws import draw, quantiles_of, uniforms_per_draw
 from antiphon.heads.quantile import median_of
-from antiphon.interfaces import SearchPlugin, Seq2SeqModel
 from antiphon.search.forecasts import LEVELS, Found, Point, check_levels, hypotheses_of, known_inputs, summary
 from antiphon.search.preparation import value_target
 from antiphon.search.randomness import uniforms_of
-from antiphon.sequences import Hypothesis, Padded, Quantiles, Request
 
 
 @config

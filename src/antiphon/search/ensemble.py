@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.sequences import Frames, Memory, Output, Padded, Quantiles, select_rows
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Seq2SeqModel, StepwiseModel, TokenSpec
-from antiphon.sequences import Frames, Memory, Output, Padded, Quantiles, select_rows
 
 Average = Literal["probability", "log_probability"]
 

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from antiphon.sequences import Hypothesis
+from antiphon.contracts.sequences import Hypothesis
 
 
 @final

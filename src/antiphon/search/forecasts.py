@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from antiphon.contracts.sequences import Hypothesis, Padded, Quantiles, Request, pad
+from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import AntiphonError, ConfigError, DataError
-from antiphon.interfaces import ValueSpec
-from antiphon.sequences import Hypothesis, Padded, Quantiles, Request, pad
 
 Point = Literal["mean", "median"]
 LEVELS = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)

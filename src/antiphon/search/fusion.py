@@ -14,11 +14,12 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.sequences import Memory, Padded
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import StepwiseModel, TokenSpec
 from antiphon.search.processors import StepScores
-from antiphon.sequences import Memory, Padded
 
 
 @config

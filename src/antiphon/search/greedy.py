@@ -7,14 +7,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from antiphon.configuration import config
-from antiphon.interfaces import SearchPlugin, StepwiseModel
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.search import SearchPlugin
+from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.search.alignment import traced
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.single_path import follow
-from antiphon.sequences import Hypothesis, Padded, Request
 
 
 @config

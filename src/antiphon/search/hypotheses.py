@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+from antiphon.contracts.sequences import FinishReason, Hypothesis
 from antiphon.errors import AntiphonError
-from antiphon.sequences import FinishReason, Hypothesis
 
 
 def hypothesis(

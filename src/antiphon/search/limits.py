@@ -15,7 +15,7 @@ from jaxtyping import Int
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 from antiphon.errors import ConfigError
 
 

@@ -17,13 +17,14 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 
-from antiphon import registry
-from antiphon.configuration import config, plugin_field
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.search import SearchPlugin
+from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.errors import ConfigError
-from antiphon.interfaces import SearchPlugin, StepwiseModel
 from antiphon.search.alignment import traced
 from antiphon.search.sampling import SamplingConfig
-from antiphon.sequences import Hypothesis, Padded, Request
 
 Utility = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], Float[np.ndarray, "N M"]]
 """(N candidates, M references), each (T,) symbols -> how good each candidate is if each reference is right; higher is better."""

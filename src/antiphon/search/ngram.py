@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import TokenSpec
 from antiphon.search.arpa import BEGIN, END, UNKNOWN, Arpa, Context
 from antiphon.search.fusion import LanguageModel
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.sequences import Memory, Padded, Request
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import Seq2SeqModel, StepwiseModel, TokenSpec, ValueSpec
 from antiphon.search.limits import Limits, LimitsConfig, limits_of
 from antiphon.search.processors import LogitsProcessors, ProcessorsConfig, processors_for, word_starts
-from antiphon.sequences import Memory, Padded, Request
 
 
 @dataclass(frozen=True)

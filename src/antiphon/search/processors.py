@@ -18,11 +18,11 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.sequences import Request, select_rows, to_device
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import TokenSpec
 from antiphon.search.limits import Limits
-from antiphon.sequences import Request, select_rows, to_device
 
 _INFINITY = float("inf")
 

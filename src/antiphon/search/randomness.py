@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from antiphon.sequences import Padded
+from antiphon.contracts.sequences import Padded
 
 
 def source_key(seed: int, content: np.ndarray) -> int:

@@ -13,14 +13,15 @@ from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.search import SearchPlugin
+from antiphon.contracts.sequences import Hypothesis, Output, Padded, Quantiles, Request, select_rows
 from antiphon.heads.draws import draw, uniforms_per_draw
 from antiphon.heads.quantile import median_of
-from antiphon.interfaces import SearchPlugin, StepwiseModel
 from antiphon.search.forecasts import LEVELS, Found, Point, check_levels, hypotheses_of, known_inputs, summary
 from antiphon.search.preparation import value_target
 from antiphon.search.randomness import uniforms_of
-from antiphon.sequences import Hypothesis, Output, Padded, Quantiles, Request, select_rows
 
 
 @config

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Hypothesis, Padded, pad
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import DataError
-from antiphon.interfaces import Seq2SeqModel, TokenSpec
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.preparation import token_target
-from antiphon.sequences import Hypothesis, Padded, pad
 
 
 @torch.inference_mode()

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from antiphon.interfaces import StepwiseModel
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.sequences import Hypothesis, select_rows
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.preparation import Prepared
 from antiphon.search.processors import StepScores
-from antiphon.sequences import Hypothesis, select_rows
 
 Choose = Callable[[Float[Tensor, "R V"], int, Int[Tensor, " R"]], Int[Tensor, " R"]]
 """(logits after the rules, step, number of each row in the whole batch) -> a symbol for each row."""

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import torch
 
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.search import Search
+from antiphon.contracts.sequences import Example, Hypothesis, Padded, Prediction, Request, to_device
+from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
-from antiphon.interfaces import Search, Seq2SeqModel, Task
-from antiphon.sequences import Example, Hypothesis, Padded, Prediction, Request, to_device
 
 
 def decode_examples(

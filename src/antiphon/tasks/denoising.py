@@ -21,18 +21,19 @@ from typing import Annotated, Any, Literal, final
 import numpy as np
 from pydantic import Field
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.task import TaskPlugin
 from antiphon.data.documents import DocumentFolder, open_documents
-from antiphon.data.files import FileConfig
-from antiphon.data.records import Records
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.corruption import Corruption, Infilling, Pieces, SpanCorruption
 from antiphon.features.segmentation import SPACE_PIECE
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import END, START
-from antiphon.interfaces import Record, TaskPlugin, TokenSpec
-from antiphon.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.tasks.example_per_record import ExamplePerRecord
 
 NOISE = "noise_seed"

@@ -4,10 +4,11 @@ from abc import ABC
 from collections.abc import Callable
 from pathlib import Path
 
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.records import Records, RecordSource
+from antiphon.contracts.task import Task
 from antiphon.data.corpus import BLOCK, MappedCorpus, build_corpus
-from antiphon.data.limits import Limits
-from antiphon.data.records import Records, SourceRecords
-from antiphon.interfaces import RecordSource, Task
+from antiphon.data.records import SourceRecords
 
 
 class ExamplePerRecord(Task, ABC):

@@ -10,15 +10,17 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.task import TaskPlugin
 from antiphon.data.documents import DocumentFolder, open_documents
-from antiphon.data.files import FileConfig
 from antiphon.errors import DataError
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import END, PAD, START, UNKNOWN
-from antiphon.interfaces import Record, TaskPlugin, TokenSpec
-from antiphon.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.text_requests import text_request
 

@@ -14,15 +14,16 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from antiphon import checkpoint
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.contracts.specs import TokenSpec
 from antiphon.data.documents import DocumentFolder, open_documents
-from antiphon.data.files import FileConfig
 from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
-from antiphon.interfaces import Record, TokenSpec
-from antiphon.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.store import checkpoint
 from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.text_requests import text_request
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Request
 from antiphon.errors import DataError
-from antiphon.interfaces import Record
-from antiphon.sequences import Request
 
 Phrase = Callable[[str], tuple[int, ...]]
 """A part of the target as symbols."""

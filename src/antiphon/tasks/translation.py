@@ -4,9 +4,9 @@ from typing import Annotated, Literal, final
 
 from pydantic import Field
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.task import TaskPlugin
 from antiphon.features.text_config import TextConfig
-from antiphon.interfaces import TaskPlugin
 from antiphon.tasks.text_pairs import TextPairs, check_settings
 
 

@@ -14,13 +14,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded, Quantiles
 from antiphon.errors import ConfigError
 from antiphon.heads.quantile import median_of
-from antiphon.interfaces import Seq2SeqModel, StepwiseModel
 from antiphon.search.direct import without_values
 from antiphon.search.preparation import value_target
-from antiphon.sequences import Memory, Output, Padded, Quantiles
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 
 
 @config

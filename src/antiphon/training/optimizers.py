@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 from antiphon.errors import CheckpointError
 from antiphon.training.rates import rate_factors
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from antiphon.configuration import config
+from antiphon.contracts.configuration import config
 
 Warmup = Annotated[int, Field(ge=0)]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from antiphon.configuration import config, plugin_field
+from antiphon.contracts.configuration import config, plugin_field
 from antiphon.data.batching import BatchingConfig
 from antiphon.errors import ConfigError
 from antiphon.metrics.scoring import find_metrics

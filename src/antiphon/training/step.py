@@ -12,27 +12,20 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, Protocol, final, runtime_checkable
+from typing import Literal, final
 
 import torch
 from torch import Tensor
 
+from antiphon.contracts.loss import Loss, LossOfBatch
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch, to_device
 from antiphon.errors import TrainingError
-from antiphon.interfaces import Loss, Seq2SeqModel
 from antiphon.losses.observed import counted
-from antiphon.sequences import Batch, to_device
 from antiphon.training.decoder_inputs import DecoderInputs, decode_for_training
 from antiphon.training.distributed import Ranks
 
 Precision = Literal["fp32", "bf16"]
-
-
-@runtime_checkable
-class LossOfBatch(Protocol):
-    """A loss that must know more than outputs and labels: a teacher that reads the source, too."""
-
-    def for_batch(self, batch: Batch) -> Loss:
-        """The loss of this batch's outputs; called within the precision of the update."""
 
 
 @dataclass(frozen=True)

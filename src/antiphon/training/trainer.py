@@ -15,11 +15,11 @@ from typing import Any, Protocol, final, runtime_checkable
 
 import torch
 
-from antiphon import checkpoint
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch
 from antiphon.errors import CheckpointError, TrainingError
-from antiphon.interfaces import Seq2SeqModel
 from antiphon.metrics.interface import Score
-from antiphon.sequences import Batch
+from antiphon.store import checkpoint
 from antiphon.training.average import MovingAverage, mean_weights
 from antiphon.training.distributed import Ranks
 from antiphon.training.loggers import Event, Logger

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from antiphon import registry
 from antiphon.baselines.seasonality import decompose, is_seasonal, season_of
 from antiphon.baselines.smoothing import fit_all
 from antiphon.baselines.theta import smoothed_level
+from antiphon.contracts import registry
 from antiphon.errors import DataError
 
 NAMES = registry.names("baselines")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.configuration import validate
-from antiphon.interfaces import TokenSpec
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.specs import TokenSpec
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.models import transformer
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.interfaces import ValueSpec
+from antiphon.contracts.specs import ValueSpec
 from antiphon.models import lstm, transformer
 
 ROOT = Path(__file__).parents[3]
@@ -59,8 +59,8 @@ def test_plain_windows_are_those_of_our_recipe(tmp_path: Path) -> None:
     from forecasting_options import read_series
     from own_forecasting import recipe_for
 
-    from antiphon.assembly import build_corpora, build_task, fit_task, open_splits
-    from antiphon.data.limits import Limits
+    from antiphon.contracts.limits import Limits
+    from antiphon.recipe.assembly import build_corpora, build_task, fit_task, open_splits
 
     file = tmp_path / "series.csv.gz"
     values = {"long": [float(number**2) for number in range(9)], "short": [3.0] * 5, "too short": [1.0, 2.0]}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from antiphon.contracts.files import FileConfig
 from antiphon.data.audio import open_audio
 from antiphon.data.audio_records import AudioColumns, open_audio_records
-from antiphon.data.files import FileConfig
 from antiphon.errors import DataError
 from tests.unit.data.sounds import tone, write
 

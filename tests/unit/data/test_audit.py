@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.data.audit import Audit, Part, View, audit
-from antiphon.data.corpus import Limits, build_corpus
+from antiphon.data.corpus import build_corpus
 from antiphon.data.findings import conflicts, distribution, pair_hashes, repetitions, robust_bounds, shared
 from antiphon.data.records import SourceRecords, open_records
-from antiphon.interfaces import Record, Spec, TokenSpec, ValueSpec
-from antiphon.sequences import Example
 
 SPEC = TokenSpec(size=200, pad=0, unknown=1, start=2, end=3)
 VIEW = View(source=lambda record: record["source"], target=lambda record: record.get("target"))

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Example
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.corpus import MemoryCorpus, MixedCorpus
 from antiphon.errors import ConfigError
-from antiphon.sequences import Example
 
 
 class Lengths:

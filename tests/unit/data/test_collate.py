@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from antiphon.contracts.sequences import Example
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.collate import collate
 from antiphon.errors import DataError
-from antiphon.interfaces import TokenSpec, ValueSpec
-from antiphon.sequences import Example
 
 SOURCE = TokenSpec(size=10, pad=9, unknown=1, start=2, end=3)
 TARGET = TokenSpec(size=10, pad=7, unknown=1, start=2, end=3)

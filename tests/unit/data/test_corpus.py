@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.data import corpus as corpus_module
-from antiphon.data.corpus import Limits, MappedCorpus, MemoryCorpus, MixedCorpus, build_corpus
-from antiphon.data.records import FileConfig, open_records
+from antiphon.data.corpus import MappedCorpus, MemoryCorpus, MixedCorpus, build_corpus
+from antiphon.data.records import open_records
 from antiphon.errors import DataError
-from antiphon.interfaces import Record, Spec, TokenSpec, ValueSpec
-from antiphon.sequences import Example
 
 SPEC = TokenSpec(size=300, pad=0, unknown=1, start=2, end=3)
 SMALL = TokenSpec(size=256, pad=0, unknown=1, start=2, end=3)

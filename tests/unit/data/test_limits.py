@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from antiphon.configuration import validate
-from antiphon.data.limits import Limits, Tally, apply_limits
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.sequences import Example
+from antiphon.contracts.specs import TokenSpec, ValueSpec
+from antiphon.data.limits import Tally, apply_limits
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import TokenSpec, ValueSpec
-from antiphon.sequences import Example
 
 SPEC = TokenSpec(size=100, pad=0, unknown=1, start=2, end=3)
 

@@ -6,13 +6,14 @@ from functools import partial
 import numpy as np
 import pytest
 
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Batch, Example
+from antiphon.contracts.specs import TokenSpec
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus
 from antiphon.data.loader import Loader
 from antiphon.errors import DataError
-from antiphon.interfaces import Record, TokenSpec
-from antiphon.sequences import Batch, Example
 
 SPEC = TokenSpec(size=2**16, pad=0, unknown=1, start=2, end=3)
 MAKE = partial(collate, source=SPEC, target=SPEC)

@@ -11,8 +11,9 @@ import polars
 import pytest
 import zstandard
 
-from antiphon.configuration import config, plain, validate
-from antiphon.data.records import FileConfig, FileRecords, Files, open_parts, open_records
+from antiphon.contracts.configuration import config, plain, validate
+from antiphon.contracts.files import FileConfig, Files
+from antiphon.data.records import FileRecords, open_parts, open_records
 from antiphon.errors import ConfigError, DataError
 
 ROWS = [{"source": "a b", "target": "x"}, {"source": 'c "d', "target": "ÿ\u2028z"}, {"source": "", "target": "\x0bw\x85"}]

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example
 from antiphon.data.series import Series
 from antiphon.data.series_audit import audit_series
 from antiphon.data.windows import Plan, WindowCorpus, build_windows
-from antiphon.interfaces import Record
-from antiphon.sequences import Example
 
 
 def no_window(series: Series, covariates: np.ndarray, origin: int, number: int) -> Example:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.contracts.sequences import Example
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.series import Series
 from antiphon.data.windows import Plan, Weighting, WindowCorpus, build_windows, check_windows
 from antiphon.errors import DataError
 from antiphon.features.scaling import Scale
-from antiphon.sequences import Example
 
 LENGTHS = {"long": 30, "short": 9, "tiny": 3}
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Hypothesis, Prediction
 from antiphon.data.byte_streams import read_lines
 from antiphon.data.records import MemoryRecords
 from antiphon.distillation import outputs as module
 from antiphon.distillation.outputs import Outputs, TaughtRecords, describe
 from antiphon.errors import DataError
-from antiphon.interfaces import Record
-from antiphon.sequences import Hypothesis, Prediction
 
 RECORDS = [{"en": f"word {number}", "it": f"parola {number}", "other": number} for number in range(23)]
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch.nn.functional import kl_div
 
-from antiphon import registry
+from antiphon.contracts import registry
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch, Padded
+from antiphon.contracts.specs import TokenSpec
 from antiphon.distillation.probabilities import DistillationLoss
-from antiphon.interfaces import Seq2SeqModel, TokenSpec
 from antiphon.losses.cross_entropy import cross_entropy
 from antiphon.search.ensemble import Ensemble
-from antiphon.sequences import Batch, Padded
 from antiphon.training.decoder_inputs import ScheduledSamplingConfig, TeacherForcingConfig
 from antiphon.training.distributed import Ranks
 from antiphon.training.step import Update

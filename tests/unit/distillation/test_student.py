@@ -13,16 +13,16 @@ import torch
 from rich.console import Console
 
 import antiphon
-from antiphon import checkpoint
-from antiphon.assembly import load_trained
 from antiphon.data.byte_streams import read_lines
 from antiphon.data.mapped import MappedCorpus
 from antiphon.distillation import outputs as outputs_module
 from antiphon.distillation.teacher import Teacher
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.losses import distillation as loss_module
-from antiphon.recipe import recipe_from
-from antiphon.training_run import train
+from antiphon.recipe.assembly import load_trained
+from antiphon.recipe.recipe import recipe_from
+from antiphon.runs.train import train
+from antiphon.store import checkpoint
 
 WORDS = ("abc", "bca", "cab", "abca", "bb", "ca", "acb", "ccab", "ba", "aab", "bcc", "cba")
 RECORDS = [{"source": word, "target": word[::-1]} for word in WORDS]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from antiphon.configuration import plain
+from antiphon.contracts.configuration import plain
+from antiphon.contracts.specs import TokenSpec
 from antiphon.exporters.generation import generation_settings
-from antiphon.interfaces import TokenSpec
 from antiphon.search.beam import BeamConfig
 from antiphon.search.greedy import GreedyConfig
 from antiphon.search.limits import LimitsConfig

@@ -9,9 +9,9 @@ import torch
 import transformers
 
 import antiphon
-from antiphon.assembly import load_trained
 from antiphon.errors import ExportError
-from antiphon.recipe import Recipe, recipe_from
+from antiphon.recipe.assembly import load_trained
+from antiphon.recipe.recipe import Recipe, recipe_from
 from tests.pretrained_checkpoints import FAMILIES, write_checkpoint
 
 SOURCES = ["the cat sat on the mat", "der hund", "haus und baum und hund", "cat"]

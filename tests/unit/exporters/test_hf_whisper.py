@@ -10,7 +10,7 @@ import torch
 import transformers
 
 import antiphon
-from antiphon.recipe import recipe_from
+from antiphon.recipe.recipe import recipe_from
 from tests.pretrained_checkpoints import WHISPER_SECONDS, write_whisper
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.features.byte_pairs import BytePairVocabulary
 from antiphon.features.text import TextFeature

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
 from antiphon.errors import ConfigError
 from antiphon.features.scaling import (
     POWERS,

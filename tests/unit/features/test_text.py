@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads import categorical, point
 from antiphon.heads.categorical import Categorical, CategoricalConfig
 from antiphon.heads.choice import build_head
 from antiphon.heads.point import PointConfig
-from antiphon.interfaces import TokenSpec, ValueSpec
 
 SYMBOLS, VALUES = TokenSpec(size=7, pad=0, unknown=1, start=2, end=3), ValueSpec(channels=2)
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from antiphon.contracts.sequences import Memory
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.pointer import Mixture, Pointer, PointerConfig, build, check_pointer
-from antiphon.interfaces import TokenSpec, ValueSpec
-from antiphon.sequences import Memory
 
 SPEC = TokenSpec(size=7, pad=0, unknown=1, start=2, end=3, fingerprint="test", open_words=3)
 B, T, S, D = 2, 3, 4, 5

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.distributions import MixtureSameFamily, Normal
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Output, Padded
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.choice import build_head
 from antiphon.heads.draws import draw, quantiles_of, uniforms_per_draw
@@ -15,10 +17,8 @@ from antiphon.heads.mixture import Mixture
 from antiphon.heads.negative_binomial import NegativeBinomial
 from antiphon.heads.quantile import QuantileConfig, median_of
 from antiphon.heads.student_t import StudentT
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.losses.negative_log_likelihood import negative_log_likelihood
 from antiphon.losses.pinball import pinball
-from antiphon.sequences import Output, Padded
 
 SYMBOLS, VALUES = TokenSpec(size=7, pad=0, unknown=1, start=2, end=3), ValueSpec(channels=2, known=3)
 CONTINUOUS = [("gaussian", {}), ("student_t", {}), ("mixture", {}), ("mixture", {"of": "student_t", "components": 2})]

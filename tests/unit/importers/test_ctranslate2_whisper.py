@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import antiphon
-from antiphon.assembly import load_trained
+from antiphon.contracts.sequences import Padded
 from antiphon.errors import CheckpointError
 from antiphon.features.text import TextFeature
 from antiphon.importers import ctranslate2_whisper
-from antiphon.sequences import Padded
+from antiphon.recipe.assembly import load_trained
 from tests.unit.importers.foreign_models import BINS, FLAGS, STATES, Arrays, whisper_logits, write_ctranslate2, write_whisper
 
 FRAMES = 2 * STATES

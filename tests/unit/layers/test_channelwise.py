@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Padded, Quantiles, Request
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.losses.negative_log_likelihood import plugin as likelihood
 from antiphon.losses.pinball import plugin as pinball
 from antiphon.models.transformer import TransformerConfig, build
 from antiphon.search.rollout import RolloutConfig, RolloutSearch
-from antiphon.sequences import Padded, Quantiles, Request
 
 SOURCE, TARGET = ValueSpec(3 + 2), ValueSpec(3, known=1)
 HEADS = [name for name in registry.names("heads") if name not in ("categorical", "pointer")]  # those for values

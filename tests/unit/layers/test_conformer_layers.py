@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from antiphon.contracts.sequences import Padded
 from antiphon.errors import ConfigError
 from antiphon.layers.conformer_layers import ConformerBlock, ConformerEncoder, ConformerShape
 from antiphon.layers.convolution import ConvolutionModule, MaskedBatchNorm
-from antiphon.sequences import Padded
 
 SHAPE = ConformerShape(dim=16, layers=2, heads=4, feed_forward_dim=24, kernel_size=5, norm="batch", dropout=0.0)
 

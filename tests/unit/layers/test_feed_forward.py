@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from antiphon.interfaces import TokenSpec, ValueSpec
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.layers.feed_forward import FeedForward
 from antiphon.layers.frontends import Frontend
 

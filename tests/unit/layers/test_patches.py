@@ -2,8 +2,8 @@
 
 import torch
 
+from antiphon.contracts.sequences import Padded
 from antiphon.layers.patches import Patches
-from antiphon.sequences import Padded
 
 
 def values(*lengths: int, channels: int = 1) -> Padded:

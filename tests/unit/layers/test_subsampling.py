@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from antiphon.contracts.sequences import Padded
 from antiphon.errors import ConfigError
 from antiphon.layers.subsampling import ConvolutionalSubsampling, StackedFrames, build_subsampling, subsampled_lengths
-from antiphon.sequences import Padded
 
 LAYERS = [("convolution", factor) for factor in (1, 2, 4, 8)] + [("stack", factor) for factor in (1, 3, 4)]
 every_layer = pytest.mark.parametrize(("kind", "factor"), LAYERS)

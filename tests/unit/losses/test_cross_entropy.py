@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Output, Padded
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.losses import cross_entropy as module
 from antiphon.losses.cross_entropy import CrossEntropyConfig, build, cross_entropy, measure
-from antiphon.sequences import Output, Padded
 
 SPEC = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3)
 DIM = 5

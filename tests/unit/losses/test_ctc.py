@@ -5,13 +5,13 @@ import warnings
 import pytest
 import torch
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Frames, Output, Padded
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.losses import ctc, joint_ctc
 from antiphon.losses.cross_entropy import cross_entropy
 from antiphon.losses.ctc import CTCLoss, TooFewFramesWarning, ctc_fits, frames_needed
-from antiphon.sequences import Frames, Output, Padded
 
 SPEC = TokenSpec(size=9, pad=7, unknown=1, start=2, end=3)  # the blank is where it is
 LENGTHS = torch.tensor([12, 4, 9])

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from antiphon.interfaces import TokenSpec
+from antiphon.contracts.sequences import Example
+from antiphon.contracts.specs import TokenSpec
 from antiphon.losses.ctc import frames_needed
 from antiphon.losses.ctc_audit import ctc_notes, states_needed, too_short
-from antiphon.sequences import Example
 
 TARGET = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3)
 

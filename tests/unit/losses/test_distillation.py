@@ -5,13 +5,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
+from antiphon.contracts.sequences import Memory, Output, Padded
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
 from antiphon.heads.pointer import Pointer
-from antiphon.interfaces import TokenSpec
 from antiphon.losses import cross_entropy
 from antiphon.losses.distillation import divergence
-from antiphon.sequences import Memory, Output, Padded
 
 SYMBOLS, STUDENT, TEACHER = 11, 6, 9
 

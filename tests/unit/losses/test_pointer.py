@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from antiphon.contracts.sequences import Memory, Output, Padded
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.pointer import PointerConfig, build
-from antiphon.interfaces import TokenSpec
 from antiphon.losses import cross_entropy, pointer
 from antiphon.losses.coverage import coverage_loss
-from antiphon.sequences import Memory, Output, Padded
 
 SPEC = TokenSpec(size=7, pad=0, unknown=1, start=2, end=3, fingerprint="test", open_words=3)
 SYMBOLS = torch.tensor([[4, 8, 4, 3], [9, 7, 5, 3]])

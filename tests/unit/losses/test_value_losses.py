@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from antiphon import registry
+from antiphon.contracts import registry
+from antiphon.contracts.sequences import Output, Padded, Quantiles
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError, DataError
 from antiphon.heads.negative_binomial import NegativeBinomial
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.losses.observed import counted
-from antiphon.sequences import Output, Padded, Quantiles
 
 SPEC, SYMBOLS = ValueSpec(channels=2, known=1), TokenSpec(size=7, pad=0, unknown=1, start=2, end=3)
 LEVELS = (0.2, 0.5, 0.9)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.metrics.significance import score
 
 ITEMS = st.lists(st.tuples(st.text("ab c"), st.text("ab c").filter(str.strip)), min_size=1)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.breakdown import breakdown
 from antiphon.metrics.forecast_metric import ForecastMetric

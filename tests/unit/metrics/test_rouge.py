@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.errors import MissingPackageError
 from antiphon.metrics import stemming
 from antiphon.metrics.scoring import evaluate

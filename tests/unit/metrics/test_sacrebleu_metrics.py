@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.metrics.interface import Metric
 from antiphon.metrics.significance import score
 

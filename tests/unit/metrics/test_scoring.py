@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import antiphon.metrics
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.interface import Metric
 from antiphon.metrics.items import check_items

@@ -9,7 +9,7 @@ import pytest
 import sacrebleu
 import sacrebleu.significance
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.interface import Metric
 from antiphon.metrics.significance import SEED, _bootstrap, _chunks, _p_value, _swapped_differences, compare, score

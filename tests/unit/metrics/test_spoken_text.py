@@ -2,7 +2,7 @@
 
 import pytest
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.metrics.spoken_text import spoken
 
 

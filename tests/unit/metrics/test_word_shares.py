@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from antiphon import registry
+from antiphon.contracts import registry
 from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.scoring import evaluate
 from antiphon.metrics.significance import compare

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import antiphon
-from antiphon import checkpoint as checkpoints
 from antiphon.errors import CheckpointError, ConfigError, ExportError
-from antiphon.recipe import Recipe, read_recipe, recipe_from
+from antiphon.recipe.recipe import Recipe, read_recipe, recipe_from
+from antiphon.store import checkpoint as checkpoints
 
 LINES = ["a b c d", "c a b", "d d a", "b c", "a d c b a", "b", "c c d", "d a b c"]
 DATA = {"train": [{"source": line, "target": " ".join(reversed(line.split()))} for line in LINES] * 3}

@@ -13,14 +13,15 @@ import torch
 from rich.console import Console
 
 import antiphon
-from antiphon import checkpoint, registry
-from antiphon.assembly import load_trained
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Padded, pad
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError, MissingPackageError
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.models.chronos_bolt import ChronosBolt, ChronosBoltConfig, build, plugin, resolve, start
-from antiphon.recipe import recipe_from
-from antiphon.sequences import Padded, pad
+from antiphon.recipe.assembly import load_trained
+from antiphon.recipe.recipe import recipe_from
+from antiphon.store import checkpoint
 from tests.chronos_checkpoints import LEVELS, write_chronos
 
 LENGTHS = (1, 17, 96, 130)

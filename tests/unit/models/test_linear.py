@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.sequences import Batch, Padded, Request, pad
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import StepwiseModel, TokenSpec, ValueSpec
 from antiphon.models.linear import LinearConfig, build, latest, moving_average, season_means
 from antiphon.search.direct import DirectConfig, DirectSearch
-from antiphon.sequences import Batch, Padded, Request, pad
 
 TOKENS = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3)
 LENGTHS = {"context_length": 6, "horizon": 4}

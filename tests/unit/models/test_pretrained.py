@@ -10,10 +10,10 @@ import torch
 import transformers
 
 import antiphon
-from antiphon.assembly import build_model, build_task, resolved
 from antiphon.data.collate import collate
 from antiphon.errors import ConfigError
-from antiphon.recipe import recipe_from
+from antiphon.recipe.assembly import build_model, build_task, resolved
+from antiphon.recipe.recipe import recipe_from
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
@@ -58,7 +58,7 @@ def opened(folder: Path, name: str) -> Any:
     task = build_task(made)
     task.fit([])
     model = build_model(made, task).eval()
-    antiphon.registry.find("models", "pretrained").start(model, made.model)
+    antiphon.contracts.registry.find("models", "pretrained").start(model, made.model)
     languages = FAMILIES[name].languages
     codes = {"src_lang": languages[0], "tgt_lang": languages[1]} if languages else {}
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **codes)

@@ -11,11 +11,11 @@ import torch
 import transformers
 
 import antiphon
-from antiphon import checkpoint as checkpoints
-from antiphon.assembly import build_model, build_task, resolved
-from antiphon.configuration import plain
+from antiphon.contracts.configuration import plain
 from antiphon.errors import CheckpointError, ConfigError, MissingPackageError
-from antiphon.recipe import Recipe, recipe_from, with_overrides
+from antiphon.recipe.assembly import build_model, build_task, resolved
+from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
+from antiphon.store import checkpoint as checkpoints
 from tests.pretrained_checkpoints import FAMILIES, write_checkpoint
 
 SOURCES = ["the cat sat on the mat", "der hund", "haus und baum und hund", "cat"]
@@ -56,7 +56,7 @@ def built(made: Recipe, *, seed: int = 0) -> Any:
     task.fit([])
     torch.manual_seed(seed)
     model = build_model(made, task)
-    antiphon.registry.find("models", "pretrained").start(model, made.model)
+    antiphon.contracts.registry.find("models", "pretrained").start(model, made.model)
     return model
 
 

@@ -9,18 +9,18 @@ import torch
 import transformers
 
 import antiphon
-from antiphon.assembly import build_model, build_task, resolved
+from antiphon.contracts.sequences import Hypothesis, Padded
 from antiphon.data.collate import collate
 from antiphon.errors import ConfigError, DataError
 from antiphon.models.pretrained_speech import filled_up
-from antiphon.recipe import recipe_from
+from antiphon.recipe.assembly import build_model, build_task, resolved
+from antiphon.recipe.recipe import recipe_from
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.processors import ProcessorsConfig
-from antiphon.sequences import Hypothesis, Padded
 from antiphon.tasks.decoding import decode_examples
-from antiphon.tasks.speech_words import words_of
+from antiphon.tasks.speech_recognition.words import words_of
 from tests.pretrained_checkpoints import WHISPER_SECONDS, write_checkpoint, write_whisper
 
 SECONDS = (2.0, 0.7, 1.31, 0.05)
@@ -79,7 +79,7 @@ def opened(folder: Path, kind: str) -> Any:
     task = build_task(made)
     task.fit([])
     model = build_model(made, task).eval()
-    antiphon.registry.find("models", "pretrained").start(model, made.model)
+    antiphon.contracts.registry.find("models", "pretrained").start(model, made.model)
     codes = {} if kind == "english" else {"language": "de", "task": kind}
     theirs = transformers.AutoModelForSpeechSeq2Seq.from_pretrained(folder).eval()
     return task, model, theirs, transformers.WhisperProcessor.from_pretrained(folder, **codes)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from antiphon import registry
+from antiphon.contracts import registry
+from antiphon.contracts.sequences import Padded
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import TokenSpec, ValueSpec
-from antiphon.sequences import Padded
 from tests.conformance.variants import TOKENS, batch
 
 OTHER = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3, fingerprint="other")

@@ -5,13 +5,13 @@ import warnings
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import plain, validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import plain, validate
+from antiphon.contracts.sequences import Padded, select_rows
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.layers.alignment import Alignment
-from antiphon.recipe import recipe_from
-from antiphon.sequences import Padded, select_rows
+from antiphon.recipe.recipe import recipe_from
 
 FRAMES, SYMBOLS = ValueSpec(channels=8), TokenSpec(12, 0, 1, 2, 3)
 SMALL = {"dim": 8, "encoder_layers": 2, "decoder_layers": 1, "heads": 2, "feed_forward_dim": 8}

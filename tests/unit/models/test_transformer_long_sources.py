@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Padded
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.models.transformer import TransformerConfig, build
-from antiphon.sequences import Padded
 
 TOKENS = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3)
 VALUES = ValueSpec(channels=2)

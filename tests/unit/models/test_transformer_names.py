@@ -4,9 +4,9 @@ import copy
 
 import torch
 
-from antiphon.interfaces import TokenSpec
+from antiphon.contracts.sequences import Padded
+from antiphon.contracts.specs import TokenSpec
 from antiphon.models.transformer import TransformerConfig, build
-from antiphon.sequences import Padded
 
 SYMBOLS = TokenSpec(9, 0, 1, 2, 3)
 SMALL = TransformerConfig(dim=8, heads=2, encoder_layers=1, decoder_layers=2, feed_forward_dim=8, dropout=0.0, positions="relative")

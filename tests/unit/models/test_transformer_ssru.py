@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from antiphon.configuration import validate
-from antiphon.interfaces import TokenSpec
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Padded, select_rows
+from antiphon.contracts.specs import TokenSpec
 from antiphon.models.transformer import TransformerConfig, build
-from antiphon.sequences import Padded, select_rows
 
 TOKENS = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3, fingerprint="test")
 HEADS = 2

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from antiphon.interfaces import TokenSpec
+from antiphon.contracts.sequences import Padded, select_rows
+from antiphon.contracts.specs import TokenSpec
 from antiphon.layers.decoding_state import AttentionState
 from antiphon.models.transformer import TransformerConfig, build
-from antiphon.sequences import Padded, select_rows
 
 SPEC = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3)
 

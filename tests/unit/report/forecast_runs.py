@@ -6,7 +6,7 @@ import numpy as np
 
 from antiphon.data.series import Series
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
-from antiphon.tasks.forecast_details import forecast_details
+from antiphon.tasks.forecasting.details import forecast_details
 from tests.unit.report.runs import score
 
 RECIPE = """\

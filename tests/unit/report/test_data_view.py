@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.sequences import Example
+from antiphon.contracts.specs import TokenSpec
 from antiphon.data.audit import Part, View, audit
 from antiphon.data.corpus import build_corpus
-from antiphon.data.limits import Limits
 from antiphon.data.mapped import MappedCorpus
-from antiphon.data.records import Records, open_records
-from antiphon.interfaces import Record, TokenSpec
+from antiphon.data.records import open_records
 from antiphon.report.data_view import data_section
 from antiphon.report.run_record import RunRecord, read_run
-from antiphon.sequences import Example
 from tests.unit.report.runs import make_run
 
 SPEC = TokenSpec(9, 0, 1, 2, 3)

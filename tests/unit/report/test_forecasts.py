@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import antiphon
-from antiphon.recipe import recipe_from
+from antiphon.recipe.recipe import recipe_from
 from antiphon.report.calibration import calibration
 from antiphon.report.fan_chart import MOST_BANDS, Fan, chosen_bands, fan_of
 from antiphon.report.forecasts import forecasts_section

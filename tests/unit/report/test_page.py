@@ -15,7 +15,7 @@ import pytest
 
 import antiphon
 from antiphon.errors import CheckpointError, DataError
-from antiphon.recipe import recipe_from
+from antiphon.recipe.recipe import recipe_from
 from antiphon.report.markup import display_width
 from antiphon.report.page import write_report
 from tests.unit.report.runs import EVENTS, ITEMS, RECIPE, evaluation, item, make_run, score, train_event

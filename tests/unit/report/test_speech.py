@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 import antiphon
-from antiphon.recipe import recipe_from
+from antiphon.recipe.recipe import recipe_from
 from antiphon.report import speech
 from antiphon.report.page import write_report
 from antiphon.report.speech_picture import png, spectrogram

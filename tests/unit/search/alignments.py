@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from antiphon.interfaces import Seq2SeqModel, TokenSpec, ValueSpec
-from antiphon.sequences import Frames, Memory, Output, Padded
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Frames, Memory, Output, Padded
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 
 BLANK, UNKNOWN, START, END = 0, 1, 2, 3
 SPEC = TokenSpec(6, BLANK, UNKNOWN, START, END)

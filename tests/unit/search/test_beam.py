@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Padded, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.beam import BeamConfig, BeamSearch, plugin
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.scoring import score
-from antiphon.sequences import Padded, select_rows
 from tests.toys import END, PAD, START, UNKNOWN, LookUpModel, ToyModel, toy_source
 
 SENTENCES = [[4, 5, 6], [7], [6, 4, 4, 5, 7], [5, 5]]

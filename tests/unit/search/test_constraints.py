@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from antiphon.contracts.sequences import Request, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.candidates import constrained
@@ -11,7 +12,6 @@ from antiphon.search.constraints import allocate, required_phrases
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.processors import StepScores
 from antiphon.search.scoring import score
-from antiphon.sequences import Request, select_rows
 from tests.toys import UNKNOWN, ToyModel, toy_source
 
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.interfaces import TokenSpec
+from antiphon.contracts import registry
+from antiphon.contracts.sequences import Padded, Request
+from antiphon.contracts.specs import TokenSpec
 from antiphon.models.lstm import LSTM, LSTMConfig, build
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.ensemble import Ensemble
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.scoring import score
-from antiphon.sequences import Padded, Request
 
 SPEC = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3, fingerprint="test", open_words=3)
 SOURCE = Padded(torch.tensor([[9, 10, 5, 3], [11, 6, 3, 0]]), torch.tensor([4, 3]))  # 9, 10 and 11 are open words

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Padded, Request, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig, plugin
-from antiphon.sequences import Padded, Request, select_rows
 from tests.toys import ToyModel, toy_source
 from tests.unit.search.alignments import END, START, FramesModel, best_path_saying, collapsed, probabilities, random_frames
 

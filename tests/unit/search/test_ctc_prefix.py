@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from antiphon.contracts.sequences import select_rows
 from antiphon.search.ctc_prefix import advance, chain, continuations, empty_prefixes, frame_scores
-from antiphon.sequences import select_rows
 from tests.unit.search.alignments import BLANK, END, FramesModel, probabilities, random_frames
 
 LENGTHS = (5, 2, 4)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from antiphon.contracts.sequences import Padded
 from antiphon.errors import ConfigError
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig
 from antiphon.search.ctc_stream import stream
-from antiphon.sequences import Padded
 from tests.conformance.variants import VARIANTS, build
 
 KIND = "values to tokens"

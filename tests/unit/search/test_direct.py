@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.search import Search
+from antiphon.contracts.sequences import Padded, Request, select_rows
+from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import Search, ValueSpec
 from antiphon.search.direct import DirectConfig, DirectSearch, plugin, without_values
-from antiphon.sequences import Padded, Request, select_rows
 from tests.toys import ToyModel, toy_source
 
 HEADS = ["point", "quantile", "gaussian", "student_t", "mixture", "negative_binomial"]

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from antiphon.contracts.sequences import Padded, Request
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.gaussian import GaussianConfig
 from antiphon.heads.point import PointConfig
 from antiphon.heads.quantile import QuantileConfig
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.losses.ctc import CTCLoss
 from antiphon.models.encoder_only import EncoderOnly, EncoderOnlyConfig, RecurrentEncoderConfig
 from antiphon.models.linear import LinearConfig
@@ -22,7 +23,6 @@ from antiphon.search.ensemble import Ensemble, together
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.rollout import RolloutConfig, RolloutSearch
 from antiphon.search.scoring import score
-from antiphon.sequences import Padded, Request
 from tests.toys import END, PAD, START, UNKNOWN, LookUpModel, ToyModel, toy_source
 
 SENTENCES = [[4, 5, 6], [7], [6, 4, 4, 5]]

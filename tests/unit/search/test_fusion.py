@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Padded, select_rows
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import TokenSpec
 from antiphon.search.arpa import read_arpa
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig
@@ -18,7 +19,6 @@ from antiphon.search.fusion import LanguageModelConfig, NeuralLanguageModel, che
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.ngram import SymbolNGrams, WordNGrams, ngrams
 from antiphon.search.scoring import score
-from antiphon.sequences import Padded, select_rows
 from tests.conformance.variants import NOTHING, VALUES, VARIANTS, Variant, elements, fresh, shaken
 
 TINY = TokenSpec(size=6, pad=0, unknown=1, start=2, end=3)

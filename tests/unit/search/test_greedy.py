@@ -1,13 +1,14 @@
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.search import Search
+from antiphon.contracts.sequences import Padded, Request
+from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import AntiphonError, ConfigError
-from antiphon.interfaces import Search, ValueSpec
 from antiphon.search.greedy import GreedyConfig, GreedySearch, plugin
 from antiphon.search.limits import LimitsConfig
-from antiphon.sequences import Padded, Request
 from tests.toys import END, START, LookUpModel, ToyModel, toy_source
 
 SHORT = LimitsConfig(max_length=10)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Frames, Memory, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.beam import BeamConfig, BeamSearch, plugin
 from antiphon.search.ensemble import Ensemble
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.scoring import score
-from antiphon.sequences import Frames, Memory, select_rows
 from tests.toys import PAD, UNKNOWN, ToyModel, toy_source
 
 SENTENCES = [[4, 5, 4, 5, 4], [5], [4, 4, 5]]
@@ -89,7 +89,7 @@ def test_spans_of_what_attention_found(seed):
 
 
 def test_requests_hold_in_joint_decoding(seed):
-    from antiphon.sequences import Request
+    from antiphon.contracts.sequences import Request
 
     model = Hearing(size=9, seed=seed)
     requests = [Request(prefix=(5, 4)), Request(required=((6, 7),)), Request(banned=((4,), (5,)))]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
 from antiphon.errors import ConfigError
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig, limits_of

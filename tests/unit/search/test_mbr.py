@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Hypothesis
 from antiphon.errors import ConfigError
 from antiphon.search.mbr import MinimumBayesRiskConfig, MinimumBayesRiskSearch, choose, plugin, symbol_utility, text_utility
 from antiphon.search.sampling import SamplingConfig, SamplingSearch
-from antiphon.sequences import Hypothesis
 from tests.toys import ToyModel, toy_source
 
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from antiphon.contracts.sequences import Request
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import TokenSpec
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig, limits_of
 from antiphon.search.processors import ProcessorsConfig, processors_for
 from antiphon.search.sampling import SamplingConfig, SamplingSearch
 from antiphon.search.scoring import score
-from antiphon.sequences import Request
 from tests.toys import END, PAD, START, UNKNOWN, ToyModel, toy_source
 
 SPEC = TokenSpec(8, PAD, UNKNOWN, START, END)

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.search import Search
+from antiphon.contracts.sequences import Padded, Request, select_rows
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import AntiphonError, ConfigError, DataError
-from antiphon.interfaces import Search, TokenSpec, ValueSpec
 from antiphon.search.forecasts import summary
 from antiphon.search.rollout import RolloutConfig, RolloutSearch, plugin
-from antiphon.sequences import Padded, Request, select_rows
 from tests.series_toys import AutoregressiveModel
 from tests.toys import ToyModel
 

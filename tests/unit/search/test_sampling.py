@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Request, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.sampling import SamplingConfig, SamplingSearch, draw
 from antiphon.search.scoring import score
-from antiphon.sequences import Request, select_rows
 from tests.toys import END, LookUpModel, ToyModel, toy_source
 
 SENTENCES = [[4, 5, 6], [7], [6, 4, 4, 5, 7, 8], [5, 5]]

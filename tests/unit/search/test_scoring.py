@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import ConfigError, DataError
-from antiphon.interfaces import ValueSpec
 from antiphon.search.alignment import traced
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.scoring import score

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from antiphon.contracts.registry import find
+from antiphon.contracts.sequences import Padded
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import TokenSpec
 from antiphon.models.lstm import LSTMConfig, build
-from antiphon.registry import find
 from antiphon.search.limits import LimitsConfig
-from antiphon.sequences import Padded
 
 # Symbols 4 to 7 begin a word, 8 to 11 go on with one.
 STARTS = np.array([False] * 4 + [True] * 4 + [False] * 4)

@@ -11,16 +11,17 @@ import torch
 from rich.console import Console
 
 import antiphon
-from antiphon.assembly import build_task
-from antiphon.data.limits import Limits
-from antiphon.data.records import Records, open_records
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.records import Records
+from antiphon.contracts.registry import find
+from antiphon.contracts.sequences import Hypothesis
+from antiphon.contracts.task import Task
+from antiphon.data.records import open_records
 from antiphon.errors import AntiphonError, ConfigError, DataError
-from antiphon.interfaces import Task
-from antiphon.recipe import Recipe, read_recipe, recipe_from
-from antiphon.registry import find
-from antiphon.sequences import Hypothesis
+from antiphon.recipe.assembly import build_task
+from antiphon.recipe.recipe import Recipe, read_recipe, recipe_from
+from antiphon.runs.train import train
 from antiphon.tasks.denoising import NOISE, Denoising, DenoisingConfig
-from antiphon.training_run import train
 
 THINGS, VERBS = ("file", "window", "door"), ("is opened", "was closed")
 TEXTS = [f"The {thing} {verb} {place}." for thing in THINGS for verb in VERBS for place in "abcde"]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import antiphon
-from antiphon.assembly import read_given
-from antiphon.configuration import validate
+from antiphon.contracts.configuration import validate
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.text_config import TextConfig
-from antiphon.recipe import recipe_from
+from antiphon.recipe.assembly import read_given
+from antiphon.recipe.recipe import recipe_from
 from antiphon.tasks.language_modeling import LanguageModeling, LanguageModelingConfig
 
 TEXTS = [" ".join(words) for words in np.random.default_rng(3).choice(["ba", "abc", "cab", "c"], (80, 3))]

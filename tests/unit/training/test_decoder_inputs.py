@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.sequences import Padded, Quantiles
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.interfaces import TokenSpec, ValueSpec
 from antiphon.models import encoder_only, lstm
-from antiphon.sequences import Padded, Quantiles
 from antiphon.training.decoder_inputs import (
     DirectInputsConfig,
     ScheduledSamplingConfig,

@@ -5,13 +5,14 @@ from functools import partial
 import pytest
 import torch
 
-from antiphon import registry
-from antiphon.configuration import validate
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch, Padded
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import TrainingError
-from antiphon.interfaces import Seq2SeqModel, TokenSpec, ValueSpec
 from antiphon.losses.cross_entropy import cross_entropy
 from antiphon.models.lstm import LSTM
-from antiphon.sequences import Batch, Padded
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
 from antiphon.training.step import Update, seed_from, split

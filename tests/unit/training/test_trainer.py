@@ -6,11 +6,11 @@ from functools import partial
 import pytest
 import torch
 
-from antiphon import checkpoint
+from antiphon.contracts.sequences import Batch, Padded
 from antiphon.errors import CheckpointError, TrainingError
 from antiphon.losses.cross_entropy import cross_entropy
 from antiphon.metrics.interface import Score
-from antiphon.sequences import Batch, Padded
+from antiphon.store import checkpoint
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
 from antiphon.training.optimizers import AdamWConfig, build_optimizer

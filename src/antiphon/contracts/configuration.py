@@ -1,0 +1,153 @@
+"""Settings: frozen dataclasses, validated by pydantic, with a docstring under each field.
+
+A config class stands directly above what it configures. `config` makes one, `validate` builds one from the plain values of a recipe,
+`plugin_field` types a field whose class depends on the `name` in it (`model: {name: lstm, ...}`), and `plain` turns one back into
+plain values. Every error names the dotted path, the value, what is allowed, and the place in the file when it is known.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from antiphon.contracts import registry
+from antiphon.errors import ConfigError, nearest
+
+Config = TypeVar("Config")
+
+_SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True, arbitrary_types_allowed=False)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def config(cls: type[Config]) -> type[Config]:
+    """Make a class a config: a frozen, keyword-only dataclass that refuses unknown fields and wrong types."""
+    return pydantic_dataclass(cls, frozen=True, kw_only=True, config=_SETTINGS)  # type: ignore[return-value]
+
+
+def plugin_field(kind: str, default: str | None = None) -> Any:
+    """The type of a field that holds the config of a plug-in; `name` in it decides which.
+
+    `{name: lstm, dim: 128}` is validated by `registry.find("models", "lstm").Config`; a bare word `lstm` is short for `{name: lstm}`.
+    `preset` names settings of the plug-in to start from; the others override them. `default` is the name when there is none.
+    """
+    return Annotated[Any, BeforeValidator(_Resolve(kind, default))]
+
+
+@dataclass(frozen=True)
+class _Resolve:
+    """Turns the plain values of a plug-in's settings into its config."""
+
+    kind: str
+    default: str | None
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, Mapping):
+            return value  # built in Python, already a config
+        plugin, values = self.plugin(value), dict(value)
+        if "preset" in values:
+            values = {**_preset(plugin, values.pop("preset")), **values}
+        return TypeAdapter(plugin.Config).validate_python({"name": plugin.name, **values})
+
+    def plugin(self, value: Mapping[str, Any]) -> Any:
+        """The plug-in that the values are for."""
+        name = value.get("name", self.default)
+        if not isinstance(name, str):
+            raise ValueError(f"needs a `name`; one of: {', '.join(registry.names(self.kind))}.")
+        return registry.find(self.kind, name)
+
+
+def _preset(plugin: Any, name: Any) -> Mapping[str, Any]:
+    presets: Mapping[str, Mapping[str, Any]] = getattr(plugin, "presets", {})
+    if name not in presets:
+        there_are = f"it has: {', '.join(presets)}" if presets else "it has none"
+        raise ValueError(f"`{plugin.name}` has no preset `{name}`; {there_are}.{nearest(str(name), presets)}")
+    return presets[name]
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Turn a config back into plain values, as they would stand in a recipe."""
+    return TypeAdapter(type(settings)).dump_python(settings, mode="json", warnings=False)  # type: ignore[no-any-return]
+
+
+def validate(
+    cls: type[Config], values: Mapping[str, Any], *, path: str = "", locate: Callable[[tuple[Any, ...]], str] | None = None
+) -> Config:
+    """Build a config from plain values.
+
+    `path` is the dotted path of the values within the recipe; `locate` gives "file:line: " for a path of keys.
+
+    Raises ConfigError with one line per mistake.
+    """
+    try:
+        return TypeAdapter(cls).validate_python(dict(values))
+    except ValidationError as error:
+        lines = [_sentence(cls, values, path, item, locate) for item in error.errors(include_url=False)]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callable[[tuple[Any, ...]], str] | None) -> str:
+    keys = _keys(values, error["loc"])
+    dotted = ".".join(str(key) for key in ((path,) if path else ()) + keys)
+    place = locate(keys) if locate else ""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        parent = _config_at(cls, values, keys[:-1])
+        allowed = list(parent.__dataclass_fields__) if parent else []
+        here = f" Allowed here: {', '.join(allowed)}." if allowed else ""
+        return f"{place}`{dotted}` is not a setting.{nearest(str(keys[-1]), allowed)}{here}"
+    if kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{place}`{dotted}` is missing."
+    if kind == "union_tag_invalid":
+        allowed = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+        there_are = ", ".join(allowed)
+        return f"{place}`{dotted}.name` must be one of {there_are}, but is {context['tag']!r}.{nearest(str(context['tag']), allowed)}"
+    if kind == "union_tag_not_found":
+        return f"{place}`{dotted}` needs a `name`."
+    if kind == "value_error":
+        return f"{place}{f'`{dotted}`: ' if dotted else ''}{context['error']}"
+    message = error["msg"].replace("Input should be", "must be")
+    return f"{place}`{dotted}` {message}, but is {error['input']!r}."
+
+
+def _keys(values: Any, location: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The keys of a mistake as they stand in the values; pydantic also lists validators and the tags of unions on the way."""
+    keys: list[Any] = []
+    for position, key in enumerate(location):
+        if (isinstance(values, Mapping) and key in values) or (
+            isinstance(values, list | tuple) and isinstance(key, int) and key < len(values)
+        ):
+            values = values[key]
+        elif (isinstance(values, Mapping) and position < len(location) - 1) or (
+            isinstance(key, str) and ("(" in key or "[" in key or "-" in key)
+        ):
+            continue
+        keys.append(key)
+    return tuple(keys)
+
+
+def _config_at(cls: Any, values: Any, keys: tuple[Any, ...]) -> Any:
+    """The config class at a path, following plug-in names and union tags; None when it cannot be told."""
+    for key in keys:
+        values = values.get(key) if isinstance(values, Mapping) else None
+        field = getattr(cls, "__dataclass_fields__", {}).get(key)
+        if field is None:
+            return None
+        cls = _class_of(field.type, values)
+    return cls if hasattr(cls, "__dataclass_fields__") else None
+
+
+def _class_of(annotation: Any, values: Any) -> Any:
+    """The config class that an annotation stands for, given the values."""
+    for validator in getattr(annotation, "__metadata__", ()):
+        if isinstance(validator, BeforeValidator) and isinstance(validator.func, _Resolve) and isinstance(values, Mapping):
+            return validator.func.plugin(values).Config
+    if hasattr(annotation, "__dataclass_fields__"):
+        return annotation
+    candidates = [found for part in getattr(annotation, "__args__", ()) if (found := _class_of(part, values)) is not None]
+    name = values.get("name") if isinstance(values, Mapping) else None
+    named = [cls for cls in candidates if name is not None and getattr(cls.__dataclass_fields__.get("name"), "default", None) == name]
+    return next(iter(named or candidates), None)

@@ -1,0 +1,39 @@
+"""Values of a column <-> arrays that a model reads."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.contracts.specs import Spec
+
+
+class Feature(ABC):
+    """Values of one column <-> arrays. The constructor stores settings, `fit` learns from data, `save` keeps what was learned."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> Spec:
+        """What a model needs to know; available once fitted."""
+
+    @abstractmethod
+    def fit(self, values: Iterable[Any]) -> None:
+        """Learn a vocabulary or scales from training values."""
+
+    @abstractmethod
+    def encode(self, value: Any, *, seed: int | None = None) -> np.ndarray:
+        """One value as an array, without start or end. `seed` draws one of several encodings where the feature samples them."""
+
+    @abstractmethod
+    def decode(self, array: np.ndarray) -> Any:
+        """The value that the array stands for."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what was fitted, as JSON or a published format."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""

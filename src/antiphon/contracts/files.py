@@ -1,0 +1,94 @@
+"""How a recipe names files of records: a path, a mapping, or a list of either.
+
+Unusual here: `Files` checks its entries itself instead of leaving a union to pydantic, whose errors would tell of every form that the
+value is not.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ValidationError, WrapValidator
+
+from antiphon.contracts.configuration import config
+from antiphon.errors import nearest
+
+
+@config
+class FileConfig:
+    """One file of records, or two line-aligned ones. Either `path`, or `source` and `target`."""
+
+    path: str | None = None
+    """The file; relative to the recipe."""
+    source: str | None = None
+    """Of two line-aligned text files the one with the sources."""
+    target: str | None = None
+    """Of two line-aligned text files the one with the targets; without it the records have no target."""
+    format: Literal["tsv", "csv", "jsonl", "parquet", "txt"] | None = None
+    """The format, where the suffix of the path does not tell."""
+    columns: tuple[str, ...] = ()
+    """The names of the columns, for a table whose first line does not name them; of a parquet file the columns to read."""
+    encoding: str = "utf-8"
+    """The encoding of text files."""
+    weight: float = 1.0
+    """How often an epoch shows each record: 2.5 is every record twice, and a half of them, drawn anew each epoch, once more."""
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.source is None):
+            raise ValueError("a file needs either `path`, or `source` and `target` (two line-aligned text files).")
+        if self.path is not None and self.target is not None:
+            raise ValueError("`target` goes with `source`, the other one of two line-aligned text files, not with `path`.")
+        if self.source is not None and (self.format not in (None, "txt") or self.columns):
+            raise ValueError("`format` and `columns` have no effect on line-aligned text files; remove them.")
+        if not 0 < self.weight < 1e6:
+            raise ValueError(f"`weight` must be above 0, but is {self.weight:g}.")
+        _check_encoding(self.encoding)
+
+
+def _check_encoding(name: str) -> None:
+    try:
+        newline = "a\n".encode(name)
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"`encoding` must be an encoding that Python knows, such as utf-8 or latin-1, but is {name!r}.") from error
+    if newline != b"a\n":
+        raise ValueError(f"`encoding` must be one in which a byte 10 ends a line, but is {name!r}. Convert the file to utf-8.")
+
+
+def _as_files(value: Any, build: Callable[[Any], Any]) -> Any:
+    """Accept a path, a mapping, or a list of either where a recipe names files."""
+    entries = value if isinstance(value, list | tuple) else [value]
+    if not entries:
+        raise ValueError("must name at least one file.")
+    return build(tuple(as_file(entry) for entry in entries))
+
+
+def as_file(entry: Any) -> FileConfig:
+    """The file that a path or a mapping names.
+
+    Raises ValueError with a sentence that says what is wrong, for pydantic to give its place.
+    """
+    if isinstance(entry, FileConfig):
+        return entry
+    if isinstance(entry, str | Path):
+        return FileConfig(path=str(entry))
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"a file must be a path, or a mapping such as {{path: train.tsv}}, but is {entry!r}.")
+    allowed = list(FileConfig.__dataclass_fields__)
+    for key in entry:
+        if key not in allowed:
+            raise ValueError(f"`{key}` is not a setting of a file.{nearest(str(key), allowed)} Allowed here: {', '.join(allowed)}.")
+    try:
+        return FileConfig(**entry)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if first["type"] == "value_error":
+            raise ValueError(str(first["ctx"]["error"])) from error
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"`{where}` {first['msg'].replace('Input should be', 'must be')}, but is {first['input']!r}.") from error
+
+
+Files = Annotated[
+    tuple[FileConfig, ...],
+    WrapValidator(_as_files, json_schema_input_type=str | FileConfig | list[str | FileConfig]),
+]
+"""The type of a config's field that names files of records."""

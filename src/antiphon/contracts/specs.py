@@ -1,0 +1,69 @@
+"""What a model learns about data, and all that it learns: sequences of symbols, or of real numbers."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenSpec:
+    """A sequence of symbols out of `size`. `fingerprint` tells vocabularies apart: equal ones may share embeddings.
+
+    `open_words` are the symbols from `size` on: words of one source that the vocabulary does not have, numbered within that source. A
+    model may copy them; to everything else they are unknown. `word_starts` (size,) says which symbols begin a word, where that is known.
+
+    Of published models: `suppressed` symbols are not to be said, `suppressed_first` ones not first, and a decoder reads at most `length`
+    symbols, the start included.
+    """
+
+    size: int
+    pad: int
+    unknown: int
+    start: int
+    end: int
+    fingerprint: str = ""
+    open_words: int = 0
+    word_starts: np.ndarray | None = field(default=None, compare=False, repr=False)
+    suppressed: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    suppressed_first: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    length: int | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is at most one symbol beside the special ones, as in the sources of language models."""
+        return self.size <= max(self.pad, self.unknown, self.start, self.end) + 2
+
+    def known(self, symbols: Tensor) -> Tensor:
+        """Symbols of any shape with the unknown symbol in place of open words."""
+        return symbols.masked_fill(symbols >= self.size, self.unknown) if self.open_words else symbols
+
+
+@dataclass(frozen=True)
+class ValueSpec:
+    """A sequence of real numbers, `channels` at each step.
+
+    Of a target, `channels` are said by the model; `known` more stand beside them in what the decoder reads, and are known in advance
+    (the weekday, a price): an element is (channels + known,) wide, a label (channels,).
+
+    `length` is the most steps that a sequence has, or None for any: what a model with maps of a fixed size is built for. Specs that
+    differ in nothing else are equal.
+
+    Of a source, `marks` channels behind the first as many say which of those were observed (1), and which only filled in (0).
+
+    `kind` is the name of what the values are, where there is one, for a published model that reads nothing else.
+    """
+
+    channels: int
+    known: int = 0
+    length: int | None = field(default=None, compare=False)
+    marks: int = 0
+    kind: str = field(default="", compare=False, repr=False)
+
+    @property
+    def width(self) -> int:
+        """Numbers at each step of an input."""
+        return self.channels + self.known
+
+
+Spec = TokenSpec | ValueSpec

@@ -1,0 +1,233 @@
+"""Use a trained model: one input, a list, or a stream that never ends."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, final, overload, runtime_checkable
+
+import numpy as np
+import torch
+
+from antiphon.contracts.configuration import plain
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.contracts.specs import TokenSpec
+from antiphon.data.limits import cut_source
+from antiphon.errors import ConfigError, DataError
+from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
+from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
+from antiphon.search.ensemble import together
+from antiphon.tasks.decoding import decode_examples
+from antiphon.tasks.speech_recognition.stream import stream_speech
+from antiphon.tasks.speech_recognition.task import SpeechRecognition
+
+OnError = Literal["raise", "keep"]
+WINDOW = 16  # batches that are read ahead and sorted by length before decoding
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A polars or pandas frame: what has columns."""
+
+    @property
+    def columns(self) -> Any: ...
+
+
+@final
+class Predictor:
+    """A trained model with its task and search. `antiphon.load` makes one.
+
+    `search` may be changed by `with_search`; results do not depend on what else is in a batch.
+    """
+
+    def __init__(self, trained: Sequence[Trained], *, device: str = "auto", overrides: Sequence[str] = ()):
+        first = trained[0]
+        for other in trained[1:]:
+            if (other.task.source_spec, other.task.target_spec) != (first.task.source_spec, first.task.target_spec):
+                raise ConfigError(
+                    f"Runs of an ensemble must share their vocabularies, but {other.folder} has others than {first.folder}."
+                    " Train them with the same `data` and `task` and one `data.cache`."
+                )
+            if _sound(other) != _sound(first):
+                raise ConfigError(
+                    f"Runs of an ensemble must hear alike, but {other.folder} has another sample rate, other features or another"
+                    f" normalization than {first.folder}. Train them with the same `data` and `task`."
+                )
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.device = torch.device(name)
+        self.trained = tuple(trained)
+        self.recipe: Recipe = with_overrides(first.recipe, overrides) if overrides else first.recipe
+        self.task = first.task if self.recipe.task == first.recipe.task else load_task(self.recipe, first)
+        models = [item.model.to(self.device).eval() for item in trained]
+        if needs_steps(self.recipe.search):
+            models = [stepwise(model) for model in models]
+        self.model: Seq2SeqModel = models[0] if len(models) == 1 else together(models)
+        self.search = build_search(self.recipe.search, self.task)
+
+    def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
+        """The same model with other search settings: `{"beam_size": 1}`, or `{"name": "sampling", "temperature": 0.8}`.
+
+        Raises ConfigError when the search needs steps that the model cannot take.
+        """
+        current = plain(self.recipe.search)
+        kept = current if settings.get("name", current["name"]) == current["name"] else {}
+        other = copy.copy(self)
+        other.recipe = recipe_from({**plain(self.recipe), "search": {**kept, **settings}})
+        if needs_steps(other.recipe.search):
+            stepwise(self.model)
+        other.search = build_search(other.recipe.search, self.task)
+        return other
+
+    @overload
+    def predict(self, inputs: str | bytes | Path | Record, *, on_error: OnError = "raise") -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, inputs: Sequence[str | Record], *, on_error: OnError = "raise") -> list[Prediction]: ...
+    @overload
+    def predict(self, inputs: Frame, *, on_error: OnError = "raise") -> list[Prediction]: ...
+    @overload
+    def predict(self, inputs: Iterator[str | Record], *, on_error: OnError = "raise") -> Iterator[Prediction]: ...
+
+    def predict(self, inputs: Any, *, on_error: OnError = "raise") -> Prediction | list[Prediction] | Iterator[Prediction]:
+        """Predict for a text or record, for a list of them or a frame, or lazily for an iterator, in the order given.
+
+        Where records are rows of series, there is one prediction for each series. Where sources are recordings, a text is the path of one,
+        and bytes are a file's content.
+
+        A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
+        opening and for phrases that must or must not appear.
+
+        on_error   what an input that cannot be used (empty, far too long, no text) does: "raise" a DataError that names it, or "keep"
+                   its place with an empty prediction, whose `details["error"]` says why
+        """
+        if isinstance(inputs, str | bytes | Path | Mapping):
+            return next(self._stream(self.task.items([inputs]), on_error))
+        if isinstance(inputs, Sequence):
+            return list(self._stream(self.task.items(inputs), on_error))
+        if isinstance(inputs, Frame):
+            return list(self._stream(self.task.items(read_given(inputs, self.task, with_targets=False)), on_error))
+        if isinstance(inputs, Iterable):
+            return self._stream(self.task.items(inputs), on_error)
+        raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
+
+    def stream(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
+        """What is said in a recording while it is made: a prediction of all so far after each block of samples, and one at the end.
+
+        blocks        samples (N,) or (N, channels), of any length each, as they arrive
+        sample_rate   samples a second
+
+        `details` says how many seconds were `received` and `decided`, the `latency` in seconds, and whether this is the `final` one. Needs
+        a run of speech recognition with `model: encoder_only` and `chunk`, and features that can be computed as they come. Raises
+        ConfigError when the run cannot do this, DataError when a block is no sound.
+        """
+        if not isinstance(self.task, SpeechRecognition):
+            raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
+        return stream_speech(self.task, self.model, blocks, sample_rate)
+
+    def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
+        """Predict for what `task.items` made of records."""
+        return list(self._stream(iter(items), on_error))
+
+    def predict_table(self, inputs: Any) -> Any:
+        """Predictions as a polars frame: forecasts in the long format of their history. `inputs` are as for `predict`, or a file."""
+        import polars
+
+        records = read_given(inputs, self.task, with_targets=False)
+        predictions = self._stream(self.task.items(records), "raise")
+        return polars.DataFrame([row for prediction in predictions for row in self.task.rows(prediction)])
+
+    def _stream(self, inputs: Iterator[Any], on_error: OnError) -> Iterator[Prediction]:
+        size = self.recipe.evaluation.batch_size
+        for window in self._windows(inputs, size * WINDOW, on_error):
+            pairs = [pair for entry in window if not isinstance(entry, Prediction) for pair in entry[1]]
+            examples, requests = [example for example, _ in pairs], [request for _, request in pairs]
+            found = iter(decode_examples(self.model, self.search, self.task, examples, requests, batch_size=size, device=self.device))
+            for entry in window:
+                if isinstance(entry, Prediction):
+                    yield entry
+                else:
+                    record, parts = entry
+                    prediction = self.task.joined([next(found) for _ in parts], record)
+                    cut = sum(example.cut for example, _ in parts)
+                    yield replace(prediction, details={**prediction.details, "source_cut": cut}) if cut else prediction
+
+    def _windows(
+        self, inputs: Iterator[Any], size: int, on_error: OnError
+    ) -> "Iterator[list[Prediction | tuple[Record, list[tuple[Example, Request]]]]]":
+        """Inputs made ready, as many at a time as have `size` parts or a few more; what cannot be used is a prediction already."""
+        window: list[Prediction | tuple[Record, list[tuple[Example, Request]]]] = []
+        ready = 0
+        for number, item in enumerate(inputs):
+            try:
+                record = self._record(item)
+                parts = [self._prepare(part, number) for part in self.task.parts(record)]
+                window.append((record, parts))
+                ready += max(1, len(parts))
+            except DataError as error:
+                if on_error == "raise":
+                    raise DataError(f"Input {number + 1}: {error}") from error
+                window.append(_refused(str(error)))
+                ready += 1
+            if ready >= size:
+                yield window
+                window, ready = [], 0
+        if window:
+            yield window
+
+    def _prepare(self, record: Record, number: int) -> tuple[Example, Request]:
+        target = self.task.target_column
+        example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
+        if not str(self.task.source_of(record)).strip():
+            raise DataError("the source is empty.")
+        limits = self.recipe.data.limits
+        example = cut_source(example, limits, self.task.source_spec)
+        most, length = limits.max_source_length, len(example.source)
+        if most is not None and length > most * LONG:
+            raise DataError(
+                f"the source has {length} elements, more than {LONG} times the longest of training ({most}). Split it, or cut it with"
+                " `data.limits.too_long=truncate`."
+            )
+        if most is None and length > VERY_LONG and isinstance(self.task.source_spec, TokenSpec):
+            raise DataError(
+                f"the source has {length} elements, more than {VERY_LONG}, and the recipe has no limit. Split it, or say with"
+                " `data.limits.max_source_length` that such sources are meant."
+            )
+        return example, self.task.request(record)
+
+    def _record(self, item: Any) -> Record:
+        if isinstance(item, str | bytes | Path):
+            columns = self.task.source_columns
+            if len(columns) > 1:
+                raise DataError(f"it must be a record with the columns {', '.join(columns)}, but is a {type(item).__name__}.")
+            return {columns[0]: str(item) if isinstance(item, Path) else item}
+        if not isinstance(item, Mapping):
+            raise DataError(f"it must be a text or a mapping, but is {type(item).__name__}.")
+        return item
+
+
+def _sound(trained: Trained) -> str | None:
+    """What a recording becomes, if the task has recordings."""
+    return trained.task.audio.fingerprint if isinstance(trained.task, SpeechRecognition) else None
+
+
+VERY_LONG = 50_000  # elements of a source that nobody spoke of when the model was trained
+LONG = 8  # an input so many times longer than any in training is refused: it would take all memory and give nonsense
+
+
+def _refused(reason: str) -> Prediction:
+    nothing = Hypothesis(np.zeros(0, dtype=np.int64), float("-inf"), float("-inf"), finish_reason="refused")
+    return Prediction("", nothing, details={"error": reason})
+
+
+def load(
+    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
+) -> Predictor:
+    """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
+
+    overrides    recipe settings such as "search.beam_size=1"
+    device       cpu, cuda, mps or auto
+    trust_code   whether code that a checkpoint names outside Antiphon may be imported
+    """
+    paths = [path] if isinstance(path, Path | str) else list(path)
+    return Predictor([load_trained(item, trust_code=trust_code, overrides=overrides) for item in paths], device=device, overrides=overrides)

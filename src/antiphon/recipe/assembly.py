@@ -1,0 +1,367 @@
+"""From a recipe to the parts that it names: task, records, corpora, model, search. And from a checkpoint back to all of them."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import plain
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.loss import Loss
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.search import Search
+from antiphon.contracts.specs import Spec, TokenSpec
+from antiphon.contracts.task import Task
+from antiphon.data.corpus import MixedCorpus
+from antiphon.data.records import ChosenRecords, JoinedRecords, open_parts, open_records
+from antiphon.data.windows import StoredCorpus
+from antiphon.errors import CheckpointError, ConfigError, DataError
+from antiphon.heads.choice import head_name
+from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
+from antiphon.metrics.scoring import find_metrics
+from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
+from antiphon.search.arpa import read_arpa
+from antiphon.search.beam import BeamSearch
+from antiphon.search.ctc import CTCSearch
+from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
+from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
+from antiphon.search.ngram import ngrams
+from antiphon.store import checkpoint
+from antiphon.store.revisions import upgraded
+from antiphon.version import __version__
+
+Given = Mapping[str, Any]
+"""Data that a Python program hands over instead of files: split name -> records."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The records of one split, in parts with weights."""
+
+    name: str
+    parts: tuple[tuple[Records, float], ...]
+
+    def records(self) -> Iterator[Record]:
+        """Every record once."""
+        return (record for part, _ in self.parts for _, record in part())
+
+    def __iter__(self) -> Iterator[Record]:
+        return self.records()
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        """Every record once, with the number that `place` knows it by."""
+        return self._joined()
+
+    def place(self, number: int) -> str:
+        """Where a record stands."""
+        return self._joined.place(number)
+
+    @property
+    def _joined(self) -> Records:
+        return self.parts[0][0] if len(self.parts) == 1 else JoinedRecords([part for part, _ in self.parts])
+
+    def count(self) -> int:
+        """The number of records; reads all of them."""
+        return sum(part.count() for part, _ in self.parts)
+
+
+def resolved(recipe: Recipe, earlier: Recipe | None = None) -> Recipe:
+    """The recipe with what its architecture must remember of weights made elsewhere; the `earlier` one of a resumed run has it already."""
+    resolve = registry.find("models", recipe.model.name).resolve
+    if resolve is None:
+        return recipe
+    same = earlier is not None and earlier.model.name == recipe.model.name
+    return replace(recipe, model=resolve(recipe.model, earlier.model if earlier is not None and same else None))
+
+
+def build_task(recipe: Recipe) -> Task:
+    """The recipe's task, unfitted."""
+    task: Task = registry.find("tasks", recipe.task.name).build(recipe.task)
+    return task
+
+
+def fit_task(task: Task, train: "Split") -> None:
+    """Fit the task's features on the training records. Raises DataError or ConfigError saying that it is about them."""
+    try:
+        task.fit(train)
+    except (DataError, ConfigError) as error:
+        raise type(error)(f"`data.train`: {error}") from error
+
+
+def build_model(recipe: Recipe, task: Task) -> Seq2SeqModel:
+    """The recipe's model with fresh weights, for a fitted task."""
+    model: Seq2SeqModel = registry.find("models", recipe.model.name).build(recipe.model, task.source_spec, task.target_spec)
+    return model
+
+
+def build_losses(recipe: Recipe, task: Task) -> tuple[Loss, Loss]:
+    """The loss to train with, and the one to report; the natural one for the model's output layer unless the recipe names another."""
+    settings = recipe.training.loss
+    head = registry.find("heads", head_name(getattr(recipe.model, "head", None), task.target_spec))
+    plugin = registry.find("losses", head.loss if settings is None else settings.name)
+    settings = plugin.Config() if settings is None else settings
+    return plugin.build(settings, task.target_spec), plugin.measure(settings, task.target_spec)
+
+
+def build_search(settings: Any, task: Task) -> Search:
+    """A search; one that compares texts learns from the task how symbols become text."""
+    search: Search = registry.find("search", settings.name).build(settings)
+    if isinstance(search, MinimumBayesRiskSearch) and settings.metric is not None:
+        metric = registry.find("metrics", settings.metric)
+        if metric.higher_is_better is None:
+            raise ConfigError(
+                f"`search.metric` must say which of two outputs is better, but `{metric.name}` only describes them. Take one such as `chrf`"
+                " or `rouge_l`."
+            )
+        decode = partial(_text_of, task)
+        return search.with_utility(text_utility(metric.statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
+    if isinstance(search, BeamSearch | CTCSearch) and settings.language_model is not None:
+        return search.with_language_model(_open_language_model(settings.language_model, task))
+    return search
+
+
+def _open_language_model(settings: LanguageModelConfig, task: Task) -> LanguageModel:
+    """What is to help a search. Raises ConfigError when its vocabulary is not that of the task."""
+    spec = task.target_spec
+    if not isinstance(spec, TokenSpec):
+        raise ConfigError("`search.language_model` must be left out when the target is real-valued.")
+    if settings.ngram is not None:
+        pieces = task.pieces("target", np.arange(spec.size))
+        return ngrams(read_arpa(settings.ngram), settings.level, spec, pieces, partial(_text_of, task))
+    assert settings.run is not None, "one of both is there"
+    helper = load_trained(settings.run)
+    if not isinstance(helper.model.source, TokenSpec) or not helper.model.source.says_nothing:
+        raise ConfigError(f"`search.language_model.run` must be a run of `task: language_modeling`, but {settings.run} has a source.")
+    assert isinstance(helper.task.target_spec, TokenSpec), "a language model writes symbols"
+    check_same_symbols(helper.task.target_spec, spec, str(settings.run))
+    return NeuralLanguageModel(stepwise(helper.model))
+
+
+def _text_of(task: Task, elements: np.ndarray) -> str:
+    feature: Any = getattr(task, "target_text", None)
+    if feature is None:
+        raise ConfigError("`search.metric` and a language model of words need a task whose targets are texts.")
+    return str(feature.decode(elements))
+
+
+def metric_names(recipe: Recipe) -> tuple[str, ...]:
+    """The metrics of the recipe, or those that suit the task. Raises ConfigError when one does not exist."""
+    names: tuple[str, ...] = recipe.evaluation.metrics or registry.find("tasks", recipe.task.name).metrics
+    find_metrics(names)
+    return names
+
+
+# ----------------------------------------------------------------------------------------------------------------- data
+
+
+def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[str, Split]:
+    """The splits that the recipe or the caller names: train, validation, test.
+
+    Raises ConfigError when training records are missing, DataError when there are fewer than validation asks for.
+    """
+    sources = {name: getattr(recipe.data, name) for name in ("train", "validation", "test")}
+    sources.update(given or {})
+    if sources["train"] is None:
+        raise ConfigError("`data.train` is missing: name the files to learn from.")
+    splits = {
+        name: _open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)
+    }
+    if isinstance(sources["validation"], int):
+        splits["train"], splits["validation"] = _hold_out(splits["train"], sources["validation"], recipe.seed, task)
+    return splits
+
+
+def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
+    """Records of a file, or of what a Python program hands over."""
+    return _open_split(name, source, task, with_targets=with_targets)
+
+
+def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
+    required = task.columns if with_targets else task.source_columns
+    source_column, target_column = _aligned_columns(task, with_targets)
+    parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=task.open_file)
+    return Split(name, tuple(parts))
+
+
+def _aligned_columns(task: Task, with_targets: bool) -> tuple[str, str]:
+    """The columns that two line-aligned text files become; the first is what a line to predict stands for."""
+    first, *others = task.columns
+    return first if with_targets else task.source_columns[0], others[0] if others else "target"
+
+
+def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, Split]:
+    """Split records off the training data: as the task wants it, or else drawn by the seed."""
+    chosen = [(task.hold_out(part, wanted), weight) for part, weight in train.parts]
+    divided = [(parts, weight) for parts, weight in chosen if parts is not None]
+    if divided:
+        kept_parts = tuple((parts[0], weight) for parts, weight in divided)
+        return Split("train", kept_parts), Split("validation", tuple((parts[1], 1.0) for parts, _ in divided))
+    counts = [part.count() for part, _ in train.parts]
+    total = sum(counts)
+    if wanted >= total:
+        raise DataError(f"`data.validation` must be less than the number of training records ({total}), but is {wanted}.")
+    drawn = np.random.default_rng(seed).choice(total, wanted, replace=False, shuffle=False)
+    starts = np.cumsum([0, *counts])
+    kept, held = [], []
+    for (part, weight), start, end in zip(train.parts, starts[:-1], starts[1:], strict=True):
+        numbers = frozenset(int(number - start) for number in drawn if start <= number < end)
+        kept.append((ChosenRecords(part, numbers, keep=False), weight))
+        if numbers:
+            held.append((ChosenRecords(part, numbers, keep=True), 1.0))
+    return Split("train", tuple(kept)), Split("validation", tuple(held))
+
+
+def build_corpora(
+    split: Split, task: Task, folder: Path, limits: Limits, *, keep_records: bool, progress: Callable[[int], None] | None = None
+) -> list[StoredCorpus]:
+    """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are."""
+    return [
+        task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
+        for number, (part, _) in enumerate(split.parts)
+    ]
+
+
+def alignment_notes(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: Sequence[Any], split: Split) -> tuple[str, ...]:
+    """What CTC cannot learn from, where the recipe trains with it: examples with fewer states of the encoder than symbols."""
+    if getattr(recipe.training.loss, "name", "") not in CTC_LOSSES or not isinstance(task.target_spec, TokenSpec):
+        return ()
+    parts = [(corpus, part.label) for corpus, (part, _) in zip(corpora, split.parts, strict=True)]
+    return ctc_notes(parts, model.stride, task.target_spec)
+
+
+def mixed(corpora: Sequence[StoredCorpus], split: Split) -> StoredCorpus | MixedCorpus:
+    """One corpus of several, each shown as often as its weight says."""
+    weights = [weight for _, weight in split.parts]
+    if len(corpora) > 1 and any(getattr(corpus, "weighting", "windows") != "windows" for corpus in corpora):
+        raise ConfigError("`task.weighting` needs all series in one file, since files have weights of their own. Join the files.")
+    return corpora[0] if len(corpora) == 1 and weights == [1.0] else MixedCorpus(corpora, weights)
+
+
+def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
+    """Records to evaluate or to predict."""
+    required = task.columns if with_targets else task.source_columns
+    source_column, target_column = _aligned_columns(task, with_targets)
+    return open_records(source, required=required, source_column=source_column, target_column=target_column, open_file=task.open_file)
+
+
+# ----------------------------------------------------------------------------------------------------------------- runs
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint, opened: everything that using the model needs."""
+
+    folder: Path
+    recipe: Recipe
+    task: Task
+    model: Seq2SeqModel
+    header: Mapping[str, Any]
+
+
+def header_of(recipe: Recipe, task: Task) -> dict[str, Any]:
+    """What every checkpoint of a run says about itself."""
+    plugin = registry.find("models", recipe.model.name)
+    return {
+        "version": __version__,
+        "model": {"name": recipe.model.name, "revision": plugin.revision},
+        "source": _stored(task.source_spec),
+        "target": _stored(task.target_spec),
+        "recipe": plain(recipe),
+    }
+
+
+def _stored(spec: Spec) -> dict[str, Any]:
+    """A spec as plain values."""
+    return {own.name: getattr(spec, own.name) for own in fields(spec) if own.repr}
+
+
+def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = False, overrides: Sequence[str] = ()) -> Trained:
+    """Open a run's best checkpoint, or a given one, with changes to its model's settings that leave the weights as they are.
+
+    Code that the checkpoint names outside Antiphon needs `trust_code` (or the environment variable ANTIPHON_TRUST_CODE=1).
+    """
+    saved = checkpoint.read(checkpoint.find_checkpoint(path, prefer=prefer).resolve())
+    with registry.trusting(_trusts(trust_code)):
+        return _load(saved, overrides)
+
+
+def _trusts(trust_code: bool) -> bool:
+    return trust_code or os.environ.get("ANTIPHON_TRUST_CODE") == "1"
+
+
+def _load(saved: checkpoint.Checkpoint, overrides: Sequence[str]) -> Trained:
+    plugin = registry.find("models", saved.header["model"]["name"])
+    weights, settings = upgraded(saved)
+    as_saved = recipe_from({**saved.header["recipe"], "model": settings})
+    recipe = with_overrides(as_saved, [change for change in overrides if change.startswith("model.")])
+    find_metrics([name for name in recipe.evaluation.metrics or () if "." in name])  # they are not used before somebody evaluates
+    if getattr(recipe.model, "trust_remote_code", False) and not registry.is_trusting():
+        raise CheckpointError(
+            f"{saved.folder} runs code of {recipe.model.path}, which is not done unless you trust it: pass `trust_code=True`, or set the"
+            " environment variable ANTIPHON_TRUST_CODE=1."
+        )
+    task = _load_task(recipe, saved.folder)
+    model = build_model(recipe, task)
+    if plugin.borrow is not None:
+        plugin.borrow(model, recipe.model)
+    load_weights(model, weights, str(saved.folder))
+    model.eval()
+    return Trained(saved.folder, recipe, task, model, saved.header)
+
+
+def load_task(recipe: Recipe, trained: Trained) -> Task:
+    """The fitted task of a checkpoint under other settings of it, where they leave the model as it is. Raises ConfigError else."""
+    task = _load_task(recipe, trained.folder)
+    if (task.source_spec, task.target_spec) != (trained.task.source_spec, trained.task.target_spec):
+        raise ConfigError(f"The model in {trained.folder} does not fit the changed `task`: it reads or writes something else.")
+    return task
+
+
+def task_of(saved: checkpoint.Checkpoint) -> Task:
+    """The fitted task of a checkpoint."""
+    return _load_task(stored_recipe(saved), saved.folder)
+
+
+def stored_recipe(saved: checkpoint.Checkpoint) -> Recipe:
+    """The recipe of a checkpoint. Code outside Antiphon that it names needs ANTIPHON_TRUST_CODE=1, as for `load_trained`."""
+    with registry.trusting(_trusts(False)):
+        return recipe_from({**saved.header["recipe"], "model": upgraded(saved)[1]})
+
+
+def _load_task(recipe: Recipe, folder: Path) -> Task:
+    task = build_task(recipe)
+    task.load(checkpoint.read(folder).features)
+    task.load_calibration(folder)
+    return task
+
+
+def load_weights(model: Seq2SeqModel, weights: Mapping[str, Any], place: str) -> None:
+    """Put weights into a model. Raises CheckpointError naming tensors that are missing, left over, or of another shape."""
+    own = model.own_weights()
+    missing = [name for name in own if name not in weights]
+    wrong = [name for name in own if name in weights and weights[name].shape != own[name].shape]
+    extra = [name for name in weights if name not in own]
+    for names, what in ((missing, "misses"), (extra, "has unknown"), (wrong, "has another shape for")):
+        if names:
+            raise CheckpointError(
+                f"{place} {what} the weights {', '.join(names[:4])}{' ...' if len(names) > 4 else ''}: it does not fit its config."
+            )
+    model.load_state_dict(dict(weights), strict=False)  # what the model borrows is there already
+
+
+def needs_steps(search: Any) -> bool:
+    """Whether a search, given by its settings, decodes step by step."""
+    return bool(registry.find("search", search.name).stepwise)
+
+
+def stepwise(model: Seq2SeqModel) -> StepwiseModel:
+    """The model as one that decodes step by step. Raises ConfigError when it cannot."""
+    if not isinstance(model, StepwiseModel):
+        raise ConfigError(f"{type(model).__name__} cannot decode step by step, which this search needs.")
+    return model

@@ -1,0 +1,288 @@
+"""The recipe: everything that decides how a model is made, in one file of plain values.
+
+Recipes are YAML 1.2, so `no` is a language and `3e-4` a number. Every mistake is reported with its line, its dotted path, what is
+allowed, and the nearest name. `--set a.b=c` changes a value from the command line; relative paths start from the recipe's folder.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import config, plain, plugin_field, validate
+from antiphon.contracts.files import FileConfig, Files
+from antiphon.contracts.limits import Limits
+from antiphon.errors import ConfigError
+from antiphon.training.distillation import DistillationConfig
+from antiphon.training.settings import TrainingConfig
+
+
+@config
+class DataConfig:
+    """Where the records are. Left out only when Python hands over the data itself."""
+
+    train: Files | None = None
+    """Records to learn from: a file, or a list of files with weights."""
+    validation: Annotated[int, Field(ge=1)] | Files | None = None
+    """Records that decide which checkpoint is best: files, or how many records to split off the training data."""
+    test: Files | None = None
+    """Records for `antiphon evaluate`; never used in training."""
+    limits: Limits = Limits()
+    """Which training records are left out, and how long they may be."""
+    cache: Path | None = None
+    """Folder for encoded data, to be shared by runs; None is the run's own folder."""
+
+
+@config
+class EvaluationConfig:
+    """How predictions are scored."""
+
+    metrics: tuple[str, ...] | None = None
+    """Names of metrics (`antiphon list metrics`); None is what suits the task."""
+    resamples: Annotated[int, Field(ge=0)] = 1000
+    """Bootstrap resamples for intervals; 0 leaves intervals out."""
+    alternatives: bool = False
+    """Whether records with the same source are alternative references of one item, of which the nearest counts."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Records decoded together."""
+
+
+@config
+class Recipe:
+    """How a model is made, and how it is used by default."""
+
+    task: plugin_field("tasks")  # type: ignore[valid-type]
+    """What is turned into what."""
+    data: DataConfig = DataConfig()
+    """Where the records are."""
+    model: plugin_field("models")  # type: ignore[valid-type]
+    """The architecture and its sizes."""
+    training: TrainingConfig
+    """How it learns."""
+    distillation: DistillationConfig | None = None
+    """How it learns from a trained teacher (`antiphon distill`); null is from the data alone."""
+    search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]
+    """How outputs are found."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How predictions are scored."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Decides everything random."""
+
+
+def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply `key.path=value` overrides. Raises ConfigError naming file, line and key."""
+    path = Path(path)
+    tree = _parse(path)
+    overridden = [_override(tree, override) for override in overrides]
+
+    def locate(keys: tuple[Any, ...]) -> str:
+        if any(keys[: len(changed)] == changed for changed in overridden):
+            return "--set: "
+        changed = any(inner[: len(keys)] == keys for inner in overridden)  # what does not fit together may be said in two places
+        return f"{path}:{_line(tree, keys)}{' with --set' if changed else ''}: "
+
+    return resolve_paths(validate(Recipe, _fitting(_plain_tree(tree), path.parent), locate=locate), path.parent)
+
+
+def recipe_from(values: Mapping[str, Any], base: Path = Path()) -> Recipe:
+    """A recipe from plain values, as a Python program or a checkpoint holds them."""
+    return resolve_paths(validate(Recipe, _fitting(values, base)), base)
+
+
+def _fitting(values: Mapping[str, Any], base: Path) -> Mapping[str, Any]:
+    """The values, and where they say nothing, what fits the task and the model. What is wrong with these is found when all is validated."""
+    settings, model = _named(values.get("task")), _named(values.get("model"))
+    try:
+        task, architecture = registry.find("tasks", settings["name"]), registry.find("models", model["name"])
+        fitting: Mapping[str, Any] = {}
+        limits = None
+        if task.defaults is not None:
+            fitting = task.defaults(validate(task.Config, settings), architecture.stepwise)
+        limits = fitting.get("search", {}).get("limits")
+        if architecture.defaults is not None:
+            own = _whose_run(TypeAdapter(plugin_field("models")).validate_python(model), base)
+            fitting = _merged(fitting, architecture.defaults(own))
+        merged = _merged(fitting, values)
+        return merged if limits is None else {**merged, "search": _limited(_named(merged["search"]), limits)}
+    except (ConfigError, KeyError, TypeError, ValidationError):
+        return values
+
+
+def _named(settings: Any) -> Any:
+    """The settings of a plug-in, which may be given by its name alone."""
+    return {"name": settings} if isinstance(settings, str) else settings
+
+
+def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    if "name" in values and values["name"] != defaults.get("name", values["name"]):  # of another plug-in
+        return dict(values)
+    both = {key: value for key, value in defaults.items() if isinstance(value, Mapping) and isinstance(values.get(key), Mapping)}
+    return {**defaults, **values, **{key: _merged(value, values[key]) for key, value in both.items()}}
+
+
+def _limited(search: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a search, of whatever kind, with the lengths that fit the task where the recipe does not say."""
+    own = search.get("limits", {})
+    has_limits = "limits" in registry.find("search", search["name"]).Config.__dataclass_fields__ and isinstance(own, Mapping)
+    return {**search, "limits": {**limits, **own}} if has_limits else dict(search)
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write every setting, defaults included."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    out = StringIO()
+    yaml.dump(plain(recipe), out)
+    path.write_text(out.getvalue(), encoding="utf-8")
+
+
+def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The recipe with `key.path=value` changes. Raises ConfigError for an unknown key or a wrong value.
+
+    Another search starts from its own defaults: a recipe has all settings of the one that it names, most of which the other lacks.
+    """
+    tree = plain(recipe)
+    named = [override for override in overrides if override.partition("=")[0].strip() == "search.name"]
+    for override in named:
+        _override(tree, override)
+    if named and tree["search"]["name"] != recipe.search.name:
+        tree["search"] = {"name": tree["search"]["name"]}
+    for override in overrides:
+        _override(tree, override)
+    return recipe_from(tree)
+
+
+def changed_keys(old: Any, new: Any, path: str = "") -> list[str]:
+    """Dotted paths at which two plain values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted({*old, *new})
+        return [change for key in keys for change in changed_keys(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))]
+    return [] if old == new else [path]
+
+
+def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
+    """Make relative paths start from `base` and be absolute, so that the run can be used from anywhere."""
+
+    def files(value: Any) -> Any:
+        if not isinstance(value, tuple):
+            return value
+        return tuple(
+            replace(
+                file, **{name: str(_absolute(getattr(file, name), base)) for name in ("path", "source", "target") if getattr(file, name)}
+            )
+            for file in value
+        )
+
+    data = recipe.data
+    cache = _absolute(data.cache, base) if data.cache else None
+    data = replace(data, train=files(data.train), validation=files(data.validation), test=files(data.test), cache=cache)
+    start = recipe.training.init_from
+    training = replace(recipe.training, init_from=_absolute(start, base)) if start else recipe.training
+    taught = recipe.distillation
+    distillation = replace(taught, teachers=tuple(_absolute(teacher, base) for teacher in taught.teachers)) if taught else None
+    task = recipe.task
+    reused = {name: value for name in task.__dataclass_fields__ if getattr(value := getattr(task, name), "run", None) is not None}
+    if reused:  # vocabularies of other runs
+        task = replace(task, **{name: replace(value, run=_absolute(value.run, base)) for name, value in reused.items()})
+    search, helper = recipe.search, getattr(recipe.search, "language_model", None)
+    if helper is not None:
+        named = {name: _absolute(value, base) for name in ("run", "ngram") if (value := getattr(helper, name)) is not None}
+        search = replace(search, language_model=replace(helper, **named))
+    model = _whose_run(recipe.model, base)
+    return replace(recipe, task=task, data=data, model=model, training=training, distillation=distillation, search=search)
+
+
+def _whose_run(model: Any, base: Path) -> Any:
+    """A model's settings; where they name the run whose model adapts, from `base`."""
+    return model if getattr(model, "run", None) is None else replace(model, run=_absolute(model.run, base))
+
+
+def _absolute(path: str | Path, base: Path) -> Path:
+    return Path(path) if Path(path).is_absolute() else (base / path).absolute()
+
+
+def _parse(path: Path) -> CommentedMap:
+    """The file as a tree that knows its lines. The round-trip loader builds plain values only, as the safe one does."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no recipe {path}. `antiphon new translation {path}` writes one to start from.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The recipe {path} cannot be read: {error}.") from error
+    try:
+        tree = YAML(typ="rt").load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{path}{line}: this is not valid YAML: {problem}.") from error
+    if not isinstance(tree, CommentedMap):
+        raise ConfigError(f"{path}: a recipe must be a mapping with `task`, `data`, `model` and `training`, but is {type(tree).__name__}.")
+    return tree
+
+
+def _override(tree: Any, override: str) -> tuple[str, ...]:
+    """Apply one `key.path=value`; returns the path."""
+    dotted, equals, text = override.partition("=")
+    keys = tuple(dotted.strip().split("."))
+    if not equals or not all(keys):
+        raise ConfigError(f"`--set` must be of the form key.path=value, but is {override!r}.")
+    try:
+        value = _plain_tree(YAML(typ="safe", pure=True).load(text))  # YAML 1.2 knows no dates
+    except YAMLError as error:
+        raise ConfigError(f"`--set {dotted}`: {text!r} is not valid YAML.") from error
+    for key in keys[:-1]:
+        inner = tree.get(key)
+        if isinstance(inner, str):  # a bare plug-in name
+            inner = {"name": inner}
+        tree[key] = inner if isinstance(inner, dict) else {}
+        tree = tree[key]
+    tree[keys[-1]] = value
+    return keys
+
+
+def _line(tree: Any, keys: tuple[Any, ...]) -> int:
+    """The line (from 1) of the deepest key on the path that the file has."""
+    line = 1
+    for key in keys:
+        try:
+            place = tree.lc.key(key) if isinstance(tree, CommentedMap) else tree.lc.item(key)
+            tree = tree[key]
+        except (KeyError, AttributeError, IndexError, TypeError):
+            break
+        line = int(place[0]) + 1
+    return line
+
+
+def _plain_tree(tree: Any) -> Any:
+    if isinstance(tree, CommentedMap | dict):
+        return {key: _plain_tree(value) for key, value in tree.items()}
+    if isinstance(tree, CommentedSeq | list):
+        return [_plain_tree(value) for value in tree]
+    if isinstance(tree, bool) or tree is None:
+        return tree
+    for kind in (int, float, str):  # the loader's subclasses remember formatting that nobody needs
+        if isinstance(tree, kind):
+            return kind(tree)
+    return str(tree)
+
+
+__all__ = [
+    "DataConfig",
+    "EvaluationConfig",
+    "FileConfig",
+    "Recipe",
+    "changed_keys",
+    "read_recipe",
+    "recipe_from",
+    "with_overrides",
+    "write_recipe",
+]

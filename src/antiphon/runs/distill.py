@@ -1,0 +1,42 @@
+"""Train a student that learns from a trained teacher: `train`, with a teacher in the recipe."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from antiphon.recipe.assembly import Given
+from antiphon.recipe.recipe import Recipe, read_recipe
+from antiphon.runs.train import train
+from antiphon.training.distillation import DistillationConfig
+
+
+def distill(
+    teacher: Path | str | Sequence[Path | str],
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    data: Given | None = None,
+    console: Console | None = None,
+) -> Path:
+    """Train the student that a recipe describes; returns the run's folder.
+
+    teacher   the teacher's run or checkpoint; several are an ensemble, of whose probabilities the mean counts
+    recipe    a Recipe, or the path of one; its `distillation` says what is learned from the teacher
+    out, resume, data, console   as for `train`
+
+    Raises ConfigError, DataError, CheckpointError or TrainingError; a run that was interrupted, also while the teacher decoded the
+    training data, can be resumed.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = read_recipe(recipe)
+    return train(with_teacher(recipe, teacher), out, resume=resume, data=data, console=console)
+
+
+def with_teacher(recipe: Recipe, teacher: Path | str | Sequence[Path | str]) -> Recipe:
+    """The recipe of a student of these teachers."""
+    paths = [teacher] if isinstance(teacher, Path | str) else teacher
+    settings = recipe.distillation or DistillationConfig()
+    return replace(recipe, distillation=replace(settings, teachers=tuple(Path(path).absolute() for path in paths)))

@@ -1,0 +1,75 @@
+"""Export a trained model: from a run to a folder that another program reads."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import plain
+from antiphon.errors import CheckpointError, ExportError
+from antiphon.exporters.interface import ExportPlugin, TrainedModel
+from antiphon.recipe.assembly import load_trained
+from antiphon.recipe.recipe import with_overrides
+from antiphon.store.checkpoint import read_json
+
+
+def export(
+    run: Path | str,
+    *,
+    format: str = "hf",  # noqa: A002
+    out: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    console: Console | None = None,
+) -> Path:
+    """Write a run's best checkpoint, or a given one, in a format of other programs; returns the folder.
+
+    format      what `antiphon list exporters` lists; `hf` is a folder for transformers
+    out         the folder, which must be new or empty; None is exports/FORMAT in the run
+    overrides   recipe settings such as "search.beam_size=1", which the folder shall have as its own
+    console     where it is said what the other program will do differently; None is standard error
+
+    Raises ExportError when the model cannot be exported in this format.
+    """
+    plugin: ExportPlugin = registry.find("exporters", format)
+    folder = Path(out) if out is not None else Path(run) / "exports" / format
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ExportError(f"{folder} exists already. Choose another `--out`, or remove it.")
+    trained = load_trained(run, overrides=overrides)
+    recipe = plain(with_overrides(trained.recipe, overrides) if overrides else trained.recipe)
+    name = Path(run).resolve().name
+    model = TrainedModel(name, recipe["model"]["name"], trained.model, trained.task, recipe, trained.header, _evaluations(Path(run)))
+    lost = _write(plugin, model, folder)
+    for sentence in lost:
+        (console or Console(stderr=True)).print(sentence, highlight=False, markup=False, soft_wrap=True)
+    return folder
+
+
+def _write(plugin: ExportPlugin, model: TrainedModel, folder: Path) -> Sequence[str]:
+    """Let the exporter write beside the folder's place; it appears there only when it is complete."""
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir(parents=True)
+        lost = plugin.export(model, partial)
+        if folder.exists():
+            folder.rmdir()  # it is empty
+        os.replace(partial, folder)
+    except OSError as error:
+        raise ExportError(f"{folder} cannot be written: {error.strerror or error}. Make room, or choose another `--out`.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return lost
+
+
+def _evaluations(run: Path) -> list[dict[str, Any]]:
+    """What `antiphon evaluate` stored in a run; a damaged file is left out of a model card."""
+    found = []
+    for path in sorted((run / "evaluations").glob("*.json")):
+        try:
+            found.append(read_json(path))
+        except CheckpointError:
+            continue
+    return found

@@ -1,0 +1,179 @@
+"""Look before training: the data as the model will see it, the size of the model, and what an epoch will cost."""
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
+from antiphon.contracts.task import Task
+from antiphon.data.audit import Audit, Part, View, audit
+from antiphon.data.series_audit import SeriesAudit, audit_series
+from antiphon.data.windows import StoredCorpus, WindowCorpus
+from antiphon.recipe.assembly import alignment_notes, build_corpora, build_losses, build_model, build_task, fit_task, mixed, open_splits
+from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
+from antiphon.runs.train import TrainingBatches, make_update
+from antiphon.store import checkpoint
+from antiphon.tasks.forecasting.task import Forecasting
+from antiphon.training.distributed import start
+
+PROBED_UPDATES = 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training takes, measured by a few updates on this machine. Memory is that of the whole process."""
+
+    parameters: dict[str, int]
+    total_parameters: int
+    batches_per_epoch: int
+    tokens_per_second: float
+    seconds_per_epoch: float
+    memory_bytes: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found. `series` has an entry for each split when the data are series, and is empty otherwise."""
+
+    name: str
+    audit: Audit
+    cost: Cost
+    notes: tuple[str, ...]
+    vocabulary: dict[str, int]
+    series: dict[str, SeriesAudit]
+    specs: dict[str, Spec]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "name": self.name,
+            "audit": self.audit.to_plain(),
+            "cost": {field: getattr(self.cost, field) for field in self.cost.__dataclass_fields__},
+            "notes": list(self.notes),
+            "vocabulary": self.vocabulary,
+            "series": {name: split.to_plain() for name, split in self.series.items()},
+        }
+
+
+def inspect(path: Path | str, overrides: Sequence[str] = ()) -> Inspection:
+    """Inspect a recipe, or a run (whose folder then also gets `audit.json`, for the report)."""
+    path = Path(path)
+    if path.is_dir():
+        recipe = with_overrides(read_recipe(path / "recipe.yaml"), overrides)
+        found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path))
+        checkpoint.write_json(path / "audit.json", found.to_plain())
+        return found
+    recipe = read_recipe(path, overrides)
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+        return _inspect(str(path), recipe, recipe.data.cache or Path(folder), fitted=None)
+
+
+def _features_of(run: Path) -> Path | None:
+    return checkpoint.find_checkpoint(run) / checkpoint.FEATURES if (run / "last").exists() else None
+
+
+def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) -> Inspection:
+    task = build_task(recipe)
+    splits = open_splits(recipe, task)
+    if fitted is not None:
+        task.load(fitted)
+    else:
+        fit_task(task, splits["train"])
+    parts: dict[str, list[Part]] = {}
+    corpora: dict[str, list[StoredCorpus]] = {}
+    for split_name, split in splits.items():
+        limits = recipe.data.limits if split_name == "train" else recipe.data.limits.of_sources()
+        scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
+        keep = scored or task.samples_encodings  # of series it means: those windows that are scored
+        corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep)
+        parts[split_name] = [
+            Part(corpus.records() if isinstance(corpus, WindowCorpus) else task.unfold(records), corpus)
+            for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
+        ]
+    view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces)
+    found = audit(parts, view, task.source_spec, task.target_spec)
+    sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
+    model = build_model(recipe, task)
+    return Inspection(
+        name,
+        found,
+        _probe(recipe, task, model, corpora["train"], splits),
+        (*task.notes, *alignment_notes(recipe, task, model, corpora["train"], splits["train"])),
+        sizes,
+        _series(task, corpora),
+        {"source": task.source_spec, "target": task.target_spec},
+    )
+
+
+def _series(task: Task, corpora: dict[str, list[StoredCorpus]]) -> dict[str, SeriesAudit]:
+    if not isinstance(task, Forecasting):
+        return {}
+    windows = {name: [corpus for corpus in found if isinstance(corpus, WindowCorpus)] for name, found in corpora.items()}
+    return audit_series(windows, task.settings.targets, task.covariates.style.write)
+
+
+@dataclass(frozen=True, repr=False)
+class _Named:
+    """Values that are shown by their name, whose length means nothing."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _source_of(task: Task, record: Any) -> Any:
+    """A text where the source is one; of values only which they are; None where sources say nothing."""
+    if isinstance(task.source_spec, TokenSpec) and task.source_spec.says_nothing:
+        return None
+    shown = task.source_of(record)
+    return shown if isinstance(task.source_spec, TokenSpec) else _Named(shown)
+
+
+def _target_of(task: Task, record: Any) -> Any:
+    columns = (task.target_column,) if task.target_column else task.columns[1:2]
+    return task.reference(record) if any(record.get(column) is not None for column in columns) else None
+
+
+def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any) -> Cost:
+    """Do a few updates, the longest batch first, and measure."""
+    ranks = start(recipe.training.device)
+    model = model.to(ranks.device)
+    settings = recipe.training
+    update = make_update(recipe, model, build_losses(recipe, task)[0], ranks)
+    batches = TrainingBatches(mixed(corpora, splits["train"]), task, settings.batching, recipe.seed, ranks)
+    model.train()
+    longest = next(iter(batches.loader.in_order()))
+    update([longest], 0, 1.0)
+    elements, began = 0, time.monotonic()
+    for step, batch in zip(range(PROBED_UPDATES), batches.batches(0), strict=False):
+        elements += update([batch], step, 1.0).elements
+    speed = elements / max(time.monotonic() - began, 1e-9)
+    epoch_elements = sum(int(corpus.target_lengths.sum()) - len(corpus) for corpus in corpora)
+    if ranks.device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated()
+    else:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    parts: dict[str, int] = {}
+    for parameter_name, parameter in model.named_parameters():
+        top = parameter_name.split(".")[0]
+        parts[top] = parts.get(top, 0) + parameter.numel()
+    return Cost(
+        parameters=parts,
+        total_parameters=sum(parts.values()),
+        batches_per_epoch=batches.estimate(),
+        tokens_per_second=speed,
+        seconds_per_epoch=epoch_elements / speed,
+        memory_bytes=memory,
+        device=str(ranks.device),
+    )

@@ -1,0 +1,138 @@
+"""The settings of forecasting: which columns hold what, how windows are cut, how values are scaled."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import config
+from antiphon.data.series import Duplicates, Missing, SeriesColumns
+from antiphon.data.windows import Weighting
+from antiphon.features.calendar import Cycle
+from antiphon.features.frequency import parse_frequency
+from antiphon.features.scaling import Scaling, ScalingConfig, Transform, TransformConfig
+
+Steps = Annotated[int, Field(ge=1)]
+
+
+@config
+class BacktestConfig:
+    """Which forecasts are scored: those from the last origins of each series (a rolling origin)."""
+
+    windows: Steps = 1
+    """How many origins, the last of them one horizon before the end of the series."""
+    step: Steps | None = None
+    """Steps between two origins; null is the horizon, so that windows do not overlap."""
+
+
+@config
+class ForecastingConfig:
+    """Which columns hold what, how windows are cut, how values are scaled."""
+
+    name: Literal["forecasting"] = "forecasting"
+    """The name of this task."""
+    horizon: Steps
+    """Steps to forecast."""
+    context_length: Steps | None = None
+    """The most past steps that the model reads; null is two horizons or two seasons, whichever is longer."""
+    shortest_context: Steps | None = None
+    """The fewest past steps that a window may have; null is `context_length`. Smaller lets short series take part."""
+    id: str | None = "unique_id"
+    """Column that names the series; null when the data is one series."""
+    time: str = "ds"
+    """Column with the times: whole numbers, or dates such as 1994-12 or 1994-12-31T23:00."""
+    target: str | tuple[str, ...] = "y"
+    """Column that is forecast, or several that are forecast together. In wide data the name that values get."""
+    format: Literal["long", "wide"] = "long"
+    """long has a row for each series and time; wide a row for each time, and a column for each series."""
+    frequency: str | None = None
+    """Time from one step to the next, such as 15m, 1h, 1d, 1b (business day), 1w, 1mo, 1q, 1y or 1i (integer); null infers it."""
+    season: Steps | None = None
+    """Steps of a season, for scores relative to the seasonal naive forecast; null is the frequency's natural one."""
+    past: tuple[str, ...] = ()
+    """Columns of numbers that are known for the past only."""
+    known: tuple[str, ...] = ()
+    """Columns of numbers that are known in advance: predicting needs them for the whole horizon, in rows without a target."""
+    static: tuple[str, ...] = ()
+    """Columns with one value per series, numbers or categories. A category that training did not have cannot be predicted for."""
+    categorical: tuple[str, ...] = ()
+    """Columns of `static` that hold categories although they look like numbers."""
+    calendar: tuple[Cycle, ...] = ()
+    """Cycles of the calendar to read as sine and cosine: minute, hour, weekday, monthday, yearday, week, month, quarter."""
+    scaling: Scaling = ScalingConfig()
+    """How series of different sizes are brought to one: none, mean, standard, robust, min_max or last; over window, series or all."""
+    transform: Transform = TransformConfig()
+    """A transform before scaling: none, log, log1p or box_cox. Point forecasts are those of the transformed values, taken back."""
+    counts: bool = False
+    """Whether the target counts something: whole numbers from 0, read unscaled, as a `negative_binomial` head needs them."""
+    missing: Missing = "error"
+    """What is read in the place of missing values: an error, the previous value, those on a line, or zero. They never count as labels."""
+    observed_mask: bool = False
+    """Whether the model also reads which values were there."""
+    duplicates: Duplicates = "error"
+    """What several rows of one series and time become: an error, the last of them, their mean or their sum."""
+    decoding: Literal["rollout", "direct"] = "rollout"
+    """Step by step, each step reading the one before, or all steps at once, as a model that has no steps always does. It decides `search`
+    and `training.decoder_inputs` where they are not given."""
+    stride: Steps = 1
+    """Steps between the windows to learn from."""
+    weighting: Weighting = "windows"
+    """Whether an epoch shows every window once, or as many windows of which each series has an equal share."""
+    backtest: BacktestConfig = BacktestConfig()
+    """Which forecasts are scored."""
+    intervals: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = ()
+    """Central intervals, in percent such as [80, 95], to calibrate on the validation windows when training ends, so that they cover what
+    they promise (conformal prediction). A head of points gets intervals this way only."""
+    baselines: tuple[str, ...] = ("naive", "seasonal_naive", "linear")
+    """Methods without training whose scores stand beside the model's (`antiphon list baselines`)."""
+
+    def __post_init__(self) -> None:
+        if self.frequency is not None:
+            parse_frequency(self.frequency)
+        for name in self.baselines:
+            registry.find("baselines", name)
+        names = [name for name in (self.id, self.time) if name is not None]
+        names += [*self.targets, *self.past, *self.known, *self.static]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"each column has one role, but `{twice[0]}` has two.")
+        if not self.targets:
+            raise ValueError("`target` must name at least one column.")
+        if not set(self.categorical) <= set(self.static):
+            raise ValueError(
+                f"`categorical` must be columns of `static`, but `{sorted(set(self.categorical) - set(self.static))[0]}` is not."
+            )
+        if self.counts and (self.transform.name != "none" or self.scaling not in (ScalingConfig(), ScalingConfig(name="none"))):
+            raise ValueError("`counts` are read as they are: leave out `scaling` and `transform`.")
+        if self.missing == "zero" and self.transform.name in ("log", "box_cox"):
+            raise ValueError(f"`missing` cannot be zero when `transform` is {self.transform.name}, which zero does not have.")
+        if self.format == "wide" and (self.past or self.static or len(self.targets) > 1):
+            raise ValueError("wide data has no columns of a single series: leave out `past` and `static`, and name one `target`.")
+        if self.context_length and self.shortest_context and self.shortest_context > self.context_length:
+            raise ValueError("`shortest_context` must be at most `context_length`.")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that are forecast."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+    @property
+    def scaled(self) -> ScalingConfig:
+        """The scaling in use."""
+        return ScalingConfig(name="none") if self.counts else self.scaling
+
+    @property
+    def origin_step(self) -> int:
+        """Steps between two origins of the backtest."""
+        return self.backtest.step or self.horizon
+
+    @property
+    def held_out(self) -> int:
+        """The steps at the end of a series that the backtest scores."""
+        return self.horizon + (self.backtest.windows - 1) * self.origin_step
+
+    @property
+    def series_columns(self) -> SeriesColumns:
+        """Which columns hold what, for reading."""
+        wide = self.format == "wide"
+        return SeriesColumns(None if wide else self.id, self.time, self.targets, self.past, self.known, self.static, wide)

@@ -1,0 +1,141 @@
+"""What stands beside the targets of a series: numbers known for the past or in advance, the calendar, and what a series always is.
+
+Everything is fitted on training data: scales of numbers, categories, how times are written, and the time from one step to the next.
+"""
+
+from typing import Any, final
+
+import numpy as np
+
+from antiphon.data.series import Series
+from antiphon.errors import ConfigError, DataError
+from antiphon.features.calendar import calendar_features, calendar_width
+from antiphon.features.covariates import NumberColumns, StaticColumns
+from antiphon.features.frequency import Frequency, infer_frequency, parse_frequency
+from antiphon.features.times import TimeStyle
+from antiphon.tasks.forecasting.config import ForecastingConfig
+
+_REMEMBERED = 65536  # combinations of static values
+
+
+@final
+class Covariates:
+    """Fitted channels beside the targets, and the clock that they follow."""
+
+    def __init__(self, settings: ForecastingConfig):
+        self.settings = settings
+        self.numbers = NumberColumns((*settings.past, *settings.known))
+        self.static = StaticColumns(settings.static, settings.categorical)
+        self.style = TimeStyle()
+        self.frequency = Frequency("i")
+        self._static_channels: dict[tuple[Any, ...], np.ndarray] = {}
+
+    @property
+    def width(self) -> int:
+        """Channels that a source has beside targets and marks."""
+        return len(self.numbers.names) + calendar_width(self.settings.calendar) + self.static.width
+
+    @property
+    def known(self) -> int:
+        """Channels that are known in advance."""
+        return len(self.settings.known) + calendar_width(self.settings.calendar)
+
+    # ---------------------------------------------------------------------------------------------------------- fitting
+
+    def fit_clock(self, style: TimeStyle, times: dict[str, np.ndarray]) -> None:
+        """How times are written, and the frequency that is set, or that the times of these series have.
+
+        Raises ConfigError when settings do not fit the times.
+        """
+        self.style = style
+        if self.settings.calendar and not style.calendar:
+            raise ConfigError(f"`task.calendar` needs dates, but `{self.settings.time}` holds whole numbers. Leave it out.")
+        if self.settings.frequency is None:
+            self.frequency = infer_frequency(list(times.values()), calendar=style.calendar, names=list(times))
+            return
+        self.frequency = parse_frequency(self.settings.frequency)
+        if self.frequency.calendar != style.calendar:
+            holds = "dates" if style.calendar else "whole numbers"
+            fitting = "1d" if style.calendar else "1i"
+            raise ConfigError(
+                f"`task.frequency` must fit the times, but is {self.frequency} and `{self.settings.time}` holds {holds}."
+                f" Set one such as {fitting}, or null to infer it."
+            )
+
+    def observe(self, series: Series) -> None:
+        """Learn from a training series; `finish` ends it."""
+        self.numbers.observe(np.concatenate([series.past, series.known[: len(series)]], axis=1))
+        try:
+            self.static.observe(series.static)
+        except DataError as error:
+            raise DataError(f"Series `{series.unique_id}`: {error}") from error
+
+    def finish(self) -> None:
+        """All training series have been seen."""
+        self.numbers.finish()
+        self.static.finish()
+        self._static_channels = {}
+
+    def to_plain(self) -> dict[str, Any]:
+        """What was fitted, for JSON."""
+        times = {"kind": self.style.kind, "precision": self.style.precision, "separator": self.style.separator}
+        return {
+            "times": times,
+            "frequency": str(self.frequency),
+            "numbers": self.numbers.to_plain(),
+            "static": self.static.to_plain(),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """What `to_plain` gave."""
+        self.style, self.frequency = TimeStyle(**saved["times"]), parse_frequency(saved["frequency"])
+        self.numbers.restore(saved["numbers"])
+        self.static.restore(saved["static"])
+        self._static_channels = {}
+
+    # --------------------------------------------------------------------------------------------------------- channels
+
+    def channels(self, series: Series, steps: int) -> np.ndarray:
+        """Past, known and calendar channels of the first `steps` steps: float32 (steps, P + K). Past ones end with the series.
+
+        Raises DataError where what is known in advance is not there for all steps.
+        """
+        settings, past = self.settings, len(self.settings.past)
+        there = min(steps, len(series.times))
+        if settings.known and there < steps:
+            lacking = [self.shown(time) for time in self.times(series, steps)[there:]]
+            raise DataError(
+                f"Series `{series.unique_id}` must have `{'`, `'.join(settings.known)}` for all {settings.horizon} steps behind its last"
+                f" value, but has none from {lacking[0]} on. Append rows with these columns and an empty target."
+            )
+        values = np.zeros((steps, past + len(settings.known)))
+        values[: min(steps, len(series)), :past] = series.past[:steps]
+        values[:, past:] = series.known[:steps] if settings.known else 0
+        channels = self.numbers.apply(values)
+        channels[len(series) :, :past] = 0
+        if not settings.calendar:
+            return channels
+        return np.concatenate([channels, calendar_features(self.times(series, steps), settings.calendar)], axis=1)
+
+    def static_of(self, series: Series) -> np.ndarray:
+        """The static channels of a series, remembered for each combination of values."""
+        found = self._static_channels.get(series.static)
+        if found is None:
+            try:
+                found = self.static.apply(series.static)
+            except DataError as error:
+                raise DataError(f"Series `{series.unique_id}`: {error}") from error
+            if len(self._static_channels) < _REMEMBERED:
+                self._static_channels[series.static] = found
+        return found
+
+    def times(self, series: Series, steps: int) -> np.ndarray:
+        """The times of the first `steps` steps, going on behind the last row where there are fewer."""
+        missing = steps - len(series.times)
+        if missing <= 0:
+            return series.times[:steps]
+        return np.concatenate([series.times, self.frequency.following(series.times, missing)])
+
+    def shown(self, time: Any) -> str:
+        """A time as the data writes it."""
+        return str(self.style.write(np.array([time]))[0])

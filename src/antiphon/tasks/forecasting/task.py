@@ -1,0 +1,418 @@
+"""Forecasting: the past of a series in, its future out.
+
+Records are rows; what is predicted one by one are windows made of many of them: one per series, or with `scored` one per origin of the
+backtest. Everything fitted is small: scales of covariates, categories, the frequency. Scales of the targets are measured anew on each
+window or series, so a series that training never saw is forecast like any other.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+
+from antiphon.contracts.configuration import plain
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.records import Record, Records, RecordSource
+from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.contracts.specs import ValueSpec
+from antiphon.contracts.task import Task
+from antiphon.data.records import SourceRecords
+from antiphon.data.series import RowTable, Series, SeriesReader
+from antiphon.data.windows import Plan, WindowCorpus, build_windows, check_windows
+from antiphon.errors import ConfigError, DataError
+from antiphon.features.scaling import POWERS, Scale, measure, out_of_range, power_likelihoods
+from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
+from antiphon.store import checkpoint
+from antiphon.tasks.forecasting.baselines import baseline_forecasts
+from antiphon.tasks.forecasting.config import ForecastingConfig
+from antiphon.tasks.forecasting.conformal import CALIBRATION, Calibration, calibrate, load_calibration
+from antiphon.tasks.forecasting.covariates import Covariates
+from antiphon.tasks.forecasting.details import forecast_details
+from antiphon.tasks.forecasting.rows import forecast_rows
+from antiphon.tasks.forecasting.series_rows import Place, open_rows, read_rows, watched
+from antiphon.tasks.forecasting.series_split import without_end
+from antiphon.tasks.forecasting.windows import WindowContext, WindowEncoder, as_plain, from_plain
+
+_NOT_ENCODED = ("backtest", "baselines", "intervals", "stride", "weighting", "decoding")  # settings that change no window
+_LOOKED_AT = 2000  # series that a frequency is inferred from
+
+
+@final
+class Forecasting(Task):
+    """Series of real numbers."""
+
+    name = "forecasting"
+
+    def __init__(self, settings: ForecastingConfig):
+        self.settings = settings
+        self.covariates = Covariates(settings)
+        self.context = settings.context_length or 2 * settings.horizon
+        self.horizon = settings.horizon
+        self.overall: Scale | None = None
+        self.power = 1.0
+        self.calibration: Calibration | None = None
+        self._notes: tuple[str, ...] = ()
+
+    # ------------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that rows to learn from must have: time and targets first."""
+        columns = self.settings.series_columns
+        if columns.wide:
+            return (columns.time, *columns.known)
+        return (columns.time, *columns.numbers, *((columns.id,) if columns.id else ()), *columns.static)
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """The same: the past of the target is what a forecast is made from."""
+        return self.columns
+
+    @property
+    def season(self) -> int:
+        """Steps of a season."""
+        return self.settings.season or self.covariates.frequency.season
+
+    @property
+    def source_spec(self) -> ValueSpec:
+        """Channels of the past: targets, marks of what was observed, covariates, static channels."""
+        targets, settings = len(self.settings.targets), self.settings
+        marks = targets if settings.observed_mask else 0
+        return ValueSpec(targets + marks + self.covariates.width, length=self.context, marks=marks)
+
+    @property
+    def target_spec(self) -> ValueSpec:
+        """Targets, and beside them what is known in advance."""
+        return ValueSpec(len(self.settings.targets), self.covariates.known, self.horizon)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the settings and with what was fitted."""
+        settings = {key: value for key, value in plain(self.settings).items() if key not in _NOT_ENCODED}
+        return hashlib.sha256(json.dumps([settings, self._fitted()], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found and mended in the training data."""
+        return self._notes
+
+    @property
+    def encoder(self) -> WindowEncoder:
+        """Cuts and scales windows."""
+        settings = self.settings
+        return WindowEncoder(
+            settings.scaled,
+            settings.transform,
+            self.power,
+            self.overall,
+            settings.missing,
+            observed_mask=settings.observed_mask,
+            context=self.context,
+            horizon=self.horizon,
+            past=len(settings.past),
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- fitting
+
+    def fit(self, records: Iterable[Record]) -> None:
+        """Learn the frequency, the scales of covariates, the categories and, where asked for, the overall scale and the power."""
+        table, place = open_rows(records, self.settings.series_columns, self.columns)
+        assert table.style is not None, "a table without rows is refused"
+        looked_at = {name: np.unique(table.rows(index)["time"]) for index, name in enumerate(table.names[:_LOOKED_AT])}
+        self.covariates.fit_clock(table.style, looked_at)
+        self.context = self.settings.context_length or max(2 * self.horizon, 2 * self.season)
+        reader = self._reader(table, place)
+        self._learn(reader)
+        if self.settings.scaled.over == "all":
+            encoder = self.encoder
+            values = np.concatenate([encoder.transformed(series.targets) for series in reader])
+            self.overall = measure(self.settings.scaled.name, values)
+
+    def _learn(self, reader: SeriesReader) -> None:
+        """One pass over the series."""
+        likelihoods, constant, first, count, steps = np.zeros(len(POWERS)), 0, "", 0, 0
+        wants_power = self.settings.transform.name == "box_cox" and self.settings.transform.power is None
+        for series in reader:
+            self._check_values(series)
+            count, steps = count + 1, steps + len(series)
+            self.covariates.observe(series)
+            if (np.nanmax(series.targets, axis=0) == np.nanmin(series.targets, axis=0)).any():
+                constant, first = constant + 1, first or series.unique_id
+            if wants_power:
+                likelihoods += sum(power_likelihoods(column) for column in series.targets.T)
+        self.covariates.finish()
+        self.power = float(POWERS[np.argmax(likelihoods)]) if wants_power else self.settings.transform.power or 0.0
+        step = self.covariates.frequency.words
+        found = f"{count:,} series, {steps:,} steps of one {step} ({'set' if self.settings.frequency else 'inferred'})"
+        notes = [f"{found}; season {self.season}, context {self.context}, horizon {self.horizon}."]
+        if wants_power:
+            notes.append(f"The most likely power of Box and Cox is {self.power:g}.")
+        if constant:
+            notes.append(f"{constant:,} series are constant (first `{first}`): there is nothing to learn from them but that.")
+        self._notes = (*notes, *reader.mended.sentences())
+
+    def _check_values(self, series: Series) -> None:
+        """Raise DataError for values that the settings cannot take."""
+        bad, wanted = out_of_range(self.settings.transform, series.targets), ""
+        if bad.any():
+            limit = "from 0 on" if self.settings.transform.name == "log1p" else "above 0"
+            wanted = f"{limit} for `task.transform: {self.settings.transform.name}`"
+        elif self.settings.counts:
+            bad = (series.targets < 0) | (series.targets % 1 > 0)
+            wanted = "whole numbers from 0 when `task.counts` is set"
+        if bad.any():
+            step, channel = (int(place[0]) for place in np.nonzero(bad))
+            raise DataError(
+                f"Series `{series.unique_id}` must have values {wanted}, but `{self.settings.targets[channel]}` is"
+                f" {series.targets[step, channel]:g} at {self.covariates.shown(series.times[step])}."
+            )
+
+    # ---------------------------------------------------------------------------------------------------------- corpora
+
+    def build_corpus(
+        self,
+        records: RecordSource,
+        folder: Path,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> WindowCorpus:
+        """Store the series; its windows are those to learn from, or with `keep_records` those that the backtest scores."""
+        if limits != Limits():
+            raise ConfigError("`data.limits` has no effect on series: set `task.context_length` and `task.horizon` instead.")
+        opened = records if isinstance(records, Records) else SourceRecords(records)
+        identity = hashlib.sha256(f"{opened.signature()}|{self.fingerprint}|{keep_records}".encode()).hexdigest()
+        readers: list[SeriesReader] = []
+        columns = self.settings.series_columns
+
+        def series() -> Iterator[tuple[Series, np.ndarray]]:
+            rows = read_rows(watched(opened(), progress), opened.place, columns, self.columns)
+            readers.append(self._reader(rows, opened.place))
+            encoder, whole = self.encoder, self.settings.scaled.over == "series" and not keep_records
+            for one in readers[0]:
+                self._check_values(one)
+                self.covariates.static_of(one)
+                scale = encoder.measured(one.targets) if whole else None
+                yield (
+                    Series(one.unique_id, one.times, one.targets, one.past, one.known, one.static, scale),
+                    self.covariates.channels(one, len(one)),
+                )
+
+        def facts() -> dict[str, Any]:
+            return {"mended": readers[0].mended.sentences()}
+
+        build_windows(series(), folder, identity, facts, (len(self.settings.targets), self.target_spec.known + len(self.settings.past)))
+        shortest = self.settings.shortest_context or self.context
+        stride, last = (self.settings.origin_step, self.settings.backtest.windows) if keep_records else (self.settings.stride, None)
+        plan = Plan(self.context, shortest, self.horizon, stride, last)
+        weighting = "windows" if keep_records else self.settings.weighting
+        corpus = WindowCorpus(folder, plan, self._window, _item, weighting=weighting)
+        check_windows(corpus)
+        return corpus
+
+    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records]:
+        """Learn from all but the last `wanted` steps of each series; score forecasts of those."""
+        if wanted < self.settings.held_out:
+            raise ConfigError(
+                f"`data.validation` must hold out at least the {self.settings.held_out} steps that `task.horizon` and `task.backtest`"
+                f" score, but is {wanted}."
+            )
+        return without_end(records, self.settings.series_columns, wanted), records
+
+    def _window(self, series: Series, covariates: np.ndarray, origin: int, number: int) -> Example:
+        return self.encoder.example(
+            series, covariates, self.covariates.static_of(series), origin, number, series.times[origin : origin + self.horizon]
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- windows
+
+    def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Record]:
+        """One item for each series, after its last value; with `scored` one for each origin of the backtest.
+
+        An item of a series that cannot be used says so when it is encoded. Raises DataError where rows cannot even be told apart.
+        """
+        table, place = open_rows(records, self.settings.series_columns, self.columns)
+        reader = self._reader(table, place)
+        for index, name in enumerate(table.names):
+            try:
+                series = reader.series(index)
+                self._check_values(series)
+                origins = self._scored_origins(series) if scored else [len(series)]
+            except DataError as error:
+                yield {"unique_id": name, "error": str(error)}
+                continue
+            yield from ({"unique_id": name, "series": series, "origin": origin} for origin in origins)
+
+    def _scored_origins(self, series: Series) -> list[int]:
+        shortest = self.settings.shortest_context or self.context
+        plan = Plan(self.context, shortest, self.horizon, self.settings.origin_step, self.settings.backtest.windows)
+        count = int(plan.count(np.array([len(series)]))[0])
+        if count == 0:
+            raise DataError(
+                f"Series `{series.unique_id}` must have {shortest + self.horizon} steps to be scored (a context of {shortest} and a horizon"
+                f" of {self.horizon}), but has {len(series)}. Leave it out, or lower `task.shortest_context`."
+            )
+        return [plan.origin(len(series), count, number) for number in range(count)]
+
+    def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
+        """An item as arrays; with a target when the series goes on behind its origin. Raises DataError naming the series."""
+        series, origin = self._opened(record)
+        shortest = self.settings.shortest_context or 1
+        if origin < shortest:
+            raise DataError(f"Series `{series.unique_id}` must have at least {shortest} steps of history, but has {origin}.")
+        return self.encoder.example(
+            series,
+            self._covariates_for(record),
+            self.covariates.static_of(series),
+            origin,
+            index,
+            self.covariates.times(series, origin + self.horizon)[origin:],
+        )
+
+    def request(self, record: Record) -> Request:
+        """What is known in advance of the horizon. Raises DataError when a covariate is not there for all of it."""
+        series, origin = self._opened(record)
+        encoder = self.encoder
+        covariates, scale = self._covariates_for(record), encoder.scale_of(series, origin)
+        source = encoder.source(series, covariates, self.covariates.static_of(series), origin, scale)
+        return Request(known=encoder.known(source, covariates, len(self.settings.targets), origin, self.horizon))
+
+    def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
+        """The best hypothesis as a `Forecast` in the units of the data."""
+        context: WindowContext = example.context
+        encoder, best = self.encoder, hypotheses[0]
+        quantiles, samples = best.quantiles, best.samples
+        forecast = Forecast(
+            context.unique_id,
+            self.covariates.style.write(context.times),
+            encoder.restore(best.elements, context.scale),
+            None if quantiles is None else encoder.restore_quantiles(np.asarray(quantiles.values), context.scale),
+            () if quantiles is None else quantiles.levels,
+            None if samples is None else encoder.restore(samples, context.scale),
+        )
+        if self.calibration is not None:
+            forecast = self.calibration.apply(forecast, encoder.unit(context.scale))
+        return Prediction(forecast, best)
+
+    def source_of(self, record: Record) -> str:
+        """The series and the time of the last value that is read, for people."""
+        if "error" in record:
+            return f"series {record['unique_id']}"
+        series, origin = self._opened(record)
+        return f"series {series.unique_id} up to {self.covariates.shown(series.times[origin - 1])}"
+
+    def reference(self, record: Record) -> Actual:
+        """What really happened, and the errors of the seasonal naive forecast within the history."""
+        series, origin = self._opened(record)
+        mae, mse = insample_errors(series.targets[:origin], self.season)
+        return Actual(series.targets[origin : origin + self.horizon], mae, mse)
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the recipe asks for calibrated intervals."""
+        return bool(self.settings.intervals)
+
+    def calibrate(self, items: Sequence[Record], predictions: Sequence[Prediction], folder: Path) -> Sequence[str]:
+        """Learn how much to widen the intervals, and write it beside the weights."""
+        encoder = self.encoder
+        scales = [encoder.unit(encoder.scale_of(*self._opened(item))) for item in items]
+        forecasts, actuals = [prediction.value for prediction in predictions], [self.reference(item) for item in items]
+        calibrate(forecasts, actuals, scales, self.settings.intervals).save(folder / CALIBRATION)
+        shown = ", ".join(f"{percent:g} %" for percent in self.settings.intervals)
+        return [f"Intervals of {shown} are calibrated on {len(items):,} validation windows."]
+
+    def load_calibration(self, folder: Path) -> None:
+        """Read how much to widen intervals, when the recipe still asks for it."""
+        path = folder / CALIBRATION
+        self.calibration = load_calibration(path) if self.calibrates and path.is_file() else None
+
+    def save_calibration(self, folder: Path) -> None:
+        """Write how much to widen intervals, where it is known."""
+        if self.calibration is not None:
+            self.calibration.save(folder / CALIBRATION)
+
+    def baselines(self, items: Sequence[Record]) -> dict[str, list[Forecast]]:
+        """Forecasts of the recipe's baselines for items; what they learn ends before the first origin of each series."""
+        settings, opened = self.settings, [self._opened(item) for item in items]
+        return baseline_forecasts(opened, settings.baselines, settings.missing, self.horizon, self.season)
+
+    def details(
+        self,
+        items: Sequence[Record],
+        predictions: Sequence[Prediction],
+        references: Sequence[Sequence[Actual]],
+        baselines: Mapping[str, Sequence[Forecast]],
+    ) -> dict[str, Any]:
+        """Errors by step and by series, coverage, and forecasts to draw."""
+        windows, said = [self._opened(item) for item in items], [prediction.value for prediction in predictions]
+        actuals, channels = [actual for actual, *_ in references], self.settings.targets
+        return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=self.covariates.style.write)
+
+    @property
+    def tabular(self) -> bool:
+        """A forecast is rows: one for each step."""
+        return True
+
+    def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """A forecast as rows of a long table."""
+        if not isinstance(prediction.value, Forecast):
+            return []  # a series that could not be used
+        columns = self.settings.series_columns
+        return forecast_rows(prediction.value, "unique_id" if columns.wide else columns.id, columns.time, columns.targets)
+
+    def shown(self, value: Any) -> str:
+        """Forecasts and actual values as numbers, the steps behind each other."""
+        values = value.point if isinstance(value, Forecast) else value.values
+        return " ".join(",".join(f"{number:.4g}" for number in step) for step in values)
+
+    def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
+        """The target channels at each step."""
+        return [",".join(f"{number:.3g}" for number in step[: len(self.settings.targets)]) for step in array]
+
+    # ------------------------------------------------------------------------------------------------------------- disk
+
+    def save(self, folder: Path) -> None:
+        """Write what was fitted."""
+        checkpoint.write_json(folder / "task.json", {**self._fitted(), "horizon": self.horizon, "notes": list(self._notes)})
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote. Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
+        saved = checkpoint.read_json(folder / "task.json")
+        if self.settings.decoding == "direct" and self.horizon > saved["horizon"]:
+            raise ConfigError(
+                f"`task.horizon` must be at most {saved['horizon']}, which the model was trained for, when `task.decoding` is direct,"
+                f" but is {self.horizon}."
+            )
+        self.covariates.restore(saved)
+        self.context, self.power, self.overall = saved["context"], saved["power"], from_plain(saved["scale"])
+        self._notes = tuple(saved["notes"])
+
+    def _fitted(self) -> dict[str, Any]:
+        return {**self.covariates.to_plain(), "context": self.context, "power": self.power, "scale": as_plain(self.overall)}
+
+    # ------------------------------------------------------------------------------------------------------------ parts
+
+    def _reader(self, table: RowTable, place: Place) -> SeriesReader:
+        return SeriesReader(table, self.covariates.frequency, self.settings.missing, self.settings.duplicates, place)
+
+    def _opened(self, record: Record) -> tuple[Series, int]:
+        if "error" in record:
+            raise DataError(str(record["error"]))
+        if "series" not in record:
+            raise DataError("a row alone cannot be forecast. Give all rows of a series: a list of them, a file or a data frame.")
+        return record["series"], record["origin"]
+
+    def _covariates_for(self, item: Record) -> np.ndarray:
+        """The covariates of an item up to the end of its horizon."""
+        if "covariates" in item:
+            covariates: np.ndarray = item["covariates"]
+            return covariates
+        return self.covariates.channels(item["series"], item["origin"] + self.horizon)
+
+
+def _item(series: Series, covariates: np.ndarray, origin: int) -> Record:
+    return {"unique_id": series.unique_id, "series": series, "covariates": covariates, "origin": origin}

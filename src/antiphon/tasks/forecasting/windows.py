@@ -1,0 +1,127 @@
+"""A series and an origin -> what a model reads and should say.
+
+    source (S, ...)       C scaled targets, C observed marks (when asked for), past covariates, known covariates, static channels
+    target (1 + H, ...)   row 0 is the start element: the last value, and what is known of step 1; row t is the value of step t, and
+                          what is known of step t + 1 (zeros behind the last)
+
+Missing targets are filled from within the window, never from behind its origin; among the labels they stay NaN and do not count.
+"""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from antiphon.contracts.sequences import Example
+from antiphon.data.series import Missing, Series, fill
+from antiphon.features.scaling import Scale, ScalingConfig, TransformConfig, measure, transform, undo_transform
+
+
+@dataclass(frozen=True)
+class WindowContext:
+    """What turns a hypothesis for a window into a forecast: the series, the H times, and the scale of its values."""
+
+    unique_id: str
+    times: np.ndarray
+    scale: Scale
+
+
+@final
+class WindowEncoder:
+    """Cuts windows and scales them; `restore` undoes the scale.
+
+    overall   location and scale of all training data, for a scaling over "all"
+    past      how many of the covariates are known for the past only; the others are known in advance
+    """
+
+    def __init__(
+        self,
+        scaling: ScalingConfig,
+        transforming: TransformConfig,
+        power: float,
+        overall: Scale | None,
+        missing: Missing,
+        *,
+        observed_mask: bool,
+        context: int,
+        horizon: int,
+        past: int,
+    ):
+        self.scaling, self.transforming, self.power, self.overall = scaling, transforming, power, overall
+        self.missing, self.observed_mask = missing, observed_mask
+        self.context, self.horizon, self.past = context, horizon, past
+
+    def transformed(self, values: np.ndarray) -> np.ndarray:
+        """Targets as they are before scaling."""
+        return transform(self.transforming, values, self.power)
+
+    def scale_of(self, series: Series, origin: int) -> Scale:
+        """Location and scale of a window, never measured behind its origin but for the stored scale of a training series."""
+        if self.scaling.over == "all" and self.overall is not None:
+            return self.overall
+        if self.scaling.over == "series":
+            return series.scale or self.measured(series.targets[:origin])
+        return self.measured(series.targets[max(0, origin - self.context) : origin])
+
+    def measured(self, values: np.ndarray) -> Scale:
+        """Location and scale of targets (T, C), as the data has them."""
+        return measure(self.scaling.name, self.transformed(values), self.scaling.season, self.scaling.unit)
+
+    def source(self, series: Series, covariates: np.ndarray, static: np.ndarray, origin: int, scale: Scale) -> np.ndarray:
+        """What the model reads: float32 (S, ...)."""
+        begin = max(0, origin - self.context)
+        raw = series.targets[begin:origin]
+        values = scale.apply(self.transformed(fill(raw, "previous" if self.missing == "error" else self.missing)), -len(raw))
+        channels, beside = values.shape[1], covariates.shape[1]
+        marks = channels if self.observed_mask else 0
+        source = np.empty((len(raw), channels + marks + beside + len(static)), dtype=np.float32)
+        source[:, :channels] = values
+        if marks:
+            source[:, channels : channels + marks] = ~np.isnan(raw)
+        source[:, channels + marks : channels + marks + beside] = covariates[begin:origin]
+        source[:, channels + marks + beside :] = static
+        return source
+
+    def known(self, source: np.ndarray, covariates: np.ndarray, channels: int, origin: int, horizon: int) -> np.ndarray:
+        """What the decoder reads: (H, C + F) with the start element in front, known channels in all rows, and zeros for values."""
+        advance = covariates[origin : origin + horizon, self.past :]
+        known = np.zeros((horizon, channels + advance.shape[1]), dtype=np.float32)
+        known[0, :channels] = source[-1, :channels]
+        known[:, channels:] = advance
+        return known
+
+    def example(self, series: Series, covariates: np.ndarray, static: np.ndarray, origin: int, number: int, times: np.ndarray) -> Example:
+        """The window at `origin`; with a target where the series goes on for a whole horizon. `times` are those of the horizon."""
+        scale = self.scale_of(series, origin)
+        source = self.source(series, covariates, static, origin, scale)
+        target = None
+        if len(series) >= origin + self.horizon:
+            channels = series.targets.shape[1]
+            target = np.zeros((self.horizon + 1, channels + covariates.shape[1] - self.past), dtype=np.float32)
+            target[:-1] = self.known(source, covariates, channels, origin, self.horizon)
+            target[1:, :channels] = scale.apply(self.transformed(series.targets[origin : origin + self.horizon]))
+        return Example(source, target, number, WindowContext(series.unique_id, times, scale))
+
+    def restore(self, values: np.ndarray, scale: Scale) -> np.ndarray:
+        """Scaled values (..., H, C) in the units of the data."""
+        return undo_transform(self.transforming, scale.undo(values.astype(np.float64)), self.power)
+
+    def restore_quantiles(self, values: np.ndarray, scale: Scale) -> np.ndarray:
+        """Scaled quantiles (H, C, Q) in the units of the data: transforms ascend, so quantiles stay quantiles."""
+        return undo_transform(self.transforming, scale.spread(values.astype(np.float64)), self.power)
+
+    def unit(self, scale: Scale) -> np.ndarray:
+        """One unit of the scale in the units of the data, (C,); under a transform, the one above the location."""
+        zeros, ones = np.zeros(len(scale.scale)), np.ones(len(scale.scale))
+        scale = scale.without_season()
+        return np.asarray(np.abs(self.restore(ones, scale) - self.restore(zeros, scale)))
+
+
+def as_plain(scale: Scale | None) -> Any:
+    """A scale for JSON."""
+    return None if scale is None else [scale.location.tolist(), scale.scale.tolist()]
+
+
+def from_plain(plain: Any) -> Scale | None:
+    """What `as_plain` gave."""
+    return None if plain is None else Scale(*(np.array(part, dtype=float) for part in plain))

@@ -1,0 +1,15 @@
+"""Speech to text: a recording in, what is said out."""
+
+from antiphon.contracts.task import TaskPlugin
+from antiphon.tasks.speech_recognition.config import TEMPLATE, SpeechRecognitionConfig, recipe_defaults
+from antiphon.tasks.speech_recognition.task import SpeechRecognition
+
+plugin = TaskPlugin(
+    name="speech_recognition",
+    summary="Speech to text: recordings and what is said in them.",
+    Config=SpeechRecognitionConfig,
+    build=SpeechRecognition,
+    metrics=("word_error_rate", "character_error_rate"),
+    template=TEMPLATE,
+    defaults=recipe_defaults,
+)

@@ -1,0 +1,134 @@
+"""The settings of speech recognition, and the recipe that `antiphon new speech-recognition` writes."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from antiphon.contracts.configuration import config
+from antiphon.data.audio_segments import SegmentsConfig
+from antiphon.features.audio import AudioFeaturesConfig, Normalization
+from antiphon.features.augmentation import AugmentationConfig
+from antiphon.features.filter_banks import WHISPER_RATE
+from antiphon.features.text_config import TextConfig
+
+
+@config
+class SpeechRecognitionConfig:
+    """Which columns hold recordings and texts, and how both become sequences."""
+
+    name: Literal["speech_recognition"] = "speech_recognition"
+    """The name of this task."""
+    audio: str = "audio"
+    """Column with the name of the recording, relative to the table; `clips.zip/one.mp3` is a member of an archive."""
+    text: str = "text"
+    """Column with what is said."""
+    speaker: str | None = None
+    """Column with who speaks: records that are held out then have speakers of their own, and scores are also given by speaker."""
+    start: str | None = None
+    """Column with the second at which the record begins within its recording; goes with `end`."""
+    end: str | None = None
+    """Column with the second at which it ends."""
+    archive: Path | None = None
+    """A .zip or .tar, relative to the table, that the names in `audio` are members of."""
+    sample_rate: Annotated[int, Field(ge=4000, le=192000)] = 16000
+    """Samples a second that every recording is brought to."""
+    features: AudioFeaturesConfig = AudioFeaturesConfig()
+    """What a frame of 10 ms is."""
+    normalization: Normalization = "utterance"
+    """What each channel is brought to mean 0 and deviation 1 over: the recording (`utterance`), the training data (`global`), or `none`."""
+    augmentation: AugmentationConfig | None = None
+    """How recordings vary while a model learns; `{}` is SpecAugment, null is nothing."""
+    vocabulary: TextConfig = TextConfig(kind="character")
+    """How a text becomes symbols."""
+    storage: Literal["float32", "float16"] = "float32"
+    """How frames are stored for training; float16 takes half the room and differs by less than 0.1 %."""
+    segments: SegmentsConfig = SegmentsConfig()
+    """How recordings that are too long to be predicted at once are cut."""
+    subtitles: Literal["none", "srt", "vtt"] = "none"
+    """Predictions as subtitles, for `antiphon predict`."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that clash or have no effect."""
+        if (self.start is None) != (self.end is None):
+            raise ValueError("`start` and `end` go together: name both columns, or neither.")
+        if self.features.kind == "whisper" and self.sample_rate != WHISPER_RATE:
+            raise ValueError(f"`sample_rate` must be {WHISPER_RATE} for the features `whisper`, but is {self.sample_rate}.")
+        if self.normalization == "utterance" and self.augmentation is not None and self.augmentation.volume is not None:
+            raise ValueError(
+                "`augmentation.volume` has no effect under `normalization: utterance`, which takes it off again. Leave it out."
+            )
+        padded, longest = self.features.padded_seconds, self.segments.longest
+        if padded is not None and (longest is None or longest > padded):
+            raise ValueError(f"`segments.longest` must be at most `features.padded_seconds` ({padded:g}), but is {longest}.")
+        if self.vocabulary.prefix:
+            raise ValueError("`vocabulary.prefix` must be left out: a text is what is said.")
+
+
+FRAMES = 12_000  # of a batch: 2 minutes of sound, since a few hours of speech are learned from by many updates, not by large ones
+
+
+# A text has fewer symbols than a recording has frames: 40 characters a second are twice what fast speakers say.
+LIMITS = {"max_ratio": 0.4, "max_offset": 10}
+
+
+def recipe_defaults(settings: SpeechRecognitionConfig, stepwise: bool) -> dict[str, Any]:
+    """Batches by frames, since what limits memory is the sound, not its text; and texts as long as speech can be."""
+    defaults: dict[str, Any] = {"training": {"batching": {"source_tokens": FRAMES, "target_tokens": FRAMES // 2}}}
+    return {**defaults, "search": {"name": "beam", "limits": LIMITS}} if stepwise else defaults
+
+
+TEMPLATE = """\
+# Speech to text. Point `data` at a table with the columns `audio` (a file name) and `text`, or at a folder of recordings with
+# their texts beside them (one.flac, one.txt). Needs: pip install 'antiphon[audio]'. Then:
+#   antiphon inspect {file}        look at the data before you train
+#   antiphon train {file} --out runs/speech
+#   antiphon predict runs/speech talk.mp3
+task:
+  name: speech_recognition
+  audio: audio                   # WAV, FLAC, OGG, MP3 or AIFF of any rate; relative to the table
+  text: text
+  # archive: clips.zip           # where the recordings are inside a .zip or .tar beside the table
+  # speaker: speaker             # held-out records then have speakers of their own
+  # start: start                 # where records are parts of longer recordings, in seconds
+  # end: end
+  sample_rate: 16000
+  features: {{kind: filter_banks, bins: 80}}     # or whisper: log-mel equal to Whisper's
+  normalization: utterance       # or global, none
+  augmentation: {{frequency_masks: 2, time_masks: 2}}   # SpecAugment; also speeds: [0.9, 1.0, 1.1], noise: {{kind: white}}
+  vocabulary: {{kind: character, lowercase: true}}      # unigram and bpe are there too
+  segments: {{longest: 20}}        # when predicting, longer recordings are cut at silence
+
+data:
+  train: train.tsv               # tsv, csv, jsonl, parquet, or a folder
+  validation: 500                # a file, or so many records split off the training data
+  # test: test.tsv
+  limits: {{max_source_length: 2000, max_target_length: 400}}   # frames of 10 ms, and symbols
+
+model:
+  name: conformer                # or lstm, transformer; encoder_only for CTC without a decoder
+  dim: 144
+  heads: 4
+  feed_forward_dim: 576
+  encoder_layers: 8
+  decoder_layers: 2
+  subsampling: 4
+  ctc: true                      # learns alignments sooner; joint scoring below
+
+training:
+  max_epochs: 50
+  loss: {{name: joint_ctc}}
+  batching: {{source_tokens: 4000}}              # frames of a batch; many more from a hundred hours on
+  optimizer: {{name: adamw, learning_rate: 1e-3}}
+  schedule: {{name: cosine, warmup_steps: 500}}
+  best: word_error_rate
+  patience: 8
+
+search:
+  name: beam
+  beam_size: 5
+  ctc_weight: 0.3                # what the encoder says by itself has a say
+
+evaluation:
+  metrics: [wer_normalized, word_error_rate, character_error_rate]
+"""

@@ -1,0 +1,86 @@
+"""Speech while it is spoken: blocks of samples in, what was said so far out.
+
+Samples become frames as soon as a whole frame is there, frames go through a model that follows a recording (`encoder_only` with
+`chunk`), and nothing is ever taken back. At the end the text is the one that `search: ctc` finds in the whole recording.
+
+Unusual here: what can be known of a frame must not depend on what comes later, so features that look at the whole recording are refused:
+`normalization: utterance`, and Whisper's log-mel, which is cut off below the recording's loudest.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Hypothesis, Prediction
+from antiphon.data.audio_blocks import StreamResampler
+from antiphon.errors import ConfigError
+from antiphon.features.audio import AudioFeature
+from antiphon.search.ctc_stream import Heard, stream
+from antiphon.tasks.speech_recognition.task import SpeechRecognition
+from antiphon.tasks.speech_recognition.words import words_of
+
+
+def stream_speech(task: SpeechRecognition, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
+    """What was said so far, after each block of samples (N,) or (N, channels) of any length, and once more at the end.
+
+    `details` of a prediction: `received` and `decided` are seconds; what is said is known for all that is decided. `latency` is the most
+    seconds between them, without computing; `final` is true of the last prediction; `words` have times, and the last may go on.
+
+    Raises ConfigError for a model or features that need the whole recording, DataError for blocks that are no samples.
+    """
+    _check(task)
+    frames = StreamedFrames(task.audio)
+    delay = getattr(model, "latency", None)
+    latency = None if delay is None else round(delay * task.audio.shift + task.audio.shortest / task.settings.sample_rate, 3)
+    for heard in stream(model, frames.of(blocks, sample_rate)):
+        yield _prediction(task, heard, model.stride, latency)
+
+
+@final
+class StreamedFrames:
+    """Blocks of samples -> frames (S, C), as many as are complete; all of them together are the frames of the whole recording."""
+
+    def __init__(self, feature: AudioFeature):
+        self.feature = feature
+        self._rest = np.zeros(0, dtype=np.float32)
+
+    def of(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Float[np.ndarray, "S C"]]:
+        """The frames that each block completes, where it completes any."""
+        resampler = StreamResampler(sample_rate, self.feature.sample_rate)
+        for samples in resampler.of(blocks):
+            frames = self._complete(samples)
+            if len(frames):
+                yield frames
+
+    def _complete(self, samples: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
+        waveform = np.concatenate([self._rest, samples])
+        shift = round(self.feature.shift * self.feature.sample_rate)
+        count = 0 if len(waveform) < self.feature.shortest else 1 + (len(waveform) - self.feature.shortest) // shift
+        self._rest = waveform[count * shift :]
+        if not count:
+            return np.zeros((0, self.feature.spec.channels), dtype=np.float32)
+        return self.feature.encode(waveform[: (count - 1) * shift + self.feature.shortest])
+
+
+def _check(task: SpeechRecognition) -> None:
+    """Refuse features that need the whole recording."""
+    settings = task.settings
+    if settings.normalization == "utterance":
+        raise ConfigError(
+            "`task.normalization` must be `global` or `none` for a stream, but is `utterance`, which is over the whole recording. Train"
+            " with another one."
+        )
+    if settings.features.kind == "whisper":
+        raise ConfigError("`task.features.kind` must be `filter_banks` for a stream, but is `whisper`, which looks at the whole recording.")
+
+
+def _prediction(task: SpeechRecognition, heard: Heard, stride: int, latency: float | None) -> Prediction:
+    shift = task.audio.shift
+    unscored = Hypothesis(heard.elements, float("nan"), float("nan"), spans=heard.spans * stride)
+    received, decided = round(heard.received * shift, 3), round(heard.frames * shift, 3)
+    words = words_of(unscored, task.target_text.decode, 0.0, received, shift)
+    details = {"received": received, "decided": decided, "latency": latency, "final": heard.final, "words": words}
+    return Prediction(task.target_text.decode(heard.elements), unscored, (), details)

@@ -1,0 +1,348 @@
+"""Speech to text: a recording in, what is said out.
+
+A source is frames of log-mel features, one every 10 ms; a target is symbols of the text between the start and the end symbol. Frames are
+stored once, as for any task; where the waveform itself is varied in training, they are computed anew each time.
+
+Unusual here: a recording that is longer than what the model learned from is one input all the same. It is cut at silence, its parts are
+decoded side by side, and `joined` makes one prediction of them, with the times of its segments.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+from jaxtyping import Float
+
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction, Request
+from antiphon.contracts.specs import TokenSpec, ValueSpec
+from antiphon.data.audio import Recording, open_audio
+from antiphon.data.audio_records import AudioColumns, open_audio_records
+from antiphon.data.audio_segments import cut_at_silence
+from antiphon.errors import DataError
+from antiphon.features.audio import AudioFeature
+from antiphon.features.augmentation import Noise, spec_augment, vary_waveform
+from antiphon.features.pretrained_text import PretrainedText
+from antiphon.features.text import TextFeature
+from antiphon.tasks.example_per_record import ExamplePerRecord
+from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
+from antiphon.tasks.speech_recognition.details import speech_details
+from antiphon.tasks.speech_recognition.noise import folder_noise
+from antiphon.tasks.speech_recognition.speakers import hold_out_speakers
+from antiphon.tasks.speech_recognition.subtitles import cues, written
+from antiphon.tasks.speech_recognition.text import concatenated
+from antiphon.tasks.speech_recognition.words import words_of
+from antiphon.tasks.text_requests import text_request
+
+
+@dataclass(frozen=True)
+class SpeechContext:
+    """Where an example lies in its recording, in seconds."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a recording that is open, in seconds."""
+
+    recording: Recording
+    start: float
+    end: float
+
+
+@final
+class SpeechRecognition(ExamplePerRecord):
+    """Records with a recording and its text."""
+
+    name = "speech_recognition"
+    block = 64  # frames take much more room than symbols
+
+    def __init__(self, settings: SpeechRecognitionConfig):
+        self.settings = settings
+        self.audio = AudioFeature(settings.features, settings.normalization, settings.sample_rate)
+        self.target_text: TextFeature | PretrainedText
+        if settings.vocabulary.kind == "pretrained":
+            self.target_text = PretrainedText(str(settings.vocabulary.model), "target", settings.vocabulary.languages)
+        else:
+            self.target_text = TextFeature(settings.vocabulary)
+        self._notes: tuple[str, ...] = ()
+
+    # ------------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that training records must have."""
+        settings = self.settings
+        return (settings.audio, settings.text, *(name for name in (settings.speaker, settings.start, settings.end) if name is not None))
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """The recording; a text stands for the path of one."""
+        return (self.settings.audio,)
+
+    @property
+    def source_spec(self) -> ValueSpec:
+        """Channels of a frame."""
+        return self.audio.spec
+
+    @property
+    def target_spec(self) -> TokenSpec:
+        """The vocabulary."""
+        return self.target_text.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same record would be encoded differently."""
+        settings = self.settings
+        columns = [settings.audio, settings.text, settings.start, settings.end]
+        return "|".join([self.audio.fingerprint, self.target_spec.fingerprint, *map(str, columns)])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What fitting and holding out want the user to know."""
+        return (*self._notes, *self.target_text.notes)
+
+    @property
+    def samples_encodings(self) -> bool:
+        """Whether waveforms vary, or segmentations of texts do."""
+        varies = self.settings.augmentation is not None and self.settings.augmentation.changes_waveforms
+        return varies or self.target_text.sampling > 0
+
+    @property
+    def half_precision(self) -> bool:
+        """Whether frames are stored in 16 bits."""
+        return self.settings.storage == "float16"
+
+    @property
+    def augments(self) -> bool:
+        """Whether frames are masked."""
+        return self.settings.augmentation is not None and self.settings.augmentation.masks
+
+    def augment(self, example: Example, seed: int) -> Example:
+        """The example with masked frames and channels (SpecAugment)."""
+        if self.settings.augmentation is None:
+            return example
+        masked = spec_augment(example.source, self.settings.augmentation, np.random.default_rng((seed, 2)))
+        return replace(example, source=masked)
+
+    # ---------------------------------------------------------------------------------------------------- records to learn from
+
+    def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> Records:
+        """The records of a table of recordings, of a folder or an archive of them, or of one."""
+        settings = self.settings
+        return open_audio_records(file, base, required, AudioColumns(settings.audio, settings.text, settings.archive))
+
+    def fit(self, records: Iterable[Record]) -> None:
+        """Learn the vocabulary, and for the normalization `global` mean and deviation. `records` must be iterable several times."""
+        self.target_text.fit(self.reference(record) for record in records)
+        if self.audio.needs_fit:
+            self._fit_audio(records)
+
+    def _fit_audio(self, records: Iterable[Record]) -> None:
+        """Learn mean and deviation. Raises DataError naming the recording that cannot be learned from."""
+        name = ""
+
+        def waveforms() -> Iterator[Float[np.ndarray, " _"]]:
+            nonlocal name
+            for record in records:
+                name = ""  # what is wrong with reading it says so itself
+                waveform, _, name = self._heard(record)
+                yield waveform
+
+        try:
+            self.audio.fit(waveforms())
+        except DataError as error:
+            raise DataError(f"{name}: {error}" if name else str(error)) from error
+
+    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records] | None:
+        """Hold out whole speakers, with about so many records together; without a column of speakers, records are drawn."""
+        column = self.settings.speaker
+        if column is None:
+            return None
+        kept, held, note = hold_out_speakers(records, column, wanted)
+        self._notes = (note,)
+        return kept, held
+
+    # -------------------------------------------------------------------------------------------------------- one record
+
+    def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
+        """Frames (S, C), and symbols (T,) when the record has a text. A seed varies the waveform, where the settings ask for it."""
+        waveform, context, name = self._heard(record)
+        augmentation = self.settings.augmentation
+        if seed is not None and augmentation is not None and augmentation.changes_waveforms:
+            generator = np.random.default_rng((seed, 1))
+            waveform = vary_waveform(waveform, self.settings.sample_rate, augmentation, generator, self._noise)
+        try:
+            frames = self.audio.encode(waveform)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from error
+        target = None
+        if record.get(self.settings.text) is not None:
+            symbols = self.target_text.encode(self.reference(record), seed=None if seed is None else seed + 1)
+            target = np.concatenate([[self.target_spec.start], symbols, [self.target_spec.end]]).astype(np.int64)
+        return Example(frames, target, index, context)
+
+    def waveform(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext]:
+        """What the model hears of a record: one channel at `sample_rate`, and where it lies in its recording."""
+        waveform, context, _ = self._heard(record)
+        return waveform, context
+
+    def _heard(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext, str]:
+        """The waveform of a record, where it lies in its recording, and the recording's name."""
+        value = record.get(self.settings.audio)
+        if isinstance(value, _Part):
+            recording, start, end = value.recording, value.start, value.end
+            return recording.read(self.settings.sample_rate, start, end), SpeechContext(start, end), recording.name
+        recording, start, stop = self._opened(record)
+        try:
+            waveform = recording.read(self.settings.sample_rate, start, stop)
+        finally:
+            recording.close()
+        return waveform, SpeechContext(start, start + len(waveform) / self.settings.sample_rate), recording.name
+
+    def _opened(self, record: Record) -> tuple[Recording, float, float | None]:
+        """The recording of a record, and from where to where it goes; None is to its end."""
+        value = record.get(self.settings.audio)
+        if value is None or (isinstance(value, str) and not value):
+            raise DataError(f"`{self.settings.audio}` must name a recording, but is {'missing' if value is None else 'empty'}.")
+        recording = open_audio(value, record.get("sample_rate"))
+        start, end = (self._second(record, name) for name in (self.settings.start, self.settings.end))
+        return recording, start or 0.0, end
+
+    @staticmethod
+    def _second(record: Record, column: str | None) -> float | None:
+        value = None if column is None else record.get(column)
+        if value is None or value == "":
+            return None
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"`{column}` must be a time in seconds, but is {value!r}.") from error
+
+    @cached_property
+    def _noise(self) -> Noise | None:
+        """Cuts of the files in the folder of noise; None where the noise is white, or there is none."""
+        settings = self.settings.augmentation.noise if self.settings.augmentation is not None else None
+        if settings is None or settings.folder is None:
+            return None
+        return folder_noise(settings.folder, self.settings.sample_rate)
+
+    def parts(self, record: Record) -> Sequence[Record]:
+        """The record, or where its recording is too long, those parts of it in which something is said.
+
+        Raises DataError when it must begin with something, or something must be said, which cannot be asked of every part.
+        """
+        longest = self.settings.segments.longest
+        if longest is None:
+            return (record,)
+        recording, start, end = self._opened(record)
+        if (recording.seconds if end is None else end) - start <= longest:
+            recording.close()
+            return (record,)
+        for field in ("prefix", "required"):
+            if record.get(field):
+                raise DataError(
+                    f"`{field}` must be left out of a recording that is cut at silence, since it is longer than `segments.longest`"
+                    f" ({longest:g} s). Cut it yourself, with `start` and `end`."
+                )
+        found = cut_at_silence(recording, self.settings.segments, start, end)
+        return [{**record, self.settings.audio: _Part(recording, *bounds)} for bounds in found]
+
+    def request(self, record: Record) -> Request:
+        """From the optional fields `prefix`, `required` and `banned`; a published model's outputs begin with symbols of its own."""
+        opening = self.target_text.opening
+        return replace(text_request(record, lambda _: self.target_text.phrase, opening), given=len(opening))
+
+    # -------------------------------------------------------------------------------------------------------- predictions
+
+    def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
+        """The best hypothesis as text, with its segment and words; the others as alternatives."""
+        best, *others = hypotheses
+        context = example.context or SpeechContext(0.0, len(example.source) * self.audio.shift)
+        text = self.target_text.decode(best.elements)
+        padded = self.settings.features.padded_seconds
+        filled = context.end if padded is None else context.start + padded
+        words = words_of(best, self.target_text.decode, context.start, context.end, self.audio.shift, filled)
+        segment = {"start": round(context.start, 3), "end": round(context.end, 3), "text": text}
+        details = self._details([segment], words)
+        if best.alignment is not None:
+            shown = np.linspace(context.start, filled, best.alignment.shape[1], endpoint=False)
+            details["source_pieces"] = [f"{second:.2f}" for second in shown]
+            details["target_pieces"] = self.target_text.pieces(best.elements)
+        alternatives = tuple(Prediction(self.target_text.decode(other.elements), other) for other in others)
+        return Prediction(text, best, alternatives, details)
+
+    def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
+        """One prediction from those of a recording's parts, which says whose it is; an empty one where nothing is said."""
+        named = {"audio": self.source_of(record)}
+        if len(predictions) == 1:
+            return replace(predictions[0], details={**named, **predictions[0].details})
+        found = [prediction.hypothesis for prediction in predictions]
+        elements = np.concatenate([item.elements for item in found]) if found else np.zeros(0, dtype=np.int64)
+        stopped: FinishReason = next((item.finish_reason for item in found if item.finish_reason != "end"), "end")
+        whole = Hypothesis(
+            elements,
+            sum((item.score for item in found), 0.0),
+            sum((item.log_prob for item in found), 0.0),
+            tuple(score for item in found for score in item.step_scores),
+            finish_reason=stopped,
+        )
+        segments = [segment for prediction in predictions for segment in prediction.details["segments"]]
+        words = [word for prediction in predictions for word in prediction.details["words"]]
+        text = concatenated([segment["text"] for segment in segments])
+        return Prediction(text, whole, (), {**named, **self._details(segments, words)})
+
+    def _details(self, segments: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
+        seconds = segments[-1]["end"] - segments[0]["start"] if segments else 0.0
+        details: dict[str, Any] = {"seconds": round(seconds, 3), "segments": segments, "words": words}
+        if self.settings.subtitles != "none":
+            details["subtitles"] = written(cues(segments, words), self.settings.subtitles)
+        return details
+
+    def details(
+        self, items: Sequence[Any], predictions: Sequence[Prediction], references: Sequence[Sequence[Any]], baselines: Any
+    ) -> dict[str, Any]:
+        """Errors by kind, by speaker and by length, and the worst utterances."""
+        column = self.settings.speaker
+        speakers = None if column is None else [str(item.get(column)) for item in items]
+        return speech_details([self.source_of(item) for item in items], speakers, predictions, references)
+
+    def source_of(self, record: Record) -> str:
+        """The recording's path, and which part of it is meant."""
+        value = record.get(self.settings.audio)
+        if isinstance(value, _Part):
+            return f"{value.recording.name} {value.start:.2f}-{value.end:.2f} s"
+        name = value if isinstance(value, str) else getattr(value, "name", "") or "(audio)"
+        if self.settings.start is not None and record.get(self.settings.start) not in (None, ""):
+            return f"{name} {record.get(self.settings.start)}-{record.get(str(self.settings.end))} s"
+        return name
+
+    def reference(self, record: Record) -> str:
+        """What is said."""
+        value = record.get(self.settings.text)
+        if not isinstance(value, str):
+            raise DataError(f"`{self.settings.text}` must be a text, but is {'missing' if value is None else repr(value)}.")
+        return value
+
+    def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
+        """The symbols of a text. Of a recording only how long it is: its frames say nothing to people one by one."""
+        if side == "source":
+            return [f"{len(array) * self.audio.shift:.2f} s of sound ({len(array):,} frames)"]
+        return self.target_text.pieces(array)
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary and what was learned of sound."""
+        self.audio.save(folder / "source")
+        (folder / "target").mkdir()
+        self.target_text.save(folder / "target")
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self.audio.load(folder / "source")
+        self.target_text.load(folder / "target")

@@ -1,0 +1,95 @@
+"""The settings of summarization, and a recipe to start from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from antiphon.contracts.configuration import config
+from antiphon.features.text_config import TextConfig
+from antiphon.tasks.text_pairs import check_settings
+
+
+@config
+class SummarizationConfig:
+    """Which columns hold document and summary, and how texts become symbols."""
+
+    name: Literal["summarization"] = "summarization"
+    """The name of this task."""
+    source: str = "document"
+    """Column with the document."""
+    target: str = "summary"
+    """Column with its summary."""
+    vocabulary: TextConfig | None = None
+    """One vocabulary for both sides. Give either this, or `source_vocabulary` and `target_vocabulary`; the default is a joint one."""
+    source_vocabulary: TextConfig | None = None
+    """Vocabulary of the documents."""
+    target_vocabulary: TextConfig | None = None
+    """Vocabulary of the summaries."""
+    source_prefix: str = ""
+    """Text put before every document, such as `summarize: `."""
+    target_prefix: str = ""
+    """Text that every summary begins with; predictions are forced to begin with it, and it is removed from them."""
+    tags: tuple[str, ...] = ()
+    """Columns whose values (a kind, a section) become one symbol each in front of the document."""
+    open_words: Annotated[int, Field(ge=0)] = 100
+    """With one `vocabulary` of kind `word`: so many words of each document that the vocabulary does not have may be copied, by a model
+    with `head: pointer`."""
+    length_classes: Annotated[int, Field(ge=0)] = 0
+    """Learn so many classes of summary length, in words, so that a length can be asked for; 0 learns none, 5 to 10 are usual."""
+    length: Annotated[int, Field(ge=1)] | None = None
+    """About how many words a summary is to have, where a record's field `length` does not say; null is the usual length. Needs
+    `length_classes`."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.length_classes == 1:
+            raise ValueError("`length_classes` must be 0 or at least 2, since one class says nothing, but is 1.")
+        if self.length is not None and not self.length_classes:
+            raise ValueError("`length` has an effect only with `length_classes`. For a hard limit use `search.limits`.")
+        if self.length_classes and self.vocabulary is not None and self.vocabulary.kind == "pretrained":
+            raise ValueError("`length_classes` must be 0 with a `pretrained` tokenizer, whose pieces are what they are.")
+
+
+TEMPLATE = """\
+# Long text to short text. Point `data` at your files, name the columns in `task`, then:
+#   antiphon inspect {file}        look at the data before you train
+#   antiphon train {file} --out runs/summarization
+task:
+  name: summarization
+  source: document               # column with the document
+  target: summary                # column with its summary
+  vocabulary: {{kind: word, punctuation: split, size: 20000}}   # or unigram, which needs no copying of unknown words
+  # length_classes: 8            # learn about how long a summary is to be; then set `task.length`, or `length` in a record
+
+data:
+  train: train.jsonl             # tsv, csv, jsonl, parquet; also .gz, .zst, or a list of files
+  validation: 500                # a file, or so many records split off the training data
+  # test: test.jsonl
+  limits: {{max_source_length: 400, too_long: truncate}}   # in words or subwords; what is cut is counted. null reads all
+
+model:
+  name: lstm                     # or transformer: change this one word
+  preset: small
+  head: pointer                  # write words of the document that the vocabulary does not have
+  tied_embeddings: all
+  coverage: true                 # lstm only: see what was attended to, against repetition
+  # for long documents: name transformer, `window: 128` or `chunk_length: 512`
+
+training:
+  loss: {{name: pointer, coverage: 0.5}}
+  max_epochs: 20
+  batching: {{target_tokens: 1024}}
+  optimizer: {{name: adamw, learning_rate: 1e-3}}
+  schedule: {{name: inverse_square_root, warmup_steps: 500}}
+  best: rouge_l                  # the checkpoint with the best validation ROUGE-L is kept
+  patience: 5
+
+search:
+  name: beam
+  beam_size: 4
+  processors: {{no_repeat_ngram_size: 3, allow_unknown: false}}
+  limits: {{max_length: 100, max_ratio: 1.0}}
+
+evaluation:
+  metrics: [rouge1, rouge2, rouge_l, novelty_2, repetition, length_ratio]
+"""

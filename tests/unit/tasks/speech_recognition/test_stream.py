@@ -1,0 +1,107 @@
+"""Speech while it is spoken: the same frames and the same text as of the whole recording, whatever the blocks."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from antiphon.errors import ConfigError, DataError
+from antiphon.prediction.predictor import Predictor
+from antiphon.recipe.assembly import Trained, build_model
+from antiphon.recipe.recipe import recipe_from
+from antiphon.tasks.speech_recognition.stream import StreamedFrames
+from antiphon.tasks.speech_recognition.task import SpeechRecognition
+
+RATE = 8000
+
+
+def sound(seconds=3.0, rate=RATE):
+    generator = np.random.default_rng(7)
+    time = np.arange(int(seconds * rate)) / rate
+    return (0.3 * np.sin(2 * np.pi * (300 + 200 * np.floor(time * 5)) * time) + generator.normal(0, 0.01, len(time))).astype(np.float32)
+
+
+def predictor(normalization="global", kind="filter_banks", **model):
+    features = {"kind": kind, "bins": 10}
+    settings = {"name": "encoder_only", "encoder": {"name": "conformer", "dim": 16, "layers": 1, "heads": 2, "feed_forward_dim": 16}}
+    recipe = recipe_from(
+        {
+            "task": {
+                "name": "speech_recognition",
+                "sample_rate": 16000 if kind == "whisper" else RATE,
+                "features": features,
+                "normalization": normalization,
+            },
+            "data": {"train": "x"},
+            "model": {**settings, "subsampling": 2, "subsampling_width": 2, "chunk": 8, **model},
+            "training": {"max_steps": 1},
+        }
+    )
+    task = SpeechRecognition(recipe.task)
+    task.fit([{"audio": sound(), "sample_rate": RATE, "text": "abc cab"}])
+    torch.manual_seed(3)
+    network = build_model(recipe, task).eval()
+    return Predictor([Trained(Path("here"), recipe, task, network, {})], device="cpu")
+
+
+@pytest.mark.parametrize("size", [37, 800, 100_000])
+def test_frames_are_those_of_the_whole_recording(size):
+    model = predictor()
+    samples = sound()
+    blocks = [samples[start : start + size] for start in range(0, len(samples), size)]
+    found = np.concatenate(list(StreamedFrames(model.task.audio).of(blocks, RATE)))
+    np.testing.assert_allclose(found, model.task.audio.encode(samples), atol=1e-5)
+
+
+def test_the_last_text_is_that_of_the_whole_recording_and_nothing_is_taken_back():
+    model = predictor()
+    samples = sound()
+    heard = list(model.stream([samples[start : start + 500] for start in range(0, len(samples), 500)], RATE))
+    whole = model.predict({"audio": samples, "sample_rate": RATE})
+    assert len(whole.text) > 3, "seed 3 gives a model that says something"
+    assert heard[-1].text == whole.text
+    assert heard[-1].details["final"]
+    assert not any(one.details["final"] for one in heard[:-1])
+    for one, two in pairwise(heard):
+        assert two.hypothesis.elements[: len(one.hypothesis.elements)].tolist() == one.hypothesis.elements.tolist()
+    assert any(one.text for one in heard[:-1])
+
+
+def test_latency_is_kept():
+    model = predictor()
+    samples = sound()
+    heard = list(model.stream([samples[start : start + 80] for start in range(0, len(samples), 80)], RATE))
+    assert heard[0].details["latency"] == pytest.approx((8 * 2 - 1) * 0.01 + 0.025)
+    assert max(one.details["received"] - one.details["decided"] for one in heard) <= heard[0].details["latency"]
+
+
+def test_other_rates_and_channels_are_brought_to_the_model():
+    model = predictor()
+    samples = sound(rate=16000)
+    stereo = np.stack([samples, samples], axis=1)
+    last = list(model.stream([stereo[start : start + 999] for start in range(0, len(samples), 999)], 16000))[-1]
+    assert last.text == model.predict({"audio": samples, "sample_rate": 16000}).text
+
+
+def test_what_needs_the_whole_recording_is_refused():
+    for wrong, what in (({"normalization": "utterance"}, "normalization"), ({"kind": "whisper", "normalization": "none"}, "whisper")):
+        with pytest.raises(ConfigError, match=what):
+            next(predictor(**wrong).stream([sound()], RATE))
+    with pytest.raises(ConfigError, match=r"model\.chunk"):
+        next(predictor(chunk=None).stream([sound()], RATE))
+
+
+def test_blocks_that_are_no_sound_are_named():
+    broken = np.array([0.0, np.nan] * 200, dtype=np.float32)
+    with pytest.raises(DataError, match="Block 2 of the stream"):
+        list(predictor().stream([sound(), broken], RATE))
+    with pytest.raises(DataError, match="sample_rate"):
+        next(predictor().stream([sound()], 0))
+
+
+def test_silence_and_nothing_are_no_error():
+    model = predictor()
+    assert [one.details["final"] for one in model.stream([], RATE)] == [True]
+    assert list(model.stream([np.zeros(100, dtype=np.float32)], RATE))[-1].text == ""
