@@ -23,6 +23,7 @@ FILE = "file"  # the column with the name of a document in a folder
 OWN = ("prediction", "score", "log_prob", "token_scores", "finish_reason", "alignment", "alternatives")  # what we say of a prediction
 
 if TYPE_CHECKING:
+    from antiphon.contracts.abilities import Tabular
     from antiphon.contracts.sequences import Prediction
     from antiphon.contracts.task import Task
     from antiphon.prediction.predictor import Predictor
@@ -107,17 +108,21 @@ def _apart(named: list[Path]) -> tuple[list[Path], list[Path]]:
 
 def _inputs(name: str | list[Path], predictor: "Predictor") -> Iterable[Any]:
     """Records of a file, of several or of a folder, or the lines of standard input."""
+    from antiphon.contracts.abilities import Tabular
+
     if name != "-":
         from antiphon.recipe.assembly import read_given
 
         return read_given(Path(name) if isinstance(name, str) else name, predictor.task, with_targets=False)
-    return csv.DictReader(_standard_input()) if predictor.task.tabular else _standard_input()
+    return csv.DictReader(_standard_input()) if isinstance(predictor.task, Tabular) else _standard_input()
 
 
 def _noted(inputs: Iterable[Any], others: "deque[dict[str, Any]]", task: "Task") -> Iterator[Any]:
     """The inputs, while what records hold beside the source (an id, a title, a file's name) is put into `others`, to be written, too."""
+    from antiphon.contracts.abilities import Tabular
+
     for item in inputs:
-        if not task.tabular:
+        if not isinstance(task, Tabular):
             others.append(
                 {key: item[key] for key in item if key not in (*task.source_columns[:1], *OWN)} if isinstance(item, Mapping) else {}
             )
@@ -203,9 +208,11 @@ def _opened(name: str) -> Iterator[Any]:
 
 def _writer(file: Any, task: "Task", *, as_json: bool, suffix: str) -> Any:
     """What takes predictions one by one."""
+    from antiphon.contracts.abilities import Tabular
+
     if as_json:
         return _json_array(file, task)
-    if task.tabular and suffix != ".jsonl":
+    if isinstance(task, Tabular) and suffix != ".jsonl":
         return _table(file, task, "\t" if suffix == ".tsv" else ",")
     return _lines(file, task, details=suffix == ".jsonl")
 
@@ -221,7 +228,7 @@ def _lines(file: Any, task: "Task", *, details: bool) -> Any:
         print(text, file=file, flush=file is sys.stdout)
 
 
-def _table(file: Any, task: "Task", separator: str) -> Any:
+def _table(file: Any, task: "Tabular", separator: str) -> Any:
     """The rows of each prediction under one head."""
     writer = None
     while True:
@@ -246,9 +253,11 @@ def _json_array(file: Any, task: "Task") -> Any:
 
 
 def _plain(prediction: "Prediction", task: "Task") -> dict[str, Any]:
+    from antiphon.contracts.abilities import Tabular
+
     hypothesis = prediction.hypothesis
     plain: dict[str, Any] = {
-        "prediction": [_written(row) for row in task.rows(prediction)] if task.tabular else prediction.value,
+        "prediction": [_written(row) for row in task.rows(prediction)] if isinstance(task, Tabular) else prediction.value,
         "score": _number(hypothesis.score),
         "log_prob": _number(hypothesis.log_prob),
         "token_scores": [round(score, 4) for score in hypothesis.step_scores],

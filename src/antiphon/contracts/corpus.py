@@ -1,22 +1,50 @@
 """Encoded examples that training reads in any order."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example
 
 
 @runtime_checkable
 class Corpus(Protocol):
-    """Encoded examples with random access; `target_lengths` and `source_lengths` without reading the examples."""
+    """Encoded examples with random access; lengths are known without reading the examples."""
 
     @property
-    def source_lengths(self) -> np.ndarray: ...
+    def source_lengths(self) -> np.ndarray:
+        """The length of every source, int64 (N,)."""
 
     @property
-    def target_lengths(self) -> np.ndarray: ...
+    def target_lengths(self) -> np.ndarray:
+        """The length of every target, its start element included, int64 (N,); 0 where there is none."""
 
     def __len__(self) -> int: ...
 
-    def example(self, index: int, seed: int | None = None) -> Example: ...
+    def lengths(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The lengths of some sources and of their targets."""
+
+    def example(self, index: int, seed: int | None = None) -> Example:
+        """An example; with a seed encoded anew, where encodings are drawn."""
+
+    def record(self, index: int) -> Record:
+        """The record behind an example, where it was kept."""
+
+
+@runtime_checkable
+class StoredCorpus(Corpus, Protocol):
+    """A corpus in a folder, which knows what became of the records that it was made of."""
+
+    @property
+    def tally(self) -> Mapping[str, Any]:
+        """How many were read and kept, and per reason how many were dropped or truncated, with the first few."""
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The record number of each example, int64 (N,)."""
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether examples have targets."""

@@ -20,13 +20,14 @@ from typing import Any, final
 
 import numpy as np
 
+from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.data import findings
 from antiphon.data.findings import Distribution, Groups, Overlap
 from antiphon.data.gathering import SIDES, Extremes, Rows, Side, UnknownTexts, per_row, shown_text
 from antiphon.data.mapped import MappedCorpus
-from antiphon.data.windows import StoredCorpus, WindowCorpus
+from antiphon.data.windows import WindowCorpus
 
 _LISTED = 10
 _ROWS = 65536  # whose lengths are looked at together

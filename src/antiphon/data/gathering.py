@@ -7,9 +7,9 @@ from typing import Any, Literal, final
 
 import numpy as np
 
+from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.data.mapped import MappedCorpus
-from antiphon.data.windows import StoredCorpus
 
 Side = Literal["source", "target"]
 SIDES: tuple[Side, Side] = ("source", "target")

@@ -7,14 +7,23 @@ one of its steps lies within the training data of its series, not only when the 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import numpy as np
 
+from antiphon.contracts.corpus import StoredCorpus
 from antiphon.data.findings import Distribution, distribution
 from antiphon.data.windows import WindowCorpus
 
 _LISTED = 3
+
+
+@runtime_checkable
+class AuditsSeries(Protocol):
+    """A task whose data are series."""
+
+    def audit_series(self, corpora: Mapping[str, Sequence[StoredCorpus]]) -> dict[str, "SeriesAudit"]:
+        """What there is to know about the series of each split."""
 
 
 @final

@@ -21,7 +21,6 @@ import numpy as np
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example
 from antiphon.data.folders import ArrayWriter, MappedArrays, beside, is_current, move_into_place, read_manifest, write_manifest
-from antiphon.data.mapped import MappedCorpus
 from antiphon.data.permutation import hash_seed, mix64
 from antiphon.data.series import Series
 from antiphon.errors import DataError
@@ -270,10 +269,6 @@ class WindowRecords(Records):
     def signature(self) -> str:
         """That of the stored series and of the plan."""
         return f"{self.corpus.manifest['identity']}:{self.corpus.plan}"
-
-
-StoredCorpus = MappedCorpus | WindowCorpus
-"""What a task builds: examples that are stored as they are, or windows over stored series."""
 
 
 def _open(folder: Path, plan: Plan, window: Window, item: Item, weighting: Weighting) -> WindowCorpus:

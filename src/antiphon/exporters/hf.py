@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from antiphon.contracts.abilities import WritesText
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ExportError
 from antiphon.exporters.generation import for_speech, generation_settings
@@ -69,7 +70,7 @@ def _checked(trained: TrainedModel) -> tuple[Pretrained, PretrainedText]:
             "The exporter `hf` merges an adapter into weights in full precision, but the base is kept in"
             f" {model.settings.adapter.base_precision}: add `--set model.adapter.base_precision=fp32`. Outputs then differ by the rounding."
         )
-    text = getattr(trained.task, "target_text", None)
+    text = trained.task.target_text if isinstance(trained.task, WritesText) else None
     if not isinstance(text, PretrainedText):
         raise ExportError(
             f"The exporter `hf` writes models whose targets are texts of a published tokenizer, but {trained.name} has another."

@@ -10,6 +10,7 @@ import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
 
+from antiphon.contracts.abilities import Calibrates
 from antiphon.contracts.task import Task
 from antiphon.errors import ExportError
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
@@ -36,7 +37,8 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     place = folder / "checkpoints" / f"step-{header['step']}"
     place.parent.mkdir()
     checkpoint.write(place, header, trained.model.own_weights(), lambda part: _write_features(trained.task, part))
-    trained.task.save_calibration(place)
+    if isinstance(trained.task, Calibrates):
+        trained.task.save_calibration(place)
     for link in ("best", "last"):
         checkpoint.point(folder / link, place)
     _write_features(trained.task, folder)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 import numpy as np
 import torch
 
+from antiphon.contracts.abilities import PreparesSources, Streams, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
@@ -16,12 +17,10 @@ from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Reques
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.limits import cut_source
 from antiphon.errors import ConfigError, DataError
+from antiphon.prediction.decoding import decode_examples
 from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.ensemble import together
-from antiphon.tasks.decoding import decode_examples
-from antiphon.tasks.speech_recognition.stream import stream_speech
-from antiphon.tasks.speech_recognition.task import SpeechRecognition
 
 OnError = Literal["raise", "keep"]
 WINDOW = 16  # batches that are read ahead and sorted by length before decoding
@@ -50,7 +49,7 @@ class Predictor:
                     f"Runs of an ensemble must share their vocabularies, but {other.folder} has others than {first.folder}."
                     " Train them with the same `data` and `task` and one `data.cache`."
                 )
-            if _sound(other) != _sound(first):
+            if _prepared(other) != _prepared(first):
                 raise ConfigError(
                     f"Runs of an ensemble must hear alike, but {other.folder} has another sample rate, other features or another"
                     f" normalization than {first.folder}. Train them with the same `data` and `task`."
@@ -102,13 +101,13 @@ class Predictor:
                    its place with an empty prediction, whose `details["error"]` says why
         """
         if isinstance(inputs, str | bytes | Path | Mapping):
-            return next(self._stream(self.task.items([inputs]), on_error))
+            return next(self._stream(items_of(self.task, [inputs]), on_error))
         if isinstance(inputs, Sequence):
-            return list(self._stream(self.task.items(inputs), on_error))
+            return list(self._stream(items_of(self.task, inputs), on_error))
         if isinstance(inputs, Frame):
-            return list(self._stream(self.task.items(read_given(inputs, self.task, with_targets=False)), on_error))
+            return list(self._stream(items_of(self.task, read_given(inputs, self.task, with_targets=False)), on_error))
         if isinstance(inputs, Iterable):
-            return self._stream(self.task.items(inputs), on_error)
+            return self._stream(items_of(self.task, inputs), on_error)
         raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
 
     def stream(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
@@ -121,9 +120,9 @@ class Predictor:
         a run of speech recognition with `model: encoder_only` and `chunk`, and features that can be computed as they come. Raises
         ConfigError when the run cannot do this, DataError when a block is no sound.
         """
-        if not isinstance(self.task, SpeechRecognition):
+        if not isinstance(self.task, Streams):
             raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
-        return stream_speech(self.task, self.model, blocks, sample_rate)
+        return self.task.stream(self.model, blocks, sample_rate)
 
     def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
         """Predict for what `task.items` made of records."""
@@ -134,8 +133,8 @@ class Predictor:
         import polars
 
         records = read_given(inputs, self.task, with_targets=False)
-        predictions = self._stream(self.task.items(records), "raise")
-        return polars.DataFrame([row for prediction in predictions for row in self.task.rows(prediction)])
+        predictions = self._stream(items_of(self.task, records), "raise")
+        return polars.DataFrame([row for prediction in predictions for row in rows_of(self.task, prediction)])
 
     def _stream(self, inputs: Iterator[Any], on_error: OnError) -> Iterator[Prediction]:
         size = self.recipe.evaluation.batch_size
@@ -148,7 +147,7 @@ class Predictor:
                     yield entry
                 else:
                     record, parts = entry
-                    prediction = self.task.joined([next(found) for _ in parts], record)
+                    prediction = joined(self.task, [next(found) for _ in parts], record)
                     cut = sum(example.cut for example, _ in parts)
                     yield replace(prediction, details={**prediction.details, "source_cut": cut}) if cut else prediction
 
@@ -161,7 +160,7 @@ class Predictor:
         for number, item in enumerate(inputs):
             try:
                 record = self._record(item)
-                parts = [self._prepare(part, number) for part in self.task.parts(record)]
+                parts = [self._prepare(part, number) for part in parts_of(self.task, record)]
                 window.append((record, parts))
                 ready += max(1, len(parts))
             except DataError as error:
@@ -206,9 +205,9 @@ class Predictor:
         return item
 
 
-def _sound(trained: Trained) -> str | None:
-    """What a recording becomes, if the task has recordings."""
-    return trained.task.audio.fingerprint if isinstance(trained.task, SpeechRecognition) else None
+def _prepared(trained: Trained) -> str | None:
+    """How sources become numbers, if their spec does not tell."""
+    return trained.task.source_fingerprint if isinstance(trained.task, PreparesSources) else None
 
 
 VERY_LONG = 50_000  # elements of a source that nobody spoke of when the model was trained

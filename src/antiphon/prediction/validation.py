@@ -8,6 +8,8 @@ from typing import Any, final
 import numpy as np
 import torch
 
+from antiphon.contracts.abilities import shown as shown_by
+from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.loss import Loss
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Example, to_device
@@ -18,15 +20,14 @@ from antiphon.data.collate import collate
 from antiphon.data.corpus import MixedCorpus
 from antiphon.data.limits import cut_source
 from antiphon.data.loader import Loader
-from antiphon.data.windows import StoredCorpus
 from antiphon.errors import AntiphonError, ConfigError
 from antiphon.losses.observed import counted
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate
+from antiphon.prediction.decoding import decode_examples
 from antiphon.recipe.assembly import build_search, needs_steps
 from antiphon.recipe.recipe import Recipe
 from antiphon.search.greedy import GreedyConfig
-from antiphon.tasks.decoding import decode_examples
 from antiphon.training.decoder_inputs import inputs_to_measure
 from antiphon.training.distributed import Ranks
 from antiphon.training.step import autocast
@@ -63,7 +64,7 @@ class Validation:
         values = [prediction.value for prediction in predictions]
         scores += evaluate(self.metrics, values, [references for _, references in items], resamples=0)
         spread = range(0, len(items), max(1, len(items) // max(self.recipe.training.samples, 1)))
-        shown = self.task.shown
+        shown = partial(shown_by, self.task)
         samples = [(str(self.task.source_of(items[i][0])), shown(items[i][1][0]), shown(values[i])) for i in spread]
         repeated = collapsed(values, [references[0] for _, references in items])
         return scores, [("", "", f"({repeated})"), *samples] if repeated else samples

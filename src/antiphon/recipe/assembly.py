@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from antiphon.contracts import registry
+from antiphon.contracts.abilities import HoldsOut, OpensFiles, WritesText, load_calibration
 from antiphon.contracts.configuration import plain
+from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.loss import Loss
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
@@ -19,8 +21,7 @@ from antiphon.contracts.search import Search
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.data.corpus import MixedCorpus
-from antiphon.data.records import ChosenRecords, JoinedRecords, open_parts, open_records
-from antiphon.data.windows import StoredCorpus
+from antiphon.data.records import ChosenRecords, JoinedRecords, OpenFile, open_parts, open_records
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
 from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
@@ -144,10 +145,9 @@ def _open_language_model(settings: LanguageModelConfig, task: Task) -> LanguageM
 
 
 def _text_of(task: Task, elements: np.ndarray) -> str:
-    feature: Any = getattr(task, "target_text", None)
-    if feature is None:
+    if not isinstance(task, WritesText):
         raise ConfigError("`search.metric` and a language model of words need a task whose targets are texts.")
-    return str(feature.decode(elements))
+    return str(task.target_text.decode(elements))
 
 
 def metric_names(recipe: Recipe) -> tuple[str, ...]:
@@ -185,8 +185,13 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
     source_column, target_column = _aligned_columns(task, with_targets)
-    parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=task.open_file)
+    parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
     return Split(name, tuple(parts))
+
+
+def _own_way(task: Task) -> OpenFile | None:
+    """How the task opens files that are more than tables of values."""
+    return task.open_file if isinstance(task, OpensFiles) else None
 
 
 def _aligned_columns(task: Task, with_targets: bool) -> tuple[str, str]:
@@ -197,7 +202,7 @@ def _aligned_columns(task: Task, with_targets: bool) -> tuple[str, str]:
 
 def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, Split]:
     """Split records off the training data: as the task wants it, or else drawn by the seed."""
-    chosen = [(task.hold_out(part, wanted), weight) for part, weight in train.parts]
+    chosen = [(task.hold_out(part, wanted) if isinstance(task, HoldsOut) else None, weight) for part, weight in train.parts]
     divided = [(parts, weight) for parts, weight in chosen if parts is not None]
     if divided:
         kept_parts = tuple((parts[0], weight) for parts, weight in divided)
@@ -247,7 +252,7 @@ def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
     """Records to evaluate or to predict."""
     required = task.columns if with_targets else task.source_columns
     source_column, target_column = _aligned_columns(task, with_targets)
-    return open_records(source, required=required, source_column=source_column, target_column=target_column, open_file=task.open_file)
+    return open_records(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs
@@ -337,7 +342,7 @@ def stored_recipe(saved: checkpoint.Checkpoint) -> Recipe:
 def _load_task(recipe: Recipe, folder: Path) -> Task:
     task = build_task(recipe)
     task.load(checkpoint.read(folder).features)
-    task.load_calibration(folder)
+    load_calibration(task, folder)
     return task
 
 

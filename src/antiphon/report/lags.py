@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from antiphon.contracts.abilities import items_of
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Padded, pad
 from antiphon.contracts.specs import ValueSpec
@@ -70,7 +71,7 @@ def _items(record: RunRecord, predictor: Predictor, chosen: Sequence[Plain], dat
         return []
     wanted = {(str(one.get("unique_id")), one.get("history_steps")) for one in chosen}
     found = {}
-    for item in predictor.task.items(read_given(source, predictor.task, with_targets=True), scored=True):
+    for item in items_of(predictor.task, read_given(source, predictor.task, with_targets=True), scored=True):
         place = (str(item.get("unique_id")), item.get("origin"))
         if place in wanted:
             found[place] = item

@@ -1,7 +1,7 @@
 """Speech, for a run that recognizes it: errors by kind, speaker and length, and the utterances with the most errors, to see and to hear.
 
-Counts come from the details that the newest evaluation stored (`tasks/speech_recognition/details.py`). For the worst utterances the recordings are read
-again, recognized again with times, drawn, and put into the page as FLAC, up to a total size; what is left out is said.
+Counts come from the details that the newest evaluation stored (`tasks/speech_recognition/details.py`). For the worst utterances the
+recordings are read again, recognized again with times, drawn, and put into the page as FLAC, up to a total size; what is left out is said.
 """
 
 import base64
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from antiphon.contracts.abilities import Hears, Sound
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Prediction
 from antiphon.errors import AntiphonError, ConfigError
@@ -24,7 +25,6 @@ from antiphon.report.quantities import as_count, as_real, number, plural
 from antiphon.report.run_record import Plain, RunRecord, as_list, as_mapping
 from antiphon.report.speech_picture import spectrogram
 from antiphon.report.speech_words import word_alignment
-from antiphon.tasks.speech_recognition.task import SpeechRecognition
 
 _SHOWN = 8  # utterances with picture and sound
 _MOST_SECONDS = 20.0  # of a recording that is drawn
@@ -33,12 +33,11 @@ _ROWS = 30  # speakers that are not folded away
 
 
 @dataclass(frozen=True)
-class _Sound:
+class _Utterance:
     """An utterance that was read and recognized again."""
 
-    waveform: Float[np.ndarray, " N"]
+    sound: Sound
     frames: Float[np.ndarray, "S C"]
-    start: float
     prediction: Prediction
 
 
@@ -119,7 +118,7 @@ def _worst(record: RunRecord, predictor: Predictor | str, worst: Sequence[Plain]
         element("mark", {"class": "missed"}, "substituted or deleted"),
         ". The picture is the spectrogram that the model read, low tones at the bottom; shaded: where it heard each word.",
     )
-    sounds: Mapping[int, _Sound] = {}
+    sounds: Mapping[int, _Utterance] = {}
     remark = predictor if isinstance(predictor, str) else ""
     if not isinstance(predictor, str):
         try:
@@ -129,7 +128,7 @@ def _worst(record: RunRecord, predictor: Predictor | str, worst: Sequence[Plain]
     cards, spent, silent = [], 0, 0
     for place, one in enumerate(worst):
         sound = sounds.get(place)
-        audio = None if sound is None or isinstance(predictor, str) else _player(sound.waveform, predictor.recipe.task.sample_rate)
+        audio = None if sound is None or isinstance(predictor, str) else _player(sound.sound.waveform, sound.sound.sample_rate)
         if audio is not None and spent + len(audio) > _MOST_BYTES:
             audio, silent = None, silent + 1
         spent += 0 if audio is None else len(audio)
@@ -148,7 +147,7 @@ def _worst(record: RunRecord, predictor: Predictor | str, worst: Sequence[Plain]
     return join([legend, note(" ".join(left_out)) if left_out else None, element("div", {"class": "utterances"}, *cards)])
 
 
-def _card(one: Plain, sound: _Sound | None, audio: Markup | None) -> Markup:
+def _card(one: Plain, sound: _Utterance | None, audio: Markup | None) -> Markup:
     said, heard = str(one.get("reference", "")), str(one.get("prediction", ""))
     counts = ", ".join(
         plural(as_count(one.get(name)), name.removesuffix("s")) for name in ("substitutions", "deletions", "insertions") if one.get(name)
@@ -161,9 +160,9 @@ def _card(one: Plain, sound: _Sound | None, audio: Markup | None) -> Markup:
     return element("article", {"class": "card"}, title, word_alignment(said, heard), again, None if sound is None else _drawn(sound), audio)
 
 
-def _drawn(sound: _Sound) -> Markup:
+def _drawn(sound: _Utterance) -> Markup:
     words = [
-        {**word, **{side: float(word[side]) - sound.start for side in ("start", "end") if side in word}}
+        {**word, **{side: float(word[side]) - sound.sound.start for side in ("start", "end") if side in word}}
         for word in sound.prediction.details.get("words", ())
     ]
     seconds = float(sound.prediction.details.get("seconds", 0.0))
@@ -180,11 +179,11 @@ def _player(waveform: Float[np.ndarray, " N"], rate: int) -> Markup:
     return element("audio", {"controls": True, "preload": "none", "src": content})
 
 
-def _sounds(record: RunRecord, predictor: Predictor, worst: Sequence[Plain], data: Any) -> Mapping[int, _Sound]:
+def _sounds(record: RunRecord, predictor: Predictor, worst: Sequence[Plain], data: Any) -> Mapping[int, _Utterance]:
     """The utterances that can be found again, by their place among the worst."""
     task = predictor.task
     evaluated = evaluated_data(predictor, record) if data is None else data
-    if not isinstance(task, SpeechRecognition) or evaluated is None:
+    if not isinstance(task, Hears) or evaluated is None:
         return {}
     wanted = {str(one.get("audio", "")): place for place, one in enumerate(worst)}
     found: dict[int, Record] = {}
@@ -192,11 +191,11 @@ def _sounds(record: RunRecord, predictor: Predictor, worst: Sequence[Plain], dat
         place = wanted.get(task.source_of(one))
         if place is not None and place not in found and as_mapping(worst[place]).get("reference") == task.reference(one):
             found[place] = one
-    heard = {place: task.waveform(one) for place, one in found.items()}
-    chosen = [place for place, (_, context) in heard.items() if context.end - context.start <= _MOST_SECONDS]
+    heard = {place: task.sound(one) for place, one in found.items()}
+    chosen = [place for place, one in heard.items() if one.end - one.start <= _MOST_SECONDS]
     predictions = _with_times(predictor, [found[place] for place in chosen])
     return {
-        place: _Sound(heard[place][0], task.audio.extract(heard[place][0]), heard[place][1].start, prediction)
+        place: _Utterance(heard[place], task.frames(heard[place].waveform), prediction)
         for place, prediction in zip(chosen, predictions, strict=True)
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from antiphon.contracts.abilities import baselines_of, details_of, items_of, shown
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.sequences import Prediction, to_device
 from antiphon.contracts.specs import TokenSpec
@@ -96,7 +97,7 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
     source = recipe.data.test if data is None else data
     if source is None:
         raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
-    records = list(task.items(read_given(source, task, with_targets=True), scored=True))
+    records = list(items_of(task, read_given(source, task, with_targets=True), scored=True))
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
     metrics, resamples = metric_names(recipe), recipe.evaluation.resamples
@@ -107,7 +108,7 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
     seconds = time.monotonic() - began
     values = [prediction.value for prediction in predictions]
     references = [found for _, found in pairs]
-    scores, baselines = evaluate_metrics(metrics, values, references, resamples=resamples), task.baselines(items)
+    scores, baselines = evaluate_metrics(metrics, values, references, resamples=resamples), baselines_of(task, items)
     of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points
     evaluation = Evaluation(
         run=_shown_runs(run),
@@ -119,12 +120,12 @@ def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = Non
         finish_reasons=_count(predictions),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
         remarks=tuple(_remarks(predictions, values, references)),
-        details=task.details(items, predictions, references, baselines),
+        details=details_of(task, items, predictions, references, baselines),
         items=tuple(
             Item(
                 str(task.source_of(record)),
-                tuple(map(task.shown, found)),
-                task.shown(prediction.value),
+                tuple(shown(task, one) for one in found),
+                shown(task, prediction.value),
                 prediction.hypothesis.score,
                 prediction.hypothesis.finish_reason,
             )

@@ -12,17 +12,18 @@ from typing import Any
 
 import torch
 
+from antiphon.contracts.abilities import unfolded
+from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.contracts.task import Task
 from antiphon.data.audit import Audit, Part, View, audit
-from antiphon.data.series_audit import SeriesAudit, audit_series
-from antiphon.data.windows import StoredCorpus, WindowCorpus
+from antiphon.data.series_audit import AuditsSeries, SeriesAudit
+from antiphon.data.windows import WindowCorpus
 from antiphon.recipe.assembly import alignment_notes, build_corpora, build_losses, build_model, build_task, fit_task, mixed, open_splits
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.train import TrainingBatches, make_update
 from antiphon.store import checkpoint
-from antiphon.tasks.forecasting.task import Forecasting
 from antiphon.training.distributed import start
 
 PROBED_UPDATES = 4
@@ -97,7 +98,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
         corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep)
         parts[split_name] = [
-            Part(corpus.records() if isinstance(corpus, WindowCorpus) else task.unfold(records), corpus)
+            Part(corpus.records() if isinstance(corpus, WindowCorpus) else unfolded(task, records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
         ]
     view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces)
@@ -116,10 +117,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
 
 
 def _series(task: Task, corpora: dict[str, list[StoredCorpus]]) -> dict[str, SeriesAudit]:
-    if not isinstance(task, Forecasting):
-        return {}
-    windows = {name: [corpus for corpus in found if isinstance(corpus, WindowCorpus)] for name, found in corpora.items()}
-    return audit_series(windows, task.settings.targets, task.covariates.style.write)
+    return task.audit_series(corpora) if isinstance(task, AuditsSeries) else {}
 
 
 @dataclass(frozen=True, repr=False)

@@ -21,7 +21,9 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from antiphon.contracts.abilities import Augments, Calibrates
 from antiphon.contracts.configuration import plain
+from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch
@@ -31,9 +33,9 @@ from antiphon.data.collate import collate
 from antiphon.data.corpus import MixedCorpus
 from antiphon.data.loader import Loader
 from antiphon.data.mapped import MappedCorpus
-from antiphon.data.windows import StoredCorpus
 from antiphon.distillation.teacher import Teacher, open_teacher
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
+from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.validation import Validation
 from antiphon.recipe.assembly import (
     Given,
@@ -55,7 +57,6 @@ from antiphon.recipe.assembly import (
 from antiphon.recipe.recipe import Recipe, changed_keys, read_recipe, write_recipe
 from antiphon.recipe.weights import start_weights
 from antiphon.store import checkpoint
-from antiphon.tasks.decoding import decode_examples
 from antiphon.training import distributed
 from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
@@ -149,7 +150,7 @@ def _train_in(
         for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     trainer.run()
-    if ranks.first and task.calibrates:
+    if ranks.first and isinstance(task, Calibrates) and task.calibrates:
         for line in _calibrate(recipe, task, folder, corpora["validation"], ranks.device):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     return folder
@@ -157,6 +158,7 @@ def _train_in(
 
 def _calibrate(recipe: Recipe, task: Task, folder: Path, corpora: Sequence[StoredCorpus], device: torch.device) -> Sequence[str]:
     """Let the task learn from the best checkpoint's predictions for the validation data. What cannot be learned is said, and no error."""
+    assert isinstance(task, Calibrates), "a task that learns nothing of its predictions is not asked"
     trained = load_trained(folder)
     items = [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
     try:
@@ -372,7 +374,7 @@ class TrainingBatches:
             together,
             seed=seed,
             sample=task.samples_encodings,
-            augment=task.augment if task.augments else None,
+            augment=task.augment if isinstance(task, Augments) and task.augments else None,
             rank=ranks.rank,
             world=ranks.world,
         )

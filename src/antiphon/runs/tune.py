@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from antiphon.contracts.abilities import items_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
@@ -242,7 +243,7 @@ def _validation(run: Path, predictor: Predictor, data: Any) -> tuple[list[tuple[
     """(record, references) of each item, and a name for them."""
     task, recipe = predictor.task, predictor.recipe
     if data is not None:
-        items, name = list(task.items(read_given(data, task, with_targets=True), scored=True)), _name_of(data)
+        items, name = list(items_of(task, read_given(data, task, with_targets=True), scored=True)), _name_of(data)
     else:
         items, name = _validation_items(_run_of(run, predictor.trained[0].folder), recipe, task), "validation data"
     if not items:
@@ -261,7 +262,7 @@ def _validation_items(folder: Path | None, recipe: Recipe, task: Task) -> list[A
             return [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
     if recipe.data.train is None or recipe.data.validation is None:
         raise ConfigError("There is nothing to tune on: the run has no validation data any more. Name a file with `--data`.")
-    return list(task.items(open_splits(recipe, task)["validation"].records(), scored=True))
+    return list(items_of(task, open_splits(recipe, task)["validation"].records(), scored=True))
 
 
 def _run_of(path: Path, folder: Path) -> Path | None:

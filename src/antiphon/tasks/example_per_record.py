@@ -1,11 +1,13 @@
 """What tasks share in which each record is one example: how records become a corpus."""
 
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from antiphon.contracts.abilities import unfolded
 from antiphon.contracts.limits import Limits
-from antiphon.contracts.records import Records, RecordSource
+from antiphon.contracts.records import Record, Records, RecordSource
+from antiphon.contracts.sequences import Example
 from antiphon.contracts.task import Task
 from antiphon.data.corpus import BLOCK, MappedCorpus, build_corpus
 from antiphon.data.records import SourceRecords
@@ -21,6 +23,10 @@ class ExamplePerRecord(Task, ABC):
         """Whether a corpus stores the values of sources in 16 bits."""
         return False
 
+    def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
+        """`encode` for (index, record) pairs; a task may do this faster."""
+        return [self.encode(record, index) for index, record in records]
+
     def build_corpus(
         self,
         records: RecordSource,
@@ -32,7 +38,7 @@ class ExamplePerRecord(Task, ABC):
     ) -> MappedCorpus:
         """Encode the records into `folder`, or open what is there when nothing changed."""
         return build_corpus(
-            self.unfold(records if isinstance(records, Records) else SourceRecords(records)),
+            unfolded(self, records if isinstance(records, Records) else SourceRecords(records)),
             self.encode,
             folder,
             source=self.source_spec,

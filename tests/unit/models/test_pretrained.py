@@ -12,13 +12,13 @@ import transformers
 import antiphon
 from antiphon.data.collate import collate
 from antiphon.errors import ConfigError
+from antiphon.prediction.decoding import decode_examples
 from antiphon.recipe.assembly import build_model, build_task, resolved
 from antiphon.recipe.recipe import recipe_from
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.processors import ProcessorsConfig
-from antiphon.tasks.decoding import decode_examples
 from tests.pretrained_checkpoints import FAMILIES, write_checkpoint
 
 SOURCES = ["the cat sat on the mat", "der hund", "haus und baum und hund", "cat"]

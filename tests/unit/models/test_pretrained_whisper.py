@@ -13,13 +13,13 @@ from antiphon.contracts.sequences import Hypothesis, Padded
 from antiphon.data.collate import collate
 from antiphon.errors import ConfigError, DataError
 from antiphon.models.pretrained_speech import filled_up
+from antiphon.prediction.decoding import decode_examples
 from antiphon.recipe.assembly import build_model, build_task, resolved
 from antiphon.recipe.recipe import recipe_from
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.processors import ProcessorsConfig
-from antiphon.tasks.decoding import decode_examples
 from antiphon.tasks.speech_recognition.words import words_of
 from tests.pretrained_checkpoints import WHISPER_SECONDS, write_checkpoint, write_whisper
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from antiphon.contracts.configuration import plain
+from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records, RecordSource
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
@@ -21,6 +22,7 @@ from antiphon.contracts.specs import ValueSpec
 from antiphon.contracts.task import Task
 from antiphon.data.records import SourceRecords
 from antiphon.data.series import RowTable, Series, SeriesReader
+from antiphon.data.series_audit import SeriesAudit, audit_series
 from antiphon.data.windows import Plan, WindowCorpus, build_windows, check_windows
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.scaling import POWERS, Scale, measure, out_of_range, power_likelihoods
@@ -228,6 +230,11 @@ class Forecasting(Task):
             series, covariates, self.covariates.static_of(series), origin, number, series.times[origin : origin + self.horizon]
         )
 
+    def audit_series(self, corpora: Mapping[str, Sequence[StoredCorpus]]) -> dict[str, SeriesAudit]:
+        """The series of each split, and whether what is scored was learned from."""
+        windows = {name: [corpus for corpus in found if isinstance(corpus, WindowCorpus)] for name, found in corpora.items()}
+        return audit_series(windows, self.settings.targets, self.covariates.style.write)
+
     # ---------------------------------------------------------------------------------------------------------- windows
 
     def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Record]:
@@ -351,11 +358,6 @@ class Forecasting(Task):
         windows, said = [self._opened(item) for item in items], [prediction.value for prediction in predictions]
         actuals, channels = [actual for actual, *_ in references], self.settings.targets
         return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=self.covariates.style.write)
-
-    @property
-    def tabular(self) -> bool:
-        """A forecast is rows: one for each step."""
-        return True
 
     def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
         """A forecast as rows of a long table."""

@@ -7,7 +7,7 @@ Unusual here: what can be known of a frame must not depend on what comes later, 
 `normalization: utterance`, and Whisper's log-mel, which is cut off below the recording's loudest.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import final
 
 import numpy as np
@@ -19,11 +19,18 @@ from antiphon.data.audio_blocks import StreamResampler
 from antiphon.errors import ConfigError
 from antiphon.features.audio import AudioFeature
 from antiphon.search.ctc_stream import Heard, stream
-from antiphon.tasks.speech_recognition.task import SpeechRecognition
+from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.words import words_of
 
 
-def stream_speech(task: SpeechRecognition, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
+def stream_speech(
+    settings: SpeechRecognitionConfig,
+    audio: AudioFeature,
+    decode: Callable[[np.ndarray], str],
+    model: Seq2SeqModel,
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+) -> Iterator[Prediction]:
     """What was said so far, after each block of samples (N,) or (N, channels) of any length, and once more at the end.
 
     `details` of a prediction: `received` and `decided` are seconds; what is said is known for all that is decided. `latency` is the most
@@ -31,12 +38,12 @@ def stream_speech(task: SpeechRecognition, model: Seq2SeqModel, blocks: Iterable
 
     Raises ConfigError for a model or features that need the whole recording, DataError for blocks that are no samples.
     """
-    _check(task)
-    frames = StreamedFrames(task.audio)
+    _check(settings)
+    frames = StreamedFrames(audio)
     delay = getattr(model, "latency", None)
-    latency = None if delay is None else round(delay * task.audio.shift + task.audio.shortest / task.settings.sample_rate, 3)
+    latency = None if delay is None else round(delay * audio.shift + audio.shortest / settings.sample_rate, 3)
     for heard in stream(model, frames.of(blocks, sample_rate)):
-        yield _prediction(task, heard, model.stride, latency)
+        yield _prediction(heard, decode, audio.shift, model.stride, latency)
 
 
 @final
@@ -65,9 +72,8 @@ class StreamedFrames:
         return self.feature.encode(waveform[: (count - 1) * shift + self.feature.shortest])
 
 
-def _check(task: SpeechRecognition) -> None:
+def _check(settings: SpeechRecognitionConfig) -> None:
     """Refuse features that need the whole recording."""
-    settings = task.settings
     if settings.normalization == "utterance":
         raise ConfigError(
             "`task.normalization` must be `global` or `none` for a stream, but is `utterance`, which is over the whole recording. Train"
@@ -77,10 +83,9 @@ def _check(task: SpeechRecognition) -> None:
         raise ConfigError("`task.features.kind` must be `filter_banks` for a stream, but is `whisper`, which looks at the whole recording.")
 
 
-def _prediction(task: SpeechRecognition, heard: Heard, stride: int, latency: float | None) -> Prediction:
-    shift = task.audio.shift
+def _prediction(heard: Heard, decode: Callable[[np.ndarray], str], shift: float, stride: int, latency: float | None) -> Prediction:
     unscored = Hypothesis(heard.elements, float("nan"), float("nan"), spans=heard.spans * stride)
     received, decided = round(heard.received * shift, 3), round(heard.frames * shift, 3)
-    words = words_of(unscored, task.target_text.decode, 0.0, received, shift)
+    words = words_of(unscored, decode, 0.0, received, shift)
     details = {"received": received, "decided": decided, "latency": latency, "final": heard.final, "words": words}
-    return Prediction(task.target_text.decode(heard.elements), unscored, (), details)
+    return Prediction(decode(heard.elements), unscored, (), details)

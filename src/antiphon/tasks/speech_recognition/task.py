@@ -16,7 +16,9 @@ from typing import Any, Literal, final
 import numpy as np
 from jaxtyping import Float
 
+from antiphon.contracts.abilities import Sound
 from antiphon.contracts.files import FileConfig
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction, Request
 from antiphon.contracts.specs import TokenSpec, ValueSpec
@@ -33,6 +35,7 @@ from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.details import speech_details
 from antiphon.tasks.speech_recognition.noise import folder_noise
 from antiphon.tasks.speech_recognition.speakers import hold_out_speakers
+from antiphon.tasks.speech_recognition.stream import stream_speech
 from antiphon.tasks.speech_recognition.subtitles import cues, written
 from antiphon.tasks.speech_recognition.text import concatenated
 from antiphon.tasks.speech_recognition.words import words_of
@@ -188,10 +191,23 @@ class SpeechRecognition(ExamplePerRecord):
             target = np.concatenate([[self.target_spec.start], symbols, [self.target_spec.end]]).astype(np.int64)
         return Example(frames, target, index, context)
 
-    def waveform(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext]:
-        """What the model hears of a record: one channel at `sample_rate`, and where it lies in its recording."""
+    def sound(self, record: Record) -> Sound:
+        """What the model hears of a record, and where it lies in its recording."""
         waveform, context, _ = self._heard(record)
-        return waveform, context
+        return Sound(waveform, self.settings.sample_rate, context.start, context.end)
+
+    def frames(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
+        """Log-mel frames, not normalized."""
+        return self.audio.extract(waveform)
+
+    @property
+    def source_fingerprint(self) -> str:
+        """Changes whenever a recording would become other frames."""
+        return self.audio.fingerprint
+
+    def stream(self, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
+        """What is said so far in a recording that is being made; see `stream.py`."""
+        return stream_speech(self.settings, self.audio, self.target_text.decode, model, blocks, sample_rate)
 
     def _heard(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext, str]:
         """The waveform of a record, where it lies in its recording, and the recording's name."""

@@ -1,0 +1,246 @@
+"""What some tasks can do beside what every task does, each a small protocol: a task has it when it has the methods.
+
+Callers ask for the ability, never for the task: `isinstance(task, Tabular)`, or one of the functions at the end, which say what happens
+without it. So a task from elsewhere can do all that ours can.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from antiphon.contracts.feature import Feature
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.sequences import Example, Prediction
+from antiphon.contracts.task import Task
+
+# ------------------------------------------------------------------------------------------------------------- learning
+
+
+@runtime_checkable
+class Augments(Protocol):
+    """Examples are varied at random each time that they are learned from."""
+
+    @property
+    def augments(self) -> bool:
+        """Whether the settings ask for it."""
+
+    def augment(self, example: Example, seed: int) -> Example:
+        """The example as it is learned from this time, decided by the seed alone. Lengths may change a little."""
+
+
+@runtime_checkable
+class HoldsOut(Protocol):
+    """Records to validate on are not drawn at random: whole speakers, the ends of series."""
+
+    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records] | None:
+        """Records to learn from and to validate on, when about `wanted` are to be held out; None draws them after all."""
+
+
+@runtime_checkable
+class Unfolds(Protocol):
+    """A record of the user's may hold several examples."""
+
+    def unfold(self, records: Records) -> Records:
+        """The records that examples are made of, one each."""
+
+
+@runtime_checkable
+class Calibrates(Protocol):
+    """Something is learned from predictions for validation records once training has ended: how far they can be trusted."""
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the settings ask for it."""
+
+    def calibrate(self, items: Sequence[Record], predictions: Sequence[Prediction], folder: Path) -> Sequence[str]:
+        """Learn from predictions for validation items, write it into the folder of a checkpoint; what was found, a sentence each."""
+
+    def load_calibration(self, folder: Path) -> None:
+        """Read what `calibrate` wrote into the folder of a checkpoint, where it did."""
+
+    def save_calibration(self, folder: Path) -> None:
+        """Write what `load_calibration` has read into the folder of another checkpoint, whose predictions are the same."""
+
+
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
+@runtime_checkable
+class OpensFiles(Protocol):
+    """A file that is named may be more than a table of values: a folder of recordings, or a table of their names."""
+
+    def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> Records | None:
+        """The records of a file, which must have the required columns; None leaves it to the usual readers."""
+
+
+@runtime_checkable
+class MakesItems(Protocol):
+    """What is predicted one by one are not the records themselves: windows made of many rows, gaps made in a text."""
+
+    def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Record]:
+        """The items of records; `scored` asks for those that have a reference."""
+
+
+@runtime_checkable
+class SplitsInputs(Protocol):
+    """An input that is too long to be predicted at once is cut, and the predictions of its parts are joined."""
+
+    def parts(self, record: Record) -> Sequence[Record]:
+        """The record, or its parts; nothing where there is nothing to say."""
+
+    def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
+        """The prediction for a record, from those of its parts."""
+
+
+@runtime_checkable
+class PreparesSources(Protocol):
+    """How sources become numbers is not told by the spec alone: another sample rate gives frames of the same width."""
+
+    @property
+    def source_fingerprint(self) -> str:
+        """Changes whenever the same source would be encoded differently."""
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A source can be followed while it is made."""
+
+    def stream(self, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
+        """What is said so far, after each block of samples (N,) or (N, channels), and once more at the end."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What a model hears of a record: one channel of samples, the frames made of them, and where it lies in its recording, in seconds."""
+
+    waveform: Float[np.ndarray, " N"]
+    sample_rate: int
+    start: float
+    end: float
+
+
+@runtime_checkable
+class Hears(Protocol):
+    """Sources are sound."""
+
+    def sound(self, record: Record) -> Sound:
+        """What the model hears of a record."""
+
+    def frames(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
+        """Samples as the features of a frame, neither normalized nor varied, to be looked at."""
+
+
+# -------------------------------------------------------------------------------------------------------------- writing
+
+
+@runtime_checkable
+class WritesText(Protocol):
+    """Targets are texts."""
+
+    @property
+    def target_text(self) -> Feature:
+        """What turns them into symbols and back."""
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """A prediction is rows of a table rather than one text."""
+
+    def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """The rows; none where the input could not be used."""
+
+
+@runtime_checkable
+class ShowsValues(Protocol):
+    """Values are no texts, and are shown to people in a way of their own."""
+
+    def shown(self, value: Any) -> str:
+        """A prediction's value, or a reference, on one line."""
+
+
+@runtime_checkable
+class HasBaselines(Protocol):
+    """Simple methods that a model must beat stand beside its scores."""
+
+    def baselines(self, items: Sequence[Record]) -> Mapping[str, Sequence[Any]]:
+        """The predictions of each for every item, as metrics take them; name -> values."""
+
+
+@runtime_checkable
+class HasDetails(Protocol):
+    """There is more to know about predictions than their scores."""
+
+    def details(
+        self,
+        items: Sequence[Record],
+        predictions: Sequence[Prediction],
+        references: Sequence[Sequence[Any]],
+        baselines: Mapping[str, Sequence[Any]],
+    ) -> dict[str, Any]:
+        """Plain values for JSON, for tables and pictures. `references[i]` holds the alternatives for item i."""
+
+
+# ------------------------------------------------------------------------------------------------------- with or without
+
+
+def augments(task: Task) -> bool:
+    """Whether examples are varied when they are learned from."""
+    return isinstance(task, Augments) and task.augments
+
+
+def unfolded(task: Task, records: Records) -> Records:
+    """The records that examples are made of: those given, unless one may hold several."""
+    return task.unfold(records) if isinstance(task, Unfolds) else records
+
+
+def items_of(task: Task, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
+    """What is predicted one by one: the records (or texts) themselves, unless the task makes something of them."""
+    return task.items(records, scored=scored) if isinstance(task, MakesItems) else iter(records)
+
+
+def parts_of(task: Task, record: Record) -> Sequence[Record]:
+    """A record to predict, or its parts."""
+    return task.parts(record) if isinstance(task, SplitsInputs) else (record,)
+
+
+def joined(task: Task, predictions: Sequence[Prediction], record: Record) -> Prediction:
+    """The prediction for a record from those of its parts."""
+    return task.joined(predictions, record) if isinstance(task, SplitsInputs) else predictions[0]
+
+
+def shown(task: Task, value: Any) -> str:
+    """A prediction's value, or a reference, as people read it."""
+    return task.shown(value) if isinstance(task, ShowsValues) else str(value)
+
+
+def rows_of(task: Task, prediction: Prediction) -> list[dict[str, Any]]:
+    """A prediction as rows of a table: one with the value, unless the task knows better."""
+    return task.rows(prediction) if isinstance(task, Tabular) else [{"prediction": prediction.value}]
+
+
+def baselines_of(task: Task, items: Sequence[Record]) -> Mapping[str, Sequence[Any]]:
+    """The predictions of simple methods, by name."""
+    return task.baselines(items) if isinstance(task, HasBaselines) else {}
+
+
+def details_of(
+    task: Task,
+    items: Sequence[Record],
+    predictions: Sequence[Prediction],
+    references: Sequence[Sequence[Any]],
+    baselines: Mapping[str, Sequence[Any]],
+) -> dict[str, Any]:
+    """What the task has to say beside scores."""
+    return task.details(items, predictions, references, baselines) if isinstance(task, HasDetails) else {}
+
+
+def load_calibration(task: Task, folder: Path) -> None:
+    """Let the task read what it learned of its predictions, where it does such a thing."""
+    if isinstance(task, Calibrates):
+        task.load_calibration(folder)
