@@ -56,3 +56,28 @@ def test_the_search_finds_what_is_forbidden(code: str) -> None:
 )
 def test_the_search_lets_pass_what_is_allowed(code: str) -> None:
     assert not findings(ast.parse(code))
+
+
+JUDGED = {"validate", "recipe_from", "load_trained", "stored_recipe", "task_of", "upgraded"}  # what reads names of code
+
+
+def unjudged(tree: ast.Module) -> list[tuple[str, int]]:
+    """Calls that read names of code without a verdict whether it is trusted."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in JUDGED]
+    return [(ast.unparse(call.func), call.lineno) for call in calls if "trust" not in ast.unparse(call).lower()]
+
+
+def test_whoever_reads_names_of_code_says_whether_it_is_trusted() -> None:
+    assert [f"{place(path, line)}: {what}" for path in SOURCES for what, line in unjudged(parsed(path))] == []
+    assert unjudged(ast.parse("recipe_from(values)"))
+    assert not unjudged(ast.parse("recipe_from(values, trust=FOREIGN)"))
+
+
+def test_code_from_outside_is_imported_in_one_place() -> None:
+    """`import_module` of a name that is not written out."""
+    found = []
+    for path in SOURCES:
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and "antiphon." not in ast.unparse(node):
+                found.append(place(path, node.lineno).rpartition(":")[0])
+    assert {name.rpartition("antiphon/")[2] for name in found} == {"contracts/registry.py"}

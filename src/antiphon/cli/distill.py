@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.options import Set
+from antiphon.cli.options import Set, TrustCode
 from antiphon.cli.train import set_again, supervise
 
 
@@ -15,6 +15,7 @@ def distill(
     out: Annotated[Path | None, typer.Option(help="The student's folder; runs/RECIPE when left out.")] = None,
     settings: Set = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue where the teacher or the student stopped.")] = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Train a student on what a trained teacher says: `distillation` in the recipe tells how.
 
@@ -26,7 +27,9 @@ def distill(
     folder = out or Path("runs") / recipe.stem
     again = ("distill", *map(str, teacher), str(recipe), "--out", str(folder), *set_again(settings))
     supervise(
-        lambda console: run_distillation(teacher, read_recipe(recipe, settings or ()), folder, resume=resume, console=console),
+        lambda console: run_distillation(
+            teacher, read_recipe(recipe, settings or (), trust_code=trust_code), folder, resume=resume, console=console
+        ),
         folder,
         again,
     )

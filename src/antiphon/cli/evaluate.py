@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import AsJson, Runs, Set
+from antiphon.cli.options import AsJson, Runs, Set, TrustCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,6 +46,7 @@ def evaluate(
     by: Annotated[By | None, typer.Option(help="Also list errors: of forecasts by step or series, of speech by speaker or length.")] = None,
     settings: Set = None,
     as_json: AsJson = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Score a run, or an ensemble of several, on held-out records, with 95 % bootstrap intervals.
 
@@ -54,8 +55,12 @@ def evaluate(
     from antiphon.runs.evaluate import compare_evaluations
     from antiphon.runs.evaluate import evaluate as run_evaluation
 
-    found = run_evaluation(run[0] if len(run) == 1 else run, data, overrides=settings or ())
-    other = run_evaluation(compare, data or _same_data(run[0]), overrides=settings or ()) if compare else None
+    found = run_evaluation(run[0] if len(run) == 1 else run, data, overrides=settings or (), trust_code=trust_code)
+    other = (
+        run_evaluation(compare, data or _same_data(run[0], trust_code), overrides=settings or (), trust_code=trust_code)
+        if compare
+        else None
+    )
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
     comparisons = compare_evaluations(found, other, names) if other else []
     for one in (found, other):
@@ -81,12 +86,13 @@ def _check_details(found: "Evaluation | None", by: By | None) -> None:
         raise ConfigError(f"`--by {by}` needs a run that {by.needs}, but {found.run} does not. Leave it out.")
 
 
-def _same_data(run: Path) -> Any:
+def _same_data(run: Path, trust_code: bool) -> Any:
     """The first run's test data, so that both are scored on the same records."""
+    from antiphon.contracts.trust import foreign
     from antiphon.recipe.assembly import stored_recipe
     from antiphon.store.checkpoint import find_checkpoint, read
 
-    return stored_recipe(read(find_checkpoint(run).resolve())).data.test
+    return stored_recipe(read(find_checkpoint(run).resolve()), foreign(trust_code)).data.test
 
 
 def _plain_scores(found: "Evaluation", by: By | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.options import Run, Set
+from antiphon.cli.options import Run, Set, TrustCode
 
 
 def export(
@@ -13,6 +13,7 @@ def export(
     format: Annotated[str, typer.Option(help="The format; `antiphon list exporters` lists them.")] = "hf",  # noqa: A002
     out: Annotated[Path | None, typer.Option(help="The folder to write, new or empty; RUN/exports/FORMAT when left out.")] = None,
     settings: Set = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Write a model in a format that other programs read.
 
@@ -20,4 +21,4 @@ def export(
     """
     from antiphon.runs.export import export as run_export
 
-    print(f"Wrote {run_export(run, format=format, out=out, overrides=settings or ())}")
+    print(f"Wrote {run_export(run, format=format, out=out, overrides=settings or (), trust_code=trust_code)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import AsJson, Set
+from antiphon.cli.options import AsJson, Set, TrustCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,7 @@ def inspect(
     path: Annotated[Path, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or a run's folder.", show_default=False)],
     settings: Set = None,
     as_json: AsJson = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Show what training would see: counts, lengths, samples, unknown symbols, repeated and misaligned records, what is left out and
     why, overlap between the splits, the model's size, and memory and time per epoch. Of series: spans, values, windows, and whether
@@ -38,7 +39,7 @@ def inspect(
 
     from antiphon.runs.inspect import inspect as run_inspection
 
-    found = run_inspection(path, settings or ())
+    found = run_inspection(path, settings or (), trust_code=trust_code)
     if as_json:
         print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
         return

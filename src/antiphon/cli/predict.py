@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import AsJson, Runs, Set
+from antiphon.cli.options import AsJson, Runs, Set, TrustCode
 
 FILE = "file"  # the column with the name of a document in a folder
 OWN = ("prediction", "score", "log_prob", "token_scores", "finish_reason", "alignment", "alternatives")  # what we say of a prediction
@@ -44,6 +44,7 @@ def predict(
     ] = "-",
     settings: Set = None,
     as_json: AsJson = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Predict for each input. An input that cannot be used keeps its place with an empty line and is named on standard error.
 
@@ -55,7 +56,7 @@ def predict(
     runs, files = _apart(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    predictor = load(runs, overrides=settings or ())
+    predictor = load(runs, overrides=settings or (), trust_code=trust_code)
     inputs = _inputs(files or input, predictor)
     others: deque[dict[str, Any]] = deque()
     predictions = predictor.predict(_noted(inputs, others, predictor.task), on_error="keep")

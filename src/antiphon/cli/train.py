@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli.options import Set
+from antiphon.cli.options import Set, TrustCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +21,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE when left out.")] = None,
     settings: Set = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run exactly where its last checkpoint is.")] = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Train a model. Ctrl-C stops after the current update and leaves a checkpoint.
 
@@ -31,7 +32,11 @@ def train(
 
     folder = out or Path("runs") / recipe.stem
     again = ("train", str(recipe), "--out", str(folder), *set_again(settings))
-    supervise(lambda console: run_training(read_recipe(recipe, settings or ()), folder, resume=resume, console=console), folder, again)
+    supervise(
+        lambda console: run_training(read_recipe(recipe, settings or (), trust_code=trust_code), folder, resume=resume, console=console),
+        folder,
+        again,
+    )
 
 
 def supervise(training: Callable[["Console"], object], folder: Path, again: Sequence[str]) -> None:

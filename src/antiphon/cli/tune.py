@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import AsJson, Run
+from antiphon.cli.options import AsJson, Run, TrustCode
 
 if TYPE_CHECKING:
     from antiphon.runs.tune import Trial, Tuning
@@ -23,6 +23,7 @@ def tune(
     data: Annotated[Path | None, typer.Option(help="Records to try them on; the run's validation data when left out.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show: leave the run as it is.")] = False,
     as_json: AsJson = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Try search settings on validation data, and make the best those of the run.
 
@@ -30,7 +31,7 @@ def tune(
     """
     from antiphon.runs.tune import tune as run_tuning
 
-    found = run_tuning(run, grid=_grid(grid), metric=metric, data=data, dry_run=dry_run, progress=_progress())
+    found = run_tuning(run, grid=_grid(grid), metric=metric, data=data, dry_run=dry_run, trust_code=trust_code, progress=_progress())
     if as_json:
         print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
         return

@@ -5,17 +5,20 @@ A config class stands directly above what it configures. `config` makes one, `va
 plain values. Every error names the dotted path, the value, what is allowed, and the place in the file when it is known.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from antiphon.contracts import registry
+from antiphon.contracts.trust import OWN, REMEDY, Trust
 from antiphon.errors import ConfigError, nearest
 
 Config = TypeVar("Config")
+
+Info = Any  # pydantic's ValidationInfo: a protocol that cannot be checked at run time, as the tests check all signatures
 
 _SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True, arbitrary_types_allowed=False)
 
@@ -42,22 +45,72 @@ class _Resolve:
     kind: str
     default: str | None
 
-    def __call__(self, value: Any) -> Any:
+    def __call__(self, value: Any, info: Info) -> Any:
         if isinstance(value, str):
             value = {"name": value}
         if not isinstance(value, Mapping):
             return value  # built in Python, already a config
-        plugin, values = self.plugin(value), dict(value)
+        plugin, values = self.plugin(value, trust_of(info)), dict(value)
         if "preset" in values:
             values = {**_preset(plugin, values.pop("preset")), **values}
-        return TypeAdapter(plugin.Config).validate_python({"name": plugin.name, **values})
+        return TypeAdapter(plugin.Config).validate_python({"name": plugin.name, **values}, context=info.context)
 
-    def plugin(self, value: Mapping[str, Any]) -> Any:
+    def plugin(self, value: Mapping[str, Any], trust: Trust) -> Any:
         """The plug-in that the values are for."""
         name = value.get("name", self.default)
         if not isinstance(name, str):
             raise ValueError(f"needs a `name`; one of: {', '.join(registry.names(self.kind))}.")
-        return registry.find(self.kind, name)
+        return registry.admit(self.kind, name, trusted=trust.allows(name))
+
+
+@dataclass(frozen=True)
+class _Admit:
+    """Sees to it that a name is that of a plug-in which may be used."""
+
+    kind: str
+
+    def __call__(self, name: str, info: Info) -> str:
+        registry.admit(self.kind, name, trusted=trust_of(info).allows(name))
+        return name
+
+
+def plugin_name(kind: str) -> Any:
+    """The type of a field that holds the name of a plug-in and no settings of it, such as that of a metric."""
+    return Annotated[str, AfterValidator(_Admit(kind))]
+
+
+def _own_word(value: bool, info: Info) -> bool:
+    """Refuse a foreign recipe that trusts code in the user's name."""
+    if value and not trust_of(info).allows(str(info.field_name)):
+        raise ValueError(f"it runs code that a published model brings, which is not done unless you trust it: {REMEDY}.")
+    return value
+
+
+OwnWord = Annotated[bool, AfterValidator(_own_word)]
+"""The type of a setting by which a user trusts code, which a recipe from elsewhere may not say in the user's place."""
+
+
+def trust_of(info: Info) -> Trust:
+    """The verdict under which settings are validated; what a Python program builds by hand is the user's own."""
+    return info.context["trust"] if info.context else OWN
+
+
+def _judged(value: Any, handler: Any, info: Info) -> Trust:
+    """The verdict of the validation; never one that the values bring themselves."""
+    if info.context is None and isinstance(value, Trust):
+        return value  # `dataclasses.replace`
+    if value is not None and not isinstance(value, Trust):
+        raise ValueError("is not a setting.")
+    return trust_of(info)
+
+
+Verdict = Annotated[Trust, WrapValidator(_judged), Field(exclude=True)]
+"""The type of a field of a config that remembers under which verdict it was validated: `trust: Verdict = verdict()`. It is no setting."""
+
+
+def verdict() -> Any:
+    """The default of such a field."""
+    return field(default=OWN, compare=False, repr=False)
 
 
 def _preset(plugin: Any, name: Any) -> Mapping[str, Any]:
@@ -73,17 +126,30 @@ def plain(settings: Any) -> dict[str, Any]:
     return TypeAdapter(type(settings)).dump_python(settings, mode="json", warnings=False)  # type: ignore[no-any-return]
 
 
+def texts(values: Any) -> Iterator[str]:
+    """Every text in plain values."""
+    if isinstance(values, str):
+        yield values
+    for inner in values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ():
+        yield from texts(inner)
+
+
 def validate(
-    cls: type[Config], values: Mapping[str, Any], *, path: str = "", locate: Callable[[tuple[Any, ...]], str] | None = None
+    cls: type[Config],
+    values: Mapping[str, Any],
+    *,
+    trust: Trust = OWN,
+    path: str = "",
+    locate: Callable[[tuple[Any, ...]], str] | None = None,
 ) -> Config:
-    """Build a config from plain values.
+    """Build a config from plain values, under a verdict on code from outside that they name.
 
     `path` is the dotted path of the values within the recipe; `locate` gives "file:line: " for a path of keys.
 
     Raises ConfigError with one line per mistake.
     """
     try:
-        return TypeAdapter(cls).validate_python(dict(values))
+        return TypeAdapter(cls).validate_python(dict(values), context={"trust": trust})
     except ValidationError as error:
         lines = [_sentence(cls, values, path, item, locate) for item in error.errors(include_url=False)]
         raise ConfigError("\n".join(lines)) from error
@@ -144,7 +210,7 @@ def _class_of(annotation: Any, values: Any) -> Any:
     """The config class that an annotation stands for, given the values."""
     for validator in getattr(annotation, "__metadata__", ()):
         if isinstance(validator, BeforeValidator) and isinstance(validator.func, _Resolve) and isinstance(values, Mapping):
-            return validator.func.plugin(values).Config
+            return registry.find(validator.func.kind, values.get("name", validator.func.default)).Config
     if hasattr(annotation, "__dataclass_fields__"):
         return annotation
     candidates = [found for part in getattr(annotation, "__args__", ()) if (found := _class_of(part, values)) is not None]

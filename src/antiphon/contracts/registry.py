@@ -3,20 +3,20 @@
 `find("models", "transformer")` imports `antiphon.models.transformer` and returns its `plugin`. From outside the package a plug-in is
 found by entry point (group `antiphon.models`, and so on), or by a dotted path such as `my_package.my_model`. There is no list to edit
 and no decorator; nothing is imported before it is asked for.
+
+Code from outside is imported in one place, `admit`, and only with a verdict that it is trusted (`trust.py`). A recipe is validated under
+such a verdict; so whoever holds its settings may use `find`, which imports nothing from outside.
 """
 
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+import sys
 from importlib.metadata import entry_points
 from typing import Any
 
+from antiphon.contracts.trust import REMEDY
 from antiphon.errors import ConfigError, nearest
-
-_TRUSTED = ContextVar("_TRUSTED", default=True)
 
 KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "baselines", "exporters", "importers")
 
@@ -28,28 +28,21 @@ def names(kind: str) -> list[str]:
     return sorted({*own, *(point.name for point in entry_points(group=f"antiphon.{kind}"))})
 
 
-@contextmanager
-def trusting(trusted: bool) -> Iterator[None]:
-    """Within it, unless `trusted`, dotted paths are refused: code named by a checkpoint from elsewhere is not imported."""
-    before = _TRUSTED.set(trusted and _TRUSTED.get())
-    try:
-        yield
-    finally:
-        _TRUSTED.reset(before)
-
-
-def is_trusting() -> bool:
-    """Whether code from outside the package may be run."""
-    return _TRUSTED.get()
-
-
 def find(kind: str, name: str) -> Any:
-    """Return the plug-in called `name`.
+    """Return the plug-in called `name`: one of the package, of an installed entry point, or one that was admitted before.
 
-    Raises ConfigError when there is no such plug-in, naming the nearest one.
+    Imports no code that nobody has admitted. Raises ConfigError when there is no such plug-in, naming the nearest one.
+    """
+    return admit(kind, name, trusted=name in sys.modules)
+
+
+def admit(kind: str, name: str, *, trusted: bool) -> Any:
+    """Return the plug-in called `name`; the module of a dotted path is imported if it is trusted.
+
+    Raises ConfigError when there is no such plug-in, or when it is one that may not be imported.
     """
     if "." in name:
-        return _find_by_path(kind, name)
+        return _find_by_path(kind, name, trusted=trusted)
     for point in entry_points(group=f"antiphon.{kind}"):
         if point.name == name:
             return point.load()
@@ -59,12 +52,9 @@ def find(kind: str, name: str) -> Any:
     return importlib.import_module(f"antiphon.{kind}.{name}").plugin
 
 
-def _find_by_path(kind: str, path: str) -> Any:
-    if not _TRUSTED.get():
-        raise ConfigError(
-            f"`{path}` names code outside Antiphon, which is not imported unless you trust it: pass `trust_code=True`, or"
-            " set the environment variable ANTIPHON_TRUST_CODE=1."
-        )
+def _find_by_path(kind: str, path: str, *, trusted: bool) -> Any:
+    if not trusted:
+        raise ConfigError(f"`{path}` names code outside Antiphon, which is not imported unless you trust it: {REMEDY}.")
     try:
         return importlib.import_module(path).plugin
     except ModuleNotFoundError as error:

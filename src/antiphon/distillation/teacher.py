@@ -50,7 +50,7 @@ def open_teacher(recipe: Recipe, folder: Path, device: torch.device) -> "Teacher
             raise ConfigError(
                 f"The student's folder must be another than that of its teacher, but both are {folder}. Choose another `--out`."
             )
-    trained = [load_trained(path) for path in settings.teachers]
+    trained = [load_trained(path, trust=recipe.trust.of_runs()) for path in settings.teachers]
     for one in trained:
         _check_task(recipe, one)
     teacher = Teacher(recipe, settings, trained, device)

@@ -7,14 +7,15 @@ from typing import Any
 
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.task import Task
+from antiphon.contracts.trust import Trust
 
 
 @dataclass(frozen=True)
 class TrainedModel:
     """A trained model that an exporter may take apart: nobody else uses it.
 
-    `architecture` is its registered name, `recipe` and `header` (of the checkpoint) are plain values, `evaluations` those that the run
-    has stored.
+    `architecture` is its registered name, `recipe` and `header` (of the checkpoint) are plain values, `trust` is the verdict on what they
+    name, `evaluations` are those that the run has stored.
     """
 
     name: str
@@ -22,6 +23,7 @@ class TrainedModel:
     model: Seq2SeqModel
     task: Task
     recipe: Mapping[str, Any]
+    trust: Trust
     header: Mapping[str, Any]
     evaluations: Sequence[Mapping[str, Any]]
 

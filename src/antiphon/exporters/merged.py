@@ -32,6 +32,7 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     frozen = [pattern for pattern in training["freeze"] if fnmatch.filter(names, pattern)]  # without what named parts of adapters
     recipe = recipe_from(
         {**trained.recipe, "model": trained.recipe["model"]["model"], "training": {**training, "freeze": frozen}},
+        trust=trained.trust,
     )
     header = {**header_of(recipe, trained.task), "step": trained.header["step"], "scores": trained.header.get("scores", {})}
     place = folder / "checkpoints" / f"step-{header['step']}"

@@ -19,6 +19,7 @@ import numpy as np
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.feature import Feature
 from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.trust import FOREIGN
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.features import byte_pairs
 from antiphon.features.byte_pairs import BytePairVocabulary
@@ -194,7 +195,7 @@ class TextFeature(Feature):
         if self._run is not None:
             opening = saved.get("opening") if self.config.opening is None else self.config.opening
             kept = {"prefix": self.config.prefix, "sampling": self.config.sampling, "opening": opening}
-            self.config = validate(TextConfig, {**adopted(saved, folder, USED_BY, self.config.tags), **kept})
+            self.config = validate(TextConfig, {**adopted(saved, folder, USED_BY, self.config.tags), **kept}, trust=FOREIGN)
             self._splitter = tag_splitter(self.config.tags)
         for name, value in self._fitted_settings().items():
             if saved["settings"].get(name, self.config.__dataclass_fields__[name].default) != value:

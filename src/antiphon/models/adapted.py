@@ -9,7 +9,7 @@ Unusual here: there is no model of this name. What is built is the earlier run's
 every search, loss and report treats it as what it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +17,10 @@ from typing import Any, Literal
 from torch import nn
 
 from antiphon.contracts import registry
-from antiphon.contracts.configuration import config, plugin_field, validate
+from antiphon.contracts.configuration import Verdict, config, plugin_field, validate, verdict
 from antiphon.contracts.model import Architecture, Seq2SeqModel
 from antiphon.contracts.specs import Spec, TokenSpec
+from antiphon.contracts.trust import Trust
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, need_peft
 from antiphon.store import checkpoint
@@ -41,11 +42,23 @@ class AdaptedConfig:
     """That model's own settings; a run fills them in."""
     sha256: str | None = None
     """Hash of that model's weights; a run fills it in, to find out whether they have changed."""
+    trust: Verdict = verdict()
+    """Whether code from outside that the run names may be imported; no setting."""
 
     @property
     def head(self) -> Any:
         """The output layer of that model."""
         return getattr(self.model, "head", None)
+
+
+@config
+class _Taken:
+    """What is taken over of that run's recipe beside the model."""
+
+    loss: plugin_field("losses", "cross_entropy") | None = None  # type: ignore[valid-type]
+    """Its loss."""
+    search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]
+    """Its search."""
 
 
 def resolve(settings: AdaptedConfig, earlier: AdaptedConfig | None = None) -> AdaptedConfig:
@@ -61,11 +74,13 @@ def resolve(settings: AdaptedConfig, earlier: AdaptedConfig | None = None) -> Ad
         return replace(settings, run=earlier.run, model=earlier.model, sha256=earlier.sha256)
     saved = _saved(settings.run)
     model = saved.header["recipe"]["model"]
-    plugin = registry.find("models", model["name"])
+    trust = settings.trust.of_runs()
+    plugin = registry.admit("models", model["name"], trusted=trust.allows(model["name"]))
     if plugin.borrow is not None:
         instead = "Export it (`--format merged`), and adapt that." if model["name"] == "adapted" else "Its own `model.adapter` does this."
         raise ConfigError(f"`model.run` must not be a run of `{model['name']}`, but {settings.run} is. {instead}")
-    described = validate(plugin.Config, upgraded(saved)[1])
+    _check_names(saved.header["recipe"], trust)
+    described = validate(plugin.Config, upgraded(saved, trust)[1], trust=trust)
     return replace(settings, run=settings.run.absolute(), model=described, sha256=checkpoint.digest(saved.folder / checkpoint.WEIGHTS))
 
 
@@ -77,7 +92,13 @@ def defaults(settings: AdaptedConfig) -> dict[str, Any]:
         recipe = checkpoint.read_json(checkpoint.find_checkpoint(settings.run) / checkpoint.HEADER)["recipe"]
     except CheckpointError:  # is told when its weights are needed
         return {}
+    _check_names(recipe, settings.trust.of_runs())
     return {"training": {"loss": recipe["training"]["loss"]}, "search": recipe["search"]}
+
+
+def _check_names(recipe: Mapping[str, Any], trust: Trust) -> None:
+    """Raise ConfigError when loss or search of that run, which become those of this one, name code that is not trusted."""
+    validate(_Taken, {"loss": recipe["training"]["loss"], "search": recipe["search"]}, path="model.run", trust=trust)
 
 
 def build(settings: AdaptedConfig, source: Spec, target: Spec) -> Seq2SeqModel:
@@ -118,7 +139,7 @@ def borrow(model: Seq2SeqModel, settings: AdaptedConfig) -> None:
             f"This run is an adapter, and its base, {settings.run}, has changed: the weights there have the hash {found[:12]}, but those"
             f" that it was trained on {str(settings.sha256)[:12]}. {remedy}"
         )
-    own, (weights, _) = model.state_dict(), upgraded(saved)
+    own, (weights, _) = model.state_dict(), upgraded(saved, settings.trust.of_runs())
     places = {base_name(name): name for name in own}
     _check_symbols(model, saved, settings.run)
     unfit = [name for name, tensor in weights.items() if name not in places or own[places[name]].shape != tensor.shape]

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import OwnWord, config
 from antiphon.contracts.model import Architecture, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
@@ -46,7 +46,7 @@ class PretrainedConfig:
     """Learn low-rank adapters and leave the checkpoint's weights as they are; None is to learn everything."""
     checkpoint_activations: bool = False
     """Compute layers again for their gradients instead of keeping what they computed: less memory, more time."""
-    trust_remote_code: bool = False
+    trust_remote_code: OwnWord = False
     """Run the code that a checkpoint brings with it. Read it first: it can do whatever you can."""
     description: dict[str, Any] | None = None
     """The checkpoint's own configuration; a run fills it in, so that it can be used without the checkpoint that it came from."""

@@ -15,6 +15,7 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.trust import foreign
 from antiphon.data.limits import cut_source
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.decoding import decode_examples
@@ -73,7 +74,7 @@ class Predictor:
         current = plain(self.recipe.search)
         kept = current if settings.get("name", current["name"]) == current["name"] else {}
         other = copy.copy(self)
-        other.recipe = recipe_from({**plain(self.recipe), "search": {**kept, **settings}})
+        other.recipe = recipe_from({**plain(self.recipe), "search": {**kept, **settings}}, trust=self.recipe.trust)
         if needs_steps(other.recipe.search):
             stepwise(self.model)
         other.search = build_search(other.recipe.search, self.task)
@@ -226,7 +227,9 @@ def load(
 
     overrides    recipe settings such as "search.beam_size=1"
     device       cpu, cuda, mps or auto
-    trust_code   whether code that a checkpoint names outside Antiphon may be imported
+    trust_code   whether code outside Antiphon that the runs name may be imported
     """
     paths = [path] if isinstance(path, Path | str) else list(path)
-    return Predictor([load_trained(item, trust_code=trust_code, overrides=overrides) for item in paths], device=device, overrides=overrides)
+    return Predictor(
+        [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths], device=device, overrides=overrides
+    )

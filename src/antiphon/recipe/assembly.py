@@ -1,6 +1,5 @@
 """From a recipe to the parts that it names: task, records, corpora, model, search. And from a checkpoint back to all of them."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -20,6 +19,7 @@ from antiphon.contracts.records import Record, Records
 from antiphon.contracts.search import Search
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.contracts.task import Task
+from antiphon.contracts.trust import FOREIGN, Trust
 from antiphon.data.corpus import MixedCorpus
 from antiphon.data.records import ChosenRecords, JoinedRecords, OpenFile, open_parts, open_records
 from antiphon.errors import CheckpointError, ConfigError, DataError
@@ -136,7 +136,7 @@ def _open_language_model(settings: LanguageModelConfig, task: Task) -> LanguageM
         pieces = task.pieces("target", np.arange(spec.size))
         return ngrams(read_arpa(settings.ngram), settings.level, spec, pieces, partial(_text_of, task))
     assert settings.run is not None, "one of both is there"
-    helper = load_trained(settings.run)
+    helper = load_trained(settings.run, trust=settings.trust.of_runs())
     if not isinstance(helper.model.source, TokenSpec) or not helper.model.source.says_nothing:
         raise ConfigError(f"`search.language_model.run` must be a run of `task: language_modeling`, but {settings.run} has a source.")
     assert isinstance(helper.task.target_spec, TokenSpec), "a language model writes symbols"
@@ -286,31 +286,16 @@ def _stored(spec: Spec) -> dict[str, Any]:
     return {own.name: getattr(spec, own.name) for own in fields(spec) if own.repr}
 
 
-def load_trained(path: Path | str, *, prefer: str = "best", trust_code: bool = False, overrides: Sequence[str] = ()) -> Trained:
+def load_trained(path: Path | str, *, prefer: str = "best", trust: Trust = FOREIGN, overrides: Sequence[str] = ()) -> Trained:
     """Open a run's best checkpoint, or a given one, with changes to its model's settings that leave the weights as they are.
 
-    Code that the checkpoint names outside Antiphon needs `trust_code` (or the environment variable ANTIPHON_TRUST_CODE=1).
+    Raises ConfigError when it names code outside Antiphon that `trust` does not allow.
     """
     saved = checkpoint.read(checkpoint.find_checkpoint(path, prefer=prefer).resolve())
-    with registry.trusting(_trusts(trust_code)):
-        return _load(saved, overrides)
-
-
-def _trusts(trust_code: bool) -> bool:
-    return trust_code or os.environ.get("ANTIPHON_TRUST_CODE") == "1"
-
-
-def _load(saved: checkpoint.Checkpoint, overrides: Sequence[str]) -> Trained:
-    plugin = registry.find("models", saved.header["model"]["name"])
-    weights, settings = upgraded(saved)
-    as_saved = recipe_from({**saved.header["recipe"], "model": settings})
+    weights, settings = upgraded(saved, trust)
+    as_saved = recipe_from({**saved.header["recipe"], "model": settings}, trust=trust)
     recipe = with_overrides(as_saved, [change for change in overrides if change.startswith("model.")])
-    find_metrics([name for name in recipe.evaluation.metrics or () if "." in name])  # they are not used before somebody evaluates
-    if getattr(recipe.model, "trust_remote_code", False) and not registry.is_trusting():
-        raise CheckpointError(
-            f"{saved.folder} runs code of {recipe.model.path}, which is not done unless you trust it: pass `trust_code=True`, or set the"
-            " environment variable ANTIPHON_TRUST_CODE=1."
-        )
+    plugin = registry.find("models", recipe.model.name)
     task = _load_task(recipe, saved.folder)
     model = build_model(recipe, task)
     if plugin.borrow is not None:
@@ -328,15 +313,14 @@ def load_task(recipe: Recipe, trained: Trained) -> Task:
     return task
 
 
-def task_of(saved: checkpoint.Checkpoint) -> Task:
+def task_of(saved: checkpoint.Checkpoint, trust: Trust) -> Task:
     """The fitted task of a checkpoint."""
-    return _load_task(stored_recipe(saved), saved.folder)
+    return _load_task(stored_recipe(saved, trust), saved.folder)
 
 
-def stored_recipe(saved: checkpoint.Checkpoint) -> Recipe:
-    """The recipe of a checkpoint. Code outside Antiphon that it names needs ANTIPHON_TRUST_CODE=1, as for `load_trained`."""
-    with registry.trusting(_trusts(False)):
-        return recipe_from({**saved.header["recipe"], "model": upgraded(saved)[1]})
+def stored_recipe(saved: checkpoint.Checkpoint, trust: Trust) -> Recipe:
+    """The recipe of a checkpoint. Raises ConfigError when it names code outside Antiphon that `trust` does not allow."""
+    return recipe_from({**saved.header["recipe"], "model": upgraded(saved, trust)[1]}, trust=trust)
 
 
 def _load_task(recipe: Recipe, folder: Path) -> Task:

@@ -4,6 +4,7 @@ Recipes are YAML 1.2, so `no` is a language and `3e-4` a number. Every mistake i
 allowed, and the nearest name. `--set a.b=c` changes a value from the command line; relative paths start from the recipe's folder.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
@@ -16,9 +17,10 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from antiphon.contracts import registry
-from antiphon.contracts.configuration import config, plain, plugin_field, validate
+from antiphon.contracts.configuration import Verdict, config, plain, plugin_field, plugin_name, validate, verdict
 from antiphon.contracts.files import FileConfig, Files
 from antiphon.contracts.limits import Limits
+from antiphon.contracts.trust import OWN, Trust, foreign, own
 from antiphon.errors import ConfigError
 from antiphon.training.distillation import DistillationConfig
 from antiphon.training.settings import TrainingConfig
@@ -44,7 +46,7 @@ class DataConfig:
 class EvaluationConfig:
     """How predictions are scored."""
 
-    metrics: tuple[str, ...] | None = None
+    metrics: tuple[plugin_name("metrics"), ...] | None = None  # type: ignore[valid-type]
     """Names of metrics (`antiphon list metrics`); None is what suits the task."""
     resamples: Annotated[int, Field(ge=0)] = 1000
     """Bootstrap resamples for intervals; 0 leaves intervals out."""
@@ -74,11 +76,19 @@ class Recipe:
     """How predictions are scored."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Decides everything random."""
+    trust: Verdict = verdict()
+    """Whether code from outside that is named here may be imported; no setting."""
 
 
-def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file and apply `key.path=value` overrides. Raises ConfigError naming file, line and key."""
+def read_recipe(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool = False, trust: Trust | None = None) -> Recipe:
+    """Read a recipe file and apply `key.path=value` overrides. Raises ConfigError naming file, line and key.
+
+    trust_code   whether code outside Antiphon that runs name may be imported: those that the recipe reads and, where the file lies in the
+                 folder of a run, its own
+    trust        another verdict than what follows from this
+    """
     path = Path(path)
+    trust = trust or (foreign(trust_code) if _is_run(path.parent) else own(trust_code))
     tree = _parse(path)
     overridden = [_override(tree, override) for override in overrides]
 
@@ -88,27 +98,33 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         changed = any(inner[: len(keys)] == keys for inner in overridden)  # what does not fit together may be said in two places
         return f"{path}:{_line(tree, keys)}{' with --set' if changed else ''}: "
 
-    return resolve_paths(validate(Recipe, _fitting(_plain_tree(tree), path.parent), locate=locate), path.parent)
+    return resolve_paths(validate(Recipe, _fitting(_plain_tree(tree), path.parent, trust), trust=trust, locate=locate), path.parent)
 
 
-def recipe_from(values: Mapping[str, Any], base: Path = Path()) -> Recipe:
-    """A recipe from plain values, as a Python program or a checkpoint holds them."""
-    return resolve_paths(validate(Recipe, _fitting(values, base)), base)
+def _is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run, or of a checkpoint, which may come from anywhere."""
+    return any(os.path.lexists(folder / name) for name in ("best", "last", "checkpoints", "checkpoint.json", "metrics.jsonl"))
 
 
-def _fitting(values: Mapping[str, Any], base: Path) -> Mapping[str, Any]:
+def recipe_from(values: Mapping[str, Any], base: Path = Path(), *, trust: Trust = OWN) -> Recipe:
+    """A recipe from plain values: those of a Python program, unless `trust` says that they come from elsewhere."""
+    return resolve_paths(validate(Recipe, _fitting(values, base, trust), trust=trust), base)
+
+
+def _fitting(values: Mapping[str, Any], base: Path, trust: Trust) -> Mapping[str, Any]:
     """The values, and where they say nothing, what fits the task and the model. What is wrong with these is found when all is validated."""
     settings, model = _named(values.get("task")), _named(values.get("model"))
     try:
-        task, architecture = registry.find("tasks", settings["name"]), registry.find("models", model["name"])
+        task = registry.admit("tasks", settings["name"], trusted=trust.allows(settings["name"]))
+        architecture = registry.admit("models", model["name"], trusted=trust.allows(model["name"]))
         fitting: Mapping[str, Any] = {}
         limits = None
         if task.defaults is not None:
-            fitting = task.defaults(validate(task.Config, settings), architecture.stepwise)
+            fitting = task.defaults(validate(task.Config, settings, trust=trust), architecture.stepwise)
         limits = fitting.get("search", {}).get("limits")
         if architecture.defaults is not None:
-            own = _whose_run(TypeAdapter(plugin_field("models")).validate_python(model), base)
-            fitting = _merged(fitting, architecture.defaults(own))
+            known = TypeAdapter(plugin_field("models")).validate_python(model, context={"trust": trust})
+            fitting = _merged(fitting, architecture.defaults(_whose_run(known, base)))
         merged = _merged(fitting, values)
         return merged if limits is None else {**merged, "search": _limited(_named(merged["search"]), limits)}
     except (ConfigError, KeyError, TypeError, ValidationError):
@@ -157,7 +173,7 @@ def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
         tree["search"] = {"name": tree["search"]["name"]}
     for override in overrides:
         _override(tree, override)
-    return recipe_from(tree)
+    return recipe_from(tree, trust=recipe.trust)
 
 
 def changed_keys(old: Any, new: Any, path: str = "") -> list[str]:

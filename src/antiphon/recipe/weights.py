@@ -19,6 +19,7 @@ from antiphon.contracts import registry
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
+from antiphon.contracts.trust import Trust
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.recipe.assembly import task_of
 from antiphon.recipe.recipe import Recipe
@@ -39,14 +40,14 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
         plugin.borrow(model, recipe.model)
     if fresh and recipe.training.init_from is not None:
         saved = checkpoint.read(checkpoint.find_checkpoint(recipe.training.init_from).resolve())
-        notes += _take(model, saved, task, spread=recipe.training.init_layers == "spread")
+        notes += _take(model, saved, task, recipe.trust.of_runs(), spread=recipe.training.init_layers == "spread")
     return notes + _freeze(model, recipe.training.freeze)
 
 
-def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task, *, spread: bool) -> list[str]:
+def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task, trust: Trust, *, spread: bool) -> list[str]:
     """Take over what fits of a checkpoint."""
-    earlier = task_of(saved)  # first, since it refuses code that nobody trusts
-    (there, _), own = upgraded(saved), model.own_weights()
+    earlier = task_of(saved, trust)
+    (there, _), own = upgraded(saved, trust), model.own_weights()
     origins = _origins(own, there, spread=spread)
     weights = {name: there[origin] for name, origin in origins.items()}
     tables = {name: side for name, side in _tables(model).items() if name in weights and _pieces(earlier, side) != _pieces(task, side)}

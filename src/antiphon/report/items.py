@@ -141,8 +141,7 @@ def _metrics(evaluation: StoredEvaluation) -> list[Metric]:
     found = []
     for score in evaluation.scores:
         try:
-            with registry.trusting(False):
-                found.append(registry.find("metrics", str(score.get("name", ""))))
+            found.append(registry.find("metrics", str(score.get("name", ""))))
         except ConfigError:
             continue  # loss and perplexity are measured by the model
     return [metric for metric in found if isinstance(metric, Metric) and metric.higher_is_better is not None]

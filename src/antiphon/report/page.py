@@ -40,10 +40,12 @@ _CONTENTS_OF_SPEECH = ("Training", "Data", "Scores", "Speech", "Examples", "Atte
 _CONTENTS_OF_SERIES = ("Training", "Data", "Scores", "Forecasts", "Attention", "Recipe")
 
 
-def write_report(run: Path | str, *, data: Any = None) -> Path:
+def write_report(run: Path | str, *, data: Any = None, trust_code: bool = False) -> Path:
     """Write the report of a run; returns the path of the page.
 
     data   a file or records to evaluate on first, as `antiphon.evaluate` takes them; None shows the evaluations that there are
+
+    trust_code   whether code outside Antiphon that the run names may be imported
 
     What is missing (no evaluation, no audit, no checkpoint) is said in the page, with the command that adds it. Raises CheckpointError
     when `run` is no run, or the page cannot be written, and what `antiphon.evaluate` raises when `data` is given.
@@ -51,9 +53,9 @@ def write_report(run: Path | str, *, data: Any = None) -> Path:
     run = Path(run)
     read_run(run)  # a folder that is no run is refused before anything takes time
     if data is not None:
-        evaluate(run, data)
+        evaluate(run, data, trust_code=trust_code)
     record = read_run(run)
-    page = _page(record, _load(record), data)
+    page = _page(record, _load(record, trust_code), data)
     path = run / REPORT
     _write(path, page)
     return path
@@ -101,12 +103,12 @@ def _head(record: RunRecord) -> Markup:
     )
 
 
-def _load(record: RunRecord) -> Predictor | str:
-    """The run's model, or a sentence why there is none. Code outside Antiphon that a checkpoint names is not imported."""
+def _load(record: RunRecord, trust_code: bool) -> Predictor | str:
+    """The run's model, or a sentence why there is none."""
     if not record.header:
         return f"There is no checkpoint to look into yet: antiphon train ... --out {record.folder} writes one."
     try:
-        return load(record.folder)
+        return load(record.folder, trust_code=trust_code)
     except AntiphonError as error:
         return f"The model cannot be loaded: {error}"
 

@@ -81,18 +81,21 @@ class Evaluation:
         return next(score.value for score in self.scores if score.name == name)
 
 
-def evaluate(run: Path | str | Predictor | Sequence[Path | str], data: Any = None, *, overrides: Sequence[str] = ()) -> Evaluation:
+def evaluate(
+    run: Path | str | Predictor | Sequence[Path | str], data: Any = None, *, overrides: Sequence[str] = (), trust_code: bool = False
+) -> Evaluation:
     """Decode records and score the predictions.
 
     run         a run, a checkpoint, several of them (an ensemble), or a Predictor
     data        a file, or records as `antiphon.train` takes them; None is the recipe's `data.test`
     overrides   recipe settings such as "search.beam_size=1"
+    trust_code  whether code outside Antiphon that the runs name may be imported
 
     The evaluation is also written to `evaluations/` of a run, for the report. Raises DataError when there is nothing to score.
     """
     from antiphon.prediction.predictor import load
 
-    predictor = run if isinstance(run, Predictor) else load(run, overrides=overrides)
+    predictor = run if isinstance(run, Predictor) else load(run, overrides=overrides, trust_code=trust_code)
     recipe, task = predictor.recipe, predictor.task
     source = recipe.data.test if data is None else data
     if source is None:

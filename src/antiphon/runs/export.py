@@ -10,6 +10,7 @@ from rich.console import Console
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import plain
+from antiphon.contracts.trust import foreign
 from antiphon.errors import CheckpointError, ExportError
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.recipe.assembly import load_trained
@@ -23,6 +24,7 @@ def export(
     format: str = "hf",  # noqa: A002
     out: Path | str | None = None,
     overrides: Sequence[str] = (),
+    trust_code: bool = False,
     console: Console | None = None,
 ) -> Path:
     """Write a run's best checkpoint, or a given one, in a format of other programs; returns the folder.
@@ -30,18 +32,21 @@ def export(
     format      what `antiphon list exporters` lists; `hf` is a folder for transformers
     out         the folder, which must be new or empty; None is exports/FORMAT in the run
     overrides   recipe settings such as "search.beam_size=1", which the folder shall have as its own
+    trust_code  whether code outside Antiphon that the run names may be imported
     console     where it is said what the other program will do differently; None is standard error
 
     Raises ExportError when the model cannot be exported in this format.
     """
-    plugin: ExportPlugin = registry.find("exporters", format)
+    plugin: ExportPlugin = registry.admit("exporters", format, trusted=True)
     folder = Path(out) if out is not None else Path(run) / "exports" / format
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ExportError(f"{folder} exists already. Choose another `--out`, or remove it.")
-    trained = load_trained(run, overrides=overrides)
+    trained = load_trained(run, trust=foreign(trust_code), overrides=overrides)
     recipe = plain(with_overrides(trained.recipe, overrides) if overrides else trained.recipe)
     name = Path(run).resolve().name
-    model = TrainedModel(name, recipe["model"]["name"], trained.model, trained.task, recipe, trained.header, _evaluations(Path(run)))
+    model = TrainedModel(
+        name, recipe["model"]["name"], trained.model, trained.task, recipe, trained.recipe.trust, trained.header, _evaluations(Path(run))
+    )
     lost = _write(plugin, model, folder)
     for sentence in lost:
         (console or Console(stderr=True)).print(sentence, highlight=False, markup=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.contracts.task import Task
+from antiphon.contracts.trust import foreign
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
@@ -66,15 +67,18 @@ class Inspection:
         }
 
 
-def inspect(path: Path | str, overrides: Sequence[str] = ()) -> Inspection:
-    """Inspect a recipe, or a run (whose folder then also gets `audit.json`, for the report)."""
+def inspect(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool = False) -> Inspection:
+    """Inspect a recipe, or a run (whose folder then also gets `audit.json`, for the report).
+
+    trust_code   whether code outside Antiphon that a run names may be imported
+    """
     path = Path(path)
     if path.is_dir():
-        recipe = with_overrides(read_recipe(path / "recipe.yaml"), overrides)
+        recipe = with_overrides(read_recipe(path / "recipe.yaml", trust=foreign(trust_code)), overrides)
         found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path))
         checkpoint.write_json(path / "audit.json", found.to_plain())
         return found
-    recipe = read_recipe(path, overrides)
+    recipe = read_recipe(path, overrides, trust_code=trust_code)
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         return _inspect(str(path), recipe, recipe.data.cache or Path(folder), fitted=None)
 

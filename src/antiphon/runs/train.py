@@ -13,6 +13,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -22,7 +23,7 @@ import torch
 from rich.console import Console
 
 from antiphon.contracts.abilities import Augments, Calibrates
-from antiphon.contracts.configuration import plain
+from antiphon.contracts.configuration import plain, texts
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
@@ -81,7 +82,13 @@ FREE_TO_CHANGE = (
 
 
 def train(
-    recipe: Recipe | Path | str, out: Path | str, *, resume: bool = False, data: Given | None = None, console: Console | None = None
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    data: Given | None = None,
+    trust_code: bool = False,
+    console: Console | None = None,
 ) -> Path:
     """Train a model; returns the run's folder.
 
@@ -90,12 +97,15 @@ def train(
     resume    continue the run in `out`, exactly as if it had never stopped
     data      records instead of the recipe's files: {"train": ..., "validation": ..., "test": ...}, each an iterable of mappings, a
               function that returns one, or a data frame
+    trust_code   whether code outside Antiphon that other runs name (a teacher, the base of adapters) may be imported
     console   where progress is shown; None is standard error
 
     Raises ConfigError, DataError, CheckpointError or TrainingError; a run that was interrupted can be resumed.
     """
     if not isinstance(recipe, Recipe):
-        recipe = read_recipe(recipe)
+        recipe = read_recipe(recipe, trust_code=trust_code)
+    elif trust_code:
+        recipe = replace(recipe, trust=replace(recipe.trust, runs=True))
     try:
         return _train(recipe, Path(out), resume, data, console or Console(stderr=True))
     except OSError as error:
@@ -112,12 +122,20 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCE
 
 def _train(recipe: Recipe, folder: Path, resume: bool, data: Given | None, console: Console) -> Path:
     started = resume and (folder / "recipe.yaml").is_file()
-    recipe = resolved(recipe, read_recipe(folder / "recipe.yaml") if started else None)
+    recipe = resolved(recipe, _earlier(folder, recipe) if started else None)
     ranks = distributed.start(recipe.training.device)
     teacher = open_teacher(recipe, folder, ranks.device)
     recipe = recipe if teacher is None else teacher.recipe
     with checkpoint.held(folder) if ranks.first else nullcontext():
         return _train_in(recipe, folder, resume, data, console, ranks, teacher)
+
+
+def _earlier(folder: Path, recipe: Recipe) -> Recipe:
+    """The recipe of the run that is resumed. Of the code that it names only that is trusted which the user's recipe names, too."""
+    known = frozenset(texts(plain(recipe))) if recipe.trust.names else recipe.trust.known
+    if getattr(recipe.model, "trust_remote_code", False):
+        known |= {"trust_remote_code"}
+    return read_recipe(folder / "recipe.yaml", trust=replace(recipe.trust, names=False, known=known))
 
 
 def _train_in(
@@ -159,7 +177,7 @@ def _train_in(
 def _calibrate(recipe: Recipe, task: Task, folder: Path, corpora: Sequence[StoredCorpus], device: torch.device) -> Sequence[str]:
     """Let the task learn from the best checkpoint's predictions for the validation data. What cannot be learned is said, and no error."""
     assert isinstance(task, Calibrates), "a task that learns nothing of its predictions is not asked"
-    trained = load_trained(folder)
+    trained = load_trained(folder, trust=recipe.trust)
     items = [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
     try:
         predictions = decode_examples(
@@ -204,7 +222,7 @@ def _check_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
         if not (folder / "recipe.yaml").is_file():
             raise CheckpointError(f"There is no run to resume in {folder}. Start it without `--resume`.")
         if started:
-            _refuse_changes(plain(read_recipe(folder / "recipe.yaml")), plain(recipe), folder)
+            _refuse_changes(plain(_earlier(folder, recipe)), plain(recipe), folder)
     elif started:
         raise CheckpointError(f"{folder} already holds a run. Continue it with `--resume`, or choose another `--out`.")
 

@@ -15,10 +15,12 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from antiphon.contracts import registry
 from antiphon.contracts.abilities import items_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
+from antiphon.contracts.trust import Trust
 from antiphon.data.mapped import MappedCorpus
 from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.metrics.interface import Score
@@ -88,6 +90,7 @@ def tune(
     metric: str | None = None,
     data: Any = None,
     dry_run: bool = False,
+    trust_code: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tuning:
     """Try search settings on validation data, and store the best with the run.
@@ -98,14 +101,17 @@ def tune(
     metric     what is to be best; None is the metric that chose the checkpoint, or the task's first
     data       a file, or records; None is the validation data of the run
     dry_run    change nothing
+    trust_code   whether code outside Antiphon that the run names may be imported
     progress   called with the number of trials done and of all
 
     Raises ConfigError for what is no setting of the search, and for a run without validation data or whose outputs are no symbols.
     """
-    predictor = load(run)
+    predictor = load(run, trust_code=trust_code)
     task, recipe = predictor.task, predictor.recipe
     if not isinstance(task.target_spec, TokenSpec):
         raise ConfigError(f"Search settings can be tuned where outputs are symbols, but {run} forecasts values (task `{task.name}`).")
+    if metric is not None:
+        registry.admit("metrics", metric, trusted=True)  # the user names it
     chosen = metric or _metric_of(recipe)
     find_metrics([chosen])
     attempts = _attempts(recipe, grid)
@@ -117,7 +123,7 @@ def tune(
         if progress is not None:
             progress(len(trials), len(attempts))
     best = _best(trials)
-    stored = () if dry_run or best is trials[0] else _store(Path(run), predictor.trained[0].folder, best.search)
+    stored = () if dry_run or best is trials[0] else _store(Path(run), predictor.trained[0].folder, best.search, recipe.trust)
     comparison = None
     if best is not trials[0]:
         references = [found for _, found in pairs]
@@ -146,7 +152,7 @@ def _attempts(recipe: Recipe, grid: Grid | None) -> list[tuple[Mapping[str, Any]
     attempts: list[tuple[Mapping[str, Any], Recipe]] = [({}, recipe)]
     for settings in combinations:
         values = {**plain(recipe), "search": _changed(plain(recipe.search), settings)}
-        tried = recipe_from(values)
+        tried = recipe_from(values, trust=recipe.trust)
         if all(tried.search != other.search for _, other in attempts):
             attempts.append((settings, tried))
     return attempts
@@ -278,7 +284,7 @@ def _name_of(data: Any) -> str:
 # ------------------------------------------------------------------------------------------------------------------ storing
 
 
-def _store(run: Path, loaded: Path, search: Mapping[str, Any]) -> list[Path]:
+def _store(run: Path, loaded: Path, search: Mapping[str, Any], trust: Trust) -> list[Path]:
     """Write the search into the run's recipe and into `best` and `last`, or into a checkpoint alone; returns the files."""
     path = run / "recipe.yaml"
     if not path.is_file():
@@ -286,9 +292,9 @@ def _store(run: Path, loaded: Path, search: Mapping[str, Any]) -> list[Path]:
     with checkpoint.held(run):
         folders = dict.fromkeys((run / name).resolve() for name in ("best", "last") if (run / name).exists())
         stored = [_amend(folder, search) for folder in folders]
-        recipe = read_recipe(path)
+        recipe = read_recipe(path, trust=trust)
         partial = path.with_name(f".recipe.yaml.partial-{os.getpid()}")
-        write_recipe(replace(recipe, search=recipe_from({**plain(recipe), "search": search}).search), partial)
+        write_recipe(replace(recipe, search=recipe_from({**plain(recipe), "search": search}, trust=trust).search), partial)
         os.replace(partial, path)
     return [*stored, path]
 

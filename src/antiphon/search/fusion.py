@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import Verdict, config, verdict
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.sequences import Memory, Padded
 from antiphon.contracts.specs import TokenSpec
@@ -34,6 +34,8 @@ class LanguageModelConfig:
     """How much of its log-probability is added to what the model says."""
     level: Literal["symbols", "words"] | None = None
     """Of `ngram`: what an entry stands for. Left out: `words` where the vocabulary is made of subwords, `symbols` of any other."""
+    trust: Verdict = verdict()
+    """Whether code from outside that the run names may be imported; no setting."""
 
     def __post_init__(self) -> None:
         if (self.run is None) == (self.ngram is None):

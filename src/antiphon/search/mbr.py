@@ -18,7 +18,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from antiphon.contracts import registry
-from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.configuration import config, plugin_field, plugin_name
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.search import SearchPlugin
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
@@ -38,7 +38,7 @@ class MinimumBayesRiskConfig:
     """The search."""
     candidates: plugin_field("search") = SamplingConfig(samples=32, epsilon=0.02)  # type: ignore[valid-type]
     """The search that finds the candidates, with its own limits and processors; beam search needs `n_best`."""
-    metric: str | None = None
+    metric: plugin_name("metrics") | None = None  # type: ignore[valid-type]
     """The metric to use as utility, such as `chrf`; symbols are compared when not given."""
     n_best: Annotated[int, Field(ge=1)] = 1
     """Hypotheses given per source; fewer when there are fewer different candidates."""

@@ -5,16 +5,19 @@ from typing import Any
 from torch import Tensor
 
 from antiphon.contracts import registry
+from antiphon.contracts.trust import Trust
 from antiphon.errors import CheckpointError
 from antiphon.store.checkpoint import Checkpoint
 
 
-def upgraded(saved: Checkpoint) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def upgraded(saved: Checkpoint, trust: Trust) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """A checkpoint's tensors and the model's settings, as its architecture is today.
 
-    Raises CheckpointError for a revision that is newer than this version, or that it can no longer upgrade.
+    Raises CheckpointError for a revision that is newer than this version, or that it can no longer upgrade; ConfigError for an
+    architecture from outside that is not trusted.
     """
-    plugin = registry.find("models", saved.header["model"]["name"])
+    name = saved.header["model"]["name"]
+    plugin = registry.admit("models", name, trusted=trust.allows(name))
     weights, settings, revision = saved.weights(), saved.header["recipe"]["model"], saved.header["model"]["revision"]
     if revision == plugin.revision:
         return weights, settings

@@ -55,27 +55,26 @@ def test_an_unknown_name_gets_the_nearest():
 
 
 def test_a_dotted_path(outside):
-    assert registry.find("models", "outside_package.good").value == 17
+    assert registry.admit("models", "outside_package.good", trusted=True).value == 17
+    assert registry.find("models", "outside_package.good").value == 17, "it has been admitted"
 
 
 def test_a_dotted_path_is_refused_where_code_is_not_trusted(outside):
-    with (
-        registry.trusting(False),
-        registry.trusting(True),
-        pytest.raises(ConfigError, match=r"`outside_package\.good` names code outside Antiphon.*trust_code=True"),
-    ):
+    refused = pytest.raises(ConfigError, match=r"`outside_package\.good` names code outside Antiphon.*trust_code=True.*--trust-code")
+    with refused:
         registry.find("models", "outside_package.good")
-    assert registry.is_trusting()
+    with refused:
+        registry.admit("models", "outside_package.good", trusted=False)
     assert "outside_package.good" not in sys.modules, "it must not even be imported"
 
 
 def test_a_dotted_path_that_leads_nowhere(outside):
     with pytest.raises(ConfigError, match=r"The models plug-in `outside_package\.nothing` cannot be imported: No module named"):
-        registry.find("models", "outside_package.nothing")
+        registry.admit("models", "outside_package.nothing", trusted=True)
     with pytest.raises(ConfigError, match="cannot be imported: No module named 'a_package_that_is_not_there'"):
-        registry.find("models", "outside_package.broken")
+        registry.admit("models", "outside_package.broken", trusted=True)
     with pytest.raises(ConfigError, match=r"`outside_package\.empty` must define `plugin` to be used as one of the models"):
-        registry.find("models", "outside_package.empty")
+        registry.admit("models", "outside_package.empty", trusted=True)
 
 
 def test_an_installed_entry_point(outside):
@@ -87,8 +86,7 @@ def test_an_installed_entry_point(outside):
     assert "elsewhere" in registry.names("models")
     assert "elsewhere" not in registry.names("tasks")
     assert registry.find("models", "elsewhere").value == 17
-    with registry.trusting(False):
-        assert registry.find("models", "elsewhere").value == 17, "what is installed is trusted"
+    assert registry.admit("models", "elsewhere", trusted=False).value == 17, "what is installed is trusted"
     with pytest.raises(ConfigError, match="Did you mean `elsewhere`"):
         registry.find("models", "elsewere")
 

@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from antiphon.contracts import registry
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import config, plugin_name
 from antiphon.data.series import Duplicates, Missing, SeriesColumns
 from antiphon.data.windows import Weighting
 from antiphon.features.calendar import Cycle
@@ -83,14 +82,12 @@ class ForecastingConfig:
     intervals: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = ()
     """Central intervals, in percent such as [80, 95], to calibrate on the validation windows when training ends, so that they cover what
     they promise (conformal prediction). A head of points gets intervals this way only."""
-    baselines: tuple[str, ...] = ("naive", "seasonal_naive", "linear")
+    baselines: tuple[plugin_name("baselines"), ...] = ("naive", "seasonal_naive", "linear")  # type: ignore[valid-type]
     """Methods without training whose scores stand beside the model's (`antiphon list baselines`)."""
 
     def __post_init__(self) -> None:
         if self.frequency is not None:
             parse_frequency(self.frequency)
-        for name in self.baselines:
-            registry.find("baselines", name)
         names = [name for name in (self.id, self.time) if name is not None]
         names += [*self.targets, *self.past, *self.known, *self.static]
         twice = sorted({name for name in names if names.count(name) > 1})

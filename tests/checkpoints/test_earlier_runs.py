@@ -1,0 +1,49 @@
+"""Runs that earlier versions wrote still say what they said, and can be trained further.
+
+`translation` and `forecasting` were written by 0.1.0, before its modules were put into rooms; `said.json` is what they predicted then.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import antiphon
+from antiphon.recipe.recipe import read_recipe
+
+HERE = Path(__file__).parent
+SAID = json.loads((HERE / "said.json").read_text())
+
+
+def test_a_translation_run_says_what_it_said() -> None:
+    said = SAID["translation"]
+    predictions = antiphon.load(HERE / "translation").predict(said["inputs"])
+    assert [prediction.text for prediction in predictions] == [text for text, _ in said["outputs"]]
+    found = [prediction.hypothesis.log_prob for prediction in predictions]
+    np.testing.assert_allclose(found, [log_prob for _, log_prob in said["outputs"]], rtol=1e-4)
+
+
+def rows() -> list[dict[str, object]]:
+    """The series that the run learned from."""
+    return [dict(zip(("unique_id", "ds", "y"), row, strict=True)) for row in SAID["forecasting"]["rows"]]
+
+
+def test_a_forecasting_run_says_what_it_said() -> None:
+    predictions = antiphon.load(HERE / "forecasting").predict(rows())
+    for prediction, said in zip(predictions, SAID["forecasting"]["outputs"], strict=True):
+        assert str(prediction.value.unique_id) == said["unique_id"]
+        np.testing.assert_allclose(prediction.value.point, said["point"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["translation", "forecasting"])
+def test_its_recipe_is_still_read(name: str) -> None:
+    assert read_recipe(HERE / name / "recipe.yaml").task.name == name
+
+
+def test_it_is_resumed(tmp_path: Path) -> None:
+    run = shutil.copytree(HERE / "forecasting", tmp_path / "run", symlinks=True)
+    recipe = read_recipe(run / "recipe.yaml", ["training.max_steps=42"])
+    assert antiphon.train(recipe, run, resume=True, data={"train": rows(), "validation": 12}) == run
+    assert json.loads((run / "last" / "checkpoint.json").read_text())["step"] == 42
