@@ -9,7 +9,15 @@ import pytest
 
 from tests.package.source_files import PACKAGE, SOURCES, imports, parsed, place, project, run_python
 
-WITHOUT_TORCH = ["antiphon", "antiphon.errors", "antiphon.registry", "antiphon.configuration", "antiphon.metrics", "antiphon.cli.main"]
+WITHOUT_TORCH = [
+    "antiphon",
+    "antiphon.errors",
+    "antiphon.registry",
+    "antiphon.configuration",
+    "antiphon.metrics",
+    "antiphon.cli.main",
+    "antiphon.cli.threads",
+]
 
 
 def normalized(requirement: str) -> str:
