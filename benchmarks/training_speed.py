@@ -3,7 +3,7 @@
     python benchmarks/training_speed.py --data train.tsv.gz --source en --target de
 
 Without --data, the translation data that ships with the project. The peers from other packages take part when their environment is there
-(benchmarks/peers/install); plain PyTorch always does.
+(benchmarks/peers/install); plain PyTorch always does. Everybody's threads sleep while they wait; --spinning shows what that is worth.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from encoding import ROOT, SHIPPED, prepare, specs, write_batches
-from turns import System, machine, table, take_turns, versions
+from turns import System, asleep_and_spinning, machine, table, take_turns, versions
 
 OURS = "Antiphon Transformer, fp32"
 
@@ -45,6 +45,8 @@ def systems(folder: Path, batches: Path, peers: Path, eole: Path, settings: argp
         for system in [one for one in found if one.program == "own_training.py"]:
             found.append(replace(system, name=system.name.replace("Antiphon", "Antiphon before:"), checkout=settings.against))
     chosen = [system for system in found if settings.only.lower() in system.name.lower()]
+    if settings.spinning:
+        chosen = [variant for system in chosen for variant in asleep_and_spinning(system)]
     return chosen or sys.exit(f"No system's name contains {settings.only!r}.")
 
 
@@ -58,6 +60,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="turns of each system")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu counts computing time, for a machine that is shared")
+    parser.add_argument("--spinning", action="store_true", help="each also with threads that spin while they wait, alone and two at once")
     parser.add_argument("--only", default="", help="only systems whose name contains this")
     parser.add_argument("--against", type=Path, default=None, help="another checkout of this project, to compare with")
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="environment with the peers; eole is in FOLDER-eole")

@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -32,7 +32,14 @@ class System:
     python: str = sys.executable
     threads: int = 1
     processes: int = 1
+    spinning: bool = False  # whether threads spin while they wait, as without `antiphon.cli.threads`
     checkout: Path = ROOT  # whose antiphon and benchmarks it runs
+
+
+def asleep_and_spinning(system: System) -> list[System]:
+    """One alone and two at once, each with threads that sleep while they wait and with threads that spin."""
+    twice = replace(system, name=f"{system.name}, two at once", processes=2)
+    return [variant for one in (system, twice) for variant in (one, replace(one, name=f"{one.name}, spinning", spinning=True))]
 
 
 @dataclass
@@ -54,11 +61,13 @@ class _Running:
             **os.environ,
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
-            "OMP_WAIT_POLICY": "passive",  # who waits for its turn must not spin
+            "OMP_WAIT_POLICY": "PASSIVE",  # for everybody, as the commands of Antiphon do for themselves
             "PYTHONPATH": os.pathsep.join([str(system.checkout / "benchmarks"), str(system.checkout / "src")]),
             "TOKENIZERS_PARALLELISM": "false",
             "HF_HUB_OFFLINE": "1",
         }
+        if system.spinning:
+            del environment["OMP_WAIT_POLICY"]
         command = [system.python, str(system.checkout / "benchmarks" / system.program), *system.arguments]
         self.system = system
         self.processes = [

@@ -6,6 +6,7 @@ summarization   from what stands under a heading (LibreOffice help) to the headi
 """
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded, as `antiphon train` does: docs/training.md, "Threads"
 import antiphon
 from antiphon.contracts.sequences import Prediction
 from antiphon.recipe.recipe import read_recipe

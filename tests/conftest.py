@@ -1,13 +1,16 @@
-"""What every test gets: one thread per process, and a random seed that is printed.
+"""What every test gets: one thread per process that does not spin while it waits, and a random seed that is printed.
 
 Nothing of Antiphon is imported here: a module that is imported before pytest has switched on the checking of shapes is not checked.
 """
 
+import os
 import random
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands do; read once, when torch is loaded, and by child processes
 import torch
 
 # Several test processes share few cores; more threads would only wait for each other, and a busy machine is no reason to fail.

@@ -16,6 +16,7 @@ WITHOUT_TORCH = [
     "antiphon.contracts.configuration",
     "antiphon.metrics",
     "antiphon.cli.main",
+    "antiphon.cli.threads",
 ]
 
 

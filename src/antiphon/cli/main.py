@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from antiphon.cli import distill, evaluate, export, import_, inspect, listing, new, predict, report, train, tune
+from antiphon.cli.threads import let_waiting_threads_sleep
 from antiphon.errors import AntiphonError
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ def _shown(message: Warning | str, *_: object) -> str:
 
 def main() -> None:
     """Run a command. Errors that a user can mend are one sentence on stderr, without a traceback; the exit status is then 1."""
+    let_waiting_threads_sleep()
     warnings.formatwarning = _shown  # type: ignore[assignment]
     try:
         app()

@@ -82,3 +82,27 @@ def test_versions_leave_out_what_is_not_there() -> None:
     from turns import versions
 
     assert versions(sys.executable, ["pytest", "a-package-that-is-not-there"]) == f"pytest {pytest.__version__}"
+
+
+def test_everybodys_threads_sleep_while_they_wait_but_those_of_a_system_that_is_to_spin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from turns import System, take_turns
+
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    program = tmp_path / "task.py"
+    program.write_text(f"import os, sys\nprint('it has', os.environ.get('OMP_WAIT_POLICY'), file=sys.stderr)\n{_A_TASK}")
+    take_turns([System("one", str(program)), System("other", str(program), spinning=True)], rounds=1)
+    assert [line for line in capfd.readouterr().err.splitlines() if line.startswith("it has")] == ["it has PASSIVE", "it has None"]
+
+
+def test_what_spins_is_measured_alone_and_two_at_once() -> None:
+    from turns import System, asleep_and_spinning
+
+    found = asleep_and_spinning(System("ours", "own_training.py"))
+    assert [(one.name, one.processes, one.spinning) for one in found] == [
+        ("ours", 1, False),
+        ("ours, spinning", 1, True),
+        ("ours, two at once", 2, False),
+        ("ours, two at once, spinning", 2, True),
+    ]
