@@ -33,12 +33,16 @@ given on the command line: `--set training.optimizer.learning_rate=3e-4`. Only `
 budget in `training` have no default. A run keeps its recipe with all defaults filled in, in `recipe.yaml`.
 
 - **Names choose.** `model`, `task`, `search`, `training.loss`, `training.optimizer` and others are made of parts that can be exchanged:
-  `name` says which, and the other settings are those of that part. `model: lstm` is short for `model: {name: lstm}`.
+  `name` says which, and the other settings are those of that part. `model: lstm` is short for `model: {name: lstm}`, and
+  `schedule: {warmup_steps: 100}` changes the default one.
 - **Presets.** `model: {name: transformer, preset: base}` starts from named settings; what stands beside `preset` overrides them.
 - **Paths** are relative to the recipe.
 - **Mistakes** are reported with file, line and key, what is allowed, and the nearest name. A setting without effect is a mistake.
 - YAML 1.2 is read: `no` is a language and `3e-4` a number.
 """
+
+# Python's words in YAML.
+YAML = {"None": "null", "True": "true", "False": "false"}
 
 # Kinds of plug-in that a recipe names, in the order of the page, with the path of their settings.
 KINDS = {
@@ -109,8 +113,8 @@ def table(heading: str, cls: type[Any], path: str, presets: Any = None) -> Itera
 
 
 def meaning(field: FieldInfo) -> str:
-    """The docstring under a field, on one line, with Python's None as YAML's null."""
-    return re.sub(r"\bNone\b", "null", " ".join((field.description or "").split()))
+    """The docstring under a field, on one line, with Python's None, True and False as YAML's null, true and false."""
+    return re.sub(r"\b(None|True|False)\b", lambda word: YAML[word[0]], " ".join((field.description or "").split()))
 
 
 def what_it_may_be(field: FieldInfo, path: str) -> str:
@@ -138,11 +142,15 @@ def describe(annotation: Any, bound: str, path: str) -> str:
         first, *rest = get_args(annotation)
         if first is FileConfig:
             return f"[a file]({anchor('A file of records')}), or a list of files"
-        return f"list of {describe(first, '', path)}s" if rest == [...] else f"list of {1 + len(rest)} {describe(first, '', path)}s"
+        kind, space, bounded = describe(first, "", path).partition(" >")
+        return f"list of {'' if rest == [...] else f'{1 + len(rest)} '}{kind}s{space}{bounded}"
+    if get_origin(annotation) is dict:
+        key, value = get_args(annotation)
+        return f"mapping of {describe(key, '', path)} to {describe(value, '', path)}"
     if hasattr(annotation, "__pydantic_fields__"):
         heading = section_of(annotation, path)
         return f"[{heading.split(': ')[-1] if ': ' in heading else 'settings'}]({anchor(heading)})"
-    return {int: "integer", float: "number", bool: "`true`, `false`", str: "text", Path: "path"}.get(annotation, str(annotation)) + bound
+    return {int: "integer", float: "number", bool: "`true`, `false`", str: "text", Path: "path", Any: "anything"}[annotation] + bound
 
 
 def bounds(metadata: Any) -> str:
@@ -154,7 +162,7 @@ def bounds(metadata: Any) -> str:
 
 def default_of(field: FieldInfo) -> str:
     """The default as it would stand in a recipe; nothing for a group of settings, whose own defaults count."""
-    value: Any = field.default
+    value: Any = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "required"
     fields: Any = getattr(value, "__pydantic_fields__", None)
@@ -162,7 +170,8 @@ def default_of(field: FieldInfo) -> str:
         return f"`{yaml(value)}`"
     if "name" not in fields:
         return ""
-    changed = [name for name, inner in fields.items() if name != "name" and getattr(value, name) != inner.default]
+    defaults = {name: inner.get_default(call_default_factory=True) for name, inner in fields.items()}
+    changed = [name for name in fields if name != "name" and getattr(value, name) != defaults[name]]
     settings = "".join(f", {name}: {yaml(getattr(value, name))}" for name in changed)
     return f"`{{name: {value.name}{settings}}}`" if settings else f"`{value.name}`"
 
@@ -170,11 +179,13 @@ def default_of(field: FieldInfo) -> str:
 def yaml(value: Any) -> str:
     """A plain value as it stands in YAML."""
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
+        return YAML[str(value)]
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(yaml, value)) + "]"
     if dataclasses.is_dataclass(value):
-        return str(plain(value))
+        return yaml(plain(value))
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {yaml(inner)}" for key, inner in value.items()) + "}"
     return '""' if value == "" else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from antiphon.store.checkpoint import digest
 from tests.cli.conftest import Command, Result
@@ -43,6 +44,58 @@ def says(result: Result, *parts: str) -> None:
 )
 def test_recipe_mistakes(antiphon: Command, project: Path, tmp_path: Path, change: str, parts: list[str]) -> None:
     says(antiphon("train", project, "--out", tmp_path / "run", "--set", change), *parts)
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ("model=3", ["`model` must be a name, or a mapping with a `name`, but is 3."]),
+        ("task=null", ["`task` must be a name, or a mapping with a `name`"]),
+        ("search=[beam]", ["`search` must be a name, or a mapping with a `name`, but is ['beam']."]),
+        ("model.dropout=2", ["`model.dropout` must be less than 1, but is 2."]),
+        ("training.optimizer.betas=[0.9, 1.5]", ["`training.optimizer.betas.1` must be less than 1, but is 1.5."]),
+        ("training.optimizer.learning_rate=.inf", ["`training.optimizer.learning_rate` must be a finite number, but is inf."]),
+        ("training.optimizer=adam", ["`training.optimizer.name` must be one of adamw,", "Did you mean `adamw`?"]),
+        ("data.cache=train.tsv/cache", ["`data.cache` must be a folder that can be written", "Name another one, or leave it out"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "inspect"])
+def test_what_is_found_before_work_begins(
+    antiphon: Command, project: Path, tmp_path: Path, command: str, change: str, parts: list[str]
+) -> None:
+    out = ("--out", tmp_path / "run") if command == "train" else ()
+    result = antiphon(command, project, *out, "--set", change)
+    says(result, *parts)
+    assert len(result.err.strip().splitlines()) == 1, "one sentence"
+    assert not (tmp_path / "run" / "recipe.yaml").exists()
+    assert not (tmp_path / "run" / "corpus").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("command", ["train", "inspect"])
+def test_a_device_that_is_not_there(antiphon: Command, project: Path, tmp_path: Path, command: str) -> None:
+    out = ("--out", tmp_path / "run") if command == "train" else ()
+    result = antiphon(command, project, *out, "--set", "training.device=cuda")
+    says(result, "`training.device` must not be `cuda` on this machine: PyTorch finds no GPU with CUDA.")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_loading_for_a_device_that_is_not_there(trained: Path) -> None:
+    import antiphon as package
+    from antiphon.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="`device` must not be `cuda` on this machine"):
+        package.load(trained, device="cuda")
+    with pytest.raises(ConfigError, match="but is 'gpu'"):
+        package.load(trained, device="gpu")
+
+
+def test_a_warm_up_longer_than_the_budget_is_said(antiphon: Command, project: Path, tmp_path: Path) -> None:
+    changes = ("--set", "training.schedule={name: cosine, warmup_steps: 8}", "--set", "training.max_steps=4")
+    result = antiphon("train", project, "--out", tmp_path / "run", *changes)
+    assert result.status == 0, result.err
+    assert "`training.schedule.warmup_steps` is 8, and the budget is about 4 updates" in result.err
 
 
 def test_transformer_heads_must_divide(antiphon: Command, project: Path) -> None:

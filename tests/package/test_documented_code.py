@@ -131,3 +131,10 @@ def load_script(name: str) -> ModuleType:
 def test_the_recipe_reference_is_current() -> None:
     """It is written from the config classes: run `python scripts/recipe_reference.py` after changing one."""
     assert (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8") == load_script("recipe_reference").write_page()
+
+
+@pytest.mark.parametrize(
+    "word", ["Factory", "class '", "typing", "Annotated", "FieldInfo", "Undefined", "object at", "None", "True", "False", "{'"]
+)
+def test_the_recipe_reference_speaks_no_python(word: str) -> None:
+    assert [line for line in (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8").splitlines() if word in line] == []

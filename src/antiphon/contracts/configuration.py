@@ -1,16 +1,18 @@
 """Settings: frozen dataclasses, validated by pydantic, with a docstring under each field.
 
 A config class stands directly above what it configures. `config` makes one, `validate` builds one from the plain values of a recipe,
-`plugin_field` types a field whose class depends on the `name` in it (`model: {name: lstm, ...}`), and `plain` turns one back into
-plain values. Every error names the dotted path, the value, what is allowed, and the place in the file when it is known.
+and `plain` turns one back into plain values. `plugin_field` types a field whose class depends on the `name` in it (`model: {name: lstm,
+...}`), `Choice` one whose classes are few and known. Every error names the dotted path, the value, what is allowed, and the place in the
+file when it is known.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from antiphon.contracts import registry
 from antiphon.contracts.trust import OWN, REMEDY, Trust
@@ -20,7 +22,14 @@ Config = TypeVar("Config")
 
 Info = Any  # pydantic's ValidationInfo: a protocol that cannot be checked at run time, as the tests check all signatures
 
-_SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True, arbitrary_types_allowed=False)
+Count = Annotated[int, Field(ge=1)]
+"""How many, at least one."""
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+"""From 0 to below 1: a rate of dropout, say, which leaves something."""
+
+_SETTINGS = ConfigDict(
+    extra="forbid", use_attribute_docstrings=True, validate_default=True, arbitrary_types_allowed=False, allow_inf_nan=False
+)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -46,10 +55,9 @@ class _Resolve:
     default: str | None
 
     def __call__(self, value: Any, info: Info) -> Any:
-        if isinstance(value, str):
-            value = {"name": value}
+        value = _settings_of(value)
         if not isinstance(value, Mapping):
-            return value  # built in Python, already a config
+            return value
         plugin, values = self.plugin(value, trust_of(info)), dict(value)
         if "preset" in values:
             values = {**_preset(plugin, values.pop("preset")), **values}
@@ -113,9 +121,37 @@ def verdict() -> Any:
     return field(default=OWN, compare=False, repr=False)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Marks a field that holds one of a few configs, as its `name` decides: `Annotated[CosineConfig | LinearConfig, Choice("cosine")]`.
+
+    As for plug-ins, a bare word is short for a mapping with that `name`. `default` is the name when there is none.
+    """
+
+    default: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Any of the configs in `source`, a union, told apart by their names."""
+        one_of = handler.generate_schema(Annotated[source, Field(discriminator="name")])
+        return core_schema.no_info_before_validator_function(self._with_name, one_of)
+
+    def _with_name(self, value: Any) -> Any:
+        value = _settings_of(value)
+        return {"name": self.default, **value} if isinstance(value, Mapping) else value
+
+
+def _settings_of(value: Any) -> Any:
+    """Plain settings, also of a bare name; or a config that was built in Python."""
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, Mapping) or (is_dataclass(value) and hasattr(value, "name")):
+        return value
+    raise PydanticCustomError("no_settings", "must be a name, or a mapping with a `name`")
+
+
 def _preset(plugin: Any, name: Any) -> Mapping[str, Any]:
     presets: Mapping[str, Mapping[str, Any]] = getattr(plugin, "presets", {})
-    if name not in presets:
+    if not isinstance(name, str) or name not in presets:
         there_are = f"it has: {', '.join(presets)}" if presets else "it has none"
         raise ValueError(f"`{plugin.name}` has no preset `{name}`; {there_are}.{nearest(str(name), presets)}")
     return presets[name]
@@ -155,6 +191,20 @@ def validate(
         raise ConfigError("\n".join(lines)) from error
 
 
+# Where pydantic speaks of Python, or at length.
+_MUST = {
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "dataclass_type": "must be a mapping of settings",
+    "dict_type": "must be a mapping",
+    "tuple_type": "must be a list",
+    "path_type": "must be a path",
+    "string_type": "must be a text",
+    "bool_parsing": "must be `true` or `false`",
+    "bool_type": "must be `true` or `false`",
+}
+
+
 def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callable[[tuple[Any, ...]], str] | None) -> str:
     keys = _keys(values, error["loc"])
     dotted = ".".join(str(key) for key in ((path,) if path else ()) + keys)
@@ -171,11 +221,9 @@ def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callab
         allowed = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
         there_are = ", ".join(allowed)
         return f"{place}`{dotted}.name` must be one of {there_are}, but is {context['tag']!r}.{nearest(str(context['tag']), allowed)}"
-    if kind == "union_tag_not_found":
-        return f"{place}`{dotted}` needs a `name`."
     if kind == "value_error":
         return f"{place}{f'`{dotted}`: ' if dotted else ''}{context['error']}"
-    message = error["msg"].replace("Input should be", "must be")
+    message = _MUST[kind].format(**context) if kind in _MUST else error["msg"].replace("Input should be", "must be")
     return f"{place}`{dotted}` {message}, but is {error['input']!r}."
 
 
@@ -211,6 +259,8 @@ def _class_of(annotation: Any, values: Any) -> Any:
     for validator in getattr(annotation, "__metadata__", ()):
         if isinstance(validator, BeforeValidator) and isinstance(validator.func, _Resolve) and isinstance(values, Mapping):
             return registry.find(validator.func.kind, values.get("name", validator.func.default)).Config
+        if isinstance(validator, Choice) and isinstance(values, Mapping):
+            values = {"name": validator.default, **values}
     if hasattr(annotation, "__dataclass_fields__"):
         return annotation
     candidates = [found for part in getattr(annotation, "__args__", ()) if (found := _class_of(part, values)) is not None]

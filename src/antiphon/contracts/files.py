@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError, WrapValidator
+from pydantic import Field, ValidationError, WrapValidator
 
 from antiphon.contracts.configuration import config
 from antiphon.errors import nearest
@@ -30,7 +30,7 @@ class FileConfig:
     """The names of the columns, for a table whose first line does not name them; of a parquet file the columns to read."""
     encoding: str = "utf-8"
     """The encoding of text files."""
-    weight: float = 1.0
+    weight: Annotated[float, Field(gt=0, lt=1e6)] = 1.0
     """How often an epoch shows each record: 2.5 is every record twice, and a half of them, drawn anew each epoch, once more."""
 
     def __post_init__(self) -> None:
@@ -40,8 +40,6 @@ class FileConfig:
             raise ValueError("`target` goes with `source`, the other one of two line-aligned text files, not with `path`.")
         if self.source is not None and (self.format not in (None, "txt") or self.columns):
             raise ValueError("`format` and `columns` have no effect on line-aligned text files; remove them.")
-        if not 0 < self.weight < 1e6:
-            raise ValueError(f"`weight` must be above 0, but is {self.weight:g}.")
         _check_encoding(self.encoding)
 
 

@@ -1,32 +1,26 @@
 """How long examples may be, and what becomes of those that are longer or empty."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from antiphon.contracts.configuration import config
+from pydantic import Field
+
+from antiphon.contracts.configuration import Count, config
 
 
 @config
 class Limits:
     """Lengths are in encoded elements, as the model sees them: the end symbol counts, a target's start element does not."""
 
-    max_source_length: int | None = None
+    max_source_length: Count | None = None
     """The longest source, in elements; null is no limit."""
-    max_target_length: int | None = None
+    max_target_length: Count | None = None
     """The longest target, in elements; null is no limit."""
     too_long: Literal["drop", "truncate", "error"] = "drop"
     """What happens to an example beyond a length: it is left out, cut (keeping its end symbol), or stops the run."""
-    max_length_ratio: float | None = None
+    max_length_ratio: Annotated[float, Field(ge=1)] | None = None
     """Leave out examples of which one side is more than this many times as long as the other; null is no limit."""
     empty: Literal["drop", "error"] = "drop"
     """What happens to an example with nothing on one side."""
-
-    def __post_init__(self) -> None:
-        for name in ("max_source_length", "max_target_length"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be 1 or more, but is {value}.")
-        if self.max_length_ratio is not None and not self.max_length_ratio >= 1:
-            raise ValueError(f"`max_length_ratio` must be 1 or more, but is {self.max_length_ratio:g}.")
 
     def of_sources(self) -> "Limits":
         """What holds for every source, also one that is not learned from: where long ones are truncated, all of them are."""

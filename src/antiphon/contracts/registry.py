@@ -53,6 +53,8 @@ def admit(kind: str, name: str, *, trusted: bool) -> Any:
 
 
 def _find_by_path(kind: str, path: str, *, trusted: bool) -> Any:
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise ConfigError(f"The {kind} plug-in {path!r} must be a name, or a dotted path such as `my_package.my_model`.")
     if not trusted:
         raise ConfigError(f"`{path}` names code outside Antiphon, which is not imported unless you trust it: {REMEDY}.")
     try:

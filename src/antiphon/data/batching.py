@@ -12,7 +12,7 @@ from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import Count, config
 from antiphon.data.permutation import hash_seed, permute
 
 
@@ -20,22 +20,16 @@ from antiphon.data.permutation import hash_seed, permute
 class BatchingConfig:
     """How rows are put together to batches. A budget counts padding: rows times the longest row of the batch."""
 
-    target_tokens: int = 4096
+    target_tokens: Count = 4096
     """The budget of target elements (of output steps, for series) of a global batch; of source elements where there are no targets."""
-    source_tokens: int | None = None
+    source_tokens: Count | None = None
     """The budget of source elements (of frames, for audio) of a global batch; null is no limit."""
-    max_examples: int | None = None
+    max_examples: Count | None = None
     """The most rows of a global batch; null is no limit."""
-    pool_size: int = 65536
+    pool_size: Count = 65536
     """How many rows are sorted by length together; larger means less padding, smaller means more randomness."""
     shuffle: bool = True
     """False shows the rows in the order of the corpus, neither shuffled nor sorted by length."""
-
-    def __post_init__(self) -> None:
-        for name in ("target_tokens", "source_tokens", "max_examples", "pool_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be 1 or more, but is {value}.")
 
 
 @runtime_checkable

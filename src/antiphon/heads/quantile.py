@@ -5,10 +5,11 @@ Unusual here: the head says the median and, to both sides of it, how much furthe
 """
 
 from itertools import pairwise
-from typing import Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import softplus
@@ -26,7 +27,7 @@ class QuantileConfig:
 
     name: Literal["quantile"] = "quantile"
     """The name of this head."""
-    levels: tuple[float, ...] = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
+    levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
     """Levels, ascending, 0.5 among them; 0.1 and 0.9 bound the 80 % interval, 0.025 and 0.975 the 95 % interval."""
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import Fraction, config
 from antiphon.contracts.loss import Loss, LossPlugin
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec
@@ -32,7 +32,7 @@ class CrossEntropyConfig:
 
     name: Literal["cross_entropy"] = "cross_entropy"
     """The name of this loss."""
-    label_smoothing: float = 0.1
+    label_smoothing: Fraction = 0.1
     """Share of the probability that is spread over the whole vocabulary (Szegedy et al. 2016)."""
     coverage: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the coverage loss, which punishes attending again to the same places (See et al. 2017; they used 1)."""
@@ -95,11 +95,9 @@ def _loss_and_gradient(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], 
 
 
 def build(settings: CrossEntropyConfig, target: Spec) -> Loss:
-    """Make the loss. Raises ConfigError when the target is real-valued, or the smoothing is no share."""
+    """Make the loss. Raises ConfigError when the target is real-valued."""
     if not isinstance(target, TokenSpec):
         raise ConfigError("`training.loss.name` must not be `cross_entropy` when the target is real-valued.")
-    if not 0 <= settings.label_smoothing < 1:
-        raise ConfigError(f"`training.loss.label_smoothing` must be from 0 to below 1, but is {settings.label_smoothing}.")
     return partial(cross_entropy, smoothing=settings.label_smoothing, coverage=settings.coverage, target=target)
 
 

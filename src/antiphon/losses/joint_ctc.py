@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import Fraction, config
 from antiphon.contracts.loss import Loss, LossPlugin
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec
@@ -27,7 +27,7 @@ class JointCTCConfig:
     """The name of this loss."""
     ctc_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of CTC."""
-    label_smoothing: float = 0.1
+    label_smoothing: Fraction = 0.1
     """Share of the probability that cross-entropy spreads over the whole vocabulary (Szegedy et al. 2016)."""
     intermediate_weight: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Share of inner layers within CTC, where the model has `intermediate_ctc` (Lee and Watanabe 2021)."""

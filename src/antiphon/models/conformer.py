@@ -11,7 +11,7 @@ from typing import Any, Literal, final
 
 from torch import Tensor
 
-from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.configuration import Count, Fraction, config, plugin_field
 from antiphon.contracts.model import Architecture, StepwiseModel
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
@@ -32,21 +32,21 @@ class ConformerConfig:
 
     name: Literal["conformer"] = "conformer"
     """The name of this architecture."""
-    dim: int = 256
+    dim: Count = 256
     """Width of the vectors between layers."""
-    encoder_layers: int = 12
+    encoder_layers: Count = 12
     """Conformer blocks of the encoder."""
-    decoder_layers: int = 3
-    """Transformer layers of the decoder; a shallow one decodes fast."""
+    decoder_layers: Count = 3
+    """Transformer layers of the decoder; a shallow one decodes fast. A model without decoder is `encoder_only`."""
     decoder: Literal["attention", "ssru"] = "attention"
     """How the decoder looks back: by self-attention, or by a simple recurrent unit (SSRU), which decodes fast."""
-    heads: int = 4
+    heads: Count = 4
     """Attention heads; must divide `dim`."""
-    feed_forward_dim: int = 1024
+    feed_forward_dim: Count = 1024
     """Width inside the feed-forward layers of the encoder; a Conformer block has two of them."""
-    decoder_feed_forward_dim: int | None = None
+    decoder_feed_forward_dim: Count | None = None
     """Width inside the feed-forward layers of the decoder; None is twice that of the encoder, since it has one."""
-    convolution_kernel: int = 15
+    convolution_kernel: Count = 15
     """States that a convolution sees at once; must be odd."""
     convolution_norm: ConvolutionNorm = "layer"
     """What normalizes within the convolution module: `layer`, the same for any batch, or `batch`, as in the paper."""
@@ -56,15 +56,15 @@ class ConformerConfig:
     """Frames of the source for one state of the encoder. More is faster, and leaves CTC fewer states to align a target with."""
     subsampling_kind: Subsampling = "convolution"
     """Strided convolutions over time and frequency, or frames side by side (stack)."""
-    subsampling_width: int = 64
+    subsampling_width: Count = 64
     """Maps of each subsampling convolution."""
     ctc: bool = False
     """Whether the encoder also says the target by itself (CTC), in training and for joint decoding."""
-    intermediate_ctc: tuple[int, ...] = ()
+    intermediate_ctc: tuple[Count, ...] = ()
     """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
-    dropout: float = 0.1
+    dropout: Fraction = 0.1
     """Dropout on embeddings, inside feed-forward layers and on the output of every sub-layer."""
-    attention_dropout: float = 0.0
+    attention_dropout: Fraction = 0.0
     """Dropout on attention weights."""
     tied_embeddings: Literal["none", "decoder"] = "decoder"
     """Share the target embedding with the output layer."""
@@ -180,8 +180,6 @@ def _decoder(settings: ConformerConfig) -> TransformerConfig:
 
 def build(settings: ConformerConfig, source: Spec, target: Spec) -> Conformer:
     """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
-    if settings.decoder_layers < 1:
-        raise ConfigError(f"`model.decoder_layers` must be at least 1, but is {settings.decoder_layers}. Without one: `encoder_only`.")
     if settings.intermediate_ctc and not settings.ctc:
         raise ConfigError("`model.intermediate_ctc` has no effect without `model.ctc`. Set it to true, or leave the other out.")
     return Conformer(settings, *check_specs("conformer", source, target))

@@ -10,10 +10,9 @@ the same symbol.
 from typing import Annotated, Any, Literal, final
 
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 
-from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.configuration import Choice, Count, Fraction, config, plugin_field
 from antiphon.contracts.model import Architecture, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec
@@ -33,13 +32,13 @@ class TransformerLayersConfig:
 
     name: Literal["transformer"] = "transformer"
     """The kind of decoder."""
-    dim: int = 256
+    dim: Count = 256
     """Width of the vectors between layers."""
-    layers: int = 4
+    layers: Count = 4
     """Depth."""
-    heads: int = 4
+    heads: Count = 4
     """Attention heads; must divide `dim`."""
-    feed_forward_dim: int = 1024
+    feed_forward_dim: Count = 1024
     """Width inside the feed-forward layers."""
     activation: Activation = "gelu"
     """Activation of the feed-forward layers."""
@@ -49,11 +48,11 @@ class TransformerLayersConfig:
     """LayerNorm or RMSNorm, before each sub-layer."""
     positions: Positions = "rotary"
     """How positions enter: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
-    max_positions: int = 1024
+    max_positions: Count = 1024
     """Longest sequence of learned positions."""
-    dropout: float = 0.1
+    dropout: Fraction = 0.1
     """Dropout on embeddings, inside feed-forward layers and on the output of every sub-layer."""
-    attention_dropout: float = 0.0
+    attention_dropout: Fraction = 0.0
     """Dropout on attention weights."""
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
@@ -65,19 +64,19 @@ class RecurrentLayersConfig:
 
     name: Literal["lstm"] = "lstm"
     """The kind of decoder."""
-    dim: int = 512
+    dim: Count = 512
     """Width of the vectors between layers, and of the embeddings."""
-    layers: int = 2
+    layers: Count = 2
     """Depth."""
     cell: Cell = "lstm"
     """LSTM or GRU."""
-    dropout: float = 0.3
+    dropout: Fraction = 0.3
     """Dropout on embeddings, between layers, and before the head."""
     variational_dropout: bool = False
     """One dropout mask per sequence instead of one per step."""
 
 
-LayersConfig = Annotated[TransformerLayersConfig | RecurrentLayersConfig, Field(discriminator="name")]
+LayersConfig = Annotated[TransformerLayersConfig | RecurrentLayersConfig, Choice("transformer")]
 
 
 @config
@@ -188,9 +187,6 @@ def build(settings: DecoderOnlyConfig, source: Spec, target: Spec) -> DecoderOnl
             " `task: {name: language_modeling}`, or another architecture."
         )
     decoder = settings.decoder
-    for field, value in (("dim", decoder.dim), ("layers", decoder.layers)):
-        if value < 1:
-            raise ConfigError(f"`model.decoder.{field}` must be at least 1, but is {value}.")
     if isinstance(decoder, TransformerLayersConfig):
         try:
             check_settings(_transformer(decoder), source, target)

@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal, final
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import Choice, Count, Fraction, config
 from antiphon.contracts.model import Architecture, Seq2SeqModel
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
@@ -33,23 +32,23 @@ class ConformerEncoderConfig:
 
     name: Literal["conformer"] = "conformer"
     """The kind of encoder."""
-    dim: int = 256
+    dim: Count = 256
     """Width of the vectors between layers."""
-    layers: int = 12
+    layers: Count = 12
     """Conformer blocks."""
-    heads: int = 4
+    heads: Count = 4
     """Attention heads; must divide `dim`."""
-    feed_forward_dim: int = 1024
+    feed_forward_dim: Count = 1024
     """Width inside the feed-forward layers, of which a block has two."""
-    convolution_kernel: int = 15
+    convolution_kernel: Count = 15
     """States that a convolution sees at once; must be odd."""
     convolution_norm: ConvolutionNorm = "layer"
     """What normalizes within the convolution module: `layer`, the same for any batch, or `batch`, as in the paper."""
     positions: FramePositions = "rotary"
     """How positions enter attention: by rotation (rotary) or as biases (relative)."""
-    dropout: float = 0.1
+    dropout: Fraction = 0.1
     """Dropout inside feed-forward layers and on the output of every sub-layer."""
-    attention_dropout: float = 0.0
+    attention_dropout: Fraction = 0.0
     """Dropout on attention weights."""
 
 
@@ -59,19 +58,19 @@ class TransformerEncoderConfig:
 
     name: Literal["transformer"] = "transformer"
     """The kind of encoder."""
-    dim: int = 256
+    dim: Count = 256
     """Width of the vectors between layers."""
-    layers: int = 12
+    layers: Count = 12
     """Blocks of self-attention and feed-forward."""
-    heads: int = 4
+    heads: Count = 4
     """Attention heads; must divide `dim`."""
-    feed_forward_dim: int = 2048
+    feed_forward_dim: Count = 2048
     """Width inside the feed-forward layers."""
     positions: FramePositions = "rotary"
     """How positions enter attention: by rotation (rotary) or as biases (relative)."""
-    dropout: float = 0.1
+    dropout: Fraction = 0.1
     """Dropout inside feed-forward layers and on the output of every sub-layer."""
-    attention_dropout: float = 0.0
+    attention_dropout: Fraction = 0.0
     """Dropout on attention weights."""
 
 
@@ -81,19 +80,19 @@ class RecurrentEncoderConfig:
 
     name: Literal["lstm"] = "lstm"
     """The kind of encoder."""
-    dim: int = 320
+    dim: Count = 320
     """Width of the vectors between layers; both directions together."""
-    layers: int = 4
+    layers: Count = 4
     """Depth of the stack."""
     cell: Cell = "lstm"
     """LSTM or GRU."""
     bidirectional: bool = True
     """Whether the recording is read in both directions; must be false for `chunk`."""
-    dropout: float = 0.2
+    dropout: Fraction = 0.2
     """Dropout between layers and on their output."""
 
 
-EncoderConfig = Annotated[ConformerEncoderConfig | TransformerEncoderConfig | RecurrentEncoderConfig, Field(discriminator="name")]
+EncoderConfig = Annotated[ConformerEncoderConfig | TransformerEncoderConfig | RecurrentEncoderConfig, Choice("conformer")]
 
 
 @config
@@ -108,12 +107,12 @@ class EncoderOnlyConfig:
     """Frames of the source for one state of the encoder. More is faster, and leaves fewer states to align a target with."""
     subsampling_kind: Subsampling = "convolution"
     """Strided convolutions over time and frequency, or frames side by side (stack)."""
-    subsampling_width: int = 64
+    subsampling_width: Count = 64
     """Maps of each subsampling convolution."""
-    chunk: int | None = None
+    chunk: Count | None = None
     """For recordings that are followed while they are made: a state depends on no frame behind its chunk of this many states; convolutions
     and recurrent layers look back only. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None looks at all."""
-    intermediate_ctc: tuple[int, ...] = ()
+    intermediate_ctc: tuple[Count, ...] = ()
     """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
 
 
@@ -237,9 +236,6 @@ def build(settings: EncoderOnlyConfig, source: Spec, target: Spec) -> EncoderOnl
     """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
     encoder = settings.encoder
     if isinstance(encoder, RecurrentEncoderConfig):
-        for field, value in (("encoder.dim", encoder.dim), ("encoder.layers", encoder.layers)):
-            if value < 1:
-                raise ConfigError(f"`model.{field}` must be at least 1, but is {value}.")
         if encoder.bidirectional and encoder.dim % 2:
             raise ConfigError(f"`model.encoder.dim` must be even for two directions, but is {encoder.dim}.")
         if encoder.bidirectional and settings.chunk is not None:

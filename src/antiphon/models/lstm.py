@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.configuration import Count, Fraction, config, plugin_field
 from antiphon.contracts.model import Architecture, StepwiseModel
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
@@ -37,13 +37,13 @@ class LSTMConfig:
     """The name of this architecture."""
     cell: Cell = "lstm"
     """LSTM or GRU cells."""
-    dim: int = 256
+    dim: Count = 256
     """Width of the encoder's output (both directions together) and of the decoder."""
-    embedding_dim: int | None = None
+    embedding_dim: Count | None = None
     """Width of the embeddings; None is `dim`."""
-    encoder_layers: int = 1
+    encoder_layers: Count = 1
     """Depth of the encoder."""
-    decoder_layers: int = 1
+    decoder_layers: Count = 1
     """Depth of the decoder."""
     bidirectional: bool = True
     """Whether the encoder reads in both directions, each with half of `dim`."""
@@ -53,17 +53,17 @@ class LSTMConfig:
     attention: Literal["none"] | Scoring = "general"
     """How the decoder looks back at the source: not at all (none), or by dot, general, additive, location or multi_head attention.
     `location` also sees where the step before looked (Chorowski et al. 2015), for speech; it decodes step by step in training, too."""
-    attention_heads: int = 4
+    attention_heads: Count = 4
     """Heads of multi_head attention; must divide `dim`."""
-    location_filters: int = 10
+    location_filters: Count = 10
     """For `attention: location`: convolutions over the weights of the step before."""
-    location_kernel: int = 31
+    location_kernel: Count = 31
     """For `attention: location`: states that such a convolution sees at once; must be odd."""
     subsampling: Literal[1, 2, 4, 8] = 1
     """For a source of values: frames for one state of the encoder; 1 is each frame by itself. Recordings have a hundred frames a second."""
     subsampling_kind: Subsampling = "convolution"
     """With `subsampling`: strided convolutions over time and frequency, or frames side by side (stack)."""
-    subsampling_width: int = 64
+    subsampling_width: Count = 64
     """With `subsampling`: maps of each convolution."""
     ctc: bool = False
     """For a source of values and a target of symbols: whether the encoder also says the target by itself (CTC), in training and for joint
@@ -73,7 +73,7 @@ class LSTMConfig:
     training, too; goes with `coverage` of the loss."""
     input_feeding: bool = False
     """Feed the last attentional vector to the next step (Luong et al. 2015): sometimes better, always slower."""
-    dropout: float = 0.2
+    dropout: Fraction = 0.2
     """Dropout on embeddings, between layers, and before the head."""
     variational_dropout: bool = False
     """One dropout mask per sequence instead of one per step."""
@@ -275,7 +275,7 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
     """Make the model. Raises ConfigError for sizes that do not fit each other and for settings without effect."""
     if settings.bidirectional and settings.dim % 2:
         raise ConfigError(f"`model.dim` must be even for a bidirectional encoder, but is {settings.dim}.")
-    if settings.attention == "multi_head" and (settings.attention_heads < 1 or settings.dim % settings.attention_heads):
+    if settings.attention == "multi_head" and settings.dim % settings.attention_heads:
         raise ConfigError(f"`model.attention_heads` must divide `model.dim` ({settings.dim}), but is {settings.attention_heads}.")
     if settings.input_feeding and settings.attention == "none":
         raise ConfigError("`model.input_feeding` has no effect without attention. Set `model.attention`, or leave it out.")
@@ -284,8 +284,8 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
             "`model.variational_dropout` must be false with `input_feeding`, `coverage` or `attention: location`, which go step by step:"
             " masks are for sequences."
         )
-    if settings.attention == "location" and (settings.location_kernel < 1 or settings.location_kernel % 2 == 0):
-        raise ConfigError(f"`model.location_kernel` must be odd and at least 1, but is {settings.location_kernel}.")
+    if settings.attention == "location" and settings.location_kernel % 2 == 0:
+        raise ConfigError(f"`model.location_kernel` must be odd, but is {settings.location_kernel}.")
     check_frames(source, target, subsampling=settings.subsampling, ctc=settings.ctc)
     if settings.coverage and settings.attention in ("none", "multi_head", "location"):
         raise ConfigError(f"`model.coverage` needs `model.attention` to be dot, general or additive, but it is {settings.attention}.")
@@ -293,9 +293,6 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
         raise ConfigError("`model.bridge` must not be `zero` without attention: the decoder would know nothing of the source.")
     if settings.embedding_dim is not None and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
         raise ConfigError("`model.embedding_dim` has no effect on real-valued sequences. Leave it out.")
-    for field in ("dim", "encoder_layers", "decoder_layers", "location_filters"):
-        if getattr(settings, field) < 1:
-            raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(settings, field)}.")
     return LSTM(settings, source, target)
 
 

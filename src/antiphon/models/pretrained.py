@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from antiphon.contracts.configuration import OwnWord, config
+from antiphon.contracts.configuration import Fraction, OwnWord, config
 from antiphon.contracts.model import Architecture, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
@@ -40,7 +40,7 @@ class PretrainedConfig:
     """The name of this architecture."""
     path: str | None = None
     """Must be given: a folder with a checkpoint in the published format, or its name on the hub."""
-    dropout: float | None = None
+    dropout: Fraction | None = None
     """Dropout instead of the checkpoint's own; None leaves that."""
     adapter: AdapterConfig | None = None
     """Learn low-rank adapters and leave the checkpoint's weights as they are; None is to learn everything."""

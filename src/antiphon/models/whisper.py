@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.configuration import Count, Fraction, config, plugin_field
 from antiphon.contracts.model import Architecture, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
@@ -34,21 +34,21 @@ class WhisperConfig:
 
     name: Literal["whisper"] = "whisper"
     """The name of this architecture."""
-    dim: int = 384
+    dim: Count = 384
     """Width of the vectors between layers."""
-    encoder_layers: int = 4
+    encoder_layers: Count = 4
     """Depth of the encoder."""
-    decoder_layers: int = 4
+    decoder_layers: Count = 4
     """Depth of the decoder."""
-    heads: int = 6
+    heads: Count = 6
     """Attention heads; must divide `dim`."""
-    feed_forward_dim: int | None = None
+    feed_forward_dim: Count | None = None
     """Width inside the feed-forward layers; None is four times `dim`."""
-    max_positions: int = 448
+    max_positions: Count = 448
     """The longest target, opening and end included: its positions are learned."""
-    dropout: float = 0.0
+    dropout: Fraction = 0.0
     """Dropout on embeddings and on the output of every sub-layer; published models have none."""
-    attention_dropout: float = 0.0
+    attention_dropout: Fraction = 0.0
     """Dropout on attention weights."""
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
@@ -139,9 +139,6 @@ def build(settings: WhisperConfig, source: Spec, target: Spec) -> Whisper:
         raise ConfigError(
             "`model.name` must not be `whisper` unless the source is frames of values and the target symbols. Use `transformer`."
         )
-    for field in ("dim", "encoder_layers", "decoder_layers", "heads", "max_positions"):
-        if getattr(settings, field) < 1:
-            raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(settings, field)}.")
     if settings.dim % settings.heads:
         raise ConfigError(f"`model.heads` must divide `model.dim` ({settings.dim}), but is {settings.heads}.")
     return Whisper(settings, source, target)

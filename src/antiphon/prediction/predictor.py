@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
-import torch
 
 from antiphon.contracts.abilities import PreparesSources, Streams, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
@@ -22,6 +21,7 @@ from antiphon.prediction.decoding import decode_examples
 from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.ensemble import together
+from antiphon.training.device import find_device
 
 OnError = Literal["raise", "keep"]
 WINDOW = 16  # batches that are read ahead and sorted by length before decoding
@@ -55,8 +55,7 @@ class Predictor:
                     f"Runs of an ensemble must hear alike, but {other.folder} has another sample rate, other features or another"
                     f" normalization than {first.folder}. Train them with the same `data` and `task`."
                 )
-        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self.device = torch.device(name)
+        self.device = find_device(device, "device")
         self.trained = tuple(trained)
         self.recipe: Recipe = with_overrides(first.recipe, overrides) if overrides else first.recipe
         self.task = first.task if self.recipe.task == first.recipe.task else load_task(self.recipe, first)
@@ -229,6 +228,7 @@ def load(
     device       cpu, cuda, mps or auto
     trust_code   whether code outside Antiphon that the runs name may be imported
     """
+    find_device(device, "device")  # before anything is read
     paths = [path] if isinstance(path, Path | str) else list(path)
     return Predictor(
         [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths], device=device, overrides=overrides

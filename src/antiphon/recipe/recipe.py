@@ -137,6 +137,8 @@ def _named(settings: Any) -> Any:
 
 
 def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = [key for key, value in defaults.items() if isinstance(value, Mapping) and "name" in value and key in values]
+    values = {**values, **{key: _named(values[key]) for key in chosen}}
     if "name" in values and values["name"] != defaults.get("name", values["name"]):  # of another plug-in
         return dict(values)
     both = {key: value for key, value in defaults.items() if isinstance(value, Mapping) and isinstance(values.get(key), Mapping)}
@@ -255,11 +257,14 @@ def _override(tree: Any, override: str) -> tuple[str, ...]:
         value = _plain_tree(YAML(typ="safe", pure=True).load(text))  # YAML 1.2 knows no dates
     except YAMLError as error:
         raise ConfigError(f"`--set {dotted}`: {text!r} is not valid YAML.") from error
-    for key in keys[:-1]:
+    for position, key in enumerate(keys[:-1], start=1):
         inner = tree.get(key)
-        if isinstance(inner, str):  # a bare plug-in name
-            inner = {"name": inner}
-        tree[key] = inner if isinstance(inner, dict) else {}
+        if isinstance(inner, str):  # a bare name, or the path of a file
+            inner = {"path" if keys[0] == "data" else "name": inner}
+        if inner is not None and not isinstance(inner, dict):
+            whole = ".".join(keys[:position])
+            raise ConfigError(f"`--set {dotted}` cannot change a part of `{whole}`, which is {_plain_tree(inner)!r}: set it as a whole.")
+        tree[key] = {} if inner is None else inner
         tree = tree[key]
     tree[keys[-1]] = value
     return keys

@@ -19,12 +19,14 @@ from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import foreign
 from antiphon.data.audit import Audit, Part, View, audit
+from antiphon.data.cache import make_cache
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.recipe.assembly import alignment_notes, build_corpora, build_losses, build_model, build_task, fit_task, mixed, open_splits
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.train import TrainingBatches, make_update
 from antiphon.store import checkpoint
+from antiphon.training.device import find_device
 from antiphon.training.distributed import start
 
 PROBED_UPDATES = 4
@@ -88,6 +90,8 @@ def _features_of(run: Path) -> Path | None:
 
 
 def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) -> Inspection:
+    find_device(recipe.training.device, "training.device")
+    make_cache(recipe.data.cache)
     task = build_task(recipe)
     splits = open_splits(recipe, task)
     if fitted is not None:

@@ -30,6 +30,7 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch
 from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
+from antiphon.data.cache import make_cache
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MixedCorpus
 from antiphon.data.loader import Loader
@@ -63,7 +64,7 @@ from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
 from antiphon.training.loggers import ConsoleLogger, JsonLinesLogger, Logger, TensorBoardLogger
 from antiphon.training.optimizers import build_optimizer
-from antiphon.training.settings import check_best
+from antiphon.training.settings import check_best, warmup_notes
 from antiphon.training.step import Update, seed_from
 from antiphon.training.trainer import Trainer
 
@@ -165,6 +166,7 @@ def _train_in(
     trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, header, ranks, console, teacher, resumed=last)
     if ranks.first:
         parameters = sum(parameter.numel() for parameter in model.parameters())
+        notes += warmup_notes(recipe.training, trainer.batches.estimate())
         for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     trainer.run()
@@ -198,6 +200,7 @@ def _prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks) ->
     """Make the run's folder, or find the checkpoint to resume from."""
     if ranks.first:  # the others look when all is well: what is wrong is said once
         _check_folder(folder, recipe, resume)
+        make_cache(recipe.data.cache)
         try:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
             for place in (folder, folder / "checkpoints", folder / "corpus"):

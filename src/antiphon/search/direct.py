@@ -32,11 +32,11 @@ class DirectConfig:
     """The search."""
     point: Point = "mean"
     """What a distribution's point forecast is: its mean or its median. Of quantiles it is the median."""
-    levels: tuple[float, ...] = LEVELS
+    levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = LEVELS
     """Levels of the quantiles of a distribution; a head of quantiles says its own."""
     samples: Annotated[int, Field(ge=1)] = 400
     """Draws that quantiles are estimated from where a distribution has none to compute (counts)."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """With the source's content this decides the draws."""
 
     def __post_init__(self) -> None:

@@ -34,9 +34,9 @@ class RolloutConfig:
     """Sample paths per source when the head says a distribution; points and quantiles have one path."""
     point: Point = "mean"
     """What the paths' point forecast is: their mean or their median at each step."""
-    levels: tuple[float, ...] = LEVELS
+    levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = LEVELS
     """Levels of the quantiles of the paths; a head of quantiles says its own."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """With the source's content this decides all draws."""
     keep_paths: bool = True
     """Whether to give the paths themselves with each forecast."""

@@ -34,7 +34,7 @@ class SamplingConfig:
     """The search."""
     samples: Annotated[int, Field(ge=1)] = 1
     """Hypotheses per source; some may be equal."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """With the source's content this decides all draws."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """Divide the logits by this: below 1 likely symbols become likelier."""

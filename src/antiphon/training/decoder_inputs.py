@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import Choice, config
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, Quantiles
 from antiphon.errors import ConfigError
@@ -60,7 +60,7 @@ class DirectInputsConfig:
 
 
 DecoderInputs = TeacherForcingConfig | ScheduledSamplingConfig | DirectInputsConfig
-DecoderInputsConfig = Annotated[DecoderInputs, Field(discriminator="name")]
+DecoderInputsConfig = Annotated[DecoderInputs, Choice("teacher_forcing")]
 
 
 def truth_probability(settings: ScheduledSamplingConfig, step: int) -> float:

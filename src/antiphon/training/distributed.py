@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from antiphon.errors import TrainingError
+from antiphon.training.device import find_device
 
 # Rank 0 may encode a large corpus, or check a checkpoint, for hours while the others wait; a rank that dies is noticed without a timeout.
 _PATIENCE = timedelta(days=2)
@@ -94,9 +95,11 @@ class Ranks:
 
 
 def start(device: str) -> Ranks:
-    """Join the ranks that `torchrun` started, or stand alone. `device` is cpu, cuda, mps or auto."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    """Join the ranks that `torchrun` started, or stand alone. `device` is cpu, cuda, mps or auto.
+
+    Raises ConfigError when this machine has no such device.
+    """
+    device = str(find_device(device, "training.device"))
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Ranks(0, 1, torch.device(device))

@@ -1,4 +1,4 @@
-"""Optimizers, all of them torch's own, and their state as named tensors.
+"""Optimizers, torch's own but for Adafactor, and their state as named tensors.
 
 Unusual: parameters with the same rate and decay share a group, but a stored state knows nothing of groups: it goes by parameters' names.
 """
@@ -10,8 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import Choice, Fraction, config
 from antiphon.errors import CheckpointError
+from antiphon.training.adafactor import Adafactor
 from antiphon.training.rates import rate_factors
 
 LayerDecay = Annotated[float, Field(gt=0, lt=1)]
@@ -26,11 +27,11 @@ class AdamWConfig:
     """The name of this optimizer."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak learning rate, which the schedule scales."""
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Fraction, Fraction] = (0.9, 0.98)
     """Decay of the running means of gradients and of their squares."""
-    epsilon: float = 1e-9
+    epsilon: Annotated[float, Field(gt=0)] = 1e-9
     """Added to the denominator."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Decay of matrices; biases and norms are left alone."""
     layer_decay: LayerDecay | None = None
     """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
@@ -46,7 +47,7 @@ class AdafactorConfig:
     """The name of this optimizer."""
     learning_rate: float = Field(default=1e-2, gt=0)
     """Peak learning rate, which the schedule scales; relative to the size of each parameter."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Decay of matrices; biases and norms are left alone."""
     layer_decay: LayerDecay | None = None
     """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
@@ -62,9 +63,9 @@ class SGDConfig:
     """The name of this optimizer."""
     learning_rate: float = Field(default=0.1, gt=0)
     """Peak learning rate, which the schedule scales."""
-    momentum: float = 0.0
+    momentum: Fraction = 0.0
     """Momentum."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Decay of matrices; biases and norms are left alone."""
     layer_decay: LayerDecay | None = None
     """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
@@ -72,7 +73,7 @@ class SGDConfig:
     """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 
 
-OptimizerConfig = Annotated[AdamWConfig | AdafactorConfig | SGDConfig, Field(discriminator="name")]
+OptimizerConfig = Annotated[AdamWConfig | AdafactorConfig | SGDConfig, Choice("adamw")]
 
 
 def build_optimizer(settings: AdamWConfig | AdafactorConfig | SGDConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -95,7 +96,7 @@ def build_optimizer(settings: AdamWConfig | AdafactorConfig | SGDConfig, model: 
     if isinstance(settings, AdamWConfig):
         return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True)
     if isinstance(settings, AdafactorConfig):
-        return torch.optim.Adafactor(groups, lr=settings.learning_rate)
+        return Adafactor(groups, lr=settings.learning_rate)
     return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum)
 
 

@@ -1,7 +1,7 @@
 """Learning-rate schedules: functions of the step and of the progress through the budget, with values from 0 to 1.
 
 Unusual here: what decays does so over the *progress*, the largest share used of any budget (steps, epochs, minutes). So a cosine ends
-where training ends, also when the budget is a number of minutes.
+where training ends, also when the budget is a number of minutes. Decay begins where the warm-up ends, so every schedule reaches its peak.
 """
 
 import math
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from antiphon.contracts.configuration import config
+from antiphon.contracts.configuration import Choice, config
 
 Warmup = Annotated[int, Field(ge=0)]
 
@@ -67,25 +67,38 @@ class WarmupStableDecayConfig:
     warmup_steps: Warmup = 400
     """Steps from 0 to the peak."""
     decay: float = Field(default=0.2, gt=0, le=1)
-    """Share of the budget over which the rate falls to 0."""
+    """Share of the budget over which the rate falls to 0; the rest of the budget after the warm-up where that is shorter."""
 
 
-ScheduleConfig = Annotated[
-    ConstantConfig | InverseSquareRootConfig | CosineConfig | LinearConfig | WarmupStableDecayConfig, Field(discriminator="name")
-]
 AnySchedule = ConstantConfig | InverseSquareRootConfig | CosineConfig | LinearConfig | WarmupStableDecayConfig
+ScheduleConfig = Annotated[AnySchedule, Choice("inverse_square_root")]
 
 
 def learning_rate_factor(settings: AnySchedule, step: int, progress: float) -> float:
     """The factor for the update after `step` updates, at `progress` (0 to 1) through the budget."""
+    warmup = settings.warmup_steps
+    if step < warmup:
+        return (step + 1) / warmup
     progress = min(max(progress, 0.0), 1.0)
-    warmup = min((step + 1) / settings.warmup_steps, 1.0) if settings.warmup_steps else 1.0
+    decayed = _share_decayed(warmup, step, progress)
     if isinstance(settings, InverseSquareRootConfig):
-        return min(warmup, math.sqrt(max(settings.warmup_steps, 1) / (step + 1)))
+        return math.sqrt(max(warmup, 1) / (step + 1))
     if isinstance(settings, CosineConfig):
-        return min(warmup, settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * progress)))
+        return settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * decayed))
     if isinstance(settings, LinearConfig):
-        return min(warmup, settings.final + (1 - settings.final) * (1 - progress))
+        return settings.final + (1 - settings.final) * (1 - decayed)
     if isinstance(settings, WarmupStableDecayConfig):
-        return min(warmup, (1 - progress) / settings.decay)
-    return warmup
+        return min(1.0, max((1 - progress) / settings.decay, 1 - decayed))
+    return 1.0
+
+
+def _share_decayed(warmup: int, step: int, progress: float) -> float:
+    """How much of what the warm-up left of the budget is used, from 0 to 1.
+
+    The warm-up is taken to have used `progress * warmup / step`, its share of the updates so far: exact for a budget of steps or epochs,
+    and for one of minutes the best guess that needs no memory, so that a resumed run goes on exactly. The result never falls as step and
+    progress rise, however unevenly the clock runs.
+    """
+    if progress >= 1:
+        return 1.0
+    return progress * (step - warmup) / (step - progress * warmup) if step > warmup else 0.0

@@ -1,11 +1,12 @@
 """The training section of a recipe."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from antiphon.contracts.configuration import config, plugin_field
+from antiphon.contracts.configuration import Count, config, plugin_field
 from antiphon.data.batching import BatchingConfig
 from antiphon.errors import ConfigError
 from antiphon.metrics.scoring import find_metrics
@@ -13,8 +14,6 @@ from antiphon.training.decoder_inputs import DecoderInputsConfig, TeacherForcing
 from antiphon.training.optimizers import AdamWConfig, OptimizerConfig
 from antiphon.training.schedules import InverseSquareRootConfig, ScheduleConfig
 from antiphon.training.step import Precision
-
-Count = Annotated[int, Field(ge=1)]
 
 
 @config
@@ -99,3 +98,18 @@ def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
             f"`training.best` must be a metric that says what is better, but `{settings.best}` only describes outputs."
             " Take `loss`, or a metric of quality such as `chrf` or `rouge_l`."
         )
+
+
+def warmup_notes(settings: TrainingConfig, batches_per_epoch: int) -> list[str]:
+    """What to say before training when the warm-up takes longer than the budget of steps or epochs; minutes are not known in steps."""
+    warmup = settings.schedule.warmup_steps
+    updates = [settings.max_steps] if settings.max_steps is not None else []
+    if settings.max_epochs is not None:
+        updates.append(math.ceil(settings.max_epochs * math.ceil(batches_per_epoch / settings.accumulation)))
+    budget = min(updates, default=0)
+    if not 0 < budget <= warmup:
+        return []
+    return [
+        f"`training.schedule.warmup_steps` is {warmup:,}, and the budget is about {budget:,} updates: the learning rate rises until the"
+        f" end, to {budget / warmup:.0%} of `training.optimizer.learning_rate`. Lower the one or raise the other."
+    ]

@@ -282,7 +282,7 @@ def test_a_recipe_names_files_in_three_ways(value: Any, expected: list[Any]) -> 
     ("value", "message"),
     [
         ({"pathh": "a.tsv"}, r"`train`: `pathh` is not a setting of a file\. Did you mean `path`"),
-        ({"path": "a.tsv", "weight": 0}, r"`weight` must be above 0"),
+        ({"path": "a.tsv", "weight": 0}, r"`weight` must be greater than 0, but is 0"),
         ({"path": "a.tsv", "weight": "much"}, r"`weight` must be a valid number.*but is 'much'"),
         ({"path": "a.tsv", "format": "xml"}, r"`format` must be 'tsv', 'csv'"),
         ({"path": "a.tsv", "source": "b"}, r"either `path`, or `source` and `target`"),

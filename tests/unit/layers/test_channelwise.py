@@ -100,6 +100,6 @@ def test_refused():
         ({"patch_length": 2, "patch_stride": 3}, r"`model.patch_stride` must be from 1 to `model.patch_length` \(2\), but is 3"),
     ):
         with pytest.raises(ConfigError, match=said):
-            build(validate(TransformerConfig, {"dim": 8, "heads": 2, **wrong}), SOURCE, TARGET)
+            build(validate(TransformerConfig, {"dim": 8, "heads": 2, **wrong}, path="model"), SOURCE, TARGET)
     with pytest.raises(ConfigError, match="only values have patches"):
         build(validate(TransformerConfig, {"dim": 8, "heads": 2, "patch_length": 2}), tokens, tokens)

@@ -113,6 +113,6 @@ def test_what_is_reported_has_no_smoothing(seed):
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(ConfigError, match="real-valued"):
         build(CrossEntropyConfig(), ValueSpec(channels=2))
-    for smoothing in (-0.1, 1.0):
-        with pytest.raises(ConfigError, match=r"from 0 to below 1, but is"):
-            build(validate(CrossEntropyConfig, {"label_smoothing": smoothing}), SPEC)
+    for smoothing, bound in ((-0.1, "at least 0"), (1.0, "less than 1")):
+        with pytest.raises(ConfigError, match=rf"`label_smoothing` must be {bound}, but is {smoothing}"):
+            validate(CrossEntropyConfig, {"label_smoothing": smoothing})

@@ -309,7 +309,7 @@ def test_paths_and_data_that_do_not_fit_are_refused(folder: Path, monkeypatch: p
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError, match="no folder here, and was not fetched before, and the hub cannot be reached"):
         resolve(ChronosBoltConfig(path="amazon/chronos-bolt-none"))
-    with pytest.raises(ConfigError, match=r"`task.horizon` must be greater than or equal to 1, but is 0"):
+    with pytest.raises(ConfigError, match=r"`task.horizon` must be at least 1, but is 0"):
         recipe(folder, task={"horizon": 0})
 
 

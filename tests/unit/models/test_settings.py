@@ -3,6 +3,7 @@
 import pytest
 
 from antiphon.contracts import registry
+from antiphon.contracts.configuration import validate
 from antiphon.contracts.sequences import Padded
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
@@ -60,7 +61,7 @@ REFUSED = [
 def test_refused(name, settings, specs, sentence):
     plugin = registry.find("models", name)
     with pytest.raises(ConfigError) as caught:
-        plugin.build(plugin.Config(**settings), *specs)
+        plugin.build(validate(plugin.Config, settings, path="model"), *specs)
     assert str(caught.value).startswith(sentence) or sentence in str(caught.value)
 
 

@@ -21,7 +21,7 @@ WITH_POSITIONS = pytest.mark.parametrize(
 def make(source=TOKENS, **settings):
     torch.manual_seed(1)
     sizes = {"dim": 16, "heads": 4, "feed_forward_dim": 16, "encoder_layers": 2, "decoder_layers": 1, "dropout": 0.0}
-    return build(validate(TransformerConfig, {**sizes, **settings}), source, TOKENS).eval()
+    return build(validate(TransformerConfig, {**sizes, **settings}, path="model"), source, TOKENS).eval()
 
 
 def source_of(spec, length):
@@ -91,7 +91,7 @@ def test_checkpointed_activations_change_no_gradient(settings, seed):
         ({"window": 4, "chunk_length": 8}, "`model.window` must be left out"),
         ({"window": 4, "global_positions": -1}, "`model.global_positions` must be at least 0, but is -1"),
         ({"global_positions": 2}, "`model.global_positions` must be 0 without a `model.window`"),
-        ({"decoder": "lstm"}, "`decoder`"),
+        ({"decoder": "lstm"}, "`model.decoder`"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):

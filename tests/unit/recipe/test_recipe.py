@@ -115,7 +115,7 @@ MISTAKES = {
         3,
         "`task.vocabulary.kind` must be 'unigram', 'bpe', 'byte_bpe', 'word', 'character', 'byte' or 'pretrained', but is",
     ),
-    "out of range": ("max_steps: 10", "max_steps: -1", 11, "`training.max_steps` must be greater than or equal to 0, but is -1."),
+    "out of range": ("max_steps: 10", "max_steps: -1", 11, "`training.max_steps` must be at least 0, but is -1."),
     "unknown plug-in": ("name: lstm", "name: lstmm", 7, "`model`: There is no models plug-in `lstmm`; there are: "),
     "unknown variant": (
         "name: adamw",
@@ -240,3 +240,107 @@ def test_absolute_paths_stay(path):
     assert recipe.data.train[0].path == "/data/train.tsv"
     assert recipe.data.cache == Path("/cache")
     assert recipe.training.init_from == path.parent / "runs" / "first"
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "expected"),
+    [
+        (["training.optimizer.learning_rate=3e-4"], "training.optimizer.learning_rate", 3e-4),
+        (["training.optimizer.learning_rate=3e-4"], "training.optimizer.name", "adamw"),
+        (["training.optimizer=adafactor", "training.optimizer.weight_decay=0.1"], "training.optimizer.weight_decay", 0.1),
+        (["training.optimizer=sgd"], "training.optimizer.name", "sgd"),
+        (["training.schedule.warmup_steps=100"], "training.schedule.warmup_steps", 100),
+        (["training.schedule.warmup_steps=100"], "training.schedule.name", "inverse_square_root"),
+        (["training.schedule=cosine"], "training.schedule.name", "cosine"),
+        (["training.schedule=cosine", "training.schedule.final=0.1"], "training.schedule.final", 0.1),
+        (["training.decoder_inputs=scheduled_sampling"], "training.decoder_inputs.name", "scheduled_sampling"),
+        (["training.decoder_inputs=scheduled_sampling", "training.decoder_inputs.passes=2"], "training.decoder_inputs.passes", 2),
+        (["training.loss=ctc"], "training.loss.name", "ctc"),
+        (["training.loss.label_smoothing=0.2"], "training.loss.label_smoothing", 0.2),
+        (["search=greedy"], "search.name", "greedy"),
+        (["search.beam_size=3"], "search.beam_size", 3),
+        (["search={name: mbr, candidates: beam}"], "search.candidates.name", "beam"),
+        (["model.dim=32"], "model.dim", 32),
+        (["model=transformer", "model.dim=32"], "model.dim", 32),
+        (["model.head=pointer"], "model.head.name", "pointer"),
+        (["model=encoder_only", "model.encoder=lstm"], "model.encoder.name", "lstm"),
+        (["model=encoder_only", "model.encoder.dim=16"], "model.encoder.name", "conformer"),
+        (["model=decoder_only", "model.decoder.dim=16"], "model.decoder.name", "transformer"),
+    ],
+    ids=str,
+)
+def test_a_bare_name_or_a_part_of_the_default_is_enough(path, changes, where, expected):
+    """Whether the recipe says nothing of it, or is changed after it was read."""
+    path.write_text(
+        RECIPE.replace("  optimizer: {name: adamw, learning_rate: 3e-4}\n", "").replace("search: {name: beam, beam_size: 4}\n", "")
+    )
+    for recipe in (read_recipe(path, changes), with_overrides(read_recipe(path, changes), [])):
+        value = plain(recipe)
+        for key in where.split("."):
+            value = value[key]
+        assert value == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("training.optimizer=adam", "`training.optimizer.name` must be one of adamw, adafactor, sgd, but is 'adam'. Did you mean `adamw`?"),
+        ("training.schedule=cosin", "`training.schedule.name` must be one of constant, inverse_square_root, cosine, linear,"),
+        ("training.schedule.final=0.1", "`training.schedule.final` is not a setting. Allowed here: name, warmup_steps."),
+        ("training.schedule=3", "`training.schedule` must be a name, or a mapping with a `name`, but is 3."),
+        ("training.loss=3", "`training.loss` must be a name, or a mapping with a `name`, but is 3."),
+        ("training.loss=crossentropy", "`training.loss`: There is no losses plug-in `crossentropy`; there are: "),
+        ("model=3", "`model` must be a name, or a mapping with a `name`, but is 3."),
+        ("model=[]", "`model` must be a name, or a mapping with a `name`, but is []."),
+        ("model={preset: [1], name: lstm}", "`model`: `lstm` has no preset `[1]`; it has: tiny, small, base, big."),
+        ("model=.lstm", "`model`: The models plug-in '.lstm' must be a name, or a dotted path such as `my_package.my_model`."),
+        ("model.head=[pointer]", "`model.head` must be a name, or a mapping with a `name`, but is ['pointer']."),
+        ("task=null", "`task` must be a name, or a mapping with a `name`, but is None."),
+        ("search=[beam]", "`search` must be a name, or a mapping with a `name`, but is ['beam']."),
+        ("data=3", "`data` must be a mapping of settings, but is 3."),
+        ("data=null", "`data` must be a mapping of settings, but is None."),
+        ("training=[1]", "`training` must be a mapping of settings, but is [1]."),
+        ("training.freeze=3", "`training.freeze` must be a list, but is 3."),
+        ("training.init_from=3", "`training.init_from` must be a path, but is 3."),
+        ("training.tensorboard=perhaps", "`training.tensorboard` must be `true` or `false`, but is 'perhaps'."),
+        ("training.optimizer.learning_rate=.inf", "`training.optimizer.learning_rate` must be a finite number, but is inf."),
+        ("training.max_minutes=.nan", "`training.max_minutes` must be a finite number, but is nan."),
+        ("training.max_minutes=1e999", "`training.max_minutes` must be a finite number, but is inf."),
+    ],
+)
+def test_what_no_choice_and_no_number_can_be(path, change, sentence):
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(path, [change])
+    assert str(caught.value).startswith(f"--set: {sentence}")
+    assert "\n" not in str(caught.value), "one mistake, one sentence"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            "training.freeze.encoder=1",
+            "`--set training.freeze.encoder` cannot change a part of `training.freeze`, which is []: set it as a whole.",
+        ),
+        ("seed.value=1", "`--set seed.value` cannot change a part of `seed`, which is 1: set it as a whole."),
+    ],
+)
+def test_what_has_no_parts_is_not_replaced_by_one(path, change, sentence):
+    path.write_text(RECIPE + "seed: 1\n")
+    if "freeze" in change:
+        path.write_text(RECIPE.replace("max_steps: 10", "max_steps: 10\n  freeze: []"))
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(path, [change])
+    assert str(caught.value) == sentence
+
+
+def test_a_file_named_by_its_path_alone_can_be_told_more(path):
+    assert read_recipe(path, ["data.train.weight=2"]).data.train[0].weight == 2
+
+
+def test_the_defaults_of_a_task_and_a_bare_name_go_together(path):
+    """A bare name means the same as a mapping with nothing else in it."""
+    path.write_text(RECIPE.replace("search: {name: beam, beam_size: 4}\n", "").replace("name: translation", "name: speech_recognition"))
+    bare, named = (read_recipe(path, [change]).search for change in ("search=beam", "search={name: beam}"))
+    assert bare == named
+    assert read_recipe(path, ["search.beam_size=3"]).search.limits == named.limits

@@ -162,13 +162,13 @@ def test_patience_looks_further():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"beam_size": 0}, "`search.beam_size` must be greater than or equal to 1, but is 0"),
+        ({"beam_size": 0}, "`search.beam_size` must be at least 1, but is 0"),
         ({"n_best": 6}, r"`n_best` must be at most `beam_size` \(5\), but is 6"),
         ({"groups": 2}, r"`groups` must divide `beam_size` \(5\), but is 2"),
         ({"alpha": 0.5}, "`alpha` has an effect only with `length_penalty: gnmt`, but that is `average`"),
         ({"diversity": 0.5}, "`diversity` has an effect only with several `groups`"),
         ({"length_penalty": "linear"}, "`search.length_penalty`"),
-        ({"coverage_penalty": -1}, "`search.coverage_penalty` must be greater than or equal to 0"),
+        ({"coverage_penalty": -1}, "`search.coverage_penalty` must be at least 0"),
     ],
 )
 def test_impossible_settings_are_refused(values, message):

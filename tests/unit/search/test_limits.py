@@ -28,8 +28,8 @@ def test_cap_and_minimum():
         ({"min_length": 6, "max_length": 5}, r"`search`: `min_length` must be at most `max_length` \(5\), but is 6"),
         ({"min_ratio": 3.0}, r"`min_ratio` must be at most `max_ratio` \(2.0\), but is 3.0"),
         ({"max_ratio": 0, "max_offset": 0}, "must be greater than 0"),
-        ({"max_length": 0}, "`search.max_length` must be greater than or equal to 1, but is 0"),
-        ({"min_length": -1}, "`search.min_length` must be greater than or equal to 0, but is -1"),
+        ({"max_length": 0}, "`search.max_length` must be at least 1, but is 0"),
+        ({"min_length": -1}, "`search.min_length` must be at least 0, but is -1"),
     ],
 )
 def test_impossible_limits_are_refused(values, message):

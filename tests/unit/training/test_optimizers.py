@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from antiphon.errors import ConfigError
+from antiphon.training.adafactor import Adafactor
 from antiphon.training.optimizers import AdafactorConfig, AdamWConfig, SGDConfig, build_optimizer, load_optimizer, optimizer_tensors
 from antiphon.training.rates import distances
 
@@ -29,7 +30,7 @@ def test_only_matrices_decay_and_frozen_parameters_are_left_out(settings):
 
 @pytest.mark.parametrize(
     ("settings", "kind"),
-    [(AdamWConfig(), torch.optim.AdamW), (AdafactorConfig(), torch.optim.Adafactor), (SGDConfig(momentum=0.9), torch.optim.SGD)],
+    [(AdamWConfig(), torch.optim.AdamW), (AdafactorConfig(), Adafactor), (SGDConfig(momentum=0.9), torch.optim.SGD)],
 )
 def test_they_make_a_loss_smaller(settings, kind, seed):
     model, x = nn.Linear(3, 3), torch.randn(8, 3)

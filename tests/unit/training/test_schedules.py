@@ -1,6 +1,8 @@
 """Learning-rate schedules: their formulas, their warm-up, and where they end."""
 
 import math
+import random
+from itertools import pairwise
 
 import pytest
 
@@ -47,3 +49,46 @@ def test_the_formulas():
 def test_what_decays_ends_where_the_budget_ends(settings, end):
     assert learning_rate_factor(settings, 10**5, 1.0) == pytest.approx(end)
     assert learning_rate_factor(settings, 10**5, 1.2) == pytest.approx(end), "also when the last update overshoots a budget of minutes"
+
+
+def slow_start(step):
+    """Minutes spent before an update: the first ones take long, and now and then one does."""
+    return step + 30 * min(step, 5) + 7 * (step // 40)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("clock", [float, slow_start], ids=["steps", "minutes"])
+@pytest.mark.parametrize("budget", [2, 10, 500])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.8, 0.99])
+def test_every_schedule_rises_to_its_peak_and_falls_from_there(kind, clock, budget, share):
+    warmup = int(budget * share)
+    settings = kind(warmup_steps=warmup)
+    found = [learning_rate_factor(settings, step, clock(step) / clock(budget)) for step in range(budget + 1)]
+    peak = max(warmup - 1, 0)
+    assert found[peak] == pytest.approx(1.0), "`learning_rate` is the peak"
+    assert max(found) == pytest.approx(1.0)
+    assert all(one < other for one, other in pairwise(found[: peak + 1]))
+    assert all(one >= other - 1e-12 for one, other in pairwise(found[peak:]))
+    if kind in (CosineConfig, LinearConfig, WarmupStableDecayConfig):
+        assert found[-1] == pytest.approx(0.0), "what decays has done so at the end of the budget"
+
+
+def test_the_rate_never_rises_after_the_warm_up_however_the_clock_runs():
+    clock = random.Random(1)
+    for settings in (
+        CosineConfig(warmup_steps=40, final=0.1),
+        LinearConfig(warmup_steps=40),
+        WarmupStableDecayConfig(warmup_steps=40, decay=0.9),
+    ):
+        shares = sorted(clock.random() ** 3 for _ in range(200))
+        found = [learning_rate_factor(settings, step, share) for step, share in enumerate(shares)]
+        assert all(one >= other - 1e-12 for one, other in pairwise(found[40:]))
+
+
+def test_with_a_budget_of_steps_decay_takes_exactly_what_the_warm_up_leaves():
+    line = LinearConfig(warmup_steps=400, final=0.2)
+    assert [learning_rate_factor(line, step, step / 500) for step in (400, 425, 450, 500)] == pytest.approx([1.0, 0.8, 0.6, 0.2])
+    decay = WarmupStableDecayConfig(warmup_steps=400, decay=0.5)
+    assert [learning_rate_factor(decay, step, step / 500) for step in (400, 425, 500)] == pytest.approx([1.0, 0.75, 0.0])
+    plateau = WarmupStableDecayConfig(warmup_steps=400, decay=0.1)
+    assert [learning_rate_factor(plateau, step, step / 500) for step in (400, 450, 475)] == pytest.approx([1.0, 1.0, 0.5])

@@ -278,7 +278,7 @@ def test_notes_say_what_was_found() -> None:
         ({"format": "wide", "past": ["x"]}, r"wide data has no columns of a single series"),
         ({"shortest_context": 9}, r"`shortest_context` must be at most"),
         ({"frequency": "monthly"}, r"must be a number and a unit"),
-        ({"horizon": 0}, r"`horizon` must be greater than or equal to 1"),
+        ({"horizon": 0}, r"`horizon` must be at least 1"),
         ({"scaling": "zscore"}, r"scaling"),
     ],
 )

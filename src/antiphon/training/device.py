@@ -1,0 +1,36 @@
+"""Where a model computes: a name in, a device that is really there out."""
+
+import torch
+
+from antiphon.errors import ConfigError
+
+
+def find_device(name: str, setting: str) -> torch.device:
+    """The device called cpu, cuda, cuda:1, mps or auto (a GPU with CUDA, else the CPU).
+
+    Raises ConfigError, which speaks of `setting`, when this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"`{setting}` must be `auto`, `cpu`, `cuda` or `mps`, but is {name!r}.") from None
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ConfigError(f"`{setting}` must be `auto`, `cpu`, `cuda` or `mps`, but is {name!r}.")
+    missing = _missing(device)
+    if missing:
+        raise ConfigError(f"`{setting}` must not be `{name}` on this machine: {missing}. Use `auto`, which takes what is there, or `cpu`.")
+    return device
+
+
+def _missing(device: torch.device) -> str:
+    """What this machine lacks; "" when the device is there."""
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            return "PyTorch finds no GPU with CUDA"
+        count = torch.cuda.device_count()
+        return f"there are {count} GPUs, numbered from 0" if (device.index or 0) >= count else ""
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        return "PyTorch finds no GPU of Apple's"
+    return ""
