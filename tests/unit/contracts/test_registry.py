@@ -94,7 +94,7 @@ def test_an_installed_entry_point(outside):
 def test_names_import_nothing():
     import subprocess
 
-    program = "import sys\nfrom antiphon import registry\nfor kind in registry.KINDS: registry.names(kind)\n"
+    program = "import sys\nfrom antiphon.contracts import registry\nfor kind in registry.KINDS: registry.names(kind)\n"
     program += "print([name for name in sys.modules if name == 'torch' or name.startswith('antiphon.models.')])"
     environment = {"PYTHONPATH": ":".join(sys.path)}
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
