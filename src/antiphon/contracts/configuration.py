@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from antiphon.contracts import registry
 from antiphon.contracts.trust import OWN, REMEDY, Trust
@@ -130,14 +129,17 @@ class Choice:
 
     default: str
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         """Any of the configs in `source`, a union, told apart by their names."""
-        one_of = handler.generate_schema(Annotated[source, Field(discriminator="name")])
-        return core_schema.no_info_before_validator_function(self._with_name, one_of)
+        return handler.generate_schema(Annotated[source, Field(discriminator="name"), BeforeValidator(self._with_name)])
 
     def _with_name(self, value: Any) -> Any:
         value = _settings_of(value)
         return {"name": self.default, **value} if isinstance(value, Mapping) else value
+
+
+class _NoSettingsError(ValueError):
+    """A value that is neither a name nor settings."""
 
 
 def _settings_of(value: Any) -> Any:
@@ -146,7 +148,7 @@ def _settings_of(value: Any) -> Any:
         return {"name": value}
     if isinstance(value, Mapping) or (is_dataclass(value) and hasattr(value, "name")):
         return value
-    raise PydanticCustomError("no_settings", "must be a name, or a mapping with a `name`")
+    raise _NoSettingsError
 
 
 def _preset(plugin: Any, name: Any) -> Mapping[str, Any]:
@@ -221,6 +223,8 @@ def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callab
         allowed = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
         there_are = ", ".join(allowed)
         return f"{place}`{dotted}.name` must be one of {there_are}, but is {context['tag']!r}.{nearest(str(context['tag']), allowed)}"
+    if isinstance(context.get("error"), _NoSettingsError):
+        return f"{place}`{dotted}` must be a name, or a mapping with a `name`, but is {error['input']!r}."
     if kind == "value_error":
         return f"{place}{f'`{dotted}`: ' if dotted else ''}{context['error']}"
     message = _MUST[kind].format(**context) if kind in _MUST else error["msg"].replace("Input should be", "must be")
