@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 import antiphon.prediction.validation
+from antiphon.data.loader import Loader
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.metrics.interface import Score
 from antiphon.prediction.validation import Validation
@@ -71,6 +72,33 @@ def test_a_longer_budget_goes_on_as_if_it_had_been_so_from_the_start(folder: Pat
     parts = go(folder, "parts", "training.max_steps=9", "training.log_every=3", average=2, resume=True)
     assert not differences({**outcome(whole), "files": {}}, {**outcome(parts), "files": {}})  # the header holds the recipe, as ever
     assert checkpoint.digest(whole / "last" / checkpoint.WEIGHTS) == checkpoint.digest(parts / "last" / checkpoint.WEIGHTS)
+
+
+def test_workers_may_change_and_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sampled subwords, prepared by a process of its own in one half of the run and by the thread in the other."""
+    sampled: dict[str, Any] = {"vocabulary": {"kind": "unigram", "size": 300, "sampling": 0.2}}
+    whole = go(folder, "whole", "training.batching.workers=0", max_steps=9, **sampled)
+    batches, started = Loader.batches, []
+
+    def by_workers(self: Loader, epoch: int, start: int = 0) -> Any:
+        assert self.wait_for_workers()
+        assert self._workers is not None
+        started.extend(self._workers._processes)
+        return batches(self, epoch, start)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Loader, "batches", by_workers)
+        go(folder, "parts", "training.batching.workers=1", **sampled)
+    assert started
+    assert all(process.returncode is not None for process in started), "no worker outlives the run"
+    parts = go(folder, "parts", "training.batching.workers=0", "training.max_steps=9", resume=True, **sampled)
+    assert not differences({**outcome(whole), "files": {}}, {**outcome(parts), "files": {}})  # the header holds the recipe, as ever
+    assert checkpoint.digest(whole / "last" / checkpoint.WEIGHTS) == checkpoint.digest(parts / "last" / checkpoint.WEIGHTS)
+
+
+def test_workers_without_anything_to_vary_are_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"`training.batching.workers` must be left out where examples are read as they are stored"):
+        go(folder, "run", "training.batching.workers=2")
 
 
 def test_resuming_a_finished_run_finishes_it_again(folder: Path) -> None:

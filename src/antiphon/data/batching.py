@@ -8,9 +8,10 @@ pool, and resuming is asking for `batches(epoch, start)`. Rows never depend on r
 """
 
 from collections.abc import Iterator
-from typing import Protocol, final, runtime_checkable
+from typing import Annotated, Protocol, final, runtime_checkable
 
 import numpy as np
+from pydantic import Field
 
 from antiphon.contracts.configuration import Count, config
 from antiphon.data.permutation import hash_seed, permute
@@ -30,6 +31,9 @@ class BatchingConfig:
     """How many rows are sorted by length together; larger means less padding, smaller means more randomness."""
     shuffle: bool = True
     """False shows the rows in the order of the corpus, neither shuffled nor sorted by length."""
+    workers: Annotated[int, Field(ge=0)] | None = None
+    """Processes that prepare batches where examples are drawn anew each time (sampled subwords, augmentation); 0 leaves it to a thread.
+    Batches are the same in any case. When left out, two start as soon as training has waited for batches for some seconds."""
 
 
 @runtime_checkable
@@ -48,7 +52,7 @@ class WeightedRows(Protocol):
     @property
     def draws(self) -> int: ...
 
-    def draw(self, positions: np.ndarray, seed: int, epoch: int) -> np.ndarray: ...
+    def draw(self, positions: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 @final
@@ -65,6 +69,10 @@ class Sampler:
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
         """Yield the row numbers of each batch, int64 (rows,), from the batch number `start` on."""
+        return (rows for rows, _ in self.shown(epoch, start))
+
+    def shown(self, epoch: int, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the rows of each batch and the numbers of their showings (0 unless an epoch shows a row several times): int64 (rows,)."""
         skip = start
         for pool in range(self._pools()):
             cut = self._cut_pool(epoch, pool)
@@ -100,20 +108,25 @@ class Sampler:
         sources, targets = self.corpus.lengths(rows)
         return sources, targets if targets.any() else sources
 
-    def _cut_pool(self, epoch: int, pool: int) -> list[np.ndarray]:
-        """The batches of one pool, in the order in which they are shown."""
+    def _cut_pool(self, epoch: int, pool: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The batches of one pool, in the order in which they are shown: rows, and the number of each showing."""
         begin = pool * self.config.pool_size
         positions = np.arange(begin, min(begin + self.config.pool_size, len(self)), dtype=np.int64)
         if self.config.shuffle:
             positions = permute(positions, len(self), hash_seed(self.seed, epoch))
-        rows = positions if self._weighted is None else self._weighted.draw(positions, self.seed, epoch)
+        if self._weighted is None:
+            rows, showings = positions, np.zeros_like(positions)
+        else:
+            rows, showings = self._weighted.draw(positions, self.seed, epoch)
         sources, targets = self._lengths(rows)
         if not self.config.shuffle:
-            return self._cut(rows, sources, targets)
-        order = self._by_length(sources, targets)
-        batches = self._cut(rows[order], sources[order], targets[order])
-        shown = permute(np.arange(len(batches)), len(batches), hash_seed(self.seed, epoch, pool, 0x626174))
-        return [batches[number] for number in shown]
+            batches = self._cut(np.arange(len(rows)), sources, targets)
+        else:
+            order = self._by_length(sources, targets)
+            cut = self._cut(order, sources[order], targets[order])
+            shown = permute(np.arange(len(cut)), len(cut), hash_seed(self.seed, epoch, pool, 0x626174))
+            batches = [cut[number] for number in shown]
+        return [(rows[batch], showings[batch]) for batch in batches]
 
     def _by_length(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The order by length of the side that uses up its budget first, then by the other; stable, so equal rows stay shuffled."""

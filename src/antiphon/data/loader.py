@@ -1,29 +1,24 @@
-"""Batches for one rank, prepared by a background thread while the model works.
+"""Batches for one rank, prepared in the background while the model works: by a thread, and where that is too slow by worker processes.
 
-The sampler decides global batches; rank r of `world` takes every world-th row of each, beginning with row r. So what is learned in a step
-does not depend on the number of ranks. The seed of an example depends on (seed, epoch, row) only: neither on ranks, nor on workers, nor
-on where a run was resumed.
+What a batch is stands in `preparation.py` and does not depend on who prepares it. A thread is all that stored examples need: they are read
+faster than any model learns. Where each example is drawn anew (sampled subwords, masked frames, noise), workers share the encoding.
 """
 
-import queue
-import threading
+import os
+import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, final, runtime_checkable
-
-import numpy as np
+from typing import Any, final
 
 from antiphon.contracts.sequences import Batch, Example
 from antiphon.data.batching import Sampler
-from antiphon.data.permutation import hash_seed
+from antiphon.data.prefetch import ahead
+from antiphon.data.preparation import Examples, Preparation
+from antiphon.data.workers import WorkerError, Workers
 
-_POLL_SECONDS = 0.1
-
-
-@runtime_checkable
-class Examples(Protocol):
-    """What a loader needs of a corpus."""
-
-    def example(self, index: int, seed: int | None = None) -> Example: ...
+_MOST_WORKERS = 2
+_WAITED_SECONDS = 5.0  # about what it takes to start two workers
+_END: Any = object()
 
 
 @final
@@ -35,6 +30,9 @@ class Loader:
                lengths, so one of longer encodings may exceed its budget a little
     augment    varies each example that is learned from, given a seed of its own
     prefetch   how many batches are prepared ahead; 0 prepares each when it is asked for, without a thread
+    workers    how many processes prepare batches; until they have started, and if they cannot, the thread does. None chooses: two, if
+               there are cores for them, as soon as batches were waited for longer than starting two takes; none where nothing varies
+    say        is told, in one sentence, when workers cannot go on and the thread takes over
     """
 
     def __init__(
@@ -49,75 +47,115 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         prefetch: int = 4,
+        workers: int | None = 0,
+        say: Callable[[str], None] = warnings.warn,
     ):
-        assert 0 <= rank < world, f"rank {rank} is not below the number of ranks, {world}"
-        self.corpus, self.sampler, self.collate = corpus, sampler, collate
-        self.seed, self.sample, self.augment = seed, sample, augment
-        self.rank, self.world, self.prefetch = rank, world, prefetch
+        assert prefetch or not workers, "without prefetching there is nothing for workers to do"
+        self.preparation = Preparation(
+            corpus=corpus, sampler=sampler, collate=collate, seed=seed, sample=sample, augment=augment, rank=rank, world=world
+        )
+        self.prefetch, self.say = prefetch, say
+        varies = sample or augment is not None
+        self._count = (_affordable() if varies and prefetch else 0) if workers is None else workers
+        self._patience = _WAITED_SECONDS if workers is None else 0.0
+        self._waited = 0.0
+        self._workers: Workers | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch | None]:
         """Yield this rank's share of each global batch of an epoch, from the batch number `start` on.
 
-        Errors of preparing a batch are raised here, when its turn comes. Closing the iterator ends the thread.
+        Errors of preparing a batch are raised here, when its turn comes. Closing the iterator ends the thread and the workers; after the
+        last batch of an epoch, workers stay for the next.
         """
-        prepared = (self._prepare(epoch, rows) for rows in self.sampler.batches(epoch, start))
-        return _ahead(prepared, self.prefetch) if self.prefetch else prepared
+        if not self.prefetch:
+            yield from self.preparation.batches(epoch, start)
+            return
+        stream = ahead(self._prepared(epoch, start), self.prefetch, self.close)
+        try:
+            while True:
+                self._start_workers()
+                asked = time.monotonic()
+                batch = next(stream, _END)
+                self._waited += time.monotonic() - asked
+                if batch is _END:
+                    return
+                yield batch
+        finally:
+            stream.close()  # type: ignore[attr-defined]
 
     def in_order(self) -> Iterator[Batch | None]:
         """Yield this rank's share of each evaluation batch: every row once, longest first, never sampled anew."""
-        prepared = (self._prepare(None, rows) for rows in self.sampler.in_order())
-        return _ahead(prepared, self.prefetch) if self.prefetch else prepared
+        prepared = self.preparation.in_order()
+        return ahead(prepared, self.prefetch) if self.prefetch else prepared
 
-    def _prepare(self, epoch: int | None, rows: np.ndarray) -> Batch | None:
-        mine = [int(row) for row in rows[self.rank :: self.world]]
-        if not mine:
-            return None
-        return self.collate([self._example(epoch, row) for row in mine])
+    def wait_for_workers(self) -> bool:
+        """Start the workers now and wait until they are ready; whether there are any. Training needs not wait: the thread begins."""
+        self._waited = self._patience
+        self._start_workers()
+        while self._count and self._workers is not None and not self._ready(self._workers, 0.1):
+            pass
+        return self._workers is not None
 
-    def _example(self, epoch: int | None, row: int) -> Example:
-        if epoch is None:
-            return self.corpus.example(row)
-        seed = hash_seed(self.seed, epoch, row)
-        example = self.corpus.example(row, seed if self.sample else None)
-        return example if self.augment is None else self.augment(example, seed)
+    def close(self) -> None:
+        """End the workers, and any iterator that takes batches of theirs. They start again when there are batches to prepare."""
+        workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.close()
 
-
-def _ahead(items: Iterator[Batch | None], size: int) -> Iterator[Batch | None]:
-    """Let a thread run ahead by at most `size` items; pass its items and its error on in their order."""
-    ready: queue.Queue[tuple[str, Batch | BaseException | None]] = queue.Queue(maxsize=size)
-    stop = threading.Event()
-
-    def put(kind: str, item: Batch | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                ready.put((kind, item), timeout=_POLL_SECONDS)
-                return
-            except queue.Full:
-                continue
-
-    def run() -> None:
+    def _start_workers(self) -> None:
+        if self._count == 0 or self._workers is not None or self._waited < self._patience:
+            return
         try:
-            for item in items:
-                put("item", item)
-                if stop.is_set():
-                    return
-        except BaseException as error:  # whatever it is, the consumer must see it
-            put("error", error)
-        else:
-            put("end", None)
+            self._workers = Workers(self.preparation, self._count)
+        except WorkerError as lost:
+            self._give_up(lost)
 
-    thread = threading.Thread(target=run, name="antiphon-loader", daemon=True)
-    thread.start()
-    try:
-        while True:
-            kind, item = ready.get()
-            if kind == "end":
+    def _prepared(self, epoch: int, start: int) -> Iterator[Batch | None]:
+        """Yield the batches as this process prepares them until the workers are ready, and again once they cannot go on."""
+        number = start
+        alone = self.preparation.batches(epoch, start)
+        workers = self._workers
+        while workers is None or not self._ready(workers):
+            batch = next(alone, _END)
+            if batch is _END:
                 return
-            if kind == "error":
-                assert isinstance(item, BaseException)
-                raise item
-            assert not isinstance(item, BaseException)
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+            yield batch
+            number += 1
+            workers = self._workers
+        try:
+            for batch in workers.batches(epoch, number):
+                yield batch
+                number += 1
+        except WorkerError as lost:
+            if workers.closed:
+                raise
+            rest = self.preparation.batches(epoch, number)
+            batch = next(rest, _END)  # what is wrong with the data is raised here, as it would be without workers
+            self._give_up(lost)
+            if batch is not _END:
+                yield batch
+                yield from rest
+
+    def _ready(self, workers: Workers, seconds: float = 0.0) -> bool:
+        try:
+            return workers.ready(seconds)
+        except WorkerError as lost:
+            if not workers.closed:
+                self._give_up(lost)
+            return False
+
+    def _give_up(self, lost: WorkerError) -> None:
+        """Go on without workers: whatever is wrong with them, the batches are the same."""
+        self._count = 0
+        self.close()
+        self.say(f"A worker process {lost}, so batches are prepared by a thread of the trainer from now on: the same, but slower.")
+
+
+def _affordable() -> int:
+    """How many workers this process's share of the machine's cores suffices for; none where a worker would only take turns with it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(_MOST_WORKERS, share) if share > 1 else 0
+
+
+__all__ = ["Examples", "Loader"]

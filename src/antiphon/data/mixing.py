@@ -56,14 +56,19 @@ class MixedCorpus:
         """How many rows an epoch shows, repetitions included."""
         return int(self._draw_starts[-1])
 
-    def draw(self, positions: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-        """The row that each position of range(draws) shows in an epoch; int64 of the shape of `positions`."""
-        rows = np.empty_like(positions)
+    def draw(self, positions: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The row that each position of range(draws) shows in an epoch, and the number of this showing of it, from 0.
+
+        Both are int64 of the shape of `positions`.
+        """
+        rows, showings = np.empty_like(positions), np.empty_like(positions)
         owners = np.searchsorted(self._draw_starts, positions, side="right") - 1
         for owner in np.unique(owners):
             mine = owners == owner
-            rows[mine] = self._starts[owner] + self._rows_of(int(owner), positions[mine] - self._draw_starts[owner], seed, epoch)
-        return rows
+            draws = positions[mine] - self._draw_starts[owner]
+            rows[mine] = self._starts[owner] + self._rows_of(int(owner), draws, seed, epoch)
+            showings[mine] = draws // len(self.parts[owner])
+        return rows, showings
 
     def _rows_of(self, owner: int, draws: np.ndarray, seed: int, epoch: int) -> np.ndarray:
         """Whole rounds over the part come first; the draws behind them are the beginning of a shuffle of the part."""

@@ -181,14 +181,15 @@ class WindowCorpus:
         """How many windows an epoch shows."""
         return len(self)
 
-    def draw(self, positions: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-        """The window that each position of an epoch shows: itself, or, with series weighing equally, any of the next series' windows."""
+    def draw(self, positions: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The window that each position of an epoch shows: itself, or, with series weighing equally, any of the next series' windows; and
+        a number that tells showings of the same window apart."""
         if self.weighting == "windows":
-            return positions
+            return positions, np.zeros_like(positions)
         owners = self._used[positions % len(self._used)]
         chance = mix64(positions.astype(np.uint64) ^ np.uint64(hash_seed(seed, epoch, 0x57696E)))
         drawn: np.ndarray = self._ends[owners] + (chance % self._counts[owners].astype(np.uint64)).astype(np.int64)
-        return drawn
+        return drawn, positions // len(self._used)
 
     def example(self, index: int, seed: int | None = None) -> Example:
         """A window. There is nothing to draw: `seed` has no effect."""

@@ -14,9 +14,9 @@ Unusual:
 import io
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 import sentencepiece
@@ -69,6 +69,10 @@ class SubwordVocabulary(Vocabulary):
         self.algorithm = facts.algorithm
         self._piece_types = facts.types
         self._segmenter: Segmenter | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Worker processes make it anew of the model, without what was kept of texts seen before."""
+        return (partial(SubwordVocabulary, exact=self._exact), (self._model,))
 
     @property
     def model_numbers(self) -> np.ndarray:

@@ -29,6 +29,15 @@ def drop(x: Float[Tensor, "N T D"], rate: float, *, variational: bool, training:
     return x * dropout(x.new_ones(x.shape[0], 1, x.shape[2]), rate) if variational else dropout(x, rate)
 
 
+def _lacks_kernel(x: Tensor) -> bool:
+    """Whether an LSTM over whole sequences raises here: oneDNN has none in bf16 for CPUs without AVX-512, and torch does not fall back on its
+    own, which takes packed sequences alone.
+    """
+    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        return False
+    return not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 @final
 class RecurrentStack(nn.Module):
     """`layers` recurrent layers of width `dim`; a bidirectional layer gives each direction half of it."""
@@ -77,6 +86,8 @@ class RecurrentStack(nn.Module):
     def _run(
         self, layer: nn.Module, x: Tensor, lengths: Tensor | None, state: tuple[Tensor, ...] | Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        if lengths is None and self.cell == "lstm" and _lacks_kernel(x):
+            lengths = torch.full((x.shape[0],), x.shape[1])
         if lengths is None:
             out, final_state = layer(x, state)
         else:

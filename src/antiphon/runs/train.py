@@ -11,7 +11,8 @@ checkpoints/      step-N ...; `best` and `last` lead to two of them
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from antiphon.contracts.abilities import Augments, Calibrates
+from antiphon.contracts.abilities import Augments, Calibrates, augments
 from antiphon.contracts.configuration import plain, texts
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.loss import Loss, LossOfBatch
@@ -72,6 +73,7 @@ from antiphon.training.trainer import Trainer
 FREE_TO_CHANGE = (
     *(f"training.{name}" for name in ("max_steps", "max_epochs", "max_minutes", "patience", "log_every", "log_records", "keep")),
     *(f"training.{name}" for name in ("samples", "tensorboard", "device", "nonfinite_patience")),
+    "training.batching.workers",
     "search",
     "evaluation",
     "data.test",
@@ -358,7 +360,7 @@ def _make_trainer(
     trainer = Trainer(
         model,
         update,
-        TrainingBatches(mixed(corpora["train"], splits["train"]), task, settings.batching, recipe.seed, ranks),
+        TrainingBatches(mixed(corpora["train"], splits["train"]), task, settings.batching, recipe.seed, ranks, partial(_say, console)),
         Validation(recipe, task, corpora["validation"], measure, metrics, ranks),
         settings,
         ranks,
@@ -384,9 +386,25 @@ def _loggers(recipe: Recipe, folder: Path, ranks: Ranks, console: Console, step:
 
 @final
 class TrainingBatches:
-    """This rank's part of each global batch."""
+    """This rank's part of each global batch. `say` is told when worker processes cannot go on.
 
-    def __init__(self, corpus: StoredCorpus | MixedCorpus, task: Task, settings: BatchingConfig, seed: int, ranks: Ranks):
+    Raises ConfigError for workers that would have nothing to do.
+    """
+
+    def __init__(
+        self,
+        corpus: StoredCorpus | MixedCorpus,
+        task: Task,
+        settings: BatchingConfig,
+        seed: int,
+        ranks: Ranks,
+        say: Callable[[str], None] = warnings.warn,
+    ):
+        if settings.workers and not task.samples_encodings and not augments(task):
+            raise ConfigError(
+                "`training.batching.workers` must be left out where examples are read as they are stored, which a thread does faster:"
+                " this task neither samples encodings nor augments."
+            )
         self.sampler = Sampler(corpus, settings, seed)
         together = partial(collate, source=task.source_spec, target=task.target_spec)
         self.loader = Loader(
@@ -398,6 +416,8 @@ class TrainingBatches:
             augment=task.augment if isinstance(task, Augments) and task.augments else None,
             rank=ranks.rank,
             world=ranks.world,
+            workers=settings.workers,
+            say=say,
         )
         self._estimate: int | None = None
 

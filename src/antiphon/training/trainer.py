@@ -216,16 +216,21 @@ class Trainer:
         if settings.max_steps:
             shares.append(progress.step / settings.max_steps)
         if settings.max_epochs:
-            shares.append((progress.epoch + progress.batch / max(self.batches.estimate(), 1)) / settings.max_epochs)
+            shares.append(self._epochs_done() / settings.max_epochs)
         if settings.max_minutes:
             shares.append(progress.seconds / 60 / settings.max_minutes)
         return min(max(shares), 1.0)
+
+    def _epochs_done(self) -> float:
+        """Passes over the data: finished ones are counted; of the one that has begun, the share is estimated, and always below 1."""
+        begun = self.progress.batch / max(self.batches.estimate(), 1)
+        return self.progress.epoch + min(begun, _ALMOST_ONE)
 
     def _budget_used(self) -> str:
         settings, progress = self.settings, self.progress
         if settings.max_steps is not None and progress.step >= settings.max_steps:
             return f"{settings.max_steps} steps done"
-        if settings.max_epochs and progress.epoch + progress.batch / max(self.batches.estimate(), 1) >= settings.max_epochs:
+        if settings.max_epochs and self._epochs_done() >= settings.max_epochs:
             return f"{settings.max_epochs:g} epochs done"
         if settings.max_minutes and progress.seconds >= settings.max_minutes * 60:
             return f"{settings.max_minutes:g} minutes used"
@@ -371,7 +376,7 @@ class Trainer:
             {
                 "kind": "train",
                 "step": self.progress.step,
-                "epoch": round(self.progress.epoch + self.progress.batch / max(self.batches.estimate(), 1), 4),
+                "epoch": round(self._epochs_done(), 4),
                 "seconds": round(seconds, 2),
                 "loss": window.loss_sum / window.elements,
                 "elements_per_second": window.elements / max(seconds - window.since, 1e-9),
@@ -410,3 +415,4 @@ class Trainer:
 
 
 _END: Any = object()
+_ALMOST_ONE = 1 - 1e-9

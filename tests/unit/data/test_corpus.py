@@ -236,7 +236,7 @@ def test_mixtures_show_rows_as_often_as_their_weight() -> None:
     assert mixture.draws == 250 + 40 + 3
     seen = []
     for epoch in range(30):
-        shown = np.bincount(mixture.draw(np.arange(mixture.draws), seed=1, epoch=epoch), minlength=150)
+        shown = np.bincount(mixture.draw(np.arange(mixture.draws), seed=1, epoch=epoch)[0], minlength=150)
         assert set(shown[:100].tolist()) == {2, 3}
         assert (shown[:100] == 3).sum() == 50
         assert (shown[100:140] == 1).all()

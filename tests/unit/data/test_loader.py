@@ -1,51 +1,17 @@
 """The loader: the same batches with and without a thread, for any number of ranks, resumed anywhere; and it ends when it is told to."""
 
 import threading
-from functools import partial
 
 import numpy as np
 import pytest
 
 from antiphon.contracts.records import Record
-from antiphon.contracts.sequences import Batch, Example
-from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.sequences import Example
 from antiphon.data.batching import BatchingConfig, Sampler
-from antiphon.data.collate import collate
-from antiphon.data.corpus import MemoryCorpus
+from antiphon.data.corpus import MemoryCorpus, MixedCorpus
 from antiphon.data.loader import Loader
 from antiphon.errors import DataError
-
-SPEC = TokenSpec(size=2**16, pad=0, unknown=1, start=2, end=3)
-MAKE = partial(collate, source=SPEC, target=SPEC)
-
-
-class Seeds:
-    """A corpus whose examples hold the seed that they were asked with."""
-
-    def __init__(self, rows: int = 100, broken: int = -1):
-        self.rows, self.broken = rows, broken
-
-    def __len__(self) -> int:
-        return self.rows
-
-    def lengths(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return indices % 5 + 2, indices % 3 + 2
-
-    def example(self, index: int, seed: int | None = None) -> Example:
-        if index == self.broken:
-            raise DataError(f"Row {index} is broken.")
-        value = 0 if seed is None else seed % 2**31
-        return Example(np.full(index % 5 + 2, value), np.full(index % 3 + 2, index), index)
-
-
-def loader(corpus: Seeds, rank: int = 0, world: int = 1, prefetch: int = 3, sample: bool = True) -> Loader:
-    sampler = Sampler(corpus, BatchingConfig(target_tokens=30, pool_size=40), 1)
-    return Loader(corpus, sampler, MAKE, seed=5, sample=sample, rank=rank, world=world, prefetch=prefetch)
-
-
-def contents(batch: Batch | None) -> dict[int, int]:
-    """Record -> the seed it was encoded with."""
-    return {} if batch is None else dict(zip(batch.records, batch.source.values[:, 0].tolist(), strict=True))
+from tests.unit.data.seeds import MAKE, Seeds, contents, loader, sampler
 
 
 def test_a_thread_changes_nothing() -> None:
@@ -83,7 +49,7 @@ def test_seeds_differ_by_row_and_epoch_only_when_sampling() -> None:
 
 def test_errors_reach_the_consumer_in_their_turn() -> None:
     corpus = Seeds()
-    order = [batch.tolist() for batch in Sampler(corpus, BatchingConfig(target_tokens=30, pool_size=40), 1).batches(0)]
+    order = [batch.tolist() for batch in sampler(corpus).batches(0)]
     corpus.broken = order[5][0]
     batches = loader(corpus).batches(0)
     for _ in range(5):
@@ -118,3 +84,26 @@ def test_sampling_encodes_records_anew() -> None:
     for sample, expected in ((False, 4), (True, 5)):
         batches = Loader(corpus, Sampler(corpus, BatchingConfig(), 0), MAKE, seed=0, sample=sample).batches(0)
         assert {int(value) for batch in batches if batch for value in batch.source.values.flatten()} == {expected}
+
+
+def test_each_showing_of_a_repeated_row_has_its_own_seed() -> None:
+    def encode(record: Record, index: int = -1, *, seed: int | None = None) -> Example:
+        return Example(np.array([0 if seed is None else seed % 2**31]), np.array([2, 3]), index)
+
+    records: list[Record] = [{"n": n} for n in range(20)]
+    part = MemoryCorpus([encode(record, n) for n, record in enumerate(records)], records, encode)
+
+    def drawn(weight: float) -> dict[int, list[int]]:
+        corpus = MixedCorpus([part], [weight])
+        batches = Loader(corpus, Sampler(corpus, BatchingConfig(target_tokens=14, pool_size=8), 0), MAKE, seed=0, sample=True).batches(1)
+        found: dict[int, list[int]] = {}
+        for batch in batches:
+            assert batch is not None
+            for record, seed in zip(batch.records, batch.source.values[:, 0].tolist(), strict=True):
+                found.setdefault(record, []).append(seed)
+        return found
+
+    once, often = drawn(1.0), drawn(3.5)
+    assert sorted(map(len, often.values())) == [3] * 10 + [4] * 10
+    assert all(len(set(seeds)) == len(seeds) for seeds in often.values())
+    assert all(once[record][0] in seeds for record, seeds in often.items()), "the first showing is what it is without repetition"

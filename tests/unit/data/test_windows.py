@@ -106,6 +106,9 @@ def test_series_weigh_equally(tmp_path: Path) -> None:
     assert set(shown.tolist()) == set(range(len(corpus)))
     again = np.concatenate(list(sampler.batches(0)))
     np.testing.assert_array_equal(again, np.concatenate(list(Sampler(corpus, BatchingConfig(target_tokens=40), seed=3).batches(0))))
+    showings = [showing for rows, times in sampler.shown(0) for showing in zip(rows.tolist(), times.tolist(), strict=True)]
+    assert len(set(again.tolist())) < len(again), "some windows are drawn more than once"
+    assert len(set(showings)) == len(showings)
 
 
 def test_every_window_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import random
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,12 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         SubwordVocabulary.load(tmp_path, exact=False)
     with pytest.raises(CheckpointError, match="cannot be read"):
         SubwordVocabulary.open(tmp_path / "missing.model")
+
+
+def test_a_copy_in_another_process_draws_the_same(exact: SubwordVocabulary) -> None:
+    drawn = [exact.sample(line, 0.3, seed=seed).tolist() for seed, line in enumerate(LINES[:20])]
+    sent = ForkingPickler.dumps(exact)
+    assert len(sent) < len(exact._model) + 1000, "the model travels, and not what was kept of texts seen before"
+    copy = ForkingPickler.loads(sent)
+    assert copy.fingerprint == exact.fingerprint
+    assert [copy.sample(line, 0.3, seed=seed).tolist() for seed, line in enumerate(LINES[:20])] == drawn

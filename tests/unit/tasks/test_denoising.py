@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +304,13 @@ def test_paths_of_runs_start_from_the_recipe(tmp_path: Path) -> None:
 
 def test_the_noise_field_is_no_column() -> None:
     assert NOISE not in fitted().columns
+
+
+@pytest.mark.parametrize("vocabulary", KINDS, ids=lambda kind: str(kind["kind"]))
+def test_a_copy_in_another_process_hides_the_same(vocabulary: dict[str, Any]) -> None:
+    task = fitted(vocabulary=vocabulary, scheme="infilling", whole_words=vocabulary["kind"] in ("unigram", "bpe"))
+    example = task.encode({"text": TEXTS[0], NOISE: 1})
+    hidden = task.augment(example, 5)
+    copy = ForkingPickler.loads(ForkingPickler.dumps(task))
+    assert copy.source_spec == task.source_spec
+    assert copy.augment(example, 5).source.tolist() == hidden.source.tolist()

@@ -3,10 +3,16 @@
 import json
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
-from antiphon.contracts.sequences import Batch, Padded
+from antiphon.contracts.sequences import Batch, Example, Padded
+from antiphon.contracts.specs import TokenSpec
+from antiphon.data.batching import BatchingConfig, Sampler
+from antiphon.data.collate import collate
+from antiphon.data.corpus import MemoryCorpus
+from antiphon.data.loader import Loader
 from antiphon.errors import CheckpointError, TrainingError
 from antiphon.losses.cross_entropy import cross_entropy
 from antiphon.metrics.interface import Score
@@ -271,3 +277,38 @@ def test_no_data_is_an_error(tmp_path, seed):
     trainer.batches = Empty()
     with pytest.raises(TrainingError, match="There is nothing to train on"):
         trainer.run()
+
+
+class Pools:
+    """Batches of several pools, of which the estimate knows too little; remembers the records that were learned from."""
+
+    def __init__(self):
+        lengths = np.array([3, 3, 3, 3, 3, 3, 3, 3, 9, 9, 9, 9, 9, 9, 9, 9])
+        examples = [Example(np.full(length, 5), np.full(length, 6), row) for row, length in enumerate(lengths)]
+        corpus = MemoryCorpus(examples)
+        self.sampler = Sampler(corpus, BatchingConfig(target_tokens=12, pool_size=2, shuffle=False), 0)
+        spec = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3)
+        self.loader = Loader(corpus, self.sampler, partial(collate, source=spec, target=spec), seed=0)
+        self.seen = []
+
+    def batches(self, epoch, start=0):
+        for batch in self.loader.batches(epoch, start):
+            self.seen.extend(batch.records)
+            yield batch
+
+    def estimate(self):
+        return self.sampler.estimate_batches()
+
+
+@pytest.mark.parametrize("epochs", [1, 2.0])
+def test_a_budget_of_whole_epochs_shows_every_record(tmp_path, seed, epochs):
+    trainer, log = make(tmp_path, seed, max_epochs=epochs, log_every=1)
+    trainer.batches = batches = Pools()
+    exact = sum(1 for _ in batches.sampler.batches(0))
+    assert batches.estimate() < exact, "the case that matters: there are more batches than the first pools promise"
+    trainer.run()
+    assert trainer.progress.step == epochs * exact
+    assert (trainer.progress.epoch, trainer.progress.batch) == (epochs, 0)
+    assert sorted(batches.seen[: 16 * int(epochs)]) == sorted([*range(16)] * int(epochs))
+    shown = [event["epoch"] for event in log.of("train")]
+    assert shown == sorted(shown), "the log does not count backwards at the end of an epoch"

@@ -1,6 +1,9 @@
 """Noise out of a folder of recordings, to be added to speech in training."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import numpy as np
 from jaxtyping import Float
@@ -15,15 +18,23 @@ def folder_noise(folder: Path, sample_rate: int) -> Noise:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES) if folder.is_dir() else []
     if not paths:
         raise DataError(f"`augmentation.noise.folder` must be a folder with recordings of noise, but `{folder}` has none.")
+    return _Cuts(paths, sample_rate)
 
-    def cut(samples: int, generator: np.random.Generator) -> Float[np.ndarray, " N"]:
-        recording = open_audio(paths[int(generator.integers(len(paths)))])
+
+@final
+@dataclass(frozen=True)
+class _Cuts:
+    """Cuts of recordings; an object rather than a closure, which could not be sent to a worker process."""
+
+    paths: Sequence[Path]
+    sample_rate: int
+
+    def __call__(self, samples: int, generator: np.random.Generator) -> Float[np.ndarray, " N"]:
+        recording = open_audio(self.paths[int(generator.integers(len(self.paths)))])
         try:
-            seconds = samples / sample_rate
+            seconds = samples / self.sample_rate
             start = float(generator.uniform(0, max(0.0, recording.seconds - seconds)))
-            found = recording.read(sample_rate, start, min(recording.seconds, start + seconds + 0.01))
+            found = recording.read(self.sample_rate, start, min(recording.seconds, start + seconds + 0.01))
         finally:
             recording.close()
         return np.resize(found, samples)
-
-    return cut

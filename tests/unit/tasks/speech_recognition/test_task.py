@@ -1,6 +1,7 @@
 """The task of speech recognition: records to examples and back, corpora, holding out speakers, long recordings."""
 
 import json
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
@@ -136,6 +137,8 @@ def test_noise_comes_from_a_folder(table, tmp_path):
     quiet, noisy = (task.encode(next(iter(records)), seed=seed).source for seed in (None, 3))
     louder = (noisy - quiet).mean(axis=0)
     assert np.argmax(louder) == pytest.approx(20 * 1870 / 2840, abs=2)  # mels of 3,000 and 8,000 Hz
+    elsewhere = ForkingPickler.loads(ForkingPickler.dumps(task))
+    np.testing.assert_array_equal(elsewhere.encode(next(iter(records)), seed=3).source, noisy)  # in a worker process
     empty, _ = fitted(table, augmentation={"noise": {"kind": "folder", "folder": str(tmp_path / "none")}})
     with pytest.raises(DataError, match="has none"):
         empty.encode(next(iter(records)), seed=3)

@@ -1,0 +1,193 @@
+"""Processes that prepare batches beside the trainer: worth it where encoding takes longer than training, as sampled subwords do.
+
+Each worker walks through the epoch by itself and prepares every n-th batch; the trainer takes them in turns. Since a batch is a pure
+function of (seed, epoch, number), nothing else travels to a worker but where to begin, and any process may go on where one has ended.
+
+Unusual here: workers are not started by `multiprocessing`. Its `fork` copies a process whose threads (of torch, of CUDA) do not come along;
+its `spawn` runs the user's script once more, which without a guard would train again. A worker is a Python of its own that imports this
+module and nothing else. It is in a session of its own, so Ctrl-C in the terminal reaches the trainer only, and ends when its pipe does.
+What crosses the pipe is pickled, but only between a process and those that it has started: nothing pickled is ever read from a file.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, Pipe
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, final
+
+import torch
+
+from antiphon.contracts.sequences import Batch, Padded
+from antiphon.data.prefetch import ahead
+from antiphon.data.preparation import Preparation
+
+_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from antiphon.data.workers import serve; serve(int(sys.argv[1]))"
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_POLL_SECONDS = 0.1
+_PREFETCH = 2  # batches that a worker prepares while the trainer has not taken the one before
+
+_HERE, _BATCH, _END, _FAILED = "here", "batch", "end", "failed"
+
+
+class WorkerError(Exception):
+    """A worker cannot go on; the message says what became of it."""
+
+
+@final
+class Workers:
+    """Running worker processes. They end with `close`, when this object is gone, and when the process that started them is.
+
+    Raises WorkerError when none can be started, or a part of the preparation cannot be sent to another process.
+    """
+
+    def __init__(self, preparation: Preparation, count: int):
+        self.count = count
+        try:
+            self._order = ForkingPickler.dumps(preparation)
+        except Exception as error:  # whatever a part of a task raises
+            raise WorkerError(f"cannot be told what to prepare ({_described(error)})") from error
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._connections: list[Connection[Any, Any]] = []
+        self._closed = threading.Event()
+        self._told = 0  # so many know what to prepare
+        self._taken = False
+        self.close = weakref.finalize(self, _end, self._processes, self._closed)
+        try:
+            for _ in range(count):
+                self._start()
+        except (OSError, ValueError) as error:
+            self.close()
+            raise WorkerError(f"cannot be started: {error}") from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether the workers were told to end."""
+        return self._closed.is_set()
+
+    def ready(self, seconds: float = 0.0) -> bool:
+        """Whether batches can be had of the workers: all have started, and nobody else takes batches of theirs.
+
+        Raises WorkerError when one has ended.
+        """
+        while self._told < self.count and self._connections[self._told].poll(seconds):
+            self._receive(self._told)
+            with contextlib.suppress(OSError):  # it has ended: this shows when its batch is asked for
+                self._connections[self._told].send_bytes(self._order)
+            self._told += 1
+        return self._told == self.count and not self._taken
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch | None]:
+        """Yield the batches of an epoch from number `start` on.
+
+        Raises WorkerError in the place of a batch that a worker could not prepare, or did not live to.
+        """
+        self._taken = True
+        for number, connection in enumerate(self._connections):
+            with contextlib.suppress(OSError):  # it has ended: this shows when its batch is asked for
+                connection.send((epoch, start + number, self.count))
+        worker = 0
+        while (message := self._receive(worker))[0] == _BATCH:
+            yield _unpacked(message[1])
+            worker = (worker + 1) % self.count
+        for other in range(self.count):
+            if other != worker:
+                self._receive(other)  # that it has come to the end, too
+        self._taken = False
+
+    def _start(self) -> None:
+        ours, theirs = Pipe()
+        with theirs:
+            self._connections.append(ours)
+            self._processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), json.dumps([str(path) for path in sys.path])],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    env={**os.environ, **_ONE_THREAD, "CUDA_VISIBLE_DEVICES": ""},
+                    start_new_session=True,
+                )
+            )
+
+    def _receive(self, worker: int) -> Sequence[Any]:
+        """The next message of a worker: (its kind, what it says)."""
+        connection = self._connections[worker]
+        try:
+            while not connection.poll(_POLL_SECONDS):
+                if self.closed:
+                    raise WorkerError("was told to end")
+            message: Sequence[Any] = connection.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerError(f"has ended ({_status(self._processes[worker])})") from error
+        if message[0] == _FAILED:
+            raise WorkerError(f"has failed ({message[1]})")
+        return message
+
+
+def _end(processes: Sequence["subprocess.Popen[bytes]"], closed: threading.Event) -> None:
+    """Kill workers: they hold nothing that must be written."""
+    closed.set()
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.wait()
+
+
+def _status(process: "subprocess.Popen[bytes]") -> str:
+    """How a process that has closed its pipe has ended."""
+    try:
+        status = process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        return "its pipe is closed"
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+# Arrays travel several times faster than tensors, which pickle their storages one by one.
+
+
+def _packed(batch: Batch | None) -> Any:
+    if batch is None:
+        return None
+    target = None if batch.target is None else (batch.target.values.numpy(), batch.target.lengths.numpy())
+    return (batch.source.values.numpy(), batch.source.lengths.numpy()), target, batch.records
+
+
+def _unpacked(packed: Any) -> Batch | None:
+    if packed is None:
+        return None
+    source, target, records = packed
+    return Batch(Padded(*map(torch.from_numpy, source)), None if target is None else Padded(*map(torch.from_numpy, target)), records)
+
+
+# ----------------------------------------------------------------------------------------------------------- in the worker
+
+
+def serve(handle: int) -> None:
+    """What a worker does: prepare batches of the epochs that it is told, until the pipe at the file descriptor `handle` is closed."""
+    torch.set_num_threads(1)
+    with Connection(handle) as connection, contextlib.suppress(EOFError, ConnectionError):
+        try:
+            connection.send((_HERE, None))
+            preparation: Preparation = connection.recv()
+            while True:
+                epoch, start, every = connection.recv()
+                for batch in ahead(preparation.batches(epoch, start, every), _PREFETCH):
+                    connection.send((_BATCH, _packed(batch)))
+                connection.send((_END, None))
+        except (EOFError, ConnectionError):
+            raise
+        except Exception as error:  # the trainer meets the same error where it prepares the batch itself, or tells this one
+            connection.send((_FAILED, _described(error)))
+
+
+__all__ = ["WorkerError", "Workers", "serve"]
