@@ -62,7 +62,7 @@ def write_page() -> str:
 
 def config_sections(cls: type[Any], path: str, seen: set[Any]) -> Iterator[str]:
     """Sections of everything that is nested in a config, depth first; a class that several configs hold is described once."""
-    for name, field in cls.__pydantic_fields__.items():
+    for name, field in settings_of(cls):
         inner = f"{path}.{name}" if path else name
         kind = plugin_kind(field)
         if kind is not None:
@@ -81,6 +81,11 @@ def config_sections(cls: type[Any], path: str, seen: set[Any]) -> Iterator[str]:
             seen.add(nested)
             yield from table(section_of(nested, inner), nested, inner)
             yield from config_sections(nested, inner, seen)
+
+
+def settings_of(cls: type[Any]) -> list[tuple[str, FieldInfo]]:
+    """The fields of a config that can be set; a verdict on trust cannot."""
+    return [(name, field) for name, field in cls.__pydantic_fields__.items() if not field.exclude]
 
 
 def title(path: str, name: str) -> str:
@@ -103,7 +108,7 @@ def table(heading: str, cls: type[Any], path: str, presets: Any = None) -> Itera
     yield f"\n## {heading}\n"
     yield " ".join((cls.__doc__ or "").split()) + "\n"
     yield "| setting | may be | default | |\n|---|---|---|---|"
-    for name, field in cls.__pydantic_fields__.items():
+    for name, field in settings_of(cls):
         cells = (f"`{name}`", what_it_may_be(field, f"{path}.{name}" if path else name), default_of(field), meaning(field))
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     for name, settings in (presets or {}).items():
@@ -193,8 +198,8 @@ def plugin_kind(field: FieldInfo) -> str | None:
     """The kind of plug-in that a field holds, if it holds one."""
     for item in [*field.metadata, *(extra for part in get_args(field.annotation) for extra in getattr(part, "__metadata__", ()))]:
         kind = getattr(getattr(item, "func", None), "kind", None)
-        if isinstance(kind, str):
-            return kind
+        if kind in KINDS:  # of others, such as metrics, a recipe holds the names alone
+            return str(kind)
     return None
 
 

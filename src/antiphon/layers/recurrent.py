@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from antiphon.contracts.sequences import map_tensors
 from antiphon.layers.dropout import dropout
 
 Cell = Literal["lstm", "gru"]
@@ -30,9 +31,7 @@ def drop(x: Float[Tensor, "N T D"], rate: float, *, variational: bool, training:
 
 
 def _lacks_kernel(x: Tensor) -> bool:
-    """Whether an LSTM over whole sequences raises here: oneDNN has none in bf16 for CPUs without AVX-512, and torch does not fall back on its
-    own, which takes packed sequences alone.
-    """
+    """Whether an LSTM in bf16 raises here: oneDNN has none for CPUs without AVX-512, and torch does not fall back on its own."""
     if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
         return False
     return not torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -86,8 +85,9 @@ class RecurrentStack(nn.Module):
     def _run(
         self, layer: nn.Module, x: Tensor, lengths: Tensor | None, state: tuple[Tensor, ...] | Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        if lengths is None and self.cell == "lstm" and _lacks_kernel(x):
-            lengths = torch.full((x.shape[0],), x.shape[1])
+        if self.cell == "lstm" and _lacks_kernel(x):
+            with torch.autocast("cpu", enabled=False):
+                return self._run(layer, x.float(), lengths, map_tensors(Tensor.float, state))
         if lengths is None:
             out, final_state = layer(x, state)
         else:
