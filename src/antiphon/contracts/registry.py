@@ -18,7 +18,7 @@ from antiphon.errors import ConfigError, nearest
 
 _TRUSTED = ContextVar("_TRUSTED", default=True)
 
-KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "baselines", "exporters", "importers")
+KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "baselines", "exporters", "importers", "trackers")
 
 
 def names(kind: str) -> list[str]:
