@@ -95,6 +95,7 @@ def resume_cases() -> Iterator[tuple[str, int, dict[str, Any]]]:
     yield "averaged checkpoints, best by a metric", 1, {"average": 3, "best": "chrf"}
     yield "scheduled sampling, adafactor", 1, {"decoder_inputs": scheduled, "optimizer": {"name": "adafactor"}}
     yield "frozen encoder, momentum", 2, {"freeze": ["encoder.*"], "optimizer": {"name": "sgd", "momentum": 0.9}}
+    yield "a passing checkpoint after every update", 2, {"save_minutes": 1e-6, "save_every": None, "average": 2}
     yield "one checkpoint kept", 1, {"keep": 1, "validate_every": 3, "log_every": 4}
 
 

@@ -47,6 +47,7 @@ KINDS = {
     "heads": "model.head",
     "losses": "training.loss",
     "search": "search",
+    "trackers": "training.trackers",
 }
 
 
