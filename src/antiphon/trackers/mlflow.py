@@ -37,8 +37,8 @@ class Mlflow:
             from mlflow.tracking import MlflowClient
         except ImportError as error:
             raise MissingPackageError("The tracker `mlflow`", "mlflow-skinny", "mlflow") from error
-        self.client: Any = MlflowClient(tracking_uri=settings.uri)
         try:
+            self.client: Any = MlflowClient(tracking_uri=settings.uri)
             self.id: str = run.id if run.id and self._continues(run.id) else self._begin(settings, run)
         except MlflowException as error:
             raise ConfigError(f"`training.trackers`: MLflow cannot be used: {str(error).splitlines()[0]}") from error

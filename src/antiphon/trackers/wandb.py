@@ -36,13 +36,12 @@ class Wandb:
             import wandb
         except ImportError as error:
             raise MissingPackageError("The tracker `wandb`", "wandb", "wandb") from error
-        self.id: str = run.id or wandb.util.generate_id()
         try:
             self.run: Any = wandb.init(
                 project=settings.project,
                 entity=settings.entity,
                 name=settings.run_name or run.name,
-                id=self.id,
+                id=run.id,
                 resume="allow",
                 dir=str(run.folder),
                 config=dict(run.recipe),
@@ -51,6 +50,7 @@ class Wandb:
             )
         except wandb.Error as error:
             raise ConfigError(f"`training.trackers`: Weights & Biases cannot be used: {error}") from error
+        self.id: str = self.run.id
         self.run.define_metric("step")
         self.run.define_metric("*", step_metric="step")
         self.finished = False
