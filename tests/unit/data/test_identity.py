@@ -9,8 +9,11 @@ from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.corpus import build_corpus
+from antiphon.data.folders import read_manifest
 from antiphon.data.identity import identity_of, is_same
 from antiphon.data.mapped import MappedCorpus
+from antiphon.data.series import Series
+from antiphon.data.windows import build_windows
 
 WORDS = TokenSpec(size=50, pad=0, unknown=1, start=2, end=3)
 
@@ -70,3 +73,15 @@ def test_the_contents_of_an_older_corpus_are_looked_at(tmp_path):
     del manifest["contents"]
     (tmp_path / "a" / "manifest.json").write_text(json.dumps(manifest))
     assert identity_of([MappedCorpus(tmp_path / "a")]) == expected
+
+
+def test_series_of_another_scale_are_other_data(tmp_path):
+    def contents(name, values):
+        nothing = np.empty((len(values), 0))
+        one = Series("one", np.arange(len(values)), values[:, None], nothing, nothing, (), None)
+        build_windows([(one, nothing.astype(np.float32))], tmp_path / name, name, dict, (1, 0))
+        return read_manifest(tmp_path / name)["contents"]
+
+    values = np.linspace(1.0, 2.0, 30)
+    assert contents("a", values) == contents("b", values)
+    assert contents("a", values) != contents("c", 100 * values)
