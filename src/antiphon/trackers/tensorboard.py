@@ -17,7 +17,7 @@ class TensorBoardConfig:
 
 @final
 class TensorBoard:
-    """Writes scalars, and the recipe and samples as texts."""
+    """Writes the numbers of events as scalars, and the recipe as a text."""
 
     id = "tensorboard"
 
