@@ -13,7 +13,8 @@ from antiphon.contracts.limits import Limits
 from antiphon.recipe.assembly import build_corpora, build_losses, build_model, build_task, open_splits, resolved
 from antiphon.recipe.recipe import recipe_from
 from antiphon.recipe.weights import start_weights
-from antiphon.runs.train import TrainingBatches, make_update
+from antiphon.runs.train import make_update
+from antiphon.training.batches import TrainingBatches
 from antiphon.training.distributed import Ranks
 
 

@@ -13,7 +13,8 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch
 from antiphon.recipe.assembly import build_corpora, build_losses, build_model, build_task, fit_task, mixed, open_splits
 from antiphon.recipe.recipe import Recipe, recipe_from
-from antiphon.runs.train import TrainingBatches, make_update
+from antiphon.runs.train import make_update
+from antiphon.training.batches import TrainingBatches
 from antiphon.training.distributed import Ranks
 from antiphon.training.trainer import Trainer
 

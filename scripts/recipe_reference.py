@@ -51,6 +51,7 @@ KINDS = {
     "heads": "model.head",
     "losses": "training.loss",
     "search": "search",
+    "trackers": "training.trackers",
 }
 
 

@@ -26,11 +26,13 @@ def normalized(requirement: str) -> str:
 
 
 DISTRIBUTIONS = packages_distributions()  # reads every installed package, so once
+OF_EXTRAS = {"mlflow": ["mlflow-skinny"]}  # where the module has another name than its distribution, which may not be installed
 
 
 def distribution_of(module: str) -> set[str]:
     """The installed distributions that a module may come from; of a namespace such as `ruamel`, several."""
-    return {normalized(name) for name in DISTRIBUTIONS.get(module.split(".")[0], [module.split(".")[0]])}
+    top = module.split(".")[0]
+    return {normalized(name) for name in DISTRIBUTIONS.get(top, OF_EXTRAS.get(top, [top]))}
 
 
 def imported_at_once(tree: ast.Module) -> list[tuple[str, int]]:

@@ -173,9 +173,6 @@ def events(out: Path, *kinds: str) -> list[dict[str, Any]]:
     """The log without timings."""
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").split("\n") if line]
     kept = [line for line in lines if not kinds or line["kind"] in kinds]
-    for event in kept:  # what a run says that had nothing left to do but to end
-        if event["kind"] == "end":
-            event["message"] = event["message"].replace("; raise the budget to train on", "")
     return [{key: value for key, value in line.items() if key not in TIMINGS} for line in kept]
 
 

@@ -10,7 +10,9 @@ from antiphon.cli.options import AsJson
 def list_plugins(
     kind: Annotated[
         str,
-        typer.Argument(help="models, tasks, search, metrics, losses, heads, baselines, exporters or importers.", show_default=False),
+        typer.Argument(
+            help="models, tasks, search, metrics, losses, heads, baselines, exporters, importers or trackers.", show_default=False
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:

@@ -5,12 +5,11 @@ import shlex
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli.options import Set, TrustCode
+from antiphon.cli.options import AsJson, Quiet, Resume, Set, TrustCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,10 +19,12 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE when left out.")] = None,
     settings: Set = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a run exactly where its last checkpoint is.")] = False,
+    resume: Resume = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Train a model. Ctrl-C stops after the current update and leaves a checkpoint.
+    """Train a model. Ctrl-C stops after the current update and leaves a checkpoint; the exit status is then 130, after SIGTERM 143.
 
     Example: antiphon train german.yaml --out runs/german --set model.name=lstm
     """
@@ -31,37 +32,56 @@ def train(
     from antiphon.runs.train import train as run_training
 
     folder = out or Path("runs") / recipe.stem
-    again = ("train", str(recipe), "--out", str(folder), *set_again(settings))
-    supervise(
-        lambda console: run_training(read_recipe(recipe, settings or (), trust_code=trust_code), folder, resume=resume, console=console),
-        folder,
-        again,
-    )
+    again = ("train", str(recipe), "--out", str(folder), *set_again(settings), *trusting(trust_code))
+
+    def training(console: "Console") -> None:
+        known = read_recipe(recipe, settings or (), trust_code=trust_code)
+        run_training(known, folder, resume=resume, console=console)
+
+    supervise(training, folder, again, as_json=as_json, quiet=quiet)
 
 
-def supervise(training: Callable[["Console"], object], folder: Path, again: Sequence[str]) -> None:
-    """Train, of many processes or one; when it is stopped, say how to go on: by the command `again` with `--resume`."""
+def supervise(
+    training: Callable[["Console"], object], folder: Path, again: Sequence[str], *, as_json: bool = False, quiet: bool = False
+) -> None:
+    """Train, of many processes or one; when it is stopped, say how to go on: by the command `again` with `--resume`.
+
+    `as_json` prints what came of the run on standard output; `quiet` keeps all but warnings and errors from standard error.
+    """
     from rich.console import Console
 
     from antiphon.errors import AntiphonError
     from antiphon.training import distributed
+    from antiphon.training.stopping import Stopped, stop_at_once
 
     # Of many processes the first one speaks.
-    console = Console(stderr=True, quiet=distributed.process_rank() > 0)
-    signal.signal(signal.SIGTERM, _interrupt)  # while the data is prepared; the trainer has its own
+    first = distributed.process_rank() == 0
+    console = Console(stderr=True, quiet=quiet or not first)
+    signal.signal(signal.SIGTERM, stop_at_once)  # while the data is prepared; the trainer has its own
     try:
         training(console)
         distributed.stop()
     except KeyboardInterrupt as interruption:
         lost = "" if (folder / "last").exists() else "there was no checkpoint yet; "
         hint = f"{lost}continue with: {_resuming(again)}" if (folder / "recipe.yaml").exists() else "nothing was done yet"
-        console.print(f"Stopped ({interruption or 'interrupted'}); {hint}", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(130) from None
+        line = f"Stopped ({interruption or 'interrupted'}); {hint}"
+        Console(stderr=True, quiet=not first).print(line, highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(interruption.exit_status if isinstance(interruption, Stopped) else 128 + signal.SIGINT) from None
     except AntiphonError:
         if not distributed.first_to_fail():
             raise typer.Exit(1) from None
         raise
     console.print(f"Wrote {folder}. Next: antiphon evaluate {folder}", highlight=False, markup=False, soft_wrap=True)
+    if as_json and first:
+        _print_summary(folder)
+
+
+def _print_summary(folder: Path) -> None:
+    import json
+
+    from antiphon.runs.summary import summary_of
+
+    print(json.dumps(summary_of(folder), indent=1, ensure_ascii=False))
 
 
 def set_again(settings: Sequence[str] | None) -> list[str]:
@@ -69,8 +89,9 @@ def set_again(settings: Sequence[str] | None) -> list[str]:
     return [part for change in settings or () for part in ("--set", change)]
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+def trusting(trust_code: bool) -> list[str]:
+    """That code is trusted, as an argument."""
+    return ["--trust-code"] if trust_code else []
 
 
 def _resuming(command: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from typing import IO, Any, final
 
 import numpy as np
 
+from antiphon.data.identity import contents_of
 from antiphon.errors import DataError
 
 FORMAT_VERSION = 1
@@ -116,10 +117,10 @@ def map_file(path: Path, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """Write what the folder's files hold, last of all."""
+    """Write what the folder's files hold, last of all; `facts` has the layout of each array by its name."""
     sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.bin"))}
     with open(folder / "manifest.json", "w", encoding="utf-8") as file:
-        json.dump({"format_version": FORMAT_VERSION, "sizes": sizes, **facts}, file, indent=1)
+        json.dump({"format_version": FORMAT_VERSION, "sizes": sizes, "contents": contents_of(folder, facts), **facts}, file, indent=1)
         _sync(file)
 
 

@@ -24,8 +24,9 @@ from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.recipe.assembly import alignment_notes, build_corpora, build_losses, build_model, build_task, fit_task, mixed, open_splits
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
-from antiphon.runs.train import TrainingBatches, make_update
+from antiphon.runs.train import make_update
 from antiphon.store import checkpoint
+from antiphon.training.batches import TrainingBatches
 from antiphon.training.device import find_device
 from antiphon.training.distributed import start
 

@@ -9,32 +9,25 @@ checkpoints/      step-N ...; `best` and `last` lead to two of them
 """
 
 import errno
-import hashlib
-import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, final
 
 import numpy as np
 import torch
 from rich.console import Console
 
-from antiphon.contracts.abilities import Augments, Calibrates, augments
-from antiphon.contracts.configuration import plain, texts
+from antiphon.contracts import registry
+from antiphon.contracts.abilities import Calibrates
+from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
-from antiphon.contracts.sequences import Batch
 from antiphon.contracts.task import Task
-from antiphon.data.batching import BatchingConfig, Sampler
-from antiphon.data.cache import make_cache
-from antiphon.data.collate import collate
-from antiphon.data.corpus import MixedCorpus
-from antiphon.data.loader import Loader
+from antiphon.contracts.tracker import Event, EventSink, TrackedRun
+from antiphon.data.identity import identity_of
 from antiphon.data.mapped import MappedCorpus
 from antiphon.distillation.teacher import Teacher, open_teacher
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
@@ -57,31 +50,23 @@ from antiphon.recipe.assembly import (
     open_splits,
     resolved,
 )
-from antiphon.recipe.recipe import Recipe, changed_keys, read_recipe, write_recipe
+from antiphon.recipe.recipe import Recipe, read_recipe
 from antiphon.recipe.weights import start_weights
+from antiphon.runs.resuming import LOG, RECIPE, earlier_recipe, prepare_folder, refuse_other_data, stored_identity, why_complete
 from antiphon.store import checkpoint
 from antiphon.training import distributed
+from antiphon.training.batches import TrainingBatches
 from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
-from antiphon.training.loggers import ConsoleLogger, JsonLinesLogger, Logger, TensorBoardLogger
+from antiphon.training.loggers import CallbackLogger, ConsoleLogger, JsonLinesLogger, warn
 from antiphon.training.optimizers import build_optimizer
+from antiphon.training.progress import Progress
 from antiphon.training.settings import check_best, warmup_notes
 from antiphon.training.step import Update, seed_from
+from antiphon.training.tracking import open_trackers
 from antiphon.training.trainer import Trainer
 
-# Changing these between a start and a resume cannot change what has been learned so far.
-FREE_TO_CHANGE = (
-    *(f"training.{name}" for name in ("max_steps", "max_epochs", "max_minutes", "patience", "log_every", "log_records", "keep")),
-    *(f"training.{name}" for name in ("samples", "tensorboard", "device", "nonfinite_patience")),
-    "training.batching.workers",
-    "search",
-    "evaluation",
-    "data.test",
-    "distillation.teachers",  # the path of the same teacher: another teacher is noticed by its weights
-    "distillation.batch_size",
-    "model.path",  # a published checkpoint may move: it is needed no more, or known by its hash
-    "model.run",  # the base of adapters, too
-)
+Callback = Callable[[Event], object]
 
 
 def train(
@@ -92,16 +77,19 @@ def train(
     data: Given | None = None,
     trust_code: bool = False,
     console: Console | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train a model; returns the run's folder.
 
-    recipe    a Recipe, or the path of one
-    out       the run's folder, which must not hold a run yet, unless it is resumed
-    resume    continue the run in `out`, exactly as if it had never stopped
-    data      records instead of the recipe's files: {"train": ..., "validation": ..., "test": ...}, each an iterable of mappings, a
-              function that returns one, or a data frame
-    trust_code   whether code outside Antiphon that other runs name (a teacher, the base of adapters) may be imported
-    console   where progress is shown; None is standard error
+    recipe      a Recipe, or the path of one
+    out         the run's folder, which must not hold a run yet, unless it is resumed
+    resume      continue the run in `out`, exactly as if it had never stopped; where there is none, begin it
+    data        records instead of the recipe's files: {"train": ..., "validation": ..., "test": ...}, each an iterable of mappings, a
+                function that returns one, or a data frame
+    trust_code  whether code outside Antiphon that other runs name (a teacher, the base of adapters) may be imported
+    console     where progress is shown; None is standard error
+    callbacks   functions that are called with each event, a mapping with a `kind`, in the first process; what one raises ends training
+                there and then, and the run can be resumed from its last checkpoint
 
     Raises ConfigError, DataError, CheckpointError or TrainingError; a run that was interrupted can be resumed.
     """
@@ -110,7 +98,7 @@ def train(
     elif trust_code:
         recipe = replace(recipe, trust=replace(recipe.trust, runs=True))
     try:
-        return _train(recipe, Path(out), resume, data, console or Console(stderr=True))
+        return _train(recipe, _Order(Path(out), resume, data, console or Console(stderr=True), tuple(callbacks)))
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
@@ -123,40 +111,42 @@ def train(
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def _train(recipe: Recipe, folder: Path, resume: bool, data: Given | None, console: Console) -> Path:
-    started = resume and (folder / "recipe.yaml").is_file()
-    recipe = resolved(recipe, _earlier(folder, recipe) if started else None)
+@dataclass(frozen=True)
+class _Order:
+    """What `train` was asked for, beside the recipe."""
+
+    folder: Path
+    resume: bool
+    data: Given | None
+    console: Console
+    callbacks: tuple[Callback, ...]
+
+
+def _train(recipe: Recipe, order: _Order) -> Path:
+    folder = order.folder
+    started = order.resume and (folder / RECIPE).is_file()
+    recipe = resolved(recipe, earlier_recipe(folder, recipe) if started else None)
     ranks = distributed.start(recipe.training.device)
     teacher = open_teacher(recipe, folder, ranks.device)
     recipe = recipe if teacher is None else teacher.recipe
     with checkpoint.held(folder) if ranks.first else nullcontext():
-        return _train_in(recipe, folder, resume, data, console, ranks, teacher)
+        _train_in(recipe, order, ranks, teacher)
+    return folder
 
 
-def _earlier(folder: Path, recipe: Recipe) -> Recipe:
-    """The recipe of the run that is resumed. Of the code that it names only that is trusted which the user's recipe names, too."""
-    known = frozenset(texts(plain(recipe))) if recipe.trust.names else recipe.trust.known
-    if getattr(recipe.model, "trust_remote_code", False):
-        known |= {"trust_remote_code"}
-    return read_recipe(folder / "recipe.yaml", trust=replace(recipe.trust, names=False, known=known))
-
-
-def _train_in(
-    recipe: Recipe, folder: Path, resume: bool, data: Given | None, console: Console, ranks: Ranks, teacher: Teacher | None
-) -> Path:
-    last = _prepare_folder(folder, recipe, resume, ranks)
+def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | None) -> None:
+    folder, say = order.folder, partial(_say, order.console if ranks.first else None)
+    last = prepare_folder(folder, recipe, order.resume, ranks, say)
     if teacher is not None and last is not None:
         teacher.check_resumed(last.header, folder)
+    if complete := why_complete(folder, recipe, last):
+        say(f"The run in {folder} is complete: {complete}. Raise the budget to train on.")
+        return
     metrics = metric_names(recipe)
     check_best(recipe.training, metrics)
-    task, splits, corpora = _prepare_data(recipe, folder, data, ranks, console, teacher, fitted=last.features if last else None)
-    facts = _facts(corpora["train"])
-    if last is not None and last.header.get("data", facts) != facts:
-        raise CheckpointError(
-            f"The training data is not what the run in {folder} began with: {last.header['data']['examples']:,} examples then,"
-            f" {facts['examples']:,} now, and not the same. Undo the change to resume, or start a new run with another `--out`"
-            " (`training.init_from` takes over the weights)."
-        )
+    task, splits, corpora = _prepare_data(recipe, order, ranks, teacher, fitted=last.features if last else None)
+    identities = {name: identity_of(parts) for name, parts in corpora.items()}
+    refuse_other_data(last.header.get("data") if last else None, identities, folder)
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task).to(ranks.device)
     check_inputs(recipe.training.decoder_inputs, model)
@@ -164,23 +154,38 @@ def _train_in(
         *start_weights(model, recipe, task, fresh=last is None),
         *alignment_notes(recipe, task, model, corpora["train"], splits["train"]),
     ]
-    header = {**header_of(recipe, task), "data": facts, **(teacher.header if teacher else {})}
-    trainer = _make_trainer(recipe, task, model, corpora, splits, metrics, folder, header, ranks, console, teacher, resumed=last)
+    loss, measure = build_losses(recipe, task)
+    trainer = Trainer(
+        model,
+        make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks),
+        TrainingBatches(mixed(corpora["train"], splits["train"]), task, recipe.training.batching, recipe.seed, ranks, say),
+        Validation(recipe, task, corpora["validation"], measure, metrics, ranks),
+        recipe.training,
+        ranks,
+        folder=folder,
+        header={**header_of(recipe, task), "data": stored_identity(identities), **(teacher.header if teacher else {})},
+        save_features=task.save,
+        conclude=partial(_calibrate, recipe, task, folder, corpora["validation"], ranks.device, say),
+        say=say,
+    )
+    if last is not None:
+        trainer.resume(last)
+    ranks.broadcast(parameter.data for parameter in model.parameters())
+    notes += warmup_notes(recipe.training, trainer.batches.estimate())
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
+        say(line)
     if ranks.first:
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        notes += warmup_notes(recipe.training, trainer.batches.estimate())
-        for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        trainer.events.sinks = _sinks(recipe, order, say, trainer.progress)
     trainer.run()
-    if ranks.first and isinstance(task, Calibrates) and task.calibrates:
-        for line in _calibrate(recipe, task, folder, corpora["validation"], ranks.device):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return folder
 
 
-def _calibrate(recipe: Recipe, task: Task, folder: Path, corpora: Sequence[StoredCorpus], device: torch.device) -> Sequence[str]:
+def _calibrate(
+    recipe: Recipe, task: Task, folder: Path, corpora: Sequence[StoredCorpus], device: torch.device, say: Callable[[str], None]
+) -> None:
     """Let the task learn from the best checkpoint's predictions for the validation data. What cannot be learned is said, and no error."""
-    assert isinstance(task, Calibrates), "a task that learns nothing of its predictions is not asked"
+    if not (isinstance(task, Calibrates) and task.calibrates):
+        return
     trained = load_trained(folder, trust=recipe.trust)
     items = [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
     try:
@@ -193,60 +198,19 @@ def _calibrate(recipe: Recipe, task: Task, folder: Path, corpora: Sequence[Store
             batch_size=recipe.evaluation.batch_size,
             device=device,
         )
-        return task.calibrate(items, predictions, trained.folder)
+        for line in task.calibrate(items, predictions, trained.folder):
+            say(line)
     except AntiphonError as error:
-        return [f"Nothing was calibrated: {error}"]
-
-
-def _prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks) -> checkpoint.Checkpoint | None:
-    """Make the run's folder, or find the checkpoint to resume from."""
-    if ranks.first:  # the others look when all is well: what is wrong is said once
-        _check_folder(folder, recipe, resume)
-        make_cache(recipe.data.cache)
-        try:
-            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-            for place in (folder, folder / "checkpoints", folder / "corpus"):
-                checkpoint.clean(place)
-            partial = folder / f".recipe.yaml.partial-{os.getpid()}"
-            write_recipe(recipe, partial)
-            os.replace(partial, folder / "recipe.yaml")
-        except OSError as error:
-            raise CheckpointError(f"The run's folder {folder} cannot be written: {error.strerror}.") from error
-    ranks.wait()
-    if not resume or not os.path.lexists(folder / "last"):
-        return None
-    if not (folder / "last").exists():
-        raise CheckpointError(f"{folder / 'last'} leads to a checkpoint that is gone. Link it to another one in {folder / 'checkpoints'}.")
-    return checkpoint.read((folder / "last").resolve())
-
-
-def _check_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
-    """Refuse to resume what is not there or has changed, and to overwrite what has. Without a checkpoint nothing can be lost."""
-    started = os.path.lexists(folder / "last")
-    if resume:
-        if not (folder / "recipe.yaml").is_file():
-            raise CheckpointError(f"There is no run to resume in {folder}. Start it without `--resume`.")
-        if started:
-            _refuse_changes(plain(_earlier(folder, recipe)), plain(recipe), folder)
-    elif started:
-        raise CheckpointError(f"{folder} already holds a run. Continue it with `--resume`, or choose another `--out`.")
-
-
-def _refuse_changes(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
-    changes = [key for key in changed_keys(old, new) if not any(key == free or key.startswith(f"{free}.") for free in FREE_TO_CHANGE)]
-    if changes:
-        raise ConfigError(
-            f"The recipe differs from that of the run in {folder}: {', '.join(f'`{key}`' for key in changes)}. Undo the change to resume,"
-            " or start a new run with another `--out` (`training.init_from` takes over the weights)."
-        )
+        say(f"Nothing was calibrated: {error}")
 
 
 def _prepare_data(
-    recipe: Recipe, folder: Path, given: Given | None, ranks: Ranks, console: Console, teacher: Teacher | None, *, fitted: Path | None
+    recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | None, *, fitted: Path | None
 ) -> tuple[Task, dict[str, Split], dict[str, list[StoredCorpus]]]:
     """Fit the task and encode the data: rank 0 does it, the others open the result."""
+    folder, say = order.folder, partial(_say, order.console if ranks.first else None)
     task = build_task(recipe)
-    splits = open_splits(recipe, task, given)
+    splits = open_splits(recipe, task, order.data)
     if "validation" not in splits:
         raise ConfigError("`data.validation` is missing: name a file, or how many records to split off the training data.")
     features = folder / checkpoint.FEATURES
@@ -258,7 +222,7 @@ def _prepare_data(
         _fit(task, splits["train"], features, lent=teacher.features if teacher else None)
     if teacher is not None:
         teacher.check_symbols(task)
-        splits["train"] = teacher.taught(splits["train"], folder, partial(_say, console if ranks.first else None))
+        splits["train"] = teacher.taught(splits["train"], folder, say)
     taught = teacher is not None and teacher.settings.stores_outputs  # belongs to this run alone
     cache = folder / "corpus" if taught or recipe.data.cache is None else recipe.data.cache
     limits = {"train": recipe.data.limits, "validation": recipe.data.limits.of_sources()}
@@ -269,18 +233,11 @@ def _prepare_data(
     if ranks.first:
         for name, parts in corpora.items():
             for line in _tallies(name, parts):
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+                say(line)
+            for corpus in parts:
+                _warn_of_equal_targets(corpus, order.console)
         ranks.wait()
     return task, splits, corpora
-
-
-def _facts(corpora: Sequence[StoredCorpus]) -> dict[str, Any]:
-    """What tells training data apart, wherever the files lie: how many examples there are, and a hash of all their lengths."""
-    lengths = hashlib.sha256()
-    for corpus in corpora:
-        lengths.update(np.asarray(corpus.source_lengths, dtype=np.int64).tobytes())
-        lengths.update(np.asarray(corpus.target_lengths, dtype=np.int64).tobytes())
-    return {"examples": sum(map(len, corpora)), "lengths": lengths.hexdigest()}
 
 
 def _say(console: Console | None, line: str) -> None:
@@ -312,16 +269,16 @@ def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:
             for reason, count in tally[verb].items():
                 first = ", ".join(map(str, tally["first"].get(reason, [])[:3]))
                 yield f"  {count:,} {verb}: {reason} ({unit} {first}{', ...' if count > 3 else ''})"
-        if isinstance(corpus, MappedCorpus) and _all_targets_equal(corpus):
-            yield f"  all {len(corpus):,} targets are the same: a model will learn to say nothing else. Is `task.target` the right column?"
 
 
-def _all_targets_equal(corpus: MappedCorpus) -> bool:
-    if len(corpus) < 2 or not corpus.has_targets:
-        return False
+def _warn_of_equal_targets(corpus: StoredCorpus, console: Console) -> None:
+    if not isinstance(corpus, MappedCorpus) or len(corpus) < 2 or not corpus.has_targets:
+        return
     targets = (corpus.example(row).target for row in range(len(corpus)))
     first = next(targets)
-    return all(first is not None and target is not None and np.array_equal(first, target) for target in targets)
+    if all(first is not None and target is not None and np.array_equal(first, target) for target in targets):
+        text = f"  all {len(corpus):,} targets are the same: a model will learn to say nothing else. Is `task.target` the right column?"
+        warn(console, text)
 
 
 def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, ranks: Ranks) -> Update:
@@ -339,97 +296,16 @@ def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, r
     )
 
 
-def _make_trainer(
-    recipe: Recipe,
-    task: Task,
-    model: Seq2SeqModel,
-    corpora: dict[str, list[StoredCorpus]],
-    splits: dict[str, Split],
-    metrics: tuple[str, ...],
-    folder: Path,
-    header: dict[str, Any],
-    ranks: Ranks,
-    console: Console,
-    teacher: Teacher | None,
-    *,
-    resumed: checkpoint.Checkpoint | None,
-) -> Trainer:
-    settings = recipe.training
-    loss, measure = build_losses(recipe, task)
-    update = make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks)
-    trainer = Trainer(
-        model,
-        update,
-        TrainingBatches(mixed(corpora["train"], splits["train"]), task, settings.batching, recipe.seed, ranks, partial(_say, console)),
-        Validation(recipe, task, corpora["validation"], measure, metrics, ranks),
-        settings,
-        ranks,
-        folder=folder,
-        header=header,
-        save_features=task.save,
-    )
-    if resumed is not None:
-        trainer.resume(resumed)
-    ranks.broadcast(parameter.data for parameter in model.parameters())
-    trainer.loggers = _loggers(recipe, folder, ranks, console, trainer.progress.step)
-    return trainer
+def _sinks(recipe: Recipe, order: _Order, say: Callable[[str], None], progress: Progress) -> list[EventSink]:
+    """Who hears of events: the log first, so that it has what another one may fail at."""
+    folder, settings = order.folder, recipe.training
+    trackers = list(settings.trackers)
+    if settings.tensorboard and "tensorboard" not in [one.name for one in trackers]:
+        trackers.append(registry.find("trackers", "tensorboard").Config())
+    run = TrackedRun(folder, folder.resolve().name, plain(recipe), progress.step)
+    opened = open_trackers(trackers, run, partial(warn, order.console))  # before the log, since they may not be there
+    log = JsonLinesLogger(folder / LOG, keep_until=progress.step, validation_due=progress.validation_due)
+    return [log, ConsoleLogger(order.console), *opened, *map(CallbackLogger, order.callbacks)]
 
 
-def _loggers(recipe: Recipe, folder: Path, ranks: Ranks, console: Console, step: int) -> list[Logger]:
-    if not ranks.first:
-        return []
-    loggers: list[Logger] = [JsonLinesLogger(folder / "metrics.jsonl", keep_until=step), ConsoleLogger(console)]
-    if recipe.training.tensorboard:
-        loggers.append(TensorBoardLogger(folder / "tensorboard", keep_until=step))
-    return loggers
-
-
-@final
-class TrainingBatches:
-    """This rank's part of each global batch. `say` is told when worker processes cannot go on.
-
-    Raises ConfigError for workers that would have nothing to do.
-    """
-
-    def __init__(
-        self,
-        corpus: StoredCorpus | MixedCorpus,
-        task: Task,
-        settings: BatchingConfig,
-        seed: int,
-        ranks: Ranks,
-        say: Callable[[str], None] = warnings.warn,
-    ):
-        if settings.workers and not task.samples_encodings and not augments(task):
-            raise ConfigError(
-                "`training.batching.workers` must be left out where examples are read as they are stored, which a thread does faster:"
-                " this task neither samples encodings nor augments."
-            )
-        self.sampler = Sampler(corpus, settings, seed)
-        together = partial(collate, source=task.source_spec, target=task.target_spec)
-        self.loader = Loader(
-            corpus,
-            self.sampler,
-            together,
-            seed=seed,
-            sample=task.samples_encodings,
-            augment=task.augment if isinstance(task, Augments) and task.augments else None,
-            rank=ranks.rank,
-            world=ranks.world,
-            workers=settings.workers,
-            say=say,
-        )
-        self._estimate: int | None = None
-
-    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch | None]:
-        """Batches of an epoch, from number `start` on."""
-        return self.loader.batches(epoch, start)
-
-    def estimate(self) -> int:
-        """About how many batches an epoch has."""
-        if self._estimate is None:
-            self._estimate = self.sampler.estimate_batches()
-        return self._estimate
-
-
-__all__ = ["TrainingBatches", "make_update", "train"]
+__all__ = ["make_update", "train"]

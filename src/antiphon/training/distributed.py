@@ -83,9 +83,12 @@ class Ranks:
             dist.all_gather(parts, tensor)
         return parts
 
-    def agree(self, flag: bool) -> bool:
-        """Whether any rank says yes."""
-        return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0) if self.world > 1 else flag
+    def any_of(self, flags: Sequence[bool]) -> list[bool]:
+        """For each of the flags, whether any rank raises it."""
+        if self.world == 1:
+            return list(flags)
+        raised = self.sum(torch.tensor(flags, dtype=torch.float32, device=self.device))
+        return [count > 0 for count in raised.tolist()]
 
     def wait(self) -> None:
         """Wait for all ranks."""

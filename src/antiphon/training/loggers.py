@@ -1,29 +1,21 @@
-"""Where the events of a training run go: a file of JSON lines, the terminal, TensorBoard. An event is a plain mapping with a `kind`."""
+"""Where the events of every training run go: a file of JSON lines, the terminal, and functions of the caller."""
 
 import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, final
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
-from antiphon.errors import CheckpointError, MissingPackageError
+from antiphon.contracts.tracker import Event
+from antiphon.errors import CheckpointError
+from antiphon.metrics.shown import shown
 
-Event = Mapping[str, Any]
-
-
-@runtime_checkable
-class Logger(Protocol):
-    """Takes events as they come."""
-
-    def log(self, event: Event) -> None:
-        """Take one event."""
-
-    def close(self) -> None:
-        """Take no more."""
+_LINE = 160  # columns, where the output is no terminal
 
 
 @final
@@ -32,12 +24,16 @@ class JsonLinesLogger:
 
     Lines go to the system whole and unbuffered: after a kill, whatever a checkpoint knows of stands in the file. Raises CheckpointError
     when the file cannot be written.
+
+    keep_until       the step of the checkpoint
+    validation_due   whether its validation will happen again, too
     """
 
-    def __init__(self, path: Path, *, keep_until: int = 0):
+    def __init__(self, path: Path, *, keep_until: int = 0, validation_due: bool = False):
         self.path = path
         try:
-            kept = [line + b"\n" for line in path.read_bytes().split(b"\n") if _stays(line, keep_until)] if path.exists() else []
+            lines = path.read_bytes().split(b"\n") if path.exists() else []
+            kept = [line + b"\n" for line in lines if _stays(line, keep_until, validation_due)]
             temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
             temporary.write_bytes(b"".join(kept))
             temporary.replace(path)
@@ -47,7 +43,7 @@ class JsonLinesLogger:
 
     def log(self, event: Event) -> None:
         """Write a line; numbers that JSON lacks (NaN, infinity) become strings."""
-        line = json.dumps({"time": round(time.time(), 3), **_without_nonfinite(event)}, ensure_ascii=False, allow_nan=False)
+        line = json.dumps({"time": round(time.time(), 3), **without_nonfinite(event)}, ensure_ascii=False, allow_nan=False)
         rest = memoryview(line.encode("utf-8", "backslashreplace") + b"\n")
         try:
             while rest:  # a disk that is nearly full takes a part
@@ -65,38 +61,53 @@ class JsonLinesLogger:
         )
 
 
-def _stays(line: bytes, keep_until: int) -> bool:
+def last_event(path: Path) -> dict[str, Any] | None:
+    """The last event of a log; None when there is none, or a kill has cut it short."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+        event = json.loads(lines[-2]) if len(lines) > 1 and not lines[-1] else None
+    except (OSError, ValueError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _stays(line: bytes, keep_until: int, validation_due: bool) -> bool:
     """Whether an event happened before the checkpoint. A run that goes on has not ended, and a kill may have cut the last line short."""
     try:
         event = json.loads(line)
-        return 0 < event["step"] <= keep_until and event["kind"] not in ("average", "end")
+        again = validation_due and event["step"] == keep_until and event["kind"] in ("validation", "sample")
+        return 0 < event["step"] <= keep_until and event["kind"] not in ("average", "end") and not again
     except (ValueError, KeyError, TypeError):
         return False
 
 
-def _without_nonfinite(value: Any) -> Any:
+def without_nonfinite(value: Any) -> Any:
+    """Plain values with the numbers that JSON lacks (NaN, infinity) as strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
-        return {key: _without_nonfinite(item) for key, item in value.items()}
-    return [_without_nonfinite(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: without_nonfinite(item) for key, item in value.items()}
+    return [without_nonfinite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @final
 class ConsoleLogger:
-    """Prints events as lines, with a live status line below them when the terminal allows it."""
+    """Prints events as lines, with a live status line below them when the terminal allows it. A quiet console still warns."""
 
     def __init__(self, console: Console):
         self.console = console
-        self.status = console.status("starting") if console.is_terminal else None
+        self.width = console.width if console.is_terminal else max(console.width, _LINE)
+        self.status = console.status("starting") if console.is_terminal and not console.quiet else None
         if self.status:
             self.status.start()
 
     def log(self, event: Event) -> None:
         """Print what a person wants to see of the event."""
-        text = _sentence(event)
+        text = _sentence(event, self.width)
         if event["kind"] == "train" and self.status:
             self.status.update(text)
+        elif text and event["kind"] in ("skipped", "split"):
+            warn(self.console, text)
         elif text:
             self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
@@ -106,40 +117,43 @@ class ConsoleLogger:
             self.status.stop()
 
 
-@final
-class TensorBoardLogger:
-    """Writes scalars for TensorBoard."""
+def warn(console: Console, text: str) -> None:
+    """Print what must not be missed, also on a quiet console."""
+    quiet, console.quiet = console.quiet, False
+    try:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    finally:
+        console.quiet = quiet
 
-    def __init__(self, folder: Path, *, keep_until: int = 0):
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise MissingPackageError("`training.tensorboard`", "tensorboard", "track") from error
-        self.writer = SummaryWriter(str(folder), purge_step=keep_until + 1 if keep_until else None)
+
+@final
+class CallbackLogger:
+    """Calls a function of the caller with each event. What it raises ends training."""
+
+    def __init__(self, callback: Callable[[Event], object]):
+        self.callback = callback
 
     def log(self, event: Event) -> None:
-        """Write the numbers of the event."""
-        for key, value in event.items():
-            if isinstance(value, int | float) and key != "step":
-                self.writer.add_scalar(f"{event['kind']}/{key}", value, event.get("step", 0))
+        """Call it."""
+        self.callback(event)
 
     def close(self) -> None:
-        """Flush and close."""
-        self.writer.close()
+        """Nothing to do."""
 
 
-def _sentence(event: Event) -> str:
+def _sentence(event: Event, width: int) -> str:
     kind = event["kind"]
     if kind == "train":
         return (
-            f"step {event['step']:>6}  epoch {event['epoch']:.2f}  loss {event['loss']:.3f}  {event['elements_per_second']:>6,.0f} tokens/s"
-            f"  gradient {event['gradient_norm']:.2f}  rate {event['learning_rate']:.1e}  {_remaining(event.get('seconds_left'))}"
+            f"step {event['step']:>6}  epoch {event['epoch']:.2f}  loss {shown(event['loss'])}"
+            f"  {event['elements_per_second']:>6,.0f} tokens/s  gradient {event['gradient_norm']:.2f}"
+            f"  rate {event['learning_rate']:.1e}  {_remaining(event.get('seconds_left'))}"
         )
     if kind == "validation":
-        scores = "  ".join(f"{name} {value:.2f}" for name, value in event["scores"].items())
+        scores = "  ".join(f"{name} {shown(value)}" for name, value in event["scores"].items())
         return f"step {event['step']:>6}  validation: {scores}{'   <- best' if event['best'] else ''}"
     if kind == "sample":
-        return f"    source      {event['source']}\n    reference   {event['reference']}\n    prediction  {event['prediction']}"
+        return "\n".join(_shortened(f"    {side:<10}  {event[side]}", width) for side in ("source", "reference", "prediction"))
     if kind == "skipped":
         return (
             f"step {event['step']:>6}  skipped: loss {event['loss']}, gradient {event['gradient_norm']};"
@@ -148,6 +162,12 @@ def _sentence(event: Event) -> str:
     if kind == "split":
         return f"step {event['step']:>6}  out of memory: batches done in {event['pieces']} pieces"
     return str(event.get("message", ""))
+
+
+def _shortened(text: str, width: int) -> str:
+    """A text on one line of a width in columns, of which some letters take two. metrics.jsonl has all of it."""
+    text = " ".join(text.splitlines())
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
 def _remaining(seconds: float | None) -> str:

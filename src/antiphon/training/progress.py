@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from antiphon.errors import TrainingError
 from antiphon.training.step import UpdateResult
 
 
@@ -46,8 +47,35 @@ class Progress:
     splits: int = 0
     kept: tuple[int, ...] = ()
     window: Window = Window()
+    validation_due: bool = False
+    """Whether the validation of this step is still to come: it was stopped, and the step was saved without it."""
+
+    def after(self, result: UpdateResult, *, epoch: int, batch: int, seconds: float, learning_rate: float) -> "Progress":
+        """The progress after one more update, which leads to a position (epoch, batch) in the data."""
+        return replace(
+            self,
+            step=self.step + 1,
+            epoch=epoch,
+            batch=batch,
+            seconds=seconds,
+            skipped=self.skipped + result.skipped,
+            skipped_in_a_row=self.skipped_in_a_row + 1 if result.skipped else 0,
+            splits=self.splits + (result.pieces > 1),
+            window=self.window.add(result, learning_rate),
+        )
 
 
 def progress_from(values: Mapping[str, Any]) -> Progress:
     """Progress from the JSON of a checkpoint; what an older one does not know has its default."""
     return Progress(**{**values, "kept": tuple(values["kept"]), "window": Window(**values.get("window", {}))})
+
+
+def check_not_diverged(progress: Progress, result: UpdateResult, patience: int) -> None:
+    """Raise TrainingError when the last `patience` updates were skipped, naming the records of the last one."""
+    if progress.skipped_in_a_row < patience:
+        return
+    raise TrainingError(
+        f"Training diverged: loss or gradient was not finite {progress.skipped_in_a_row} times in a row, last at step {progress.step}"
+        f" (loss {result.loss}, records {', '.join(map(str, result.culprits[:8]))}). The last good checkpoint is intact."
+        " Lower `training.optimizer.learning_rate`, raise `training.schedule.warmup_steps`, or look at these records."
+    )

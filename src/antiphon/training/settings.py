@@ -50,6 +50,8 @@ class TrainingConfig:
     """Updates between validations; None is once per epoch."""
     save_every: Count | None = None
     """Updates between checkpoints besides those at validations."""
+    save_minutes: Annotated[float, Field(gt=0)] | None = 15
+    """Minutes without a checkpoint after which one is written that serves for resuming only, until the next one; None is never."""
     keep: Count = 3
     """Checkpoints kept besides the best."""
     best: str = "loss"
@@ -71,8 +73,10 @@ class TrainingConfig:
     """Updates between lines of the log."""
     log_records: bool = False
     """Also log which records each update learned from."""
+    trackers: tuple[plugin_field("trackers"), ...] = ()  # type: ignore[valid-type]
+    """Where else events go: `[tensorboard]`, `[{name: mlflow, uri: ...}, wandb]`."""
     tensorboard: bool = False
-    """Also write TensorBoard files (needs the extra `track`)."""
+    """The older way to say `trackers: [tensorboard]`."""
     samples: Annotated[int, Field(ge=0)] = 3
     """Decoded validation samples shown at each validation."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -83,6 +87,9 @@ class TrainingConfig:
             raise ValueError("needs a budget: set max_steps, max_epochs or max_minutes.")
         if self.init_layers != "number" and self.init_from is None:
             raise ValueError("`init_layers` must be left out without `init_from`, where it has no effect.")
+        names = [one.name for one in self.trackers]
+        if len(names) > len(set(names)):
+            raise ValueError(f"`trackers` must name each tracker once, but are {', '.join(names)}.")
         if self.average > self.keep:
             raise ValueError(f"`average` must be at most `keep` ({self.keep}), but is {self.average}.")
 

@@ -1,6 +1,8 @@
 """The loop: budgets, validations, the best checkpoint, patience, divergence, averages, resuming."""
 
 import json
+import os
+import signal
 from functools import partial
 
 import numpy as np
@@ -23,6 +25,7 @@ from antiphon.training.optimizers import AdamWConfig, build_optimizer
 from antiphon.training.schedules import ConstantConfig
 from antiphon.training.settings import TrainingConfig
 from antiphon.training.step import Update
+from antiphon.training.stopping import Stopped
 from antiphon.training.trainer import Trainer
 from tests.conformance.variants import Variant, fresh
 
@@ -121,7 +124,7 @@ def test_budgets_end_training(tmp_path, seed):
         assert message in log.of("end")[0]["message"]
     trainer.run()
     assert trainer.progress.step == 3, "a finished run stays as it is"
-    assert "raise the budget to train on" in log.of("end")[-1]["message"]
+    assert log.of("end")[-1] == log.of("end")[0]
 
 
 def test_no_steps_score_and_save_what_the_run_begins_with(tmp_path, seed):
@@ -129,7 +132,7 @@ def test_no_steps_score_and_save_what_the_run_begins_with(tmp_path, seed):
     before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     trainer.run()
     assert [event["kind"] for event in log.events] == ["validation", "sample", "end"]
-    assert log.of("end")[0]["message"].startswith("Done: 0 steps done; raise the budget to train on.")
+    assert log.of("end")[0]["message"].startswith("Done: 0 steps done. Best loss: 1.000 at step 0")
     assert same(checkpoint.read((tmp_path / "best").resolve()).weights(), before)
 
     again, log = make(tmp_path, seed, max_steps=0, ema_decay=0.9)
@@ -154,7 +157,7 @@ def test_validations_best_and_patience(tmp_path, seed):
     assert checkpoint.read((tmp_path / "last").resolve()).header["step"] == 8
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-4", "step-8"], "the best is kept besides the last"
     assert (tmp_path / "best" / "features" / "note.txt").read_text() == "fitted"
-    assert same(checkpoint.read((tmp_path / "best").resolve()).weights(), trainer.evaluate.seen[1])
+    assert same(checkpoint.read((tmp_path / "best").resolve()).weights(), trainer.selection.evaluate.seen[1])
     assert len(log.of("sample")) == 4
 
 
@@ -202,15 +205,15 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path, ema, seed):
     whole.run()
     for stop in (3, 6):  # in the middle of an epoch
         resumed, _ = make(tmp_path / "whole", seed + 1, **settings)
-        resumed.folder = tmp_path / f"resumed-{stop}"
+        resumed.checkpoints.folder = tmp_path / f"resumed-{stop}"
         saved = checkpoint.read(tmp_path / "whole" / "checkpoints" / f"step-{stop}")
-        (resumed.folder / "checkpoints").mkdir(parents=True)
+        (resumed.checkpoints.folder / "checkpoints").mkdir(parents=True)
         resumed.update.seed = seed
         resumed.resume(saved)
         assert resumed.progress.step == stop
         resumed.run()
         assert same(resumed.model.state_dict(), whole.model.state_dict()), "not a bit may differ"
-        found, expected = (checkpoint.read((t.folder / "last").resolve()).weights() for t in (resumed, whole))
+        found, expected = (checkpoint.read((t.checkpoints.folder / "last").resolve()).weights() for t in (resumed, whole))
         assert same(found, expected)
 
 
@@ -227,7 +230,7 @@ def test_the_moving_average_is_what_is_scored_and_saved_and_training_goes_on_wit
     averaged, _ = make(tmp_path / "averaged", seed, max_steps=6, ema_decay=0.9)
     averaged.run()
     assert same(averaged.model.state_dict(), plain.model.state_dict()), "the average must not disturb training"
-    scored = averaged.evaluate.seen[-1]
+    scored = averaged.selection.evaluate.seen[-1]
     assert not same(scored, plain.model.state_dict())
     assert same(checkpoint.read((tmp_path / "averaged" / "last").resolve()).weights(), scored)
     assert same(averaged.average.tensors, scored)
@@ -304,6 +307,7 @@ class Pools:
 def test_a_budget_of_whole_epochs_shows_every_record(tmp_path, seed, epochs):
     trainer, log = make(tmp_path, seed, max_epochs=epochs, log_every=1)
     trainer.batches = batches = Pools()
+    trainer.budget.estimate = batches.estimate
     exact = sum(1 for _ in batches.sampler.batches(0))
     assert batches.estimate() < exact, "the case that matters: there are more batches than the first pools promise"
     trainer.run()
@@ -312,3 +316,147 @@ def test_a_budget_of_whole_epochs_shows_every_record(tmp_path, seed, epochs):
     assert sorted(batches.seen[: 16 * int(epochs)]) == sorted([*range(16)] * int(epochs))
     shown = [event["epoch"] for event in log.of("train")]
     assert shown == sorted(shown), "the log does not count backwards at the end of an epoch"
+
+
+class SignalAt:
+    """Scores as `Scores` does, but sends this process a signal in the middle of validation number `number`, and goes on as if deaf."""
+
+    def __init__(self, number, values=()):
+        self.inner, self.number = Scores(values), number
+
+    def __call__(self, model):
+        if len(self.inner.seen) == self.number - 1:
+            self.number = 0
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1000):
+                pass
+        return self.inner(model)
+
+
+def as_it_happened(log):
+    """Events without what depends on the clock."""
+    clock = ("seconds", "elements_per_second", "seconds_left")
+    return [{key: value for key, value in event.items() if key not in clock} for event in log.events]
+
+
+def state_of(folder):
+    """Weights, links and names of a run's checkpoints."""
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    last = checkpoint.read((folder / "last").resolve())
+    kept = json.loads((last.training / "progress.json").read_text())["kept"]
+    return names, last.folder.name, (folder / "best").resolve().name, kept, last.header["scores"], last.weights()
+
+
+def assert_same_run(one, other):
+    *facts, weights = state_of(one)
+    *other_facts, other_weights = state_of(other)
+    assert facts == other_facts
+    assert same(weights, other_weights)
+
+
+SCORES = [3.0, 2.0, 2.5, 1.5, 1.7, 1.0]
+
+
+@pytest.mark.parametrize("ema", [None, 0.8])
+def test_a_stop_within_a_validation_loses_nothing_and_a_resumed_run_repeats_it(tmp_path, ema, seed):
+    settings = {"max_steps": 10, "validate_every": 2, "ema_decay": ema, "average": 2, "keep": 2, "log_every": 3}
+    whole, expected = make(tmp_path / "whole", seed, scores=SCORES, **settings)
+    whole.run()
+    lines = []
+    parts, before = make(tmp_path / "parts", seed, **settings)
+    parts.selection.evaluate, parts.stop.say = SignalAt(2, SCORES), lines.append
+    with pytest.raises(Stopped, match="SIGINT"):
+        parts.run()
+    assert lines == ["stopping now; a resumed run repeats this validation"]
+    saved = checkpoint.read((tmp_path / "parts" / "last").resolve())
+    assert (saved.header["step"], saved.header["scores"]) == (4, {}), "the step whose validation was stopped, without another one's scores"
+    assert [event["step"] for event in before.of("validation")] == [2]
+
+    resumed, after = make(tmp_path / "parts", seed, scores=SCORES[1:], **settings)
+    resumed.resume(saved)
+    resumed.run()
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+    assert same(resumed.model.state_dict(), whole.model.state_dict())
+    assert as_it_happened(before) + as_it_happened(after) == as_it_happened(expected)
+
+
+def test_a_stop_in_the_last_update_ends_as_the_run_that_was_never_stopped(tmp_path, seed):
+    settings = {"max_steps": 6, "validate_every": 2, "average": 3, "keep": 3}
+    whole, expected = make(tmp_path / "whole", seed, scores=[3.0, 2.0, 1.0, 0.5], **settings)
+    whole.run()
+    parts, before = make(tmp_path / "parts", seed, scores=[3.0, 2.0, 1.0], **settings)
+    call = parts.update
+
+    def update(batches, step, factor):
+        if step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return call(batches, step, factor)
+
+    update.optimizer = call.optimizer
+    parts.update = update
+    with pytest.raises(Stopped) as stopped:
+        parts.run()
+    assert stopped.value.exit_status == 143
+    resumed, after = make(tmp_path / "parts", seed, scores=[1.0, 0.5], **settings)
+    resumed.resume(checkpoint.read((tmp_path / "parts" / "last").resolve()))
+    resumed.run()
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+    assert (tmp_path / "parts" / "best").resolve().name == "average"
+    assert as_it_happened(before) + as_it_happened(after) == as_it_happened(expected)
+    assert expected.of("end")[0]["message"] == "Done: 6 steps done. Best loss: 0.5000 at step 6."
+
+
+def test_a_stop_while_the_average_is_scored_or_at_the_very_end_does_it_again(tmp_path, seed):
+    settings = {"max_steps": 4, "validate_every": 2, "average": 2, "keep": 2}
+    values = [3.0, 2.0, 1.0]
+    whole, expected = make(tmp_path / "whole", seed, scores=values, **settings)
+    whole.run()
+    parts, _ = make(tmp_path / "parts", seed, **settings)
+    parts.selection.evaluate = SignalAt(3, values)
+    with pytest.raises(Stopped):
+        parts.run()
+    again, log = make(tmp_path / "parts", seed, scores=values[2:], **settings)
+    again.conclude = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    again.resume(checkpoint.read((tmp_path / "parts" / "last").resolve()))
+    with pytest.raises(Stopped):
+        again.run()
+    assert not log.of("end"), "what is done at the end comes before the end is logged"
+    concluded = []
+    resumed, log = make(tmp_path / "parts", seed, scores=values[2:], **settings)
+    resumed.conclude = lambda: concluded.append(1)
+    resumed.resume(checkpoint.read((tmp_path / "parts" / "last").resolve()))
+    resumed.run()
+    assert concluded == [1]
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+    assert as_it_happened(log) == as_it_happened(expected)[-2:]
+
+
+def test_checkpoints_by_time_serve_for_resuming_only(tmp_path, seed):
+    settings = {"max_steps": 9, "validate_every": 4, "average": 2, "keep": 2}
+    whole, _ = make(tmp_path / "whole", seed, scores=SCORES, save_minutes=None, **settings)
+    whole.run()
+    parts, log = make(tmp_path / "parts", seed, scores=SCORES, save_minutes=1e-9, **settings)
+
+    def killed(event):
+        log.events.append(event)
+        if event["step"] == 7:
+            raise RuntimeError("killed")
+
+    log.log = killed
+    parts.settings = parts.events.settings = TrainingConfig(**{**vars(parts.settings), "log_every": 1})
+    with pytest.raises(RuntimeError, match="killed"):
+        parts.run()
+    saved = checkpoint.read((tmp_path / "parts" / "last").resolve())
+    assert (saved.header["step"], saved.header["scores"]) == (6, {}), "an update is lost, not three"
+    assert sorted(path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()) == ["step-4", "step-6"]
+    resumed, _ = make(tmp_path / "parts", seed, scores=SCORES[1:], save_minutes=1e-9, **settings)
+    resumed.resume(saved)
+    resumed.run()
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_checkpoint_has_scores_only_of_its_own_step(tmp_path, seed):
+    trainer, _ = make(tmp_path, seed, max_steps=5, validate_every=4, save_every=1, keep=9, scores=[3.0, 2.0])
+    trainer.run()
+    found = {step: checkpoint.read(tmp_path / "checkpoints" / f"step-{step}").header["scores"] for step in range(1, 6)}
+    assert found == {1: {}, 2: {}, 3: {}, 4: {"loss": 3.0}, 5: {"loss": 2.0}}

@@ -1,0 +1,82 @@
+"""Where the events of a training run may be sent, beside its own log: dashboards and databases of experiments.
+
+An event is a plain mapping with a `kind`. docs/training.md lists the kinds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+Event = Mapping[str, Any]
+
+
+@runtime_checkable
+class EventSink(Protocol):
+    """Takes events as they come."""
+
+    def log(self, event: Event) -> None:
+        """Take one event."""
+
+    def close(self) -> None:
+        """Take no more."""
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """What a tracker is told of a run before its first event.
+
+    folder   the run's folder
+    name     what people call the run
+    recipe   every setting, as plain values
+    step     where training begins: 0, or the step of the checkpoint that it continues from
+    id       what the tracker called this run when it began; None for a new one
+    """
+
+    folder: Path
+    name: str
+    recipe: Mapping[str, Any]
+    step: int = 0
+    id: str | None = None
+
+
+@runtime_checkable
+class Tracker(EventSink, Protocol):
+    """An event sink that knows the run by a name of its own."""
+
+    @property
+    def id(self) -> str:
+        """What the tracker calls the run, so that a resumed one is the same."""
+
+
+@dataclass(frozen=True)
+class TrackerPlugin:
+    """What a file in `trackers/` defines as `plugin`. `open(config, run)` begins or continues a tracked run.
+
+    `open` raises MissingPackageError without its package, and ConfigError when the tracker cannot be reached.
+    """
+
+    name: str
+    summary: str
+    Config: type[Any]
+    open: Callable[[Any, TrackedRun], Tracker]
+
+
+def numbers_of(event: Event) -> dict[str, float]:
+    """The numbers of an event by name, such as `train/loss` and `validation/bleu`; those of mappings in it, too."""
+    found: dict[str, float] = {}
+    for key, value in event.items():
+        values = value if isinstance(value, Mapping) else {key: value}
+        for name, number in values.items():
+            if isinstance(number, int | float) and not isinstance(number, bool) and name not in ("step", "time"):
+                found[f"{event['kind']}/{name}"] = float(number)
+    return found
+
+
+def flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Nested settings by dotted path, as trackers show them in tables."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        here = f"{path}.{key}" if path else str(key)
+        found.update(flat(value, here) if isinstance(value, Mapping) else {here: value})
+    return found

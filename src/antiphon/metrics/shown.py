@@ -1,0 +1,13 @@
+"""Scores as people read them: four digits that matter, whatever the unit."""
+
+import math
+
+
+def shown(value: int | float) -> str:
+    """A score with four significant digits: 0.3708, 33.41, 12346. Very small ones as 1.234e-05, and nothing is cut before the point."""
+    if not math.isfinite(value):
+        return str(value)
+    exponent = int(f"{value:.3e}".partition("e")[2])  # after rounding: 9.9996 is 10.00
+    if exponent < -4 and value:
+        return f"{value:.3e}"
+    return f"{value:.{max(0, 3 - exponent)}f}"

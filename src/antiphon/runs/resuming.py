@@ -1,0 +1,114 @@
+"""What a run's folder allows: to begin, to go on from its last checkpoint with the same recipe and data, or nothing more to do."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from antiphon.contracts.configuration import plain, texts
+from antiphon.data.cache import make_cache
+from antiphon.data.identity import is_same
+from antiphon.errors import CheckpointError, ConfigError
+from antiphon.recipe.recipe import Recipe, changed_keys, read_recipe, write_recipe
+from antiphon.store import checkpoint
+from antiphon.training.budget import limits_of
+from antiphon.training.distributed import Ranks
+from antiphon.training.loggers import last_event
+
+RECIPE, LOG = "recipe.yaml", "metrics.jsonl"
+
+# Changing these between a start and a resume cannot change what has been learned so far.
+FREE_TO_CHANGE = (
+    *(f"training.{name}" for name in ("max_steps", "max_epochs", "max_minutes", "patience", "log_every", "log_records", "keep")),
+    *(f"training.{name}" for name in ("samples", "tensorboard", "trackers", "device", "nonfinite_patience", "save_minutes")),
+    "training.batching.workers",
+    "search",
+    "evaluation",
+    "data.test",
+    "distillation.teachers",  # the path of the same teacher: another teacher is noticed by its weights
+    "distillation.batch_size",
+    "model.path",  # a published checkpoint may move: it is needed no more, or known by its hash
+    "model.run",  # the base of adapters, too
+)
+
+
+def prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks, say: Callable[[str], None]) -> checkpoint.Checkpoint | None:
+    """Make the run's folder, or find the checkpoint to resume from; None when the run begins.
+
+    Raises CheckpointError when the folder holds a run that is not to be resumed, and ConfigError when the recipe is another one.
+    """
+    if ranks.first:  # the others look when all is well: what is wrong is said once
+        _check_folder(folder, recipe, resume, say)
+        make_cache(recipe.data.cache)
+        try:
+            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            for place in (folder, folder / "checkpoints", folder / "corpus"):
+                checkpoint.clean(place)
+            partial = folder / f".{RECIPE}.partial-{os.getpid()}"
+            write_recipe(recipe, partial)
+            os.replace(partial, folder / RECIPE)
+        except OSError as error:
+            raise CheckpointError(f"The run's folder {folder} cannot be written: {error.strerror}.") from error
+    ranks.wait()
+    if not resume or not os.path.lexists(folder / "last"):
+        return None
+    if not (folder / "last").exists():
+        raise CheckpointError(f"{folder / 'last'} leads to a checkpoint that is gone. Link it to another one in {folder / 'checkpoints'}.")
+    return checkpoint.read((folder / "last").resolve())
+
+
+def earlier_recipe(folder: Path, recipe: Recipe) -> Recipe:
+    """The recipe of the run that is resumed. Of the code that it names only that is trusted which the user's recipe names, too."""
+    known = frozenset(texts(plain(recipe))) if recipe.trust.names else recipe.trust.known
+    if getattr(recipe.model, "trust_remote_code", False):
+        known |= {"trust_remote_code"}
+    return read_recipe(folder / RECIPE, trust=replace(recipe.trust, names=False, known=known))
+
+
+def why_complete(folder: Path, recipe: Recipe, last: checkpoint.Checkpoint | None) -> str:
+    """Why there is nothing left to do: the run has come to its end, with the budgets that it has now. Nothing when there is."""
+    end = last_event(folder / LOG)
+    if last is None or end is None or end.get("kind") != "end" or end.get("step") != last.header.get("step"):
+        return ""
+    return str(end.get("reason", "")) if end.get("limits") == limits_of(recipe.training) else ""
+
+
+def refuse_other_data(then: Mapping[str, Any] | None, now: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """Raises CheckpointError when a split is not what the checkpoint knows (`then`); `now` has the identity of each, by its name."""
+    if then is None:
+        return
+    for name, before in (("training", then), ("validation", then.get("validation"))):
+        after = now["train" if name == "training" else name]
+        if before is not None and not is_same(before, after):
+            counts = f"{before['examples']:,} examples then, {after['examples']:,} now"
+            differs = counts if before["examples"] != after["examples"] else f"{counts}, but not the same ones"
+            raise CheckpointError(
+                f"The {name} data is not what the run in {folder} began with: {differs}. Undo the change to resume, or start a new run with"
+                " another `--out` (`training.init_from` takes over the weights)."
+            )
+
+
+def stored_identity(now: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The identities of both splits, as a checkpoint keeps them."""
+    return {**now["train"], "validation": dict(now["validation"])}
+
+
+def _check_folder(folder: Path, recipe: Recipe, resume: bool, say: Callable[[str], None]) -> None:
+    """Refuse to resume what has changed, and to overwrite what is there. Without a checkpoint nothing can be lost."""
+    started = os.path.lexists(folder / "last")
+    if resume and not started:
+        say(f"There is no checkpoint in {folder} to resume from: the run begins.")
+    elif resume and (folder / RECIPE).is_file():
+        _refuse_changes(plain(earlier_recipe(folder, recipe)), plain(recipe), folder)
+    elif started:
+        raise CheckpointError(f"{folder} already holds a run. Continue it with `--resume`, or choose another `--out`.")
+
+
+def _refuse_changes(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
+    changes = [key for key in changed_keys(old, new) if not any(key == free or key.startswith(f"{free}.") for free in FREE_TO_CHANGE)]
+    if changes:
+        raise ConfigError(
+            f"The recipe differs from that of the run in {folder}: {', '.join(f'`{key}`' for key in changes)}. Undo the change to resume,"
+            " or start a new run with another `--out` (`training.init_from` takes over the weights)."
+        )

@@ -1,0 +1,90 @@
+"""What happens in training, as events for everyone who listens: the log, the terminal, trackers, callbacks.
+
+docs/training.md lists the kinds of events.
+"""
+
+from collections.abc import Sequence
+from typing import final
+
+from antiphon.contracts.sequences import Batch
+from antiphon.contracts.tracker import Event, EventSink
+from antiphon.metrics.shown import shown
+from antiphon.training.budget import limits_of
+from antiphon.training.distributed import Ranks
+from antiphon.training.progress import Progress
+from antiphon.training.selection import Verdict
+from antiphon.training.settings import TrainingConfig
+from antiphon.training.step import UpdateResult
+
+
+@final
+class Events:
+    """Tells the sinks, in their order. Only those of rank 0 have any, but all ranks must say what happened."""
+
+    def __init__(self, sinks: Sequence[EventSink], settings: TrainingConfig, ranks: Ranks):
+        self.sinks, self.settings, self.ranks = sinks, settings, ranks
+
+    def log(self, event: Event) -> None:
+        """Tell of one event."""
+        for sink in self.sinks:
+            sink.log(event)
+
+    def close(self) -> None:
+        """There are no more."""
+        for sink in self.sinks:
+            sink.close()
+
+    def update(self, progress: Progress, result: UpdateResult, batches: Sequence[Batch | None]) -> None:
+        """What is unusual in the update that led here; which records it learned from, if the settings ask for it."""
+        step = progress.step
+        if self.settings.log_records:
+            records = [record for part in batches for record in self._all_records(part)]
+            self.log({"kind": "records", "step": step, "records": records})
+        if result.pieces > 1:
+            self.log({"kind": "split", "step": step, "pieces": result.pieces})
+        if result.skipped:
+            event = {"kind": "skipped", "step": step, "loss": result.loss, "gradient_norm": result.gradient_norm}
+            self.log({**event, "records": list(result.culprits)})
+
+    def _all_records(self, batch: Batch | None) -> list[int]:
+        """The records of a global batch, in its order: row i is on rank i modulo the number of ranks."""
+        parts = self.ranks.gather(batch.records if batch else ())
+        return [part[row] for row in range(max(map(len, parts))) for part in parts if row < len(part)]
+
+    def window(self, progress: Progress, *, epoch: float, share_done: float) -> None:
+        """What happened since the last such line; `epoch` counts passes over the data, and `share_done` of the budget is used up."""
+        window, seconds = progress.window, progress.seconds
+        self.log(
+            {
+                "kind": "train",
+                "step": progress.step,
+                "epoch": round(epoch, 4),
+                "seconds": round(seconds, 2),
+                "loss": window.loss_sum / window.elements,
+                "elements_per_second": window.elements / max(seconds - window.since, 1e-9),
+                "gradient_norm": window.gradient_norm,
+                "learning_rate": window.learning_rate,
+                "seconds_left": seconds * (1 - share_done) / share_done if share_done else None,
+            }
+        )
+
+    def validation(self, progress: Progress, found: Verdict) -> None:
+        """Scores, and a few samples."""
+        step, seconds = progress.step, progress.seconds
+        self.log({"kind": "validation", "step": step, "seconds": seconds, "scores": found.scores, "best": found.better})
+        for source, reference, prediction in found.samples[: self.settings.samples]:
+            self.log({"kind": "sample", "step": step, "source": source, "reference": reference, "prediction": prediction})
+
+    def average(self, progress: Progress, count: int, found: Verdict) -> None:
+        """The mean of the last `count` checkpoints was scored."""
+        score = f"{self.settings.best} {shown(found.deciding)}{'   <- best' if found.better else ''}"
+        message = f"average of the last {count} checkpoints: {score}"
+        self.log({"kind": "average", "step": progress.step, "scores": found.scores, "best": found.better, "message": message})
+
+    def end(self, progress: Progress, reason: str) -> None:
+        """Training has come to its end, and nothing is left to do."""
+        score, step = progress.best_score, progress.best_step
+        found = f"Best {self.settings.best}: {shown(score)} at step {step}" if score is not None else "No score was finite"
+        facts = {"reason": reason, "seconds": progress.seconds, "best_score": score, "best_step": step}
+        event = {"kind": "end", "step": progress.step, "message": f"Done: {reason}. {found}.", **facts}
+        self.log({**event, "limits": limits_of(self.settings)})

@@ -1,0 +1,92 @@
+"""Ctrl-C and SIGTERM: heard at once, obeyed where nothing is lost.
+
+The first signal asks training to stop after the update in hand, with a checkpoint; within something that can be done again, such as a
+validation, it stops right there. The second one stops at once, unless the checkpoint of the first is being written.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import final
+
+import torch
+
+HEARD = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(KeyboardInterrupt):
+    """Training was stopped by a signal, and can be resumed. The exit status is 128 and its number, as for any process that it ends."""
+
+    def __init__(self, number: int):
+        self.signal = signal.Signals(number)
+        super().__init__(self.signal.name)
+
+    @property
+    def exit_status(self) -> int:
+        """130 after Ctrl-C, 143 after SIGTERM."""
+        return 128 + self.signal
+
+
+def stop_at_once(number: int, frame: FrameType | None) -> None:
+    """A signal handler for when there is nothing to finish. Raises Stopped."""
+    raise Stopped(number)
+
+
+@final
+class StopRequest:
+    """Whether someone wants training to stop. `say` is told what will happen, in the moment when the first signal arrives."""
+
+    def __init__(self, say: Callable[[str], None]):
+        self.say = say
+        self.signal: signal.Signals | None = None
+        self._within = "update"
+        self._repeatable = False
+        self._saving = False
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Within it signals are requests. Outside the main thread the caller handles them."""
+        try:
+            before = {number: signal.signal(number, self._hear) for number in HEARD}
+        except ValueError:  # not in the main thread
+            before = {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def repeatable(self, within: str, *, alone: bool) -> Iterator[None]:
+        """Within it nothing is lost by stopping: a request raises Stopped right there, also one that is there already.
+
+        A process that is not `alone` must not leave the others waiting: there, a request waits for the end of what is done.
+        """
+        self._within, self._repeatable = within, alone
+        try:
+            if alone and self.signal:
+                raise Stopped(self.signal)
+            yield
+        finally:
+            self._within, self._repeatable = "update", False
+
+    def obeyed(self) -> None:
+        """From here on the last checkpoint is written, and signals change nothing."""
+        self._saving = True
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is None:
+            self.signal = signal.Signals(number)
+            if self._repeatable:
+                self._repeatable, self._saving = False, True
+                self._tell(f"stopping now; a resumed run repeats this {self._within}")
+                raise Stopped(number)
+            self._tell(f"stopping after this {self._within}; a checkpoint is written; press Ctrl-C again to stop now")
+        # `torchrun` passes on the Ctrl-C that its processes have had from the terminal already; a second one means nothing there.
+        elif not self._saving and not torch.distributed.is_torchelastic_launched():
+            raise Stopped(number)
+
+    def _tell(self, line: str) -> None:
+        with suppress(RuntimeError):  # the signal came in the middle of writing another line
+            self.say(line)

@@ -1,0 +1,77 @@
+"""antiphon train, from the command line: what it prints where, and how it ends."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from antiphon.prediction.validation import Validation
+from antiphon.training.step import Update
+from tests.cli.conftest import Command
+
+
+def test_json_is_one_document_on_standard_output(antiphon: Command, project: Path) -> None:
+    done = antiphon("train", project, "--out", "run", "--json")
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    assert (found["run"], found["steps"], found["reason"]) == ("run", 12, "12 steps done")
+    assert found["best"]["score"] == found["scores"]["loss"]
+    assert "validation: loss" in done.err
+    again = antiphon("train", project, "--out", "run", "--json", "--resume")
+    assert json.loads(again.out) == found, "one command serves a job that is started again, however often"
+    assert "The run in run is complete: 12 steps done." in again.err
+
+
+def test_quiet(antiphon: Command, project: Path) -> None:
+    done = antiphon("train", project, "--out", "run", "--quiet")
+    assert (done.status, done.out, done.err) == (0, "", "")
+    wrong = antiphon("train", project, "--out", "run", "--quiet")
+    assert wrong.status == 1
+    assert wrong.err.count("\n") == 1
+    assert "already holds a run" in wrong.err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_says_what_happens_and_how_to_go_on(
+    antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    call = Update.__call__
+
+    def stopping(self: Update, batches: object, step: int, factor: float) -> object:
+        if step == 3:
+            os.kill(os.getpid(), number)
+        return call(self, batches, step, factor)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Update, "__call__", stopping)
+    stopped = antiphon("train", project, "--out", "run", "--json")
+    assert stopped.status == status
+    assert stopped.out == ""
+    name = signal.Signals(number).name
+    assert "stopping after this update; a checkpoint is written; press Ctrl-C again to stop now" in stopped.err
+    assert f"Stopped ({name}); continue with: antiphon train {project} --out run --resume" in stopped.err
+    monkeypatch.undo()
+
+
+def test_a_stop_of_a_quiet_run_still_says_how_to_go_on(antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            pass
+
+    monkeypatch.setattr(Validation, "__call__", stop)
+    stopped = antiphon("train", project, "--out", "run", "--quiet")
+    assert stopped.status == 143
+    assert stopped.err == f"Stopped (SIGTERM); continue with: antiphon train {project} --out run --resume\n"
+
+
+def test_the_command_of_a_requeued_job(antiphon: Command, project: Path) -> None:
+    done = antiphon("train", project, "--out", "run", "--resume")
+    assert done.status == 0, done.err
+    assert "There is no checkpoint in run to resume from: the run begins." in done.err
+
+
+def test_trackers_are_listed(antiphon: Command) -> None:
+    listed = antiphon("list", "trackers")
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["mlflow", "tensorboard", "wandb"]
