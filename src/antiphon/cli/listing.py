@@ -4,13 +4,18 @@ from typing import Annotated
 
 import typer
 
+from antiphon.cli.completion import kinds
 from antiphon.cli.options import AsJson
 
 
 def list_plugins(
     kind: Annotated[
         str,
-        typer.Argument(help="models, tasks, search, metrics, losses, heads, baselines, exporters or importers.", show_default=False),
+        typer.Argument(
+            help="models, tasks, search, metrics, losses, heads, baselines, exporters or importers.",
+            show_default=False,
+            autocompletion=kinds,
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:

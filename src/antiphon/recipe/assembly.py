@@ -34,7 +34,7 @@ from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLan
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
 from antiphon.search.ngram import ngrams
 from antiphon.store import checkpoint
-from antiphon.store.revisions import upgraded
+from antiphon.store.revisions import upgraded, upgraded_settings
 from antiphon.version import __version__
 
 Given = Mapping[str, Any]
@@ -311,7 +311,7 @@ def _load(saved: checkpoint.Checkpoint, overrides: Sequence[str]) -> Trained:
             f"{saved.folder} runs code of {recipe.model.path}, which is not done unless you trust it: pass `trust_code=True`, or set the"
             " environment variable ANTIPHON_TRUST_CODE=1."
         )
-    task = _load_task(recipe, saved.folder)
+    task = _load_task(recipe, saved)
     model = build_model(recipe, task)
     if plugin.borrow is not None:
         plugin.borrow(model, recipe.model)
@@ -322,7 +322,7 @@ def _load(saved: checkpoint.Checkpoint, overrides: Sequence[str]) -> Trained:
 
 def load_task(recipe: Recipe, trained: Trained) -> Task:
     """The fitted task of a checkpoint under other settings of it, where they leave the model as it is. Raises ConfigError else."""
-    task = _load_task(recipe, trained.folder)
+    task = _load_task(recipe, checkpoint.read(trained.folder))
     if (task.source_spec, task.target_spec) != (trained.task.source_spec, trained.task.target_spec):
         raise ConfigError(f"The model in {trained.folder} does not fit the changed `task`: it reads or writes something else.")
     return task
@@ -330,19 +330,19 @@ def load_task(recipe: Recipe, trained: Trained) -> Task:
 
 def task_of(saved: checkpoint.Checkpoint) -> Task:
     """The fitted task of a checkpoint."""
-    return _load_task(stored_recipe(saved), saved.folder)
+    return _load_task(stored_recipe(saved), saved)
 
 
 def stored_recipe(saved: checkpoint.Checkpoint) -> Recipe:
     """The recipe of a checkpoint. Code outside Antiphon that it names needs ANTIPHON_TRUST_CODE=1, as for `load_trained`."""
     with registry.trusting(_trusts(False)):
-        return recipe_from({**saved.header["recipe"], "model": upgraded(saved)[1]})
+        return recipe_from({**saved.header["recipe"], "model": upgraded_settings(saved)})
 
 
-def _load_task(recipe: Recipe, folder: Path) -> Task:
+def _load_task(recipe: Recipe, saved: checkpoint.Checkpoint) -> Task:
     task = build_task(recipe)
-    task.load(checkpoint.read(folder).features)
-    load_calibration(task, folder)
+    task.load(saved.features)
+    load_calibration(task, saved.folder)
     return task
 
 

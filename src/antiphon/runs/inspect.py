@@ -1,5 +1,6 @@
 """Look before training: the data as the model will see it, the size of the model, and what an epoch will cost."""
 
+import json
 import resource
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from antiphon.recipe.assembly import alignment_notes, build_corpora, build_losse
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.train import TrainingBatches, make_update
 from antiphon.store import checkpoint
+from antiphon.store.atomic import replacing
 from antiphon.training.distributed import start
 
 PROBED_UPDATES = 4
@@ -72,7 +74,8 @@ def inspect(path: Path | str, overrides: Sequence[str] = ()) -> Inspection:
     if path.is_dir():
         recipe = with_overrides(read_recipe(path / "recipe.yaml"), overrides)
         found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path))
-        checkpoint.write_json(path / "audit.json", found.to_plain())
+        with replacing(path / "audit.json") as file:
+            file.write(json.dumps(found.to_plain(), indent=1, ensure_ascii=False) + "\n")
         return found
     recipe = read_recipe(path, overrides)
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
@@ -80,7 +83,7 @@ def inspect(path: Path | str, overrides: Sequence[str] = ()) -> Inspection:
 
 
 def _features_of(run: Path) -> Path | None:
-    return checkpoint.find_checkpoint(run) / checkpoint.FEATURES if (run / "last").exists() else None
+    return checkpoint.read(checkpoint.find_checkpoint(run).resolve()).features if (run / "last").exists() else None
 
 
 def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) -> Inspection:

@@ -56,7 +56,7 @@ from antiphon.recipe.assembly import (
 )
 from antiphon.recipe.recipe import Recipe, changed_keys, read_recipe, write_recipe
 from antiphon.recipe.weights import start_weights
-from antiphon.store import checkpoint
+from antiphon.store import atomic, checkpoint
 from antiphon.training import distributed
 from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
@@ -183,10 +183,8 @@ def _prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks) ->
         try:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
             for place in (folder, folder / "checkpoints", folder / "corpus"):
-                checkpoint.clean(place)
-            partial = folder / f".recipe.yaml.partial-{os.getpid()}"
-            write_recipe(recipe, partial)
-            os.replace(partial, folder / "recipe.yaml")
+                atomic.clean(place)
+            write_recipe(recipe, folder / "recipe.yaml")
         except OSError as error:
             raise CheckpointError(f"The run's folder {folder} cannot be written: {error.strerror}.") from error
     ranks.wait()
