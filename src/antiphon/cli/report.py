@@ -1,13 +1,15 @@
 """antiphon report: a run as one HTML file."""
 
-from antiphon.cli.options import Run
+from antiphon.cli.options import Quiet, Run
 
 
-def report(run: Run) -> None:
+def report(run: Run, quiet: Quiet = False) -> None:
     """Write report.html into the run: recipe, data, curves, scores, examples and attention in one file.
 
     Example: antiphon report runs/german
     """
     from antiphon.report.page import write_report
 
-    print(f"Wrote {write_report(run)}")
+    page = write_report(run)
+    if not quiet:
+        print(f"Wrote {page}")

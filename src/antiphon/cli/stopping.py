@@ -23,7 +23,7 @@ STATUS = {"SIGINT": 130, "SIGTERM": 143}
 class Commands(TyperGroup):
     """The commands, any of which may be stopped."""
 
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+    def invoke(self, ctx: Any) -> Any:
         """Run the command. Exits with 130 after Ctrl-C, and with 143 after SIGTERM."""
         try:
             return super().invoke(ctx)

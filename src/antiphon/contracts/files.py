@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError, WrapValidator
+from pydantic import Field, ValidationError, WrapValidator
 
 from antiphon.contracts.configuration import config
 from antiphon.errors import nearest
@@ -89,6 +89,6 @@ def as_file(entry: Any) -> FileConfig:
 
 Files = Annotated[
     tuple[FileConfig, ...],
-    WrapValidator(_as_files, json_schema_input_type=str | FileConfig | list[str | FileConfig]),
+    WrapValidator(_as_files, json_schema_input_type=str | FileConfig | Annotated[list[str | FileConfig], Field(min_length=1)]),
 ]
 """The type of a config's field that names files of records."""

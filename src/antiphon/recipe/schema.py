@@ -65,9 +65,8 @@ class _Generator(GenerateJsonSchema):
                 "enum": list(presets),
                 "description": "Named settings to start from; what stands beside it overrides them.",
             }
-        required = [
-            field for field in described.get("required", ()) if field != "name" and not all(field in preset for preset in presets.values())
-        ]
+        preset = {field for field in described["properties"] if presets and all(field in settings for settings in presets.values())}
+        required = [field for field in described.get("required", ()) if field not in {"name", *preset}]
         return {
             **described,
             "properties": {**properties, **{field: value for field, value in described["properties"].items() if field != "name"}},

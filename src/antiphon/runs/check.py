@@ -2,10 +2,9 @@
 
 Nothing is trained, written or fetched, and of each file only the first records are read. So what the rest of a file holds stays unknown:
 `inspect` reads it. The task is fitted to those first records, by which a vocabulary gets smaller than it will be; the model is built
-without memory for its weights, and unless it is large a second time, to see that its loss can score what it says of one record.
+without memory for its weights, and unless it is large a second time, to see that loss and search can use what it says of one record.
 """
 
-import math
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +18,16 @@ from typing import Any, Literal
 import torch
 
 from antiphon.contracts.abilities import items_of
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
 from antiphon.data.limits import cut_source
 from antiphon.errors import AntiphonError, ConfigError, DataError, MissingPackageError
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
+from antiphon.prediction.decoding import decode_examples
 from antiphon.recipe.assembly import (
     build_losses,
     build_model,
@@ -125,7 +127,7 @@ def _found(part: str, look: Callable[[], Iterator[str | Finding]]) -> Iterator[F
 def _metrics(recipe: Recipe) -> Iterator[str]:
     names = metric_names(recipe)
     check_best(recipe.training, names)
-    yield f"{', '.join(names)}; the best checkpoint is chosen by {recipe.training.best}"
+    yield f"{', '.join(names) or 'none'}; the best checkpoint is chosen by {recipe.training.best}"
 
 
 def _device(recipe: Recipe) -> Iterator[str]:
@@ -205,7 +207,7 @@ def _split(recipe: Recipe, task: Task, name: str, sample: list[Record]) -> Itera
         yield Finding("data.test", "note", "none: `antiphon evaluate` will need `--data`")
     elif isinstance(source, int):
         yield f"{source:,} of the training records"
-        if len(sample) < SAMPLE and not len(sample) > source:
+        if 0 < len(sample) < SAMPLE and source >= len(sample):
             raise DataError(f"`data.validation` must be less than the number of training records ({len(sample)}), but is {source}.")
     else:
         for file, (records, _) in zip(source, open_split(name, source, task).parts, strict=True):
@@ -241,31 +243,44 @@ def _model(recipe: Recipe, task: Task, records: Sequence[Record]) -> Iterator[st
     check_inputs(recipe.training.decoder_inputs, model)
     freeze(model, recipe.training.freeze)
     yield f"{recipe.model.name}: about {count:,} parameters"
+    if isinstance(task.target_spec, TokenSpec):
+        references = [task.reference(item) for item in items]
+        yield from _found("evaluation.metrics", partial(_score, recipe, references))
+    if count > LARGEST:
+        yield Finding("training.loss", "note", f"not tried, nor the search, since the model has more than {LARGEST:,} parameters")
+        return
+    examples = [cut_source(task.encode(item), recipe.data.limits, task.source_spec) for item in items]
+    sizes = [len(example.source) + len(example.target if example.target is not None else ()) for example in examples]
+    shortest = sizes.index(min(sizes))
+    model = build_model(known, task).eval()
+    yield from _found("training.loss", partial(_loss, known, task, model, examples[shortest]))
+    yield from _found("search", partial(_search, known, task, model, examples[shortest], items[shortest]))
+
+
+def _score(recipe: Recipe, references: Sequence[Any]) -> Iterator[str]:
+    """See that metrics have the packages that they need."""
+    names = metric_names(recipe)
+    evaluate_metrics(names, references, [[reference] for reference in references], resamples=0)
+    yield from [f"{', '.join(names)} can be computed"] if names else []
+
+
+def _loss(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example) -> Iterator[str]:
+    """See that the loss can score what the model says."""
+    loss, _ = build_losses(recipe, task)
+    batch = collate([example], source=task.source_spec, target=task.target_spec)
+    with torch.no_grad():
+        found = loss(model(batch.source, inputs_to_measure(recipe.training.decoder_inputs, model, batch.inputs)), batch.labels)
+    yield f"scores a record with {float(found[batch.labels.mask].mean()):.3g} before training"
+
+
+def _search(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example, item: Record) -> Iterator[str]:
+    """See that the search can use the model; what helps it has its own vocabulary, which this task's is not yet."""
     if needs_steps(recipe.search):
         stepwise(model)
     if getattr(recipe.search, "language_model", None) is None:
-        build_search(recipe.search, task)
-    yield Finding("search", "ok", f"{recipe.search.name} fits the model")
-    if isinstance(task.target_spec, TokenSpec):
-        references = [task.reference(item) for item in items]
-        evaluate_metrics(metric_names(recipe), references, [[reference] for reference in references], resamples=0)
-    yield from _loss(known, task, items, count)
-
-
-def _loss(recipe: Recipe, task: Task, items: Sequence[Record], count: int) -> Iterator[str | Finding]:
-    """See that the loss can score what the model says of the shortest of some records."""
-    loss, _ = build_losses(recipe, task)
-    if count > LARGEST:
-        yield Finding("training.loss", "note", f"not tried, since the model has more than {LARGEST:,} parameters")
-        return
-    examples = [cut_source(task.encode(item), recipe.data.limits, task.source_spec) for item in items]
-    shortest = min(examples, key=lambda example: len(example.source) + len(example.target if example.target is not None else ()))
-    model = build_model(recipe, task)
-    batch = collate([shortest], source=task.source_spec, target=task.target_spec)
-    with torch.no_grad():
-        found = loss(model(batch.source, inputs_to_measure(recipe.training.decoder_inputs, model, batch.inputs)), batch.labels)
-    mean = float(found[batch.labels.mask].mean())
-    yield Finding("training.loss", "ok", f"scores a record{f' with {mean:.3g} before training' if math.isfinite(mean) else ''}")
+        search = build_search(recipe.search, task)
+        decode_examples(model, search, task, [example], [task.request(item)], batch_size=1, device=torch.device("cpu"))
+    yield f"{recipe.search.name} finds outputs of the model"
 
 
 def _usable(recipe: Recipe, task: Task, records: Sequence[Record]) -> Iterator[Record]:

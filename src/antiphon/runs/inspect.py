@@ -5,7 +5,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ from antiphon.store.atomic import replacing
 from antiphon.training.distributed import start
 
 PROBED_UPDATES = 4
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -68,30 +70,34 @@ class Inspection:
         }
 
 
-def inspect(path: Path | str, overrides: Sequence[str] = ()) -> Inspection:
-    """Inspect a recipe, or a run (whose folder then also gets `audit.json`, for the report)."""
-    path = Path(path)
+def inspect(path: Path | str, overrides: Sequence[str] = (), *, progress: Say | None = None) -> Inspection:
+    """Inspect a recipe, or a run (whose folder then also gets `audit.json`, for the report).
+
+    `progress` is told what is being done, a few words at a time.
+    """
+    path, say = Path(path), progress or _say_nothing
     if path.is_dir():
         recipe = with_overrides(read_recipe(path / "recipe.yaml"), overrides)
-        found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path))
+        found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path), say=say)
         with replacing(path / "audit.json") as file:
             file.write(json.dumps(found.to_plain(), indent=1, ensure_ascii=False) + "\n")
         return found
     recipe = read_recipe(path, overrides)
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
-        return _inspect(str(path), recipe, recipe.data.cache or Path(folder), fitted=None)
+        return _inspect(str(path), recipe, recipe.data.cache or Path(folder), fitted=None, say=say)
 
 
 def _features_of(run: Path) -> Path | None:
     return checkpoint.read(checkpoint.find_checkpoint(run).resolve()).features if (run / "last").exists() else None
 
 
-def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) -> Inspection:
+def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, say: Say) -> Inspection:
     task = build_task(recipe)
     splits = open_splits(recipe, task)
     if fitted is not None:
         task.load(fitted)
     else:
+        say("fitting the task to the training data")
         fit_task(task, splits["train"])
     parts: dict[str, list[Part]] = {}
     corpora: dict[str, list[StoredCorpus]] = {}
@@ -99,15 +105,17 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
         limits = recipe.data.limits if split_name == "train" else recipe.data.limits.of_sources()
         scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
-        corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep)
+        corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep, progress=partial(_encoded, say, split_name))
         parts[split_name] = [
             Part(corpus.records() if isinstance(corpus, WindowCorpus) else unfolded(task, records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
         ]
     view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces)
+    say("looking at the data")
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
     model = build_model(recipe, task)
+    say(f"trying {PROBED_UPDATES + 1} updates")
     return Inspection(
         name,
         found,
@@ -117,6 +125,14 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},
     )
+
+
+def _say_nothing(said: str) -> None:
+    """For callers who do not want to know."""
+
+
+def _encoded(say: Say, split: str, records: int) -> None:
+    say(f"{split}: {records:,} records encoded")
 
 
 def _series(task: Task, corpora: dict[str, list[StoredCorpus]]) -> dict[str, SeriesAudit]:

@@ -139,10 +139,12 @@ def amend(folder: Path, header: Mapping[str, Any]) -> None:
 
     A kill at any moment leaves the old header or the new one, and a manifest that knows it: meanwhile it knows both.
 
-    Raises CheckpointError when the folder holds no checkpoint with an intact header, or cannot be written.
+    Raises CheckpointError when the folder holds no intact checkpoint or cannot be written.
     """
-    before = read(folder).checked(HEADER)
-    manifest, content = read_json(folder / MANIFEST), _as_json({"format": FORMAT, **header})
+    opened, manifest = read(folder), read_json(folder / MANIFEST)
+    for name in manifest:
+        opened.checked(name)
+    before, content = opened.checked(HEADER), _as_json({"format": FORMAT, **header})
     after = hashlib.sha256(content.encode()).hexdigest()
     try:
         _replace(folder / MANIFEST, _as_json({**manifest, HEADER: [before, after]}))
