@@ -39,7 +39,8 @@ def test_mistakes_are_found_at_their_part(antiphon: Command, project: Path, chan
     found = json.loads(result.out)
     assert not found["sound"]
     wrong = [(finding["part"], finding["text"]) for finding in found["findings"] if finding["state"] == "wrong"]
-    assert [one for one, _ in wrong] == [part]
+    assert len(wrong) == (3 if change == "task.target=nor" else 1)  # each split lacks the column
+    assert wrong[0][0] == part
     assert text in wrong[0][1]
     assert sorted(project.parent.iterdir()) == before, "nothing is written"
 
@@ -76,7 +77,7 @@ def test_only_the_first_records_are_read(antiphon: Command, project: Path) -> No
 def test_other_tasks(antiphon: Command, project: Path, task: str) -> None:
     columns = "source: en, target: no" if task == "summarization" else "text: en"
     model = "decoder_only" if task == "language_modeling" else "transformer"
-    size = "layers: {name: recurrent, dim: 16}" if task == "language_modeling" else "dim: 16, heads: 2"
+    size = "decoder: {name: lstm, dim: 16}" if task == "language_modeling" else "dim: 16, heads: 2"
     changes = (f"task={{name: {task}, {columns}}}", f"model={{name: {model}, {size}}}", "evaluation={}", "search=beam")
     result = antiphon("check", project, *(part for change in changes for part in ("--set", change)))
     assert result.status == 0, result.out

@@ -15,9 +15,16 @@ from pathlib import Path
 from antiphon.cli.main import app, main
 from antiphon.store.atomic import replacing
 
+def wait(started):
+    started.set()
+    time.sleep(60)
+
 def work(path: Path):
-    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+    context = multiprocessing.get_context("fork")
+    started = context.Event()
+    worker = context.Process(target=wait, args=(started,), daemon=True)
     worker.start()
+    started.wait()
     worker.terminate()
     worker.join()
     with replacing(path) as file:

@@ -81,7 +81,7 @@ class Check:
 
 def check(path: Path | str, overrides: Sequence[str] = ()) -> Check:
     """Check a recipe file, with `key.path=value` changes. What is wrong is found, and never raised."""
-    return Check(str(path), tuple(_check(Path(path), overrides)))
+    return Check(str(path), tuple(dict.fromkeys(_check(Path(path), overrides))))
 
 
 def _check(path: Path, overrides: Sequence[str]) -> Iterator[Finding]:

@@ -265,15 +265,12 @@ def _say(console: Console | None, line: str) -> None:
 
 def _fit(task: Task, split: Split, features: Path, lent: Path | None) -> None:
     """Learn the vocabulary, or take the one that is lent, and keep it in the run."""
-    import shutil
-
     if lent is None:
         fit_task(task, split)
     else:
         task.load(lent)
-    shutil.rmtree(features, ignore_errors=True)
-    features.mkdir(parents=True)
-    task.save(features)
+    with atomic.replacing_folder(features) as place:
+        task.save(place)
 
 
 def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:
