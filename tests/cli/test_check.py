@@ -83,8 +83,19 @@ def test_other_tasks(antiphon: Command, project: Path, task: str) -> None:
     assert result.status == 0, result.out
 
 
-def test_what_is_fetched_is_a_note(antiphon: Command, project: Path) -> None:
-    result = antiphon("check", project, "--set", "model={name: pretrained, path: somebody/model}")
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ("model={name: pretrained, path: somebody/model}", "model.path"),
+        (
+            "task={name: translation, source: en, target: no, vocabulary: {kind: pretrained, model: somebody/model}}",
+            "task.vocabulary.model",
+        ),
+    ],
+)
+def test_what_is_fetched_is_a_note(antiphon: Command, project: Path, change: str, part: str) -> None:
+    result = antiphon("check", project, "--set", change)
     assert result.status == 0, result.out
-    assert "note   model.path" in result.out
-    assert "somebody/model is no folder here: training takes it from the hub." in result.out
+    [note] = [line for line in result.out.splitlines() if line.startswith("note")]
+    assert note.split()[1] == part
+    assert "somebody/model is no folder here: training takes it from the hub." in note

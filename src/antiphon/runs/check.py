@@ -102,7 +102,7 @@ def _check(path: Path, overrides: Sequence[str]) -> Iterator[Finding]:
         ("data.cache", _cache),
     ):
         yield from _found(part, partial(look, recipe))
-    published = list(_found("model.path", partial(_published, recipe)))
+    published = list(_published(recipe))
     yield from published
     task = build_task(recipe)
     records: list[Record] = []
@@ -181,16 +181,20 @@ def _why_not(path: Path) -> str:
     return "is not writable" if path.is_dir() else "is a file"
 
 
-def _published(recipe: Recipe) -> Iterator[str | Finding]:
-    path = getattr(recipe.model, "path", None)
-    if path is None:
-        return
-    if Path(path).is_dir():
-        yield f"{path} is there"
-    elif _FETCHED.fullmatch(path):
-        yield Finding("model.path", "note", f"{path} is no folder here: training takes it from the hub. So the model was not looked at.")
-    else:
-        raise ConfigError(f"There is no folder {path}, and it is no name on the hub such as `facebook/bart-base`.")
+def _published(recipe: Recipe) -> Iterator[Finding]:
+    """Checkpoints of others that the model or a vocabulary is made of."""
+    named = {"model.path": getattr(recipe.model, "path", None)}
+    for name in recipe.task.__dataclass_fields__:
+        value = getattr(recipe.task, name)
+        if getattr(value, "kind", None) == "pretrained":
+            named[f"task.{name}.model"] = value.model
+    for part, path in named.items():
+        if path is not None and Path(path).is_dir():
+            yield Finding(part, "ok", f"{path} is there")
+        elif path is not None and _FETCHED.fullmatch(str(path)):
+            yield Finding(part, "note", f"{path} is no folder here: training takes it from the hub. So the model was not looked at.")
+        elif path is not None:
+            yield Finding(part, "wrong", f"There is no folder {path}, and it is no name on the hub such as `facebook/bart-base`.")
 
 
 # -------------------------------------------------------------------------------------------------------------------- data

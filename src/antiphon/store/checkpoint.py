@@ -63,6 +63,11 @@ class Checkpoint:
         """The folder of what resuming needs."""
         return self._checked_folder(TRAINING)
 
+    def check(self) -> None:
+        """Check every file."""
+        for name in self._manifest:
+            self.checked(name)
+
     def checked(self, name: str) -> str:
         """The sha256 of a file, which is the one that the manifest knows."""
         if name not in self._hashes:
@@ -142,8 +147,7 @@ def amend(folder: Path, header: Mapping[str, Any]) -> None:
     Raises CheckpointError when the folder holds no intact checkpoint or cannot be written.
     """
     opened, manifest = read(folder), read_json(folder / MANIFEST)
-    for name in manifest:
-        opened.checked(name)
+    opened.check()
     before, content = opened.checked(HEADER), _as_json({"format": FORMAT, **header})
     after = hashlib.sha256(content.encode()).hexdigest()
     try:

@@ -40,6 +40,7 @@ def saved(tmp_path):
 def read_all(folder):
     """Open a checkpoint and ask for all that it holds."""
     opened = checkpoint.read(folder)
+    opened.check()
     return opened.weights(), opened.features, opened.training
 
 
