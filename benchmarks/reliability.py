@@ -170,7 +170,7 @@ def _kill_once(recipe: Path, out: Path, duration: float, report: Report, draw: r
     for link in ("last", "best"):
         if os.path.lexists(out / link):
             try:
-                checkpoint.read((out / link).resolve()).weights()
+                checkpoint.read((out / link).resolve()).check()
             except Exception as error:
                 report.add("unreadable")
                 report.check(False, f"`{link}` after a kill: {error}")
@@ -258,7 +258,7 @@ def _starve(report: Report, recipe: Path, folder: Path, out: Path, size: int, *,
     report.check(statuses == [1], f"{where}: status {statuses}, {said[-1500:]}")
     _one_sentence(report, said, where)
     if begun:
-        checkpoint.read((out / "last").resolve()).weights()
+        checkpoint.read((out / "last").resolve()).check()
     statuses, said = run(train_command(recipe, out, *(["--resume"] if (out / "recipe.yaml").exists() else [])))
     report.check(statuses == [0], f"{where}: there is room again: {statuses} {said[-1500:]}")
     different = statuses != [0] or differences(outcome(folder / "whole"), outcome(out))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write docs/recipes.md from the config classes: every setting with what it may be, its default, and its docstring.
 
-The page is never edited by hand; a test compares it with what this program would write. Unusual: it walks the classes rather than a JSON
-schema, since which class holds the settings of a plug-in is decided by its `name`, and a schema would have to spell out every combination.
+The page is never edited by hand; a test compares it with what this program would write. Unusual: it walks the classes rather than the JSON
+schema of recipes (`antiphon.recipe.schema`), which spells out every combination of plug-ins and says nothing of presets' values.
 """
 
 import dataclasses
@@ -38,6 +38,9 @@ budget in `training` have no default. A run keeps its recipe with all defaults f
 - **Presets.** `model: {name: transformer, preset: base}` starts from named settings; what stands beside `preset` overrides them.
 - **Paths** are relative to the recipe.
 - **Mistakes** are reported with file, line and key, what is allowed, and the nearest name. A setting without effect is a mistake.
+  `antiphon check german.yaml` [looks for them](command_line.md#check-a-recipe-before-it-runs) without training.
+- **Editors** complete and explain settings by a JSON schema, which `antiphon new` writes beside the recipe, or
+  [`antiphon schema`](command_line.md#recipes-in-an-editor).
 - YAML 1.2 is read: `no` is a language and `3e-4` a number.
 """
 

@@ -86,7 +86,7 @@ def index_files(lists: Path, name: str) -> list[Path]:
 
 
 def index_name(path: Path) -> str:
-    """`Translation-pt_BR` for `deb.debian.org_debian_dists_bookworm_main_i18n_Translation-pt%5fBR.lz4`; empty for other files."""
+    """`Translation-pt_BR` for `MIRROR_debian_dists_bookworm_main_i18n_Translation-pt%5fBR.lz4`; empty for other files."""
     found = re.search(r"(?:^|_)(Translation-\w+|Packages)(?:\.(?:gz|xz|bz2|lz4|zst))?$", unquote(path.name))
     return found[1] if found else ""
 

@@ -103,7 +103,7 @@ def test_list_names_every_plugin(antiphon: Command) -> None:
     assert set(json.loads(antiphon("list", "search", "--json").out)) >= {"beam", "greedy", "sampling", "mbr"}
 
 
-@pytest.mark.parametrize("command", ["new", "inspect", "train", "tune", "evaluate", "predict", "report", "list"])
+@pytest.mark.parametrize("command", ["new", "check", "inspect", "train", "tune", "evaluate", "predict", "report", "list", "schema"])
 def test_help_has_an_example(antiphon: Command, command: str) -> None:
     result = antiphon(command, "--help")
     assert result.status == 0

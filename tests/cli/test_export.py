@@ -24,6 +24,8 @@ def test_export_writes_a_folder_for_transformers(antiphon: Command, tmp_path: Pa
     assert result.out == "Wrote run/exports/hf\n"
     assert "`search.coverage_penalty: 0.1` has no counterpart" in result.err
     assert (tmp_path / "run/exports/hf/model.safetensors").is_file()
+    quiet = antiphon("export", "run", "--set", "search.coverage_penalty=0.1", "--out", "other", "--quiet")
+    assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
     again = antiphon("export", "run", "--format", "hf")
     assert (again.status, again.out) == (1, "")
     assert again.err.startswith("antiphon: run/exports/hf exists already.")

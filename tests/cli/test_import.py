@@ -16,6 +16,8 @@ def test_imported_and_trained_further(antiphon: Command, tmp_path: Path) -> None
     result = antiphon("import", "g2p_en", "model.npz", "--out", "runs/g2p")
     assert (result.status, result.out) == (0, "Wrote runs/g2p\n"), result.err
     assert "parameters, translation" in result.err
+    quiet = antiphon("import", "g2p_en", "model.npz", "--out", "runs/quiet", "--quiet")
+    assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
     before = antiphon("predict", "runs/g2p", "--input", "words.tsv")
     assert before.status == 0, before.err
     assert len(before.out.splitlines()) == 6

@@ -13,7 +13,10 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1\s*$", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+\s+(.*?)\s*$", re.MULTILINE)
 # Written so that this file does not find itself.
-PRIVATE = re.compile(r"(?<![\w.])/(?:work|root|farm)/|\.\./(?:shared)|pypi[.]org|python[h]osted|registry[.]npmjs|download[.]pytorch")
+PRIVATE = re.compile(
+    r"(?<![\w.])/(?:work|root|farm)/|\.\./(?:shared)|pypi[.]org|python[h]osted|registry[.]npmjs|download[.]pytorch"
+    r"|anaconda[.]org|(?:deb|ftp|security|archive|snapshot|packages)[.](?:\w+[.])?(?:debian|ubuntu)[.]"
+)
 
 
 def project_files() -> list[Path]:
@@ -67,7 +70,17 @@ def test_no_file_tells_of_a_private_place() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize(("path", "private"), [("work/x", True), ("shared/x", False), ("rooted/x", False), ("root/x", True)])
+@pytest.mark.parametrize(
+    ("path", "private"),
+    [
+        ("work/x", True),
+        ("shared/x", False),
+        ("rooted/x", False),
+        ("root/x", True),
+        *((f"/{kind}.{system}.org/", True) for kind, system in (("deb", "debian"), ("ftp.de", "debian"), ("archive", "ubuntu"))),
+        ("/debian/prepare.py", False),
+    ],
+)
 def test_private_places_are_found(path: str, private: bool) -> None:
     assert bool(PRIVATE.search(f"see /{path}")) == private
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from antiphon.errors import CheckpointError
-from antiphon.store import checkpoint
+from antiphon.store import atomic, checkpoint
 from antiphon.training.loggers import JsonLinesLogger
 
 
@@ -62,6 +62,6 @@ def test_a_replacement_that_never_came_is_put_back(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "average", {"step": 1}, {"weight": torch.ones(2)})
     os.replace(tmp_path / "average", tmp_path / ".average.partial-old-123")
     (tmp_path / ".average.partial-123").mkdir()
-    checkpoint.clean(tmp_path)
+    atomic.clean(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["average"]
     assert checkpoint.read(tmp_path / "average").header["step"] == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import AsJson, Set, TrustCode
+from antiphon.cli.options import AsJson, Quiet, Set, TrustCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +28,7 @@ def inspect(
     settings: Set = None,
     as_json: AsJson = False,
     trust_code: TrustCode = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show what training would see: counts, lengths, samples, unknown symbols, repeated and misaligned records, what is left out and
     why, overlap between the splits, the model's size, and memory and time per epoch. Of series: spans, values, windows, and whether
@@ -37,9 +38,7 @@ def inspect(
     """
     from rich.console import Console
 
-    from antiphon.runs.inspect import inspect as run_inspection
-
-    found = run_inspection(path, settings or (), trust_code=trust_code)
+    found = _inspected(path, settings or (), trust_code=trust_code, quiet=quiet)
     if as_json:
         print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
         return
@@ -51,6 +50,19 @@ def inspect(
             _print_split(console, name, found.audit.splits[name])
     _print_overlaps(console, found)
     _print_cost(console, found)
+
+
+def _inspected(path: Path, settings: Sequence[str], *, trust_code: bool, quiet: bool) -> "Inspection":
+    """What there is to see; on a terminal, unless it is to be quiet, one line tells meanwhile how far it is."""
+    from rich.console import Console
+
+    from antiphon.runs.inspect import inspect as run_inspection
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        return run_inspection(path, settings, trust_code=trust_code)
+    with console.status("reading the recipe") as status:
+        return run_inspection(path, settings, trust_code=trust_code, progress=status.update)
 
 
 def _print_series(console: "Console", name: str, split: "SplitAudit", series: "SeriesAudit") -> None:

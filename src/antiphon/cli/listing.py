@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from antiphon.cli.completion import kinds
 from antiphon.cli.options import AsJson
 
 
@@ -11,7 +12,9 @@ def list_plugins(
     kind: Annotated[
         str,
         typer.Argument(
-            help="models, tasks, search, metrics, losses, heads, baselines, exporters, importers or trackers.", show_default=False
+            help="models, tasks, search, metrics, losses, heads, baselines, exporters, importers or trackers.",
+            show_default=False,
+            autocompletion=kinds,
         ),
     ],
     as_json: AsJson = False,

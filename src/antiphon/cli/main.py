@@ -6,19 +6,21 @@ import warnings
 import typer
 from rich.console import Console
 
-from antiphon.cli import distill, evaluate, export, import_, inspect, listing, new, predict, report, train, tune
+from antiphon.cli import check, distill, evaluate, export, import_, inspect, listing, new, predict, report, schema, train, tune
+from antiphon.cli.stopping import Commands, stoppable
 from antiphon.cli.threads import let_waiting_threads_sleep
 from antiphon.errors import AntiphonError
 
 app = typer.Typer(
     name="antiphon",
     help="Turn one sequence into another: look at data, train, measure and use sequence-to-sequence models.",
+    cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("new")(new.new)
+app.command("check")(check.check)
 app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("distill")(distill.distill)
@@ -29,6 +31,7 @@ app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("import")(import_.import_)
 app.command("list")(listing.list_plugins)
+app.command("schema")(schema.schema)
 
 
 @app.callback(invoke_without_command=True)
@@ -46,11 +49,15 @@ def _shown(message: Warning | str, *_: object) -> str:
 
 
 def main() -> None:
-    """Run a command. Errors that a user can mend are one sentence on stderr, without a traceback; the exit status is then 1."""
+    """Run a command. Errors that a user can mend are one sentence on stderr, without a traceback; the exit status is then 1.
+
+    After Ctrl-C it is 130, after SIGTERM 143.
+    """
     let_waiting_threads_sleep()
     warnings.formatwarning = _shown  # type: ignore[assignment]
     try:
-        app()
+        with stoppable():
+            app(prog_name="antiphon")
     except AntiphonError as error:
         Console(stderr=True).print(f"antiphon: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)

@@ -87,6 +87,6 @@ def as_file(entry: Any) -> FileConfig:
 
 Files = Annotated[
     tuple[FileConfig, ...],
-    WrapValidator(_as_files, json_schema_input_type=str | FileConfig | list[str | FileConfig]),
+    WrapValidator(_as_files, json_schema_input_type=str | FileConfig | Annotated[list[str | FileConfig], Field(min_length=1)]),
 ]
 """The type of a config's field that names files of records."""

@@ -19,12 +19,13 @@ from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records, RecordSource
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import Spec, TokenSpec
-from antiphon.data.folders import FORMAT_VERSION, ArrayWriter, beside, finish, is_current, move_into_place, write_manifest
+from antiphon.data.folders import FORMAT_VERSION, ArrayWriter, finish, is_current, move_into_place, write_manifest
 from antiphon.data.limits import Tally, apply_limits
 from antiphon.data.mapped import Encode, MappedCorpus, MemoryCorpus
 from antiphon.data.mixing import MixedCorpus
 from antiphon.data.records import SourceRecords
 from antiphon.errors import DataError
+from antiphon.store.atomic import beside
 
 __all__ = ["Encode", "EncodeMany", "Limits", "MappedCorpus", "MemoryCorpus", "MixedCorpus", "Tally", "build_corpus"]
 

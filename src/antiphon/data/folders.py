@@ -1,15 +1,14 @@
 """Folders of arrays on disk: written at once or not at all, read through memory maps.
 
-A folder is written beside its place and renamed, so a kill at any moment leaves no half of one behind. Its manifest, written last, says
-what it holds, the sizes of its files, and the identity of what it was made from: when that is unchanged, the folder is opened as it is.
+A folder is written beside its place (`store.atomic`) and renamed, so a kill at any moment leaves no half of one behind. Its manifest,
+written last, says what it holds, the sizes of its files, and the identity of what it was made from: when that is unchanged, the folder is
+opened as it is.
 """
 
 import contextlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -17,19 +16,12 @@ import numpy as np
 
 from antiphon.data.identity import contents_of
 from antiphon.errors import DataError
+from antiphon.store.atomic import beside
 
 FORMAT_VERSION = 1
 
-
-@contextlib.contextmanager
-def beside(folder: Path) -> Iterator[Path]:
-    """A new folder beside the place of `folder`, to write in; removed in the end unless it was moved into place."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+DTYPES = ("uint8", "uint16", "uint32", "int64", "float16", "float32", "float64")
+"""What is ever written, and therefore read: a manifest may come from elsewhere."""
 
 
 def is_current(folder: Path, identity: str) -> bool:
@@ -45,10 +37,8 @@ def move_into_place(partial: Path, folder: Path, identity: str) -> None:
     if folder.exists() and not is_current(folder, identity):
         if any(folder.iterdir()) and not (folder / "manifest.json").exists():
             raise DataError(f"`{folder}` must be an encoded corpus or not exist, but holds other files. Choose another folder.")
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-        with contextlib.suppress(FileNotFoundError):  # another process took it away first
+        with beside(folder) as old, contextlib.suppress(FileNotFoundError):  # another process took it away first
             os.rename(folder, old / "corpus")
-        shutil.rmtree(old, ignore_errors=True)
     try:
         os.rename(partial, folder)
     except OSError:
@@ -61,6 +51,7 @@ class ArrayWriter:
     """Appends arrays to one file, `name.bin`, and their offsets to another. `channels` is None for arrays of one axis."""
 
     def __init__(self, folder: Path, name: str, dtype: np.dtype[Any], channels: int | None):
+        assert dtype.name in DTYPES, f"arrays of {dtype.name} are not stored"
         self._dtype, self._channels = dtype, channels
         self._values = open(folder / f"{name}.bin", "wb")  # noqa: SIM115 -- closed by `close`
         self._offsets = open(folder / f"{name}_offsets.bin", "wb")  # noqa: SIM115
@@ -91,9 +82,13 @@ class ArrayWriter:
 
 @final
 class MappedArrays:
-    """Arrays of different lengths in one file, with their offsets in another."""
+    """Arrays of different lengths in one file, with their offsets in another.
 
-    def __init__(self, folder: Path, name: str, layout: dict[str, Any]):
+    Raises DataError when the layout, which may come from elsewhere, is none that `ArrayWriter` writes.
+    """
+
+    def __init__(self, folder: Path, name: str, layout: Any):
+        _check_layout(folder, name, layout)
         self.channels: int | None = layout["channels"]
         values = map_file(folder / f"{name}.bin", np.dtype(layout["dtype"]))
         self.values = values if self.channels is None else values.reshape(-1, self.channels) if self.channels else values
@@ -107,6 +102,21 @@ class MappedArrays:
     def array(self, index: int) -> np.ndarray:
         """One array, as a view of the file."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+
+def _check_layout(folder: Path, name: str, layout: Any) -> None:
+    found = layout if isinstance(layout, dict) else {}
+    dtype, channels = found.get("dtype"), found.get("channels")
+    if dtype not in DTYPES:
+        allowed = ", ".join(DTYPES)
+        raise DataError(
+            f"`{folder}` must hold `{name}` as one of {allowed}, but its manifest says {dtype!r}. Delete the folder to encode it again."
+        )
+    if channels is not None and (type(channels) is not int or channels < 0):
+        raise DataError(
+            f"`{folder}` must hold `{name}` with a number of channels or null, but its manifest says {channels!r}. Delete the folder to"
+            " encode it again."
+        )
 
 
 def map_file(path: Path, dtype: np.dtype[Any]) -> np.ndarray:
@@ -134,10 +144,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"`{folder}` must be an encoded corpus, but has no readable manifest.json. Build it again.") from error
-    version = manifest.get("format_version")
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
     if version != FORMAT_VERSION:
         raise DataError(
             f"The corpus `{folder}` must have format {FORMAT_VERSION}, but has {version}. Delete the folder to encode it again."
+        )
+    sizes = manifest.get("sizes")
+    foreign = [name for name in sizes if Path(name).name != name or not name.endswith(".bin")] if isinstance(sizes, dict) else [sizes]
+    if foreign:
+        raise DataError(
+            f"`{folder / 'manifest.json'}` must name files of its own folder, such as source.bin, but names {foreign[0]!r}. Delete the"
+            " folder to encode the corpus again."
         )
     for name, size in manifest["sizes"].items():
         found = (folder / name).stat().st_size if (folder / name).exists() else 0

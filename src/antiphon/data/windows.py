@@ -20,11 +20,12 @@ import numpy as np
 
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example
-from antiphon.data.folders import ArrayWriter, MappedArrays, beside, is_current, move_into_place, read_manifest, write_manifest
+from antiphon.data.folders import ArrayWriter, MappedArrays, is_current, move_into_place, read_manifest, write_manifest
 from antiphon.data.permutation import hash_seed, mix64
 from antiphon.data.series import Series
 from antiphon.errors import DataError
 from antiphon.features.scaling import Scale
+from antiphon.store.atomic import beside
 
 Weighting = Literal["windows", "series"]
 

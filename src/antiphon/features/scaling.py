@@ -17,12 +17,15 @@ from pydantic import BeforeValidator, Field
 from antiphon.contracts.configuration import config
 from antiphon.features.seasonal import seasonal_indices
 
+ScalingName = Literal["none", "mean", "standard", "robust", "min_max", "last"]
+TransformName = Literal["none", "log", "log1p", "box_cox"]
+
 
 @config
 class ScalingConfig:
     """Location and scale of the target."""
 
-    name: Literal["none", "mean", "standard", "robust", "min_max", "last"] = "standard"
+    name: ScalingName = "standard"
     """none; mean (divide by the mean absolute value, keeping 0 at 0); standard (mean 0, deviation 1); robust (median 0, quartiles 1
     apart); min_max (from 0 to 1); last (relative to the last value, in deviations)."""
     over: Literal["window", "series", "all"] = "window"
@@ -49,7 +52,7 @@ class ScalingConfig:
 class TransformConfig:
     """A transform of the target before it is scaled."""
 
-    name: Literal["none", "log", "log1p", "box_cox"] = "none"
+    name: TransformName = "none"
     """none; log (values above 0); log1p (log(1 + x), values from 0); box_cox (values above 0; Box and Cox 1964)."""
     power: Annotated[float, Field(ge=-2, le=3)] | None = None
     """The power of box_cox; null is the most likely one for the training data."""
@@ -63,8 +66,8 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-Scaling = Annotated[ScalingConfig, BeforeValidator(_named)]
-Transform = Annotated[TransformConfig, BeforeValidator(_named)]
+Scaling = Annotated[ScalingConfig, BeforeValidator(_named, json_schema_input_type=ScalingConfig | ScalingName)]
+Transform = Annotated[TransformConfig, BeforeValidator(_named, json_schema_input_type=TransformConfig | TransformName)]
 
 
 @dataclass(frozen=True)

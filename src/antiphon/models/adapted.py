@@ -24,7 +24,7 @@ from antiphon.contracts.trust import Trust
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, need_peft
 from antiphon.store import checkpoint
-from antiphon.store.revisions import upgraded
+from antiphon.store.revisions import upgraded, upgraded_settings
 
 
 @config
@@ -80,8 +80,8 @@ def resolve(settings: AdaptedConfig, earlier: AdaptedConfig | None = None) -> Ad
         instead = "Export it (`--format merged`), and adapt that." if model["name"] == "adapted" else "Its own `model.adapter` does this."
         raise ConfigError(f"`model.run` must not be a run of `{model['name']}`, but {settings.run} is. {instead}")
     _check_names(saved.header["recipe"], trust)
-    described = validate(plugin.Config, upgraded(saved, trust)[1], trust=trust)
-    return replace(settings, run=settings.run.absolute(), model=described, sha256=checkpoint.digest(saved.folder / checkpoint.WEIGHTS))
+    described = validate(plugin.Config, upgraded_settings(saved, trust), trust=trust)
+    return replace(settings, run=settings.run.absolute(), model=described, sha256=saved.checked(checkpoint.WEIGHTS))
 
 
 def defaults(settings: AdaptedConfig) -> dict[str, Any]:
@@ -131,9 +131,9 @@ def borrow(model: Seq2SeqModel, settings: AdaptedConfig) -> None:
     remedy = "Put it back, or say where it is: `--set model.run=FOLDER`."
     try:
         saved = _saved(settings.run)
+        found = saved.checked(checkpoint.WEIGHTS)
     except CheckpointError as error:
         raise CheckpointError(f"This run is an adapter, and its base, {settings.run}, is missing. {remedy} ({error})") from error
-    found = checkpoint.digest(saved.folder / checkpoint.WEIGHTS)
     if found != settings.sha256:
         raise CheckpointError(
             f"This run is an adapter, and its base, {settings.run}, has changed: the weights there have the hash {found[:12]}, but those"

@@ -34,7 +34,7 @@ from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLan
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
 from antiphon.search.ngram import ngrams
 from antiphon.store import checkpoint
-from antiphon.store.revisions import upgraded
+from antiphon.store.revisions import upgraded, upgraded_settings
 from antiphon.version import __version__
 
 Given = Mapping[str, Any]
@@ -296,7 +296,7 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust: Trust = FOREI
     as_saved = recipe_from({**saved.header["recipe"], "model": settings}, trust=trust)
     recipe = with_overrides(as_saved, [change for change in overrides if change.startswith("model.")])
     plugin = registry.find("models", recipe.model.name)
-    task = _load_task(recipe, saved.folder)
+    task = _load_task(recipe, saved)
     model = build_model(recipe, task)
     if plugin.borrow is not None:
         plugin.borrow(model, recipe.model)
@@ -307,7 +307,7 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust: Trust = FOREI
 
 def load_task(recipe: Recipe, trained: Trained) -> Task:
     """The fitted task of a checkpoint under other settings of it, where they leave the model as it is. Raises ConfigError else."""
-    task = _load_task(recipe, trained.folder)
+    task = _load_task(recipe, checkpoint.read(trained.folder))
     if (task.source_spec, task.target_spec) != (trained.task.source_spec, trained.task.target_spec):
         raise ConfigError(f"The model in {trained.folder} does not fit the changed `task`: it reads or writes something else.")
     return task
@@ -315,18 +315,18 @@ def load_task(recipe: Recipe, trained: Trained) -> Task:
 
 def task_of(saved: checkpoint.Checkpoint, trust: Trust) -> Task:
     """The fitted task of a checkpoint."""
-    return _load_task(stored_recipe(saved, trust), saved.folder)
+    return _load_task(stored_recipe(saved, trust), saved)
 
 
 def stored_recipe(saved: checkpoint.Checkpoint, trust: Trust) -> Recipe:
     """The recipe of a checkpoint. Raises ConfigError when it names code outside Antiphon that `trust` does not allow."""
-    return recipe_from({**saved.header["recipe"], "model": upgraded(saved, trust)[1]}, trust=trust)
+    return recipe_from({**saved.header["recipe"], "model": upgraded_settings(saved, trust)}, trust=trust)
 
 
-def _load_task(recipe: Recipe, folder: Path) -> Task:
+def _load_task(recipe: Recipe, saved: checkpoint.Checkpoint) -> Task:
     task = build_task(recipe)
-    task.load(checkpoint.read(folder).features)
-    load_calibration(task, folder)
+    task.load(saved.features)
+    load_calibration(task, saved.folder)
     return task
 
 

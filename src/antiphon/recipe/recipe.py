@@ -22,6 +22,7 @@ from antiphon.contracts.files import FileConfig, Files
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.trust import OWN, Trust, foreign, own
 from antiphon.errors import ConfigError
+from antiphon.store.atomic import replacing
 from antiphon.training.distillation import DistillationConfig
 from antiphon.training.settings import TrainingConfig
 
@@ -153,13 +154,14 @@ def _limited(search: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, 
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write every setting, defaults included."""
+    """Write every setting, defaults included, in one step."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     out = StringIO()
     yaml.dump(plain(recipe), out)
-    path.write_text(out.getvalue(), encoding="utf-8")
+    with replacing(path) as file:
+        file.write(out.getvalue())
 
 
 def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:

@@ -41,7 +41,7 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
     if fresh and recipe.training.init_from is not None:
         saved = checkpoint.read(checkpoint.find_checkpoint(recipe.training.init_from).resolve())
         notes += _take(model, saved, task, recipe.trust.of_runs(), spread=recipe.training.init_layers == "spread")
-    return notes + _freeze(model, recipe.training.freeze)
+    return notes + freeze(model, recipe.training.freeze)
 
 
 def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task, trust: Trust, *, spread: bool) -> list[str]:
@@ -142,7 +142,8 @@ def _pieces(task: Task, side: Side) -> list[str]:
     return task.pieces(side, np.arange(spec.size)) if isinstance(spec, TokenSpec) else []
 
 
-def _freeze(model: Seq2SeqModel, patterns: tuple[str, ...]) -> list[str]:
+def freeze(model: Seq2SeqModel, patterns: tuple[str, ...]) -> list[str]:
+    """Keep parameters that match a pattern as they are; returns what was done. Raises ConfigError when a pattern matches nothing."""
     notes = []
     for pattern in patterns:
         frozen = [parameter for name, parameter in model.named_parameters() if fnmatch.fnmatch(name, pattern)]

@@ -6,7 +6,6 @@ whatever the data holds. A page about speech may also show pictures and play sou
 
 import base64
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from importlib.resources import files
@@ -32,6 +31,7 @@ from antiphon.report.scores import evaluation_sections
 from antiphon.report.series_view import series_section
 from antiphon.report.speech import speech_section
 from antiphon.runs.evaluate import evaluate
+from antiphon.store.atomic import replacing
 
 REPORT = "report.html"
 
@@ -115,11 +115,9 @@ def _load(record: RunRecord, trust_code: bool) -> Predictor | str:
 
 def _write(path: Path, page: str) -> None:
     """Write the page in one step, so that a reader never finds half of it."""
-    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        temporary.write_text(page, encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as file:
+            file.write(page)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         remedy = "Make room, or make the run's folder writable."
         raise CheckpointError(f"The report {path} cannot be written: {error.strerror}. {remedy}") from error

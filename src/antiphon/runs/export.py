@@ -1,7 +1,5 @@
 """Export a trained model: from a run to a folder that another program reads."""
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from antiphon.errors import CheckpointError, ExportError
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.recipe.assembly import load_trained
 from antiphon.recipe.recipe import with_overrides
+from antiphon.store.atomic import new_folder
 from antiphon.store.checkpoint import read_json
 
 
@@ -55,18 +54,11 @@ def export(
 
 def _write(plugin: ExportPlugin, model: TrainedModel, folder: Path) -> Sequence[str]:
     """Let the exporter write beside the folder's place; it appears there only when it is complete."""
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     try:
-        partial.mkdir(parents=True)
-        lost = plugin.export(model, partial)
-        if folder.exists():
-            folder.rmdir()  # it is empty
-        os.replace(partial, folder)
+        with new_folder(folder) as partial:
+            return plugin.export(model, partial)
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error.strerror or error}. Make room, or choose another `--out`.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return lost
 
 
 def _evaluations(run: Path) -> list[dict[str, Any]]:

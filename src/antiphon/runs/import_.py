@@ -8,8 +8,6 @@ Unusual here: the recipe names its own folder, as `.`, for the vocabulary and fo
 fine-tunes the model, in a run of its own, and the folder may move.
 """
 
-import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +25,7 @@ from antiphon.features.text import TextFeature
 from antiphon.importers.interface import ImportedModel, ImportPlugin
 from antiphon.recipe.assembly import build_model, build_task, header_of, load_weights
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides, write_recipe
-from antiphon.store import checkpoint
+from antiphon.store import atomic, checkpoint
 
 _SIDES = {"vocabulary": Path(), "source_vocabulary": Path("features/source"), "target_vocabulary": Path("features/target")}
 
@@ -87,24 +85,17 @@ def _fitted(imported: ImportedModel, staging: Path, overrides: Sequence[str]) ->
 
 def _write(folder: Path, recipe: Recipe, task: Task, model: nn.Module, origin: Mapping[str, Any]) -> None:
     """Write the run beside its place; it appears there only when it is complete."""
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     try:
-        first = partial / "checkpoints" / "step-0"
-        first.parent.mkdir(parents=True)
-        (partial / checkpoint.FEATURES).mkdir()
-        task.save(partial / checkpoint.FEATURES)
-        write_recipe(_placed(recipe, Path()), partial / "recipe.yaml")
-        header = {**header_of(_placed(recipe, folder.absolute()), task), "step": 0, "scores": {}, "imported": origin}
-        checkpoint.write(first, header, model.own_weights(), lambda place: _write_features(task, place))  # type: ignore[operator]
-        for link in ("best", "last"):
-            checkpoint.point(partial / link, first)
-        if folder.exists():
-            folder.rmdir()  # it is empty
-        os.replace(partial, folder)
+        with atomic.new_folder(folder) as partial:
+            first = partial / "checkpoints" / "step-0"
+            _write_features(task, partial)
+            write_recipe(_placed(recipe, Path()), partial / "recipe.yaml")
+            header = {**header_of(_placed(recipe, folder.absolute()), task), "step": 0, "scores": {}, "imported": origin}
+            checkpoint.write(first, header, model.own_weights(), lambda place: _write_features(task, place))  # type: ignore[operator]
+            for link in ("best", "last"):
+                checkpoint.point(partial / link, first)
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be written: {error.strerror or error}. Make room, or choose another `--out`.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_features(task: Task, place: Path) -> None:

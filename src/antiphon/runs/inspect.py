@@ -1,10 +1,11 @@
 """Look before training: the data as the model will see it, the size of the model, and what an epoch will cost."""
 
+import json
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,11 +27,14 @@ from antiphon.recipe.assembly import alignment_notes, build_corpora, build_losse
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.train import make_update
 from antiphon.store import checkpoint
+from antiphon.store.atomic import replacing
 from antiphon.training.batches import TrainingBatches
 from antiphon.training.device import find_device
 from antiphon.training.distributed import start
 
 PROBED_UPDATES = 4
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -70,27 +74,29 @@ class Inspection:
         }
 
 
-def inspect(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool = False) -> Inspection:
+def inspect(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool = False, progress: Say | None = None) -> Inspection:
     """Inspect a recipe, or a run (whose folder then also gets `audit.json`, for the report).
 
     trust_code   whether code outside Antiphon that a run names may be imported
+    progress     is told what is being done, a few words at a time
     """
-    path = Path(path)
+    path, say = Path(path), progress or _say_nothing
     if path.is_dir():
         recipe = with_overrides(read_recipe(path / "recipe.yaml", trust=foreign(trust_code)), overrides)
-        found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path))
-        checkpoint.write_json(path / "audit.json", found.to_plain())
+        found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path), say=say)
+        with replacing(path / "audit.json") as file:
+            file.write(json.dumps(found.to_plain(), indent=1, ensure_ascii=False) + "\n")
         return found
     recipe = read_recipe(path, overrides, trust_code=trust_code)
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
-        return _inspect(str(path), recipe, recipe.data.cache or Path(folder), fitted=None)
+        return _inspect(str(path), recipe, recipe.data.cache or Path(folder), fitted=None, say=say)
 
 
 def _features_of(run: Path) -> Path | None:
-    return checkpoint.find_checkpoint(run) / checkpoint.FEATURES if (run / "last").exists() else None
+    return checkpoint.read(checkpoint.find_checkpoint(run).resolve()).features if (run / "last").exists() else None
 
 
-def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) -> Inspection:
+def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, say: Say) -> Inspection:
     find_device(recipe.training.device, "training.device")
     make_cache(recipe.data.cache)
     task = build_task(recipe)
@@ -98,6 +104,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
     if fitted is not None:
         task.load(fitted)
     else:
+        say("fitting the task to the training data")
         fit_task(task, splits["train"])
     parts: dict[str, list[Part]] = {}
     corpora: dict[str, list[StoredCorpus]] = {}
@@ -105,15 +112,17 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
         limits = recipe.data.limits if split_name == "train" else recipe.data.limits.of_sources()
         scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
-        corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep)
+        corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep, progress=partial(_encoded, say, split_name))
         parts[split_name] = [
             Part(corpus.records() if isinstance(corpus, WindowCorpus) else unfolded(task, records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
         ]
     view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces)
+    say("looking at the data")
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
     model = build_model(recipe, task)
+    say(f"trying {PROBED_UPDATES + 1} updates")
     return Inspection(
         name,
         found,
@@ -123,6 +132,14 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None) ->
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},
     )
+
+
+def _say_nothing(said: str) -> None:
+    """For callers who do not want to know."""
+
+
+def _encoded(say: Say, split: str, records: int) -> None:
+    say(f"{split}: {records:,} records encoded")
 
 
 def _series(task: Task, corpora: dict[str, list[StoredCorpus]]) -> dict[str, SeriesAudit]:

@@ -11,7 +11,7 @@ from antiphon.data.cache import make_cache
 from antiphon.data.identity import is_same
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.recipe.recipe import Recipe, changed_keys, read_recipe, write_recipe
-from antiphon.store import checkpoint
+from antiphon.store import atomic, checkpoint
 from antiphon.training.budget import limits_of
 from antiphon.training.distributed import Ranks
 from antiphon.training.loggers import last_event
@@ -44,10 +44,8 @@ def prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks, say
         try:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
             for place in (folder, folder / "checkpoints", folder / "corpus"):
-                checkpoint.clean(place)
-            partial = folder / f".{RECIPE}.partial-{os.getpid()}"
-            write_recipe(recipe, partial)
-            os.replace(partial, folder / RECIPE)
+                atomic.clean(place)
+            write_recipe(recipe, folder / RECIPE)
         except OSError as error:
             raise CheckpointError(f"The run's folder {folder} cannot be written: {error.strerror}.") from error
     ranks.wait()

@@ -53,7 +53,7 @@ from antiphon.recipe.assembly import (
 from antiphon.recipe.recipe import Recipe, read_recipe
 from antiphon.recipe.weights import start_weights
 from antiphon.runs.resuming import LOG, RECIPE, earlier_recipe, prepare_folder, refuse_other_data, stored_identity, why_complete
-from antiphon.store import checkpoint
+from antiphon.store import atomic, checkpoint
 from antiphon.training import distributed
 from antiphon.training.batches import TrainingBatches
 from antiphon.training.decoder_inputs import check_inputs
@@ -247,15 +247,12 @@ def _say(console: Console | None, line: str) -> None:
 
 def _fit(task: Task, split: Split, features: Path, lent: Path | None) -> None:
     """Learn the vocabulary, or take the one that is lent, and keep it in the run."""
-    import shutil
-
     if lent is None:
         fit_task(task, split)
     else:
         task.load(lent)
-    shutil.rmtree(features, ignore_errors=True)
-    features.mkdir(parents=True)
-    task.save(features)
+    with atomic.replacing_folder(features) as place:
+        task.save(place)
 
 
 def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:

@@ -8,7 +8,6 @@ alike, and so is the run's recipe.
 """
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -293,9 +292,7 @@ def _store(run: Path, loaded: Path, search: Mapping[str, Any], trust: Trust) -> 
         folders = dict.fromkeys((run / name).resolve() for name in ("best", "last") if (run / name).exists())
         stored = [_amend(folder, search) for folder in folders]
         recipe = read_recipe(path, trust=trust)
-        partial = path.with_name(f".recipe.yaml.partial-{os.getpid()}")
-        write_recipe(replace(recipe, search=recipe_from({**plain(recipe), "search": search}, trust=trust).search), partial)
-        os.replace(partial, path)
+        write_recipe(replace(recipe, search=recipe_from({**plain(recipe), "search": search}, trust=trust).search), path)
     return [*stored, path]
 
 

@@ -6,8 +6,11 @@
     training/            optimizer, position in the data, early stopping: only for resuming
     manifest.json        sha256 of every file above
 
-A checkpoint is written beside its final place, synced to disk and renamed, so a kill at any moment leaves the old one or the new one,
-never half of one. `best` and `last` in a run are links that are replaced in one step. Only safetensors and JSON: loading runs no code.
+A checkpoint is written as `atomic` says, so a kill at any moment leaves the old one or the new one. `best` and `last` in a run are links
+that are replaced in one step. Only safetensors and JSON: loading runs no code.
+
+Unusual here: opening a checkpoint checks its header alone. Each other file is checked against the manifest when it is first asked for, once
+for each opened checkpoint, so what only resuming needs (twice as large as the weights, or more) costs nothing to anybody else.
 """
 
 import hashlib
@@ -16,40 +19,69 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from antiphon.errors import CheckpointError
+from antiphon.store import atomic
 
 FORMAT = 1
 HEADER, WEIGHTS, FEATURES, TRAINING, MANIFEST = "checkpoint.json", "model.safetensors", "features", "training", "manifest.json"
 
 
+@final
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint on disk."""
+    """An opened checkpoint. What is read of it is checked first.
+
+    Raises CheckpointError, wherever a file is asked for, when that file has changed since it was written.
+    """
 
     folder: Path
     header: dict[str, Any]
+    _manifest: Mapping[str, str | list[str]] = field(repr=False)
+    _hashes: dict[str, str] = field(repr=False, compare=False, default_factory=dict)
+    """The hashes of the files that were checked already."""
 
     def weights(self) -> dict[str, Tensor]:
         """The model's tensors, on the CPU."""
+        self.checked(WEIGHTS)
         return read_tensors(self.folder / WEIGHTS)
 
     @property
     def features(self) -> Path:
         """The folder of fitted features."""
-        return self.folder / FEATURES
+        return self._checked_folder(FEATURES)
 
     @property
     def training(self) -> Path:
         """The folder of what resuming needs."""
-        return self.folder / TRAINING
+        return self._checked_folder(TRAINING)
+
+    def check(self) -> None:
+        """Check every file."""
+        for name in self._manifest:
+            self.checked(name)
+
+    def checked(self, name: str) -> str:
+        """The sha256 of a file, which is the one that the manifest knows."""
+        if name not in self._hashes:
+            expected, found = self._manifest.get(name), digest(self.folder / name)
+            if found not in (expected if isinstance(expected, list) else [expected]):
+                raise CheckpointError(f"The checkpoint {self.folder} is damaged: {name} has changed since it was written. Use another one.")
+            self._hashes[name] = found
+        return self._hashes[name]
+
+    def _checked_folder(self, name: str) -> Path:
+        for file in self._manifest:
+            if file.startswith(f"{name}/"):
+                self.checked(file)
+        return self.folder / name
 
 
 def write(folder: Path, header: Mapping[str, Any], weights: Mapping[str, Tensor], parts: Callable[[Path], None] | None = None) -> None:
@@ -57,27 +89,15 @@ def write(folder: Path, header: Mapping[str, Any], weights: Mapping[str, Tensor]
 
     Raises CheckpointError when the disk is full or the folder cannot be written; what was there before is intact.
     """
-    temporary = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        write_json(temporary / HEADER, {"format": FORMAT, **header})
-        write_tensors(temporary / WEIGHTS, weights)
-        if parts is not None:
-            parts(temporary)
-        files = sorted(path for path in temporary.rglob("*") if path.is_file())
-        write_json(temporary / MANIFEST, {str(path.relative_to(temporary).as_posix()): digest(path) for path in files})
-        for path in (*files, temporary / MANIFEST, *(path for path in temporary.rglob("*") if path.is_dir()), temporary):
-            _sync(path)
-        remove_later = folder.with_name(f".{folder.name}.partial-old-{os.getpid()}")
-        if folder.exists():
-            os.replace(folder, remove_later)
-        os.replace(temporary, folder)
-        _sync(folder.parent)
-        shutil.rmtree(remove_later, ignore_errors=True)
+        with atomic.replacing_folder(folder) as temporary:
+            write_json(temporary / HEADER, {"format": FORMAT, **header})
+            write_tensors(temporary / WEIGHTS, weights)
+            if parts is not None:
+                parts(temporary)
+            files = sorted(path for path in temporary.rglob("*") if path.is_file())
+            write_json(temporary / MANIFEST, {str(path.relative_to(temporary).as_posix()): digest(path) for path in files})
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        _put_back(folder.parent)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise CheckpointError(
             f"The checkpoint {folder} cannot be written: {reason}. Earlier checkpoints are intact; make room or choose another `--out`."
@@ -98,9 +118,9 @@ def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
 
 
 def read(folder: Path) -> Checkpoint:
-    """Open a checkpoint after checking every file against the manifest.
+    """Open a checkpoint: check that it is whole, and its header. Its other files are checked when they are read.
 
-    Raises CheckpointError when it is missing, incomplete, damaged, or of a newer format.
+    Raises CheckpointError when it is missing, incomplete, or of a newer format, or when its header is damaged.
     """
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint {folder}.")
@@ -111,13 +131,12 @@ def read(folder: Path) -> Checkpoint:
             f"The checkpoint {folder} has format {found} (written by antiphon {header.get('version', '?')}), but this version reads up to"
             f" {FORMAT}. Install a newer antiphon."
         )
-    for name, expected in manifest.items():
-        path = folder / name
-        if not path.is_file():
+    for name in manifest:
+        if not (folder / name).is_file():
             raise CheckpointError(f"The checkpoint {folder} is incomplete: {name} is missing. Use another checkpoint of the run.")
-        if digest(path) not in ([expected] if isinstance(expected, str) else expected):
-            raise CheckpointError(f"The checkpoint {folder} is damaged: {name} has changed since it was written. Use another one.")
-    return Checkpoint(folder, header)
+    opened = Checkpoint(folder, header, manifest)
+    opened.checked(HEADER)
+    return opened
 
 
 def amend(folder: Path, header: Mapping[str, Any]) -> None:
@@ -127,38 +146,26 @@ def amend(folder: Path, header: Mapping[str, Any]) -> None:
 
     Raises CheckpointError when the folder holds no intact checkpoint or cannot be written.
     """
-    read(folder)
-    manifest = read_json(folder / MANIFEST)
-    new = folder / f".{HEADER}.partial-{os.getpid()}"
+    opened, manifest = read(folder), read_json(folder / MANIFEST)
+    opened.check()
+    before, content = opened.checked(HEADER), _as_json({"format": FORMAT, **header})
+    after = hashlib.sha256(content.encode()).hexdigest()
     try:
-        write_json(new, {"format": FORMAT, **header})
-        fresh = digest(new)
-        _sync(new)
-        _replace_json(folder / MANIFEST, {**manifest, HEADER: [digest(folder / HEADER), fresh]})
-        os.replace(new, folder / HEADER)
-        _sync(folder)
-        _replace_json(folder / MANIFEST, {**manifest, HEADER: fresh})
+        _replace(folder / MANIFEST, _as_json({**manifest, HEADER: [before, after]}))
+        _replace(folder / HEADER, content)
+        _replace(folder / MANIFEST, _as_json({**manifest, HEADER: after}))
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise CheckpointError(f"The checkpoint {folder} cannot be written: {error.strerror}. It is as it was.") from error
 
 
-def _replace_json(path: Path, value: Any) -> None:
-    """Write JSON into the place of an older file, in one step."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        write_json(partial, value)
-        _sync(partial)
-        os.replace(partial, path)
-        _sync(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+def _replace(path: Path, content: str) -> None:
+    with atomic.replacing(path, "wb") as file:
+        file.write(content.encode())
 
 
 def point(link: Path, target: Path) -> None:
     """Make `link` (such as `best`) lead to `target`, replacing an older link in one step."""
-    temporary = link.with_name(f".{link.name}.partial-{os.getpid()}")
-    temporary.unlink(missing_ok=True)
+    temporary = atomic.partial_name(link)
     try:
         temporary.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
         os.replace(temporary, link)
@@ -168,7 +175,7 @@ def point(link: Path, target: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a checkpoint; it disappears in one step."""
-    temporary = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    temporary = atomic.partial_name(folder)
     if folder.exists():
         os.replace(folder, temporary)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -193,23 +200,13 @@ def held(folder: Path) -> Iterator[None]:
         yield
 
 
-def clean(folder: Path) -> None:
-    """Remove what interrupted writes left behind; a checkpoint whose replacement never came is put back."""
-    _put_back(folder)
-    for path in folder.glob(".*.partial*"):
-        path.unlink() if path.is_symlink() or path.is_file() else shutil.rmtree(path, ignore_errors=True)
-
-
-def _put_back(folder: Path) -> None:
-    for path in folder.glob(".*.partial-old-*"):
-        place = path.with_name(path.name[1:].rsplit(".partial-old-", 1)[0])
-        if not place.exists():
-            os.replace(path, place)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write JSON that a person can read."""
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(_as_json(value), encoding="utf-8")
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -261,11 +258,3 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"The checkpoint {path.parent} is damaged: {path.name} is no JSON object.")
     return value
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,9 +16,8 @@ def upgraded(saved: Checkpoint, trust: Trust) -> tuple[dict[str, Tensor], dict[s
     Raises CheckpointError for a revision that is newer than this version, or that it can no longer upgrade; ConfigError for an
     architecture from outside that is not trusted.
     """
-    name = saved.header["model"]["name"]
-    plugin = registry.admit("models", name, trusted=trust.allows(name))
-    weights, settings, revision = saved.weights(), saved.header["recipe"]["model"], saved.header["model"]["revision"]
+    plugin, revision = _architecture(saved, trust)
+    weights, settings = saved.weights(), saved.header["recipe"]["model"]
     if revision == plugin.revision:
         return weights, settings
     found = f"{saved.folder} holds revision {revision} of `{plugin.name}`"
@@ -28,3 +27,16 @@ def upgraded(saved: Checkpoint, trust: Trust) -> tuple[dict[str, Tensor], dict[s
         raise CheckpointError(f"{found}, which can no longer be upgraded to {plugin.revision}.")
     newer: tuple[dict[str, Tensor], dict[str, Any]] = plugin.upgrade(revision, weights, settings)
     return newer
+
+
+def upgraded_settings(saved: Checkpoint, trust: Trust) -> dict[str, Any]:
+    """The model's settings alone; the weights are read only where an earlier revision is upgraded."""
+    plugin, revision = _architecture(saved, trust)
+    settings: dict[str, Any] = saved.header["recipe"]["model"] if revision == plugin.revision else upgraded(saved, trust)[1]
+    return settings
+
+
+def _architecture(saved: Checkpoint, trust: Trust) -> tuple[Any, int]:
+    """The plug-in of a checkpoint's model, and the revision of the model that it holds."""
+    name = saved.header["model"]["name"]
+    return registry.admit("models", name, trusted=trust.allows(name)), saved.header["model"]["revision"]

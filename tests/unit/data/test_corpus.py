@@ -221,6 +221,35 @@ def test_other_formats_are_refused(tmp_path: Path) -> None:
         MappedCorpus(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "layout", [{"dtype": "O", "channels": None}, {"dtype": "<U9", "channels": None}, {"dtype": ["f4"], "channels": None}, {}, 3]
+)
+def test_a_manifest_from_elsewhere_names_only_types_that_are_written(tmp_path: Path, layout: object) -> None:
+    change_manifest(tmp_path, source=layout)
+    with pytest.raises(DataError, match=r"corpus` must hold `source` as one of uint8, .*, but its manifest says .*\. Delete the folder"):
+        MappedCorpus(tmp_path / "corpus")
+
+
+@pytest.mark.parametrize("channels", [-1, "2", 1.5, True])
+def test_a_manifest_from_elsewhere_has_a_number_of_channels(tmp_path: Path, channels: object) -> None:
+    change_manifest(tmp_path, source={"dtype": "float32", "channels": channels})
+    with pytest.raises(DataError, match=r"must hold `source` with a number of channels or null"):
+        MappedCorpus(tmp_path / "corpus")
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "../numbers.bin", "a/b.bin", "recipe.yaml", ""])
+def test_a_manifest_from_elsewhere_names_no_other_files(tmp_path: Path, name: str) -> None:
+    change_manifest(tmp_path, sizes={name: 1})
+    with pytest.raises(DataError, match=r"manifest\.json` must name files of its own folder, such as source\.bin, but names"):
+        MappedCorpus(tmp_path / "corpus")
+
+
+def change_manifest(folder: Path, **changes: object) -> None:
+    """Make a corpus whose manifest says something else."""
+    path = build(folder, [{"source": "a", "target": "b"}]).folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
 def test_an_unreadable_file_source_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="There is no file"):
         open_records(FileConfig(path=str(tmp_path / "none.tsv")))

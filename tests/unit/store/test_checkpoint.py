@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from antiphon.errors import CheckpointError
-from antiphon.store import checkpoint
+from antiphon.store import atomic, checkpoint
 
 
 def weights(fill=1.0):
@@ -37,6 +37,13 @@ def saved(tmp_path):
     return folder
 
 
+def read_all(folder):
+    """Open a checkpoint and ask for all that it holds."""
+    opened = checkpoint.read(folder)
+    opened.check()
+    return opened.weights(), opened.features, opened.training
+
+
 def test_what_is_written_is_read(saved):
     opened = checkpoint.read(saved)
     assert opened.header == {"format": checkpoint.FORMAT, "step": 1, "version": "0.0"}
@@ -57,9 +64,9 @@ def test_a_flipped_bit_in_any_file_is_found(saved, name):
         if name == "manifest.json" and _same_json(flipped, original):
             continue  # space between values
         with pytest.raises(CheckpointError):
-            checkpoint.read(saved)
+            read_all(saved)
     path.write_bytes(original)
-    checkpoint.read(saved)
+    read_all(saved)
 
 
 def _same_json(one, other):
@@ -74,7 +81,41 @@ def test_damage_is_named(saved):
     with pytest.raises(
         CheckpointError, match=r"step-1 is damaged: features/vocabulary\.json has changed since it was written\. Use another"
     ):
-        checkpoint.read(saved)
+        read_all(saved)
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The files that are hashed, in order."""
+    files, own = [], checkpoint.digest
+    monkeypatch.setattr(checkpoint, "digest", lambda path: (files.append("/".join(path.parts[-2:])), own(path))[1])
+    return files
+
+
+def test_each_file_is_checked_once_and_when_it_is_asked_for(saved, hashed):
+    def with_training(folder):
+        parts(folder)
+        (folder / "training").mkdir()
+        (folder / "training" / "optimizer").write_bytes(b"large")
+
+    checkpoint.write(saved, {"step": 1}, weights(), with_training)
+    hashed.clear()
+    opened = checkpoint.read(saved)
+    assert hashed == ["step-1/checkpoint.json"]
+    for _ in range(2):
+        opened.weights()
+        assert opened.features == saved / "features"
+    assert hashed[1:] == ["step-1/model.safetensors", "features/vocabulary.json"]
+    (saved / "training" / "optimizer").write_bytes(b"other")
+    with pytest.raises(CheckpointError, match=r"step-1 is damaged: training/optimizer has changed"):
+        _ = opened.training
+
+
+def test_what_the_manifest_does_not_know_is_not_read(saved):
+    known = json.loads((saved / "manifest.json").read_text())
+    (saved / "manifest.json").write_text(json.dumps({"checkpoint.json": known["checkpoint.json"]}))
+    with pytest.raises(CheckpointError, match=r"damaged: model\.safetensors"):
+        checkpoint.read(saved).weights()
 
 
 @pytest.mark.parametrize("name", ["checkpoint.json", "features/vocabulary.json", "model.safetensors", "manifest.json"])
@@ -89,7 +130,7 @@ def test_a_file_that_was_cut_short_is_found(saved, share):
     path = saved / "model.safetensors"
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(CheckpointError, match=r"damaged: model\.safetensors"):
-        checkpoint.read(saved)
+        checkpoint.read(saved).weights()
     with pytest.raises(CheckpointError, match="cannot be read as safetensors"):
         checkpoint.read_tensors(path)
 
@@ -124,7 +165,7 @@ def _fails(number):
 FAILURES = [
     ("save_file", errno.ENOSPC, "No space left on device"),
     ("write_json", errno.EROFS, "Read-only file system"),
-    ("_sync", errno.EIO, "Input/output error"),
+    ("sync", errno.EIO, "Input/output error"),
     ("digest", errno.EACCES, "Permission denied"),
 ]
 
@@ -133,7 +174,7 @@ FAILURES = [
 def test_a_failed_write_leaves_everything_as_it_was(saved, function, number, reason, monkeypatch):
     before = sorted(path for path in saved.parent.rglob("*"))
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, function, _fails(number))
+        patch.setattr(atomic if function == "sync" else checkpoint, function, _fails(number))
         for target in (saved, saved.with_name("step-2")):
             with pytest.raises(CheckpointError, match=f"{target.name} cannot be written: {reason}. Earlier checkpoints are intact"):
                 checkpoint.write(target, {"step": 2}, weights(2.0), parts)
@@ -143,7 +184,7 @@ def test_a_failed_write_leaves_everything_as_it_was(saved, function, number, rea
 
 def test_a_failed_rename_leaves_the_old_one(saved, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.os, "replace", _fails(errno.ENOSPC))
+        patch.setattr(atomic.os, "replace", _fails(errno.ENOSPC))
         with pytest.raises(CheckpointError):
             checkpoint.write(saved, {"step": 2}, weights(2.0))
     assert equal(checkpoint.read(saved).weights(), weights())
@@ -160,7 +201,7 @@ def test_a_rename_that_fails_halfway_puts_the_old_one_back(saved, monkeypatch):
         rename(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.os, "replace", second_fails)
+        patch.setattr(atomic.os, "replace", second_fails)
         with pytest.raises(CheckpointError):
             checkpoint.write(saved, {"step": 2}, weights(2.0))
     assert equal(checkpoint.read(saved).weights(), weights())
@@ -172,19 +213,19 @@ def test_a_place_that_cannot_be_written(tmp_path):
         checkpoint.write(tmp_path / "file" / "step-1", {}, weights())
 
 
-@pytest.mark.parametrize("stop_in", ["write_json", "write_tensors", "parts", "_sync"])
+@pytest.mark.parametrize("stop_in", ["write_json", "write_tensors", "parts", "sync"])
 def test_a_kill_at_any_moment_leaves_the_old_one_and_waste_that_clean_removes(saved, stop_in):
     """A process that dies without cleaning up, by `os._exit` in the middle of writing."""
     program = f"""
 import os, sys
 from pathlib import Path
 import torch
-from antiphon import checkpoint
+from antiphon.store import atomic, checkpoint
 folder = Path(sys.argv[1])
 die = lambda *a, **k: os._exit(9)
 parts = die if {stop_in!r} == "parts" else None
 if {stop_in!r} != "parts":
-    setattr(checkpoint, {stop_in!r}, die)
+    setattr(atomic if {stop_in!r} == "sync" else checkpoint, {stop_in!r}, die)
 checkpoint.write(folder, {{"step": 2}}, {{"w": torch.zeros(2)}}, parts)
 """
     finished = subprocess.run(
@@ -193,7 +234,7 @@ checkpoint.write(folder, {{"step": 2}}, {{"w": torch.zeros(2)}}, parts)
     assert finished.returncode == 9
     assert equal(checkpoint.read(saved).weights(), weights())
     assert len(list(saved.parent.iterdir())) == 2
-    checkpoint.clean(saved.parent)
+    atomic.clean(saved.parent)
     assert list(saved.parent.iterdir()) == [saved]
 
 

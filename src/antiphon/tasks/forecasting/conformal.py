@@ -22,6 +22,7 @@ from jaxtyping import Float
 
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.metrics.forecasts import Actual, Forecast
+from antiphon.store.atomic import replacing
 
 _TOLERANCE = 1e-9  # levels are decimal fractions
 _FORMAT = 1
@@ -60,7 +61,8 @@ class Calibration:
     def save(self, path: Path) -> None:
         """Write the margins as JSON."""
         plain = {"format": _FORMAT, "percents": list(self.percents), "margins": self.margins.tolist()}
-        path.write_text(json.dumps(plain), encoding="utf-8")
+        with replacing(path) as file:
+            file.write(json.dumps(plain))
 
 
 def load_calibration(path: Path) -> Calibration:

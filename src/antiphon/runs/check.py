@@ -1,0 +1,306 @@
+"""Check a recipe before a machine is kept busy with it: what training would stumble over later, found in seconds.
+
+Nothing is trained, written or fetched, and of each file only the first records are read. So what the rest of a file holds stays unknown:
+`inspect` reads it. The task is fitted to those first records, by which a vocabulary gets smaller than it will be; the model is built
+without memory for its weights, and unless it is large a second time, to see that loss and search can use what it says of one record.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from antiphon.contracts.abilities import items_of
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Example
+from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.task import Task
+from antiphon.data.collate import collate
+from antiphon.data.limits import cut_source
+from antiphon.errors import AntiphonError, ConfigError, DataError, MissingPackageError
+from antiphon.metrics.scoring import evaluate as evaluate_metrics
+from antiphon.prediction.decoding import decode_examples
+from antiphon.recipe.assembly import (
+    build_losses,
+    build_model,
+    build_search,
+    build_task,
+    metric_names,
+    needs_steps,
+    open_split,
+    resolved,
+    stepwise,
+)
+from antiphon.recipe.recipe import Recipe, read_recipe
+from antiphon.recipe.weights import freeze
+from antiphon.store import checkpoint
+from antiphon.training.decoder_inputs import check_inputs, inputs_to_measure
+from antiphon.training.settings import check_best
+
+SAMPLE = 200
+"""Records that are read of each file."""
+LARGEST = 50_000_000
+"""Parameters of a model that is built with memory for its weights."""
+
+_FETCHED = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")  # a name on a hub
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found out about a part of the recipe. A `note` is neither right nor wrong."""
+
+    part: str
+    state: Literal["ok", "note", "wrong"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """All findings, in the order of the recipe."""
+
+    recipe: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return all(finding.state != "wrong" for finding in self.findings)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"recipe": self.recipe, "sound": self.sound, "findings": [asdict(finding) for finding in self.findings]}
+
+
+def check(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool = False) -> Check:
+    """Check a recipe file, with `key.path=value` changes. What is wrong is found, and never raised.
+
+    trust_code   whether code outside Antiphon that runs name may be imported
+    """
+    return Check(str(path), tuple(dict.fromkeys(_check(Path(path), overrides, trust_code))))
+
+
+def _check(path: Path, overrides: Sequence[str], trust_code: bool) -> Iterator[Finding]:
+    try:
+        recipe = read_recipe(path, overrides, trust_code=trust_code)
+    except AntiphonError as error:
+        yield from (Finding("recipe", "wrong", line) for line in str(error).splitlines())
+        return
+    yield Finding("recipe", "ok", f"{recipe.task.name} with {recipe.model.name}")
+    for part, look in (
+        ("evaluation.metrics", _metrics),
+        ("training.device", _device),
+        ("training.tensorboard", _tensorboard),
+        ("training.init_from", lambda recipe: _run_named(recipe.training.init_from)),
+        ("distillation.teachers", _teachers),
+        ("search.language_model", _language_model),
+        ("model.run", lambda recipe: _run_named(getattr(recipe.model, "run", None))),
+        ("data.cache", _cache),
+    ):
+        yield from _found(part, partial(look, recipe))
+    published = list(_published(recipe))
+    yield from published
+    task = build_task(recipe)
+    records: list[Record] = []
+    for name in ("train", "validation", "test"):
+        yield from _found(f"data.{name}", partial(_split, recipe, task, name, records))
+    if records and all(finding.state == "ok" for finding in published):
+        yield from _found("model", partial(_model, recipe, task, records))
+
+
+def _found(part: str, look: Callable[[], Iterator[str | Finding]]) -> Iterator[Finding]:
+    """What a look finds, and as what is wrong, what it raises."""
+    try:
+        for found in look():
+            yield Finding(part, "ok", found) if isinstance(found, str) else found
+    except AntiphonError as error:
+        yield from (Finding(part, "wrong", line) for line in str(error).splitlines())
+
+
+# ---------------------------------------------------------------------------------------------------------------- settings
+
+
+def _metrics(recipe: Recipe) -> Iterator[str]:
+    names = metric_names(recipe)
+    check_best(recipe.training, names)
+    yield f"{', '.join(names) or 'none'}; the best checkpoint is chosen by {recipe.training.best}"
+
+
+def _device(recipe: Recipe) -> Iterator[str]:
+    name = recipe.training.device
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(name, True):
+        raise ConfigError(f"`training.device` is `{name}`, but torch finds no such device here. Take `auto`, or another machine.")
+    yield f"auto: {'cuda' if there['cuda'] else 'cpu'}" if name == "auto" else name
+
+
+def _tensorboard(recipe: Recipe) -> Iterator[str]:
+    if recipe.training.tensorboard:
+        if find_spec("tensorboard") is None:
+            raise MissingPackageError("`training.tensorboard`", "tensorboard", "track")
+        yield "tensorboard is installed"
+
+
+def _run_named(path: Path | None) -> Iterator[str]:
+    if path is not None:
+        saved = checkpoint.read(checkpoint.find_checkpoint(path).resolve())
+        yield f"{path} holds a checkpoint of `{saved.header['model']['name']}`"
+
+
+def _teachers(recipe: Recipe) -> Iterator[str]:
+    for teacher in recipe.distillation.teachers if recipe.distillation else ():
+        yield from _run_named(teacher)
+
+
+def _language_model(recipe: Recipe) -> Iterator[str]:
+    helper = getattr(recipe.search, "language_model", None)
+    if helper is None:
+        return
+    yield from _run_named(helper.run)
+    if helper.ngram is not None:
+        if not helper.ngram.is_file():
+            raise ConfigError(f"`search.language_model.ngram` must be a file, but there is no {helper.ngram}.")
+        yield f"{helper.ngram} is there"
+
+
+def _cache(recipe: Recipe) -> Iterator[str]:
+    folder = recipe.data.cache
+    if folder is None:
+        return
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"`data.cache` must be a folder that can be made and written, but {there} {_why_not(there)}.")
+    yield f"{folder} {'is there' if there == folder else 'can be made'}"
+
+
+def _why_not(path: Path) -> str:
+    return "is not writable" if path.is_dir() else "is a file"
+
+
+def _published(recipe: Recipe) -> Iterator[Finding]:
+    """Checkpoints of others that the model or a vocabulary is made of."""
+    named = {"model.path": getattr(recipe.model, "path", None)}
+    for name in recipe.task.__dataclass_fields__:
+        value = getattr(recipe.task, name)
+        if getattr(value, "kind", None) == "pretrained":
+            named[f"task.{name}.model"] = value.model
+    for part, path in named.items():
+        if path is not None and Path(path).is_dir():
+            yield Finding(part, "ok", f"{path} is there")
+        elif path is not None and _FETCHED.fullmatch(str(path)):
+            yield Finding(part, "note", f"{path} is no folder here: training takes it from the hub. So the model was not looked at.")
+        elif path is not None:
+            yield Finding(part, "wrong", f"There is no folder {path}, and it is no name on the hub such as `facebook/bart-base`.")
+
+
+# -------------------------------------------------------------------------------------------------------------------- data
+
+
+def _split(recipe: Recipe, task: Task, name: str, sample: list[Record]) -> Iterator[str | Finding]:
+    """Look at the first records of each file; those of the training data are kept in `sample`."""
+    source = getattr(recipe.data, name)
+    if source is None and name == "train":
+        raise ConfigError("`data.train` is missing: name the files to learn from.")
+    if source is None and name == "validation":
+        raise ConfigError("`data.validation` is missing: name a file, or how many records to split off the training data.")
+    if source is None:
+        yield Finding("data.test", "note", "none: `antiphon evaluate` will need `--data`")
+    elif isinstance(source, int):
+        yield f"{source:,} of the training records"
+        if 0 < len(sample) < SAMPLE and source >= len(sample):
+            raise DataError(f"`data.validation` must be less than the number of training records ({len(sample)}), but is {source}.")
+    else:
+        for file, (records, _) in zip(source, open_split(name, source, task).parts, strict=True):
+            first = [record for _, record in islice(records(), SAMPLE)]
+            shown = file.path or " and ".join(filter(None, (file.source, file.target)))
+            if not first:
+                raise DataError(f"{shown} has no records.")
+            yield f"{shown}: {len(first):,} {'records were' if len(first) < SAMPLE else 'records, the first, were'} read"
+            sample += first if name == "train" else []
+
+
+# ------------------------------------------------------------------------------------------------------------------- model
+
+
+def _model(recipe: Recipe, task: Task, records: Sequence[Record]) -> Iterator[str | Finding]:
+    """Fit the task, build the model, and see what does not go together."""
+    try:
+        task.fit(records)
+        items = list(islice(_usable(recipe, task, records), 8))
+    except MissingPackageError:
+        raise
+    except (ConfigError, DataError) as error:
+        few = f"the first {len(records):,} records do not tell" if len(records) >= SAMPLE else "the training data is not fit for it"
+        yield Finding("model", "note" if len(records) >= SAMPLE else "wrong", f"Not built, since {few}: {error}")
+        return
+    known = resolved(recipe)
+    try:
+        with torch.device("meta"):
+            model = build_model(known, task)
+    except (NotImplementedError, RuntimeError):  # it looks into its weights while it is built
+        model = build_model(known, task)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    check_inputs(recipe.training.decoder_inputs, model)
+    freeze(model, recipe.training.freeze)
+    yield f"{recipe.model.name}: about {count:,} parameters"
+    if isinstance(task.target_spec, TokenSpec):
+        references = [task.reference(item) for item in items]
+        yield from _found("evaluation.metrics", partial(_score, recipe, references))
+    if count > LARGEST:
+        yield Finding("training.loss", "note", f"not tried, nor the search, since the model has more than {LARGEST:,} parameters")
+        return
+    examples = [cut_source(task.encode(item), recipe.data.limits, task.source_spec) for item in items]
+    sizes = [len(example.source) + len(example.target if example.target is not None else ()) for example in examples]
+    shortest = sizes.index(min(sizes))
+    model = build_model(known, task).eval()
+    yield from _found("training.loss", partial(_loss, known, task, model, examples[shortest]))
+    yield from _found("search", partial(_search, known, task, model, examples[shortest], items[shortest]))
+
+
+def _score(recipe: Recipe, references: Sequence[Any]) -> Iterator[str]:
+    """See that metrics have the packages that they need."""
+    names = metric_names(recipe)
+    evaluate_metrics(names, references, [[reference] for reference in references], resamples=0)
+    yield from [f"{', '.join(names)} can be computed"] if names else []
+
+
+def _loss(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example) -> Iterator[str]:
+    """See that the loss can score what the model says."""
+    loss, _ = build_losses(recipe, task)
+    batch = collate([example], source=task.source_spec, target=task.target_spec)
+    with torch.no_grad():
+        found = loss(model(batch.source, inputs_to_measure(recipe.training.decoder_inputs, model, batch.inputs)), batch.labels)
+    yield f"scores a record with {float(found[batch.labels.mask].mean()):.3g} before training"
+
+
+def _search(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example, item: Record) -> Iterator[str]:
+    """See that the search can use the model; what helps it has its own vocabulary, which this task's is not yet."""
+    if needs_steps(recipe.search):
+        stepwise(model)
+    if getattr(recipe.search, "language_model", None) is None:
+        search = build_search(recipe.search, task)
+        decode_examples(model, search, task, [example], [task.request(item)], batch_size=1, device=torch.device("cpu"))
+    yield f"{recipe.search.name} finds outputs of the model"
+
+
+def _usable(recipe: Recipe, task: Task, records: Sequence[Record]) -> Iterator[Record]:
+    """Items that can be learned from. Raises DataError when none can."""
+    first: DataError | None = None
+    none = True
+    for item in items_of(task, records, scored=True):
+        try:
+            task.encode(item)
+        except DataError as error:
+            first = first or error
+        else:
+            none = False
+            yield item
+    if none:
+        raise first or DataError("nothing in them can be learned from.")

@@ -1,0 +1,101 @@
+"""`antiphon check` finds what training would stumble over, each at its part, and trains nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+WRONG = [
+    ("model.dimm=3", "recipe", "Did you mean `dim`?"),
+    ("task.target=nor", "data.train", "Did you mean `no`?"),
+    ("data.train=missing.tsv", "data.train", "missing.tsv"),
+    ("data.train=null", "data.train", "`data.train` is missing"),
+    ("data.validation=null", "data.validation", "`data.validation` is missing"),
+    ("data.validation=40", "data.validation", "(40), but is 40"),
+    ("data.test=empty.tsv", "data.test", "empty.tsv"),
+    ("data.cache=train.tsv/cache", "data.cache", "train.tsv is a file"),
+    ("evaluation.metrics=[chrff]", "evaluation.metrics", "Did you mean `chrf`?"),
+    ("training.best=bleu", "evaluation.metrics", "`training.best`"),
+    ("training.device=mps", "training.device", "finds no such device"),
+    ("training.init_from=nowhere", "training.init_from", "nowhere"),
+    ("distillation.teachers=[nowhere]", "distillation.teachers", "nowhere"),
+    ("search={name: beam, language_model: {ngram: none.arpa}}", "search.language_model", "none.arpa"),
+    ("model={name: pretrained, path: ./nowhere}", "model.path", "There is no folder"),
+    ("training.freeze=[nothing.*]", "model", "nothing.*"),
+    ("training.loss=pointer", "training.loss", "`model.head: pointer`"),
+    ("training.loss=huber", "training.loss", "`cross_entropy`"),
+    ("search=ctc", "search", "something of frames"),
+]
+
+
+@pytest.mark.parametrize(("change", "part", "text"), WRONG)
+def test_mistakes_are_found_at_their_part(antiphon: Command, project: Path, change: str, part: str, text: str) -> None:
+    (project.parent / "empty.tsv").write_text("en\tno\n")
+    before = sorted(project.parent.iterdir())
+    result = antiphon("check", project, "--set", change, "--json")
+    assert (result.status, result.err) == (1, "")
+    found = json.loads(result.out)
+    assert not found["sound"]
+    wrong = [(finding["part"], finding["text"]) for finding in found["findings"] if finding["state"] == "wrong"]
+    assert len(wrong) == (3 if change == "task.target=nor" else 1)  # each split lacks the column
+    assert wrong[0][0] == part
+    assert text in wrong[0][1]
+    assert sorted(project.parent.iterdir()) == before, "nothing is written"
+
+
+def test_a_sound_recipe(antiphon: Command, project: Path) -> None:
+    result = antiphon("check", project, "--set", "data.cache=new/cache")
+    assert (result.status, result.err) == (0, "")
+    lines = [line.split(maxsplit=2) for line in result.out.splitlines()]
+    assert {line[0] for line in lines} == {"ok"}
+    assert {line[1]: line[2] for line in lines} == {
+        "recipe": "translation with lstm",
+        "evaluation.metrics": "chrf, exact_match can be computed",
+        "training.device": "cpu",
+        "data.cache": f"{project.parent / 'new' / 'cache'} can be made",
+        "data.train": f"{project.parent / 'train.tsv'}: 40 records were read",
+        "data.validation": f"{project.parent / 'validation.tsv'}: 10 records were read",
+        "data.test": f"{project.parent / 'test.tsv'}: 10 records were read",
+        "model": "lstm: about 5,904 parameters",
+        "training.loss": next(line[2] for line in lines if line[1] == "training.loss"),
+        "search": "beam finds outputs of the model",
+    }
+    assert not (project.parent / "new").exists()
+
+
+def test_only_the_first_records_are_read(antiphon: Command, project: Path) -> None:
+    with open(project.parent / "train.tsv", "a", encoding="utf-8") as file:
+        file.write("ab1\tba\n" * 300 + "one column\n")
+    result = antiphon("check", project)
+    assert result.status == 0, result.out
+    assert "train.tsv: 200 records, the first, were read" in result.out
+
+
+@pytest.mark.parametrize("task", ["summarization", "language_modeling", "denoising"])
+def test_other_tasks(antiphon: Command, project: Path, task: str) -> None:
+    columns = "source: en, target: no" if task == "summarization" else "text: en"
+    model = "decoder_only" if task == "language_modeling" else "transformer"
+    size = "decoder: {name: lstm, dim: 16}" if task == "language_modeling" else "dim: 16, heads: 2"
+    changes = (f"task={{name: {task}, {columns}}}", f"model={{name: {model}, {size}}}", "evaluation={}", "search=beam")
+    result = antiphon("check", project, *(part for change in changes for part in ("--set", change)))
+    assert result.status == 0, result.out
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ("model={name: pretrained, path: somebody/model}", "model.path"),
+        (
+            "task={name: translation, source: en, target: no, vocabulary: {kind: pretrained, model: somebody/model}}",
+            "task.vocabulary.model",
+        ),
+    ],
+)
+def test_what_is_fetched_is_a_note(antiphon: Command, project: Path, change: str, part: str) -> None:
+    result = antiphon("check", project, "--set", change)
+    assert result.status == 0, result.out
+    [note] = [line for line in result.out.splitlines() if line.startswith("note")]
+    assert note.split()[1] == part
+    assert "somebody/model is no folder here: training takes it from the hub." in note
