@@ -35,7 +35,7 @@ budget in `training` have no default. A run keeps its recipe with all defaults f
 - **Names choose.** `model`, `task`, `search`, `training.loss`, `training.optimizer` and others are made of parts that can be exchanged:
   `name` says which, and the other settings are those of that part. `model: lstm` is short for `model: {name: lstm}`.
 - **Presets.** `model: {name: transformer, preset: base}` starts from named settings; what stands beside `preset` overrides them.
-- **Paths** are relative to the recipe.
+- **Paths** in a recipe start from its folder, those given by `--set` from the current one.
 - **Mistakes** are reported with file, line and key, what is allowed, and the nearest name. A setting without effect is a mistake.
 - YAML 1.2 is read: `no` is a language and `3e-4` a number.
 """
