@@ -175,7 +175,7 @@ def changed_keys(old: Any, new: Any, path: str = "") -> list[str]:
 
 def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     """Make relative paths start from `base` and be absolute, so that the run can be used from anywhere."""
-    return _resolved(recipe, lambda *keys: base)
+    return _resolved(recipe, lambda *_: base)
 
 
 def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
@@ -201,7 +201,9 @@ def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
     task = recipe.task
     reused = {name: value for name in task.__dataclass_fields__ if getattr(value := getattr(task, name), "run", None) is not None}
     if reused:  # vocabularies of other runs
-        task = replace(task, **{name: replace(value, run=_absolute(value.run, base("task", name, "run"))) for name, value in reused.items()})
+        task = replace(
+            task, **{name: replace(value, run=_absolute(value.run, base("task", name, "run"))) for name, value in reused.items()}
+        )
     search, helper = recipe.search, getattr(recipe.search, "language_model", None)
     if helper is not None:
         keys = ("search", "language_model")
