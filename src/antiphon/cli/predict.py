@@ -140,7 +140,7 @@ class _Progress:
             self._drawn = now
             rate = count / max(now - self._began, 1e-9)
             lost = f", {refused:,} could not be used" if refused else ""
-            print(f"\r\x1b[K{count:,} predictions, {rate:,.1f} a second{lost}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{count:,} predicted, {rate:,.1f} a second{lost}", end="", file=sys.stderr, flush=True)
 
     def say(self, sentence: str) -> None:
         """Print a sentence in place of the line."""
