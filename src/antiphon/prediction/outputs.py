@@ -86,8 +86,8 @@ class StandardOutput(Output):
     def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
         """Write and flush."""
         self._writer.write(prediction, beside)
+        self.count += 1  # first, since who reads it may stop us at once
         sys.stdout.flush()
-        self.count += 1
 
     def open(self) -> None:
         """It is open."""
