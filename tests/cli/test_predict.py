@@ -25,6 +25,10 @@ class Input:
             self._end()
         return block or b""
 
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.read(0):
+            yield from block.splitlines(keepends=True)
+
 
 def interrupt() -> None:
     raise KeyboardInterrupt
@@ -63,6 +67,17 @@ def test_a_bad_byte_leaves_the_earlier_output(antiphon: Command, trained: Path, 
     assert "words.txt:2: byte 3 of the line" in result.err
     assert (tmp_path / "out.txt").read_text(encoding="utf-8") == "earlier\n"
     assert len((tmp_path / "out.txt.partial").read_text(encoding="utf-8").splitlines()) == 1
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("abc1\n", encoding="utf-8")
+    (tmp_path / "out.txt.partial").write_text("hours of work\n", encoding="utf-8")
+    result = antiphon("predict", trained, "--input", "words.txt", "--output", "nowhere/out.txt")
+    assert (result.status, result.err) == (1, "antiphon: nowhere/out.txt.partial cannot be written: No such file or directory.\n")
+    result = antiphon("predict", trained, "--input", "words.txt", "--output", "out.txt")
+    assert result.status == 1
+    assert result.err.startswith("antiphon: out.txt.partial is there already: another run writes it, or one that was stopped has left it.")
+    assert (tmp_path / "out.txt.partial").read_text(encoding="utf-8") == "hours of work\n"
 
 
 def test_refused_inputs_leave_a_complete_output(antiphon: Command, trained: Path, tmp_path: Path) -> None:

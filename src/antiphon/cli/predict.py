@@ -63,7 +63,7 @@ def predict(
         opened = open_output(output, predictor.task, inputs, as_json=as_json)
         if inputs.are_typed and not quiet:
             print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
-        progress = _Progress(shown=not quiet and output != "-" and sys.stderr.isatty())
+        progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
         _answer(predictor, inputs, opened, progress, quiet=quiet)
 
 
@@ -88,7 +88,9 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
         interruption.add_note(_written(output))
         raise
     except AntiphonError:
-        progress.say(f"antiphon: stopped {_written(output)}.")
+        progress.clear()
+        if output.count:
+            print(f"antiphon: stopped {_written(output)}.", file=sys.stderr)
         raise
     progress.clear()
     if cut and not quiet:

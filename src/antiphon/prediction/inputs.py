@@ -46,9 +46,12 @@ def open_inputs(named: Sequence[Path], task: Task) -> "Inputs":
         items = csv.DictReader(lines.decoded(strict=True)) if isinstance(task, Tabular) else lines.decoded()
         return Inputs(items, task, live=lines)
     records = read_given(named[0] if len(named) == 1 else list(named), task, with_targets=False)
-    documents = records if isinstance(records, DocumentFolder) else None
-    paths = [path.expanduser() for path in named] if documents is None else [documents.folder / name for name in documents.names]
-    return Inputs(records, task, documents=None if documents is None else documents.names, paths=paths)
+    if isinstance(records, DocumentFolder):
+        return Inputs(records, task, documents=records.names, paths=[records.folder / name for name in records.names])
+    paths: Iterable[Path] = [path.expanduser() for path in named]
+    if named[0].is_dir():
+        paths = (Path(str(record[task.source_columns[0]])) for record in records)  # recordings
+    return Inputs(records, task, paths=paths)
 
 
 @final
@@ -56,7 +59,7 @@ class Inputs:
     """Inputs one by one; what a record holds beside its source (an id, a title, a file's name) is kept for its prediction.
 
     documents   the names of the documents where each is a file of a folder
-    paths       the files that are read
+    paths       the files that are read; looked at once at most
     """
 
     def __init__(
@@ -65,10 +68,10 @@ class Inputs:
         task: Task,
         *,
         documents: Sequence[str] | None = None,
-        paths: Sequence[Path] = (),
+        paths: Iterable[Path] = (),
         live: "StandardInput | None" = None,
     ):
-        self.documents, self.paths = documents, tuple(paths)
+        self.documents, self.paths = documents, paths
         self._items, self._live = iter(items), live
         self._source = None if isinstance(task, Tabular) else task.source_columns[0]
         self._beside: deque[dict[str, Any]] = deque()

@@ -29,6 +29,8 @@ class Output(ABC):
 
     count: int = 0
     """How many were written."""
+    is_seen: bool = True
+    """Whether something of each appears on standard output."""
 
     @abstractmethod
     def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
@@ -65,8 +67,8 @@ def open_output(name: str, task: Task, inputs: Inputs, *, as_json: bool) -> Outp
     path = Path(name)
     if not as_json and (name.endswith("/") or path.is_dir()):
         return FolderOutput(path, task, inputs)
-    for read in inputs.paths:
-        if path.exists() and read.exists() and os.path.samefile(path, read):
+    for read in inputs.paths if path.exists() else ():
+        if read.exists() and os.path.samefile(path, read):
             raise DataError(f"`--output` must be another file than the input {read}, which would be replaced by the predictions.")
     return FileOutput(path, task, as_json=as_json)
 
@@ -101,6 +103,8 @@ class StandardOutput(Output):
 @final
 class FileOutput(Output):
     """A file, written as NAME.partial beside its place. A device or a pipe, which has no place to take, is written as it is."""
+
+    is_seen = False
 
     def __init__(self, path: Path, task: Task, *, as_json: bool):
         self._task, self._as_json, self._path = task, as_json, path

@@ -67,4 +67,4 @@ def test_what_a_record_holds_beside_its_source_is_kept(tmp_path: Path) -> None:
     assert [inputs.beside() for _ in range(3)] == [{"id": "1"}, {"id": "2"}, {}]
     assert inputs.is_ready()
     assert not inputs.are_typed
-    assert inputs.paths == (tmp_path / "in.tsv",)
+    assert list(inputs.paths) == [tmp_path / "in.tsv"]
