@@ -36,7 +36,7 @@ budget in `training` have no default. A run keeps its recipe with all defaults f
   `name` says which, and the other settings are those of that part. `model: lstm` is short for `model: {name: lstm}`, and
   `schedule: {warmup_steps: 100}` changes the default one.
 - **Presets.** `model: {name: transformer, preset: base}` starts from named settings; what stands beside `preset` overrides them.
-- **Paths** are relative to the recipe.
+- **Paths** in a recipe start from its folder, those given by `--set` from the current one.
 - **Mistakes** are reported with file, line and key, what is allowed, and the nearest name. A setting without effect is a mistake.
   `antiphon check german.yaml` [looks for them](command_line.md#check-a-recipe-before-it-runs) without training.
 - **Editors** complete and explain settings by a JSON schema, which `antiphon new` writes beside the recipe, or

@@ -33,6 +33,15 @@ def test_inspect_shows_the_data_and_the_cost(antiphon: Command, project: Path) -
     assert plain["cost"]["total_parameters"] > 1000
 
 
+def test_a_path_given_by_set_starts_from_the_current_folder(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.tsv").write_text((trained.parent / "train.tsv").read_text(encoding="utf-8"), encoding="utf-8")
+    recipe, settings = trained.parent / "recipe.yaml", ("--set", "data.train=mine.tsv", "--set", "training.max_steps=1")
+    for command in (("inspect", recipe), ("train", recipe, "--out", "run"), ("inspect", "run")):
+        result = antiphon(*command, *settings)
+        assert result.status == 0, result.err
+    assert "train: 40 of 40 records" in result.out
+
+
 def test_train_evaluate_predict_report(antiphon: Command, project: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     result = antiphon("train", project, "--out", run, "--set", "training.max_steps=6")

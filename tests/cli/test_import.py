@@ -23,7 +23,7 @@ def test_imported_and_trained_further(antiphon: Command, tmp_path: Path) -> None
     assert len(before.out.splitlines()) == 6
     assert antiphon("report", "runs/g2p").status == 0
     (tmp_path / "runs" / "g2p").rename(tmp_path / "runs" / "moved")  # its recipe leads to itself, wherever it is
-    settings = ("data.train=../../words.tsv", "data.validation=2", "training.max_steps=2", "training.samples=0")
+    settings = ("data.train=words.tsv", "data.validation=2", "training.max_steps=2", "training.samples=0")
     further = antiphon("train", "runs/moved/recipe.yaml", "--out", "runs/mine", *(part for one in settings for part in ("--set", one)))
     assert further.status == 0, further.err
     assert "runs/moved" in further.err, "where its weights are taken from"

@@ -91,6 +91,8 @@ def test_recordings_are_predicted_from_the_command_line(antiphon, run):
     twice = antiphon("predict", run, folder / "talk.mp3", "--input", folder / "talk.mp3")
     assert "named once" in twice.err
     assert "needs a run" in antiphon("predict", folder / "talk.mp3").err
+    lost = antiphon("predict", run, "--input", folder, "--output", folder / "talk.mp3")
+    assert f"`--output` must be another file than the input {folder / 'talk.mp3'}" in lost.err
 
 
 def test_subtitles_are_written(antiphon, run, tmp_path):

@@ -156,6 +156,26 @@ class Tabular(Protocol):
         """The rows; none where the input could not be used."""
 
 
+@dataclass(frozen=True)
+class OwnFile:
+    """A file that is made of one prediction: its name, with a suffix, and its content."""
+
+    name: str
+    content: str
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """A prediction may be a file of its own rather than a line: the subtitles of a recording."""
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether the settings ask for it."""
+
+    def file_of(self, prediction: Prediction) -> OwnFile | None:
+        """The file; None where the input could not be used."""
+
+
 @runtime_checkable
 class ShowsValues(Protocol):
     """Values are no texts, and are shown to people in a way of their own."""
@@ -222,6 +242,11 @@ def shown(task: Task, value: Any) -> str:
 def rows_of(task: Task, prediction: Prediction) -> list[dict[str, Any]]:
     """A prediction as rows of a table: one with the value, unless the task knows better."""
     return task.rows(prediction) if isinstance(task, Tabular) else [{"prediction": prediction.value}]
+
+
+def writes_files(task: Task) -> bool:
+    """Whether each prediction is a file of its own."""
+    return isinstance(task, WritesFiles) and task.writes_files
 
 
 def baselines_of(task: Task, items: Sequence[Record]) -> Mapping[str, Sequence[Any]]:

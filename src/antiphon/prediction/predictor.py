@@ -18,13 +18,16 @@ from antiphon.contracts.trust import foreign
 from antiphon.data.limits import cut_source
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.decoding import decode_examples
+from antiphon.prediction.windows import Live, full, growing, windows
 from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
+from antiphon.recipe.effects import PREDICTION
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.ensemble import together
 from antiphon.training.device import find_device
 
 OnError = Literal["raise", "keep"]
-WINDOW = 16  # batches that are read ahead and sorted by length before decoding
+_Entry = Prediction | tuple[Record, list[tuple[Example, Request]]]
+"""An input made ready: its record and the parts to decode, or what is said of one that cannot be used."""
 
 
 @runtime_checkable
@@ -94,6 +97,10 @@ class Predictor:
         Where records are rows of series, there is one prediction for each series. Where sources are recordings, a text is the path of one,
         and bytes are a file's content.
 
+        Of an iterator, the first answers come after one batch; later more inputs are read ahead, up to 16 batches, and sorted by length.
+        When it raises, all that it gave before is answered first. If it has a method `is_ready`, which says whether its next input is
+        there, what was read is answered whenever it is not.
+
         A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
         opening and for phrases that must or must not appear.
 
@@ -107,7 +114,8 @@ class Predictor:
         if isinstance(inputs, Frame):
             return list(self._stream(items_of(self.task, read_given(inputs, self.task, with_targets=False)), on_error))
         if isinstance(inputs, Iterable):
-            return self._stream(items_of(self.task, inputs), on_error)
+            live = inputs if isinstance(inputs, Live) else None
+            return self._stream(items_of(self.task, inputs), on_error, sizes=growing(self.recipe.evaluation.batch_size), live=live)
         raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
 
     def stream(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
@@ -136,9 +144,12 @@ class Predictor:
         predictions = self._stream(items_of(self.task, records), "raise")
         return polars.DataFrame([row for prediction in predictions for row in rows_of(self.task, prediction)])
 
-    def _stream(self, inputs: Iterator[Any], on_error: OnError) -> Iterator[Prediction]:
+    def _stream(
+        self, inputs: Iterator[Any], on_error: OnError, *, sizes: Iterator[int] | None = None, live: Live | None = None
+    ) -> Iterator[Prediction]:
+        """Predictions one by one; `sizes` are those of the windows that inputs are decoded in, large ones unless they come one by one."""
         size = self.recipe.evaluation.batch_size
-        for window in self._windows(inputs, size * WINDOW, on_error):
+        for window in windows(self._entries(inputs, on_error), full(size) if sizes is None else sizes, _parts_in, live):
             pairs = [pair for entry in window if not isinstance(entry, Prediction) for pair in entry[1]]
             examples, requests = [example for example, _ in pairs], [request for _, request in pairs]
             found = iter(decode_examples(self.model, self.search, self.task, examples, requests, batch_size=size, device=self.device))
@@ -151,31 +162,23 @@ class Predictor:
                     cut = sum(example.cut for example, _ in parts)
                     yield replace(prediction, details={**prediction.details, "source_cut": cut}) if cut else prediction
 
-    def _windows(
-        self, inputs: Iterator[Any], size: int, on_error: OnError
-    ) -> "Iterator[list[Prediction | tuple[Record, list[tuple[Example, Request]]]]]":
-        """Inputs made ready, as many at a time as have `size` parts or a few more; what cannot be used is a prediction already."""
-        window: list[Prediction | tuple[Record, list[tuple[Example, Request]]]] = []
-        ready = 0
+    def _entries(self, inputs: Iterator[Any], on_error: OnError) -> Iterator[_Entry]:
+        """Inputs made ready one by one."""
         for number, item in enumerate(inputs):
+            entry: _Entry
             try:
                 record = self._record(item)
-                parts = [self._prepare(part, number) for part in parts_of(self.task, record)]
-                window.append((record, parts))
-                ready += max(1, len(parts))
+                entry = record, [self._prepare(part, number) for part in parts_of(self.task, record)]
             except DataError as error:
                 if on_error == "raise":
                     raise DataError(f"Input {number + 1}: {error}") from error
-                window.append(_refused(str(error)))
-                ready += 1
-            if ready >= size:
-                yield window
-                window, ready = [], 0
-        if window:
-            yield window
+                entry = _refused(str(error))
+            yield entry
 
     def _prepare(self, record: Record, number: int) -> tuple[Example, Request]:
         target = self.task.target_column
+        if isinstance(self.task.source_spec, TokenSpec):
+            _check_unicode(record.get(self.task.source_columns[0]))
         example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
@@ -214,6 +217,22 @@ VERY_LONG = 50_000  # elements of a source that nobody spoke of when the model w
 LONG = 8  # an input so many times longer than any in training is refused: it would take all memory and give nonsense
 
 
+def _parts_in(entry: _Entry) -> int:
+    """How much there is to decode of an input; at least 1, so that windows end."""
+    return 1 if isinstance(entry, Prediction) else max(1, len(entry[1]))
+
+
+def _check_unicode(text: Any) -> None:
+    """Raise DataError for a text that holds what no text can: bytes that were no UTF-8 (as `surrogateescape` keeps them), half a pair."""
+    try:
+        _ = text.encode("utf-8") if isinstance(text, str) else b""
+    except UnicodeEncodeError as error:
+        if "\udc80" <= text[error.start] <= "\udcff":
+            byte = len(text[: error.start].encode("utf-8")) + 1
+            raise DataError(f"the source must be UTF-8, but its byte {byte} is not.") from error
+        raise DataError(f"the source must be Unicode, but its character {error.start + 1} is half of a surrogate pair.") from error
+
+
 def _refused(reason: str) -> Prediction:
     nothing = Hypothesis(np.zeros(0, dtype=np.int64), float("-inf"), float("-inf"), finish_reason="refused")
     return Prediction("", nothing, details={"error": reason})
@@ -227,7 +246,17 @@ def load(
     overrides    recipe settings such as "search.beam_size=1"
     device       cpu, cuda, mps or auto
     trust_code   whether code outside Antiphon that the runs name may be imported
+
+    Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
     """
+    PREDICTION.check(overrides)
+    return open_predictor(path, device=device, overrides=overrides, trust_code=trust_code)
+
+
+def open_predictor(
+    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
+) -> Predictor:
+    """As `load`, for what does more than to predict: its caller checks which settings have an effect."""
     find_device(device, "device")  # before anything is read
     paths = [path] if isinstance(path, Path | str) else list(path)
     return Predictor(

@@ -1,11 +1,12 @@
 """The recipe: everything that decides how a model is made, in one file of plain values.
 
 Recipes are YAML 1.2, so `no` is a language and `3e-4` a number. Every mistake is reported with its line, its dotted path, what is
-allowed, and the nearest name. `--set a.b=c` changes a value from the command line; relative paths start from the recipe's folder.
+allowed, and the nearest name. `--set a.b=c` changes a value from the command line. A relative path in a recipe starts from the recipe's
+folder, one given by `--set` from the current folder.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -99,7 +100,12 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = (), *, trust_code: 
         changed = any(inner[: len(keys)] == keys for inner in overridden)  # what does not fit together may be said in two places
         return f"{path}:{_line(tree, keys)}{' with --set' if changed else ''}: "
 
-    return resolve_paths(validate(Recipe, _fitting(_plain_tree(tree), path.parent, trust), trust=trust, locate=locate), path.parent)
+    def base(*keys: str) -> Path:
+        here = any(keys[: len(changed)] == changed for changed in overridden)
+        return Path() if here else path.parent
+
+    values = _fitting(_plain_tree(tree), base("model", "run"), trust)
+    return _resolved(validate(Recipe, values, trust=trust, locate=locate), base)
 
 
 def _is_run(folder: Path) -> bool:
@@ -190,33 +196,41 @@ def changed_keys(old: Any, new: Any, path: str = "") -> list[str]:
 
 def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     """Make relative paths start from `base` and be absolute, so that the run can be used from anywhere."""
+    return _resolved(recipe, lambda *_: base)
 
-    def files(value: Any) -> Any:
+
+def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
+    """The recipe with absolute paths; `base(*keys)` is the folder that the setting at these keys starts from."""
+
+    def files(split: str) -> Any:
+        value = getattr(recipe.data, split)
         if not isinstance(value, tuple):
             return value
+        names = ("path", "source", "target")
         return tuple(
-            replace(
-                file, **{name: str(_absolute(getattr(file, name), base)) for name in ("path", "source", "target") if getattr(file, name)}
-            )
+            replace(file, **{name: str(_absolute(found, base("data", split, name))) for name in names if (found := getattr(file, name))})
             for file in value
         )
 
     data = recipe.data
-    cache = _absolute(data.cache, base) if data.cache else None
-    data = replace(data, train=files(data.train), validation=files(data.validation), test=files(data.test), cache=cache)
+    cache = _absolute(data.cache, base("data", "cache")) if data.cache else None
+    data = replace(data, train=files("train"), validation=files("validation"), test=files("test"), cache=cache)
     start = recipe.training.init_from
-    training = replace(recipe.training, init_from=_absolute(start, base)) if start else recipe.training
-    taught = recipe.distillation
-    distillation = replace(taught, teachers=tuple(_absolute(teacher, base) for teacher in taught.teachers)) if taught else None
+    training = replace(recipe.training, init_from=_absolute(start, base("training", "init_from"))) if start else recipe.training
+    taught, place = recipe.distillation, base("distillation", "teachers")
+    distillation = replace(taught, teachers=tuple(_absolute(teacher, place) for teacher in taught.teachers)) if taught else None
     task = recipe.task
     reused = {name: value for name in task.__dataclass_fields__ if getattr(value := getattr(task, name), "run", None) is not None}
     if reused:  # vocabularies of other runs
-        task = replace(task, **{name: replace(value, run=_absolute(value.run, base)) for name, value in reused.items()})
+        task = replace(
+            task, **{name: replace(value, run=_absolute(value.run, base("task", name, "run"))) for name, value in reused.items()}
+        )
     search, helper = recipe.search, getattr(recipe.search, "language_model", None)
     if helper is not None:
-        named = {name: _absolute(value, base) for name in ("run", "ngram") if (value := getattr(helper, name)) is not None}
+        keys = ("search", "language_model")
+        named = {name: _absolute(value, base(*keys, name)) for name in ("run", "ngram") if (value := getattr(helper, name)) is not None}
         search = replace(search, language_model=replace(helper, **named))
-    model = _whose_run(recipe.model, base)
+    model = _whose_run(recipe.model, base("model", "run"))
     return replace(recipe, task=task, data=data, model=model, training=training, distillation=distillation, search=search)
 
 

@@ -27,9 +27,10 @@ from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.metrics.scoring import find_metrics
 from antiphon.metrics.significance import Comparison, compare
-from antiphon.prediction.predictor import Predictor
+from antiphon.prediction.predictor import Predictor, open_predictor
 from antiphon.prediction.validation import collapsed, group_references
 from antiphon.recipe.assembly import build_losses, metric_names, read_given
+from antiphon.recipe.effects import EVALUATION
 from antiphon.store.checkpoint import find_checkpoint
 from antiphon.training.decoder_inputs import inputs_to_measure
 
@@ -93,9 +94,8 @@ def evaluate(
 
     The evaluation is also written to `evaluations/` of a run, for the report. Raises DataError when there is nothing to score.
     """
-    from antiphon.prediction.predictor import load
-
-    predictor = run if isinstance(run, Predictor) else load(run, overrides=overrides, trust_code=trust_code)
+    EVALUATION.check(overrides)
+    predictor = run if isinstance(run, Predictor) else open_predictor(run, overrides=overrides, trust_code=trust_code)
     recipe, task = predictor.recipe, predictor.task
     source = recipe.data.test if data is None else data
     if source is None:

@@ -239,7 +239,7 @@ def test_absolute_paths_stay(path):
     recipe = read_recipe(path, [f"data.train={Path('/data/train.tsv')}", "data.cache=/cache", "training.init_from=runs/first"])
     assert recipe.data.train[0].path == "/data/train.tsv"
     assert recipe.data.cache == Path("/cache")
-    assert recipe.training.init_from == path.parent / "runs" / "first"
+    assert recipe.training.init_from == Path.cwd() / "runs" / "first"
 
 
 @pytest.mark.parametrize(
@@ -344,3 +344,31 @@ def test_the_defaults_of_a_task_and_a_bare_name_go_together(path):
     bare, named = (read_recipe(path, [change]).search for change in ("search=beam", "search={name: beam}"))
     assert bare == named
     assert read_recipe(path, ["search.beam_size=3"]).search.limits == named.limits
+
+
+def test_a_path_given_by_set_starts_from_the_current_folder(path, tmp_path, monkeypatch):
+    """One in the recipe starts from the recipe's folder, also beside a changed one; a value of another kind is no path."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    changes = [
+        "data.train={source: a.en, target: a.no}",
+        "data.cache=cache",
+        "training.init_from=first",
+        "task.vocabulary={run: first}",
+        "task.source_vocabulary=null",
+        "task.target_vocabulary=null",
+        "search.language_model={run: helper, weight: 0.2}",
+        "distillation={teachers: [first]}",
+    ]
+    as_written, recipe = read_recipe(path, ["data.test=test.tsv"]), read_recipe(path, changes)
+    assert as_written.data.test[0].path == str(here / "test.tsv")
+    assert as_written.data.train[0].path == str(path.parent / "train.tsv")
+    assert (recipe.data.train[0].source, recipe.data.train[0].target) == (str(here / "a.en"), str(here / "a.no"))
+    assert recipe.data.cache == here / "cache"
+    assert recipe.training.init_from == recipe.task.vocabulary.run == here / "first"
+    assert recipe.search.language_model.run == here / "helper"
+    assert recipe.distillation.teachers == (here / "first",)
+    later = with_overrides(as_written, changes)  # as `predict`, `evaluate` and `export` do it with the recipe of a run
+    assert later.search == recipe.search
+    assert later.data.train == recipe.data.train

@@ -16,7 +16,7 @@ from typing import Any, Literal, final
 import numpy as np
 from jaxtyping import Float
 
-from antiphon.contracts.abilities import Sound
+from antiphon.contracts.abilities import OwnFile, Sound
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
@@ -320,6 +320,16 @@ class SpeechRecognition(ExamplePerRecord):
         if self.settings.subtitles != "none":
             details["subtitles"] = written(cues(segments, words), self.settings.subtitles)
         return details
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether predictions are subtitles."""
+        return self.settings.subtitles != "none"
+
+    def file_of(self, prediction: Prediction) -> OwnFile | None:
+        """Subtitles, called like their recording."""
+        subtitles = prediction.details.get("subtitles")
+        return None if subtitles is None else OwnFile(f"{Path(prediction.details['audio']).stem}.{self.settings.subtitles}", subtitles)
 
     def details(
         self, items: Sequence[Any], predictions: Sequence[Prediction], references: Sequence[Sequence[Any]], baselines: Any

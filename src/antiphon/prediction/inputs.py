@@ -1,0 +1,161 @@
+"""What a command line names as inputs, opened: files, folders, recordings, or the lines of standard input.
+
+Unusual here: standard input is read by blocks, straight from the system, so that it can be asked whether a line is there. A line that is
+no UTF-8 keeps its place: its bytes stay in the text (`surrogateescape`), for the predictor to refuse that input alone.
+"""
+
+import csv
+import os
+import select
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from antiphon.contracts.abilities import Tabular
+from antiphon.contracts.task import Task
+from antiphon.data.audio_archives import in_archive
+from antiphon.data.documents import FILE, DocumentFolder
+from antiphon.errors import ConfigError, DataError
+from antiphon.recipe.assembly import read_given
+
+_BLOCK = 1 << 16
+_MOMENT = 0.05  # seconds to wait for a line before those that are there are answered
+
+
+def runs_and_files(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Runs, and the files behind them: a run is a folder, so a file can only be an input. Raises ConfigError for what is neither."""
+    files = [path for path in named if path.is_file() or in_archive(path) is not None]
+    runs = [path for path in named if path not in files]
+    if not runs:
+        raise ConfigError(f"`antiphon predict` needs a run before the inputs, but {files[0]} is a file.")
+    for path in runs[1:]:
+        if not path.exists():
+            raise ConfigError(f"There is no file {path} to predict, nor a run of this name.")
+        if not any((path / name).exists() for name in ("best", "last", "checkpoint.json")):
+            raise ConfigError(f"{path} is no run. A folder of inputs is named by `--input {path}`.")
+    return runs, files
+
+
+def open_inputs(named: Sequence[Path], task: Task) -> "Inputs":
+    """The records of files or of one folder; where none is named, the lines of standard input, which are csv for a task with tables."""
+    if not named:
+        lines = StandardInput(sys.stdin.buffer)
+        items = csv.DictReader(lines.decoded(strict=True)) if isinstance(task, Tabular) else lines.decoded()
+        return Inputs(items, task, live=lines)
+    records = read_given(named[0] if len(named) == 1 else list(named), task, with_targets=False)
+    if isinstance(records, DocumentFolder):
+        return Inputs(records, task, documents=records.names, paths=[records.folder / name for name in records.names])
+    paths: Iterable[Path] = [path.expanduser() for path in named]
+    if named[0].is_dir():
+        paths = (Path(str(record[task.source_columns[0]])) for record in records)  # recordings
+    return Inputs(records, task, paths=paths)
+
+
+@final
+class Inputs:
+    """Inputs one by one; what a record holds beside its source (an id, a title, a file's name) is kept for its prediction.
+
+    documents   the names of the documents where each is a file of a folder
+    paths       the files that are read; looked at once at most
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Any],
+        task: Task,
+        *,
+        documents: Sequence[str] | None = None,
+        paths: Iterable[Path] = (),
+        live: "StandardInput | None" = None,
+    ):
+        self.documents, self.paths = documents, paths
+        self._items, self._live = iter(items), live
+        self._source = None if isinstance(task, Tabular) else task.source_columns[0]
+        self._beside: deque[dict[str, Any]] = deque()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        item = next(self._items)
+        if self._source is not None:  # rows of a table are no inputs by themselves
+            self._beside.append({key: item[key] for key in item if key != self._source} if isinstance(item, Mapping) else {})
+        return item
+
+    def is_ready(self) -> bool:
+        """Whether the next input is there; always so in files."""
+        return self._live is None or self._live.is_ready()
+
+    @property
+    def are_typed(self) -> bool:
+        """Whether somebody types them into a terminal."""
+        return self._live is not None and self._live.is_terminal
+
+    def beside(self) -> dict[str, Any]:
+        """What the next input that is answered holds beside its source; to be asked once for each prediction."""
+        return self._beside.popleft() if self._beside else {}
+
+    @staticmethod
+    def name(beside: Mapping[str, Any]) -> str:
+        """What people call an input; empty where only its number tells."""
+        return str(beside.get(FILE, ""))
+
+
+@final
+class StandardInput:
+    """Lines of bytes, without their ends, and whether the next one is there."""
+
+    def __init__(self, stream: Any):
+        try:
+            descriptor: int | None = stream.fileno()
+        except (AttributeError, OSError):  # what stands in for it in memory
+            descriptor = None
+        self._descriptor = descriptor
+        self._read: Callable[[], bytes] = (lambda: stream.read(_BLOCK)) if descriptor is None else (lambda: os.read(descriptor, _BLOCK))
+        self.is_terminal = descriptor is not None and os.isatty(descriptor)
+        self._lines: deque[bytes] = deque()
+        self._rest = bytearray()
+        self._ended = False
+
+    def is_ready(self) -> bool:
+        """Whether the next line is there, or the end; waits a moment for it, unless somebody types, who waits for the answer."""
+        until = time.monotonic() + (0.0 if self.is_terminal else _MOMENT)
+        while not self._lines and not self._ended:
+            if self._descriptor is not None:
+                readable, _, _ = select.select([self._descriptor], [], [], max(0.0, until - time.monotonic()))
+                if not readable:
+                    return False
+            self._fill()
+        return True
+
+    def decoded(self, *, strict: bool = False) -> Iterator[str]:
+        """The lines as texts. Bytes that are no UTF-8 stay in them, or with `strict` raise a DataError that names the line."""
+        number = 0
+        while (line := self._line()) is not None:
+            number += 1
+            try:
+                text = line.decode("utf-8", "strict" if strict else "surrogateescape")
+            except UnicodeDecodeError as error:
+                raise DataError(f"Standard input, line {number}, must be UTF-8, but byte {error.start + 1} is not.") from error
+            yield (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\r")
+
+    def _line(self) -> bytes | None:
+        """The next line, waited for; None at the end."""
+        while not self._lines and not self._ended:
+            self._fill()
+        return self._lines.popleft() if self._lines else None
+
+    def _fill(self) -> None:
+        block = self._read()
+        self._rest += block
+        self._ended = not block
+        if b"\n" in block:
+            *lines, rest = bytes(self._rest).split(b"\n")
+            self._lines.extend(lines)
+            self._rest = bytearray(rest)
+        elif self._ended and self._rest:
+            self._lines.append(bytes(self._rest))
+            self._rest.clear()

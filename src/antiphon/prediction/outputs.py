@@ -1,0 +1,231 @@
+"""Where predictions go: standard output, a file, or a folder with a file for each.
+
+Unusual here: a file is written beside its place, as NAME.partial, and takes that place when it is complete. So an earlier output is never
+lost to a run that fails, and what such a run has answered in hours stays, too, under a name that says what it is.
+"""
+
+import itertools
+import os
+import stat
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, final
+
+from antiphon.contracts.abilities import WritesFiles, writes_files
+from antiphon.contracts.sequences import Prediction
+from antiphon.contracts.task import Task
+from antiphon.errors import DataError
+from antiphon.prediction.inputs import Inputs
+from antiphon.prediction.writers import Writer, writer_for
+from antiphon.store.atomic import replacing
+
+
+class Output(ABC):
+    """Takes predictions, within a `with` block, at whose end they are in their place."""
+
+    count: int = 0
+    """How many were written."""
+    is_seen: bool = True
+    """Whether something of each appears on standard output."""
+
+    @abstractmethod
+    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+        """Write a prediction, with what its record holds beside the source."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where those that were written are after a failure, as the end of a sentence."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Begin."""
+
+    @abstractmethod
+    def close(self, failure: type[BaseException] | None) -> None:
+        """End, with what has failed on the way."""
+
+    def __enter__(self) -> "Output":
+        self.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close(kind)
+
+
+def open_output(name: str, task: Task, inputs: Inputs, *, as_json: bool) -> Output:
+    """The output that `name` asks for; - is standard output, and an ending / or a folder that is there asks for a file for each.
+
+    Raises DataError when it would replace one of the inputs, or a file in a folder.
+    """
+    if name == "-":
+        return StandardOutput(task, as_json=as_json)
+    path = Path(name)
+    if not as_json and (name.endswith("/") or path.is_dir()):
+        return FolderOutput(path, task, inputs)
+    for read in inputs.paths if path.exists() else ():
+        if read.exists() and os.path.samefile(path, read):
+            raise DataError(f"`--output` must be another file than the input {read}, which would be replaced by the predictions.")
+    return FileOutput(path, task, as_json=as_json)
+
+
+@final
+class StandardOutput(Output):
+    """Each prediction is there for the next program as soon as it is made."""
+
+    def __init__(self, task: Task, *, as_json: bool):
+        self._writer = writer_for(sys.stdout, "", task, as_json=as_json)
+
+    @property
+    def place(self) -> str:
+        """Standard output."""
+        return "on standard output"
+
+    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+        """Write and flush."""
+        self._writer.write(prediction, beside)
+        self.count += 1  # first, since who reads it may stop us at once
+        sys.stdout.flush()
+
+    def open(self) -> None:
+        """It is open."""
+
+    def close(self, failure: type[BaseException] | None) -> None:
+        """Write what stands at the end, unless nobody reads it."""
+        if failure is None or not issubclass(failure, OSError):
+            self._writer.finish()
+
+
+@final
+class FileOutput(Output):
+    """A file, written as NAME.partial beside its place. A device or a pipe, which has no place to take, is written as it is."""
+
+    is_seen = False
+
+    def __init__(self, path: Path, task: Task, *, as_json: bool):
+        self._task, self._as_json, self._path = task, as_json, path
+        self._is_file = not path.exists() or stat.S_ISREG(path.stat().st_mode)
+        target = path.resolve() if path.is_symlink() else path  # of a link the file behind it is written
+        self._target, self._partial = target, target.with_name(f"{target.name}.partial") if self._is_file else target
+        self._file: IO[str] | None = None
+        self._writer: Writer | None = None
+
+    @property
+    def place(self) -> str:
+        """The partial file."""
+        left = f"; {self._path} is as it was before" if self._is_file and self._target.exists() else ""
+        return f"in {self._partial}{left}"
+
+    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+        """Write; the file has it a little later."""
+        assert self._writer is not None, "written within a `with` block"
+        with _naming(self._partial):
+            self._writer.write(prediction, beside)
+        self.count += 1
+
+    def open(self) -> None:
+        """Open the partial file. Raises DataError when it cannot be written, or another run has left it."""
+        try:
+            with _naming(self._partial):
+                # What is no UTF-8, such as a file's name, becomes an escape, which JSON reads, too.
+                self._file = open(self._partial, "x" if self._is_file else "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        except FileExistsError as error:
+            raise DataError(
+                f"{self._partial} is there already: another run writes it, or one that was stopped has left it. Move it, or remove it."
+            ) from error
+        self._writer = writer_for(self._file, self._path.suffix, self._task, as_json=self._as_json)
+
+    def close(self, failure: type[BaseException] | None) -> None:
+        """Let the file take its place, or after a failure keep what was written under its partial name."""
+        assert self._file is not None, "opened before"
+        assert self._writer is not None, "opened before"
+        if failure is not None:
+            with suppress(OSError):  # the first error is told
+                self._writer.finish()
+            with suppress(OSError):
+                self._file.close()
+            if self._is_file and not self.count:
+                self._partial.unlink(missing_ok=True)
+            return
+        with _naming(self._partial):
+            self._writer.finish()
+            self._file.flush()
+            if self._is_file:
+                os.fsync(self._file.fileno())
+            self._file.close()
+            if self._is_file:
+                os.replace(self._partial, self._target)
+
+
+@final
+class FolderOutput(Output):
+    """A file for each prediction, called as its document or its recording; their names are printed. Nothing is overwritten."""
+
+    def __init__(self, folder: Path, task: Task, inputs: Inputs):
+        self._folder = folder
+        self._task = task if isinstance(task, WritesFiles) and writes_files(task) else None
+        self._documents: Iterator[str] = iter(inputs.documents or ())
+        self._made: set[Path] = set()
+        if self._task is None and inputs.documents is None:
+            raise DataError(
+                f"`--output` must be a file unless `--input` is a folder of texts, but {folder} is a folder. Name one, such as out.jsonl."
+            )
+        if self._task is None:
+            self._refuse([folder / name for name in inputs.documents or ()])
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return f"in {self._folder}"
+
+    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+        """Write its file, complete at once, and print the name; an empty line where there is none."""
+        path: Path | None
+        if self._task is None:
+            path, content = self._folder / next(self._documents), f"{prediction.value}\n" if prediction.value else ""
+        else:
+            own = self._task.file_of(prediction)
+            path, content = (None, "") if own is None else (self._free(own.name), own.content)
+        if path is not None:
+            self._refuse([path])
+            with _naming(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with replacing(path) as file:
+                    file.write(content)
+        print("" if path is None else path, flush=True)
+        self.count += 1
+
+    def _free(self, name: str) -> Path:
+        """A name that no other prediction has: of recordings called alike, in several folders, the second becomes `name-2.srt`."""
+        wanted = self._folder / name
+        places = (wanted.with_stem(f"{wanted.stem}{again}") for again in itertools.chain([""], itertools.count(-2, -1)))
+        path = next(place for place in places if place not in self._made)
+        self._made.add(path)
+        return path
+
+    @staticmethod
+    def _refuse(paths: Sequence[Path]) -> None:
+        there = next((path for path in paths if path.exists()), None)
+        if there is not None:
+            raise DataError(f"{there} exists already. Choose another folder, or remove it.")
+
+    def open(self) -> None:
+        """Each file is opened by itself."""
+
+    def close(self, failure: type[BaseException] | None) -> None:
+        """What was written is complete."""
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say which file cannot be written."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from error

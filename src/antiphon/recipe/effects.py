@@ -1,0 +1,93 @@
+"""Which settings have an effect once a model is trained. One that has none is refused: who sets it expects something of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatch
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from antiphon.errors import ConfigError
+from antiphon.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What can be set for something that is done with a trained model.
+
+    what      what the settings have an effect on, as in "a prediction"
+    keys      settings that have one, and with them all that stand below
+    without   patterns of settings below `keys` that have none
+    """
+
+    what: str
+    keys: tuple[str, ...]
+    without: tuple[str, ...] = ()
+
+    def check(self, overrides: Sequence[str]) -> None:
+        """Raise ConfigError for the first of the `key.path=value` changes that changes nothing. A key that is unknown is left to others."""
+        for override in overrides:
+            for key in _settings(override):
+                if key.split(".")[0] in _PARTS and not self._has(key):
+                    raise ConfigError(
+                        f"`{key}` must not be set here, since it changes nothing of {self.what}. What can be set:"
+                        f" {', '.join(f'`{own}`' for own in self.keys)}."
+                    )
+
+    def _has(self, key: str) -> bool:
+        within = any(key == own or key.startswith(f"{own}.") for own in self.keys)
+        return within and not any(fnmatch(key, pattern) for pattern in self.without)
+
+
+_PARTS = {part.name for part in fields(Recipe)}
+_LEARNING = (  # how models learn, and how their vocabularies were made
+    "model.*dropout*",
+    "model.*checkpoint_activations",
+    "task.augmentation*",
+    "task.storage",
+    "task.stride",
+    "task.weighting",
+    *(f"task.*vocabulary.{name}" for name in ("size", "min_frequency", "character_coverage", "training_lines", "sampling")),
+)
+
+PREDICTION = Effects(
+    "a prediction",
+    ("search", "task", "model", "evaluation.batch_size", "data.limits.max_source_length", "data.limits.too_long"),
+    (*_LEARNING, "task.backtest*", "task.baselines"),
+)
+"""Of `predict`."""
+
+EVALUATION = replace(
+    PREDICTION,
+    what="an evaluation",
+    keys=(
+        *PREDICTION.keys[:3],
+        "evaluation",
+        "data.test",
+        *PREDICTION.keys[4:],
+        "training.loss",
+        "training.batching",
+        "training.decoder_inputs",
+    ),
+    without=_LEARNING,
+)
+"""Of `evaluate`, which also measures the loss, in batches like those of training."""
+
+
+def _settings(override: str) -> Iterator[str]:
+    """The settings that one `key.path=value` changes, each with its whole path: those in a mapping one by one."""
+    dotted, _, text = override.partition("=")
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        value = None  # who applies it says so
+    yield from _leaves(dotted.strip(), value)
+
+
+def _leaves(key: str, value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _leaves(f"{key}.{name}", inner)
+    else:
+        yield key
