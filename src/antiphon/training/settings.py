@@ -8,7 +8,8 @@ from pydantic import Field
 from antiphon.contracts.configuration import config, plugin_field
 from antiphon.data.batching import BatchingConfig
 from antiphon.errors import ConfigError
-from antiphon.metrics.scoring import find_metrics
+from antiphon.metrics.interface import says_better
+from antiphon.metrics.scoring import find_metric
 from antiphon.training.decoder_inputs import DecoderInputsConfig, TeacherForcingConfig
 from antiphon.training.optimizers import AdamWConfig, OptimizerConfig
 from antiphon.training.schedules import InverseSquareRootConfig, ScheduleConfig
@@ -94,7 +95,7 @@ def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
         raise ConfigError(
             f"`training.best` must be `loss` or one of `evaluation.metrics` ({', '.join(metrics)}), but is {settings.best!r}."
         )
-    if settings.best != "loss" and find_metrics([settings.best])[0].higher_is_better is None:
+    if settings.best != "loss" and not says_better(find_metric(settings.best)):
         raise ConfigError(
             f"`training.best` must be a metric that says what is better, but `{settings.best}` only describes outputs."
             " Take `loss`, or a metric of quality such as `chrf` or `rouge_l`."
