@@ -28,7 +28,7 @@ from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.metrics.scoring import find_metrics
 from antiphon.metrics.significance import Comparison, compare
 from antiphon.prediction.predictor import Predictor
-from antiphon.prediction.validation import collapsed, group_references
+from antiphon.prediction.scoring import collapsed, group_references
 from antiphon.recipe.assembly import build_losses, metric_names, read_given
 from antiphon.store.checkpoint import find_checkpoint
 from antiphon.training.decoder_inputs import inputs_to_measure

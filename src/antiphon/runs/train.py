@@ -35,8 +35,8 @@ from antiphon.data.loader import Loader
 from antiphon.data.mapped import MappedCorpus
 from antiphon.distillation.teacher import Teacher, open_teacher
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
-from antiphon.prediction.decoding import decode_examples
-from antiphon.prediction.validation import Validation
+from antiphon.prediction.validation import Validation, decode_records
+from antiphon.prediction.validation_cost import work_of
 from antiphon.recipe.assembly import (
     Given,
     Split,
@@ -162,15 +162,7 @@ def _calibrate(recipe: Recipe, task: Task, folder: Path, corpora: Sequence[Store
     trained = load_trained(folder)
     items = [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
     try:
-        predictions = decode_examples(
-            trained.model.to(device),
-            build_search(recipe.search, task),
-            task,
-            [task.encode(item, number) for number, item in enumerate(items)],
-            [task.request(item) for item in items],
-            batch_size=recipe.evaluation.batch_size,
-            device=device,
-        )
+        predictions = decode_records(recipe, task, trained.model.to(device), build_search(recipe.search, task), device, items)
         return task.calibrate(items, predictions, trained.folder)
     except AntiphonError as error:
         return [f"Nothing was calibrated: {error}"]
@@ -334,11 +326,17 @@ def _make_trainer(
     settings = recipe.training
     loss, measure = build_losses(recipe, task)
     update = make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks)
+    learned = mixed(corpora["train"], splits["train"])
+    batches = TrainingBatches(learned, task, settings.batching, recipe.seed, ranks)
+    work = work_of(learned, len(batches.sampler), batches.estimate() / settings.accumulation)
+    say = partial(_say, console if ranks.first else None)
+    validation = Validation(recipe, task, corpora["validation"], measure, metrics, ranks, work, say)
+    say(validation.note)
     trainer = Trainer(
         model,
         update,
-        TrainingBatches(mixed(corpora["train"], splits["train"]), task, settings.batching, recipe.seed, ranks),
-        Validation(recipe, task, corpora["validation"], measure, metrics, ranks),
+        batches,
+        validation,
         settings,
         ranks,
         folder=folder,

@@ -26,7 +26,7 @@ from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.metrics.scoring import find_metrics
 from antiphon.metrics.significance import Comparison, compare
 from antiphon.prediction.predictor import Predictor, load
-from antiphon.prediction.validation import group_references
+from antiphon.prediction.scoring import group_references
 from antiphon.recipe.assembly import metric_names, open_splits, read_given
 from antiphon.recipe.recipe import Recipe, read_recipe, recipe_from, write_recipe
 from antiphon.store import checkpoint

@@ -69,7 +69,7 @@ def _stays(line: bytes, keep_until: int) -> bool:
     """Whether an event happened before the checkpoint. A run that goes on has not ended, and a kill may have cut the last line short."""
     try:
         event = json.loads(line)
-        return 0 < event["step"] <= keep_until and event["kind"] not in ("average", "end")
+        return 0 < event["step"] <= keep_until and event["kind"] not in ("average", "final", "end")
     except (ValueError, KeyError, TypeError):
         return False
 

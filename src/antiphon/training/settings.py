@@ -49,7 +49,7 @@ class TrainingConfig:
     average: Count = 1
     """At the end, average the last so many checkpoints, and keep the average if it scores better."""
     validate_every: Count | None = None
-    """Updates between validations; None is once per epoch."""
+    """Updates between validations; None is once per epoch, or less often where `validation_share` would not allow it."""
     save_every: Count | None = None
     """Updates between checkpoints besides those at validations."""
     keep: Count = 3
@@ -59,7 +59,10 @@ class TrainingConfig:
     patience: Count | None = None
     """Stop after so many validations without a new best."""
     validation_records: Count | None = 500
-    """Validation records that are decoded for metrics while training (loss always uses all); None is all."""
+    """The most validation records that are decoded for metrics while training (loss always uses all); None is all."""
+    validation_share: Annotated[float, Field(gt=0, le=1)] | None = 0.1
+    """About how much of the time that updates take may be spent on validation: fewer records are decoded where it would be more, and epochs
+    too short for it are validated together. Costs are estimated from lengths, not timed. None is no limit."""
     freeze: tuple[str, ...] = ()
     """Parameters that stay as they are: patterns such as `encoder.*`."""
     init_from: Path | None = None

@@ -18,7 +18,9 @@ import torch
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch
 from antiphon.errors import CheckpointError, TrainingError
-from antiphon.metrics.interface import Score
+from antiphon.metrics.interface import Score, better
+from antiphon.metrics.scoring import named
+from antiphon.metrics.shown import shown
 from antiphon.store import checkpoint
 from antiphon.training.average import MovingAverage, mean_weights
 from antiphon.training.distributed import Ranks
@@ -45,6 +47,17 @@ class Evaluate(Protocol):
     """Scores the model on the validation data; `samples` are (source, reference, prediction) for a person to read."""
 
     def __call__(self, model: Seq2SeqModel) -> tuple[list[Score], list[tuple[str, str, str]]]: ...
+
+
+@runtime_checkable
+class PlannedEvaluate(Protocol):
+    """Scores that know what they cost."""
+
+    def due(self, epoch: int) -> bool:
+        """Whether to score the model when so many epochs are done, where the recipe does not say how often."""
+
+    def final(self, model: Seq2SeqModel, updates: int) -> tuple[list[Score], str] | None:
+        """Thorough scores of the best model when training has ended, after so many updates, and what they are of."""
 
 
 @final
@@ -232,8 +245,10 @@ class Trainer:
         return ""
 
     def _validation_due(self, before: Progress) -> bool:
-        every = self.settings.validate_every
-        return self.progress.step % every == 0 if every else self.progress.epoch > before.epoch
+        if self.settings.validate_every:
+            return self.progress.step % self.settings.validate_every == 0
+        ended = range(before.epoch + 1, self.progress.epoch + 1)
+        return any(not isinstance(self.evaluate, PlannedEvaluate) or self.evaluate.due(epoch) for epoch in ended)
 
     def _impatient(self) -> str:
         patience = self.settings.patience
@@ -262,13 +277,13 @@ class Trainer:
 
     def _decide(self, scores: Sequence[Score]) -> tuple[float, bool]:
         """The deciding score, as rank 0 has it, and whether it is the best so far."""
-        score = next((score for score in scores if score.name == self.settings.best), None)  # none when the model has diverged
+        score = named(scores, self.settings.best)  # none when the model has diverged
         shared = torch.tensor(score.value if score else math.nan, dtype=torch.float64, device=self.ranks.device)
         self.ranks.broadcast([shared])
         value, best = float(shared), self.progress.best_score
         if score is None or not math.isfinite(value):  # nothing could ever be better than NaN
             return value, False
-        return value, best is None or (value > best if score.higher_is_better else value < best)
+        return value, best is None or better(value, best, score)
 
     def _scores(self) -> tuple[list[Score], list[tuple[str, str, str]]]:
         if self.average is not None:
@@ -284,6 +299,7 @@ class Trainer:
     def _finish(self, reason: str) -> None:
         if self.settings.average > 1 and len(self.progress.kept) > 1:
             self._try_average()
+        self._score_best()
         best = self.progress.best_score
         found = f"Best {self.settings.best}: {best:.4f} at step {self.progress.best_step}" if best is not None else "No score was finite"
         message = f"Done: {reason}. {found}."
@@ -310,6 +326,23 @@ class Trainer:
             self.progress = replace(self.progress, best_score=deciding, best_step=self.progress.step)
         self.model.load_state_dict(own, strict=False)
         self.model.train()
+
+    def _score_best(self) -> None:
+        """Report more exact scores of the best checkpoint. They decide nothing: they are of other records, found by another search."""
+        if not isinstance(self.evaluate, PlannedEvaluate) or not (self.folder / "best").exists():
+            return
+        own = {name: tensor.clone() for name, tensor in self.model.own_weights().items()}
+        self.model.load_state_dict(checkpoint.read((self.folder / "best").resolve()).weights(), strict=False)
+        self.model.eval()
+        found = self.evaluate.final(self.model, self.progress.step)
+        self.model.load_state_dict(own, strict=False)
+        self.model.train()
+        if found is not None:
+            scores, what = found
+            values = {score.name: score.value for score in scores}
+            listed = "  ".join(f"{name} {shown(value)}" for name, value in values.items())
+            message = f"Best checkpoint, {what}: {listed}"
+            self._log({"kind": "final", "step": self.progress.step, "of": self.progress.best_step, "scores": values, "message": message})
 
     def _save(self, *, best: bool = False, passing: bool = False) -> None:
         """Save at this step, once. What a stop saves is passing: the next checkpoint replaces it, so that a resumed run keeps (and

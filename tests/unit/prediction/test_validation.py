@@ -7,7 +7,7 @@ import pytest
 from antiphon.contracts.task import Task
 from antiphon.metrics.scoring import evaluate
 from antiphon.metrics.sourced import SourcedText
-from antiphon.prediction.validation import collapsed, group_references
+from antiphon.prediction.scoring import collapsed, group_references
 
 RECORDS = [{"source": "a b c", "target": "a"}, {"source": "d", "target": "d"}, {"source": "a b c", "target": "b x"}]
 
