@@ -65,7 +65,7 @@ def _half(rows: int, longest: Example, say: Say) -> int:
             " source steps. Limit lengths with `data.limits` and `search.limits`, or use a smaller search."
         )
     say(
-        f"Out of memory: {rows} records do not fit when they are decoded together, so {rows // 2} are from now on (`evaluation.batch_size`)."
+        f"Out of memory: {rows} records do not fit when they are decoded together, so now {rows // 2} are (`evaluation.batch_size`)."
     )
     return rows // 2
 

@@ -16,14 +16,16 @@ import numpy as np
 import torch
 
 from antiphon.contracts.abilities import shown
+from antiphon.contracts.corpus import Corpus
 from antiphon.contracts.loss import Loss
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch, Prediction, to_device
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
-from antiphon.data.batching import BatchingConfig, Rows, Sampler
+from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.loader import Examples, Loader
+from antiphon.data.corpus import MemoryCorpus, MixedCorpus
+from antiphon.data.loader import Loader
 from antiphon.errors import AntiphonError, TrainingError
 from antiphon.losses.observed import counted
 from antiphon.metrics.interface import Score
@@ -100,9 +102,8 @@ def loss_scores(loss: float, task: Task) -> list[Score]:
     return scores
 
 
-def batches_of(corpus: Any, task: Task, batching: BatchingConfig, ranks: Ranks) -> Iterator[Batch | None]:
+def batches_of(corpus: Corpus | MixedCorpus | MemoryCorpus, task: Task, batching: BatchingConfig, ranks: Ranks) -> Iterator[Batch | None]:
     """This rank's part of each batch of a corpus, whose every row comes once, the longest first."""
-    assert isinstance(corpus, Rows) and isinstance(corpus, Examples), "a corpus knows lengths and examples"
     together = partial(collate, source=task.source_spec, target=task.target_spec)
     return Loader(corpus, Sampler(corpus, batching, 0), together, seed=0, rank=ranks.rank, world=ranks.world).in_order()
 

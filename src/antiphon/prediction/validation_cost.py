@@ -19,6 +19,7 @@ import numpy as np
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
+from antiphon.data.corpus import MixedCorpus
 from antiphon.recipe.assembly import needs_steps
 from antiphon.training.settings import TrainingConfig
 
@@ -103,7 +104,7 @@ def _width(search: Any) -> int:
     return _width(candidates) if candidates is not None else max(getattr(search, "beam_size", 1), getattr(search, "samples", 1))
 
 
-def work_of(corpus: Any, rows: int, updates: float) -> Work:
+def work_of(corpus: StoredCorpus | MixedCorpus, rows: int, updates: float) -> Work:
     """The work of an epoch that shows `rows` rows of a corpus in so many updates."""
     mean = (float(np.sum(corpus.source_lengths)) + float(np.sum(corpus.target_lengths))) / max(len(corpus), 1)
     return Work(rows * mean, updates)
