@@ -64,9 +64,7 @@ def _half(rows: int, longest: Example, say: Say) -> int:
             f"Not even one record at a time can be decoded in memory; the longest is record {longest.record}, with {len(longest.source)}"
             " source steps. Limit lengths with `data.limits` and `search.limits`, or use a smaller search."
         )
-    say(
-        f"Out of memory: {rows} records do not fit when they are decoded together, so now {rows // 2} are (`evaluation.batch_size`)."
-    )
+    say(f"Out of memory: {rows} records do not fit when they are decoded together, so now {rows // 2} are (`evaluation.batch_size`).")
     return rows // 2
 
 

@@ -55,7 +55,7 @@ class Validation:
         self.corpus = corpora[0] if len(corpora) == 1 else MixedCorpus(corpora, [1.0] * len(corpora))
         self.search = search_to_validate(recipe, task)
         self._built = build_search(self.search, task)
-        self.cost = ValidationCost(task, corpora)
+        self.cost = ValidationCost(task, corpora, ranks.device)
         self.plan: Plan = self.cost.plan(recipe.training, work, self.search)
         self.items = self._items(self.plan.records)
 
@@ -85,8 +85,7 @@ class Validation:
         search = self.recipe.search
         if not self.metrics or (needs_steps(search) and not isinstance(model, StepwiseModel)):
             return None
-        share, every = self.recipe.training.validation_share, self.cost.items
-        most = every if share is None else self.cost.fitting(share * self.work.of(updates), search, every)
+        every, most = self.cost.items, self.cost.at_the_end(self.recipe.training, self.work, updates, search)
         if most <= self.plan.records and plain(search) == plain(self.search):
             return None
         scores = self._loss(model)

@@ -5,28 +5,43 @@ are trained on, of sources and targets alike:
 
     a record to train on     its source and target
     its loss                 a third of that, since there is no backward pass
-    to decode it             a third of its source, and `SEQUENTIAL` for each element of its target: a step says one element of each row of
-                             a small batch, where training says all elements of a large one at once
+    to decode it             a third of its source, and several for each element of its target (`SEQUENTIAL`): a step says one element of
+                             each row of a small batch, where training says all elements of a large one at once, and what a young model says
+                             is longer than the references. On one thread of a CPU a step took 1.3; the more a device does at once, the more
+                             it idles meanwhile
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import numpy as np
+import torch
 
-from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
-from antiphon.data.corpus import MixedCorpus
 from antiphon.recipe.assembly import needs_steps
 from antiphon.training.settings import TrainingConfig
 
-SEQUENTIAL = 20.0
+SEQUENTIAL = {"cpu": 10.0, "other": 50.0}
 FORWARD = 1 / 3
 FEWEST = 50  # records whose score still says something
+FEWEST_AT_THE_END = 500  # records that are decoded once, whatever it costs
 FIRST = 5  # epochs after each of which there is a validation, whatever it costs: how a run begins is seen at once
+
+
+@runtime_checkable
+class Lengths(Protocol):
+    """What a corpus says without being read: the lengths of its sources and of its targets, int64 (N,) each."""
+
+    @property
+    def source_lengths(self) -> np.ndarray: ...
+
+    @property
+    def target_lengths(self) -> np.ndarray: ...
+
+    def __len__(self) -> int: ...
 
 
 @final
@@ -61,9 +76,10 @@ class Plan:
 
 @final
 class ValidationCost:
-    """What scoring these validation records costs, each `mean` being that of one of them."""
+    """What scoring these validation records costs on a device."""
 
-    def __init__(self, task: Task, corpora: Sequence[StoredCorpus]):
+    def __init__(self, task: Task, corpora: Sequence[Lengths], device: torch.device):
+        self.sequential = SEQUENTIAL["cpu" if device.type == "cpu" else "other"]
         self.symbols = isinstance(task.target_spec, TokenSpec)
         self.items = sum(map(len, corpora))
         sources = sum(float(np.sum(corpus.source_lengths)) for corpus in corpora)
@@ -76,7 +92,7 @@ class ValidationCost:
         if not needs_steps(search):
             return FORWARD * (self.source + self.target)
         width = _width(search)
-        each = SEQUENTIAL * (1 + width) / 2 if self.symbols else max(SEQUENTIAL, FORWARD * width)
+        each = self.sequential * (1 + width) / 2 if self.symbols else max(self.sequential, FORWARD * width)
         return FORWARD * self.source + each * self.target
 
     def plan(self, settings: TrainingConfig, work: Work, search: Any) -> Plan:
@@ -91,11 +107,17 @@ class ValidationCost:
             between = epochs * work.elements
         else:
             between = work.of(settings.validate_every)
-        return Plan(self.fitting(share * between - self.loss, search, most), epochs)
+        return Plan(self._fitting(share * between - self.loss, search, most, FEWEST), epochs)
 
-    def fitting(self, budget: float, search: Any, most: int) -> int:
+    def at_the_end(self, settings: TrainingConfig, work: Work, updates: int, search: Any) -> int:
+        """Items to decode when training has ended after so many updates: all of them, or as many as take a share of its time."""
+        if settings.validation_share is None:
+            return self.items
+        return self._fitting(settings.validation_share * work.of(updates), search, self.items, FEWEST_AT_THE_END)
+
+    def _fitting(self, budget: float, search: Any, most: int, least: int) -> int:
         """How many of `most` items can be decoded at a cost; never very few."""
-        return max(min(most, FEWEST), min(most, int(budget / max(self.decoding(search), 1e-9))))
+        return max(min(most, least), min(most, int(budget / max(self.decoding(search), 1e-9))))
 
 
 def _width(search: Any) -> int:
@@ -104,7 +126,7 @@ def _width(search: Any) -> int:
     return _width(candidates) if candidates is not None else max(getattr(search, "beam_size", 1), getattr(search, "samples", 1))
 
 
-def work_of(corpus: StoredCorpus | MixedCorpus, rows: int, updates: float) -> Work:
+def work_of(corpus: Lengths, rows: int, updates: float) -> Work:
     """The work of an epoch that shows `rows` rows of a corpus in so many updates."""
     mean = (float(np.sum(corpus.source_lengths)) + float(np.sum(corpus.target_lengths))) / max(len(corpus), 1)
     return Work(rows * mean, updates)
