@@ -71,7 +71,7 @@ class Evaluation:
         del shown["values"], shown["actual"]
         if not items:
             del shown["items"], shown["details"]
-        return plain_numbers(shown)
+        return dict(plain_numbers(shown))
 
     def __getitem__(self, name: str) -> float:
         """The value of a score by name. Raises KeyError when there is none of it."""
