@@ -206,10 +206,13 @@ def check_ranks(limit: int, seed: int) -> Report:
 
 def _validate(report: Report, folder: Path, model: dict[str, Any]) -> None:
     """Two processes score the same weights as one does: those that a run begins with."""
-    recipe = write_recipe(folder, model=model, max_steps=0, best="chrf", samples=6)
+    place = folder / "scored"
+    place.mkdir()
+    write_data(place)
+    recipe = write_recipe(place, model=model, max_steps=0, best="chrf", samples=6)
     for count in (1, 2):
-        run(train_command(recipe, folder / f"scored by {count}"), count)
-    one, two = (events(folder / f"scored by {count}", "validation", "sample") for count in (1, 2))
+        run(train_command(recipe, place / str(count)), count)
+    one, two = (events(place / str(count), "validation", "sample") for count in (1, 2))
     scores, others = (found[0].pop("scores") for found in (one, two))
     near = abs(scores["loss"] - others["loss"]) < 1e-5 * scores["loss"] and scores["chrf"] == others["chrf"]
     report.check(near and one == two, f"{model['name']}: scores {scores} and {others}, samples {one} and {two}")
