@@ -200,8 +200,24 @@ def check_ranks(limit: int, seed: int) -> Report:
             same = events(folder / "1", "records") == events(folder / "2", "records")
             report.check(same, f"{model['name']}: the global batches differ")
             report.add("updates with equal batches", len(one) if same else 0)
+            _validate(report, folder, model)
             _lose_a_rank(report, recipe, folder)
     return report
+
+
+def _validate(report: Report, folder: Path, model: dict[str, Any]) -> None:
+    """Two processes score the same weights as one does: those that a run begins with."""
+    place = folder / "scored"
+    place.mkdir()
+    write_data(place)
+    recipe = write_recipe(place, model=model, max_steps=0, best="chrf", samples=6)
+    for count in (1, 2):
+        run(train_command(recipe, place / str(count)), count)
+    one, two = (events(place / str(count), "validation", "sample") for count in (1, 2))
+    scores, others = (found[0].pop("scores") for found in (one, two))
+    near = abs(scores["loss"] - others["loss"]) < 1e-5 * scores["loss"] and scores["chrf"] == others["chrf"]
+    report.check(near and one == two, f"{model['name']}: scores {scores} and {others}, samples {one} and {two}")
+    report.add("validations alike", int(near and one == two))
 
 
 def _lose_a_rank(report: Report, recipe: Path, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -74,6 +75,32 @@ def test_evaluate_scores_an_ensemble(antiphon: Command, trained: Path) -> None:
     plain = json.loads(antiphon("evaluate", trained, trained / "last", "--json").out)
     assert plain["run"] == f"{trained} + {trained / 'last'}"
     assert {score["name"] for score in plain["scores"]} >= {"chrf", "exact_match"}
+
+
+def test_scores_have_four_digits(antiphon: Command, trained: Path) -> None:
+    lines = antiphon("evaluate", trained, "--compare", trained / "last").out.splitlines()
+    (loss,) = {line.split("│")[2].strip() for line in lines if line.startswith("│ loss")}
+    assert len(loss.replace(".", "").lstrip("0")) == 4
+    (chrf,) = [line for line in lines if line.startswith("chrf: ")]
+    assert len(chrf.split()[1].replace(".", "").lstrip("0")) == 4
+
+
+def test_evaluations_of_checkpoints_and_ensembles_are_kept_beside_that_of_the_run(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "copy", symlinks=True)
+    shutil.rmtree(run / "evaluations", ignore_errors=True)
+    worse = next(folder for folder in (run / "checkpoints").iterdir() if folder != (run / "best").resolve())
+    other = tmp_path / "elsewhere" / "test.tsv"
+    other.parent.mkdir()
+    other.write_text("en\tno\nabc\tcba\n")
+    for arguments in ((run,), (run, "--data", other), (worse,), (run, worse)):
+        assert antiphon("evaluate", *arguments, "--quiet").status == 0
+    kept = {path.name: json.loads(path.read_text())["of"] for path in (run / "evaluations").iterdir()}
+    assert len(kept) == 4
+    assert kept["test.tsv.json"] is None
+    assert kept[f"test.tsv@{worse.name}.json"] == f"checkpoint {worse.name}"
+    assert f"ensemble of {run} + {worse}" in kept.values()
+    antiphon("report", run)
+    assert f"test.tsv, checkpoint {worse.name}" in (run / "report.html").read_text()
 
 
 def test_predict_keeps_order_and_count(antiphon: Command, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def test_two_at_once(folder: Path) -> None:
 
 def test_a_loss_that_is_not_finite_is_never_best(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing could be better than NaN afterwards."""
-    monkeypatch.setattr(Validation, "_loss", lambda *_: Score("loss", math.nan, "", higher_is_better=False))
+    monkeypatch.setattr(Validation, "_loss", lambda *_: [Score("loss", math.nan, "", higher_is_better=False)])
     out = go(folder, "run")
     assert not (out / "best").exists()
     assert [event["best"] for event in events(out, "validation")] == [False, False]

@@ -34,6 +34,7 @@ def test_kills_and_no_room(seed: int) -> None:
 def test_several_processes_divergence_and_memory(seed: int) -> None:
     said = run_experiments("ranks", "diverge", "memory", "--limit", "1", seed=seed)
     assert "lost ranks 2" in said
+    assert "validations alike 1" in said
     assert "poisoned records named 1" in said
     assert re.search(r"updates split [1-9]", said)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import AsJson, Runs, Set, TrustCode
+from antiphon.cli.counting import counter, teller
+from antiphon.cli.options import AsJson, Quiet, Runs, Set, TrustCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,6 +47,7 @@ def evaluate(
     by: Annotated[By | None, typer.Option(help="Also list errors: of forecasts by step or series, of speech by speaker or length.")] = None,
     settings: Set = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     trust_code: TrustCode = False,
 ) -> None:
     """Score a run, or an ensemble of several, on held-out records, with 95 % bootstrap intervals.
@@ -55,12 +57,13 @@ def evaluate(
     from antiphon.runs.evaluate import compare_evaluations
     from antiphon.runs.evaluate import evaluate as run_evaluation
 
-    found = run_evaluation(run[0] if len(run) == 1 else run, data, overrides=settings or (), trust_code=trust_code)
-    other = (
-        run_evaluation(compare, data or _same_data(run[0], trust_code), overrides=settings or (), trust_code=trust_code)
-        if compare
-        else None
-    )
+    progress, say = counter("records decoded", quiet=quiet), teller(quiet=quiet)
+
+    def evaluated(runs: Any, on: Any) -> "Evaluation":
+        return run_evaluation(runs, on, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
+
+    found = evaluated(run[0] if len(run) == 1 else run, data)
+    other = evaluated(compare, data or _same_data(run[0], trust_code)) if compare else None
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
     comparisons = compare_evaluations(found, other, names) if other else []
     for one in (found, other):
@@ -69,7 +72,7 @@ def evaluate(
         plain: dict[str, Any] = _plain_scores(found, by)
         if other:
             plain = {"runs": [plain, _plain_scores(other, by)], "comparisons": [_plain(comparison) for comparison in comparisons]}
-        print(json.dumps(plain, ensure_ascii=False, indent=1))
+        print(json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False))
         return
     for one in (found, other):
         if one is not None:
@@ -97,19 +100,26 @@ def _same_data(run: Path, trust_code: bool) -> Any:
 
 def _plain_scores(found: "Evaluation", by: By | None) -> dict[str, Any]:
     """An evaluation without its items; with `by` also that part of its details."""
+    from antiphon.runs.stored_evaluations import plain_numbers
+
     plain = found.to_plain()
-    return plain if by is None else {**plain, "details": {by.part: found.details[by.part]}}
+    return plain if by is None else {**plain, "details": {by.part: plain_numbers(found.details[by.part])}}
 
 
 def _plain(comparison: "Comparison") -> dict[str, Any]:
     from dataclasses import asdict
 
-    return asdict(comparison)
+    from antiphon.runs.stored_evaluations import plain_numbers
+
+    return dict(plain_numbers(asdict(comparison)))
 
 
 def _print(found: "Evaluation") -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from antiphon.metrics.scoring import named
+    from antiphon.metrics.shown import shown
 
     beside = found.baselines  # their columns leave no room for signatures, which then follow the table
     table = Table()
@@ -117,9 +127,9 @@ def _print(found: "Evaluation") -> None:
         left = column in ("metric", "signature")
         table.add_column(column, justify="left" if left else "right", overflow="fold", no_wrap=bool(beside))
     for score in found.scores:
-        interval = "" if score.low is None else f"{score.low:.2f} to {score.high:.2f}"
-        others = [next((f"{other.value:.2f}" for other in scores if other.name == score.name), "") for scores in beside.values()]
-        table.add_row(score.name, f"{score.value:.2f}", interval, *others, *(() if beside else (score.signature,)))
+        interval = "" if score.low is None or score.high is None else f"{shown(score.low)} to {shown(score.high)}"
+        others = ["" if (other := named(scores, score.name)) is None else shown(other.value) for scores in beside.values()]
+        table.add_row(score.name, shown(score.value), interval, *others, *(() if beside else (score.signature,)))
     console = Console(highlight=False)
     title = f"{found.run} on {found.data}: {found.records:,} records in {found.seconds:.1f} s"
     console.print(title, soft_wrap=True, markup=False, style="italic")
@@ -224,16 +234,24 @@ def _error(value: float | None) -> str:
 
 
 def _print_comparison(comparisons: "list[Comparison]", one: str, two: str) -> None:
+    from math import isnan
+
     from rich.console import Console
+
+    from antiphon.metrics.interface import says_better
+    from antiphon.metrics.shown import shown
 
     console = Console()
     for found in comparisons:
         better = found.better()
         verdict = "no significant difference" if better is None else f"{one if better == 'a' else two} is better"
-        if found.b.higher_is_better is None:
+        if not says_better(found.b):
             verdict = "neither is better for it"
+        if isnan(found.randomization_p):
+            console.print(f"{found.name}: {shown(found.a.value)} and {shown(found.b.value)}, not to be compared", soft_wrap=True)
+            continue
         console.print(
-            f"{found.name}: {found.a.value:.2f} and {found.b.value:.2f}, {verdict}"
+            f"{found.name}: {shown(found.a.value)} and {shown(found.b.value)}, {verdict}"
             f" (paired bootstrap p {_p_value(found.bootstrap_p)}, approximate randomization p {_p_value(found.randomization_p)})",
             highlight=False,
             soft_wrap=True,

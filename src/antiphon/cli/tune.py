@@ -1,13 +1,13 @@
 """antiphon tune: the search settings that are best on validation data, stored with the run."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import AsJson, Run, TrustCode
+from antiphon.cli.counting import counter
+from antiphon.cli.options import AsJson, Quiet, Run, TrustCode
 
 if TYPE_CHECKING:
     from antiphon.runs.tune import Trial, Tuning
@@ -23,6 +23,7 @@ def tune(
     data: Annotated[Path | None, typer.Option(help="Records to try them on; the run's validation data when left out.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show: leave the run as it is.")] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     trust_code: TrustCode = False,
 ) -> None:
     """Try search settings on validation data, and make the best those of the run.
@@ -31,7 +32,8 @@ def tune(
     """
     from antiphon.runs.tune import tune as run_tuning
 
-    found = run_tuning(run, grid=_grid(grid), metric=metric, data=data, dry_run=dry_run, trust_code=trust_code, progress=_progress())
+    progress = counter("settings tried", quiet=quiet)
+    found = run_tuning(run, grid=_grid(grid), metric=metric, data=data, dry_run=dry_run, trust_code=trust_code, progress=progress)
     if as_json:
         print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
         return
@@ -69,17 +71,6 @@ def _values(key: str, text: str) -> list[Any]:
         raise ConfigError(f"`--grid {key}`: {text!r} must be values with commas between them.") from error
 
 
-def _progress() -> Any:
-    """What shows on a terminal how far it is."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int) -> None:
-        print(f"\r{done} of {total} settings tried", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-    return show
-
-
 def _print(found: "Tuning") -> None:
     """A table of the trials, the best first."""
     from rich import box
@@ -87,18 +78,20 @@ def _print(found: "Tuning") -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from antiphon.metrics.interface import merit
+    from antiphon.metrics.shown import shown
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=200)
     table = Table(box=box.HEAVY_HEAD if console.is_terminal else None)
     for column in ("search", found.metric, "95 % interval", "records/s", ""):
         table.add_column(column, justify="left" if column in ("search", "") else "right", overflow="fold", no_wrap=column != "search")
-    sign = -1 if found.best.score.higher_is_better else 1
-    for trial in sorted(found.trials, key=lambda trial: (trial is not found.best, sign * trial.score.value)):
+    for trial in sorted(found.trials, key=lambda trial: (trial is not found.best, -merit(trial.score.value, trial.score))):
         score = trial.score
-        interval = "" if score.low is None else f"{score.low:.2f} to {score.high:.2f}"
+        interval = "" if score.low is None or score.high is None else f"{shown(score.low)} to {shown(score.high)}"
         marks = [text for text, holds in (("best", trial is found.best), ("so far", not trial.settings)) if holds]
-        cells = (escape(_shown(trial)), f"{score.value:.2f}", interval, f"{trial.records_per_second:,.1f}", ", ".join(marks))
+        cells = (escape(_shown(trial)), shown(score.value), interval, f"{trial.records_per_second:,.1f}", ", ".join(marks))
         table.add_row(*cells, style="bold" if trial is found.best else None)
     console.print(f"{found.run} on {found.data}: {found.records:,} records", soft_wrap=True, markup=False, style="italic")
     console.print(table)
@@ -115,15 +108,17 @@ def _shown(trial: "Trial") -> str:
 def _print_best(found: "Tuning", *, dry_run: bool) -> None:
     from rich.console import Console
 
+    from antiphon.metrics.shown import shown
+
     console = Console(highlight=False)
     lines = []
     if found.comparison is None:
         lines.append(f"Nothing is better than what the run does now: {_shown(found.best)}.")
     else:
-        p = found.comparison.bootstrap_p
+        p, gain = found.comparison.bootstrap_p, found.comparison.difference
         lines.append(
-            f"Best: {_shown(found.best)}, {found.comparison.difference:+.2f} {found.metric} (paired bootstrap p"
-            f" {f'= {p:.3f}' if p >= 0.0005 else '< 0.001'})."
+            f"Best: {_shown(found.best)}, {'+' if gain > 0 else ''}{shown(gain)} {found.metric} (paired bootstrap p"
+            f" {'undefined' if p != p else f'= {p:.3f}' if p >= 0.0005 else '< 0.001'})."
         )
         lines.append(
             "Nothing was changed."

@@ -103,7 +103,8 @@ def _scores(trained: TrainedModel) -> list[str]:
         for score in evaluation.get("scores", ()):
             low, high = score.get("low"), score.get("high")
             interval = f"{low:.4g} to {high:.4g}" if low is not None and high is not None else ""
-            rows.append(f"| {score['name']} | {score['value']:.4g} | {interval} | {_in_table(score.get('signature'))} |")
+            value = "undefined" if score["value"] is None else f"{score['value']:.4g}"
+            rows.append(f"| {score['name']} | {value} | {interval} | {_in_table(score.get('signature'))} |")
         data, search = PurePath(str(evaluation.get("data"))).name, evaluation["search"]["name"]
         head = f"{data}, {evaluation.get('records', 0):,} records, search `{search}`:"
         tables.append("\n".join([head, "", "| | | 95 % interval | signature |", "|---|---|---|---|", *rows]))

@@ -1,10 +1,11 @@
 """Cross-entropy with label smoothing, fused with the projection to the vocabulary.
 
 Unusual here: the logits of a batch are never in memory at once. The real target steps are taken in chunks; each chunk's logits become
-its losses and, in the same pass, the gradients of features and weights (Liger kernels do likewise). Padding costs nothing.
+its losses and, in the same pass, the gradients of features and weights (Liger kernels do likewise). Padding costs nothing. Where there are
+no gradients to make, as in validation, the chunks are the same, so that measuring needs no more memory than learning.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -57,8 +58,7 @@ class FusedProjection(torch.autograd.Function):
         grad_features = torch.empty_like(features)
         grad_weight = torch.zeros_like(weight, dtype=torch.float32)
         grad_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
-        for start in range(0, len(rows), CHUNK):
-            part = slice(start, start + CHUNK)
+        for part in chunks(len(rows)):
             logits = product(rows[part], matrix).float()
             if bias is not None:
                 logits += bias
@@ -79,6 +79,11 @@ class FusedProjection(torch.autograd.Function):
         return grad_features * scale, grad_weight * scale, rest[0] * scale if rest else None, None
 
 
+def chunks(rows: int) -> Iterator[slice]:
+    """`rows` rows in parts of at most `CHUNK`; one empty part when there is none."""
+    return (slice(start, start + CHUNK) for start in range(0, max(rows, 1), CHUNK))
+
+
 def _loss_and_gradient(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: float) -> tuple[Tensor, Tensor]:
     """Losses, and their gradients with respect to the logits; `logits` is used up."""
     symbols = logits.shape[-1]
@@ -92,6 +97,10 @@ def _loss_and_gradient(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], 
         gradient -= smoothing / symbols
     gradient.scatter_add_(1, labels.unsqueeze(1), gradient.new_full((len(labels), 1), smoothing - 1))
     return losses, gradient
+
+
+def _losses(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: float) -> Float[Tensor, " N"]:
+    return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
 
 
 def build(settings: CrossEntropyConfig, target: Spec) -> Loss:
@@ -116,14 +125,16 @@ def cross_entropy(
         raise ConfigError("`training.loss.name` must be `ctc` for a model that says something of frames alone. Leave the loss out.")
     mask = labels.mask
     real = labels.values[mask] if target is None else target.known(labels.values[mask])
-    head = output.head
-    if isinstance(head, Categorical) and "values" not in output.__dict__ and torch.is_grad_enabled():
+    head, unmade = output.head, "values" not in output.__dict__
+    if isinstance(head, Categorical) and unmade and torch.is_grad_enabled():
         losses = FusedProjection.apply(  # type: ignore[no-untyped-call]
             output.features[mask], head.weight, head.bias, lambda logits, part: _loss_and_gradient(logits, real[part], smoothing)
         )
+    elif unmade and not torch.is_grad_enabled():
+        features = output.features[mask]
+        losses = torch.cat([_losses(head(features[part]), real[part], smoothing) for part in chunks(len(features))])
     else:
-        logits = output.values[mask].float()
-        losses = torch.nn.functional.cross_entropy(logits, real, reduction="none", label_smoothing=smoothing)
+        losses = _losses(output.values[mask], real, smoothing)
     table = torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, losses)
     return table + coverage * coverage_loss(output) * mask if coverage else table
 

@@ -1,14 +1,15 @@
 """Negative log-likelihood of a mixture of generating and copying: a label may be said in either way, and both count.
 
 Unusual: the distribution over the extended vocabulary is never made, since a label needs only its own two probabilities. Smoothing
-spreads its share over the generator's vocabulary, since what can be copied differs from source to source.
+spreads its share over the generator's vocabulary, since what can be copied differs from source to source. Where there are no gradients to
+make, the generator's logits are made and used up chunk by chunk.
 """
 
 from functools import partial
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.pointer import Mixture
 from antiphon.losses.coverage import coverage_loss
+from antiphon.losses.cross_entropy import chunks
 
 
 @config
@@ -53,10 +55,19 @@ def pointer(output: Output, labels: Padded, smoothing: float = 0.0, coverage: fl
     if not isinstance(output.head, Mixture):
         raise ConfigError("`training.loss.name` must not be `pointer` without `model.head: pointer`. Leave the loss out.")
     mask = labels.mask
-    generating, copying, spread = output.head.select(mask).parts(output.features[mask], labels.values[mask])
-    losses = -(1 - smoothing) * torch.logaddexp(generating, copying) - smoothing * spread
+    head, features, real = output.head.select(mask), output.features[mask], labels.values[mask]
+    if torch.is_grad_enabled():
+        losses = _losses(head, features, real, smoothing)
+    else:
+        parts = ((Mixture(head.head, head.attention[part], head.symbols[part]), part) for part in chunks(len(features)))
+        losses = torch.cat([_losses(some, features[part], real[part], smoothing) for some, part in parts])
     table = torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, losses)
     return table + coverage * coverage_loss(output) * mask if coverage else table
+
+
+def _losses(head: Mixture, features: Float[Tensor, "N D"], labels: Int[Tensor, " N"], smoothing: float) -> Float[Tensor, " N"]:
+    generating, copying, spread = head.parts(features, labels)
+    return -(1 - smoothing) * torch.logaddexp(generating, copying) - smoothing * spread
 
 
 plugin = LossPlugin(

@@ -1,6 +1,8 @@
 """How many values lie within the 80 % interval: best at 80.
 
-Higher counts as better only up to there: an interval that is too wide covers more. Read it beside `interval_width_80`."""
+Of two forecasts the one is better whose coverage is nearer to what was promised: an interval that is too wide covers more, and says less.
+Read it beside `interval_width_80`.
+"""
 
 from functools import partial
 
@@ -14,5 +16,5 @@ plugin = ForecastMetric(
     "error:within|interval:80",
     over="values",
     spread=True,
-    higher_is_better=True,
+    target=80.0,
 )

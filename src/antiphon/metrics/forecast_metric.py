@@ -26,7 +26,7 @@ Error = Callable[[Forecast, Actual], Float[np.ndarray, "H C"]]
 
 @final
 class ForecastMetric(Metric):
-    """The mean of an error; `root` takes its root where the mean over steps has been taken.
+    """The mean of an error; `root` takes its root where the mean over steps has been taken, `target` is the mean that is best.
 
     Statistics: a sum and a count, of values or of items. An item none of whose values counts adds nothing; where no value of any item
     counts, the metric is NaN.
@@ -42,9 +42,11 @@ class ForecastMetric(Metric):
         over: Literal["values", "items"],
         root: bool = False,
         higher_is_better: bool = False,
+        target: float | None = None,
         spread: bool = False,
     ):
-        self.name, self.summary, self.higher_is_better = name, summary, higher_is_better
+        self.name, self.summary, self.target = name, summary, target
+        self.higher_is_better = None if target is not None else higher_is_better
         self.signature, self.spread = f"{signature}|mean:{over}", spread
         self._error, self._over, self._root = error, over, root
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +19,8 @@ class Score:
     higher_is_better: bool | None
     low: float | None = None
     high: float | None = None
+    target: float | None = None
+    """The value that is best, where neither the highest nor the lowest is."""
 
 
 class Metric(ABC):
@@ -30,7 +32,9 @@ class Metric(ABC):
     name: str
     summary: str
     higher_is_better: bool | None
-    """None for what only describes predictions, such as how much they copy: another value is neither better nor worse."""
+    """None where neither is: for a metric with a `target`, and for what only describes predictions, such as how much they copy."""
+    target: float | None = None
+    """The value that is best, where neither the highest nor the lowest is: 80 for the percentage that an 80 % interval covers."""
     signature: str
     spread = False
     """Whether it measures how sure predictions are, of which a mere point says nothing."""
@@ -42,3 +46,23 @@ class Metric(ABC):
     @abstractmethod
     def aggregate(self, total: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
         """The metric from statistics summed over items; leading axes are resamples."""
+
+
+Values = TypeVar("Values", float, Float[np.ndarray, "..."])
+
+
+def says_better(of: Metric | Score) -> bool:
+    """Whether one value of it can be better than another."""
+    return of.target is not None or of.higher_is_better is not None
+
+
+def merit(value: Values, of: Metric | Score) -> Values:
+    """A number that is the larger the better the value is: closeness to the target, where there is one."""
+    if of.target is not None:
+        return -abs(value - of.target)
+    return value if of.higher_is_better else -value
+
+
+def better(one: float, other: float, of: Metric | Score) -> bool:
+    """Whether the value `one` of a score is better than the value `other`; never where a value is NaN, or the score only describes."""
+    return says_better(of) and merit(one, of) > merit(other, of)

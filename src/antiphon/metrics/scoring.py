@@ -1,6 +1,6 @@
 """Scores by name: what evaluation and the command line call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from antiphon.contracts import registry
@@ -14,8 +14,18 @@ def find_metrics(names: Sequence[str]) -> list[Metric]:
     """The metrics of these names. Raises ConfigError naming the nearest one for a name that is none, and for one that comes twice."""
     if len(set(names)) < len(names):
         raise ConfigError(f"Each metric must be named once, but they are {', '.join(names)}.")
-    found: list[Metric] = [registry.find("metrics", name) for name in names]
+    return [find_metric(name) for name in names]
+
+
+def find_metric(name: str) -> Metric:
+    """The metric of this name. Raises ConfigError naming the nearest one when there is none."""
+    found: Metric = registry.find("metrics", name)
     return found
+
+
+def named(scores: Iterable[Score], name: str) -> Score | None:
+    """The score of this name; None when it is not among them."""
+    return next((score for score in scores if score.name == name), None)
 
 
 def evaluate(

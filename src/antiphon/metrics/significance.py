@@ -11,8 +11,10 @@ Unusual:
   16.4): a two-sided test. sacrebleu follows a Moses script that takes the size first, which gives about half the p-value.
 - A resample as extreme as the observation counts against it, so two equal systems have p = 1. sacrebleu counts only more extreme ones.
 - Seed and draws are those of sacrebleu, so intervals and randomization agree with its own.
+- Of a metric with a target, such as the coverage of an interval, the tests ask which system is nearer to it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,19 +23,19 @@ import numpy as np
 from jaxtyping import Float
 
 from antiphon.errors import ConfigError, DataError
-from antiphon.metrics.interface import Metric, Score
+from antiphon.metrics.interface import Metric, Score, better, merit
 from antiphon.metrics.items import check_items
 
 SEED = 12345
 _CHUNK = 1 << 22  # weights held at a time: 32 MB
-_TOLERANCE = 1e-9  # two sums of the same numbers in another order count as equal
+_TOLERANCE = 1e-10  # of the values: two sums of the same numbers in another order count as equal, in whatever unit they are
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Two systems on the same items. `difference` is b's value minus a's, with its 95% interval.
 
-    Both p-values are two-sided: how likely so large a difference is if the systems are equally good.
+    Both p-values are two-sided: how likely so large a difference is if the systems are equally good. They are NaN where a value is.
     """
 
     name: str
@@ -47,9 +49,11 @@ class Comparison:
 
     def better(self, level: float = 0.05) -> str | None:
         """ "a" or "b" when the randomization test finds a difference at this level, otherwise None, as for metrics that only describe."""
-        if self.randomization_p > level or self.b.higher_is_better is None:
+        if not self.randomization_p <= level:
             return None
-        return "b" if (self.difference > 0) == self.b.higher_is_better else "a"
+        if better(self.b.value, self.a.value, self.b):
+            return "b"
+        return "a" if better(self.a.value, self.b.value, self.b) else None
 
 
 def score(
@@ -60,7 +64,14 @@ def score(
     Raises DataError when there is no item, or one without prediction or reference.
     """
     check_items(predictions, references)
-    statistics = metric.statistics(predictions, references)
+    counts = [len(alternatives) for alternatives in references]
+    return score_statistics(metric, metric.statistics(predictions, references), counts, resamples=resamples, seed=seed)
+
+
+def score_statistics(
+    metric: Metric, statistics: Float[np.ndarray, "N K"], references: Sequence[int], *, resamples: int = 1000, seed: int = SEED
+) -> Score:
+    """`score`, from what the metric made of each item, wherever that was done; `references` says how many each item has."""
     low = high = None
     if _checked("resamples", resamples, least=0):
         low, high = _interval(metric.aggregate(_bootstrap(statistics, resamples, seed)))
@@ -89,12 +100,15 @@ def compare(
     both = np.stack([metric.statistics(a, references), metric.statistics(b, references)])
     value_a, value_b = metric.aggregate(both.sum(axis=1))
     difference = float(value_b - value_a)
+    lead = float(merit(value_b, metric) - merit(value_a, metric))
+    rounding = _TOLERANCE * max(abs(float(value_a)), abs(float(value_b)))
 
     resampled = metric.aggregate(np.stack([_bootstrap(statistics, resamples, seed) for statistics in both]))
-    differences = resampled[1] - resampled[0]
-    low, high = _interval(differences)
+    low, high = _interval(resampled[1] - resampled[0])
+    leads = merit(resampled[1], metric) - merit(resampled[0], metric)
     intervals = [_interval(values) for values in resampled]
-    scores = [_score(metric, both[row], references, resamples, seed, *intervals[row]) for row in (0, 1)]
+    counts = [len(alternatives) for alternatives in references]
+    scores = [_score(metric, both[row], counts, resamples, seed, *intervals[row]) for row in (0, 1)]
     return Comparison(
         name=metric.name,
         a=scores[0],
@@ -102,8 +116,8 @@ def compare(
         difference=difference,
         low=low,
         high=high,
-        bootstrap_p=_p_value(differences - difference, difference),
-        randomization_p=_p_value(_swapped_differences(metric, both, trials, seed), difference),
+        bootstrap_p=_p_value(leads - lead, lead, rounding),
+        randomization_p=_p_value(_swapped_leads(metric, both, trials, seed), lead, rounding),
     )
 
 
@@ -119,16 +133,16 @@ def _bootstrap(statistics: Float[np.ndarray, "N K"], resamples: int, seed: int) 
     return np.concatenate(sums)
 
 
-def _swapped_differences(metric: Metric, both: Float[np.ndarray, "2 N K"], trials: int, seed: int) -> Float[np.ndarray, " trials"]:
-    """Differences between pseudo-systems that swap the two predictions of each item or not, at random (Riezler and Maxwell 2005)."""
+def _swapped_leads(metric: Metric, both: Float[np.ndarray, "2 N K"], trials: int, seed: int) -> Float[np.ndarray, " trials"]:
+    """How far b leads a for pseudo-systems that swap the two predictions of each item or not, at random (Riezler and Maxwell 2005)."""
     generator = np.random.default_rng(seed)
     total_a, total_b = both.sum(axis=1)
     surplus = both[0] - both[1]
-    differences = []
+    leads = []
     for rows in _chunks(trials, both.shape[1]):
         moved = generator.integers(2, size=(rows, both.shape[1]), dtype=bool).astype(np.float64) @ surplus
-        differences.append(metric.aggregate(total_b + moved) - metric.aggregate(total_a - moved))
-    return np.concatenate(differences)
+        leads.append(merit(metric.aggregate(total_b + moved), metric) - merit(metric.aggregate(total_a - moved), metric))
+    return np.concatenate(leads)
 
 
 def _chunks(rows: int, items: int) -> Iterator[int]:
@@ -146,27 +160,29 @@ def _interval(values: Float[np.ndarray, " R"]) -> tuple[float, float]:
     return float(ordered[outside]), float(ordered[len(ordered) - outside - 1])
 
 
-def _p_value(under_null: Float[np.ndarray, " R"], observed: float) -> float:
+def _p_value(under_null: Float[np.ndarray, " R"], observed: float, rounding: float) -> float:
     """The share at least as extreme as the observation, which counts as one of them: never 0 (Davison and Hinkley 1997)."""
-    extreme = np.count_nonzero(np.abs(under_null) >= abs(observed) - _TOLERANCE)
+    if not math.isfinite(observed):
+        return math.nan
+    extreme = np.count_nonzero(np.abs(under_null) >= abs(observed) - rounding)
     return (int(extreme) + 1) / (len(under_null) + 1)
 
 
 def _score(
     metric: Metric,
     statistics: Float[np.ndarray, "N K"],
-    references: Sequence[Sequence[Any]],
+    references: Sequence[int],
     resamples: int,
     seed: int,
     low: float | None,
     high: float | None,
 ) -> Score:
-    counts = {len(alternatives) for alternatives in references}
+    counts = set(references)
     signature = [f"nrefs:{counts.pop() if len(counts) == 1 else 'var'}"]
     signature += [f"bs:{resamples}|seed:{seed}"] if resamples else []
     signature += [metric.signature]
     value = float(metric.aggregate(statistics.sum(axis=0)))
-    return Score(metric.name, value, "|".join(signature), metric.higher_is_better, low, high)
+    return Score(metric.name, value, "|".join(signature), metric.higher_is_better, low, high, metric.target)
 
 
 def _checked(name: str, count: int, *, least: int) -> int:

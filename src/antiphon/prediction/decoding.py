@@ -1,7 +1,11 @@
-"""From examples to predictions: batches of similar length through model and search, results in the order given."""
+"""From examples to predictions: batches of similar length through model and search, results in the order given.
+
+A batch that does not fit in memory is decoded in halves, and so are those behind it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -10,6 +14,8 @@ from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Example, Hypothesis, Padded, Prediction, Request, to_device
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
+from antiphon.errors import TrainingError
+from antiphon.prediction.memory import Say, silent, unless_out_of_memory
 
 
 def decode_examples(
@@ -21,19 +27,45 @@ def decode_examples(
     *,
     batch_size: int,
     device: torch.device,
+    say: Say = silent,
 ) -> list[Prediction]:
-    """Decode examples, `batch_size` at a time, the longest first (so that a lack of memory shows at once)."""
+    """Decode examples, `batch_size` at a time, the longest first (so that a lack of memory shows at once).
+
+    Raises TrainingError when a single example does not fit in memory.
+    """
     order = sorted(range(len(examples)), key=lambda index: -len(examples[index].source))
     results: dict[int, Prediction] = {}
-    for start in range(0, len(order), batch_size):
+    start = 0
+    while start < len(order):
         chosen = order[start : start + batch_size]
         source: Padded = collate([_without_target(examples[index]) for index in chosen], task.source_spec, task.target_spec).source
         wishes = [requests[index] for index in chosen] if requests is not None else None
-        with torch.inference_mode():
-            found = search(model, to_device(source, device), wishes)
+        found = unless_out_of_memory(partial(_searched, model, search, source, wishes, device), device)
+        if found is None:
+            batch_size = _half(len(chosen), examples[chosen[0]], say)
+            continue
         for index, hypotheses in zip(chosen, found, strict=True):
             results[index] = task.decode([_on_source(item, model.stride) for item in hypotheses], examples[index])
+        start += len(chosen)
     return [results[index] for index in range(len(examples))]
+
+
+@torch.inference_mode()
+def _searched(
+    model: Seq2SeqModel, search: Search, source: Padded, wishes: Sequence[Request] | None, device: torch.device
+) -> list[list[Hypothesis]]:
+    return search(model, to_device(source, device), wishes)
+
+
+def _half(rows: int, longest: Example, say: Say) -> int:
+    """Half as many rows; of one there is no half."""
+    if rows == 1:
+        raise TrainingError(
+            f"Not even one record at a time can be decoded in memory; the longest is record {longest.record}, with {len(longest.source)}"
+            " source steps. Limit lengths with `data.limits` and `search.limits`, or use a smaller search."
+        )
+    say(f"Out of memory: {rows} records do not fit when they are decoded together, so now {rows // 2} are (`evaluation.batch_size`).")
+    return rows // 2
 
 
 def _on_source(hypothesis: Hypothesis, stride: int) -> Hypothesis:

@@ -16,7 +16,7 @@ from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Prediction
 from antiphon.errors import AntiphonError, ConfigError
 from antiphon.prediction.predictor import Predictor
-from antiphon.prediction.validation import group_references
+from antiphon.prediction.scoring import group_references
 from antiphon.recipe.assembly import read_given
 from antiphon.report.heat_map import MOST_CELLS, heat_map
 from antiphon.report.items import Kind, ScoredItems, orders, pick, prediction, references, source

@@ -34,6 +34,11 @@ class StoredEvaluation:
         return str(self.content.get("data", ""))
 
     @property
+    def of(self) -> str:
+        """What was evaluated where it was not the run's best checkpoint: another one, or an ensemble. Else ""."""
+        return str(self.content.get("of") or "")
+
+    @property
     def scores(self) -> Sequence[Plain]:
         """Name, value, signature, direction and interval of each score."""
         return self.content.get("scores") or ()
@@ -60,7 +65,8 @@ class StoredEvaluation:
 class RunRecord:
     """A run's folder as plain values.
 
-    evaluations   the newest first
+    evaluations   those of the best checkpoint, the newest first
+    others        those of other checkpoints, and of ensembles that begin with this run
     inspection    what `antiphon inspect` stored in `audit.json`: the audit, notes, and what training costs; None without
     header        that of the checkpoint in use, {} without one
     """
@@ -73,6 +79,7 @@ class RunRecord:
     inspection: Plain | None
     header: Plain
     problems: tuple[str, ...] = field(default=())
+    others: Sequence[StoredEvaluation] = field(default=())
 
     @property
     def audit(self) -> Plain | None:
@@ -125,15 +132,17 @@ def read_run(run: Path) -> RunRecord:
         raise CheckpointError(f"A report needs a run, but {run} {what}. Train one first: antiphon train RECIPE --out {run}.")
     problems: list[str] = []
     recipe_text, recipe = _read_recipe(run / "recipe.yaml")
+    evaluations = _read_evaluations(run / "evaluations", problems)
     return RunRecord(
         folder=run,
         recipe=recipe,
         recipe_text=recipe_text,
         events=_read_events(run / "metrics.jsonl", problems),
-        evaluations=_read_evaluations(run / "evaluations", problems),
+        evaluations=[evaluation for evaluation in evaluations if not evaluation.of],
         inspection=_read_object(run / "audit.json", problems),
         header=_read_header(run, problems),
         problems=tuple(problems),
+        others=[evaluation for evaluation in evaluations if evaluation.of],
     )
 
 

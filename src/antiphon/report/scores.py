@@ -111,10 +111,11 @@ def evaluation_sections(record: RunRecord) -> Markup:
     if not record.evaluations:
         command = code(f"antiphon evaluate {record.folder} --data FILE")
         missing = note("The run has not been evaluated yet: ", command, " scores it on a file, with 95% intervals.")
-        return section("scores", "Scores", missing)
-    parts = [_evaluation(record, evaluation) for evaluation in record.evaluations]
+        return section("scores", "Scores", missing, *(_evaluation(record, evaluation) for evaluation in record.others))
+    every = [*record.evaluations, *record.others]
+    parts = [_evaluation(record, evaluation) for evaluation in every]
     unit = "forecasts" if record.of_series else "records"
-    beside = "Baselines need no training; in the bars they are thin lines. " if any(one.baselines for one in record.evaluations) else ""
+    beside = "Baselines need no training; in the bars they are thin lines. " if any(one.baselines for one in every) else ""
     meaning = note(
         f"{beside}Intervals are 95% bootstrap intervals over {unit}: how far the score would move with other test {unit} of the same kind."
         " They say nothing about another training run. Two models are compared with ",
@@ -129,16 +130,24 @@ def _evaluation(record: RunRecord, evaluation: StoredEvaluation) -> Markup:
     records, seconds, unit = as_count(content.get("records")), as_real(content.get("seconds")), "forecast" if record.of_series else "record"
     speed = f", {duration(seconds)} ({number(records / seconds, 3)} {unit}s per second)" if seconds else ""
     parts: list[object] = [
-        element("h3", {"title": evaluation.data}, PurePath(evaluation.data).name or "records"),
+        element("h3", {"title": evaluation.data}, _heading(record, evaluation)),
         note(f"{plural(records, unit)}{speed}, evaluated {moment(evaluation.written)}."),
     ]
-    if record.improved > evaluation.written:
+    if record.improved > evaluation.written and not evaluation.of:
         again = code(f"antiphon evaluate {record.folder} --data {evaluation.data}")
         parts.append(warning("the run has a newer best checkpoint than this evaluation. ", again, " brings it up to date."))
     parts += [warning(str(remark)) for remark in content.get("remarks") or ()]
     endings = None if record.of_series else _endings(content)  # a forecast has the length that was asked for
     parts += [score_table(evaluation.scores, evaluation.baselines), _better_baselines(evaluation), endings, _search(content)]
     return join(parts)
+
+
+def _heading(record: RunRecord, evaluation: StoredEvaluation) -> str:
+    """The name of the data, and of what was evaluated; with the folder where another data set has the same name."""
+    path = PurePath(evaluation.data)
+    alike = {one.data for one in (*record.evaluations, *record.others) if PurePath(one.data).name == path.name}
+    name = evaluation.data if len(alike) > 1 else path.name
+    return f"{name or 'records'}{f', {evaluation.of}' if evaluation.of else ''}"
 
 
 def _better_baselines(evaluation: StoredEvaluation) -> Markup | None:

@@ -1,38 +1,35 @@
 """Score a trained model on held-out records, with intervals; compare two models on the same records."""
 
-import json
+import copy
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from antiphon.contracts.abilities import baselines_of, details_of, items_of, shown
 from antiphon.contracts.configuration import plain
-from antiphon.contracts.sequences import Prediction, to_device
-from antiphon.contracts.specs import TokenSpec
-from antiphon.contracts.task import Task
-from antiphon.data.batching import BatchingConfig, Sampler
-from antiphon.data.collate import collate
+from antiphon.contracts.search import Search
+from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.data.corpus import MemoryCorpus
 from antiphon.data.limits import cut_source
-from antiphon.errors import ConfigError, DataError
-from antiphon.losses.observed import counted
+from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
-from antiphon.metrics.scoring import find_metrics
+from antiphon.metrics.scoring import find_metrics, named
 from antiphon.metrics.significance import Comparison, compare
+from antiphon.prediction.memory import Say, silent
 from antiphon.prediction.predictor import Predictor, open_predictor
-from antiphon.prediction.validation import collapsed, group_references
+from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
 from antiphon.recipe.assembly import build_losses, metric_names, read_given
 from antiphon.recipe.effects import EVALUATION
-from antiphon.store.checkpoint import find_checkpoint
-from antiphon.training.decoder_inputs import inputs_to_measure
+from antiphon.runs import stored_evaluations
+from antiphon.runs.stored_evaluations import plain_numbers
+from antiphon.training.distributed import Ranks
+
+Progress = Callable[[int, int], object]
+"""Takes how many of how many are done."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +67,29 @@ class Evaluation:
     actual: tuple[Sequence[Any], ...] = field(repr=False, default=())
 
     def to_plain(self, *, items: bool = False) -> dict[str, Any]:
-        """Plain values, for JSON; with `items` also every prediction and the details."""
+        """Plain values, for JSON, where what is no number (NaN) is None; with `items` also every prediction and the details."""
         shown = asdict(replace(self, values=(), actual=()))
         del shown["values"], shown["actual"]
         if not items:
             del shown["items"], shown["details"]
-        return shown
+        return dict(plain_numbers(shown))
 
     def __getitem__(self, name: str) -> float:
-        """The value of a score by name."""
-        return next(score.value for score in self.scores if score.name == name)
+        """The value of a score by name. Raises KeyError when there is none of it."""
+        score = named(self.scores, name)
+        if score is None:
+            raise KeyError(f"There is no score `{name}`.{nearest(name, [one.name for one in self.scores])}")
+        return score.value
 
 
 def evaluate(
-    run: Path | str | Predictor | Sequence[Path | str], data: Any = None, *, overrides: Sequence[str] = (), trust_code: bool = False
+    run: Path | str | Predictor | Sequence[Path | str],
+    data: Any = None,
+    *,
+    overrides: Sequence[str] = (),
+    trust_code: bool = False,
+    progress: Progress | None = None,
+    say: Say = silent,
 ) -> Evaluation:
     """Decode records and score the predictions.
 
@@ -91,8 +97,11 @@ def evaluate(
     data        a file, or records as `antiphon.train` takes them; None is the recipe's `data.test`
     overrides   recipe settings such as "search.beam_size=1"
     trust_code  whether code outside Antiphon that the runs name may be imported
+    progress    called with the number of records decoded so far and of all
+    say         called with a sentence when something had to be done otherwise, such as in smaller batches
 
-    The evaluation is also written to `evaluations/` of a run, for the report. Raises DataError when there is nothing to score.
+    The evaluation is also written to `evaluations/` of the run, for the report: that of a checkpoint or of an ensemble under a name of its
+    own, and an ensemble's in its first run. Raises DataError when there is nothing to score.
     """
     EVALUATION.check(overrides)
     predictor = run if isinstance(run, Predictor) else open_predictor(run, overrides=overrides, trust_code=trust_code)
@@ -103,42 +112,41 @@ def evaluate(
     records = list(items_of(task, read_given(source, task, with_targets=True), scored=True))
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
-    metrics, resamples = metric_names(recipe), recipe.evaluation.resamples
+    metrics, resamples, ranks = metric_names(recipe), recipe.evaluation.resamples, Ranks(0, 1, predictor.device)
     pairs = group_references(task, records, alternatives=recipe.evaluation.alternatives)
-    items = [record for record, _ in pairs]
-    began = time.monotonic()
-    predictions = predictor.predict_items(items)
-    seconds = time.monotonic() - began
-    values = [prediction.value for prediction in predictions]
-    references = [found for _, found in pairs]
-    scores, baselines = evaluate_metrics(metrics, values, references, resamples=resamples), baselines_of(task, items)
+    items, references = [record for record, _ in pairs], [found for _, found in pairs]
+    if progress is not None:
+        predictor = copy.copy(predictor)
+        predictor.search = _counted(predictor.search, len(pairs), progress)
+    decoded = decode_and_score(predictor.predict_items, task, pairs, metrics, ranks, resamples=resamples)
+    values, baselines = [prediction.value for prediction in decoded.predictions], baselines_of(task, items)
+    scores = (*decoded.scores, *_likelihood(predictor, records, ranks, say))
     of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points
     evaluation = Evaluation(
         run=_shown_runs(run),
-        data=_name_of(source),
+        data=stored_evaluations.data_name(source),
         records=len(pairs),
-        seconds=round(seconds, 3),
+        seconds=round(decoded.seconds, 3),
         search=plain(recipe.search),
-        scores=(*scores, *_likelihood(predictor, task, records)),
-        finish_reasons=_count(predictions),
+        scores=scores,
+        finish_reasons=dict(decoded.finish_reasons),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
-        remarks=tuple(_remarks(predictions, values, references)),
-        details=details_of(task, items, predictions, references, baselines),
+        remarks=tuple(_remarks(decoded, scores)),
+        details=details_of(task, items, decoded.predictions, references, baselines),
         items=tuple(
             Item(
-                str(task.source_of(record)),
-                tuple(shown(task, one) for one in found),
-                shown(task, prediction.value),
-                prediction.hypothesis.score,
-                prediction.hypothesis.finish_reason,
+                said[0], tuple(shown(task, one) for one in found), said[2], prediction.hypothesis.score, prediction.hypothesis.finish_reason
             )
-            for (record, found), prediction in zip(pairs, predictions, strict=True)
+            for said, found, prediction in zip(decoded.shown, references, decoded.predictions, strict=True)
         ),
         values=tuple(values),
         actual=tuple(references),
     )
-    if isinstance(run, Path | str):
-        _store(evaluation, Path(run))
+    if not isinstance(run, Predictor):
+        try:
+            stored_evaluations.store(evaluation.to_plain(items=True), [run] if isinstance(run, Path | str) else run, source)
+        except CheckpointError as error:  # the scores are there all the same
+            return replace(evaluation, remarks=(*evaluation.remarks, str(error)))
     return evaluation
 
 
@@ -154,43 +162,30 @@ def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str]
 _ENCODED_TOGETHER = 1024  # records whose arrays are in memory at a time
 
 
-def _likelihood(predictor: Predictor, task: Task, records: Sequence[Any]) -> tuple[Score, ...]:
+def _likelihood(predictor: Predictor, records: Sequence[Any], ranks: Ranks, say: Say) -> list[Score]:
     """Loss of the references under the model; of symbols also the perplexity."""
-    _, measure = build_losses(predictor.recipe, task)
-    total, count = 0.0, 0
-    batching = predictor.recipe.training.batching
-    budgets = BatchingConfig(target_tokens=batching.target_tokens, source_tokens=batching.source_tokens)
-    together = partial(collate, source=task.source_spec, target=task.target_spec)
-    for start in range(0, len(records), _ENCODED_TOGETHER):
-        some = enumerate(records[start : start + _ENCODED_TOGETHER], start)
-        examples = [task.encode(record, index) for index, record in some]
-        corpus = MemoryCorpus([cut_source(example, predictor.recipe.data.limits, task.source_spec) for example in examples])
-        with torch.inference_mode():
-            for rows in Sampler(corpus, budgets, 0).in_order():
-                batch = to_device(together([corpus.example(int(row)) for row in rows]), predictor.device)
-                inputs = inputs_to_measure(predictor.recipe.training.decoder_inputs, predictor.model, batch.inputs)
-                losses = measure(predictor.model(batch.source, inputs), batch.labels)
-                total += float((losses.double() * batch.labels.mask).sum())
-                count += int(counted(batch.labels, predictor.model.target).sum())
-    loss = total / max(count, 1)
-    scores = [Score("loss", loss, "mean per target element", higher_is_better=False)]
-    if isinstance(task.target_spec, TokenSpec):
-        scores.append(Score("perplexity", math.exp(min(loss, 700)), "exp(loss)", higher_is_better=False))
-    return tuple(scores)
+    recipe, task = predictor.recipe, predictor.task
+    _, measure = build_losses(recipe, task)
+
+    def encoded(start: int) -> MemoryCorpus:
+        examples = [task.encode(record, index) for index, record in enumerate(records[start : start + _ENCODED_TOGETHER], start)]
+        return MemoryCorpus([cut_source(example, recipe.data.limits, task.source_spec) for example in examples])
+
+    starts = range(0, len(records), _ENCODED_TOGETHER)
+    batches = chain.from_iterable(batches_of(encoded(start), task, recipe.training.batching, ranks) for start in starts)
+    return loss_scores(mean_loss(predictor.model, measure, batches, ranks, inputs=recipe.training.decoder_inputs, say=say), task)
 
 
-def _remarks(predictions: Sequence[Prediction], values: Sequence[Any], references: Sequence[Sequence[Any]]) -> Iterator[str]:
-    cut = sum("source_cut" in prediction.details for prediction in predictions)
+def _remarks(decoded: Decoded, scores: Sequence[Score]) -> Iterator[str]:
+    cut = sum("source_cut" in prediction.details for prediction in decoded.predictions)
     if cut:
-        yield f"{cut:,} of {len(predictions):,} sources were cut, as `data.limits` says: their ends were not read."
-    repeated = collapsed(values, [alternatives[0] for alternatives in references])
-    if repeated:
-        yield repeated
-
-
-def _count(predictions: Sequence[Prediction]) -> dict[str, int]:
-    names, counts = np.unique([prediction.hypothesis.finish_reason for prediction in predictions], return_counts=True)
-    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+        yield f"{cut:,} of {len(decoded.predictions):,} sources were cut, as `data.limits` says: their ends were not read."
+    if decoded.collapsed:
+        yield decoded.collapsed
+    undefined = [f"`{score.name}`" for score in scores if not math.isfinite(score.value)]
+    if undefined:
+        verb = "is" if len(undefined) == 1 else "are"
+        yield f"On these records {', '.join(undefined)} {verb} no number: nothing counts, or the model diverged."
 
 
 def _shown_runs(run: Path | str | Predictor | Sequence[Path | str]) -> str:
@@ -199,22 +194,15 @@ def _shown_runs(run: Path | str | Predictor | Sequence[Path | str]) -> str:
     return str(run) if isinstance(run, Path | str) else " + ".join(map(str, run))
 
 
-def _name_of(source: Any) -> str:
-    if isinstance(source, str | Path):
-        return str(source)
-    if isinstance(source, tuple):
-        return ", ".join(str(file.path or file.source) for file in source)
-    return "records"
+def _counted(search: Search, total: int, progress: Progress) -> Search:
+    """The search, telling after each batch how many of all sources are done."""
+    done = 0
 
+    def counting(model: Any, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
+        nonlocal done
+        found = search(model, source, requests)
+        done = min(total, done + len(found))  # a long source may be cut, and its parts are sources, too
+        progress(done, total)
+        return found
 
-def _store(evaluation: Evaluation, run: Path) -> None:
-    """Keep the newest evaluation of each data set in the run, for the report."""
-    if not (run / "recipe.yaml").is_file():
-        return
-    find_checkpoint(run)
-    folder = run / "evaluations"
-    folder.mkdir(exist_ok=True)
-    name = (
-        "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in Path(evaluation.data.split(",")[0]).name) or "records"
-    )
-    (folder / f"{name}.json").write_text(json.dumps(evaluation.to_plain(items=True), ensure_ascii=False, indent=1), encoding="utf-8")
+    return counting

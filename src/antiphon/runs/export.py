@@ -62,11 +62,11 @@ def _write(plugin: ExportPlugin, model: TrainedModel, folder: Path) -> Sequence[
 
 
 def _evaluations(run: Path) -> list[dict[str, Any]]:
-    """What `antiphon evaluate` stored in a run; a damaged file is left out of a model card."""
+    """What `antiphon evaluate` stored of a run's best checkpoint; a damaged file is left out of a model card."""
     found = []
     for path in sorted((run / "evaluations").glob("*.json")):
         try:
             found.append(read_json(path))
         except CheckpointError:
             continue
-    return found
+    return [evaluation for evaluation in found if not evaluation.get("of")]

@@ -31,8 +31,8 @@ from antiphon.data.identity import identity_of
 from antiphon.data.mapped import MappedCorpus
 from antiphon.distillation.teacher import Teacher, open_teacher
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
-from antiphon.prediction.decoding import decode_examples
-from antiphon.prediction.validation import Validation
+from antiphon.prediction.validation import Validation, decode_records
+from antiphon.prediction.validation_cost import work_of
 from antiphon.recipe.assembly import (
     Given,
     Split,
@@ -155,11 +155,15 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
         *alignment_notes(recipe, task, model, corpora["train"], splits["train"]),
     ]
     loss, measure = build_losses(recipe, task)
+    learned = mixed(corpora["train"], splits["train"])
+    batches = TrainingBatches(learned, task, recipe.training.batching, recipe.seed, ranks, say)
+    work = work_of(learned, len(batches.sampler), batches.estimate() / recipe.training.accumulation)
+    validation = Validation(recipe, task, corpora["validation"], measure, metrics, ranks, work, say)
     trainer = Trainer(
         model,
         make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks),
-        TrainingBatches(mixed(corpora["train"], splits["train"]), task, recipe.training.batching, recipe.seed, ranks, say),
-        Validation(recipe, task, corpora["validation"], measure, metrics, ranks),
+        batches,
+        validation,
         recipe.training,
         ranks,
         folder=folder,
@@ -171,7 +175,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     if last is not None:
         trainer.resume(last)
     ranks.broadcast(parameter.data for parameter in model.parameters())
-    notes += warmup_notes(recipe.training, trainer.batches.estimate())
+    notes += [*warmup_notes(recipe.training, batches.estimate()), *([validation.note] if validation.note else [])]
     parameters = sum(parameter.numel() for parameter in model.parameters())
     for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
         say(line)
@@ -189,15 +193,7 @@ def _calibrate(
     trained = load_trained(folder, trust=recipe.trust)
     items = [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
     try:
-        predictions = decode_examples(
-            trained.model.to(device),
-            build_search(recipe.search, task),
-            task,
-            [task.encode(item, number) for number, item in enumerate(items)],
-            [task.request(item) for item in items],
-            batch_size=recipe.evaluation.batch_size,
-            device=device,
-        )
+        predictions = decode_records(recipe, task, trained.model.to(device), build_search(recipe.search, task), device, items)
         for line in task.calibrate(items, predictions, trained.folder):
             say(line)
     except AntiphonError as error:

@@ -8,9 +8,10 @@ alike, and so is the run's recipe.
 """
 
 import itertools
-import time
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,16 @@ from antiphon.contracts.task import Task
 from antiphon.contracts.trust import Trust
 from antiphon.data.mapped import MappedCorpus
 from antiphon.errors import ConfigError, DataError, nearest
-from antiphon.metrics.interface import Score
-from antiphon.metrics.scoring import evaluate as evaluate_metrics
-from antiphon.metrics.scoring import find_metrics
+from antiphon.metrics.interface import Score, merit, says_better
+from antiphon.metrics.scoring import find_metric
 from antiphon.metrics.significance import Comparison, compare
 from antiphon.prediction.predictor import Predictor, load
-from antiphon.prediction.validation import group_references
+from antiphon.prediction.scoring import Item, decode_and_score, group_references
 from antiphon.recipe.assembly import metric_names, open_splits, read_given
 from antiphon.recipe.recipe import Recipe, read_recipe, recipe_from, write_recipe
+from antiphon.runs.stored_evaluations import data_name, plain_numbers
 from antiphon.store import checkpoint
+from antiphon.training.distributed import Ranks
 
 Grid = Mapping[str, Sequence[Any]]
 """Search settings to combine: dotted key -> values."""
@@ -71,15 +73,16 @@ class Tuning:
     stored: tuple[str, ...]
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON, where what is no number (NaN) is None."""
         trials = [{key: value for key, value in asdict(trial).items() if key != "values"} for trial in self.trials]
-        return {
+        values = {
             **{name: getattr(self, name) for name in ("run", "data", "records", "metric")},
             "trials": trials,
             "best": trials[self.trials.index(self.best)],
             "comparison": None if self.comparison is None else asdict(self.comparison),
             "stored": list(self.stored),
         }
+        return dict(plain_numbers(values))
 
 
 def tune(
@@ -112,7 +115,11 @@ def tune(
     if metric is not None:
         registry.admit("metrics", metric, trusted=True)  # the user names it
     chosen = metric or _metric_of(recipe)
-    find_metrics([chosen])
+    criterion = find_metric(chosen)
+    if not says_better(criterion):
+        raise ConfigError(
+            f"`--metric` must say which of two outputs is better, but `{chosen}` only describes them. Take one such as `chrf`."
+        )
     attempts = _attempts(recipe, grid)
     pairs, name = _validation(Path(run), predictor, data)
     predictor.predict_items([pairs[0][0]], on_error="keep")  # the first prediction of a process is slow
@@ -126,7 +133,7 @@ def tune(
     comparison = None
     if best is not trials[0]:
         references = [found for _, found in pairs]
-        comparison = compare(find_metrics([chosen])[0], trials[0].values, best.values, references, resamples=recipe.evaluation.resamples)
+        comparison = compare(criterion, trials[0].values, best.values, references, resamples=recipe.evaluation.resamples)
     return Tuning(str(run), name, len(pairs), chosen, tuple(trials), best, comparison, tuple(map(str, stored)))
 
 
@@ -138,8 +145,12 @@ def _metric_of(recipe: Recipe) -> str:
 
 def _best(trials: Sequence[Trial]) -> Trial:
     """The trial with the best score; of equals the run's own settings, or else the fastest."""
-    sign = 1 if trials[0].score.higher_is_better else -1
-    return max(trials, key=lambda trial: (sign * trial.score.value, trial is trials[0], trial.records_per_second))
+
+    def worth(trial: Trial) -> tuple[float, bool, float]:
+        value = trial.score.value
+        return -math.inf if math.isnan(value) else merit(value, trial.score), trial is trials[0], trial.records_per_second
+
+    return max(trials, key=worth)
 
 
 # ------------------------------------------------------------------------------------------------------------------- trials
@@ -225,20 +236,13 @@ def _changed(search: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
     return values
 
 
-def _try(
-    predictor: Predictor, settings: Mapping[str, Any], tried: Recipe, metric: str, pairs: Sequence[tuple[Any, Sequence[Any]]]
-) -> Trial:
-    search = plain(tried.search)
-    began = time.monotonic()
-    predictions = predictor.with_search(search).predict_items([record for record, _ in pairs], on_error="keep")
-    seconds = time.monotonic() - began
-    values = tuple(prediction.value for prediction in predictions)
-    [score] = evaluate_metrics([metric], values, [found for _, found in pairs], resamples=tried.evaluation.resamples)
-    reasons: dict[str, int] = {}
-    for prediction in predictions:
-        reason = prediction.hypothesis.finish_reason
-        reasons[reason] = reasons.get(reason, 0) + 1
-    return Trial(settings, score, round(seconds, 3), round(len(pairs) / max(seconds, 1e-9), 2), reasons, search, values)
+def _try(predictor: Predictor, settings: Mapping[str, Any], tried: Recipe, metric: str, pairs: Sequence[Item]) -> Trial:
+    search, ranks = plain(tried.search), Ranks(0, 1, predictor.device)
+    predict = partial(predictor.with_search(search).predict_items, on_error="keep")
+    found = decode_and_score(predict, predictor.task, pairs, [metric], ranks, resamples=tried.evaluation.resamples)
+    speed = round(len(pairs) / max(found.seconds, 1e-9), 2)
+    values = tuple(prediction.value for prediction in found.predictions)
+    return Trial(settings, found.scores[0], round(found.seconds, 3), speed, found.finish_reasons, search, values)
 
 
 # --------------------------------------------------------------------------------------------------------------------- data
@@ -248,7 +252,7 @@ def _validation(run: Path, predictor: Predictor, data: Any) -> tuple[list[tuple[
     """(record, references) of each item, and a name for them."""
     task, recipe = predictor.task, predictor.recipe
     if data is not None:
-        items, name = list(items_of(task, read_given(data, task, with_targets=True), scored=True)), _name_of(data)
+        items, name = list(items_of(task, read_given(data, task, with_targets=True), scored=True)), data_name(data)
     else:
         items, name = _validation_items(_run_of(run, predictor.trained[0].folder), recipe, task), "validation data"
     if not items:
@@ -274,10 +278,6 @@ def _run_of(path: Path, folder: Path) -> Path | None:
     """The run that a run or a checkpoint belongs to."""
     candidates = (path, folder.parent.parent)
     return next((candidate for candidate in candidates if (candidate / "recipe.yaml").is_file()), None)
-
-
-def _name_of(data: Any) -> str:
-    return str(data) if isinstance(data, str | Path) else "records"
 
 
 # ------------------------------------------------------------------------------------------------------------------ storing

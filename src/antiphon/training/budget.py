@@ -21,10 +21,10 @@ def limits_of(settings: TrainingConfig) -> dict[str, int | float | None]:
 
 @final
 class Budget:
-    """`estimate` says about how many batches an epoch has."""
+    """`estimate` says about how many batches an epoch has, `due` whether a finished one is followed by a validation."""
 
-    def __init__(self, settings: TrainingConfig, estimate: Callable[[], int], ranks: Ranks):
-        self.settings, self.estimate, self.ranks = settings, estimate, ranks
+    def __init__(self, settings: TrainingConfig, estimate: Callable[[], int], due: Callable[[int], bool], ranks: Ranks):
+        self.settings, self.estimate, self.due, self.ranks = settings, estimate, due, ranks
         self._began = time.monotonic()
 
     def start(self, progress: Progress) -> None:
@@ -75,5 +75,5 @@ class Budget:
     def validation_due(self, before: Progress, after: Progress) -> bool:
         """Whether an update is followed by a validation: where the recipe says so, and at the end."""
         every = self.settings.validate_every
-        here = after.step % every == 0 if every else after.epoch > before.epoch
+        here = after.step % every == 0 if every else any(map(self.due, range(before.epoch + 1, after.epoch + 1)))
         return here or bool(self.used(after))

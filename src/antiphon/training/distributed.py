@@ -6,12 +6,13 @@ wrapper around the model: a rank may run its micro-batches in any number of piec
 A rank that fails leaves; the collectives of the others then fail too, instead of waiting, and only the first one to fail speaks of it.
 """
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import final
+from typing import Any, final
 
 import torch
 import torch.distributed as dist
@@ -76,6 +77,16 @@ class Ranks:
         room[: len(numbers)] = torch.tensor(list(numbers), dtype=torch.int64, device=self.device)
         gathered = self._gather(room) if len(room) else [room] * self.world
         return [part[: int(count)].tolist() for part, count in zip(gathered, counts, strict=True)]
+
+    def gather_plain(self, value: Any) -> list[Any]:
+        """The plain values, as JSON has them, that each rank gives, rank by rank. Floats arrive as they were, NaN included."""
+        if self.world == 1:
+            return [value]
+        said = json.dumps(value).encode()
+        counts = self._gather(torch.tensor([len(said)], device=self.device))
+        room = torch.zeros(max(int(count) for count in counts), dtype=torch.uint8, device=self.device)
+        room[: len(said)] = torch.frombuffer(bytearray(said), dtype=torch.uint8)
+        return [json.loads(part[: int(count)].cpu().numpy().tobytes()) for part, count in zip(self._gather(room), counts, strict=True)]
 
     def _gather(self, tensor: Tensor) -> list[Tensor]:
         parts = [torch.empty_like(tensor) for _ in range(self.world)]

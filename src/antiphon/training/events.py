@@ -3,7 +3,7 @@
 docs/training.md lists the kinds of events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 from antiphon.contracts.sequences import Batch
@@ -80,6 +80,12 @@ class Events:
         score = f"{self.settings.best} {shown(found.deciding)}{'   <- best' if found.better else ''}"
         message = f"average of the last {count} checkpoints: {score}"
         self.log({"kind": "average", "step": progress.step, "scores": found.scores, "best": found.better, "message": message})
+
+    def final(self, progress: Progress, scores: Mapping[str, float], what: str) -> None:
+        """The best checkpoint was scored more exactly than while training."""
+        listed = "  ".join(f"{name} {shown(value)}" for name, value in scores.items())
+        event = {"kind": "final", "step": progress.step, "of": progress.best_step, "scores": scores}
+        self.log({**event, "message": f"Best checkpoint, {what}: {listed}"})
 
     def end(self, progress: Progress, reason: str) -> None:
         """Training has come to its end, and nothing is left to do."""

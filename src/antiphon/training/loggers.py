@@ -76,7 +76,7 @@ def _stays(line: bytes, keep_until: int, validation_due: bool) -> bool:
     try:
         event = json.loads(line)
         again = validation_due and event["step"] == keep_until and event["kind"] in ("validation", "sample")
-        return 0 < event["step"] <= keep_until and event["kind"] not in ("average", "end") and not again
+        return 0 < event["step"] <= keep_until and event["kind"] not in ("average", "final", "end") and not again
     except (ValueError, KeyError, TypeError):
         return False
 

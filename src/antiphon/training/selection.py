@@ -8,7 +8,8 @@ from typing import Protocol, final, runtime_checkable
 import torch
 
 from antiphon.contracts.model import Seq2SeqModel
-from antiphon.metrics.interface import Score
+from antiphon.metrics.interface import Score, better
+from antiphon.metrics.scoring import named
 from antiphon.training.distributed import Ranks
 from antiphon.training.state import TrainingState
 from antiphon.training.stopping import StopRequest
@@ -22,6 +23,17 @@ class Evaluate(Protocol):
     """Scores the model on the validation data."""
 
     def __call__(self, model: Seq2SeqModel) -> tuple[list[Score], list[tuple[str, str, str]]]: ...
+
+
+@runtime_checkable
+class PlannedEvaluate(Protocol):
+    """Scores that know what they cost."""
+
+    def due(self, epoch: int) -> bool:
+        """Whether to score the model when so many epochs are done, where the recipe does not say how often."""
+
+    def final(self, model: Seq2SeqModel, updates: int) -> tuple[list[Score], str] | None:
+        """Thorough scores of the best model when training has ended, after so many updates, and what they are of."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +69,27 @@ class Selection:
         deciding, better = self._decide(scores, best)
         return Verdict({score.name: score.value for score in scores}, samples, deciding, better)
 
+    def due(self, epoch: int) -> bool:
+        """Whether the model is scored when so many epochs are done, where the recipe does not say how often."""
+        return self.evaluate.due(epoch) if isinstance(self.evaluate, PlannedEvaluate) else True
+
+    def final(self, model: Seq2SeqModel, updates: int) -> tuple[dict[str, float], str] | None:
+        """Thorough scores of a model by name, which decide nothing, and what they are of; None where there are none."""
+        if not isinstance(self.evaluate, PlannedEvaluate):
+            return None
+        model.eval()
+        try:
+            with self.stop.repeatable("end", alone=self.ranks.world == 1):
+                found = self.evaluate.final(model, updates)
+        finally:
+            model.train()
+        return None if found is None else ({score.name: score.value for score in found[0]}, found[1])
+
     def _decide(self, scores: Sequence[Score], best: float | None) -> tuple[float, bool]:
-        score = next((score for score in scores if score.name == self.deciding), None)  # none when the model has diverged
+        score = named(scores, self.deciding)  # none when the model has diverged
         shared = torch.tensor(score.value if score else math.nan, dtype=torch.float64, device=self.ranks.device)
         self.ranks.broadcast([shared])
         value = float(shared)
         if score is None or not math.isfinite(value):  # nothing could ever be better than NaN
             return value, False
-        return value, best is None or (value > best if score.higher_is_better else value < best)
+        return value, best is None or better(value, best, score)

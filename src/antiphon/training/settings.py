@@ -9,7 +9,8 @@ from pydantic import Field
 from antiphon.contracts.configuration import Count, config, plugin_field
 from antiphon.data.batching import BatchingConfig
 from antiphon.errors import ConfigError
-from antiphon.metrics.scoring import find_metrics
+from antiphon.metrics.interface import says_better
+from antiphon.metrics.scoring import find_metric
 from antiphon.training.decoder_inputs import DecoderInputsConfig, TeacherForcingConfig
 from antiphon.training.optimizers import AdamWConfig, OptimizerConfig
 from antiphon.training.schedules import InverseSquareRootConfig, ScheduleConfig
@@ -47,7 +48,7 @@ class TrainingConfig:
     average: Count = 1
     """At the end, average the last so many checkpoints, and keep the average if it scores better."""
     validate_every: Count | None = None
-    """Updates between validations; None is once per epoch."""
+    """Updates between validations; None is once per epoch, or less often where `validation_share` would not allow it."""
     save_every: Count | None = None
     """Updates between checkpoints besides those at validations."""
     save_minutes: Annotated[float, Field(gt=0)] | None = 15
@@ -59,7 +60,10 @@ class TrainingConfig:
     patience: Count | None = None
     """Stop after so many validations without a new best."""
     validation_records: Count | None = 500
-    """Validation records that are decoded for metrics while training (loss always uses all); None is all."""
+    """The most validation records that are decoded for metrics while training (loss always uses all); None is all."""
+    validation_share: Annotated[float, Field(gt=0, le=1)] | None = 0.1
+    """About how much of the time that updates take may be spent on validation: fewer records are decoded where it would be more, and epochs
+    too short for it are validated together. Costs are estimated from lengths, not timed. None is no limit."""
     freeze: tuple[str, ...] = ()
     """Parameters that stay as they are: patterns such as `encoder.*`."""
     init_from: Path | None = None
@@ -100,7 +104,7 @@ def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
         raise ConfigError(
             f"`training.best` must be `loss` or one of `evaluation.metrics` ({', '.join(metrics)}), but is {settings.best!r}."
         )
-    if settings.best != "loss" and find_metrics([settings.best])[0].higher_is_better is None:
+    if settings.best != "loss" and not says_better(find_metric(settings.best)):
         raise ConfigError(
             f"`training.best` must be a metric that says what is better, but `{settings.best}` only describes outputs."
             " Take `loss`, or a metric of quality such as `chrf` or `rouge_l`."

@@ -86,7 +86,7 @@ class Update:
                 row_losses = self._gradients(batches, step, elements, pieces)
                 break
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
             pieces *= 2
             if pieces > 2 * max(len(batch.records) for batch in batches if batch):
@@ -145,7 +145,8 @@ def split(batch: Batch, pieces: int) -> list[Batch]:
     return [batch.select_rows(part) for part in parts]
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return "not enough memory" in str(error) or "can't allocate memory" in str(error).lower()

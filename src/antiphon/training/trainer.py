@@ -63,9 +63,9 @@ class Trainer:
         self.average = MovingAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.state = TrainingState(model, update.optimizer, self.average, save_features, ranks.device)
         self.checkpoints = Checkpoints(folder, header, self.state, settings.keep)
-        self.budget = Budget(settings, batches.estimate, ranks)
         self.stop = StopRequest(say)
         self.selection = Selection(evaluate, settings.best, ranks, self.stop)
+        self.budget = Budget(settings, batches.estimate, self.selection.due, ranks)
         self.events = Events(loggers, settings, ranks)
         self.saved_step, self.saved_at = -1, time.monotonic()
 
@@ -180,6 +180,7 @@ class Trainer:
         progress = self.progress
         if self.settings.average > 1 and len(progress.kept) > 1:
             progress = self._try_average(progress.kept[-self.settings.average :])
+        self._score_best(progress)
         if self.ranks.first:
             with self.stop.repeatable("end", alone=True):
                 self.conclude()
@@ -197,3 +198,17 @@ class Trainer:
         finally:
             self.model.load_state_dict(own, strict=False)
         return replace(self.progress, best_score=found.deciding, best_step=self.progress.step) if found.better else self.progress
+
+    def _score_best(self, progress: Progress) -> None:
+        """Report more exact scores of the best checkpoint. They decide nothing: they are of other records, found by another search."""
+        best = self.checkpoints.folder / "best"
+        if not best.exists():
+            return
+        own = {name: tensor.clone() for name, tensor in self.model.own_weights().items()}
+        try:
+            self.model.load_state_dict(checkpoint.read(best.resolve()).weights(), strict=False)
+            found = self.selection.final(self.model, progress.step)
+        finally:
+            self.model.load_state_dict(own, strict=False)
+        if found is not None:
+            self.events.final(progress, *found)

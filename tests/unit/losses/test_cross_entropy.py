@@ -11,6 +11,7 @@ from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
 from antiphon.losses import cross_entropy as module
 from antiphon.losses.cross_entropy import CrossEntropyConfig, build, cross_entropy, measure
+from tests.unit.losses.largest import Largest
 
 SPEC = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3)
 DIM = 5
@@ -116,3 +117,20 @@ def test_settings_that_cannot_be_are_refused():
     for smoothing, bound in ((-0.1, "at least 0"), (1.0, "less than 1")):
         with pytest.raises(ConfigError, match=rf"`label_smoothing` must be {bound}, but is {smoothing}"):
             validate(CrossEntropyConfig, {"label_smoothing": smoothing})
+
+
+def test_measuring_needs_no_more_memory_than_learning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither ever holds the logits of more than a chunk."""
+    monkeypatch.setattr(module, "CHUNK", 8)
+    symbols, steps = 500, 64
+    spec = TokenSpec(size=symbols, pad=0, unknown=1, start=2, end=3)
+    head = Categorical(2, symbols, bias=True, tied=None)
+    features = torch.randn(1, steps, 2, requires_grad=True)
+    labels = Padded(torch.randint(0, symbols, (1, steps)), torch.tensor([steps]))
+    loss = measure(CrossEntropyConfig(), spec)
+    with Largest() as learning:
+        learned = loss(Output(features, head), labels)
+    with Largest() as measuring, torch.inference_mode():
+        measured = loss(Output(features, head), labels)
+    torch.testing.assert_close(measured, learned.detach())
+    assert measuring.elements <= learning.elements == 8 * symbols

@@ -9,6 +9,7 @@ from antiphon.errors import ConfigError
 from antiphon.heads.pointer import PointerConfig, build
 from antiphon.losses import cross_entropy, pointer
 from antiphon.losses.coverage import coverage_loss
+from tests.unit.losses.largest import Largest
 
 SPEC = TokenSpec(size=7, pad=0, unknown=1, start=2, end=3, fingerprint="test", open_words=3)
 SYMBOLS = torch.tensor([[4, 8, 4, 3], [9, 7, 5, 3]])
@@ -66,3 +67,20 @@ def test_open_words_are_unknown_to_a_loss_without_copying() -> None:
     loss = cross_entropy.measure(cross_entropy.CrossEntropyConfig(), SPEC)
     found = loss(Output(logits, lambda x: x), LABELS)
     assert found[0, 1] == pytest.approx(-float(logits[0, 1].log_softmax(-1)[SPEC.unknown]))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_measuring_goes_chunk_by_chunk(smoothing: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross_entropy, "CHUNK", 2)
+    exact = pointer.pointer(output(), LABELS, smoothing)
+    with torch.inference_mode():
+        measured = pointer.pointer(output(), LABELS, smoothing)
+    torch.testing.assert_close(measured, exact)
+    rows = torch.randn(1, 40, 5)
+    labels = Padded(torch.full((1, 40), 4), torch.tensor([40]))
+    head = build(PointerConfig(), TokenSpec(size=300, pad=0, unknown=1, start=2, end=3), 5, None)
+    memory = Memory(torch.zeros(1, 4, 5), torch.ones(1, 4, dtype=torch.bool), copyable=SYMBOLS[:1])
+    attention = torch.rand(1, 40, 4).softmax(-1)
+    with Largest() as measuring, torch.inference_mode():
+        pointer.pointer(Output(rows, head.over(attention, memory), attention), labels, smoothing)
+    assert measuring.elements == 2 * 300

@@ -10,6 +10,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.breakdown import breakdown
 from antiphon.metrics.forecast_metric import ForecastMetric
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
+from antiphon.metrics.interface import better
 from antiphon.metrics.scoring import evaluate
 from antiphon.metrics.significance import compare
 
@@ -174,8 +175,32 @@ def test_a_perfect_forecast_scores_best(name, seed):
     truth = [np.where(np.isnan(each.values), 0.0, each.values) for each in happened]
     perfect = [forecast(values, np.repeat(values[..., None], len(LEVELS), axis=-1), LEVELS) for values in truth]
     best, worse = value(name, perfect, happened), value(name, said, happened)
-    assert best == pytest.approx(100.0 if registry.find("metrics", name).higher_is_better else 0.0)
-    assert worse <= best if registry.find("metrics", name).higher_is_better else worse > best
+    if registry.find("metrics", name).target is not None:  # intervals without width that hold everything promise too little
+        assert best == pytest.approx(100.0)
+        return
+    assert best == pytest.approx(0.0)
+    assert worse > best
+
+
+@pytest.mark.parametrize("percent", [80, 95])
+def test_a_coverage_is_best_where_it_was_promised(percent: int) -> None:
+    """Twenty values; one system's interval holds as many as promised, the other's all of them."""
+    metric = registry.find("metrics", f"coverage_{percent}")
+    happened = [[actual([[float(number)]])] for number in range(20)]
+
+    def holding(count: int) -> list[Forecast]:
+        ends = [(number - 1.0, number + 1.0) if number < count else (100.0, 101.0) for number in range(20)]
+        middle = (0.5 - percent / 200, 0.5 + percent / 200)
+        return [forecast([[low]], np.array([[[low, high]]]), middle) for low, high in ends]
+
+    promised, all_of_them, none = holding(20 * percent // 100), holding(20), holding(0)
+    assert better(float(percent), 100.0, metric)
+    assert not better(100.0, float(percent), metric)
+    found = compare(metric, none, promised, happened, resamples=100, trials=1000)
+    assert (found.better(), found.difference) == ("b", pytest.approx(percent))
+    if percent == 80:
+        assert compare(metric, promised, all_of_them, happened, resamples=100, trials=200).better() != "b"
+        assert compare(metric, none, all_of_them, happened, resamples=100, trials=1000).better() == "b"
 
 
 def test_paired_significance(seed):

@@ -12,7 +12,7 @@ import sacrebleu.significance
 from antiphon.contracts import registry
 from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.interface import Metric
-from antiphon.metrics.significance import SEED, _bootstrap, _chunks, _p_value, _swapped_differences, compare, score
+from antiphon.metrics.significance import SEED, _bootstrap, _chunks, _p_value, _swapped_leads, compare, score
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "one", "dog", "that", "ran", "away"]
 
@@ -58,7 +58,7 @@ def test_randomization_and_intervals_are_sacrebleus(name: str, theirs: Any, seed
     randomization, bootstrap = test("ar"), test("bs")
     # A trial exactly as extreme as the observation counts for us; sacrebleu counts it or not, as its rounding falls.
     both = np.stack([metric.statistics(predictions, references) for predictions in (a, b)])
-    sizes = np.abs(_swapped_differences(metric, both, 400, SEED))
+    sizes = np.abs(_swapped_leads(metric, both, 400, SEED))
     ties = np.count_nonzero(np.isclose(sizes, abs(ours.difference), rtol=0, atol=1e-9))
     assert ours.randomization_p - ties / 401 - 1e-12 <= randomization[1].p_value <= ours.randomization_p + 1e-12
     for mine, other in zip((ours.a, ours.b), bootstrap, strict=True):
@@ -144,7 +144,32 @@ def test_seeds_and_single_items() -> None:
     assert score(metric, a, references).low != score(metric, a, references, seed=1).low
     one = score(metric, a[:1], references[:1])
     assert one.low == one.high == one.value
-    assert _p_value(np.zeros(9), 0.5) == pytest.approx(0.1)
+    assert _p_value(np.zeros(9), 0.5, 0.0) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_a_difference_is_the_same_in_every_unit(unit: float) -> None:
+    generator = np.random.default_rng(5)
+    a = generator.normal(size=200)
+    b = a + 0.3 + 0.1 * generator.normal(size=200)
+    found = compare(Mean(), list(a * unit), list(b * unit), [[0]] * 200, resamples=200, trials=500)
+    assert found.better() == "b"
+    assert (found.bootstrap_p, found.randomization_p) == (1 / 201, 1 / 501)
+
+
+def test_what_differs_by_rounding_alone_is_a_tie() -> None:
+    """The same numbers in another order have another sum."""
+    a = [0.1, 0.2, 0.3, 1e-17, 0.7] * 20
+    found = compare(Mean(), a, a[::-1], [[0]] * 100, resamples=100, trials=100)
+    assert found.difference < 1e-9
+    assert found.better() is None
+
+
+def test_no_system_is_better_than_one_without_a_value() -> None:
+    """NaN is no difference, and not the largest of all either."""
+    found = compare(Mean(), [1.0, 2.0], [float("nan"), 2.0], [[0]] * 2, resamples=100, trials=100)
+    assert found.better() is None
+    assert np.isnan(found.randomization_p)
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

@@ -18,6 +18,7 @@ from antiphon.errors import CheckpointError, DataError
 from antiphon.recipe.recipe import recipe_from
 from antiphon.report.markup import display_width
 from antiphon.report.page import write_report
+from antiphon.report.run_record import read_run
 from tests.unit.report.runs import EVENTS, ITEMS, RECIPE, evaluation, item, make_run, score, train_event
 
 HOSTILE = "</p><script>alert(1)</script><img src=http://example.com/x onerror=alert(2)>\"' style=x"
@@ -196,6 +197,24 @@ def test_scores_intervals_and_settings(tmp_path: Path) -> None:
     assert "outputs often reached the length limit" in page.said
     assert "5 records, 2.0 s (2.50 records per second)" in page.said
     assert "newer best checkpoint" not in page.said
+
+
+def test_evaluations_of_something_else_stand_behind_those_of_the_run(tmp_path: Path) -> None:
+    """An ensemble's scores are not those of the run, however new they are."""
+    better = [score("exact_match", 99.0, higher=True, low=98.0, high=100.0)]
+    others = {"test@step-50": "checkpoint step-50", "test@ensemble-1": "ensemble of runs/x + runs/y"}
+    stored = {name: {**evaluation(scores=better), "of": of} for name, of in others.items()}
+    elsewhere = {**evaluation(), "data": "/other/test.tsv"}
+    page = page_of(make_run(tmp_path / "run", evaluations={"test": evaluation(), "test-1": elsewhere, **stored}))
+    assert "/data/test.tsv, checkpoint step-50" in page.said
+    assert "/data/test.tsv, ensemble of runs/x + runs/y" in page.said
+    assert "/other/test.tsv 5 records" in page.said, "folders tell files of one name apart"
+    record = read_run(tmp_path / "run")
+    assert (len(record.evaluations), len(record.others)) == (2, 2)
+    later = [*EVENTS, {**EVENTS[2], "step": 200, "time": 9e12}]
+    only = page_of(make_run(tmp_path / "only", events=later, evaluations=stored))
+    assert "The run has not been evaluated yet" in only.said
+    assert "newer best checkpoint" not in only.said
 
 
 def test_an_evaluation_older_than_the_checkpoint_is_marked(tmp_path: Path) -> None:

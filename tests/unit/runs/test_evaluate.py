@@ -1,12 +1,15 @@
 """What is scored, and what is kept of it."""
 
+import datetime
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 import antiphon
 from antiphon.recipe.recipe import recipe_from
+from antiphon.runs.evaluate import evaluate
 
 RECORDS = [{"document": f"{word} is a tool that reads files", "summary": word} for word in ("alpha", "beta", "gamma", "delta") * 5]
 
@@ -60,3 +63,40 @@ def test_what_a_search_with_a_language_model_found_is_kept(tmp_path: Path) -> No
     antiphon.evaluate(run, lines, overrides=[f"search.language_model={{run: {other}}}"])
     (stored,) = (run / "evaluations").glob("*.json")
     assert json.loads(stored.read_text())["search"]["language_model"]["run"] == str(other)
+
+
+def test_scores_that_are_no_numbers_are_said_and_are_null(tmp_path: Path) -> None:
+    """A series that never moves has no scale to measure errors by, so MASE is not defined for it."""
+    first = datetime.date(2024, 1, 1)
+    rows = [{"unique_id": "a", "ds": str(first + datetime.timedelta(days=day)), "y": 1.0} for day in range(40)]
+    recipe = recipe_from(
+        {
+            "task": {"name": "forecasting", "horizon": 2, "context_length": 6, "baselines": []},
+            "model": {"name": "linear"},
+            "training": {"max_steps": 1},
+            "evaluation": {"metrics": ["mae", "mase"], "resamples": 20},
+        }
+    )
+    run = antiphon.train(recipe, tmp_path / "run", data={"train": rows, "validation": rows}, console=Console(quiet=True))
+    found = antiphon.evaluate(run, rows)
+    assert "On these records `mase` is no number" in found.remarks[-1]
+    plain = json.loads(json.dumps(found.to_plain(items=True), allow_nan=False))
+    assert [score["value"] is None for score in plain["scores"][:2]] == [False, True]
+    (stored,) = (run / "evaluations").glob("*.json")
+    json.loads(stored.read_text(), parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
+
+
+def test_progress_is_told_batch_by_batch(tmp_path: Path) -> None:
+    lines = [{"source": "a b", "target": "b a"}, {"source": "b b a", "target": "a b b"}] * 5
+    recipe = {
+        "task": {"name": "translation", "vocabulary": {"kind": "word"}},
+        "model": {"name": "lstm", "dim": 8},
+        "training": {"max_steps": 1},
+        "evaluation": {"resamples": 0, "batch_size": 4},
+    }
+    run = antiphon.train(recipe_from(recipe), tmp_path / "run", data={"train": lines, "validation": lines[:2]}, console=Console(quiet=True))
+    seen: list[tuple[int, int]] = []
+    found = evaluate(run, lines, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(4, 10), (8, 10), (10, 10)]
+    with pytest.raises(KeyError, match="chrff"):
+        found["chrff"]

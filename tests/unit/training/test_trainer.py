@@ -460,3 +460,44 @@ def test_a_checkpoint_has_scores_only_of_its_own_step(tmp_path, seed):
     trainer.run()
     found = {step: checkpoint.read(tmp_path / "checkpoints" / f"step-{step}").header["scores"] for step in range(1, 6)}
     assert found == {1: {}, 2: {}, 3: {}, 4: {"loss": 3.0}, 5: {"loss": 2.0}}
+
+
+class Coverage:
+    """Coverages given in advance, best at 80; scores every second epoch, and says what it is asked at the end."""
+
+    def __init__(self, values):
+        self.values, self.asked = list(values), []
+
+    def __call__(self, model):
+        return [Score("coverage_80", self.values.pop(0), "given", None, target=80.0)], []
+
+    def due(self, epoch):
+        return epoch % 2 == 0
+
+    def final(self, model, updates):
+        self.asked.append(({name: tensor.clone() for name, tensor in model.state_dict().items()}, model.training, updates))
+        return [Score("coverage_80", 81.0, "given", None, target=80.0)], "all records"
+
+
+def test_the_best_is_what_is_nearest_to_its_target(tmp_path, seed):
+    """100 % is not better than 82 % where 80 was promised."""
+    trainer, log = make(tmp_path, seed, max_epochs=6.0, best="coverage_80")
+    trainer.selection.evaluate = Coverage([70.0, 82.0, 100.0])
+    trainer.run()
+    assert [event["best"] for event in log.of("validation")] == [True, True, False]
+    assert trainer.progress.best_score == 82.0
+
+
+def test_the_best_is_scored_in_full_at_the_end_and_not_left_behind(tmp_path, seed):
+    trainer, log = make(tmp_path, seed, max_epochs=6.0, best="coverage_80")
+    trainer.selection.evaluate = asked = Coverage([80.0, 82.0, 100.0])
+    trainer.run()
+    assert [event["step"] for event in log.of("validation")] == [2 * EPOCH, 4 * EPOCH, 6 * EPOCH], "when the scores are due"
+    ((weights, training, updates),) = asked.asked
+    assert not training
+    assert updates == 6 * EPOCH
+    assert same(weights, checkpoint.read((tmp_path / "best").resolve()).weights())
+    assert same(trainer.model.state_dict(), checkpoint.read((tmp_path / "last").resolve()).weights())
+    (final,) = log.of("final")
+    assert (final["of"], final["scores"]) == (2 * EPOCH, {"coverage_80": 81.0})
+    assert final["message"] == "Best checkpoint, all records: coverage_80 81.00"

@@ -1,0 +1,224 @@
+"""How good a model is on records that have references: its loss, and metrics of what it says. Validation, evaluation and tuning ask here.
+
+Several processes share the work. Each has every `world`-th item and its rows of each batch; what comes back is the same on all of them, and
+the same as from one process.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from antiphon.contracts.abilities import shown
+from antiphon.contracts.corpus import Corpus
+from antiphon.contracts.loss import Loss
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch, Prediction, to_device
+from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.task import Task
+from antiphon.data.batching import BatchingConfig, Sampler
+from antiphon.data.collate import collate
+from antiphon.data.corpus import MemoryCorpus, MixedCorpus
+from antiphon.data.loader import Loader
+from antiphon.errors import AntiphonError, TrainingError
+from antiphon.losses.observed import counted
+from antiphon.metrics.interface import Score
+from antiphon.metrics.scoring import find_metrics
+from antiphon.metrics.significance import score_statistics
+from antiphon.prediction.memory import Say, silent, unless_out_of_memory
+from antiphon.training.decoder_inputs import DecoderInputs, inputs_to_measure
+from antiphon.training.distributed import Ranks
+from antiphon.training.step import Precision, autocast, split
+
+Item = tuple[Any, Sequence[Any]]
+"""A record, and its references."""
+
+# ---------------------------------------------------------------------------------------------------------------------- loss
+
+
+@torch.inference_mode()
+def mean_loss(
+    model: Seq2SeqModel,
+    measure: Loss,
+    batches: Iterable[Batch | None],
+    ranks: Ranks,
+    *,
+    inputs: DecoderInputs,
+    precision: Precision = "fp32",
+    say: Say = silent,
+) -> float:
+    """The mean loss per target element over the batches of all ranks; NaN where nothing is to be said.
+
+    A batch that does not fit in memory is measured in halves. Raises TrainingError when a single record does not fit.
+    """
+    total, count, halved = 0.0, 0, False
+    for batch in batches:
+        pieces = [] if batch is None else [batch]
+        while pieces:
+            piece = pieces.pop()
+            found = unless_out_of_memory(partial(_sums, model, measure, piece, ranks.device, inputs, precision), ranks.device)
+            if found is not None:
+                total, count = total + found[0], count + found[1]
+                continue
+            pieces += reversed(_halves(piece))
+            if not halved:
+                say(f"Out of memory: a batch of {len(piece.records)} records is measured in halves (`training.batching` limits batches).")
+            halved = True
+    sums = ranks.gather_plain([total, count])
+    elements = sum(some for _, some in sums)
+    return math.fsum(some for some, _ in sums) / elements if elements else math.nan
+
+
+def _sums(
+    model: Seq2SeqModel, measure: Loss, batch: Batch, device: torch.device, inputs: DecoderInputs, precision: Precision
+) -> tuple[float, int]:
+    """The sum of the losses of a batch, and how many elements have one."""
+    here = to_device(batch, device)
+    with autocast(precision, device):
+        losses = measure(model(here.source, inputs_to_measure(inputs, model, here.inputs)), here.labels)
+    return float((losses.cpu().double() * here.labels.mask.cpu()).sum()), int(counted(here.labels, model.target).sum())
+
+
+def _halves(batch: Batch) -> list[Batch]:
+    if len(batch.records) == 1:
+        raise TrainingError(
+            f"Not even one record at a time fits in memory; the longest is record {batch.records[0]}, with {int(batch.source.lengths[0])}"
+            f" source and {int(batch.labels.lengths[0])} target steps. Limit lengths with `data.limits`."
+        )
+    return split(batch, 2)
+
+
+def loss_scores(loss: float, task: Task) -> list[Score]:
+    """The loss as a score; of symbols also the perplexity."""
+    scores = [Score("loss", loss, "mean per target element", higher_is_better=False)]
+    if isinstance(task.target_spec, TokenSpec):
+        scores.append(Score("perplexity", math.exp(min(loss, 700)), "exp(loss)", higher_is_better=False))
+    return scores
+
+
+def batches_of(corpus: Corpus | MixedCorpus | MemoryCorpus, task: Task, batching: BatchingConfig, ranks: Ranks) -> Iterator[Batch | None]:
+    """This rank's part of each batch of a corpus, whose every row comes once, the longest first."""
+    together = partial(collate, source=task.source_spec, target=task.target_spec)
+    return Loader(corpus, Sampler(corpus, batching, 0), together, seed=0, rank=ranks.rank, world=ranks.world).in_order()
+
+
+# ------------------------------------------------------------------------------------------------------------------- metrics
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a model says of items, and how good that is.
+
+    scores           of all items, in the order of the metrics
+    shown            (source, first reference, prediction) of each item, as people read them
+    finish_reasons   how outputs ended
+    collapsed        a sentence when most outputs are one and the same
+    predictions      those of this rank's items, in their order: of one process, all
+    seconds          how long decoding took here
+    """
+
+    scores: list[Score]
+    shown: list[tuple[str, str, str]]
+    finish_reasons: Mapping[str, int]
+    collapsed: str | None
+    predictions: list[Prediction]
+    seconds: float
+
+
+def decode_and_score(
+    predict: Callable[[list[Any]], list[Prediction]],
+    task: Task,
+    items: Sequence[Item],
+    metrics: Sequence[str],
+    ranks: Ranks,
+    *,
+    resamples: int = 0,
+) -> Decoded:
+    """Decode this rank's items, and score those of all ranks.
+
+    predict     makes the predictions for records
+    items       number `rank`, `rank + world` and so on of all items
+    resamples   bootstrap resamples for intervals
+
+    Raises what `predict` and the metrics raise, and AntiphonError where another rank could not decode its items.
+    """
+    found, failure = None, None
+    try:
+        found = _decoded(predict, task, items, metrics)
+    except AntiphonError as error:
+        failure = error
+    parts = ranks.gather_plain(found[0] if found else None)
+    if failure is not None:
+        raise failure
+    if found is None or None in parts:
+        raise AntiphonError("Another process could not decode its share; its own message says why.")
+    rows = _interleaved([part["items"] for part in parts])
+    counts = [row["references"] for row in rows]
+    scores = [
+        score_statistics(metric, np.array(_interleaved([part["statistics"][place] for part in parts])), counts, resamples=resamples)
+        for place, metric in enumerate(find_metrics(metrics))
+    ]
+    texts = all(row["text"] for row in rows)
+    return Decoded(
+        scores,
+        [(row["source"], row["reference"], row["prediction"]) for row in rows],
+        dict(sorted(Counter(row["finish_reason"] for row in rows).items())),
+        collapsed([row["prediction"] for row in rows], [row["reference"] for row in rows]) if texts else None,
+        found[1],
+        found[2],
+    )
+
+
+def _decoded(
+    predict: Callable[[list[Any]], list[Prediction]], task: Task, items: Sequence[Item], metrics: Sequence[str]
+) -> tuple[dict[str, Any], list[Prediction], float]:
+    """What other ranks need of these items, in plain values; the predictions; and the seconds that they took."""
+    began = time.monotonic()
+    predictions = predict([record for record, _ in items]) if items else []
+    seconds = time.monotonic() - began
+    values, references = [prediction.value for prediction in predictions], [found for _, found in items]
+    statistics = [metric.statistics(values, references).tolist() if items else [] for metric in find_metrics(metrics)]
+    rows = [
+        {
+            "source": str(task.source_of(record)),
+            "reference": shown(task, found[0]),
+            "prediction": shown(task, prediction.value),
+            "text": isinstance(prediction.value, str),
+            "references": len(found),
+            "finish_reason": prediction.hypothesis.finish_reason,
+        }
+        for (record, found), prediction in zip(items, predictions, strict=True)
+    ]
+    return {"items": rows, "statistics": statistics}, predictions, seconds
+
+
+def _interleaved(parts: Sequence[Sequence[Any]]) -> list[Any]:
+    """What the ranks have, in the order of all items: number i is on rank i modulo the number of ranks."""
+    return [part[row] for row in range(max(map(len, parts))) for part in parts if row < len(part)]
+
+
+def group_references(task: Task, records: Sequence[Any], *, alternatives: bool) -> list[tuple[Any, list[Any]]]:
+    """(record, references) per item; with `alternatives`, records with the same source are one item."""
+    if not alternatives:
+        return [(record, [task.reference(record)]) for record in records]
+    items: dict[Any, tuple[Any, list[Any]]] = {}
+    for record in records:
+        items.setdefault(task.source_of(record), (record, []))[1].append(task.reference(record))
+    return list(items.values())
+
+
+def collapsed(values: Sequence[Any], references: Sequence[Any], share: float = 0.5) -> str | None:
+    """A sentence, when most outputs are one and the same text though their references differ: the sign of a model that has collapsed."""
+    if len(values) < 10 or not all(isinstance(value, str) for value in values):
+        return None
+    said, count = Counter(values).most_common(1)[0]
+    alike = Counter(references).most_common(1)[0][1]
+    if count < share * len(values) or count < 2 * alike:
+        return None
+    return f"{count:,} of {len(values):,} outputs are the same text, {said!r:.60}: the model has collapsed, or not learned yet."

@@ -1,0 +1,109 @@
+"""Where evaluations are kept: `evaluations/` of a run, a file for each data set and for what was evaluated on it.
+
+    test.tsv.json                      the run's best checkpoint on test.tsv
+    test.tsv-1f3a9c02.json             the same on another test.tsv, elsewhere
+    test.tsv@step-400.json             a checkpoint that is not the best one
+    test.tsv@ensemble-77b0e1d4.json    the run together with others; kept in the first of them
+
+The newest evaluation of each replaces the one before.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import CheckpointError
+from antiphon.store.checkpoint import find_checkpoint, read_json, write_json
+
+
+def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any) -> Path | None:
+    """Keep an evaluation, given as plain values, of a run, a checkpoint or an ensemble; returns the file, None where there is no run.
+
+    source   what it was evaluated on, as `antiphon.evaluate` takes it
+
+    Raises CheckpointError when it cannot be written.
+    """
+    run, of = _place(runs)
+    if run is None:
+        return None
+    identity = _identity(evaluation, source)
+    kept = {**evaluation, "of": of["name"] if of else None, "data_identity": identity}
+    path = _free_name(run / "evaluations", Path(data_name(source).split(",")[0]).name, of, evaluation, identity)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_json(partial, plain_numbers(kept))
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written: {error.strerror}. The evaluation is not kept.") from error
+    return path
+
+
+def data_name(source: Any) -> str:
+    """What was evaluated on, as people read it: a path, several with commas, or `records`."""
+    if isinstance(source, str | Path):
+        return str(source)
+    if isinstance(source, tuple):
+        return ", ".join(str(file.path or file.source) for file in source)
+    return "records"
+
+
+def plain_numbers(value: Any) -> Any:
+    """The value with None for each number that JSON has not: NaN and the infinities."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: plain_numbers(item) for key, item in value.items()}
+    return [plain_numbers(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _place(runs: Sequence[Path | str]) -> tuple[Path | None, dict[str, str] | None]:
+    """The run that keeps it, and what was evaluated where that is not the run's best checkpoint: its name, and a part of a file's name."""
+    first = Path(runs[0])
+    run = first if _is_run(first) else next((place for place in find_checkpoint(first).resolve().parents[:2] if _is_run(place)), None)
+    if run is None:
+        return None, None
+    if len(runs) > 1:
+        members = [str(find_checkpoint(member).resolve()) for member in runs]
+        return run, {"name": f"ensemble of {' + '.join(map(str, runs))}", "file": f"ensemble-{_short(members)}"}
+    folder = find_checkpoint(first).resolve()
+    if folder == find_checkpoint(run).resolve():
+        return run, None
+    return run, {"name": f"checkpoint {folder.name}", "file": folder.name}
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "recipe.yaml").is_file()
+
+
+def _identity(evaluation: Mapping[str, Any], source: Any) -> str:
+    """What tells data sets apart: of files where they are, of records what they say."""
+    if isinstance(source, str | Path):
+        return _short([os.path.abspath(source)])
+    if isinstance(source, tuple):
+        return _short([os.path.abspath(part) for file in source for part in (file.path, file.source, file.target) if part is not None])
+    return _short([[item["source"], *item["references"]] for item in evaluation["items"]])
+
+
+def _short(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
+
+
+def _free_name(folder: Path, name: str, of: dict[str, str] | None, evaluation: Mapping[str, Any], identity: str) -> Path:
+    """The file of this data set. Only where another one of the same name has taken it does the name get a number."""
+    stem = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name) or "records"
+    ending = f"@{of['file']}.json" if of else ".json"
+    plain, other = folder / f"{stem}{ending}", folder / f"{stem}-{identity}{ending}"
+    if other.exists() or not plain.exists():
+        return other if other.exists() else plain
+    try:
+        there = read_json(plain)
+    except CheckpointError:  # damaged, so nothing is lost
+        return plain
+    same = there["data_identity"] == identity if "data_identity" in there else there.get("data") == evaluation["data"]
+    return plain if same else other
