@@ -255,7 +255,7 @@ def check_full(limit: int, seed: int) -> Report:
         recipe = write_recipe(folder, ema_decay=0.9)
         report.check(run(train_command(recipe, folder / "whole"))[0] == [0], "the undisturbed run failed")
         largest = max(path.stat().st_size for path in (folder / "whole").rglob("*") if path.is_file())
-        sizes = [0, 100, *(int(largest ** draw.uniform(0.5, 1)) for _ in range(limit - 3)), largest - 1]
+        sizes = [largest - 1, 0, 100, *(int(largest ** draw.uniform(0.5, 1)) for _ in range(limit - 3))][:limit]
         for number, size in enumerate(sizes):
             for begun in (False, True):
                 _starve(report, recipe, folder, folder / f"{number}-{begun}", size, begun=begun)

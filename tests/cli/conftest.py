@@ -47,11 +47,11 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def antiphon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """Call `antiphon ARGUMENTS`."""
+    """Call `antiphon ARGUMENTS`, on a wide terminal unless the test sets COLUMNS."""
+    monkeypatch.setenv("COLUMNS", "300")
 
     def call(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["antiphon", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "300")
         monkeypatch.chdir(tmp_path)
         capsys.readouterr()
         status = 0

@@ -1,9 +1,6 @@
 """`antiphon evaluate --by`: errors of forecasts by step and by series, as tables and as JSON."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -58,11 +55,10 @@ def test_by_series(antiphon: Command, forecaster: Path) -> None:
     assert "Better than seasonal_naive by mase in" in result.out
 
 
-def test_no_number_is_cut_on_a_narrow_terminal(antiphon: Command, forecaster: Path) -> None:
+def test_no_number_is_cut_on_a_narrow_terminal(antiphon: Command, forecaster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wide = antiphon("evaluate", forecaster).out
-    environment = {**os.environ, "COLUMNS": "40", "PYTHONPATH": str(Path(package.__file__).parent.parent)}
-    command = [sys.executable, "-m", "antiphon", "evaluate", str(forecaster)]
-    narrow = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = antiphon("evaluate", forecaster).out
     assert cells(narrow) == cells(wide)
     assert len(cells(wide)) == 3, "mase, mae, loss"
 

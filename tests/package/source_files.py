@@ -46,4 +46,4 @@ def run_python(program: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a process of its own, on this source whether or not it is installed, with warnings as errors."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-W", "error", "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)

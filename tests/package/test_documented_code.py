@@ -3,9 +3,11 @@
 The fast tests stop every training after three updates; the slow ones run the pages as they are written.
 """
 
+import gc
 import gzip
 import importlib.util
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -26,12 +28,13 @@ search: {name: greedy}
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that looks like the project's, in which pages may write."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that looks like the project's, in which pages may write. Models that a page made are gone behind it."""
     for name in ("examples", "recipes"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    gc.collect()  # functions of a page hold its names, and these hold the functions
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def few_records(project: Path) -> None:
             few.writelines(packed.readlines()[: count + 1])
 
 
-@pytest.mark.timeout(400)  # on a busy machine; alone the longest takes some 15 s
+@pytest.mark.timeout(1200)  # on a busy machine; alone the longest takes some 15 s
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_pages_run(page: Path, project: Path, few_records: None) -> None:
     assert run_page(page, small=True) > 0

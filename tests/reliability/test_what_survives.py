@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(600)  # each starts dozens of processes, which takes its time on a busy machine
+pytestmark = pytest.mark.timeout(1200)  # each starts dozens of processes, which takes its time on a busy machine
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,9 +26,9 @@ def test_stop_and_resume(seed: int) -> None:
 
 
 def test_kills_and_no_room(seed: int) -> None:
-    said = run_experiments("kill", "full", "--limit", "3", seed=seed)
+    said = run_experiments("kill", "full", "--limit", "2", seed=seed)
     assert re.search(r"kills \d+, during a save \d+, unreadable 0, lost or repeated 0", said)
-    assert "full and recovered 6" in said
+    assert "full and recovered 4" in said
 
 
 def test_several_processes_divergence_and_memory(seed: int) -> None:

@@ -1,8 +1,8 @@
 """Find plug-ins by name. A plug-in is a module with a module-level `plugin`; its name is the name of its file.
 
 `find("models", "transformer")` imports `antiphon.models.transformer` and returns its `plugin`. From outside the package a plug-in is
-found by entry point (group `antiphon.models`, and so on), or by a dotted path such as `my_package.my_model`. There is no list to edit
-and no decorator; nothing is imported before it is asked for.
+found by entry point (group `antiphon.models`, and so on), or by a dotted path such as `my_package.my_model`; an entry point does not
+replace a plug-in of the package. There is no list to edit and no decorator; nothing is imported before it is asked for.
 
 Code from outside is imported in one place, `admit`, and only with a verdict that it is trusted (`trust.py`). A recipe is validated under
 such a verdict; so whoever holds its settings may use `find`, which imports nothing from outside.
@@ -43,13 +43,13 @@ def admit(kind: str, name: str, *, trusted: bool) -> Any:
     """
     if "." in name:
         return _find_by_path(kind, name, trusted=trusted)
+    if name.isidentifier() and _is_plugin(kind, name):  # before entry points, since looking through all that is installed takes long
+        return importlib.import_module(f"antiphon.{kind}.{name}").plugin
     for point in entry_points(group=f"antiphon.{kind}"):
         if point.name == name:
             return point.load()
-    if not name.isidentifier() or not _is_plugin(kind, name):
-        known = names(kind)
-        raise ConfigError(f"There is no {kind} plug-in `{name}`; there are: {', '.join(known)}.{nearest(name, known)}")
-    return importlib.import_module(f"antiphon.{kind}.{name}").plugin
+    known = names(kind)
+    raise ConfigError(f"There is no {kind} plug-in `{name}`; there are: {', '.join(known)}.{nearest(name, known)}")
 
 
 def _find_by_path(kind: str, path: str, *, trusted: bool) -> Any:

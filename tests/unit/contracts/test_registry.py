@@ -82,10 +82,12 @@ def test_an_installed_entry_point(outside):
     info = outside / "outside_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[antiphon.models]\nelsewhere = outside_package.good:plugin\n")
+    points = "[antiphon.models]\nelsewhere = outside_package.good:plugin\nlstm = outside_package.good:plugin\n"
+    (info / "entry_points.txt").write_text(points)
     assert "elsewhere" in registry.names("models")
     assert "elsewhere" not in registry.names("tasks")
     assert registry.find("models", "elsewhere").value == 17
+    assert registry.find("models", "lstm").name == "lstm", "nothing that is installed takes the place of a model of ours"
     assert registry.admit("models", "elsewhere", trusted=False).value == 17, "what is installed is trusted"
     with pytest.raises(ConfigError, match="Did you mean `elsewhere`"):
         registry.find("models", "elsewere")
