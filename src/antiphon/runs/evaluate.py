@@ -12,6 +12,7 @@ from antiphon.contracts.abilities import baselines_of, details_of, items_of, sho
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
+from antiphon.contracts.task import Task
 from antiphon.data.corpus import MemoryCorpus
 from antiphon.data.limits import cut_source
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
@@ -133,20 +134,26 @@ def evaluate(
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
         remarks=tuple(_remarks(decoded, scores)),
         details=details_of(task, items, decoded.predictions, references, baselines),
-        items=tuple(
-            Item(
-                said[0], tuple(shown(task, one) for one in found), said[2], prediction.hypothesis.score, prediction.hypothesis.finish_reason
-            )
-            for said, found, prediction in zip(decoded.shown, references, decoded.predictions, strict=True)
-        ),
+        items=tuple(_items(task, decoded, references)),
         values=tuple(values),
         actual=tuple(references),
     )
-    if not isinstance(run, Predictor):
-        try:
-            stored_evaluations.store(evaluation.to_plain(items=True), [run] if isinstance(run, Path | str) else run, source)
-        except CheckpointError as error:  # the scores are there all the same
-            return replace(evaluation, remarks=(*evaluation.remarks, str(error)))
+    return evaluation if isinstance(run, Predictor) else _stored(evaluation, [run] if isinstance(run, Path | str) else run, source)
+
+
+def _items(task: Task, decoded: Decoded, references: Sequence[Sequence[Any]]) -> Iterator[Item]:
+    """Each record as people read it, with what was said of it."""
+    for (source, _, said), found, prediction in zip(decoded.shown, references, decoded.predictions, strict=True):
+        hypothesis = prediction.hypothesis
+        yield Item(source, tuple(shown(task, one) for one in found), said, hypothesis.score, hypothesis.finish_reason)
+
+
+def _stored(evaluation: Evaluation, runs: Sequence[Path | str], source: Any) -> Evaluation:
+    """The evaluation, kept in the first run; where it cannot be, a remark says so: the scores are there all the same."""
+    try:
+        stored_evaluations.store(evaluation.to_plain(items=True), runs, source)
+    except CheckpointError as error:
+        return replace(evaluation, remarks=(*evaluation.remarks, str(error)))
     return evaluation
 
 

@@ -25,10 +25,11 @@ from antiphon.data.series import RowTable, Series, SeriesReader
 from antiphon.data.series_audit import SeriesAudit, audit_series
 from antiphon.data.windows import Plan, WindowCorpus, build_windows, check_windows
 from antiphon.errors import ConfigError, DataError
-from antiphon.features.scaling import POWERS, Scale, measure, out_of_range, power_likelihoods
+from antiphon.features.scaling import POWERS, Scale, measure, power_likelihoods
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.store import checkpoint
 from antiphon.tasks.forecasting.baselines import baseline_forecasts
+from antiphon.tasks.forecasting.checks import check_values, scored_origins
 from antiphon.tasks.forecasting.config import ForecastingConfig
 from antiphon.tasks.forecasting.conformal import CALIBRATION, Calibration, calibrate, load_calibration
 from antiphon.tasks.forecasting.covariates import Covariates
@@ -138,7 +139,7 @@ class Forecasting(Task):
         likelihoods, constant, first, count, steps = np.zeros(len(POWERS)), 0, "", 0, 0
         wants_power = self.settings.transform.name == "box_cox" and self.settings.transform.power is None
         for series in reader:
-            self._check_values(series)
+            check_values(series, self.settings, self.covariates.shown)
             count, steps = count + 1, steps + len(series)
             self.covariates.observe(series)
             if (np.nanmax(series.targets, axis=0) == np.nanmin(series.targets, axis=0)).any():
@@ -155,22 +156,6 @@ class Forecasting(Task):
         if constant:
             notes.append(f"{constant:,} series are constant (first `{first}`): there is nothing to learn from them but that.")
         self._notes = (*notes, *reader.mended.sentences())
-
-    def _check_values(self, series: Series) -> None:
-        """Raise DataError for values that the settings cannot take."""
-        bad, wanted = out_of_range(self.settings.transform, series.targets), ""
-        if bad.any():
-            limit = "from 0 on" if self.settings.transform.name == "log1p" else "above 0"
-            wanted = f"{limit} for `task.transform: {self.settings.transform.name}`"
-        elif self.settings.counts:
-            bad = (series.targets < 0) | (series.targets % 1 > 0)
-            wanted = "whole numbers from 0 when `task.counts` is set"
-        if bad.any():
-            step, channel = (int(place[0]) for place in np.nonzero(bad))
-            raise DataError(
-                f"Series `{series.unique_id}` must have values {wanted}, but `{self.settings.targets[channel]}` is"
-                f" {series.targets[step, channel]:g} at {self.covariates.shown(series.times[step])}."
-            )
 
     # ---------------------------------------------------------------------------------------------------------- corpora
 
@@ -196,7 +181,7 @@ class Forecasting(Task):
             readers.append(self._reader(rows, opened.place))
             encoder, whole = self.encoder, self.settings.scaled.over == "series" and not keep_records
             for one in readers[0]:
-                self._check_values(one)
+                check_values(one, self.settings, self.covariates.shown)
                 self.covariates.static_of(one)
                 scale = encoder.measured(one.targets) if whole else None
                 yield (
@@ -247,23 +232,12 @@ class Forecasting(Task):
         for index, name in enumerate(table.names):
             try:
                 series = reader.series(index)
-                self._check_values(series)
-                origins = self._scored_origins(series) if scored else [len(series)]
+                check_values(series, self.settings, self.covariates.shown)
+                origins = scored_origins(series, self.settings, self.context) if scored else [len(series)]
             except DataError as error:
                 yield {"unique_id": name, "error": str(error)}
                 continue
             yield from ({"unique_id": name, "series": series, "origin": origin} for origin in origins)
-
-    def _scored_origins(self, series: Series) -> list[int]:
-        shortest = self.settings.shortest_context or self.context
-        plan = Plan(self.context, shortest, self.horizon, self.settings.origin_step, self.settings.backtest.windows)
-        count = int(plan.count(np.array([len(series)]))[0])
-        if count == 0:
-            raise DataError(
-                f"Series `{series.unique_id}` must have {shortest + self.horizon} steps to be scored (a context of {shortest} and a horizon"
-                f" of {self.horizon}), but has {len(series)}. Leave it out, or lower `task.shortest_context`."
-            )
-        return [plan.origin(len(series), count, number) for number in range(count)]
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """An item as arrays; with a target when the series goes on behind its origin. Raises DataError naming the series."""

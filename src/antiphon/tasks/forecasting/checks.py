@@ -1,0 +1,41 @@
+"""What series must be to be learned from and scored."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from antiphon.data.series import Series
+from antiphon.data.windows import Plan
+from antiphon.errors import DataError
+from antiphon.features.scaling import out_of_range
+from antiphon.tasks.forecasting.config import ForecastingConfig
+
+
+def check_values(series: Series, settings: ForecastingConfig, shown: Callable[[int], str]) -> None:
+    """Raise DataError for values that the settings cannot take; `shown` writes a time."""
+    bad, wanted = out_of_range(settings.transform, series.targets), ""
+    if bad.any():
+        limit = "from 0 on" if settings.transform.name == "log1p" else "above 0"
+        wanted = f"{limit} for `task.transform: {settings.transform.name}`"
+    elif settings.counts:
+        bad = (series.targets < 0) | (series.targets % 1 > 0)
+        wanted = "whole numbers from 0 when `task.counts` is set"
+    if bad.any():
+        step, channel = (int(place[0]) for place in np.nonzero(bad))
+        raise DataError(
+            f"Series `{series.unique_id}` must have values {wanted}, but `{settings.targets[channel]}` is"
+            f" {series.targets[step, channel]:g} at {shown(series.times[step])}."
+        )
+
+
+def scored_origins(series: Series, settings: ForecastingConfig, context: int) -> list[int]:
+    """The origins of the backtest. Raises DataError for a series that is too short for one."""
+    shortest = settings.shortest_context or context
+    plan = Plan(context, shortest, settings.horizon, settings.origin_step, settings.backtest.windows)
+    count = int(plan.count(np.array([len(series)]))[0])
+    if count == 0:
+        raise DataError(
+            f"Series `{series.unique_id}` must have {shortest + settings.horizon} steps to be scored (a context of {shortest} and a horizon"
+            f" of {settings.horizon}), but has {len(series)}. Leave it out, or lower `task.shortest_context`."
+        )
+    return [plan.origin(len(series), count, number) for number in range(count)]
