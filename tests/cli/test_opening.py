@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import antiphon
+from antiphon.contracts.trust import FOREIGN
 from antiphon.errors import CheckpointError
 from antiphon.recipe.assembly import stored_recipe, task_of
 from antiphon.recipe.recipe import read_recipe
@@ -41,7 +42,7 @@ def test_each_file_is_hashed_once(run: Path, hashed: list[str]) -> None:
 
 def test_recipe_and_task_need_no_weights(run: Path, hashed: list[str]) -> None:
     saved = checkpoint.read((run / "best").resolve())
-    assert stored_recipe(saved).task.name == task_of(saved).name
+    assert stored_recipe(saved, FOREIGN).task.name == task_of(saved, FOREIGN).name
     assert "model.safetensors" not in hashed
 
 

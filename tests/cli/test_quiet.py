@@ -20,7 +20,7 @@ def test_inspect_tells_how_far_it_is(project: Path) -> None:
 def test_inspect_shows_it_on_a_terminal_unless_it_is_to_be_quiet(antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert antiphon("inspect", project).err == ""
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
-    assert "reading the recipe" in antiphon("inspect", project).err
+    assert "trying 5 updates" in antiphon("inspect", project).err
     assert antiphon("inspect", project, "--quiet").err == ""
 
 

@@ -10,7 +10,7 @@ from tests.cli.conftest import Command
 from tests.package.source_files import run_python
 
 # A command that loads torch, and with it OpenMP, which then prints what it makes of the environment.
-LOADS_TORCH = "from antiphon.cli import main; main.app = lambda: __import__('torch')\n"
+LOADS_TORCH = "from antiphon.cli import main; main.app = lambda **_: __import__('torch')\n"
 COMMAND = "main.main()"
 MODULE = "import runpy; runpy.run_module('antiphon', run_name='__main__')"  # as a rank that torchrun starts
 

@@ -136,8 +136,13 @@ def test_no_command_imports_what_any_field_names(antiphon: Command, foreign: Pat
     try_all(antiphon, foreign, trained, tmp_path, tuple(sorted(fields, key=str)))
 
 
-@pytest.mark.parametrize("keys", [("training", "loss", "name"), ("evaluation", "metrics", 0)], ids=["loss", "metric"])
-def test_it_is_imported_when_the_user_says_so(antiphon: Command, foreign: Path, keys: Keys) -> None:
+@pytest.mark.parametrize(
+    ("keys", "real"),
+    [(("training", "loss", "name"), "losses.cross_entropy"), (("evaluation", "metrics", 0), "metrics.chrf")],
+    ids=["loss", "metric"],
+)
+def test_it_is_imported_when_the_user_says_so(antiphon: Command, foreign: Path, tmp_path: Path, keys: Keys, real: str) -> None:
+    (tmp_path / "code" / "foreign_code" / "spy.py").write_text(f"from antiphon.{real} import plugin as plugin\n")
     put(foreign, keys)
     says(antiphon("evaluate", foreign), SPY, "trust_code=True", "--trust-code", "ANTIPHON_TRUST_CODE=1")
     assert SPY not in sys.modules

@@ -18,7 +18,7 @@ SPEC = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3)
 
 @pytest.fixture
 def model() -> StepwiseModel:
-    plugin = registry.find("models", "examples.convolutional")
+    plugin = registry.admit("models", "examples.convolutional", trusted=True)
     return plugin.build(plugin.Config(dim=16), SPEC, SPEC).double().eval()
 
 
@@ -54,6 +54,6 @@ def test_trains_saves_and_loads(tmp_path: Path) -> None:
 
 
 def test_an_even_kernel_is_refused() -> None:
-    plugin = registry.find("models", "examples.convolutional")
+    plugin = registry.admit("models", "examples.convolutional", trusted=True)
     with pytest.raises(ConfigError, match=r"`model\.kernel` must be odd, but is 4"):
         plugin.build(plugin.Config(kernel=4), SPEC, SPEC)

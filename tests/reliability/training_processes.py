@@ -21,6 +21,16 @@ import torch._dynamo  # torch's optimizers import it when they are made
 from ruamel.yaml import YAML
 
 # Everything that a child would import.
+import antiphon.heads.categorical
+import antiphon.losses.cross_entropy
+import antiphon.metrics.chrf
+import antiphon.models.lstm
+import antiphon.models.transformer
+import antiphon.runs.summary
+import antiphon.runs.train
+import antiphon.search.beam
+import antiphon.search.greedy
+import antiphon.tasks.translation  # noqa: F401
 from antiphon.cli.main import main as command_line
 from antiphon.store import checkpoint
 from antiphon.training.step import Update

@@ -5,23 +5,34 @@ the lengths leave a doubt: one symbol never needs more than two states.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Integer
 
-from antiphon.contracts.corpus import Corpus
+from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec
 
 _NAMED = 5
 CTC_LOSSES = ("ctc", "joint_ctc")
 
 
-class NumberedCorpus(Corpus, Protocol):
-    """A corpus that knows which record each example is made of."""
+@runtime_checkable
+class NumberedCorpus(Protocol):
+    """Of a corpus, what tells how long examples are, and which records they are made of."""
+
+    @property
+    def source_lengths(self) -> np.ndarray: ...
+
+    @property
+    def target_lengths(self) -> np.ndarray: ...
 
     @property
     def numbers(self) -> np.ndarray: ...
+
+    def __len__(self) -> int: ...
+
+    def example(self, index: int, seed: int | None = None) -> Example: ...
 
 
 def states_needed(symbols: Integer[np.ndarray, " T"]) -> int:

@@ -14,7 +14,6 @@ from typing import Any, cast, final
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import CoreRef, GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
 
 from antiphon.contracts import registry
 from antiphon.recipe.recipe import Recipe
@@ -33,7 +32,7 @@ def recipe_schema() -> dict[str, Any]:
 class _Generator(GenerateJsonSchema):
     """Pydantic's generator, which also knows plug-ins, and describes each config class once."""
 
-    def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
+    def function_before_schema(self, schema: Any) -> JsonSchemaValue:
         resolve: Any = schema["function"]["function"]
         kind = getattr(resolve, "kind", None)
         return self._plugins(kind, resolve.default) if kind in registry.KINDS else super().function_before_schema(schema)
@@ -81,7 +80,7 @@ class _Generator(GenerateJsonSchema):
             core = core["schema"]
         return super().dataclass_schema(core)
 
-    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
+    def dataclass_schema(self, schema: Any) -> JsonSchemaValue:
         cls = schema["cls"]
         if "ref" in schema or cls is Recipe:
             return super().dataclass_schema(schema)
@@ -91,16 +90,20 @@ class _Generator(GenerateJsonSchema):
             self.definitions[name] = super().dataclass_schema(schema)
         return reference
 
-    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+    def tagged_union_schema(self, schema: Any) -> JsonSchemaValue:
         """Classes told apart by `name`, which must be there."""
         return {"oneOf": [{**self.generate_inner(cast(Any, choice)), "required": ["name"]} for choice in schema["choices"].values()]}
 
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
         """A default that can be written as one value; that of a group of settings are the defaults in it."""
         inner, default = self.generate_inner(schema["schema"]), schema.get("default")
         listed = isinstance(default, tuple) and all(isinstance(item, str | int | float) for item in default)
         plain = list(cast(Any, default)) if listed else default
         return {**inner, "default": plain} if listed or isinstance(default, str | int | float) else inner
+
+    def field_is_present(self, field: Any) -> bool:
+        """A verdict on trust is no setting."""
+        return not field.get("serialization_exclude", False)
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

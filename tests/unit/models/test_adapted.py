@@ -127,7 +127,7 @@ def test_loss_and_search_are_those_of_the_base_unless_the_recipe_says(base: Any,
     }
     found = recipe_from(written, tmp_path)
     assert (found.training.loss.label_smoothing, found.search.beam_size) == (0.25, 2)
-    own = recipe_from({**written, "training": {"max_steps": 1, "loss": "cross_entropy"}, "search": "greedy"}, tmp_path)
+    own = recipe_from({**written, "training": {"max_steps": 1, "loss": {"label_smoothing": 0.1}}, "search": "greedy"}, tmp_path)
     assert (own.training.loss.label_smoothing, own.search.name) == (0.1, "greedy")
     folder.rename(tmp_path / "elsewhere")
     assert recipe_from(written, tmp_path).search.beam_size == 5  # that the base is missing is said when its weights are needed

@@ -11,6 +11,7 @@ from rich.console import Console
 import antiphon
 from antiphon.contracts.task import Task
 from antiphon.metrics.scoring import evaluate
+from antiphon.metrics.shown import shown
 from antiphon.metrics.sourced import SourcedText
 from antiphon.prediction.scoring import collapsed, group_references
 from antiphon.prediction.validation import spread
@@ -98,7 +99,7 @@ def test_what_decides_is_of_the_same_records_and_search(run: Path) -> None:
     """The score in full belongs to another search, and so never to the question which checkpoint is best."""
     (end,) = events(run, "end")
     best = max(event["scores"]["chrf"] for event in events(run, "validation"))
-    assert f"Best chrf: {best:.4f}" in str(end["message"])
+    assert f"Best chrf: {shown(best)}" in str(end["message"])
 
 
 def test_places_are_spread_and_the_same_each_time() -> None:

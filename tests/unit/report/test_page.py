@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -282,10 +283,10 @@ def test_hostile_data_stays_data(tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path / "run")
 
-    def full(path: Path, content: str, encoding: str) -> None:
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"report\.html cannot be written: No space left on device"):
         write_report(run)
     assert sorted(path.name for path in run.iterdir()) == ["metrics.jsonl", "recipe.yaml"]

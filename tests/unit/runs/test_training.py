@@ -165,7 +165,8 @@ def test_trackers_hear_every_event_of_the_same_run(tmp_path, monkeypatch):
     go(tmp_path / "german", trackers=[{"name": "tracker_elsewhere.one", "colour": "blue"}], resume=True, max_steps=6)
     first, second = Tracker.told
     assert first.kinds[-2:] == ["end", "closed"]
-    assert [*first.kinds[:-2], *second.kinds[:-1]] == kinds(tmp_path / "german"), "those of the log, where a resumed run has one end"
+    before = [kind for kind in first.kinds[:-1] if kind not in ("final", "end")]
+    assert [*before, *second.kinds[:-1]] == kinds(tmp_path / "german"), "those of the log, where a resumed run has one end"
     assert (first.run.name, first.run.step, first.run.id) == ("german", 0, None)
     assert first.run.recipe["training"]["trackers"] == [{"name": "tracker_elsewhere.one", "colour": "red"}]
     assert (second.run.step, second.run.id) == (4, "7")

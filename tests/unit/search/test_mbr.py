@@ -81,8 +81,8 @@ def test_the_search_chooses_among_its_candidates(candidates, seed):
 def test_another_utility(seed):
     model, source = ToyModel(size=9, seed=seed), toy_source([4, 5, 6])
     candidates = SamplingConfig(samples=8)
-    search = MinimumBayesRiskSearch(MinimumBayesRiskConfig(candidates=candidates, metric="shortest"))
-    with pytest.raises(ConfigError, match=r"`search.metric` is `shortest`, so the search needs `with_utility`"):
+    search = MinimumBayesRiskSearch(MinimumBayesRiskConfig(candidates=candidates, metric="chrf"))
+    with pytest.raises(ConfigError, match=r"`search.metric` is `chrf`, so the search needs `with_utility`"):
         search(model, source)
     shortest = search.with_utility(lambda left, right: np.array([[-len(a)] * len(right) for a in left]))(model, source)[0][0]
     assert len(shortest.elements) == min(len(item.elements) for item in SamplingSearch(candidates)(model, source)[0])

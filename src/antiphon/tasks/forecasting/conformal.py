@@ -71,12 +71,12 @@ def load_calibration(path: Path) -> Calibration:
         plain = json.loads(path.read_text(encoding="utf-8"))
         if plain["format"] != _FORMAT:
             raise CheckpointError(f"The calibration in {path} must be of format {_FORMAT}, but is of {plain['format']}. Update Antiphon.")
-        found = Calibration(tuple(map(float, plain["percents"])), np.array(plain["margins"], dtype=np.float64))
+        percents, margins = tuple(map(float, plain["percents"])), np.array(plain["margins"], dtype=np.float64)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"The calibration in {path} cannot be read: {error}.") from error
-    if found.margins.ndim != 3 or found.margins.shape[2] != len(found.percents) or not np.isfinite(found.margins).all():
+    if margins.ndim != 3 or margins.shape[2] != len(percents) or not np.isfinite(margins).all():
         raise CheckpointError(f"The calibration in {path} is damaged: its margins do not fit its intervals. Calibrate anew.")
-    return found
+    return Calibration(percents, margins)
 
 
 def calibrate(
