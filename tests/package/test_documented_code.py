@@ -3,7 +3,6 @@
 The fast tests stop every training after three updates; the slow ones run the pages as they are written.
 """
 
-import gc
 import gzip
 import importlib.util
 import shutil
@@ -11,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import jaxtyping
 import pytest
 
+from tests.conftest import give_back
 from tests.package.documented_code import RUN, run_command, run_page
 from tests.package.source_files import ROOT
 
@@ -34,12 +35,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    gc.collect()  # functions of a page hold its names, and these hold the functions
+    give_back()  # functions of a page hold its names, and these hold the functions
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Shapes are not checked meanwhile, which would take longer than all else; other tests of the same code do it."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture
 def few_records(project: Path) -> None:
-    """Fewer of the sample series and documents, since the fast tests check the types of every call."""
+    """Fewer of the sample series and documents."""
     for name in (
         "recipes",
         "examples",
@@ -64,9 +73,14 @@ def few_records(project: Path) -> None:
             few.writelines(packed.readlines()[: count + 1])
 
 
-@pytest.mark.timeout(1200)  # on a busy machine; alone the longest takes some 15 s
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_pages_run(page: Path, project: Path, few_records: None) -> None:
+LONG = ("translation", "fine_tuning", "search", "evaluation", "summarization")  # half a minute each, also when small
+
+
+@pytest.mark.timeout(1200)  # on a busy machine
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page.stem in LONG)) for page in PAGES], ids=[page.stem for page in PAGES]
+)
+def test_pages_run(page: Path, project: Path, few_records: None, unchecked: None) -> None:
     assert run_page(page, small=True) > 0
 
 
