@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded, as `antiphon train` does: docs/training.md, "Threads"
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch is loaded, as `antiphon train` does: docs/training.md, "Threads"
 import antiphon
 from antiphon.contracts.sequences import Prediction
 from antiphon.recipe.recipe import read_recipe

@@ -17,7 +17,9 @@ import hypothesis
 import jaxtyping
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands do; read once, when torch is loaded, and by child processes
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # several processes share few cores; read once, when torch is loaded, and by child processes
 import torch
 
 from tests.checked_shapes import checked

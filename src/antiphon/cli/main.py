@@ -8,7 +8,7 @@ from rich.console import Console
 
 from antiphon.cli import check, distill, evaluate, export, import_, inspect, listing, new, predict, report, schema, train, tune
 from antiphon.cli.stopping import Commands, stoppable
-from antiphon.cli.threads import let_waiting_threads_sleep
+from antiphon.cli.threads import bound_spinning
 from antiphon.errors import AntiphonError
 
 app = typer.Typer(
@@ -53,7 +53,7 @@ def main() -> None:
 
     After Ctrl-C it is 130, after SIGTERM 143.
     """
-    let_waiting_threads_sleep()
+    bound_spinning()
     warnings.formatwarning = _shown  # type: ignore[assignment]
     try:
         with stoppable():
