@@ -19,7 +19,7 @@ import pytest
 
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
-)  # several processes share few cores; read once, when torch is loaded, and by child processes
+)  # processes share few cores; read once, when torch is loaded
 import torch
 
 from tests.checked_shapes import checked

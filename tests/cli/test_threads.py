@@ -1,4 +1,4 @@
-"""Threads that wait sleep soon: a command asks OpenMP for it before it loads torch, for child processes too, unless the user wants otherwise."""
+"""Threads that wait sleep soon: a command asks OpenMP for it before it loads torch, unless the user wants otherwise."""
 
 import os
 import sys
