@@ -17,9 +17,7 @@ import hypothesis
 import jaxtyping
 import pytest
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # processes share few cores; read once, when torch is loaded
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # processes share few cores; read once, when torch is loaded
 import torch
 
 from tests.checked_shapes import checked
