@@ -34,6 +34,17 @@ def test_inspect_shows_the_data_and_the_cost(antiphon: Command, project: Path) -
     assert plain["cost"]["total_parameters"] > 1000
 
 
+def test_inspecting_a_run_keeps_what_was_seen(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "copied", symlinks=True))
+    result = antiphon("inspect", run, "--json")
+    assert json.loads(result.out) == json.loads((run / "audit.json").read_text(encoding="utf-8"))
+    (run / "audit.json").unlink()
+    (run / "audit.json").mkdir()
+    result = antiphon("inspect", run)
+    assert (result.status, len(result.err.splitlines())) == (1, 1)
+    assert f"{run / 'audit.json'} cannot be written: Is a directory. " in result.err
+
+
 def test_a_path_given_by_set_starts_from_the_current_folder(antiphon: Command, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.tsv").write_text((trained.parent / "train.tsv").read_text(encoding="utf-8"), encoding="utf-8")
     recipe, settings = trained.parent / "recipe.yaml", ("--set", "data.train=mine.tsv", "--set", "training.max_steps=1")

@@ -24,7 +24,7 @@ from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Prediction
 from antiphon.data.byte_streams import read_lines
 from antiphon.errors import CheckpointError, DataError
-from antiphon.store import atomic, checkpoint
+from antiphon.store import checkpoint
 
 FORMAT = 1
 SHARD = 1024  # records; a kill costs at most the decoding of so many
@@ -129,8 +129,7 @@ class Outputs:
         return manifest
 
     def _write(self, manifest: Manifest) -> None:
-        with atomic.replacing(self.manifest_path) as file:
-            file.write(json.dumps(asdict(manifest), indent=1, ensure_ascii=False) + "\n")
+        checkpoint.replace_json(self.manifest_path, asdict(manifest))
 
     def notes(self) -> Iterator[str]:
         """What is worth knowing of finished outputs, one sentence each."""

@@ -1,6 +1,5 @@
 """Look before training: the data as the model will see it, the size of the model, and what an epoch will cost."""
 
-import json
 import resource
 import sys
 import tempfile
@@ -23,11 +22,11 @@ from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.cache import make_cache
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
+from antiphon.errors import CheckpointError
 from antiphon.recipe.assembly import alignment_notes, build_corpora, build_losses, build_model, build_task, fit_task, mixed, open_splits
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.train import make_update
 from antiphon.store import checkpoint
-from antiphon.store.atomic import replacing
 from antiphon.training.batches import TrainingBatches
 from antiphon.training.device import find_device
 from antiphon.training.distributed import start
@@ -79,13 +78,18 @@ def inspect(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool
 
     trust_code   whether code outside Antiphon that a run names may be imported
     progress     is told what is being done, a few words at a time
+
+    Raises ConfigError, DataError or CheckpointError.
     """
     path, say = Path(path), progress or _say_nothing
     if path.is_dir():
         recipe = with_overrides(read_recipe(path / "recipe.yaml", trust=foreign(trust_code)), overrides)
         found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path), say=say)
-        with replacing(path / "audit.json") as file:
-            file.write(json.dumps(found.to_plain(), indent=1, ensure_ascii=False) + "\n")
+        audited = path / "audit.json"
+        try:
+            checkpoint.replace_json(audited, found.to_plain())
+        except OSError as error:
+            raise CheckpointError(f"{audited} cannot be written: {error.strerror}. Make room, or inspect the recipe instead.") from error
         return found
     recipe = read_recipe(path, overrides, trust_code=trust_code)
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:

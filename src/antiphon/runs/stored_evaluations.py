@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import CheckpointError
-from antiphon.store.checkpoint import find_checkpoint, read_json, write_json
+from antiphon.store.checkpoint import find_checkpoint, read_json, replace_json
 
 
 def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any) -> Path | None:
@@ -33,13 +33,10 @@ def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any
     identity = _identity(evaluation, source)
     kept = {**evaluation, "of": of["name"] if of else None, "data_identity": identity}
     path = _free_name(run / "evaluations", Path(data_name(source).split(",")[0]).name, of, evaluation, identity)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         path.parent.mkdir(exist_ok=True)
-        write_json(partial, plain_numbers(kept))
-        os.replace(partial, path)
+        replace_json(path, plain_numbers(kept))
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise CheckpointError(f"{path} cannot be written: {error.strerror}. The evaluation is not kept.") from error
     return path
 

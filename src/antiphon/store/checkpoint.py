@@ -148,19 +148,14 @@ def amend(folder: Path, header: Mapping[str, Any]) -> None:
     """
     opened, manifest = read(folder), read_json(folder / MANIFEST)
     opened.check()
-    before, content = opened.checked(HEADER), _as_json({"format": FORMAT, **header})
-    after = hashlib.sha256(content.encode()).hexdigest()
+    header = {"format": FORMAT, **header}
+    before, after = opened.checked(HEADER), hashlib.sha256(_as_json(header)).hexdigest()
     try:
-        _replace(folder / MANIFEST, _as_json({**manifest, HEADER: [before, after]}))
-        _replace(folder / HEADER, content)
-        _replace(folder / MANIFEST, _as_json({**manifest, HEADER: after}))
+        replace_json(folder / MANIFEST, {**manifest, HEADER: [before, after]})
+        replace_json(folder / HEADER, header)
+        replace_json(folder / MANIFEST, {**manifest, HEADER: after})
     except OSError as error:
         raise CheckpointError(f"The checkpoint {folder} cannot be written: {error.strerror}. It is as it was.") from error
-
-
-def _replace(path: Path, content: str) -> None:
-    with atomic.replacing(path, "wb") as file:
-        file.write(content.encode())
 
 
 def point(link: Path, target: Path) -> None:
@@ -202,11 +197,17 @@ def held(folder: Path) -> Iterator[None]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON that a person can read."""
-    path.write_text(_as_json(value), encoding="utf-8")
+    path.write_bytes(_as_json(value))
 
 
-def _as_json(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+def replace_json(path: Path, value: Any) -> None:
+    """Write JSON that a person can read, in one step. Raises OSError when it cannot be written; what was there before is intact."""
+    with atomic.replacing(path, "wb") as file:
+        file.write(_as_json(value))
+
+
+def _as_json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

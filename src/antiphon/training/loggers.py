@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from antiphon.contracts.tracker import Event
 from antiphon.errors import CheckpointError
 from antiphon.metrics.shown import shown
+from antiphon.store.atomic import replacing
 
 _LINE = 160  # columns, where the output is no terminal
 
@@ -34,9 +34,8 @@ class JsonLinesLogger:
         try:
             lines = path.read_bytes().split(b"\n") if path.exists() else []
             kept = [line + b"\n" for line in lines if _stays(line, keep_until, validation_due)]
-            temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
-            temporary.write_bytes(b"".join(kept))
-            temporary.replace(path)
+            with replacing(path, "wb") as log:
+                log.writelines(kept)
             self.file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed in `close`
         except OSError as error:
             raise self._error(error) from error

@@ -1,7 +1,6 @@
 """The trackers of a run: opened, told what the run was called before, and let go when they fail."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, final
 from antiphon.contracts import registry
 from antiphon.contracts.tracker import Event, EventSink, TrackedRun, Tracker
 from antiphon.errors import AntiphonError, CheckpointError
+from antiphon.store.checkpoint import replace_json
 
 TRACKED = "trackers.json"
 """The file in a run's folder that says what each tracker calls the run."""
@@ -33,7 +33,10 @@ def open_trackers(settings: Sequence[Any], run: TrackedRun, say: Callable[[str],
         known[one.name] = tracker.id
         opened.append(Guarded(one.name, tracker, say))
     if settings:
-        _write(path, known)
+        try:
+            replace_json(path, known)
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be written: {error.strerror}. Make room or choose another `--out`.") from error
     return opened
 
 
@@ -70,12 +73,3 @@ def _read(path: Path) -> dict[str, str]:
     except (OSError, ValueError):  # none yet, or a file that nobody can use: the run begins anew there
         return {}
     return {str(name): str(known) for name, known in found.items()} if isinstance(found, Mapping) else {}
-
-
-def _write(path: Path, ids: Mapping[str, str]) -> None:
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        partial.write_text(json.dumps(ids, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error.strerror}. Make room or choose another `--out`.") from error
