@@ -317,7 +317,7 @@ def check_signals(limit: int, seed: int) -> Report:
             out, name = folder / f"{number.name}-{processes}", f"{number.name}, {processes} process(es)"
             status, said = _interrupt(train_command(recipe, out), out, number, processes)
             report.check(status == 128 + number if processes == 1 else status != 0, f"{name}: status {status}: {said[-1500:]}")
-            report.check(said.count("Stopped (") == 1, f"{name}: not one message: {said[-3000:]}")
+            report.check(said.count("antiphon: stopped by ") == 1, f"{name}: not one message: {said[-3000:]}")
             if not report.check((out / "last").exists(), f"{name}: no checkpoint"):
                 continue
             reached = int((out / "last").resolve().name.removeprefix("step-"))

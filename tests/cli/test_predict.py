@@ -97,22 +97,22 @@ def test_a_line_that_is_no_text_keeps_its_place(antiphon: Command, trained: Path
     assert "antiphon: input 2: the source must be UTF-8, but its byte 3 is not." in result.err
 
 
-@pytest.mark.parametrize(("stop", "status"), [(interrupt, 130), (terminate, 143)], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(("stop", "status", "name"), [(interrupt, 130, "Ctrl-C"), (terminate, 143, "SIGTERM")])
 def test_stopping_is_one_sentence(
-    antiphon: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any, status: int
+    antiphon: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any, status: int, name: str
 ) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     lines = b"abc1\n" * 40  # a batch and a little
     monkeypatch.setattr(sys, "stdin", Input(lines, stop))
     result = antiphon("predict", trained, "--output", "out.txt")
     assert result.status == status
-    assert result.err == "antiphon: stopped after 32 predictions in out.txt.partial.\n"
+    assert result.err == f"antiphon: stopped by {name} after 32 predictions in out.txt.partial.\n"
     assert len((tmp_path / "out.txt.partial").read_text(encoding="utf-8").splitlines()) == 32
     assert signal.getsignal(signal.SIGTERM) == handler
     (tmp_path / "out.txt.partial").unlink()
     monkeypatch.setattr(sys, "stdin", Input(b"", stop))
     result = antiphon("predict", trained, "--output", "out.txt")
-    assert (result.status, result.err) == (status, "antiphon: stopped before the first prediction was made.\n")
+    assert (result.status, result.err) == (status, f"antiphon: stopped by {name} before the first prediction was made.\n")
     assert not (tmp_path / "out.txt.partial").exists()
 
 

@@ -33,9 +33,9 @@ def test_quiet(antiphon: Command, project: Path) -> None:
     assert "already holds a run" in wrong.err
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
 def test_a_stop_says_what_happens_and_how_to_go_on(
-    antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+    antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int, name: str
 ) -> None:
     call = Update.__call__
 
@@ -48,9 +48,8 @@ def test_a_stop_says_what_happens_and_how_to_go_on(
     stopped = antiphon("train", project, "--out", "run", "--json")
     assert stopped.status == status
     assert stopped.out == ""
-    name = signal.Signals(number).name
     assert "stopping after this update; a checkpoint is written; press Ctrl-C again to stop now" in stopped.err
-    assert f"Stopped ({name}); continue with: antiphon train {project} --out run --resume" in stopped.err
+    assert f"antiphon: stopped by {name}; continue with: antiphon train {project} --out run --resume\n" in stopped.err
     monkeypatch.undo()
 
 
@@ -63,7 +62,13 @@ def test_a_stop_of_a_quiet_run_still_says_how_to_go_on(antiphon: Command, projec
     monkeypatch.setattr(Validation, "__call__", stop)
     stopped = antiphon("train", project, "--out", "run", "--quiet")
     assert stopped.status == 143
-    assert stopped.err == f"Stopped (SIGTERM); continue with: antiphon train {project} --out run --resume\n"
+    assert stopped.err == f"antiphon: stopped by SIGTERM; continue with: antiphon train {project} --out run --resume\n"
+
+
+def test_a_stop_before_there_is_a_run(antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.runs.train.resolved", lambda *_: signal.raise_signal(signal.SIGINT))
+    stopped = antiphon("train", project, "--out", "run")
+    assert (stopped.status, stopped.err) == (130, "antiphon: stopped by Ctrl-C before anything was done.\n")
 
 
 def test_the_command_of_a_requeued_job(antiphon: Command, project: Path) -> None:

@@ -4,13 +4,9 @@ Unusual: a run is a folder, so a file among the runs can only be an input: `anti
 named by `--input`: recordings, or texts, each of which is one document.
 """
 
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, final
 
 import typer
@@ -21,9 +17,6 @@ if TYPE_CHECKING:
     from antiphon.prediction.inputs import Inputs
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
-
-
-_NOTHING = "before the first prediction was made"
 
 
 def predict(
@@ -50,22 +43,21 @@ def predict(
 
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
-    with _stoppable():
-        from antiphon.errors import ConfigError
-        from antiphon.prediction.inputs import open_inputs, runs_and_files
-        from antiphon.prediction.outputs import open_output
-        from antiphon.prediction.predictor import load
+    from antiphon.errors import ConfigError
+    from antiphon.prediction.inputs import open_inputs, runs_and_files
+    from antiphon.prediction.outputs import open_output
+    from antiphon.prediction.predictor import load
 
-        runs, files = runs_and_files(run)
-        if files and input != "-":
-            raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-        predictor = load(runs, overrides=settings or (), trust_code=trust_code)
-        inputs = open_inputs(files or ([] if input == "-" else [Path(input)]), predictor.task)
-        opened = open_output(output, predictor.task, inputs, as_json=as_json)
-        if inputs.are_typed and not quiet:
-            print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
-        progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
-        _answer(predictor, inputs, opened, progress, quiet=quiet)
+    runs, files = runs_and_files(run)
+    if files and input != "-":
+        raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
+    predictor = load(runs, overrides=settings or (), trust_code=trust_code)
+    inputs = open_inputs(files or ([] if input == "-" else [Path(input)]), predictor.task)
+    opened = open_output(output, predictor.task, inputs, as_json=as_json)
+    if inputs.are_typed and not quiet:
+        print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
+    progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
+    _answer(predictor, inputs, opened, progress, quiet=quiet)
 
 
 def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
@@ -86,7 +78,7 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
                 progress.show(number, refused)
     except KeyboardInterrupt as interruption:
         progress.clear()
-        interruption.add_note(_written(output))
+        interruption.add_note(f" {_written(output)}." if output.count else " before the first prediction was made.")
         raise
     except AntiphonError:
         progress.clear()
@@ -106,27 +98,7 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
 
 def _written(output: "Output") -> str:
     """How much is there, and where, as the end of a sentence."""
-    if not output.count:
-        return _NOTHING
     return f"after {f'{output.count:,} predictions' if output.count > 1 else '1 prediction'} {output.place}"
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the command with one sentence, and with the status that shells give them: 130 and 143."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    except KeyboardInterrupt as interruption:
-        [where] = getattr(interruption, "__notes__", [_NOTHING])
-        print(f"antiphon: stopped {where}.", file=sys.stderr)
-        raise typer.Exit(128 + (interruption.args or (signal.SIGINT,))[0]) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(signal.Signals(number))
 
 
 @final

@@ -1,7 +1,8 @@
 """What stops a command: Ctrl-C and SIGTERM end it with one line on stderr, and with the exit status that shells give to such an end.
 
 Both arrive as a KeyboardInterrupt, which nothing takes for an error of its own and which lets everybody tidy up: a folder that is half
-written goes away. A command may handle them itself, as training does, which saves a checkpoint first.
+written goes away. A command may note on it how much is done, or how to go on, which ends the line. Training hears them itself, and saves a
+checkpoint first.
 """
 
 import os
@@ -15,8 +16,10 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-STATUS = {"SIGINT": 130, "SIGTERM": 143}
-"""128 and the number of the signal."""
+
+def status_of(interruption: KeyboardInterrupt) -> int:
+    """The exit status: 128 and the number of the signal, which the interruption names unless it is Ctrl-C."""
+    return 128 + (signal.SIGTERM if str(interruption) == signal.SIGTERM.name else signal.SIGINT)
 
 
 @final
@@ -28,10 +31,11 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interruption:
-            name = str(interruption) if str(interruption) in STATUS else "SIGINT"
-            said = "Ctrl-C" if name == "SIGINT" else name
-            Console(stderr=True).print(f"antiphon: stopped by {said}.", style="red", highlight=False, markup=False)
-            raise typer.Exit(STATUS[name]) from None
+            status = status_of(interruption)
+            name = "Ctrl-C" if status == 128 + signal.SIGINT else "SIGTERM"
+            line = f"antiphon: stopped by {name}{''.join(getattr(interruption, '__notes__', ['.']))}"
+            Console(stderr=True).print(line, style="red", highlight=False, markup=False, soft_wrap=True)
+            raise typer.Exit(status) from None
 
 
 @contextmanager

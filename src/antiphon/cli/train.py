@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli.options import AsJson, Quiet, Resume, Set, TrustCode
+from antiphon.cli.stopping import status_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,21 +52,20 @@ def supervise(
 
     from antiphon.errors import AntiphonError
     from antiphon.training import distributed
-    from antiphon.training.stopping import Stopped, stop_at_once
 
     # Of many processes the first one speaks.
     first = distributed.process_rank() == 0
     console = Console(stderr=True, quiet=quiet or not first)
-    signal.signal(signal.SIGTERM, stop_at_once)  # while the data is prepared; the trainer has its own
     try:
         training(console)
         distributed.stop()
     except KeyboardInterrupt as interruption:
+        if not first:
+            raise typer.Exit(status_of(interruption)) from None
         lost = "" if (folder / "last").exists() else "there was no checkpoint yet; "
-        hint = f"{lost}continue with: {_resuming(again)}" if (folder / "recipe.yaml").exists() else "nothing was done yet"
-        line = f"Stopped ({interruption or 'interrupted'}); {hint}"
-        Console(stderr=True, quiet=not first).print(line, highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(interruption.exit_status if isinstance(interruption, Stopped) else 128 + signal.SIGINT) from None
+        begun = (folder / "recipe.yaml").exists()
+        interruption.add_note(f"; {lost}continue with: {_resuming(again)}" if begun else " before anything was done.")
+        raise
     except AntiphonError:
         if not distributed.first_to_fail():
             raise typer.Exit(1) from None

@@ -16,21 +16,11 @@ HEARD = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """Training was stopped by a signal, and can be resumed. The exit status is 128 and its number, as for any process that it ends."""
+    """Training was stopped by a signal, whose name it says, and can be resumed."""
 
     def __init__(self, number: int):
         self.signal = signal.Signals(number)
         super().__init__(self.signal.name)
-
-    @property
-    def exit_status(self) -> int:
-        """130 after Ctrl-C, 143 after SIGTERM."""
-        return 128 + self.signal
-
-
-def stop_at_once(number: int, frame: FrameType | None) -> None:
-    """A signal handler for when there is nothing to finish. Raises Stopped."""
-    raise Stopped(number)
 
 
 @final

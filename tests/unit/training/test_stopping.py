@@ -30,16 +30,14 @@ def test_the_first_signal_is_a_request_and_the_second_stops_at_once(stop, said):
     interrupt()
     assert stop.signal == signal.SIGINT
     assert said == ["stopping after this update; a checkpoint is written; press Ctrl-C again to stop now"]
-    with pytest.raises(Stopped, match="SIGINT") as stopped:
+    with pytest.raises(Stopped, match="SIGINT"):
         interrupt()
-    assert stopped.value.exit_status == 130
     assert len(said) == 1
 
 
 def test_what_can_be_repeated_is_stopped_right_there(stop, said):
-    with pytest.raises(Stopped, match="SIGTERM") as stopped, stop.repeatable("validation", alone=True):
+    with pytest.raises(Stopped, match="SIGTERM"), stop.repeatable("validation", alone=True):
         interrupt(signal.SIGTERM)
-    assert stopped.value.exit_status == 143
     assert said == ["stopping now; a resumed run repeats this validation"]
     interrupt()
     interrupt()

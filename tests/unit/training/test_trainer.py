@@ -394,9 +394,8 @@ def test_a_stop_in_the_last_update_ends_as_the_run_that_was_never_stopped(tmp_pa
 
     update.optimizer = call.optimizer
     parts.update = update
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(Stopped, match="SIGTERM"):
         parts.run()
-    assert stopped.value.exit_status == 143
     resumed, after = make(tmp_path / "parts", seed, scores=[1.0, 0.5], **settings)
     resumed.resume(checkpoint.read((tmp_path / "parts" / "last").resolve()))
     resumed.run()
