@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from antiphon.contracts import registry
-from antiphon.contracts.configuration import plain
+from antiphon.contracts.configuration import plain, setting_fields
 from antiphon.contracts.files import FileConfig
 from antiphon.recipe.recipe import Recipe
 
@@ -66,7 +66,7 @@ def write_page() -> str:
 
 def config_sections(cls: type[Any], path: str, seen: set[Any]) -> Iterator[str]:
     """Sections of everything that is nested in a config, depth first; a class that several configs hold is described once."""
-    for name, field in settings_of(cls):
+    for name, field in setting_fields(cls).items():
         inner = f"{path}.{name}" if path else name
         kind = plugin_kind(field)
         if kind is not None:
@@ -85,11 +85,6 @@ def config_sections(cls: type[Any], path: str, seen: set[Any]) -> Iterator[str]:
             seen.add(nested)
             yield from table(section_of(nested, inner), nested, inner)
             yield from config_sections(nested, inner, seen)
-
-
-def settings_of(cls: type[Any]) -> list[tuple[str, FieldInfo]]:
-    """The fields of a config that can be set; a verdict on trust cannot."""
-    return [(name, field) for name, field in cls.__pydantic_fields__.items() if not field.exclude]
 
 
 def title(path: str, name: str) -> str:
@@ -112,7 +107,7 @@ def table(heading: str, cls: type[Any], path: str, presets: Any = None) -> Itera
     yield f"\n## {heading}\n"
     yield " ".join((cls.__doc__ or "").split()) + "\n"
     yield "| setting | may be | default | |\n|---|---|---|---|"
-    for name, field in settings_of(cls):
+    for name, field in setting_fields(cls).items():
         cells = (f"`{name}`", what_it_may_be(field, f"{path}.{name}" if path else name), default_of(field), meaning(field))
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     for name, settings in (presets or {}).items():

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic.fields import FieldInfo
 
 from antiphon.contracts import registry
 from antiphon.contracts.trust import OWN, REMEDY, Trust
@@ -35,6 +36,12 @@ _SETTINGS = ConfigDict(
 def config(cls: type[Config]) -> type[Config]:
     """Make a class a config: a frozen, keyword-only dataclass that refuses unknown fields and wrong types."""
     return pydantic_dataclass(cls, frozen=True, kw_only=True, config=_SETTINGS)  # type: ignore[return-value]
+
+
+def setting_fields(cls: type[Any]) -> dict[str, FieldInfo]:
+    """What can be set in a config, in order. What it remembers beside that, such as a `Verdict`, is no setting."""
+    fields: dict[str, FieldInfo] = cls.__pydantic_fields__  # type: ignore[attr-defined]
+    return {name: field for name, field in fields.items() if not field.exclude}
 
 
 def plugin_field(kind: str, default: str | None = None) -> Any:
@@ -107,7 +114,7 @@ def _judged(value: Any, handler: Any, info: Info) -> Trust:
     if info.context is None and isinstance(value, Trust):
         return value  # `dataclasses.replace`
     if value is not None and not isinstance(value, Trust):
-        raise ValueError("is not a setting.")
+        raise ValueError("it is not a setting.")
     return trust_of(info)
 
 
@@ -214,7 +221,7 @@ def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callab
     kind, context = error["type"], error.get("ctx", {})
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         parent = _config_at(cls, values, keys[:-1])
-        allowed = list(parent.__dataclass_fields__) if parent else []
+        allowed = list(setting_fields(parent)) if parent else []
         here = f" Allowed here: {', '.join(allowed)}." if allowed else ""
         return f"{place}`{dotted}` is not a setting.{nearest(str(keys[-1]), allowed)}{here}"
     if kind in ("missing", "missing_argument", "missing_keyword_only_argument"):

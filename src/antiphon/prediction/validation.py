@@ -93,7 +93,9 @@ class Validation:
             decoded = self._decode(model, build_search(search, self.task), self._items(most))
         except AntiphonError as error:  # training has ended well
             return scores, f"could not be decoded with search `{search.name}`: {error}"
-        return [*scores, *decoded.scores], f"{_counted(len(decoded.shown), every)} with search `{search.name}`"
+        some = len(decoded.shown)
+        which = f"all {every:,} records" if some >= every else f"{some:,} of {every:,} records, evenly spread,"
+        return [*scores, *decoded.scores], f"on {which} with search `{search.name}`"
 
     @property
     def note(self) -> str:
@@ -106,8 +108,9 @@ class Validation:
             reasons.append(f"so that it takes about {share:.0%} of the time (`training.validation_share`)")
         if records == settings.validation_records and records < every:
             reasons.append("as `training.validation_records` says")
+        which = f"all {every:,} records" if records >= every else f"{records:,} of them, evenly spread"
         between = f" every {self.plan.epochs} epochs (after each of the first {FIRST})" if self.plan.epochs > 1 else ""
-        return f"Validation{between}: loss of all {every:,} records; decoded are {_counted(records, every)}, {', '.join([how, *reasons])}."
+        return f"Validation{between}: loss of all {every:,} records; decoded are {which}, {', '.join([how, *reasons])}."
 
     def _loss(self, model: Seq2SeqModel) -> list[Score]:
         training = self.recipe.training
@@ -170,7 +173,3 @@ def search_to_validate(recipe: Recipe, task: Task) -> Any:
         return recipe.search
     limits, processors = (getattr(recipe.search, name, None) for name in ("limits", "processors"))
     return GreedyConfig(**{name: value for name, value in (("limits", limits), ("processors", processors)) if value is not None})
-
-
-def _counted(some: int, every: int) -> str:
-    return f"all {every:,} records" if some >= every else f"{some:,} of them, evenly spread"

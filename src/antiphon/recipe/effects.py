@@ -1,13 +1,14 @@
 """Which settings have an effect once a model is trained. One that has none is refused: who sets it expects something of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from antiphon.contracts.configuration import setting_fields
 from antiphon.errors import ConfigError
 from antiphon.recipe.recipe import Recipe
 
@@ -29,7 +30,7 @@ class Effects:
         """Raise ConfigError for the first of the `key.path=value` changes that changes nothing. A key that is unknown is left to others."""
         for override in overrides:
             for key in _settings(override):
-                if key.split(".")[0] in _PARTS and not self._has(key):
+                if key.split(".")[0] in setting_fields(Recipe) and not self._has(key):
                     raise ConfigError(
                         f"`{key}` must not be set here, since it changes nothing of {self.what}. What can be set:"
                         f" {', '.join(f'`{own}`' for own in self.keys)}."
@@ -40,7 +41,6 @@ class Effects:
         return within and not any(fnmatch(key, pattern) for pattern in self.without)
 
 
-_PARTS = {part.name for part in fields(Recipe)}
 _LEARNING = (  # how models learn, and how their vocabularies were made
     "model.*dropout*",
     "model.*checkpoint_activations",

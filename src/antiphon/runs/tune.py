@@ -10,14 +10,14 @@ alike, and so is the run's recipe.
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from antiphon.contracts import registry
 from antiphon.contracts.abilities import items_of
-from antiphon.contracts.configuration import plain
+from antiphon.contracts.configuration import plain, setting_fields
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import Trust
@@ -198,7 +198,7 @@ def _search_key(recipe: Recipe, key: str) -> str:
     """The key within the search's settings."""
     own = key.removeprefix("search.")
     first = own.split(".")[0]
-    others = {part.name for part in fields(Recipe)} - {"search"}
+    others = setting_fields(Recipe).keys() - {"search"}
     if own == key and first in others and first not in plain(recipe.search):
         raise ConfigError(f"`--grid` must name settings of the search, such as `beam_size`, but `{key}` is decided before training.")
     if not all(own.split(".")):

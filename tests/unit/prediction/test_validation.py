@@ -92,7 +92,7 @@ def test_the_best_checkpoint_is_scored_in_full_at_the_end(run: Path) -> None:
     found = antiphon.evaluate(run, LETTERS)
     assert final["scores"]["chrf"] == pytest.approx(found["chrf"])
     assert final["scores"]["loss"] == pytest.approx(found["loss"], rel=1e-4)
-    assert "all 60 records with search `beam`" in str(final["message"])
+    assert "Best checkpoint, on all 60 records with search `beam`: " in str(final["message"])
 
 
 def test_what_decides_is_of_the_same_records_and_search(run: Path) -> None:

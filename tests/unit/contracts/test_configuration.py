@@ -9,7 +9,7 @@ import pytest
 from pydantic.fields import FieldInfo
 
 import antiphon
-from antiphon.contracts.configuration import Choice, config, plain, validate
+from antiphon.contracts.configuration import Choice, Verdict, config, plain, setting_fields, validate, verdict
 from antiphon.errors import ConfigError
 
 # Numbers that may be anything, and why.
@@ -130,3 +130,28 @@ def test_what_a_choice_refuses(values, sentence):
         validate(Holder, values)
     assert str(caught.value).startswith(sentence)
     assert "\n" not in str(caught.value)
+
+
+@config
+class Judged:
+    """Remembers whether its values were trusted."""
+
+    size: Annotated[int, 1] = 1
+    """A size."""
+    trust: Verdict = verdict()
+    """No setting."""
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"sise": 2}, "`sise` is not a setting. Did you mean `size`? Allowed here: size."),
+        ({"trust": {"runs": True}}, "`trust`: it is not a setting."),
+    ],
+    ids=str,
+)
+def test_a_verdict_is_no_setting(values, sentence):
+    assert list(setting_fields(Judged)) == ["size"]
+    with pytest.raises(ConfigError) as caught:
+        validate(Judged, values)
+    assert str(caught.value) == sentence
