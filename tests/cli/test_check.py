@@ -1,6 +1,7 @@
 """`antiphon check` finds what training would stumble over, each at its part, and trains nothing."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ WRONG = [
     ("data.cache=train.tsv/cache", "data.cache", "train.tsv is a file"),
     ("evaluation.metrics=[chrff]", "recipe", "Did you mean `chrf`?"),
     ("training.best=bleu", "evaluation.metrics", "`training.best`"),
-    ("training.device=mps", "training.device", "finds no such device"),
+    ("training.device=mps", "training.device", "`training.device` must not be `mps` on this machine: PyTorch finds"),
+    ("training.trackers=[wandb]", "training.trackers", "pip install 'antiphon[wandb]'"),
+    ("training.tensorboard=true", "training.trackers", "pip install 'antiphon[track]'"),
     ("training.init_from=nowhere", "training.init_from", "nowhere"),
     ("distillation.teachers=[nowhere]", "distillation.teachers", "nowhere"),
     ("search={name: beam, language_model: {ngram: none.arpa}}", "search.language_model", "none.arpa"),
@@ -31,7 +34,11 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("change", "part", "text"), WRONG)
-def test_mistakes_are_found_at_their_part(antiphon: Command, project: Path, change: str, part: str, text: str) -> None:
+def test_mistakes_are_found_at_their_part(
+    antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch, change: str, part: str, text: str
+) -> None:
+    for package in ("wandb", "torch.utils.tensorboard"):
+        monkeypatch.setitem(sys.modules, package, None)
     (project.parent / "empty.tsv").write_text("en\tno\n")
     before = sorted(project.parent.iterdir())
     result = antiphon("check", project, "--set", change, "--json")

@@ -40,7 +40,7 @@ def config(cls: type[Config]) -> type[Config]:
 
 def setting_fields(cls: type[Any]) -> dict[str, FieldInfo]:
     """What can be set in a config, in order. What it remembers beside that, such as a `Verdict`, is no setting."""
-    fields: dict[str, FieldInfo] = cls.__pydantic_fields__  # type: ignore[attr-defined]
+    fields: dict[str, FieldInfo] = cls.__pydantic_fields__
     return {name: field for name, field in fields.items() if not field.exclude}
 
 

@@ -5,8 +5,11 @@ An event is a plain mapping with a `kind`. docs/training.md lists the kinds.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from antiphon.errors import MissingPackageError
 
 Event = Mapping[str, Any]
 
@@ -51,15 +54,30 @@ class Tracker(EventSink, Protocol):
 
 @dataclass(frozen=True)
 class TrackerPlugin:
-    """What a file in `trackers/` defines as `plugin`. `open(config, run)` begins or continues a tracked run.
+    """What a file in `trackers/` defines as `plugin`. `open(config, run)` begins or continues a tracked run, once `package` is there.
 
-    `open` raises MissingPackageError without its package, and ConfigError when the tracker cannot be reached.
+    module    what of that package is imported; None when it needs none
+    package   what installs it
+    extra     the extra of Antiphon that it comes with
+
+    `open` raises ConfigError when the tracker cannot be reached.
     """
 
     name: str
     summary: str
     Config: type[Any]
     open: Callable[[Any, TrackedRun], Tracker]
+    module: str | None = None
+    package: str = ""
+    extra: str = ""
+
+    def need(self) -> None:
+        """Raise MissingPackageError when what it needs is not installed."""
+        try:
+            if self.module is not None:
+                import_module(self.module)
+        except ImportError as error:
+            raise MissingPackageError(f"The tracker `{self.name}`", self.package, self.extra) from error
 
 
 def numbers_of(event: Event) -> dict[str, float]:

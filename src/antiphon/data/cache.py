@@ -1,5 +1,6 @@
 """The folder for encoded data that runs share."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -15,7 +16,20 @@ def make_cache(folder: Path | None) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ConfigError(
-            f"`data.cache` must be a folder that can be written, but {folder} cannot: {error.strerror}. Name another one, or leave it out"
-            " to keep encoded data in the run's own folder."
-        ) from error
+        raise _unusable(folder, str(error.strerror)) from error
+
+
+def check_cache(folder: Path) -> None:
+    """See whether the folder is there or can be made, and make nothing. Raises ConfigError as `make_cache` would, as far as can be told."""
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
+    if not there.is_dir():
+        raise _unusable(folder, f"{there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _unusable(folder, f"{there} is not writable")
+
+
+def _unusable(folder: Path, reason: str) -> ConfigError:
+    return ConfigError(
+        f"`data.cache` must be a folder that can be written, but {folder} cannot: {reason}. Name another one, or leave it out to keep"
+        " encoded data in the run's own folder."
+    )

@@ -5,24 +5,24 @@ Nothing is trained, written or fetched, and of each file only the first records 
 without memory for its weights, and unless it is large a second time, to see that loss and search can use what it says of one record.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from antiphon.contracts import registry
 from antiphon.contracts.abilities import items_of
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
+from antiphon.data.cache import check_cache
 from antiphon.data.collate import collate
 from antiphon.data.limits import cut_source
 from antiphon.errors import AntiphonError, ConfigError, DataError, MissingPackageError
@@ -43,7 +43,9 @@ from antiphon.recipe.recipe import Recipe, read_recipe
 from antiphon.recipe.weights import freeze
 from antiphon.store import checkpoint
 from antiphon.training.decoder_inputs import check_inputs, inputs_to_measure
+from antiphon.training.device import find_device
 from antiphon.training.settings import check_best
+from antiphon.training.tracking import trackers_of
 
 SAMPLE = 200
 """Records that are read of each file."""
@@ -97,7 +99,7 @@ def _check(path: Path, overrides: Sequence[str], trust_code: bool) -> Iterator[F
     for part, look in (
         ("evaluation.metrics", _metrics),
         ("training.device", _device),
-        ("training.tensorboard", _tensorboard),
+        ("training.trackers", _trackers),
         ("training.init_from", lambda recipe: _run_named(recipe.training.init_from)),
         ("distillation.teachers", _teachers),
         ("search.language_model", _language_model),
@@ -135,17 +137,14 @@ def _metrics(recipe: Recipe) -> Iterator[str]:
 
 def _device(recipe: Recipe) -> Iterator[str]:
     name = recipe.training.device
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(name, True):
-        raise ConfigError(f"`training.device` is `{name}`, but torch finds no such device here. Take `auto`, or another machine.")
-    yield f"auto: {'cuda' if there['cuda'] else 'cpu'}" if name == "auto" else name
+    device = find_device(name, "training.device")
+    yield f"auto: {device}" if name == "auto" else name
 
 
-def _tensorboard(recipe: Recipe) -> Iterator[str]:
-    if recipe.training.tensorboard:
-        if find_spec("tensorboard") is None:
-            raise MissingPackageError("`training.tensorboard`", "tensorboard", "track")
-        yield "tensorboard is installed"
+def _trackers(recipe: Recipe) -> Iterator[str]:
+    for tracker in trackers_of(recipe.training):
+        registry.find("trackers", tracker.name).need()
+        yield f"{tracker.name} can be used"
 
 
 def _run_named(path: Path | None) -> Iterator[str]:
@@ -174,14 +173,8 @@ def _cache(recipe: Recipe) -> Iterator[str]:
     folder = recipe.data.cache
     if folder is None:
         return
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"`data.cache` must be a folder that can be made and written, but {there} {_why_not(there)}.")
-    yield f"{folder} {'is there' if there == folder else 'can be made'}"
-
-
-def _why_not(path: Path) -> str:
-    return "is not writable" if path.is_dir() else "is a file"
+    check_cache(folder)
+    yield f"{folder} {'is there' if folder.exists() else 'can be made'}"
 
 
 def _published(recipe: Recipe) -> Iterator[Finding]:

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from antiphon.contracts import registry
 from antiphon.contracts.abilities import Calibrates
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
@@ -63,7 +62,7 @@ from antiphon.training.optimizers import build_optimizer
 from antiphon.training.progress import Progress
 from antiphon.training.settings import check_best, warmup_notes
 from antiphon.training.step import Update, seed_from
-from antiphon.training.tracking import open_trackers
+from antiphon.training.tracking import open_trackers, trackers_of
 from antiphon.training.trainer import Trainer
 
 Callback = Callable[[Event], object]
@@ -291,12 +290,9 @@ def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, r
 
 def _sinks(recipe: Recipe, order: _Order, say: Callable[[str], None], progress: Progress) -> list[EventSink]:
     """Who hears of events: the log first, so that it has what another one may fail at."""
-    folder, settings = order.folder, recipe.training
-    trackers = list(settings.trackers)
-    if settings.tensorboard and "tensorboard" not in [one.name for one in trackers]:
-        trackers.append(registry.find("trackers", "tensorboard").Config())
+    folder = order.folder
     run = TrackedRun(folder, folder.resolve().name, plain(recipe), progress.step)
-    opened = open_trackers(trackers, run, partial(warn, order.console))  # before the log, since they may not be there
+    opened = open_trackers(trackers_of(recipe.training), run, partial(warn, order.console))  # before the log, since they may not be there
     log = JsonLinesLogger(folder / LOG, keep_until=progress.step, validation_due=progress.validation_due)
     return [log, ConsoleLogger(order.console), *opened, *map(CallbackLogger, order.callbacks)]
 

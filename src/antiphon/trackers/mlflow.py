@@ -6,7 +6,7 @@ from typing import Any, Literal, final
 
 from antiphon.contracts.configuration import config
 from antiphon.contracts.tracker import Event, TrackedRun, TrackerPlugin, flat, numbers_of
-from antiphon.errors import ConfigError, MissingPackageError
+from antiphon.errors import ConfigError
 
 # What every MLflow takes: so many characters of a parameter, so many parameters at once, and no other characters in a name.
 _LONGEST, _MOST, _STRANGE = 500, 100, re.compile(r"[^\w./ :-]")
@@ -32,11 +32,9 @@ class Mlflow:
     """Sends the numbers of events. A resumed run goes on in the same run of MLflow."""
 
     def __init__(self, settings: MlflowConfig, run: TrackedRun):
-        try:
-            from mlflow.exceptions import MlflowException
-            from mlflow.tracking import MlflowClient
-        except ImportError as error:
-            raise MissingPackageError("The tracker `mlflow`", "mlflow-skinny", "mlflow") from error
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
         try:
             self.client: Any = MlflowClient(tracking_uri=settings.uri)
             self.id: str = run.id if run.id and self._continues(run.id) else self._begin(settings, run)
@@ -78,4 +76,12 @@ class Mlflow:
         """A run that was stopped stays open until it is resumed."""
 
 
-plugin = TrackerPlugin(name="mlflow", summary="A run of MLflow, in a database or on a server.", Config=MlflowConfig, open=Mlflow)
+plugin = TrackerPlugin(
+    name="mlflow",
+    summary="A run of MLflow, in a database or on a server.",
+    Config=MlflowConfig,
+    open=Mlflow,
+    module="mlflow.tracking",
+    package="mlflow-skinny",
+    extra="mlflow",
+)

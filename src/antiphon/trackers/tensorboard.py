@@ -4,7 +4,6 @@ from typing import Any, Literal, final
 
 from antiphon.contracts.configuration import config
 from antiphon.contracts.tracker import Event, TrackedRun, TrackerPlugin, numbers_of
-from antiphon.errors import MissingPackageError
 
 
 @config
@@ -22,10 +21,8 @@ class TensorBoard:
     id = "tensorboard"
 
     def __init__(self, settings: TensorBoardConfig, run: TrackedRun):
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise MissingPackageError("The tracker `tensorboard`", "tensorboard", "track") from error
+        from torch.utils.tensorboard import SummaryWriter
+
         self.writer: Any = SummaryWriter(str(run.folder / "tensorboard"), purge_step=run.step + 1 if run.step else None)
         if not run.step:
             import json
@@ -42,4 +39,12 @@ class TensorBoard:
         self.writer.close()
 
 
-plugin = TrackerPlugin(name="tensorboard", summary="TensorBoard files in the run's folder.", Config=TensorBoardConfig, open=TensorBoard)
+plugin = TrackerPlugin(
+    name="tensorboard",
+    summary="TensorBoard files in the run's folder.",
+    Config=TensorBoardConfig,
+    open=TensorBoard,
+    module="torch.utils.tensorboard",
+    package="tensorboard",
+    extra="track",
+)

@@ -4,7 +4,7 @@ from typing import Any, Literal, final
 
 from antiphon.contracts.configuration import config
 from antiphon.contracts.tracker import Event, TrackedRun, TrackerPlugin, numbers_of
-from antiphon.errors import ConfigError, MissingPackageError
+from antiphon.errors import ConfigError
 
 
 @config
@@ -32,10 +32,8 @@ class Wandb:
     """
 
     def __init__(self, settings: WandbConfig, run: TrackedRun):
-        try:
-            import wandb
-        except ImportError as error:
-            raise MissingPackageError("The tracker `wandb`", "wandb", "wandb") from error
+        import wandb
+
         try:
             self.run: Any = wandb.init(
                 project=settings.project,
@@ -67,4 +65,12 @@ class Wandb:
         self.run.finish(exit_code=0 if self.finished else 1)
 
 
-plugin = TrackerPlugin(name="wandb", summary="A run of Weights & Biases, online or offline.", Config=WandbConfig, open=Wandb)
+plugin = TrackerPlugin(
+    name="wandb",
+    summary="A run of Weights & Biases, online or offline.",
+    Config=WandbConfig,
+    open=Wandb,
+    module="wandb",
+    package="wandb",
+    extra="wandb",
+)

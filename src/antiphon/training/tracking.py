@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any, final
 
 from antiphon.contracts import registry
-from antiphon.contracts.tracker import Event, EventSink, TrackedRun, Tracker
+from antiphon.contracts.tracker import Event, EventSink, TrackedRun, Tracker, TrackerPlugin
 from antiphon.errors import AntiphonError, CheckpointError
 from antiphon.store.checkpoint import replace_json
+from antiphon.training.settings import TrainingConfig
 
 TRACKED = "trackers.json"
 """The file in a run's folder that says what each tracker calls the run."""
+
+
+def trackers_of(training: TrainingConfig) -> tuple[Any, ...]:
+    """The settings of a run's trackers; `tensorboard: true` is an older way to name one."""
+    named = training.tensorboard and "tensorboard" not in [one.name for one in training.trackers]
+    return (*training.trackers, *([registry.find("trackers", "tensorboard").Config()] if named else []))
 
 
 def open_trackers(settings: Sequence[Any], run: TrackedRun, say: Callable[[str], None]) -> list[EventSink]:
@@ -24,8 +31,10 @@ def open_trackers(settings: Sequence[Any], run: TrackedRun, say: Callable[[str],
     known = _read(path)
     opened: list[EventSink] = []
     for one in settings:
+        plugin: TrackerPlugin = registry.find("trackers", one.name)
         try:
-            tracker: Tracker = registry.find("trackers", one.name).open(one, replace(run, id=known.get(one.name)))
+            plugin.need()
+            tracker = plugin.open(one, replace(run, id=known.get(one.name)))
         except AntiphonError:
             for earlier in opened:
                 earlier.close()

@@ -3,12 +3,13 @@
 import io
 import json
 import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 from rich.console import Console
 
 import antiphon
+from antiphon.contracts.tracker import TrackerPlugin
 from antiphon.errors import CheckpointError
 from antiphon.recipe.recipe import recipe_from
 from antiphon.runs.summary import summary_of
@@ -157,7 +158,7 @@ def test_trackers_hear_every_event_of_the_same_run(tmp_path, monkeypatch):
         """A setting."""
 
     module = ModuleType("tracker_elsewhere.one")
-    module.plugin = SimpleNamespace(name="tracker_elsewhere.one", Config=Settings, open=Tracker)
+    module.plugin = TrackerPlugin(name="tracker_elsewhere.one", summary="", Config=Settings, open=Tracker)
     monkeypatch.setitem(sys.modules, "tracker_elsewhere", ModuleType("tracker_elsewhere"))
     monkeypatch.setitem(sys.modules, "tracker_elsewhere.one", module)
     monkeypatch.setattr(Tracker, "told", [])
@@ -176,8 +177,11 @@ def test_the_older_setting_is_the_tracker_tensorboard(tmp_path, monkeypatch):
     from antiphon.trackers import tensorboard
 
     opened = []
-    plugin = SimpleNamespace(
-        name="tensorboard", Config=tensorboard.plugin.Config, open=lambda settings, run: opened.append(settings) or Tracker(0, run)
+    plugin = TrackerPlugin(
+        name="tensorboard",
+        summary="",
+        Config=tensorboard.plugin.Config,
+        open=lambda settings, run: opened.append(settings) or Tracker(0, run),
     )
     monkeypatch.setattr(tensorboard, "plugin", plugin)
     go(tmp_path / "run", tensorboard=True)

@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from antiphon.contracts.tracker import TrackedRun, flat, numbers_of
+from antiphon.contracts.tracker import TrackedRun, TrackerPlugin, flat, numbers_of
 from antiphon.errors import ConfigError, MissingPackageError
 from antiphon.training.settings import TrainingConfig
 from antiphon.training.tracking import open_trackers
@@ -35,7 +35,7 @@ class Tracker:
 @pytest.fixture
 def opened(monkeypatch):
     module = ModuleType("outside_trackers.ours")
-    module.plugin = SimpleNamespace(name="outside_trackers.ours", open=Tracker)
+    module.plugin = TrackerPlugin(name="outside_trackers.ours", summary="", Config=SimpleNamespace, open=Tracker)
     monkeypatch.setitem(sys.modules, "outside_trackers", ModuleType("outside_trackers"))
     monkeypatch.setitem(sys.modules, "outside_trackers.ours", module)
     monkeypatch.setattr(Tracker, "opened", [])
