@@ -96,7 +96,7 @@ def evaluate(
 
     run         a run, a checkpoint, several of them (an ensemble), or a Predictor
     data        a file, or records as `antiphon.train` takes them; None is the recipe's `data.test`
-    overrides   recipe settings such as "search.beam_size=1"
+    overrides   recipe settings such as "search.beam_size=1"; a Predictor has had its own from `antiphon.load`
     trust_code  whether code outside Antiphon that the runs name may be imported
     progress    called with the number of records decoded so far and of all
     say         called with a sentence when something had to be done otherwise, such as in smaller batches
@@ -105,7 +105,14 @@ def evaluate(
     own, and an ensemble's in its first run. Raises DataError when there is nothing to score.
     """
     EVALUATION.check(overrides)
-    predictor = run if isinstance(run, Predictor) else open_predictor(run, overrides=overrides, trust_code=trust_code)
+    if isinstance(run, Predictor):
+        if overrides:
+            raise ConfigError(
+                f"A Predictor has its settings already: give {', '.join(f'`{one}`' for one in overrides)} to `antiphon.load`."
+            )
+        predictor = run
+    else:
+        predictor = open_predictor(run, overrides=overrides, trust_code=trust_code)
     recipe, task = predictor.recipe, predictor.task
     source = recipe.data.test if data is None else data
     if source is None:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 import antiphon
+from antiphon.errors import ConfigError
 from antiphon.recipe.recipe import recipe_from
 from antiphon.runs.evaluate import evaluate
 
@@ -100,3 +101,5 @@ def test_progress_is_told_batch_by_batch(tmp_path: Path) -> None:
     assert seen == [(4, 10), (8, 10), (10, 10)]
     with pytest.raises(KeyError, match="chrff"):
         found["chrff"]
+    with pytest.raises(ConfigError, match=r"has its settings already: give `search\.beam_size=1` to `antiphon\.load`"):
+        evaluate(antiphon.load(run), lines, overrides=["search.beam_size=1"])
