@@ -105,14 +105,7 @@ def evaluate(
     own, and an ensemble's in its first run. Raises DataError when there is nothing to score.
     """
     EVALUATION.check(overrides)
-    if isinstance(run, Predictor):
-        if overrides:
-            raise ConfigError(
-                f"A Predictor has its settings already: give {', '.join(f'`{one}`' for one in overrides)} to `antiphon.load`."
-            )
-        predictor = run
-    else:
-        predictor = open_predictor(run, overrides=overrides, trust_code=trust_code)
+    predictor = _opened(run, overrides) if isinstance(run, Predictor) else open_predictor(run, overrides=overrides, trust_code=trust_code)
     recipe, task = predictor.recipe, predictor.task
     source = recipe.data.test if data is None else data
     if source is None:
@@ -146,6 +139,14 @@ def evaluate(
         actual=tuple(references),
     )
     return evaluation if isinstance(run, Predictor) else _stored(evaluation, [run] if isinstance(run, Path | str) else run, source)
+
+
+def _opened(predictor: Predictor, overrides: Sequence[str]) -> Predictor:
+    """A predictor that was opened before; overrides would come too late for it."""
+    if overrides:
+        given = ", ".join(f"`{override}`" for override in overrides)
+        raise ConfigError(f"A Predictor has its settings already: give {given} to `antiphon.load`.")
+    return predictor
 
 
 def _items(task: Task, decoded: Decoded, references: Sequence[Sequence[Any]]) -> Iterator[Item]:
