@@ -13,6 +13,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, final
 
@@ -20,6 +21,8 @@ import numpy as np
 from jaxtyping import Float
 
 from antiphon.data.audio_archives import in_archive, read_member
+from antiphon.data.audio_mpeg import completed
+from antiphon.data.audio_ogg import is_joined
 from antiphon.data.byte_streams import check_file
 from antiphon.errors import DataError, MissingPackageError
 
@@ -29,6 +32,7 @@ UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mka", 
 _BLOCK_SECONDS = 10
 _TOLERANCE = 0.1  # seconds by which a manifest's `end`, or a lossy format's header, may exceed what is there
 _UNKNOWN_LENGTH = 1 << 62  # what libsndfile says when it does not know, is above
+_VORBIS_PAGE = 255 * 4096  # samples at most: a page has up to 255 packets, a packet of Vorbis up to 4,096 samples
 _STREAMED = 0x7FFFF000  # a program that writes to a pipe cannot know the size, and claims about the largest one
 _CLAIM = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 
@@ -113,7 +117,7 @@ class _DecodedFile(Recording):
         self.length = int(file.frames)
         if self.length >= _UNKNOWN_LENGTH:
             raise DataError(f"{name} must say how long it is, but does not: it was not finished. Convert it: {_ffmpeg(name)}")
-        if file.format == "MP3":  # soundfile seeks after every read; in MP3 of a variable bit rate that guesses a place, and clicks
+        if file.format in ("MP3", "OGG"):  # soundfile seeks after every read, which finds another place here (see `_found`)
             file.seekable = lambda: False
         claim = _CLAIM.search(file.extra_info)  # what libsndfile noted and went on without
         if claim is not None and int(claim[2]) < int(claim[1]) < _STREAMED:
@@ -141,14 +145,20 @@ class _DecodedFile(Recording):
         return np.asarray(samples)
 
     def _go_to(self, start: int) -> None:
-        """Find a sample. In an MP3 file everything before it is decoded."""
-        if self._position == start:
-            return
-        if self._file.format != "MP3" or start < self._position:
-            self._position = 0 if self._file.format == "MP3" else start
-            self._file.seek(self._position)
+        """Find a sample, by decoding from one before it that libsndfile finds."""
+        found = self._found(start)
+        if not found <= self._position <= start:
+            self._position = found
+            self._file.seek(found)
         while self._position < start and len(self._next(start - self._position)):
             pass
+
+    def _found(self, start: int) -> int:
+        """The sample nearest before `start` that a seek finds: libsndfile guesses places in MP3 of a variable bit rate, and is late in the
+        last page of Vorbis by what the encoder had padded it with."""
+        if self._file.format == "MP3":
+            return 0
+        return min(start, max(0, self.length - _VORBIS_PAGE)) if self._file.subtype == "VORBIS" else start
 
     def close(self) -> None:
         """Let go of the file."""
@@ -247,13 +257,31 @@ def _decoded(file: Any, head: bytes, name: str, suffix: str) -> Recording:
     except ImportError as error:
         raise MissingPackageError("Reading audio", "soundfile", "audio") from error
     try:
-        return _DecodedFile(soundfile.SoundFile(file), name)
+        opened = soundfile.SoundFile(file)
+        whole = _completed(file, opened, name) if opened.format in ("MP3", "OGG") else None
+        return _DecodedFile(opened if whole is None else soundfile.SoundFile(io.BytesIO(whole)), name)
     except soundfile.SoundFileError as error:
         known = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"riff", b".snd", b"caff") or head[:3] == b"ID3"
         what = "its header is damaged or cut off" if known else "it is no WAV, FLAC, OGG, MP3 or AIFF"
         raise DataError(
             f"{name} cannot be read as audio, since {what} ({_said(error)}). Copy it again, or convert it: {_ffmpeg(name)}"
         ) from error
+
+
+def _completed(file: str | io.BytesIO, opened: Any, name: str) -> bytes | None:
+    """The bytes of an MP3 file of which libsndfile would read a part; None where it reads all. Raises DataError where nothing helps."""
+    if isinstance(file, str):
+        with open(file, "rb") as source, mmap(source.fileno(), 0, access=ACCESS_READ) as content:
+            return _whole(content, opened, name)
+    return _whole(file.getvalue(), opened, name)
+
+
+def _whole(content: bytes | mmap, opened: Any, name: str) -> bytes | None:
+    if opened.format == "MP3":
+        return completed(content, opened.frames, name, _ffmpeg(name))
+    if is_joined(content):
+        raise DataError(f"{name} must hold one recording, but holds several, as if files were joined. Convert it: {_ffmpeg(name)}")
+    return None
 
 
 def _refuse_foreign(head: bytes, name: str, suffix: str) -> None:
