@@ -1,6 +1,7 @@
 """Sound out of files, bytes, archives and arrays: one channel at the sample rate that is asked for, read block by block.
 
-libsndfile (through soundfile) decodes WAV, FLAC, OGG with Vorbis or Opus, MP3 and AIFF; soxr resamples. Channels are averaged into one.
+libsndfile (through soundfile) decodes WAV, FLAC, OGG with Vorbis or Opus, MP3 and AIFF; soxr resamples. Channels are averaged into one,
+or one of them is heard.
 A recording of hours is never decoded as a whole: `blocks` gives seconds at a time, `read` the part that is asked for.
 
 Unusual here: what is wrong with a sound is found while it is read and said with its name: no samples, values that are no numbers, an end
@@ -21,6 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from antiphon.data.audio_archives import in_archive, read_member
+from antiphon.data.audio_channels import Channel, OneChannel
 from antiphon.data.audio_mpeg import completed
 from antiphon.data.audio_ogg import is_joined
 from antiphon.data.byte_streams import check_file
@@ -38,12 +40,13 @@ _CLAIM = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MUL
 
 
 class Recording(ABC):
-    """A sound that is open: `name` for messages, its own `sample_rate`, `channels`, and its length in samples."""
+    """A sound that is open: `name` for messages, its own `sample_rate`, `channels`, and its length in samples; `channel` is heard."""
 
     name: str
     sample_rate: int
     channels: int
     length: int
+    channel: Channel = "mix"
 
     @property
     def seconds(self) -> float:
@@ -54,16 +57,21 @@ class Recording(ABC):
     def _samples(self, start: int, stop: int) -> Iterator[Float[np.ndarray, "N C"]]:
         """Samples of all channels between two positions, block by block."""
 
-    def blocks(self, sample_rate: int, start: float = 0.0, end: float | None = None) -> Iterator[Float[np.ndarray, " N"]]:
+    def blocks(
+        self, sample_rate: int, start: float = 0.0, end: float | None = None, heard: OneChannel | None = None
+    ) -> Iterator[Float[np.ndarray, " N"]]:
         """One channel at `sample_rate`, float32, from `start` to `end` seconds, block by block.
 
-        Raises DataError when the bounds lie outside, a value is no number, or the sound ends early.
+        heard   makes one channel of all of them, for a caller that reads a sound in several parts and checks their mix as a whole
+
+        Raises DataError when the bounds lie outside, a value is no number, the sound ends early, or the mix cancels the channels.
         """
         first, last = self._bounds(start, end)
+        one = OneChannel(self.channel) if heard is None else heard
         resampler = None if sample_rate == self.sample_rate else resampler_between(self.sample_rate, sample_rate)
         done = 0
         for samples in self._samples(first, last):
-            mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+            mono = one.of(samples)
             if not np.isfinite(mono).all():
                 place = (first + done + int(np.argmin(np.isfinite(mono)))) / self.sample_rate
                 raise DataError(f"{self.name} must hold numbers, but has NaN or infinity at {place:.3f} s. Repair it or leave it out.")
@@ -73,16 +81,27 @@ class Recording(ABC):
             if len(mono):
                 yield mono
         self._check_whole(done, last - first)
+        if heard is None:
+            one.check(self.name, self.sample_rate)
         if resampler is not None and done < last - first:  # within the tolerance: what the resampler still holds
             yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
 
-    def read(self, sample_rate: int, start: float = 0.0, end: float | None = None) -> Float[np.ndarray, " N"]:
+    def read(
+        self, sample_rate: int, start: float = 0.0, end: float | None = None, heard: OneChannel | None = None
+    ) -> Float[np.ndarray, " N"]:
         """One channel at `sample_rate`, float32, from `start` to `end` seconds. Raises DataError like `blocks`."""
-        parts = list(self.blocks(sample_rate, start, end))
+        parts = list(self.blocks(sample_rate, start, end, heard))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def close(self) -> None:  # noqa: B027  an array needs no closing
         """Let go of the file."""
+
+    def hear(self, channel: Channel) -> None:
+        """Hear a channel from now on, or the mix. Raises DataError where the recording has fewer."""
+        if channel != "mix" and channel > self.channels:
+            least = f"{self.channels} channel{'s' if self.channels > 1 else ''}"
+            raise DataError(f"{self.name} must have a channel {channel} to be heard, but has {least}, counted from 1.")
+        self.channel = channel
 
     def _bounds(self, start: float, end: float | None) -> tuple[int, int]:
         """The first sample and the one behind the last."""

@@ -23,6 +23,7 @@ from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction, Request
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.audio import Recording, open_audio
+from antiphon.data.audio_channels import Channel, channel_of
 from antiphon.data.audio_records import AudioColumns, open_audio_records
 from antiphon.data.audio_segments import cut_at_silence
 from antiphon.errors import DataError
@@ -40,6 +41,8 @@ from antiphon.tasks.speech_recognition.subtitles import cues, written
 from antiphon.tasks.speech_recognition.text import concatenated
 from antiphon.tasks.speech_recognition.words import words_of
 from antiphon.tasks.text_requests import text_request
+
+_CHANNEL = "channel"  # what tables of calls name the column of channels
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,14 @@ class SpeechRecognition(ExamplePerRecord):
     def columns(self) -> tuple[str, ...]:
         """Columns that training records must have."""
         settings = self.settings
-        return (settings.audio, settings.text, *(name for name in (settings.speaker, settings.start, settings.end) if name is not None))
+        more = (settings.speaker, settings.start, settings.end, self._channel_column)
+        return (settings.audio, settings.text, *(name for name in more if name is not None))
+
+    @property
+    def _channel_column(self) -> str | None:
+        """The column that says which channel is heard; None where it is the same of all recordings."""
+        channel = self.settings.channel
+        return channel if isinstance(channel, str) and channel != "mix" else None
 
     @property
     def source_columns(self) -> tuple[str, ...]:
@@ -104,6 +114,8 @@ class SpeechRecognition(ExamplePerRecord):
         """Changes whenever the same record would be encoded differently."""
         settings = self.settings
         columns = [settings.audio, settings.text, settings.start, settings.end]
+        if settings.channel != "mix":  # which was the only one once, and is in no fingerprint
+            columns.append(f"channel {settings.channel}")
         return "|".join([self.audio.fingerprint, self.target_spec.fingerprint, *map(str, columns)])
 
     @property
@@ -143,9 +155,18 @@ class SpeechRecognition(ExamplePerRecord):
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the vocabulary, and for the normalization `global` mean and deviation. `records` must be iterable several times."""
+        self._note_channels(next(iter(records), {}))
         self.target_text.fit(self.reference(record) for record in records)
         if self.audio.needs_fit:
             self._fit_audio(records)
+
+    def _note_channels(self, record: Record) -> None:
+        """Say so where the data tells channels apart and the recipe does not."""
+        if self.settings.channel == "mix" and _CHANNEL in record:
+            self._notes = (
+                *self._notes,
+                f"The data has a column `{_CHANNEL}`, but the mix of all channels is heard: name it, `task.channel: {_CHANNEL}`.",
+            )
 
     def _fit_audio(self, records: Iterable[Record]) -> None:
         """Learn mean and deviation. Raises DataError naming the recording that cannot be learned from."""
@@ -169,7 +190,7 @@ class SpeechRecognition(ExamplePerRecord):
         if column is None:
             return None
         kept, held, note = hold_out_speakers(records, column, wanted)
-        self._notes = (note,)
+        self._notes = (*self._notes, note)
         return kept, held
 
     # -------------------------------------------------------------------------------------------------------- one record
@@ -228,8 +249,19 @@ class SpeechRecognition(ExamplePerRecord):
         if value is None or (isinstance(value, str) and not value):
             raise DataError(f"`{self.settings.audio}` must name a recording, but is {'missing' if value is None else 'empty'}.")
         recording = open_audio(value, record.get("sample_rate"))
+        recording.hear(self._channel(record))
         start, end = (self._second(record, name) for name in (self.settings.start, self.settings.end))
         return recording, start or 0.0, end
+
+    def _channel(self, record: Record) -> Channel:
+        """The channel of its recording that a record is about."""
+        column = self._channel_column
+        if column is None:
+            return channel_of(self.settings.channel)
+        try:
+            return channel_of(record.get(column))
+        except DataError as error:
+            raise DataError(f"`{column}`: {error}") from error
 
     @staticmethod
     def _second(record: Record, column: str | None) -> float | None:
@@ -345,6 +377,8 @@ class SpeechRecognition(ExamplePerRecord):
         if isinstance(value, _Part):
             return f"{value.recording.name} {value.start:.2f}-{value.end:.2f} s"
         name = value if isinstance(value, str) else getattr(value, "name", "") or "(audio)"
+        if self._channel_column is not None and record.get(self._channel_column) not in (None, ""):
+            name = f"{name} channel {record[self._channel_column]}"
         if self.settings.start is not None and record.get(self.settings.start) not in (None, ""):
             return f"{name} {record.get(self.settings.start)}-{record.get(str(self.settings.end))} s"
         return name
