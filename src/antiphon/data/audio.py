@@ -66,7 +66,7 @@ class Recording(ABC):
 
         Raises DataError when the bounds lie outside, a value is no number, the sound ends early, or the mix cancels the channels.
         """
-        first, last = self._bounds(start, end)
+        first, last = self.bounds(start, end)
         one = OneChannel(self.channel) if heard is None else heard
         resampler = None if sample_rate == self.sample_rate else resampler_between(self.sample_rate, sample_rate)
         done = 0
@@ -103,8 +103,8 @@ class Recording(ABC):
             raise DataError(f"{self.name} must have a channel {channel} to be heard, but has {least}, counted from 1.")
         self.channel = channel
 
-    def _bounds(self, start: float, end: float | None) -> tuple[int, int]:
-        """The first sample and the one behind the last."""
+    def bounds(self, start: float, end: float | None) -> tuple[int, int]:
+        """The first sample and the one behind the last, in its own sample rate. Raises DataError when they lie outside."""
         if self.length == 0:
             raise DataError(f"{self.name} must hold sound, but has no samples. Leave it out.")
         stop = self.seconds if end is None else end

@@ -25,7 +25,7 @@ from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.audio import Recording, open_audio
 from antiphon.data.audio_channels import Channel, channel_of
 from antiphon.data.audio_records import AudioColumns, open_audio_records
-from antiphon.data.audio_segments import cut_at_silence
+from antiphon.data.audio_segments import cut_at_silence, is_silent
 from antiphon.errors import DataError
 from antiphon.features.audio import AudioFeature
 from antiphon.features.augmentation import Noise, spec_augment, vary_waveform
@@ -282,23 +282,25 @@ class SpeechRecognition(ExamplePerRecord):
         return folder_noise(settings.folder, self.settings.sample_rate)
 
     def parts(self, record: Record) -> Sequence[Record]:
-        """The record, or where its recording is too long, those parts of it in which something is said.
+        """The record, or where its recording is too long, those parts of it in which something is said; nothing where it is silent.
 
         Raises DataError when it must begin with something, or something must be said, which cannot be asked of every part.
         """
         longest = self.settings.segments.longest
-        if longest is None:
-            return (record,)
         recording, start, end = self._opened(record)
-        if (recording.seconds if end is None else end) - start <= longest:
+        first, last = recording.bounds(start, end)
+        seconds = (last - first) / recording.sample_rate
+        asked = next((field for field in ("prefix", "required") if record.get(field)), None)
+        if longest is None or seconds <= longest:
+            has_frames = seconds >= self.audio.shortest / self.settings.sample_rate  # encoding refuses what has none
+            silent = asked is None and has_frames and is_silent(recording, start, end)
             recording.close()
-            return (record,)
-        for field in ("prefix", "required"):
-            if record.get(field):
-                raise DataError(
-                    f"`{field}` must be left out of a recording that is cut at silence, since it is longer than `segments.longest`"
-                    f" ({longest:g} s). Cut it yourself, with `start` and `end`."
-                )
+            return () if silent else (record,)
+        if asked is not None:
+            raise DataError(
+                f"`{asked}` must be left out of a recording that is cut at silence, since it is longer than `segments.longest`"
+                f" ({longest:g} s). Cut it yourself, with `start` and `end`."
+            )
         found = cut_at_silence(recording, self.settings.segments, start, end)
         return [{**record, self.settings.audio: _Part(recording, *bounds)} for bounds in found]
 

@@ -287,6 +287,17 @@ def test_what_global_normalization_cannot_learn_from_is_named(table, tmp_path):
         fitted(table, normalization="global")
 
 
+def test_what_must_say_something_or_is_too_short_is_not_taken_for_silence(table):
+    for longest in (2.0, None):
+        task, _ = fitted(table, segments={"longest": longest})
+        quiet = {"audio": 1e-4 * tone(1), "sample_rate": 16000}
+        assert list(task.parts(quiet)) == []
+        for asked in ({**quiet, "prefix": "a"}, {**quiet, "required": ["a"]}, {**quiet, "audio": quiet["audio"][:300]}):
+            assert list(task.parts(asked)) == [asked]
+        with pytest.raises(DataError, match="has no samples"):
+            task.parts({"audio": np.zeros(0), "sample_rate": 16000})
+
+
 def test_each_row_of_a_call_hears_its_channel(tmp_path):
     samples = np.stack([tone(1, 300), tone(1, 2000)], axis=1)
     write(tmp_path / "call.wav", samples)
