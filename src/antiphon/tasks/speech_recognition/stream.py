@@ -66,7 +66,7 @@ class StreamedFrames:
 
     def _complete(self, samples: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
         waveform = np.concatenate([self._rest, samples])
-        shift = round(self.feature.shift * self.feature.sample_rate)
+        shift = self.feature.framing.shift
         count = 0 if len(waveform) < self.feature.shortest else 1 + (len(waveform) - self.feature.shortest) // shift
         self._rest = waveform[count * shift :]
         if not count:
