@@ -119,6 +119,11 @@ class Denoising(ExamplePerRecord):
         return self.settings.columns[:1]
 
     @property
+    def kept_together(self) -> tuple[str, ...]:
+        """All texts of a record, each of which is learned from."""
+        return self.settings.columns
+
+    @property
     def target_column(self) -> None:
         """There is none: targets are made of the same texts."""
 

@@ -96,6 +96,11 @@ class TextPairs(ExamplePerRecord):
         return (self.settings.source, *self.settings.tags)
 
     @property
+    def kept_together(self) -> tuple[str, ...]:
+        """Sources, whatever is made of them: a sentence that is held out is learned with no other tag either."""
+        return (self.settings.source,)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What fitting wants the user to know."""
         return (*self.source_text.notes, *(() if self.joint else self.target_text.notes))

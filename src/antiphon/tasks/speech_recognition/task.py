@@ -34,7 +34,6 @@ from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.details import speech_details
 from antiphon.tasks.speech_recognition.noise import folder_noise
-from antiphon.tasks.speech_recognition.speakers import hold_out_speakers
 from antiphon.tasks.speech_recognition.stream import stream_speech
 from antiphon.tasks.speech_recognition.subtitles import cues, written
 from antiphon.tasks.speech_recognition.text import concatenated
@@ -74,7 +73,6 @@ class SpeechRecognition(ExamplePerRecord):
             self.target_text = PretrainedText(str(settings.vocabulary.model), "target", settings.vocabulary.languages)
         else:
             self.target_text = TextFeature(settings.vocabulary)
-        self._notes: tuple[str, ...] = ()
 
     # ------------------------------------------------------------------------------------------------------ what it is
 
@@ -108,8 +106,8 @@ class SpeechRecognition(ExamplePerRecord):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What fitting and holding out want the user to know."""
-        return (*self._notes, *self.target_text.notes)
+        """What fitting wants the user to know."""
+        return self.target_text.notes
 
     @property
     def samples_encodings(self) -> bool:
@@ -163,14 +161,13 @@ class SpeechRecognition(ExamplePerRecord):
         except DataError as error:
             raise DataError(f"{name}: {error}" if name else str(error)) from error
 
-    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records] | None:
-        """Hold out whole speakers, with about so many records together; without a column of speakers, records are drawn."""
-        column = self.settings.speaker
-        if column is None:
-            return None
-        kept, held, note = hold_out_speakers(records, column, wanted)
-        self._notes = (note,)
-        return kept, held
+    @property
+    def kept_together(self) -> tuple[str, ...]:
+        """Speakers, where it is known who speaks; or else the recordings, or parts of them."""
+        settings = self.settings
+        if settings.speaker is not None:
+            return (settings.speaker,)
+        return (settings.audio, *(column for column in (settings.start, settings.end) if column is not None))
 
     # -------------------------------------------------------------------------------------------------------- one record
 
