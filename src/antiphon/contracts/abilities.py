@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from antiphon.contracts.feature import Feature
+from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
@@ -153,7 +153,7 @@ class WritesText(Protocol):
     """Targets are texts."""
 
     @property
-    def target_text(self) -> Feature:
+    def target_text(self) -> TargetFeature:
         """What turns them into symbols and back."""
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from antiphon.contracts.abilities import OwnFile, Sound
+from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
@@ -64,9 +65,14 @@ class SpeechRecognition(ExamplePerRecord):
 
     name = "speech_recognition"
     block = 64  # frames take much more room than symbols
+    # In the features: sound and vocabulary. In the records: the archive. In each corpus: the storage. The others matter to what is varied
+    # in training, to what is held out, or to predictions.
+    not_encoded = frozenset(
+        {"features", "normalization", "vocabulary", "archive", "storage", "augmentation", "speaker", "segments", "subtitles"}
+    )
 
     def __init__(self, settings: SpeechRecognitionConfig):
-        self.settings = settings
+        self.settings: SpeechRecognitionConfig = settings
         self.audio = AudioFeature(settings.features, settings.normalization, settings.sample_rate)
         self.target_text: TextFeature | PretrainedText
         if settings.vocabulary.kind == "pretrained":
@@ -98,11 +104,9 @@ class SpeechRecognition(ExamplePerRecord):
         return self.target_text.spec
 
     @property
-    def fingerprint(self) -> str:
-        """Changes whenever the same record would be encoded differently."""
-        settings = self.settings
-        columns = [settings.audio, settings.text, settings.start, settings.end]
-        return "|".join([self.audio.fingerprint, self.target_spec.fingerprint, *map(str, columns)])
+    def features(self) -> tuple[Feature, ...]:
+        """The sound and the text."""
+        return (self.audio, self.target_text)
 
     @property
     def notes(self) -> tuple[str, ...]:
