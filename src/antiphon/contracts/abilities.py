@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from antiphon.contracts.feature import Feature
+from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
@@ -36,10 +36,19 @@ class Augments(Protocol):
 
 @runtime_checkable
 class HoldsOut(Protocol):
-    """Records to validate on are not drawn at random: whole speakers, the ends of series."""
+    """Records to validate on are not drawn at random: they are the ends of series."""
 
-    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records] | None:
-        """Records to learn from and to validate on, when about `wanted` are to be held out; None draws them after all."""
+    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records]:
+        """Records to learn from and to validate on, when `wanted` are to be held out."""
+
+
+@runtime_checkable
+class KeepsTogether(Protocol):
+    """Records to validate on are drawn at random, but something else than their source decides which of them belong together."""
+
+    @property
+    def kept_together(self) -> tuple[str, ...]:
+        """The columns whose values are either held out or learned from, never both, such as that of speakers."""
 
 
 @runtime_checkable
@@ -144,7 +153,7 @@ class WritesText(Protocol):
     """Targets are texts."""
 
     @property
-    def target_text(self) -> Feature:
+    def target_text(self) -> TargetFeature:
         """What turns them into symbols and back."""
 
 
@@ -212,6 +221,13 @@ class HasDetails(Protocol):
 def augments(task: Task) -> bool:
     """Whether examples are varied when they are learned from."""
     return isinstance(task, Augments) and task.augments
+
+
+def key_columns(task: Task) -> tuple[str, ...]:
+    """The columns by which records are told apart when some are held out: their source, or where that says nothing all that they have."""
+    if isinstance(task, KeepsTogether):
+        return task.kept_together
+    return tuple(column for column in task.source_columns if column in task.columns) or task.columns
 
 
 def unfolded(task: Task, records: Records) -> Records:

@@ -1,4 +1,4 @@
-"""Values of a column <-> arrays that a model reads."""
+"""Values of a column -> arrays that a model reads, and back where they are to be said."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -11,12 +11,17 @@ from antiphon.contracts.specs import Spec
 
 
 class Feature(ABC):
-    """Values of one column <-> arrays. The constructor stores settings, `fit` learns from data, `save` keeps what was learned."""
+    """Values of one column -> arrays. The constructor stores settings, `fit` learns from data, `save` keeps what was learned."""
 
     @property
     @abstractmethod
     def spec(self) -> Spec:
         """What a model needs to know; available once fitted."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes whenever a value would be encoded differently: with the settings that decide it, and with what was fitted."""
 
     @abstractmethod
     def fit(self, values: Iterable[Any]) -> None:
@@ -27,13 +32,17 @@ class Feature(ABC):
         """One value as an array, without start or end. `seed` draws one of several encodings where the feature samples them."""
 
     @abstractmethod
-    def decode(self, array: np.ndarray) -> Any:
-        """The value that the array stands for."""
-
-    @abstractmethod
     def save(self, folder: Path) -> None:
         """Write what was fitted, as JSON or a published format."""
 
     @abstractmethod
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
+
+
+class TargetFeature(Feature):
+    """A feature whose arrays become values again, as those that a model says must."""
+
+    @abstractmethod
+    def decode(self, array: np.ndarray) -> Any:
+        """The value that the array stands for."""

@@ -3,15 +3,19 @@
 What every task does stands here; what only some can do (cut long inputs, write tables, be calibrated) in `abilities.py`.
 """
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
+from antiphon.contracts.feature import Feature
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, RecordSource
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
@@ -22,6 +26,10 @@ class Task(ABC):
     """From records to examples and from hypotheses to predictions. Knows no model, no trainer."""
 
     name: str
+    settings: Any
+    """The config that the task was built with."""
+    not_encoded: ClassVar[frozenset[str]] = frozenset()
+    """The settings by which no record is encoded differently, or that a feature has in its own fingerprint. All others count."""
 
     @property
     @abstractmethod
@@ -49,9 +57,21 @@ class Task(ABC):
         return self.columns[1] if len(self.columns) > 1 else None
 
     @property
-    @abstractmethod
+    def features(self) -> tuple[Feature, ...]:
+        """What turns columns into arrays."""
+        return ()
+
+    @property
+    def learned(self) -> Any:
+        """What fitting has learned beside the features, as plain values, where encoding depends on it."""
+        return None
+
+    @property
     def fingerprint(self) -> str:
-        """Changes whenever the same record would be encoded differently."""
+        """Changes whenever the same record would be encoded differently: with settings, features, and what was learned beside them."""
+        settings = {name: value for name, value in plain(self.settings).items() if name not in self.not_encoded}
+        facts = [settings, [feature.fingerprint for feature in self.features], self.learned]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def notes(self) -> tuple[str, ...]:

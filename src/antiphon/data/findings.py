@@ -5,13 +5,13 @@ million share a hash with a chance of one in 3,700.
 """
 
 import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
+from antiphon.data.content import content
 from antiphon.data.permutation import mix64
 
 _LISTED = 10
@@ -58,7 +58,7 @@ class Overlap:
 def content_hash(value: Any) -> int:
     """64 bits of a text, or of any other value's content."""
     if not isinstance(value, str):
-        value = json.dumps(value, sort_keys=True, default=lambda item: item.tolist() if hasattr(item, "tolist") else repr(item))
+        value = content(value)
     return int.from_bytes(hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from antiphon.contracts.files import FileConfig, as_file
 from antiphon.contracts.records import Record, Records, RecordSource
 from antiphon.data.byte_streams import check_file
+from antiphon.data.content import content
 from antiphon.data.formats import check_columns, format_of, read_aligned, read_file
 from antiphon.errors import ConfigError, DataError
 
@@ -149,8 +150,7 @@ class _Numbered(Records):
     def signature(self) -> str:
         digest = hashlib.sha256()
         for number, record in self():
-            content = json.dumps([number, dict(record)], sort_keys=True, default=_stable)
-            digest.update(content.encode("utf-8", "surrogatepass") + b"\n")
+            digest.update(content([number, dict(record)]).encode("utf-8", "surrogatepass") + b"\n")
         return digest.hexdigest()
 
 
@@ -181,11 +181,6 @@ class MemoryRecords(_Numbered):
                 )
             check_columns(record, self._required, f"Record {number}")
             yield number, record
-
-
-def _stable(value: Any) -> Any:
-    """Numpy arrays and tensors by their content; their `repr` would leave out the middle."""
-    return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
 def _hash(value: Any) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from antiphon.contracts.configuration import config
+from antiphon.contracts.feature import Feature
 from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import CheckpointError, DataError
 from antiphon.features.filter_banks import WHISPER_RATE, kaldi_filter_banks, kaldi_framing, rounded_framing, whisper_log_mel
@@ -38,7 +39,7 @@ class AudioFeaturesConfig:
 
 
 @final
-class AudioFeature:
+class AudioFeature(Feature):
     """Waveforms (N,) at `sample_rate` -> frames (S, bins) float32."""
 
     def __init__(self, settings: AudioFeaturesConfig, normalization: Normalization, sample_rate: int):
@@ -80,12 +81,12 @@ class AudioFeature:
             facts.append(self.framing)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def fit(self, waveforms: Iterable[Float[np.ndarray, " _"]]) -> None:
+    def fit(self, values: Iterable[Float[np.ndarray, " _"]]) -> None:
         """Learn mean and deviation of each channel, where the normalization is `global`; otherwise nothing is read."""
         if not self.needs_fit:
             return
         count, total, squares = 0, np.zeros(self.settings.bins), np.zeros(self.settings.bins)
-        for waveform in waveforms:
+        for waveform in values:
             frames = self.extract(waveform).astype(np.float64)
             count, total, squares = count + len(frames), total + frames.sum(axis=0), squares + np.square(frames).sum(axis=0)
         if count == 0:
@@ -103,9 +104,9 @@ class AudioFeature:
             return whisper_log_mel(samples, self.settings.bins)
         return kaldi_filter_banks(samples, self.settings.bins, self.sample_rate, self.framing)
 
-    def encode(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
-        """Frames as a model reads them, float32. Raises DataError like `extract`."""
-        frames = self.extract(waveform)
+    def encode(self, value: Float[np.ndarray, " N"], *, seed: int | None = None) -> Float[np.ndarray, "S C"]:
+        """A waveform as frames that a model reads, float32. Raises DataError like `extract`."""
+        frames = self.extract(value)
         if self.normalization == "none":
             return frames
         if self.normalization == "utterance":

@@ -17,7 +17,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from antiphon.contracts.feature import Feature
+from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
 from antiphon.features import pretrained_whisper as whisper
@@ -46,7 +46,7 @@ class _Facts:
 
 
 @final
-class PretrainedText(Feature):
+class PretrainedText(TargetFeature):
     """One side of a published tokenizer. `languages` are the codes of source and target, for tokenizers of many languages."""
 
     closes = False  # the tokenizer itself ends a source
@@ -69,12 +69,17 @@ class PretrainedText(Feature):
             facts.unknown,
             facts.start,
             facts.end,
-            self._fingerprint(),
+            self._vocabulary(),
             word_starts=starts,
             suppressed=facts.suppressed,
             suppressed_first=facts.suppressed_first,
             length=facts.length,
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the tokenizer and its rules, with the languages, and with the side."""
+        return f"{self._vocabulary()}:{self.side}"
 
     @property
     def opening(self) -> tuple[int, ...]:
@@ -173,7 +178,8 @@ class PretrainedText(Feature):
     def _listens(self) -> bool:
         return hasattr(self._tokenizer, "set_prefix_tokens")
 
-    def _fingerprint(self) -> str:
+    def _vocabulary(self) -> str:
+        """A digest of the tokenizer's pieces and rules, which both sides share."""
         facts = {name: value for name, value in asdict(self._known()).items() if name in _DECISIVE}
         parts = [sorted(self._tokenizer.get_vocab().items()), facts, self.languages]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

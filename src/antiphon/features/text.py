@@ -7,6 +7,7 @@ Unusual: `lossless` is a promise, not a hint. With it decode(encode(x)) == x for
 """
 
 import copy
+import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,8 +17,8 @@ from typing import Any, final
 
 import numpy as np
 
-from antiphon.contracts.configuration import validate
-from antiphon.contracts.feature import Feature
+from antiphon.contracts.configuration import plain, validate
+from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.trust import FOREIGN
 from antiphon.errors import CheckpointError, ConfigError, DataError
@@ -42,13 +43,15 @@ from antiphon.features.vocabulary import (
 
 # What decides how texts become symbols: it must not change between fitting and loading.
 _FITTED_SETTINGS = ("kind", "lossless", "byte_fallback", "normalization", "lowercase", "separator", "punctuation", "tags")
+# What only decides how the vocabulary is learned or where it is taken from, or draws other segmentations in training.
+_LEARNING = frozenset({"size", "model", "run", "min_frequency", "character_coverage", "training_lines", "sampling"})
 _FORMAT = 1
 # Lossy models give themselves away on this: spaces, compatibility characters, control characters, rare characters, U+2581.
 _PROBE = "  A  \ufb01\t\n\u00e9\U0001f600\u2581x "
 
 
 @final
-class TextFeature(Feature):
+class TextFeature(TargetFeature):
     """Texts <-> arrays of symbols (T,) int64.
 
     `notes` tells what the user should know about the fitted vocabulary, one sentence each.
@@ -92,6 +95,13 @@ class TextFeature(Feature):
         """The size, the special symbols and the fingerprint of the vocabulary, and which symbols begin a word."""
         vocabulary = self.vocabulary
         return TokenSpec(vocabulary.size, PAD, UNKNOWN, START, END, vocabulary.fingerprint, word_starts=vocabulary.word_starts)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the vocabulary, and with every setting but those that are only for learning it."""
+        settings = {name: value for name, value in plain(self.config).items() if name not in _LEARNING}
+        facts = [settings | self._fitted_settings(), self.vocabulary.fingerprint]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def fit(self, values: Iterable[Any]) -> None:
         """Learn the vocabulary from texts, which are read once. Bytes, a `run` and an existing `model` learn nothing and leave them unread.

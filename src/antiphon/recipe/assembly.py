@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.contracts import registry
-from antiphon.contracts.abilities import HoldsOut, OpensFiles, WritesText, load_calibration
+from antiphon.contracts.abilities import HoldsOut, KeepsTogether, OpensFiles, WritesText, key_columns, load_calibration
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
@@ -21,7 +21,8 @@ from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import FOREIGN, Trust
 from antiphon.data.corpus import MixedCorpus
-from antiphon.data.records import ChosenRecords, JoinedRecords, OpenFile, open_parts, open_records
+from antiphon.data.holding_out import split
+from antiphon.data.records import JoinedRecords, OpenFile, open_parts, open_records
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
 from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
@@ -43,10 +44,11 @@ Given = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Split:
-    """The records of one split, in parts with weights."""
+    """The records of one split, in parts with weights; `note` says what was done to get them, where something was."""
 
     name: str
     parts: tuple[tuple[Records, float], ...]
+    note: str = ""
 
     def records(self) -> Iterator[Record]:
         """Every record once."""
@@ -202,24 +204,16 @@ def _aligned_columns(task: Task, with_targets: bool) -> tuple[str, str]:
 
 def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, Split]:
     """Split records off the training data: as the task wants it, or else drawn by the seed."""
-    chosen = [(task.hold_out(part, wanted) if isinstance(task, HoldsOut) else None, weight) for part, weight in train.parts]
-    divided = [(parts, weight) for parts, weight in chosen if parts is not None]
-    if divided:
-        kept_parts = tuple((parts[0], weight) for parts, weight in divided)
-        return Split("train", kept_parts), Split("validation", tuple((parts[1], 1.0) for parts, _ in divided))
-    counts = [part.count() for part, _ in train.parts]
-    total = sum(counts)
-    if wanted >= total:
-        raise DataError(f"`data.validation` must be less than the number of training records ({total}), but is {wanted}.")
-    drawn = np.random.default_rng(seed).choice(total, wanted, replace=False, shuffle=False)
-    starts = np.cumsum([0, *counts])
-    kept, held = [], []
-    for (part, weight), start, end in zip(train.parts, starts[:-1], starts[1:], strict=True):
-        numbers = frozenset(int(number - start) for number in drawn if start <= number < end)
-        kept.append((ChosenRecords(part, numbers, keep=False), weight))
-        if numbers:
-            held.append((ChosenRecords(part, numbers, keep=True), 1.0))
-    return Split("train", tuple(kept)), Split("validation", tuple(held))
+    if isinstance(task, HoldsOut):
+        chosen = [(task.hold_out(part, wanted), weight) for part, weight in train.parts]
+        kept_parts = tuple((parts[0], weight) for parts, weight in chosen)
+        return Split("train", kept_parts), Split("validation", tuple((parts[1], 1.0) for parts, _ in chosen))
+    columns = key_columns(task)
+    named = isinstance(task, KeepsTogether) and not set(columns) & set(task.source_columns)
+    found = split([part for part, _ in train.parts], columns, wanted, seed, named=named)
+    kept = tuple((part, weight) for part, (_, weight) in zip(found.training, train.parts, strict=True))
+    held = tuple((part, 1.0) for part in found.validation if part is not None)
+    return Split("train", kept), Split("validation", held, found.note)
 
 
 def build_corpora(

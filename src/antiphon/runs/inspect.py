@@ -126,12 +126,13 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
     model = build_model(recipe, task)
+    held_out = [split.note for split in splits.values() if split.note]
     say(f"trying {PROBED_UPDATES + 1} updates")
     return Inspection(
         name,
         found,
         _probe(recipe, task, model, corpora["train"], splits),
-        (*task.notes, *alignment_notes(recipe, task, model, corpora["train"], splits["train"])),
+        (*held_out, *task.notes, *alignment_notes(recipe, task, model, corpora["train"], splits["train"])),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},

@@ -208,6 +208,8 @@ def _prepare_data(
     splits = open_splits(recipe, task, order.data)
     if "validation" not in splits:
         raise ConfigError("`data.validation` is missing: name a file, or how many records to split off the training data.")
+    if splits["validation"].note:
+        say(splits["validation"].note)
     features = folder / checkpoint.FEATURES
     if not ranks.first:
         ranks.wait()

@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import Field
 
 from antiphon.contracts.configuration import config
+from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
@@ -99,9 +100,10 @@ class Denoising(ExamplePerRecord):
     """Texts, hidden in part, and what was hidden."""
 
     name = "denoising"
+    not_encoded = frozenset({"vocabulary"})
 
     def __init__(self, settings: DenoisingConfig):
-        self.settings = settings
+        self.settings: DenoisingConfig = settings
         vocabulary = settings.vocabulary or TextConfig()
         self.target_text = TextFeature(replace(vocabulary, tags=tuple(dict.fromkeys((*settings.mask_pieces, *vocabulary.tags)))))
         self._corruption: Corruption
@@ -117,6 +119,11 @@ class Denoising(ExamplePerRecord):
     def source_columns(self) -> tuple[str, ...]:
         """The first of the columns: a text whose masks are to be filled."""
         return self.settings.columns[:1]
+
+    @property
+    def kept_together(self) -> tuple[str, ...]:
+        """All texts of a record, each of which is learned from."""
+        return self.settings.columns
 
     @property
     def target_column(self) -> None:
@@ -148,11 +155,9 @@ class Denoising(ExamplePerRecord):
         return self.target_text.spec
 
     @property
-    def fingerprint(self) -> str:
-        """Changes whenever the same record would be encoded differently."""
-        settings = self.settings
-        numbers = (settings.density, settings.mean_span_length, settings.whole_words, settings.permute_sentences)
-        return "|".join(map(str, (self.source_spec.fingerprint, settings.scheme, *numbers, *settings.mask_pieces, *settings.columns)))
+    def features(self) -> tuple[Feature, ...]:
+        """The text."""
+        return (self.target_text,)
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
         """The texts of a folder; nothing where a file is meant."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from antiphon.contracts.configuration import config
+from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
@@ -52,9 +53,10 @@ class LanguageModeling(ExamplePerRecord):
     """Texts, and nothing that they could be made of."""
 
     name = "language_modeling"
+    not_encoded = frozenset({"vocabulary"})
 
     def __init__(self, settings: LanguageModelingConfig):
-        self.settings = settings
+        self.settings: LanguageModelingConfig = settings
         self.target_text = TextFeature(settings.vocabulary or TextConfig())
 
     @property
@@ -93,9 +95,9 @@ class LanguageModeling(ExamplePerRecord):
         return self.target_text.spec
 
     @property
-    def fingerprint(self) -> str:
-        """Changes whenever the same record would be encoded differently."""
-        return f"{self.target_spec.fingerprint}|{self.settings.text}"
+    def features(self) -> tuple[Feature, ...]:
+        """The text."""
+        return (self.target_text,)
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
         """The texts of a folder; nothing where a file is meant."""

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
@@ -73,8 +74,10 @@ def check_settings(settings: TextPairsSettings) -> None:
 class TextPairs(ExamplePerRecord):
     """Records with two texts; a subclass says what the pair is good for."""
 
+    not_encoded = frozenset({"vocabulary", "source_vocabulary", "target_vocabulary"})
+
     def __init__(self, settings: TextPairsSettings):
-        self.settings = settings
+        self.settings: TextPairsSettings = settings
         self.tag_symbols: dict[str, str] = {}
         self.source_text: TextFeature | PretrainedText
         self.target_text: TextFeature | PretrainedText
@@ -94,6 +97,11 @@ class TextPairs(ExamplePerRecord):
     def source_columns(self) -> tuple[str, ...]:
         """Columns that records to predict must have."""
         return (self.settings.source, *self.settings.tags)
+
+    @property
+    def kept_together(self) -> tuple[str, ...]:
+        """Sources, whatever is made of them: a sentence that is held out is learned with no other tag either."""
+        return (self.settings.source,)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -122,11 +130,14 @@ class TextPairs(ExamplePerRecord):
         return self.settings.open_words if can else 0
 
     @property
-    def fingerprint(self) -> str:
-        """Changes whenever the same record would be encoded differently."""
-        settings = self.settings
-        parts = (self.source_spec.fingerprint, self.target_spec.fingerprint, settings.source, settings.target, settings.source_prefix)
-        return "|".join((*parts, settings.target_prefix, str(self.open_words), *settings.tags))
+    def features(self) -> tuple[Feature, ...]:
+        """The sides' texts."""
+        return (self.source_text, self.target_text)
+
+    @property
+    def learned(self) -> Any:
+        """The symbols of tags."""
+        return self.tag_symbols
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
         """The texts of a folder, which are sources; nothing where a file is meant."""

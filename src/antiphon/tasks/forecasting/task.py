@@ -6,14 +6,12 @@ window or series, so a series that training never saw is forecast like any other
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
 
-from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records, RecordSource
@@ -39,7 +37,6 @@ from antiphon.tasks.forecasting.series_rows import Place, open_rows, read_rows, 
 from antiphon.tasks.forecasting.series_split import without_end
 from antiphon.tasks.forecasting.windows import WindowContext, WindowEncoder, as_plain, from_plain
 
-_NOT_ENCODED = ("backtest", "baselines", "intervals", "stride", "weighting", "decoding")  # settings that change no window
 _LOOKED_AT = 2000  # series that a frequency is inferred from
 
 
@@ -48,9 +45,10 @@ class Forecasting(Task):
     """Series of real numbers."""
 
     name = "forecasting"
+    not_encoded = frozenset({"backtest", "baselines", "intervals", "stride", "weighting", "decoding"})  # which change no window
 
     def __init__(self, settings: ForecastingConfig):
-        self.settings = settings
+        self.settings: ForecastingConfig = settings
         self.covariates = Covariates(settings)
         self.context = settings.context_length or 2 * settings.horizon
         self.horizon = settings.horizon
@@ -92,10 +90,9 @@ class Forecasting(Task):
         return ValueSpec(len(self.settings.targets), self.covariates.known, self.horizon)
 
     @property
-    def fingerprint(self) -> str:
-        """Changes with the settings and with what was fitted."""
-        settings = {key: value for key, value in plain(self.settings).items() if key not in _NOT_ENCODED}
-        return hashlib.sha256(json.dumps([settings, self._fitted()], sort_keys=True).encode()).hexdigest()
+    def learned(self) -> Any:
+        """The frequency, scales and categories."""
+        return self._fitted()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from antiphon.contracts.abilities import OwnFile, Sound
+from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
@@ -35,7 +36,6 @@ from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.details import speech_details
 from antiphon.tasks.speech_recognition.noise import folder_noise
-from antiphon.tasks.speech_recognition.speakers import hold_out_speakers
 from antiphon.tasks.speech_recognition.stream import stream_speech
 from antiphon.tasks.speech_recognition.subtitles import cues, written
 from antiphon.tasks.speech_recognition.text import concatenated
@@ -68,9 +68,14 @@ class SpeechRecognition(ExamplePerRecord):
 
     name = "speech_recognition"
     block = 64  # frames take much more room than symbols
+    # In the features: sound and vocabulary. In the records: the archive. In each corpus: the storage. The others matter to what is varied
+    # in training, to what is held out, or to predictions.
+    not_encoded = frozenset(
+        {"features", "normalization", "vocabulary", "archive", "storage", "augmentation", "speaker", "segments", "subtitles"}
+    )
 
     def __init__(self, settings: SpeechRecognitionConfig):
-        self.settings = settings
+        self.settings: SpeechRecognitionConfig = settings
         self.audio = AudioFeature(settings.features, settings.normalization, settings.sample_rate)
         self.target_text: TextFeature | PretrainedText
         if settings.vocabulary.kind == "pretrained":
@@ -110,17 +115,13 @@ class SpeechRecognition(ExamplePerRecord):
         return self.target_text.spec
 
     @property
-    def fingerprint(self) -> str:
-        """Changes whenever the same record would be encoded differently."""
-        settings = self.settings
-        columns = [settings.audio, settings.text, settings.start, settings.end]
-        if settings.channel != "mix":  # which was the only one once, and is in no fingerprint
-            columns.append(f"channel {settings.channel}")
-        return "|".join([self.audio.fingerprint, self.target_spec.fingerprint, *map(str, columns)])
+    def features(self) -> tuple[Feature, ...]:
+        """The sound and the text."""
+        return (self.audio, self.target_text)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What fitting and holding out want the user to know."""
+        """What fitting wants the user to know."""
         return (*self._notes, *self.target_text.notes)
 
     @property
@@ -164,7 +165,6 @@ class SpeechRecognition(ExamplePerRecord):
         """Say so where the data tells channels apart and the recipe does not."""
         if self.settings.channel == "mix" and _CHANNEL in record:
             self._notes = (
-                *self._notes,
                 f"The data has a column `{_CHANNEL}`, but the mix of all channels is heard: name it, `task.channel: {_CHANNEL}`.",
             )
 
@@ -184,14 +184,13 @@ class SpeechRecognition(ExamplePerRecord):
         except DataError as error:
             raise DataError(f"{name}: {error}" if name else str(error)) from error
 
-    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records] | None:
-        """Hold out whole speakers, with about so many records together; without a column of speakers, records are drawn."""
-        column = self.settings.speaker
-        if column is None:
-            return None
-        kept, held, note = hold_out_speakers(records, column, wanted)
-        self._notes = (*self._notes, note)
-        return kept, held
+    @property
+    def kept_together(self) -> tuple[str, ...]:
+        """Speakers, where it is known who speaks; or else the recordings, or parts of them."""
+        settings = self.settings
+        if settings.speaker is not None:
+            return (settings.speaker,)
+        return (settings.audio, *(column for column in (settings.start, settings.end) if column is not None))
 
     # -------------------------------------------------------------------------------------------------------- one record
 

@@ -30,6 +30,7 @@ class Summarization(TextPairs):
     """A document and its summary."""
 
     name = "summarization"
+    not_encoded = TextPairs.not_encoded | {"length"}  # which only says what is wished of a record without a summary
 
     def __init__(self, settings: SummarizationConfig):
         self.lengths = settings
@@ -43,9 +44,9 @@ class Summarization(TextPairs):
         super().fit(records)
 
     @property
-    def fingerprint(self) -> str:
-        """Changes whenever the same record would be encoded differently."""
-        return "|".join((super().fingerprint, *map(str, self.bounds)))
+    def learned(self) -> Any:
+        """The symbols of tags, and the classes of length."""
+        return [super().learned, self.bounds]
 
     @property
     def notes(self) -> tuple[str, ...]:

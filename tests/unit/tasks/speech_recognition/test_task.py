@@ -154,18 +154,9 @@ def test_parts_of_recordings_by_start_and_end(table):
         task.encode({"audio": str(table.parent / "3.wav"), "from": "0", "to": "x"})
 
 
-def test_whole_speakers_are_held_out(table):
-    task, records = fitted(table, speaker="speaker")
-    kept, held = task.hold_out(records, 2)
-    speakers = [{record["speaker"] for record in part} for part in (kept, held)]
-    assert all(speakers)
-    assert not speakers[0] & speakers[1]
-    assert kept.count() + held.count() == 4
-    assert "2 records of 1 of 2 speakers are held out" in task.notes[0]
-    assert fitted(table)[0].hold_out(records, 2) is None
-    alone = MemoryRecords(lambda: [{"audio": "a", "text": "a", "speaker": "one"}] * 3)
-    with pytest.raises(DataError, match="at least two speakers"):
-        task.hold_out(alone, 1)
+def test_what_is_kept_together():
+    made = [SpeechRecognition(validate(SpeechRecognitionConfig, found)) for found in ({}, {"start": "a", "end": "b"}, {"speaker": "who"})]
+    assert [task.kept_together for task in made] == [("audio",), ("audio", "a", "b"), ("who",)]
 
 
 def hypothesis(task, text, **more):
