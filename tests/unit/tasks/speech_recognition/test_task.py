@@ -289,6 +289,30 @@ def test_what_must_say_something_or_is_too_short_is_not_taken_for_silence(table)
             task.parts({"audio": np.zeros(0), "sample_rate": 16000})
 
 
+@pytest.mark.parametrize("table_has", ["cells", "files"])
+def test_recordings_in_which_nothing_is_said_can_be_learned_from(table, tmp_path, table_has):
+    if table_has == "cells":
+        table.write_text("audio\ttext\n0.wav\ta\n1.wav\t\n2.wav\tb\n", encoding="utf-8")
+        source = table
+    else:
+        source = tmp_path / "folder"
+        source.mkdir()
+        for number, text in enumerate(["a", "", "b\n"]):
+            write(source / f"{number}.wav", tone(0.5))
+            (source / f"{number}.txt").write_text(text, encoding="utf-8")
+    task, records = fitted(source)
+    kept = task.build_corpus(records, tmp_path / "kept", limits=Limits(empty="keep"), keep_records=True)
+    assert [task.pieces("target", kept.example(index).target) for index in range(3)] == [
+        ["<s>", "a", "</s>"],
+        ["<s>", "</s>"],
+        ["<s>", "b", "</s>"],
+    ]
+    assert kept.tally["dropped"] == {}
+    left = task.build_corpus(records, tmp_path / "left", limits=Limits(), keep_records=True)
+    assert len(left) == 2
+    assert left.tally["dropped"] == {"empty target": 1}
+
+
 def test_each_row_of_a_call_hears_its_channel(tmp_path):
     samples = np.stack([tone(1, 300), tone(1, 2000)], axis=1)
     write(tmp_path / "call.wav", samples)
