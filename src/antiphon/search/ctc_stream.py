@@ -72,21 +72,23 @@ class _BestPath:
     def __init__(self, target: TokenSpec):
         self.blank, self.forbidden = target.pad, [target.start, target.end]
         self.states, self.last = 0, target.pad
-        self.elements: list[int] = []
-        self.spans: list[list[int]] = []
+        self.count = 0
+        self.rows = np.zeros((256, 3), dtype=np.int64)  # element, first state, state behind the last; doubled when it is full
 
     def extend(self, logits: Tensor) -> None:
         """Go on for some states."""
         forbidden = torch.tensor(self.forbidden, device=logits.device)
         for symbol in logits.index_fill(1, forbidden, -float("inf")).argmax(-1).tolist():
             if symbol != self.blank and symbol == self.last:
-                self.spans[-1][1] = self.states + 1
+                self.rows[self.count - 1, 2] = self.states + 1
             elif symbol != self.blank:
-                self.elements.append(symbol)
-                self.spans.append([self.states, self.states + 1])
+                if self.count == len(self.rows):
+                    self.rows = np.concatenate([self.rows, np.zeros_like(self.rows)])
+                self.rows[self.count] = symbol, self.states, self.states + 1
+                self.count += 1
             self.states, self.last = self.states + 1, symbol
 
     def heard(self, frames: int, received: int, *, final: bool = False) -> Heard:
         """What has been said."""
-        spans = np.array(self.spans, dtype=np.int64).reshape(-1, 2)
-        return Heard(np.array(self.elements, dtype=np.int64), spans, frames, received, final)
+        rows = self.rows[: self.count]
+        return Heard(rows[:, 0].copy(), rows[:, 1:].copy(), frames, received, final)  # the last may go on

@@ -8,7 +8,7 @@ Unusual here: what can be known of a frame must not depend on what comes later, 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
@@ -21,7 +21,7 @@ from antiphon.errors import ConfigError
 from antiphon.features.audio import AudioFeature
 from antiphon.search.ctc_stream import Heard, stream
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
-from antiphon.tasks.speech_recognition.words import words_of
+from antiphon.tasks.speech_recognition.words import GrowingWords
 
 
 def stream_speech(
@@ -44,8 +44,9 @@ def stream_speech(
     frames = StreamedFrames(audio, channel)
     delay = getattr(model, "latency", None)
     latency = None if delay is None else round(delay * audio.shift + audio.shortest / settings.sample_rate, 3)
+    told = _Told(decode, audio.shift, model.stride, latency)
     for heard in stream(model, frames.of(blocks, sample_rate)):
-        yield _prediction(heard, decode, audio.shift, model.stride, latency)
+        yield told.of(heard)
 
 
 @final
@@ -85,9 +86,27 @@ def _check(settings: SpeechRecognitionConfig) -> None:
         raise ConfigError("`task.features.kind` must be `filter_banks` for a stream, but is `whisper`, which looks at the whole recording.")
 
 
-def _prediction(heard: Heard, decode: Callable[[np.ndarray], str], shift: float, stride: int, latency: float | None) -> Prediction:
-    unscored = Hypothesis(heard.elements, float("nan"), float("nan"), spans=heard.spans * stride)
-    received, decided = round(heard.received * shift, 3), round(heard.frames * shift, 3)
-    words = words_of(unscored, decode, 0.0, received, shift)
-    details = {"received": received, "decided": decided, "latency": latency, "final": heard.final, "words": words}
-    return Prediction(decode(heard.elements), unscored, (), details)
+@final
+class _Told:
+    """Predictions of what was heard so far. Words are told once, and the last one, which may go on, again."""
+
+    def __init__(self, decode: Callable[[np.ndarray], str], shift: float, stride: int, latency: float | None):
+        self.decode, self.shift, self.stride, self.latency = decode, shift, stride, latency
+        self._words, self._told = GrowingWords(decode), list[dict[str, Any]]()
+
+    def of(self, heard: Heard) -> Prediction:
+        """What was said so far; at the end, as the whole is decoded."""
+        spans = heard.spans * self.stride
+        received, decided = round(heard.received * self.shift, 3), round(heard.frames * self.shift, 3)
+        complete, last = self._words.extend(heard.elements)
+        entries = [{"word": word.text} | word.lasts(spans, self.shift, received) for word in (*complete, *last)]
+        self._told += entries[: len(complete)]
+        details = {
+            "received": received,
+            "decided": decided,
+            "latency": self.latency,
+            "final": heard.final,
+            "words": [*self._told, *entries[len(complete) :]],
+        }
+        text = self.decode(heard.elements) if heard.final else self._words.text
+        return Prediction(text, Hypothesis(heard.elements, float("nan"), float("nan"), spans=spans), (), details)

@@ -11,6 +11,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.predictor import Predictor
 from antiphon.recipe.assembly import Trained, build_model
 from antiphon.recipe.recipe import recipe_from
+from antiphon.search.ctc_stream import Heard
 from antiphon.tasks.speech_recognition.stream import StreamedFrames
 from antiphon.tasks.speech_recognition.task import SpeechRecognition
 
@@ -67,6 +68,37 @@ def test_the_last_text_is_that_of_the_whole_recording_and_nothing_is_taken_back(
     for one, two in pairwise(heard):
         assert two.hypothesis.elements[: len(one.hypothesis.elements)].tolist() == one.hypothesis.elements.tolist()
     assert any(one.text for one in heard[:-1])
+
+
+def test_words_are_told_once_and_their_times_stay(monkeypatch):
+    model = predictor()
+    elements = model.task.target_text.encode("abc cab " * 150)
+    spans = np.stack([3 * np.arange(len(elements)), 3 * np.arange(len(elements)) + 1], axis=1)
+
+    def heard_so_far(_, frames):
+        for count, _ in enumerate(frames):
+            yield Heard(elements[:count], spans[:count], 6 * count, 6 * count + 20, count == len(elements))
+
+    decoded, decode = 0, model.task.target_text.decode
+
+    def counted(symbols):
+        nonlocal decoded
+        decoded += len(symbols)
+        return decode(symbols)
+
+    monkeypatch.setattr("antiphon.tasks.speech_recognition.stream.stream", heard_so_far)
+    model.task.target_text.decode = counted
+    told = list(model.stream([np.zeros(200, dtype=np.float32)] * (len(elements) + 1), RATE))
+    assert told[-1].details["final"]
+    assert told[-1].text == decode(elements)
+    assert decoded < 80 * len(elements), "the whole is not decoded again for each block"
+    for one, two in pairwise(told):
+        assert one.text == decode(one.hypothesis.elements)
+        assert one.details["words"][:-1] == two.details["words"][: max(0, len(one.details["words"]) - 1)]
+    words = told[-1].details["words"]
+    assert [word["word"] for word in words] == ["abc", "cab"] * 150
+    assert [word["start"] for word in words] == pytest.approx([0.01 * 2 * 3 * 4 * place for place in range(300)])
+    assert words[1]["end"] == pytest.approx(0.01 * 2 * (3 * 6 + 1))
 
 
 def test_latency_is_kept():
