@@ -82,8 +82,8 @@ class TextPairs(ExamplePerRecord):
 
     @property
     def joint(self) -> bool:
-        """Whether both sides are one feature. The sides of a published tokenizer differ in what they put around a text."""
-        return self.source_text is self.target_text
+        """Whether both sides share one vocabulary that we learn. Those of a published tokenizer differ in what they put around a text."""
+        return isinstance(self.source_text, TextFeature) and self.settings.target_vocabulary is None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -141,9 +141,9 @@ class TextPairs(ExamplePerRecord):
         if isinstance(self.target_text, PretrainedText):
             self.source_text.fit(())
             self.target_text.fit(())
-        elif self.joint:
-            self.source_text.fit(text for record in records for text in (text_of(record, source), text_of(record, target)))
-            self.target_text = self.source_text
+        elif isinstance(self.source_text, TextFeature) and self.joint:
+            self.source_text.fit_pairs((text_of(record, source), text_of(record, target)) for record in records)
+            self.target_text = self.source_text.on("target")
         else:
             self.source_text.fit(text_of(record, source) for record in records)
             self.target_text.fit(text_of(record, target) for record in records)
@@ -225,7 +225,9 @@ class TextPairs(ExamplePerRecord):
         self.tag_symbols = checkpoint.read_json(folder / "task.json")["tags"]
         self._make_features()
         self.source_text.load(folder / "source")
-        if not self.joint:
+        if isinstance(self.source_text, TextFeature) and self.joint:
+            self.target_text = self.source_text.on("target")
+        else:
             self.target_text.load(folder / "target")
 
     def lead(self, record: Record) -> tuple[str, ...]:
@@ -250,9 +252,9 @@ class TextPairs(ExamplePerRecord):
             self.source_text = PretrainedText(name, "source", source.languages)
             self.target_text = PretrainedText(name, "target", source.languages)
             return
-        self.source_text = TextFeature(replace(source, tags=symbols))
+        self.source_text = TextFeature(replace(source, tags=symbols), "source")
         target = self.settings.target_vocabulary
-        self.target_text = self.source_text if target is None else TextFeature(target)
+        self.target_text = self.source_text.on("target") if target is None else TextFeature(target, "target")
 
     def _collect_tags(self, records: Iterable[Record]) -> dict[str, str]:
         found: dict[str, str] = {}
