@@ -7,7 +7,7 @@ Words of a source that a joint vocabulary of words does not have can be open: th
 source, and the target of the same record may use them. A model that copies can say them; every other reads them as the unknown symbol.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -23,6 +23,7 @@ from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
+from antiphon.features.vocabulary import BYTE_PIECES, SPECIAL_PIECES
 from antiphon.store import checkpoint
 from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.text_requests import text_request
@@ -262,7 +263,7 @@ class TextPairs(ExamplePerRecord):
             for column in self.settings.tags:
                 value = str(record[column])
                 if value not in found:
-                    found[value] = f"<{'_'.join(value.split())}>"
+                    found[value] = tag_symbol(value, (*SPECIAL_PIECES, *BYTE_PIECES, *self.more_symbols()))
                 if len(found) > MAX_TAGS:
                     raise ConfigError(f"`task.tags` must name columns with at most {MAX_TAGS} different values, but `{column}` has more.")
         return found
@@ -300,6 +301,17 @@ class TextPairs(ExamplePerRecord):
     @staticmethod
     def _shown(feature: TextFeature | PretrainedText, array: np.ndarray, words: Sequence[str]) -> list[str]:
         return feature.pieces(array, words) if isinstance(feature, TextFeature) else feature.pieces(array)
+
+
+def tag_symbol(value: str, taken: Collection[str]) -> str:
+    """The symbol of a tag's value, `<de>`. Symbols have no blanks, so these are written as in addresses of the web, `<New%20York>`, and so
+    is the first letter where others have the symbol (`<s>` begins a text); values that differ have symbols that differ."""
+    written = "".join(_escaped(letter) if letter.isspace() or letter in "%\u2581" else letter for letter in value)
+    return f"<{_escaped(value[0])}{written[1:]}>" if f"<{written}>" in taken else f"<{written}>"
+
+
+def _escaped(letter: str) -> str:
+    return f"%{ord(letter):02X}"
 
 
 def text_of(record: Record, column: str) -> str:

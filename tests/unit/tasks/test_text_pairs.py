@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from antiphon.contracts.configuration import validate
+from antiphon.tasks.summarization.config import SummarizationConfig
+from antiphon.tasks.summarization.task import Summarization
 from antiphon.tasks.translation import Translation, TranslationConfig
 
 CHINESE = ["你好，世界！（１０％）", "他说：“不！”", "价格是３０元；请付款。", "温度２５℃，很热！"]
@@ -51,3 +53,36 @@ def test_a_perfect_model_says_the_references(settings: dict[str, Any], tmp_path:
         )
     assert loaded.source_spec == task.source_spec
     assert (task.source_spec == task.target_spec) == ("vocabulary" in settings)
+
+
+@pytest.mark.parametrize(
+    ("values", "symbols"),
+    [
+        (["de", "pt_BR"], ["<de>", "<pt_BR>"]),
+        (["s", "b"], ["<%73>", "<b>"]),
+        (["s", "%73"], ["<%73>", "<%2573>"]),
+        (["New York", "New_York"], ["<New%20York>", "<New_York>"]),
+        (["New York", "New  York"], ["<New%20York>", "<New%20%20York>"]),
+        (["pad", "0x41"], ["<%70ad>", "<%30x41>"]),
+        (["a\u2581b", ""], ["<a%2581b>", "<>"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["unigram", "word", "byte"])
+def test_values_of_tags_that_differ_are_tags_that_differ(kind: str, values: list[str], symbols: list[str], tmp_path: Path) -> None:
+    records = [{"source": "the cat", "target": "die Katze", "tag": value} for value in values * 20]
+    settings = {"vocabulary": {"kind": kind}, "tags": ["tag"]}
+    task = fitted(records, **settings)
+    assert task.tag_symbols == dict(zip(values, symbols, strict=True))
+    for record, symbol in zip(records, symbols, strict=False):
+        assert task.pieces("source", task.encode(record).source).count(symbol) == 1
+    task.save(tmp_path)
+    loaded = Translation(validate(TranslationConfig, settings))
+    loaded.load(tmp_path)
+    assert all(np.array_equal(loaded.encode(record).source, task.encode(record).source) for record in records[:2])
+
+
+def test_values_of_tags_keep_clear_of_classes_of_length() -> None:
+    record = {"document": "a b", "summary": "a", "tag": "length_1"}
+    task = Summarization(validate(SummarizationConfig, {"tags": ["tag"], "length_classes": 2, "vocabulary": {"kind": "word"}}))
+    task.fit([record, {**record, "summary": "a b"}])
+    assert task.pieces("source", task.encode(record).source)[:2] == ["<length_1>", "<%6Cength_1>"]
