@@ -153,35 +153,46 @@ class TextPairs(ExamplePerRecord):
         """The record as symbols: source (S,), target (T,) or None when the record has no target column."""
         if self.open_words:
             return self._encode_open(record, index)
-        source = self.source_text.encode(self._source(record), seed=seed)
-        target = None
+        source, target = self.source_text.encode(self._source(record), seed=seed), None
         if record.get(self.settings.target) is not None:
-            text = self.settings.target_prefix + text_of(record, self.settings.target)
-            target = self._framed(self.target_text.encode(text, seed=None if seed is None else seed + 1))
-        return Example(self._closed(source), target, index)
+            target = self.target_text.encode(self._target(record), seed=None if seed is None else seed + 1)
+        return self._example(record, source, target, index)
 
     def _encode_open(self, record: Record, index: int) -> Example:
         """The record as symbols, with open words; the context is these words."""
-        feature = self.source_text
-        assert isinstance(feature, TextFeature), "only words of our own vocabulary can be open"
-        source, words = feature.encode_open(self._source(record), (), self.open_words, learn=True)
+        reading, writing = self.source_text, self.target_text
+        assert isinstance(reading, TextFeature) and isinstance(writing, TextFeature), "only words of our own vocabulary can be open"
+        source, words = reading.encode_open(self._source(record), (), self.open_words, learn=True)
         target = None
         if record.get(self.settings.target) is not None:
-            text = self.settings.target_prefix + text_of(record, self.settings.target)
-            target = self._framed(feature.encode_open(text, words, self.open_words, learn=False)[0])
-        return Example(self._closed(source), target, index, context=words)
+            target = writing.encode_open(self._target(record), words, self.open_words, learn=False)[0]
+        return self._example(record, source, target, index, words)
 
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
         """`encode` for (index, record) pairs, faster."""
         if self.open_words or any(record.get(self.settings.target) is None for _, record in records):
             return [self.encode(record, index) for index, record in records]
         sources = self.source_text.encode_many([self._source(record) for _, record in records])
-        prefix, column = self.settings.target_prefix, self.settings.target
-        targets = self.target_text.encode_many([prefix + text_of(record, column) for _, record in records])
+        targets = self.target_text.encode_many([self._target(record) for _, record in records])
         return [
-            Example(self._closed(source), self._framed(target), index)
-            for (index, _), source, target in zip(records, sources, targets, strict=True)
+            self._example(record, source, target, index)
+            for (index, record), source, target in zip(records, sources, targets, strict=True)
         ]
+
+    def _example(
+        self, record: Record, source: np.ndarray, target: np.ndarray | None, index: int, words: tuple[str, ...] | None = None
+    ) -> Example:
+        """Both sides with start and end. A side whose text says nothing is empty, whatever stands before it."""
+        if not _says_something(self.source_text, text_of(record, self.settings.source)):
+            closed = np.array([self.source_spec.end])
+        else:
+            closed = np.append(source, self.source_spec.end) if self.source_text.closes else source
+        if target is None:
+            return Example(closed, None, index, context=words)
+        if not _says_something(self.target_text, text_of(record, self.settings.target)):
+            target = target[:0]
+        framed = np.concatenate([[self.target_spec.start], target, [self.target_spec.end]]).astype(np.int64)
+        return Example(closed, framed, index, context=words)
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
@@ -271,11 +282,8 @@ class TextPairs(ExamplePerRecord):
     def _source(self, record: Record) -> str:
         return "".join(self.lead(record)) + self.settings.source_prefix + text_of(record, self.settings.source)
 
-    def _framed(self, symbols: np.ndarray) -> np.ndarray:
-        return np.concatenate([[self.target_spec.start], symbols, [self.target_spec.end]]).astype(np.int64)
-
-    def _closed(self, source: np.ndarray) -> np.ndarray:
-        return np.append(source, self.source_spec.end) if self.source_text.closes else source
+    def _target(self, record: Record) -> str:
+        return self.settings.target_prefix + text_of(record, self.settings.target)
 
     def _prediction(self, hypothesis: Hypothesis, example: Example) -> Prediction:
         words = example.context or ()
@@ -312,6 +320,10 @@ def tag_symbol(value: str, taken: Collection[str]) -> str:
 
 def _escaped(letter: str) -> str:
     return f"%{ord(letter):02X}"
+
+
+def _says_something(feature: TextFeature | PretrainedText, text: str) -> bool:
+    return any(map(str.isalnum, text)) or len(feature.phrase(text)) > 0
 
 
 def text_of(record: Record, column: str) -> str:

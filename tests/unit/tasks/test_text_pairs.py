@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from antiphon.contracts.configuration import validate
+from antiphon.contracts.limits import Limits
+from antiphon.data.records import MemoryRecords
 from antiphon.tasks.summarization.config import SummarizationConfig
 from antiphon.tasks.summarization.task import Summarization
 from antiphon.tasks.translation import Translation, TranslationConfig
@@ -86,3 +88,32 @@ def test_values_of_tags_keep_clear_of_classes_of_length() -> None:
     task = Summarization(validate(SummarizationConfig, {"tags": ["tag"], "length_classes": 2, "vocabulary": {"kind": "word"}}))
     task.fit([record, {**record, "summary": "a b"}])
     assert task.pieces("source", task.encode(record).source)[:2] == ["<length_1>", "<%6Cength_1>"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "blank"),
+    [
+        ({"tags": ["tag"]}, "  "),
+        ({"source_prefix": "translate: ", "target_prefix": "answer: "}, "  "),
+        ({"tags": ["tag"], "target_prefix": "> ", "vocabulary": {"kind": "word"}, "open_words": 3}, "  "),
+        ({"tags": ["tag"], "target_prefix": "> ", "vocabulary": {"kind": "character"}}, ""),
+    ],
+)
+def test_empty_sides_behind_a_tag_or_a_prefix_are_seen(settings: dict[str, Any], blank: str, tmp_path: Path) -> None:
+    records = [{"source": "the cat", "target": "die Katze", "tag": "a"} for _ in range(20)]
+    task = fitted(records, **settings)
+    odd = [{**records[0], "source": blank}, {**records[0], "target": blank}]
+    corpus = task.build_corpus(MemoryRecords(lambda: [records[0], *odd]), tmp_path / "corpus", limits=Limits(), keep_records=False)
+    assert corpus.tally["dropped"] == {"empty source": 1, "empty target": 1}
+    for many in (task.encode_many(list(enumerate(odd))), [task.encode(record) for record in odd]):
+        assert many[0].source.tolist() == [task.source_spec.end]
+        assert many[1].target is not None
+        assert many[1].target.tolist() == [task.target_spec.start, task.target_spec.end]
+    assert len(task.encode(records[0]).source) > 3
+
+
+def test_marks_alone_say_something() -> None:
+    record = {"source": "?!", "target": "...", "tag": "a"}
+    task = fitted([record] * 10, tags=["tag"])
+    assert len(task.encode(record).source) > 2
+    assert written(task, record) == "..."
