@@ -161,7 +161,8 @@ class TextPairs(ExamplePerRecord):
     def _encode_open(self, record: Record, index: int) -> Example:
         """The record as symbols, with open words; the context is these words."""
         reading, writing = self.source_text, self.target_text
-        assert isinstance(reading, TextFeature) and isinstance(writing, TextFeature), "only words of our own vocabulary can be open"
+        assert isinstance(reading, TextFeature), "only words of our own vocabulary can be open"
+        assert isinstance(writing, TextFeature), "both sides share it"
         source, words = reading.encode_open(self._source(record), (), self.open_words, learn=True)
         target = None
         if record.get(self.settings.target) is not None:
@@ -175,8 +176,7 @@ class TextPairs(ExamplePerRecord):
         sources = self.source_text.encode_many([self._source(record) for _, record in records])
         targets = self.target_text.encode_many([self._target(record) for _, record in records])
         return [
-            self._example(record, source, target, index)
-            for (index, record), source, target in zip(records, sources, targets, strict=True)
+            self._example(record, source, target, index) for (index, record), source, target in zip(records, sources, targets, strict=True)
         ]
 
     def _example(
