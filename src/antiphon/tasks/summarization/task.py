@@ -70,8 +70,9 @@ class Summarization(TextPairs):
         return SourcedText(super().reference(record), self.source_of(record))
 
     def baselines(self, items: Sequence[Any]) -> Mapping[str, Sequence[str]]:
-        """The first words, the first sentence, and the sentences that come closest to the reference."""
-        return summary_baselines([self.source_of(item) for item in items], [[super(Summarization, self).reference(item)] for item in items])
+        """What the recipe's baselines say: the first words, the first sentence, the sentences that come closest to the reference."""
+        references = [[super(Summarization, self).reference(item)] for item in items]
+        return summary_baselines([self.source_of(item) for item in items], references, self.lengths.baselines)
 
     def save(self, folder: Path) -> None:
         """Write the vocabularies, tags and classes of length."""
