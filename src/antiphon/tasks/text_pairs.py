@@ -25,8 +25,8 @@ from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import BYTE_PIECES, SPECIAL_PIECES
 from antiphon.store import checkpoint
-from antiphon.tasks.example_per_record import ExamplePerRecord
-from antiphon.tasks.text_requests import text_request
+from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
+from antiphon.tasks.text_requests import text_of, text_request
 
 MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
 
@@ -143,18 +143,18 @@ class TextPairs(ExamplePerRecord):
             self.source_text.fit(())
             self.target_text.fit(())
         elif isinstance(self.source_text, TextFeature) and self.joint:
-            self.source_text.fit_pairs((text_of(record, source), text_of(record, target)) for record in records)
+            self.source_text.fit_pairs(of_each(records, lambda record: (text_of(record, source), text_of(record, target))))
             self.target_text = self.source_text.on("target")
         else:
-            self.source_text.fit(text_of(record, source) for record in records)
-            self.target_text.fit(text_of(record, target) for record in records)
+            self.source_text.fit(of_each(records, lambda record: text_of(record, source)))
+            self.target_text.fit(of_each(records, lambda record: text_of(record, target)))
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """The record as symbols: source (S,), target (T,) or None when the record has no target column."""
         if self.open_words:
             return self._encode_open(record, index)
         source, target = self.source_text.encode(self._source(record), seed=seed), None
-        if record.get(self.settings.target) is not None:
+        if self.settings.target in record:
             target = self.target_text.encode(self._target(record), seed=None if seed is None else seed + 1)
         return self._example(record, source, target, index)
 
@@ -165,13 +165,13 @@ class TextPairs(ExamplePerRecord):
         assert isinstance(writing, TextFeature), "both sides share it"
         source, words = reading.encode_open(self._source(record), (), self.open_words, learn=True)
         target = None
-        if record.get(self.settings.target) is not None:
+        if self.settings.target in record:
             target = writing.encode_open(self._target(record), words, self.open_words, learn=False)[0]
         return self._example(record, source, target, index, words)
 
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
         """`encode` for (index, record) pairs, faster."""
-        if self.open_words or any(record.get(self.settings.target) is None for _, record in records):
+        if self.open_words or not all(self.settings.target in record for _, record in records):
             return [self.encode(record, index) for index, record in records]
         sources = self.source_text.encode_many([self._source(record) for _, record in records])
         targets = self.target_text.encode_many([self._target(record) for _, record in records])
@@ -324,11 +324,3 @@ def _escaped(letter: str) -> str:
 
 def _says_something(feature: TextFeature | PretrainedText, text: str) -> bool:
     return any(map(str.isalnum, text)) or len(feature.phrase(text)) > 0
-
-
-def text_of(record: Record, column: str) -> str:
-    value = record.get(column)
-    if not isinstance(value, str):
-        what = "is missing" if value is None else f"is {type(value).__name__} {value!r}"
-        raise DataError(f"`{column}` must be a text, but {what}.")
-    return value

@@ -9,7 +9,10 @@ import pytest
 
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.limits import Limits
-from antiphon.data.records import MemoryRecords
+from antiphon.data.records import MemoryRecords, open_records
+from antiphon.errors import DataError
+from antiphon.tasks.denoising import Denoising, DenoisingConfig
+from antiphon.tasks.language_modeling import LanguageModeling, LanguageModelingConfig
 from antiphon.tasks.summarization.config import SummarizationConfig
 from antiphon.tasks.summarization.task import Summarization
 from antiphon.tasks.translation import Translation, TranslationConfig
@@ -117,3 +120,55 @@ def test_marks_alone_say_something() -> None:
     task = fitted([record] * 10, tags=["tag"])
     assert len(task.encode(record).source) > 2
     assert written(task, record) == "..."
+
+
+NULL = r"pairs.jsonl:2: `target` must be a text, but is null"
+
+
+def files(folder: Path) -> list[Path]:
+    """Two files; the second line of the second has no target."""
+    (folder / "first.jsonl").write_text('{"source": "a", "target": "b", "text": "c"}\n' * 3)
+    (folder / "pairs.jsonl").write_text('{"source": "a", "target": "b", "text": "c"}\n{"source": "a", "target": null, "text": null}\n')
+    return [folder / "first.jsonl", folder / "pairs.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"vocabulary": {"kind": "word"}},
+        {"vocabulary": {"kind": "byte"}},
+        {"source_vocabulary": {"kind": "byte"}, "target_vocabulary": {"kind": "word"}},
+        {"vocabulary": {"kind": "word"}, "open_words": 3},
+    ],
+)
+def test_a_null_target_names_file_and_row(settings: dict[str, Any], tmp_path: Path) -> None:
+    first, pairs = files(tmp_path)
+    whole = open_records([first, pairs], required=("source", "target"))
+    task = Translation(validate(TranslationConfig, settings))
+    if settings["vocabulary" if "vocabulary" in settings else "target_vocabulary"]["kind"] == "word":
+        with pytest.raises(DataError, match=NULL):
+            task.fit(whole)
+    task.fit(open_records(first))
+    with pytest.raises(DataError, match=NULL):
+        task.build_corpus(whole, tmp_path / "corpus", limits=Limits(), keep_records=False)
+    task.build_corpus(open_records(first), tmp_path / "corpus", limits=Limits(), keep_records=False)
+    assert task.encode({"source": "a"}).target is None
+
+
+def test_a_null_text_names_file_and_row(tmp_path: Path) -> None:
+    first, pairs = files(tmp_path)
+    for task in (
+        LanguageModeling(validate(LanguageModelingConfig, {"vocabulary": {"kind": "word"}})),
+        Denoising(validate(DenoisingConfig, {"vocabulary": {"kind": "word"}})),
+    ):
+        with pytest.raises(DataError, match=r"pairs.jsonl:2: `text` must be a text, but is null"):
+            task.fit(open_records([first, pairs]))
+        task.fit(open_records(first))
+        with pytest.raises(DataError, match=r"pairs.jsonl:2: `text` must be a text, but is null"):
+            task.build_corpus(open_records([first, pairs]), tmp_path / task.name, limits=Limits(), keep_records=False)
+
+
+def test_classes_of_length_name_file_and_row_of_a_null_summary(tmp_path: Path) -> None:
+    settings = {"source": "source", "target": "target", "length_classes": 2}
+    with pytest.raises(DataError, match=NULL):
+        Summarization(validate(SummarizationConfig, settings)).fit(open_records(files(tmp_path)[1]))

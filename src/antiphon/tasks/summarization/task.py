@@ -18,9 +18,11 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.sourced import SourcedText
 from antiphon.metrics.words import words
 from antiphon.store import checkpoint
+from antiphon.tasks.example_per_record import of_each
 from antiphon.tasks.summarization.baselines import summary_baselines
 from antiphon.tasks.summarization.config import SummarizationConfig
-from antiphon.tasks.text_pairs import TextPairs, text_of
+from antiphon.tasks.text_pairs import TextPairs
+from antiphon.tasks.text_requests import text_of
 
 _LENGTHS = "lengths.json"
 
@@ -88,7 +90,7 @@ class Summarization(TextPairs):
 
     def _learn_bounds(self, records: Iterable[Record]) -> tuple[int, ...]:
         """The most words of each class but the last, such that the classes hold about equally many summaries."""
-        counts = sorted(len(words(text_of(record, self.settings.target))) for record in records)
+        counts = sorted(of_each(records, lambda record: len(words(text_of(record, self.settings.target)))))
         wanted = self.lengths.length_classes
         places = [len(counts) * number // wanted for number in range(1, wanted)] if counts else []
         bounds = tuple(counts[max(place - 1, 0)] for place in places)
