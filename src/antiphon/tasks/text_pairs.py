@@ -219,6 +219,13 @@ class TextPairs(ExamplePerRecord):
         """The target text."""
         return text_of(record, self.settings.target)
 
+    def restored(self, record: Record) -> str:
+        """The target text as its symbols say it, with words that can be copied from the source."""
+        example = self.encode(record)
+        assert example.target is not None, "there is a target to restore"
+        text: str = self._prediction(Hypothesis(example.target[1:-1], 0.0, 0.0), example).value
+        return text
+
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
         """Symbols as the vocabulary writes them."""
         return (self.source_text if side == "source" else self.target_text).pieces(array)

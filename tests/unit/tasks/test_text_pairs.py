@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.contracts.abilities import restored
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.limits import Limits
 from antiphon.data.records import MemoryRecords, open_records
 from antiphon.errors import DataError
 from antiphon.tasks.denoising import Denoising, DenoisingConfig
+from antiphon.tasks.forecasting.config import ForecastingConfig
+from antiphon.tasks.forecasting.task import Forecasting
 from antiphon.tasks.language_modeling import LanguageModeling, LanguageModelingConfig
 from antiphon.tasks.summarization.config import SummarizationConfig
 from antiphon.tasks.summarization.task import Summarization
@@ -172,3 +175,16 @@ def test_classes_of_length_name_file_and_row_of_a_null_summary(tmp_path: Path) -
     settings = {"source": "source", "target": "target", "length_classes": 2}
     with pytest.raises(DataError, match=NULL):
         Summarization(validate(SummarizationConfig, settings)).fit(open_records(files(tmp_path)[1]))
+
+
+def test_what_a_perfect_model_says_of_a_target() -> None:
+    """Words that can be copied come back; others that the vocabulary lacks do not, nor what comes before a target."""
+    records = [{"source": "see zork", "target": "the zork"}, {"source": "see", "target": "the blip"}]
+    vocabulary = {"vocabulary": {"kind": "word", "size": 6}}  # the, see
+    task = fitted([*records, {"source": "see", "target": "the"}], **vocabulary, open_words=5, target_prefix="the ")
+    assert [restored(task, record) for record in records] == ["the zork", "the ⁇"]
+    assert [restored(fitted(records * 3, **vocabulary), record) for record in records] == ["the ⁇", "the ⁇"]
+    language = LanguageModeling(validate(LanguageModelingConfig, {"vocabulary": {"kind": "word"}}))
+    language.fit([{"text": "a b"}])
+    assert restored(language, {"text": "a  b c"}) == "a b ⁇"
+    assert restored(Forecasting(ForecastingConfig(horizon=2)), {}) is None
