@@ -34,6 +34,18 @@ def test_inspect_shows_the_data_and_the_cost(antiphon: Command, project: Path) -
     assert plain["cost"]["total_parameters"] > 1000
 
 
+def test_inspect_counts_targets_that_do_not_come_back(antiphon: Command, project: Path) -> None:
+    """They can never be met; of the default for subwords only blanks and accents are among them."""
+    (project.parent / "train.tsv").write_text("en\tno\n" + "a b\t１０ m²　…\n" * 30 + "b a\tb  a\n", encoding="utf-8")
+    kinds = {name: f"task.{name}_vocabulary={{kind: unigram, size: 300}}" for name in ("source", "target")}
+    shown = antiphon("inspect", project, "--set", kinds["source"], "--set", kinds["target"]).out
+    assert "  1 targets come back from the vocabulary as other texts, such as 'b a' for 'b  a' (" in shown
+    unified = kinds["target"].replace("size", "normalization: nfkc, size")
+    shown = antiphon("inspect", project, "--set", kinds["source"], "--set", unified).out
+    assert "  31 targets come back from the vocabulary as other texts, such as '10 m2 ...' for '１０ m²\\u3000…' (" in shown
+    assert "train.tsv:2, " in shown
+
+
 def test_inspecting_a_run_keeps_what_was_seen(antiphon: Command, trained: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained, tmp_path / "copied", symlinks=True))
     result = antiphon("inspect", run, "--json")

@@ -112,6 +112,8 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
         if unknown is not None and unknown.symbols:
             often = ", ".join(f"{item!r} ({count:,})" for item, count in (unknown.characters or unknown.words)[:8])
             _plain(console, f"  {side}: {unknown.share:.3%} of the symbols are unknown, in {unknown.records:,} records; often: {often}")
+    if split.changed.records:
+        _print_changed(console, split)
     for groups, what in ((split.duplicates, "repeat another record"), (split.conflicts, "share a source but not the target")):
         if groups.records:
             _plain(
@@ -133,6 +135,13 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
         _plain(console, f"  {split.misaligned.records:,} records look misaligned by their lengths{_where(split, listed)}")
     for sample in split.samples:
         _plain(console, f"  record {sample['record']}: {_pieces(sample, 'source')}  ->  {_pieces(sample, 'target')}")
+
+
+def _print_changed(console: "Console", split: "SplitAudit") -> None:
+    first = split.changed.listed[0]
+    which = f"such as {first['restored']!r} for {first['target']!r}"
+    where = _where(split, [entry["record"] for entry in split.changed.listed])
+    _plain(console, f"  {split.changed.records:,} targets come back from the vocabulary as other texts, {which}{where}")
 
 
 def _print_overlaps(console: "Console", found: "Inspection") -> None:

@@ -158,6 +158,21 @@ class WritesText(Protocol):
 
 
 @runtime_checkable
+class RestoresTargets(Protocol):
+    """A target is more than `target_text` makes of its text."""
+
+    def restored(self, record: Record) -> str:
+        """The target of a record as its symbols say it."""
+
+
+def restored(task: Task, record: Record) -> str | None:
+    """The target of a record as a perfect model says it, which may differ from the text that it was; None where it is no text."""
+    if isinstance(task, RestoresTargets):
+        return task.restored(record)
+    return str(task.target_text.decode(task.target_text.encode(task.reference(record)))) if isinstance(task, WritesText) else None
+
+
+@runtime_checkable
 class Tabular(Protocol):
     """A prediction is rows of a table rather than one text."""
 

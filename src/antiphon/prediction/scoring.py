@@ -7,7 +7,7 @@ the same as from one process.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus, MixedCorpus
+from antiphon.data.findings import content_hash
 from antiphon.data.loader import Loader
 from antiphon.errors import AntiphonError, TrainingError
 from antiphon.losses.observed import counted
@@ -204,13 +205,19 @@ def _interleaved(parts: Sequence[Sequence[Any]]) -> list[Any]:
 
 
 def group_references(task: Task, records: Sequence[Any], *, alternatives: bool) -> list[tuple[Any, list[Any]]]:
-    """(record, references) per item; with `alternatives`, records with the same source are one item."""
+    """(record, references) per item; with `alternatives`, records that are equal in all that a model reads are one item."""
     if not alternatives:
         return [(record, [task.reference(record)]) for record in records]
     items: dict[Any, tuple[Any, list[Any]]] = {}
     for record in records:
-        items.setdefault(task.source_of(record), (record, []))[1].append(task.reference(record))
+        key = (task.source_of(record), *(_comparable(record.get(column)) for column in task.source_columns))
+        items.setdefault(key, (record, []))[1].append(task.reference(record))
     return list(items.values())
+
+
+def _comparable(value: Any) -> Any:
+    """A value that is equal where the content is."""
+    return value.tobytes() if isinstance(value, np.ndarray) else value if isinstance(value, Hashable) else content_hash(value)
 
 
 def collapsed(values: Sequence[Any], references: Sequence[Any], share: float = 0.5) -> str | None:

@@ -1,4 +1,4 @@
-"""What a record asks of its output, in the fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
+"""The texts of a record, and what it asks of its output: `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
 
 from collections.abc import Callable, Iterator
 
@@ -37,3 +37,12 @@ def _phrases(record: Record, field: str) -> Iterator[str]:
             raise DataError(f"`{field}` must be a text or a list of texts, but holds {phrase!r}.")
         if phrase:
             yield phrase
+
+
+def text_of(record: Record, column: str) -> str:
+    """The text in a column. Raises DataError when there is something else."""
+    value = record.get(column)
+    if not isinstance(value, str):
+        what = f"is {type(value).__name__} {value!r:.80}" if value is not None else "is null" if column in record else "is missing"
+        raise DataError(f"`{column}` must be a text, but {what}.")
+    return value
