@@ -119,6 +119,11 @@ class ForecastingConfig:
         return ScalingConfig(name="none") if self.counts else self.scaling
 
     @property
+    def lowest(self) -> float | None:
+        """What no value of the target, and so no forecast and no end of an interval, lies below."""
+        return 0.0 if self.counts or self.transform.name in ("log", "log1p", "box_cox") else None
+
+    @property
     def origin_step(self) -> int:
         """Steps between two origins of the backtest."""
         return self.backtest.step or self.horizon

@@ -8,6 +8,7 @@ Stankeviciute et al. 2021 with each step at its own level. If windows are exchan
 Unusual here:
 - Distances are divided by the scale of their window, since series of different sizes share the windows to calibrate on.
 - Where intervals would cross, the outer one is widened to hold the inner one, never the other way round: no coverage is lost.
+- Margins know no limits: what a value cannot be, such as a negative count, the task cuts off afterwards. No coverage is lost by it.
 - Where a level has no counterpart on the other side (or is the median), it is left as it is.
 """
 

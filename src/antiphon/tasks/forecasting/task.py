@@ -277,6 +277,8 @@ class Forecasting(Task):
         )
         if self.calibration is not None:
             forecast = self.calibration.apply(forecast, encoder.unit(context.scale))
+        if self.settings.lowest is not None:
+            forecast = forecast.at_least(self.settings.lowest)
         return Prediction(forecast, best)
 
     def source_of(self, record: Record) -> str:

@@ -21,6 +21,7 @@ from antiphon.recipe.assembly import build_corpora, fit_task, open_splits
 from antiphon.recipe.recipe import recipe_from
 from antiphon.tasks.forecasting import plugin
 from antiphon.tasks.forecasting.config import ForecastingConfig
+from antiphon.tasks.forecasting.conformal import Calibration
 from antiphon.tasks.forecasting.task import Forecasting
 
 
@@ -355,6 +356,23 @@ def test_intervals_are_calibrated_when_training_ends(tmp_path: Path, head: str) 
     # The validation windows are those that were calibrated on: of 24 windows the ceil(25 * 0.8) = 20 nearest are covered at each step.
     found = antiphon.evaluate(run, data, overrides=["evaluation.metrics=[coverage_80]"])
     assert 100 * 20 / 24 - 0.01 <= found["coverage_80"] <= 100
+
+
+@pytest.mark.parametrize("settings", [{"counts": True}, *({"transform": name} for name in ("log", "log1p", "box_cox", "none"))], ids=str)
+def test_intervals_hold_nothing_that_the_target_cannot_be(settings: dict[str, Any]) -> None:
+    small = [{**row, "y": 1.0 + step % 3} for step, row in enumerate(rows((20,)))]
+    made = task(small, **settings)
+    made.calibration = Calibration((80.0,), np.full((4, 1, 1), 50.0))
+    (item,) = made.items(small)
+    said = hypothesis(np.full((4, 1), 0.5, dtype=np.float32))
+    forecast = made.decode([said], made.encode(item)).value
+    if settings == {"transform": "none"}:
+        assert forecast.quantiles.min() < 0, "what may be below zero stays there"
+    else:
+        assert forecast.quantiles[..., 0].tolist() == [[0.0]] * 4
+        assert (forecast.quantiles[..., 2] > 10).all(), "the other end is left alone"
+    below = made.decode([hypothesis(np.full((4, 1), -9.0, dtype=np.float32))], made.encode(item)).value
+    assert (min(below.point.min(), below.samples.min()) >= 0) == (settings != {"transform": "none"})
 
 
 def test_merged_adapters_keep_what_was_calibrated(tmp_path: Path) -> None:
