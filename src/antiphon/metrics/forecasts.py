@@ -1,6 +1,6 @@
 """What forecast metrics compare: a forecast, and what really happened. No torch here, as in all of `metrics`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -23,11 +23,6 @@ class Forecast:
     quantiles: Float[np.ndarray, "H C Q"] | None = None
     levels: tuple[float, ...] = ()
     samples: Float[np.ndarray, "N H C"] | None = None
-
-    def at_least(self, lowest: float) -> "Forecast":
-        """The forecast with `lowest` in the place of all that lies below."""
-        raised = [None if part is None else np.maximum(part, lowest) for part in (self.point, self.quantiles, self.samples)]
-        return replace(self, point=raised[0], quantiles=raised[1], samples=raised[2])
 
 
 @dataclass(frozen=True)

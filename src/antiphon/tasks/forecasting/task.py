@@ -8,6 +8,7 @@ window or series, so a series that training never saw is forecast like any other
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -25,7 +26,7 @@ from antiphon.data.series import RowTable, Series, SeriesReader
 from antiphon.data.series_audit import SeriesAudit, audit_series
 from antiphon.data.windows import Plan, WindowCorpus, build_windows, check_windows
 from antiphon.errors import ConfigError, DataError
-from antiphon.features.scaling import POWERS, Scale, measure, power_likelihoods
+from antiphon.features.scaling import POWERS, Scale, ScalingConfig, measure, power_likelihoods
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.store import checkpoint
 from antiphon.tasks.forecasting.baselines import baseline_forecasts
@@ -34,6 +35,7 @@ from antiphon.tasks.forecasting.config import ForecastingConfig
 from antiphon.tasks.forecasting.conformal import CALIBRATION, Calibration, calibrate, load_calibration
 from antiphon.tasks.forecasting.covariates import Covariates
 from antiphon.tasks.forecasting.details import forecast_details
+from antiphon.tasks.forecasting.possible import possible
 from antiphon.tasks.forecasting.rows import forecast_rows
 from antiphon.tasks.forecasting.series_rows import Place, open_rows, read_rows, watched
 from antiphon.tasks.forecasting.series_split import without_end
@@ -89,7 +91,8 @@ class Forecasting(Task):
     @property
     def target_spec(self) -> ValueSpec:
         """Targets, and beside them what is known in advance."""
-        return ValueSpec(len(self.settings.targets), self.covariates.known, self.horizon)
+        sizes = self.settings.sizes
+        return ValueSpec(len(self.settings.targets), self.covariates.known + sizes, self.horizon, sizes=sizes)
 
     @property
     def fingerprint(self) -> str:
@@ -192,7 +195,7 @@ class Forecasting(Task):
         def facts() -> dict[str, Any]:
             return {"mended": readers[0].mended.sentences()}
 
-        build_windows(series(), folder, identity, facts, (len(self.settings.targets), self.target_spec.known + len(self.settings.past)))
+        build_windows(series(), folder, identity, facts, (len(self.settings.targets), self.covariates.known + len(self.settings.past)))
         shortest = self.settings.shortest_context or self.context
         stride, last = (self.settings.origin_step, self.settings.backtest.windows) if keep_records else (self.settings.stride, None)
         plan = Plan(self.context, shortest, self.horizon, stride, last)
@@ -260,7 +263,7 @@ class Forecasting(Task):
         encoder = self.encoder
         covariates, scale = self._covariates_for(record), encoder.scale_of(series, origin)
         source = encoder.source(series, covariates, self.covariates.static_of(series), origin, scale)
-        return Request(known=encoder.known(source, covariates, len(self.settings.targets), origin, self.horizon))
+        return Request(known=encoder.known(source, covariates, scale, origin, self.horizon))
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The best hypothesis as a `Forecast` in the units of the data."""
@@ -277,9 +280,7 @@ class Forecasting(Task):
         )
         if self.calibration is not None:
             forecast = self.calibration.apply(forecast, encoder.unit(context.scale))
-        if self.settings.lowest is not None:
-            forecast = forecast.at_least(self.settings.lowest)
-        return Prediction(forecast, best)
+        return Prediction(possible(forecast, self.settings), best)
 
     def source_of(self, record: Record) -> str:
         """The series and the time of the last value that is read, for people."""
@@ -360,6 +361,8 @@ class Forecasting(Task):
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
         saved = checkpoint.read_json(folder / "task.json")
+        if self.settings.counts and "scaling" not in saved:  # of a version that left counts as they are
+            self.settings = replace(self.settings, scaling=ScalingConfig(name="none"))
         if self.settings.decoding == "direct" and self.horizon > saved["horizon"]:
             raise ConfigError(
                 f"`task.horizon` must be at most {saved['horizon']}, which the model was trained for, when `task.decoding` is direct,"
@@ -370,7 +373,8 @@ class Forecasting(Task):
         self._notes = tuple(saved["notes"])
 
     def _fitted(self) -> dict[str, Any]:
-        return {**self.covariates.to_plain(), "context": self.context, "power": self.power, "scale": as_plain(self.overall)}
+        found = {**self.covariates.to_plain(), "context": self.context, "power": self.power, "scale": as_plain(self.overall)}
+        return {**found, "scaling": self.settings.scaled.name} if self.settings.sizes else found
 
     # ------------------------------------------------------------------------------------------------------------ parts
 

@@ -274,7 +274,10 @@ def test_notes_say_what_was_found() -> None:
     [
         ({"target": "ds"}, r"`ds` has two"),
         ({"categorical": ["region"]}, r"`categorical` must be columns of `static`"),
-        ({"counts": True, "scaling": "mean"}, r"`counts` are read as they are"),
+        (
+            {"counts": True, "scaling": "mean"},
+            r"`counts` must stay counts: leave out `transform`, and `scaling` unless it is `size` or `none`",
+        ),
         ({"missing": "zero", "transform": "log"}, r"`missing` cannot be zero"),
         ({"format": "wide", "past": ["x"]}, r"wide data has no columns of a single series"),
         ({"shortest_context": 9}, r"`shortest_context` must be at most"),
@@ -373,6 +376,59 @@ def test_intervals_hold_nothing_that_the_target_cannot_be(settings: dict[str, An
         assert (forecast.quantiles[..., 2] > 10).all(), "the other end is left alone"
     below = made.decode([hypothesis(np.full((4, 1), -9.0, dtype=np.float32))], made.encode(item)).value
     assert (min(below.point.min(), below.samples.min()) >= 0) == (settings != {"transform": "none"})
+
+
+def counted(means: tuple[float, ...] = (0.2, 20.0, 2000.0), length: int = 30) -> list[dict[str, Any]]:
+    """Series of counts of very different sizes."""
+    rng = np.random.default_rng(5)
+    return [
+        {"unique_id": f"s{number}", "ds": step, "y": int(value)}
+        for number, mean in enumerate(means)
+        for step, value in enumerate(rng.poisson(mean, size=length))
+    ]
+
+
+def test_counts_are_divided_by_the_size_of_their_window_and_the_decoder_is_told() -> None:
+    data = counted()
+    made = task(data, counts=True)
+    assert (made.target_spec.width, made.target_spec.sizes) == (2, 1)
+    for item in made.items(data, scored=True):
+        history, future = item["series"].targets[: item["origin"]], item["series"].targets[item["origin"] :][:4]
+        size = 1 + history[-8:].mean()
+        example, request = made.encode(item), made.request(item)
+        assert example.target is not None
+        assert request.known is not None
+        np.testing.assert_allclose(example.source[:, 0], history[-8:, 0] / size, rtol=1e-6)
+        np.testing.assert_allclose(example.target[1:, 0], future[:, 0] / size, rtol=1e-6)
+        np.testing.assert_allclose(example.target[:, 1], np.log(size), rtol=1e-6)
+        np.testing.assert_allclose(request.known[:, 1], np.log(size), rtol=1e-6)
+        said = hypothesis(example.target[1:, :1])
+        np.testing.assert_array_equal(made.decode([said], example).value.point, future, err_msg="whole numbers come back whole")
+    plain = task(data, counts=True, scaling="none")
+    assert (plain.target_spec.width, plain.target_spec.sizes) == (1, 0)
+    (item, *_) = plain.items(data)
+    np.testing.assert_array_equal(plain.encode(item).source[:, 0], item["series"].targets[-8:, 0])
+
+
+@pytest.mark.parametrize("decoding", ["rollout", "direct"])
+@pytest.mark.parametrize(
+    "model", [{"name": "lstm", "dim": 8}, {"name": "transformer", "dim": 8, "heads": 2, "channels": "independent"}], ids=str
+)
+def test_forecasts_of_counts_are_counts(tmp_path: Path, decoding: str, model: dict[str, Any]) -> None:
+    data = polars.DataFrame(counted())
+    settings = {**recipe(decoding=decoding, counts=True), "model": {**model, "head": "negative_binomial"}}
+    settings["training"] = {"max_steps": 3, "decoder_inputs": {"name": "scheduled_sampling", "schedule": "constant", "sample": True}}
+    if decoding == "direct":
+        del settings["training"]["decoder_inputs"]
+    run = antiphon.train(recipe_from(settings), tmp_path / "run", data={"train": data})
+    for prediction in antiphon.load(run).predict(data):
+        quantiles, samples = prediction.value.quantiles, prediction.value.samples
+        if decoding == "direct":
+            np.testing.assert_array_equal(quantiles, np.rint(quantiles))
+        else:
+            np.testing.assert_array_equal(samples, np.rint(samples))
+        assert (np.diff(quantiles, axis=-1) >= 0).all()
+    assert np.isfinite(antiphon.evaluate(run, data)["loss"])
 
 
 def test_merged_adapters_keep_what_was_calibrated(tmp_path: Path) -> None:
