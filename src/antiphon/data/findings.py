@@ -58,7 +58,7 @@ class Overlap:
 def content_hash(value: Any) -> int:
     """64 bits of a text, or of any other value's content."""
     if not isinstance(value, str):
-        value = json.dumps(value, sort_keys=True, default=lambda item: item.tolist() if hasattr(item, "tolist") else repr(item))
+        value = json.dumps(value, sort_keys=True, allow_nan=True, default=lambda one: one.tolist() if hasattr(one, "tolist") else repr(one))
     return int.from_bytes(hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 

@@ -149,7 +149,7 @@ class _Numbered(Records):
     def signature(self) -> str:
         digest = hashlib.sha256()
         for number, record in self():
-            content = json.dumps([number, dict(record)], sort_keys=True, default=_stable)
+            content = json.dumps([number, dict(record)], sort_keys=True, default=_stable, allow_nan=True)
             digest.update(content.encode("utf-8", "surrogatepass") + b"\n")
         return digest.hexdigest()
 

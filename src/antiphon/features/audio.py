@@ -18,6 +18,7 @@ from antiphon.contracts.configuration import config
 from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import CheckpointError, DataError
 from antiphon.features.filter_banks import WHISPER_RATE, frame_samples, kaldi_filter_banks, shift_samples, whisper_log_mel
+from antiphon.store.json_text import json_text
 
 Normalization = Literal["none", "utterance", "global"]
 
@@ -119,7 +120,7 @@ class AudioFeature:
         """Write `audio.json`: the settings, and what was fitted."""
         folder.mkdir(parents=True, exist_ok=True)
         content = {"fingerprint": self.fingerprint, "normalization": self.normalization, **self._fitted()}
-        (folder / _FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        (folder / _FILE).write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises CheckpointError when it is missing, damaged, or was fitted under other settings."""

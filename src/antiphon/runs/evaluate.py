@@ -26,7 +26,7 @@ from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, g
 from antiphon.recipe.assembly import build_losses, metric_names, read_given
 from antiphon.recipe.effects import EVALUATION
 from antiphon.runs import stored_evaluations
-from antiphon.runs.stored_evaluations import plain_numbers
+from antiphon.store.json_text import plain_numbers
 from antiphon.training.distributed import Ranks
 
 Progress = Callable[[int, int], object]

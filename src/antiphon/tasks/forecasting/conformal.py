@@ -24,6 +24,7 @@ from jaxtyping import Float
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.metrics.forecasts import Actual, Forecast
 from antiphon.store.atomic import replacing
+from antiphon.store.json_text import json_text
 
 _TOLERANCE = 1e-9  # levels are decimal fractions
 _FORMAT = 1
@@ -63,7 +64,7 @@ class Calibration:
         """Write the margins as JSON."""
         plain = {"format": _FORMAT, "percents": list(self.percents), "margins": self.margins.tolist()}
         with replacing(path) as file:
-            file.write(json.dumps(plain))
+            file.write(json_text(plain))
 
 
 def load_calibration(path: Path) -> Calibration:
