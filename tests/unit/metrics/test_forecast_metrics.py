@@ -109,6 +109,24 @@ def test_rmsse_is_that_of_m5():
     assert "lag1,from_first_nonzero" in registry.find("metrics", "rmsse").signature
 
 
+def test_a_score_says_how_many_took_part_and_its_interval_is_of_numbers():
+    """With one of four series that count, a third of the resamples have none of it; they say nothing of the score."""
+    said = [forecast([[1.0], [2.0]], unique_id=str(number)) for number in range(4)]
+    happened = [[actual([[2.0], [4.0]], mae=0.5 if number == 2 else 0.0)] for number in range(4)]
+    mase, mae = evaluate(["mase", "mae"], said, happened, resamples=200)
+    assert (mase.value, mase.low, mase.high, mase.items) == (3.0, 3.0, 3.0, 1)
+    assert mae.items == 4
+    nothing = evaluate(["mase"], said[:2], happened[:2], resamples=50)[0]
+    assert math.isnan(nothing.value)
+    assert (nothing.low, nothing.high, nothing.items) == (None, None, 0)
+    better = [forecast([[2.0], [4.0]], unique_id=str(number)) for number in range(4)]
+    found = compare(registry.find("metrics", "mase"), said, better, happened, resamples=200, trials=100)
+    assert (found.difference, found.low, found.high) == (-3.0, -3.0, -3.0)
+    assert found.randomization_p == 1.0, "one series that counts proves nothing"
+    undefined = compare(registry.find("metrics", "mase"), said[:2], better[:2], happened[:2], resamples=50, trials=100)
+    assert (undefined.low, undefined.high) == (None, None)
+
+
 def test_interval_metrics_by_hand():
     quantiles = np.array([[[0.0, 1.0, 2.0]], [[1.0, 2.0, 4.0]]])
     said = [forecast([[1.0], [2.0]], quantiles, (0.1, 0.5, 0.9))]

@@ -30,7 +30,7 @@ from antiphon.features.scaling import POWERS, Scale, ScalingConfig, measure, pow
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.store import checkpoint
 from antiphon.tasks.forecasting.baselines import baseline_forecasts
-from antiphon.tasks.forecasting.checks import check_values, scored_origins
+from antiphon.tasks.forecasting.checks import check_values, fewer_windows, scored_origins, unused_rows
 from antiphon.tasks.forecasting.config import ForecastingConfig
 from antiphon.tasks.forecasting.conformal import CALIBRATION, Calibration, calibrate, load_calibration
 from antiphon.tasks.forecasting.covariates import Covariates
@@ -248,7 +248,7 @@ class Forecasting(Task):
         shortest = self.settings.shortest_context or 1
         if origin < shortest:
             raise DataError(f"Series `{series.unique_id}` must have at least {shortest} steps of history, but has {origin}.")
-        return self.encoder.example(
+        example = self.encoder.example(
             series,
             self._covariates_for(record),
             self.covariates.static_of(series),
@@ -256,6 +256,8 @@ class Forecasting(Task):
             index,
             self.covariates.times(series, origin + self.horizon)[origin:],
         )
+        unused = len(series.times) - len(series) - self.horizon if origin == len(series) else 0
+        return replace(example, context=replace(example.context, unused=unused)) if unused > 0 else example
 
     def request(self, record: Record) -> Request:
         """What is known in advance of the horizon. Raises DataError when a covariate is not there for all of it."""
@@ -280,7 +282,8 @@ class Forecasting(Task):
         )
         if self.calibration is not None:
             forecast = self.calibration.apply(forecast, encoder.unit(context.scale))
-        return Prediction(possible(forecast, self.settings), best)
+        details = {"remark": unused_rows(context.unused, self.horizon)} if context.unused else {}
+        return Prediction(possible(forecast, self.settings), best, details=details)
 
     def source_of(self, record: Record) -> str:
         """The series and the time of the last value that is read, for people."""
@@ -335,6 +338,10 @@ class Forecasting(Task):
         windows, said = [self._opened(item) for item in items], [prediction.value for prediction in predictions]
         actuals, channels = [actual for actual, *_ in references], self.settings.targets
         return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=self.covariates.style.write)
+
+    def remarks(self, items: Sequence[Record]) -> Sequence[str]:
+        """Which series have fewer windows than the backtest asks for."""
+        return fewer_windows(items, self.settings)
 
     def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
         """A forecast as rows of a long table."""

@@ -20,11 +20,13 @@ from antiphon.features.scaling import Scale, ScalingConfig, TransformConfig, mea
 
 @dataclass(frozen=True)
 class WindowContext:
-    """What turns a hypothesis for a window into a forecast: the series, the H times, and the scale of its values."""
+    """What turns a hypothesis for a window into a forecast: the series, the H times, and the scale of its values. `unused` rows of the
+    future lie behind the horizon."""
 
     unique_id: str
     times: np.ndarray
     scale: Scale
+    unused: int = 0
 
 
 @final

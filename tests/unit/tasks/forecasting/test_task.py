@@ -1,6 +1,7 @@
 """The forecasting task: what a model reads and should say, and the way back; what is refused."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars
 import pytest
 
 import antiphon
+from antiphon.cli.main import main
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Hypothesis, Quantiles
@@ -429,6 +431,37 @@ def test_forecasts_of_counts_are_counts(tmp_path: Path, decoding: str, model: di
             np.testing.assert_array_equal(samples, np.rint(samples))
         assert (np.diff(quantiles, axis=-1) >= 0).all()
     assert np.isfinite(antiphon.evaluate(run, data)["loss"])
+
+
+def test_what_was_scored_on_less_than_was_asked_is_said(tmp_path: Path) -> None:
+    """Three of four series are constant, so MASE is that of one; one is too short for the second window."""
+    data = [{**row, "y": row["y"] if row["unique_id"] == "s0" else 5.0} for row in rows((40, 40, 40, 13))]
+    run = antiphon.train(recipe_from(recipe(decoding="direct")), tmp_path / "run", data={"train": data})
+    found = antiphon.evaluate(run, data, overrides=["task.backtest.windows=2", "evaluation.metrics=[mase, mae]", "evaluation.resamples=20"])
+    assert found.records == 7
+    assert [score.items for score in found.scores] == [2, 7, None]
+    fewer, partly = found.remarks
+    assert fewer.startswith("1 of 4 series are too short for the 2 windows that `task.backtest.windows` asks for")
+    assert "(first `s3`: 1): 7 forecasts in all" in fewer
+    assert partly.startswith("2 of 7 forecasts took part in `mase`: the others have nothing to divide by")
+    assert all(score.low is not None and np.isfinite([score.low, score.high]).all() for score in found.scores[:2])
+    for stored in (run / "evaluations").iterdir():
+        json.loads(stored.read_text(), parse_constant=pytest.fail)
+    whole = antiphon.evaluate(run, [row for row in data if row["unique_id"] == "s0"])
+    assert whole.remarks == ()
+
+
+def test_rows_behind_the_horizon_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = antiphon.train(recipe_from(recipe(decoding="direct", known=["price"])), tmp_path / "run", data={"train": rows()})
+    first, second = antiphon.load(run).predict([row for row in rows(future=6) if row["unique_id"] == "s0" or row["ds"] < "2003-11"])
+    assert first.details == {"remark": "2 rows of the future behind the horizon are not forecast: `task.horizon` is 4."}
+    assert second.details == {}, "it has just what is needed"
+    polars.DataFrame(rows(future=6)).write_csv(tmp_path / "long.csv")
+    arguments = ["predict", str(run), "--input", str(tmp_path / "long.csv"), "--output", str(tmp_path / "out.csv")]
+    monkeypatch.setattr("sys.argv", ["antiphon", *arguments])
+    with suppress(SystemExit):
+        main()
+    assert "antiphon: 2 of 2 inputs: 2 rows of the future behind the horizon are not forecast" in capsys.readouterr().err
 
 
 def test_merged_adapters_keep_what_was_calibrated(tmp_path: Path) -> None:
