@@ -1,7 +1,6 @@
 """antiphon evaluate: scores with intervals, and whether one run is better than another. Of forecasts, errors by step and by series; of
 speech, by speaker and by length."""
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ import typer
 
 from antiphon.cli.counting import counter, teller
 from antiphon.cli.options import AsJson, Quiet, Runs, Set, TrustCode
+from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +72,7 @@ def evaluate(
         plain: dict[str, Any] = _plain_scores(found, by)
         if other:
             plain = {"runs": [plain, _plain_scores(other, by)], "comparisons": [_plain(comparison) for comparison in comparisons]}
-        print(json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False))
+        print(json_text(plain, indent=1))
         return
     for one in (found, other):
         if one is not None:
@@ -100,7 +100,7 @@ def _same_data(run: Path, trust_code: bool) -> Any:
 
 def _plain_scores(found: "Evaluation", by: By | None) -> dict[str, Any]:
     """An evaluation without its items; with `by` also that part of its details."""
-    from antiphon.runs.stored_evaluations import plain_numbers
+    from antiphon.store.json_text import plain_numbers
 
     plain = found.to_plain()
     return plain if by is None else {**plain, "details": {by.part: plain_numbers(found.details[by.part])}}
@@ -109,7 +109,7 @@ def _plain_scores(found: "Evaluation", by: By | None) -> dict[str, Any]:
 def _plain(comparison: "Comparison") -> dict[str, Any]:
     from dataclasses import asdict
 
-    from antiphon.runs.stored_evaluations import plain_numbers
+    from antiphon.store.json_text import plain_numbers
 
     return dict(plain_numbers(asdict(comparison)))
 

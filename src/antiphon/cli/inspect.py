@@ -1,6 +1,5 @@
 """antiphon inspect: look before you train."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli.options import AsJson, Quiet, Set, TrustCode
+from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +40,7 @@ def inspect(
 
     found = _inspected(path, settings or (), trust_code=trust_code, quiet=quiet)
     if as_json:
-        print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
+        print(json_text(found.to_plain(), indent=1))
         return
     console = Console(highlight=False, soft_wrap=True)
     for name in sorted(found.audit.splits, key=SPLITS.index):

@@ -6,6 +6,7 @@ named by `--input`: recordings, or texts, each of which is one document.
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, final
 
@@ -65,6 +66,7 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
     from antiphon.errors import AntiphonError, DataError
 
     refused = cut = 0
+    remarks: Counter[str] = Counter()
     try:
         with output:
             for number, prediction in enumerate(predictor.predict(inputs, on_error="keep"), 1):
@@ -74,6 +76,8 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
                     name = inputs.name(beside)
                     progress.say(f"antiphon: input {number}{f' ({name})' if name else ''}: {prediction.details['error']}")
                 cut += "source_cut" in prediction.details
+                if "remark" in prediction.details:
+                    remarks[str(prediction.details["remark"])] += 1
                 output.write(prediction, beside)
                 progress.show(number, refused)
     except KeyboardInterrupt as interruption:
@@ -89,6 +93,8 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
     if cut and not quiet:
         most = predictor.recipe.data.limits.max_source_length
         print(f"antiphon: {cut} of {number} inputs were cut to {most} elements, as `data.limits` says.", file=sys.stderr)
+    for remark, count in remarks.items() if not quiet else ():
+        print(f"antiphon: {count} of {number} inputs: {remark}", file=sys.stderr)
     if refused:
         what = (
             "1 input could not be used; its prediction is" if refused == 1 else f"{refused} inputs could not be used; their predictions are"

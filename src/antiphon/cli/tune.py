@@ -1,6 +1,5 @@
 """antiphon tune: the search settings that are best on validation data, stored with the run."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +7,7 @@ import typer
 
 from antiphon.cli.counting import counter
 from antiphon.cli.options import AsJson, Quiet, Run, TrustCode
+from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
     from antiphon.runs.tune import Trial, Tuning
@@ -35,7 +35,7 @@ def tune(
     progress = counter("settings tried", quiet=quiet)
     found = run_tuning(run, grid=_grid(grid), metric=metric, data=data, dry_run=dry_run, trust_code=trust_code, progress=progress)
     if as_json:
-        print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
+        print(json_text(found.to_plain(), indent=1))
         return
     _print(found)
     _print_best(found, dry_run=dry_run)

@@ -230,6 +230,14 @@ class HasDetails(Protocol):
         """Plain values for JSON, for tables and pictures. `references[i]` holds the alternatives for item i."""
 
 
+@runtime_checkable
+class HasRemarks(Protocol):
+    """There are things that a reader of scores should know of the items that were scored."""
+
+    def remarks(self, items: Sequence[Record]) -> Sequence[str]:
+        """One sentence each."""
+
+
 # ------------------------------------------------------------------------------------------------------- with or without
 
 
@@ -294,6 +302,11 @@ def details_of(
 ) -> dict[str, Any]:
     """What the task has to say beside scores."""
     return task.details(items, predictions, references, baselines) if isinstance(task, HasDetails) else {}
+
+
+def remarks_of(task: Task, items: Sequence[Record]) -> Sequence[str]:
+    """What a reader of scores should know of the items."""
+    return task.remarks(items) if isinstance(task, HasRemarks) else ()
 
 
 def load_calibration(task: Task, folder: Path) -> None:

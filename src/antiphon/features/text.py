@@ -41,6 +41,7 @@ from antiphon.features.vocabulary import (
     split_tags,
     tag_splitter,
 )
+from antiphon.store.json_text import json_text
 
 # What decides how texts become symbols: it must not change between fitting and loading.
 _FITTED_SETTINGS = ("kind", "lossless", "byte_fallback", "lowercase", "separator", "punctuation", "tags")
@@ -223,7 +224,7 @@ class TextFeature(TargetFeature):
             "fingerprint": self.vocabulary.fingerprint,
             "notes": self.notes,
         }
-        (folder / "text.json").write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        (folder / "text.json").write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. `prefix`, `sampling` and the settings of fitting may differ from then; with `run`, no other is asked for.

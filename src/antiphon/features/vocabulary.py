@@ -22,6 +22,7 @@ from typing import Any, final
 import numpy as np
 
 from antiphon.errors import CheckpointError, DataError
+from antiphon.store.json_text import json_text
 
 PAD, UNKNOWN, START, END = 0, 1, 2, 3
 SPECIAL_PIECES = ("<pad>", "<unk>", "<s>", "</s>")
@@ -311,7 +312,7 @@ def split_tags_and_words(
 
 
 def _write(folder: Path, content: dict[str, Any]) -> None:
-    (folder / "vocabulary.json").write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    (folder / "vocabulary.json").write_text(json_text(content, indent=0) + "\n", encoding="utf-8")
 
 
 def _read(folder: Path, *keys: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class Score:
     high: float | None = None
     target: float | None = None
     """The value that is best, where neither the highest nor the lowest is."""
+    items: int | None = None
+    """How many items it is a score of: fewer than there are where some give nothing to score. None where nobody counts."""
 
 
 class Metric(ABC):
@@ -46,6 +48,10 @@ class Metric(ABC):
     @abstractmethod
     def aggregate(self, total: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
         """The metric from statistics summed over items; leading axes are resamples."""
+
+    def taking_part(self, statistics: Float[np.ndarray, "N K"]) -> int:
+        """How many of the items count."""
+        return len(statistics)
 
 
 Values = TypeVar("Values", float, Float[np.ndarray, "..."])

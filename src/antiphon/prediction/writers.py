@@ -1,7 +1,6 @@
 """How predictions are written: a line each, JSON, a table, or the content of a file of its own."""
 
 import csv
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ from antiphon.contracts.abilities import Tabular, WritesFiles, writes_files
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task
 from antiphon.errors import DataError
+from antiphon.store.json_text import json_text
 
 _OWN = ("prediction", "score", "log_prob", "token_scores", "finish_reason", "alignment", "alternatives")  # what we say of a prediction
 
@@ -124,7 +124,7 @@ class OnlyFile(Writer):
 def _json(prediction: Prediction, beside: Mapping[str, Any], task: Task) -> str:
     known = {key: value for key, value in beside.items() if key not in _OWN}
     whole = replace(prediction, details={**known, **prediction.details})
-    return json.dumps(_plain(whole, task), ensure_ascii=False, default=str)
+    return json_text(_plain(whole, task), default=str)
 
 
 def _plain(prediction: Prediction, task: Task) -> dict[str, Any]:

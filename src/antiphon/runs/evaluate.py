@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.abilities import baselines_of, details_of, items_of, shown
+from antiphon.contracts.abilities import baselines_of, details_of, items_of, remarks_of, shown
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
@@ -26,7 +26,7 @@ from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, g
 from antiphon.recipe.assembly import build_losses, metric_names, read_given
 from antiphon.recipe.effects import EVALUATION
 from antiphon.runs import stored_evaluations
-from antiphon.runs.stored_evaluations import plain_numbers
+from antiphon.store.json_text import plain_numbers
 from antiphon.training.distributed import Ranks
 
 Progress = Callable[[int, int], object]
@@ -132,7 +132,7 @@ def evaluate(
         scores=scores,
         finish_reasons=dict(decoded.finish_reasons),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
-        remarks=tuple(_remarks(decoded, scores)),
+        remarks=(*remarks_of(task, items), *_remarks(decoded, scores)),
         details=details_of(task, items, decoded.predictions, references, baselines),
         items=tuple(_items(task, decoded, references)),
         values=tuple(values),
@@ -197,6 +197,15 @@ def _remarks(decoded: Decoded, scores: Sequence[Score]) -> Iterator[str]:
         yield f"{cut:,} of {len(decoded.predictions):,} sources were cut, as `data.limits` says: their ends were not read."
     if decoded.collapsed:
         yield decoded.collapsed
+    partly: dict[int, list[str]] = {}
+    for score in scores:
+        if score.items is not None and 0 < score.items < len(decoded.predictions):
+            partly.setdefault(score.items, []).append(f"`{score.name}`")
+    for count, names in partly.items():
+        yield (
+            f"{count:,} of {len(decoded.predictions):,} forecasts took part in {', '.join(names)}: the others have nothing to divide by"
+            " (their history repeats itself, or is too short), or nothing of their future was observed."
+        )
     undefined = [f"`{score.name}`" for score in scores if not math.isfinite(score.value)]
     if undefined:
         verb = "is" if len(undefined) == 1 else "are"

@@ -30,8 +30,9 @@ from antiphon.prediction.predictor import Predictor, load
 from antiphon.prediction.scoring import Item, decode_and_score, group_references
 from antiphon.recipe.assembly import metric_names, open_splits, read_given
 from antiphon.recipe.recipe import Recipe, read_recipe, recipe_from, write_recipe
-from antiphon.runs.stored_evaluations import data_name, plain_numbers
+from antiphon.runs.stored_evaluations import data_name
 from antiphon.store import checkpoint
+from antiphon.store.json_text import plain_numbers
 from antiphon.training.distributed import Ranks
 
 Grid = Mapping[str, Sequence[Any]]
