@@ -179,7 +179,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
     "speech_recognition": (
         [
             {
-                "audio": tone(0.4, 200 + 50 * number),
+                "audio": np.stack([tone(0.4, 200 + 50 * number), tone(0.4, 900)], axis=1),
                 "other_audio": tone(0.4, 700),
                 "sample_rate": 16000,
                 "text": text,
@@ -197,6 +197,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
             "speaker": {"speaker": "who"},
             "start": {"start": "from", "end": "to"},
             "end": {"start": "from", "end": "to"},
+            "channel": {"channel": 2},
             "archive": {"archive": "clips.zip"},
             "sample_rate": {"sample_rate": 8000},
             "features": {"features": {"bins": 30}},

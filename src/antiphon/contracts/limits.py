@@ -19,10 +19,13 @@ class Limits:
     """What happens to an example beyond a length: it is left out, cut (keeping its end symbol), or stops the run."""
     max_length_ratio: Annotated[float, Field(ge=1)] | None = None
     """Leave out examples of which one side is more than this many times as long as the other; null is no limit."""
-    empty: Literal["drop", "error"] = "drop"
-    """What happens to an example with nothing on one side."""
+    empty: Literal["drop", "error", "keep"] = "drop"
+    """What happens to an example with nothing on one side: it is left out, or stops the run; `keep` learns from an empty target, for models
+    that may say nothing, and leaves out only what has an empty source."""
 
     def of_sources(self) -> "Limits":
-        """What holds for every source, also one that is not learned from: where long ones are truncated, all of them are."""
+        """What holds for every record, also one that is not learned from: where long sources are truncated, all of them are, and where
+        empty targets are kept, so are those that are only compared with."""
+        empty: Literal["drop", "keep"] = "keep" if self.empty == "keep" else "drop"
         truncates = self.too_long == "truncate"
-        return Limits(max_source_length=self.max_source_length, too_long="truncate") if truncates else Limits()
+        return Limits(max_source_length=self.max_source_length, too_long="truncate", empty=empty) if truncates else Limits(empty=empty)

@@ -1,6 +1,7 @@
 """Sound out of files, bytes, archives and arrays: one channel at the sample rate that is asked for, read block by block.
 
-libsndfile (through soundfile) decodes WAV, FLAC, OGG with Vorbis or Opus, MP3 and AIFF; soxr resamples. Channels are averaged into one.
+libsndfile (through soundfile) decodes WAV, FLAC, OGG with Vorbis or Opus, MP3 and AIFF; soxr resamples. Channels are averaged into one,
+or one of them is heard.
 A recording of hours is never decoded as a whole: `blocks` gives seconds at a time, `read` the part that is asked for.
 
 Unusual here: what is wrong with a sound is found while it is read and said with its name: no samples, values that are no numbers, an end
@@ -13,6 +14,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, final
 
@@ -20,6 +22,9 @@ import numpy as np
 from jaxtyping import Float
 
 from antiphon.data.audio_archives import in_archive, read_member
+from antiphon.data.audio_channels import Channel, OneChannel
+from antiphon.data.audio_mpeg import completed
+from antiphon.data.audio_ogg import is_joined
 from antiphon.data.byte_streams import check_file
 from antiphon.errors import DataError, MissingPackageError
 
@@ -29,17 +34,19 @@ UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mka", 
 _BLOCK_SECONDS = 10
 _TOLERANCE = 0.1  # seconds by which a manifest's `end`, or a lossy format's header, may exceed what is there
 _UNKNOWN_LENGTH = 1 << 62  # what libsndfile says when it does not know, is above
+_VORBIS_PAGE = 255 * 4096  # samples at most: a page has up to 255 packets, a packet of Vorbis up to 4,096 samples
 _STREAMED = 0x7FFFF000  # a program that writes to a pipe cannot know the size, and claims about the largest one
 _CLAIM = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 
 
 class Recording(ABC):
-    """A sound that is open: `name` for messages, its own `sample_rate`, `channels`, and its length in samples."""
+    """A sound that is open: `name` for messages, its own `sample_rate`, `channels`, and its length in samples; `channel` is heard."""
 
     name: str
     sample_rate: int
     channels: int
     length: int
+    channel: Channel = "mix"
 
     @property
     def seconds(self) -> float:
@@ -50,16 +57,21 @@ class Recording(ABC):
     def _samples(self, start: int, stop: int) -> Iterator[Float[np.ndarray, "N C"]]:
         """Samples of all channels between two positions, block by block."""
 
-    def blocks(self, sample_rate: int, start: float = 0.0, end: float | None = None) -> Iterator[Float[np.ndarray, " N"]]:
+    def blocks(
+        self, sample_rate: int, start: float = 0.0, end: float | None = None, heard: OneChannel | None = None
+    ) -> Iterator[Float[np.ndarray, " N"]]:
         """One channel at `sample_rate`, float32, from `start` to `end` seconds, block by block.
 
-        Raises DataError when the bounds lie outside, a value is no number, or the sound ends early.
+        heard   makes one channel of all of them, for a caller that reads a sound in several parts and checks their mix as a whole
+
+        Raises DataError when the bounds lie outside, a value is no number, the sound ends early, or the mix cancels the channels.
         """
-        first, last = self._bounds(start, end)
+        first, last = self.bounds(start, end)
+        one = OneChannel(self.channel) if heard is None else heard
         resampler = None if sample_rate == self.sample_rate else resampler_between(self.sample_rate, sample_rate)
         done = 0
         for samples in self._samples(first, last):
-            mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+            mono = one.of(samples)
             if not np.isfinite(mono).all():
                 place = (first + done + int(np.argmin(np.isfinite(mono)))) / self.sample_rate
                 raise DataError(f"{self.name} must hold numbers, but has NaN or infinity at {place:.3f} s. Repair it or leave it out.")
@@ -69,19 +81,30 @@ class Recording(ABC):
             if len(mono):
                 yield mono
         self._check_whole(done, last - first)
+        if heard is None:
+            one.check(self.name, self.sample_rate)
         if resampler is not None and done < last - first:  # within the tolerance: what the resampler still holds
             yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
 
-    def read(self, sample_rate: int, start: float = 0.0, end: float | None = None) -> Float[np.ndarray, " N"]:
+    def read(
+        self, sample_rate: int, start: float = 0.0, end: float | None = None, heard: OneChannel | None = None
+    ) -> Float[np.ndarray, " N"]:
         """One channel at `sample_rate`, float32, from `start` to `end` seconds. Raises DataError like `blocks`."""
-        parts = list(self.blocks(sample_rate, start, end))
+        parts = list(self.blocks(sample_rate, start, end, heard))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def close(self) -> None:  # noqa: B027  an array needs no closing
         """Let go of the file."""
 
-    def _bounds(self, start: float, end: float | None) -> tuple[int, int]:
-        """The first sample and the one behind the last."""
+    def hear(self, channel: Channel) -> None:
+        """Hear a channel from now on, or the mix. Raises DataError where the recording has fewer."""
+        if channel != "mix" and channel > self.channels:
+            least = f"{self.channels} channel{'s' if self.channels > 1 else ''}"
+            raise DataError(f"{self.name} must have a channel {channel} to be heard, but has {least}, counted from 1.")
+        self.channel = channel
+
+    def bounds(self, start: float, end: float | None) -> tuple[int, int]:
+        """The first sample and the one behind the last, in its own sample rate. Raises DataError when they lie outside."""
         if self.length == 0:
             raise DataError(f"{self.name} must hold sound, but has no samples. Leave it out.")
         stop = self.seconds if end is None else end
@@ -113,7 +136,7 @@ class _DecodedFile(Recording):
         self.length = int(file.frames)
         if self.length >= _UNKNOWN_LENGTH:
             raise DataError(f"{name} must say how long it is, but does not: it was not finished. Convert it: {_ffmpeg(name)}")
-        if file.format == "MP3":  # soundfile seeks after every read; in MP3 of a variable bit rate that guesses a place, and clicks
+        if file.format in ("MP3", "OGG"):  # soundfile seeks after every read, which finds another place here (see `_found`)
             file.seekable = lambda: False
         claim = _CLAIM.search(file.extra_info)  # what libsndfile noted and went on without
         if claim is not None and int(claim[2]) < int(claim[1]) < _STREAMED:
@@ -141,14 +164,20 @@ class _DecodedFile(Recording):
         return np.asarray(samples)
 
     def _go_to(self, start: int) -> None:
-        """Find a sample. In an MP3 file everything before it is decoded."""
-        if self._position == start:
-            return
-        if self._file.format != "MP3" or start < self._position:
-            self._position = 0 if self._file.format == "MP3" else start
-            self._file.seek(self._position)
+        """Find a sample, by decoding from one before it that libsndfile finds."""
+        found = self._found(start)
+        if not found <= self._position <= start:
+            self._position = found
+            self._file.seek(found)
         while self._position < start and len(self._next(start - self._position)):
             pass
+
+    def _found(self, start: int) -> int:
+        """The sample nearest before `start` that a seek finds: libsndfile guesses places in MP3 of a variable bit rate, and is late in the
+        last page of Vorbis by what the encoder had padded it with."""
+        if self._file.format == "MP3":
+            return 0
+        return min(start, max(0, self.length - _VORBIS_PAGE)) if self._file.subtype == "VORBIS" else start
 
     def close(self) -> None:
         """Let go of the file."""
@@ -247,13 +276,31 @@ def _decoded(file: Any, head: bytes, name: str, suffix: str) -> Recording:
     except ImportError as error:
         raise MissingPackageError("Reading audio", "soundfile", "audio") from error
     try:
-        return _DecodedFile(soundfile.SoundFile(file), name)
+        opened = soundfile.SoundFile(file)
+        whole = _completed(file, opened, name) if opened.format in ("MP3", "OGG") else None
+        return _DecodedFile(opened if whole is None else soundfile.SoundFile(io.BytesIO(whole)), name)
     except soundfile.SoundFileError as error:
         known = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"riff", b".snd", b"caff") or head[:3] == b"ID3"
         what = "its header is damaged or cut off" if known else "it is no WAV, FLAC, OGG, MP3 or AIFF"
         raise DataError(
             f"{name} cannot be read as audio, since {what} ({_said(error)}). Copy it again, or convert it: {_ffmpeg(name)}"
         ) from error
+
+
+def _completed(file: str | io.BytesIO, opened: Any, name: str) -> bytes | None:
+    """The bytes of an MP3 file of which libsndfile would read a part; None where it reads all. Raises DataError where nothing helps."""
+    if isinstance(file, str):
+        with open(file, "rb") as source, mmap(source.fileno(), 0, access=ACCESS_READ) as content:
+            return _whole(content, opened, name)
+    return _whole(file.getvalue(), opened, name)
+
+
+def _whole(content: bytes | mmap, opened: Any, name: str) -> bytes | None:
+    if opened.format == "MP3":
+        return completed(content, opened.frames, name, _ffmpeg(name))
+    if is_joined(content):
+        raise DataError(f"{name} must hold one recording, but holds several, as if files were joined. Convert it: {_ffmpeg(name)}")
+    return None
 
 
 def _refuse_foreign(head: bytes, name: str, suffix: str) -> None:

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from antiphon.contracts.configuration import config
 from antiphon.data.audio import Recording
+from antiphon.data.audio_channels import OneChannel
 from antiphon.errors import MissingPackageError
 
 _HOP_SECONDS = 0.01  # about: a hop is a whole number of samples
@@ -56,7 +57,7 @@ def cut_at_silence(
 ) -> list[tuple[float, float]]:
     """(start, end) in seconds of the parts of a recording that hold speech, each at most `settings.longest` long; none of silence."""
     assert settings.longest is not None, "what is never cut has no parts"
-    hop = max(1, round(recording.sample_rate * _HOP_SECONDS))
+    hop = _hop(recording)
     seconds = hop / recording.sample_rate
     smooth = _smoothed(np.concatenate(list(_levels(recording, hop, start, end))))
     if settings.detector == "energy":
@@ -77,10 +78,28 @@ def cut_at_silence(
     return [(start + first * seconds, min(start + last * seconds, stop)) for first, last in joined]
 
 
-def _levels(recording: Recording, hop: int, start: float, end: float | None) -> Iterator[Float[np.ndarray, " S"]]:
+def is_silent(recording: Recording, start: float = 0.0, end: float | None = None) -> bool:
+    """Whether nothing in a recording is loud enough to be speech. It is read up to the first second in which something is."""
+    first, last = recording.bounds(start, end)
+    rate, heard = recording.sample_rate, OneChannel(recording.channel)
+    for begin in range(first, last, rate):
+        bounds = begin / rate, min(last, begin + rate) / rate
+        if any((levels > _QUIET).any() for levels in _levels(recording, _hop(recording), *bounds, heard)):
+            return False
+    heard.check(recording.name, rate)
+    return True
+
+
+def _hop(recording: Recording) -> int:
+    return max(1, round(recording.sample_rate * _HOP_SECONDS))
+
+
+def _levels(
+    recording: Recording, hop: int, start: float, end: float | None, heard: OneChannel | None = None
+) -> Iterator[Float[np.ndarray, " S"]]:
     """The level of each hop of samples in decibels of full scale."""
     rest = np.zeros(0, dtype=np.float32)
-    for block in recording.blocks(recording.sample_rate, start, end):
+    for block in recording.blocks(recording.sample_rate, start, end, heard):
         samples = np.concatenate([rest, block])
         whole = len(samples) // hop * hop
         rest = samples[whole:]

@@ -56,13 +56,14 @@ def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, t
     Raises DataError where a limit's policy is "error".
     """
     empty = _empty_side(example, source, target)
-    if empty:
+    kept = empty == "target" and limits.empty == "keep"
+    if empty and not kept:
         if limits.empty == "error":
             raise DataError(f"{place} must have something on both sides, but its {empty} is empty. Remove it, or set `empty: drop`.")
         tally.drop(f"empty {empty}", example.record)
         return None
     changed = _shorten(example, limits, source, target, tally, place)
-    if changed is None or limits.max_length_ratio is None or changed.target is None:
+    if changed is None or limits.max_length_ratio is None or changed.target is None or kept:
         return changed
     shorter, longer = sorted((len(changed.source), len(changed.target) - 1))
     if longer > limits.max_length_ratio * shorter:

@@ -18,7 +18,7 @@ from antiphon.contracts.configuration import config
 from antiphon.contracts.feature import Feature
 from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import CheckpointError, DataError
-from antiphon.features.filter_banks import WHISPER_RATE, frame_samples, kaldi_filter_banks, shift_samples, whisper_log_mel
+from antiphon.features.filter_banks import WHISPER_RATE, kaldi_filter_banks, kaldi_framing, rounded_framing, whisper_log_mel
 from antiphon.store.json_text import json_text
 
 Normalization = Literal["none", "utterance", "global"]
@@ -45,6 +45,7 @@ class AudioFeature(Feature):
 
     def __init__(self, settings: AudioFeaturesConfig, normalization: Normalization, sample_rate: int):
         self.settings, self.normalization, self.sample_rate = settings, normalization, sample_rate
+        self.framing = kaldi_framing(sample_rate)
         self.mean: Float[np.ndarray, " C"] | None = None
         self.deviation: Float[np.ndarray, " C"] | None = None
 
@@ -53,19 +54,19 @@ class AudioFeature(Feature):
         """Channels of a frame, how many frames all recordings are filled up to, and what the values are."""
         settings, length = self.settings, None
         if settings.padded_seconds is not None:
-            length = round(settings.padded_seconds * self.sample_rate) // shift_samples(self.sample_rate)
+            length = round(settings.padded_seconds * self.sample_rate) // self.framing.shift
         normalized = "" if self.normalization == "none" else f", normalization {self.normalization}"
         return ValueSpec(settings.bins, length=length, kind=f"{settings.kind}{normalized}")
 
     @property
     def shortest(self) -> int:
         """Samples that a waveform must have at least: one frame."""
-        return frame_samples(self.sample_rate)
+        return self.framing.frame
 
     @property
     def shift(self) -> float:
         """Seconds from one frame to the next: 10 ms, as near as a whole number of samples comes."""
-        return shift_samples(self.sample_rate) / self.sample_rate
+        return self.framing.shift / self.sample_rate
 
     @property
     def needs_fit(self) -> bool:
@@ -76,7 +77,9 @@ class AudioFeature(Feature):
     def fingerprint(self) -> str:
         """Changes whenever a waveform would give other frames."""
         settings = self.settings
-        facts = [settings.kind, settings.bins, settings.padded_seconds, self.normalization, self.sample_rate, self._fitted()]
+        facts: list[Any] = [settings.kind, settings.bins, settings.padded_seconds, self.normalization, self.sample_rate, self._fitted()]
+        if self.framing != rounded_framing(self.sample_rate):  # which older runs have, and do not mention
+            facts.append(self.framing)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def fit(self, values: Iterable[Float[np.ndarray, " _"]]) -> None:
@@ -100,7 +103,7 @@ class AudioFeature(Feature):
             raise DataError(f"The audio must have at least one frame, {least}, but has {len(samples)}. Leave it out.")
         if self.settings.kind == "whisper":
             return whisper_log_mel(samples, self.settings.bins)
-        return kaldi_filter_banks(samples, self.settings.bins, self.sample_rate)
+        return kaldi_filter_banks(samples, self.settings.bins, self.sample_rate, self.framing)
 
     def encode(self, value: Float[np.ndarray, " N"], *, seed: int | None = None) -> Float[np.ndarray, "S C"]:
         """A waveform as frames that a model reads, float32. Raises DataError like `extract`."""
@@ -133,6 +136,8 @@ class AudioFeature(Feature):
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"`{path}` cannot be read, so the features of audio are not known: {error}.") from error
         self.mean, self.deviation = fitted["mean"], fitted["deviation"]
+        if self.fingerprint != fingerprint:
+            self.framing = rounded_framing(self.sample_rate)
         if self.fingerprint != fingerprint:
             raise CheckpointError(
                 f"`{path}` was written for other settings of features, normalization or sample rate. Undo the change, or train anew."

@@ -9,14 +9,15 @@ Unusual here: what only depends on settings (windows, triangles) is made once an
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-FRAME_SECONDS = 0.025
-SHIFT_SECONDS = 0.01
+FRAME_MILLISECONDS = 25.0
+SHIFT_MILLISECONDS = 10.0
 WHISPER_RATE = 16000
 
 _WHISPER_WINDOW = 400
@@ -45,9 +46,28 @@ def whisper_log_mel(waveform: Float[np.ndarray, " N"], bins: int) -> Float[np.nd
     return np.asarray(((log_mel + 4.0) / 4.0).T.contiguous().numpy())
 
 
-def kaldi_filter_banks(waveform: Float[np.ndarray, " N"], bins: int, sample_rate: int) -> Float[np.ndarray, "S C"]:
+class Framing(NamedTuple):
+    """How many samples a frame has, and how many there are from one to the next."""
+
+    frame: int
+    shift: int
+
+
+def kaldi_framing(sample_rate: int) -> Framing:
+    """What Kaldi makes of 25 and 10 ms: it cuts, in double precision, so 11,025 Hz have frames of 275 samples, not of 276."""
+    return Framing(*(int(sample_rate * 0.001 * milliseconds) for milliseconds in (FRAME_MILLISECONDS, SHIFT_MILLISECONDS)))
+
+
+def rounded_framing(sample_rate: int) -> Framing:
+    """What features were made with before they were cut as Kaldi cuts; the same at all usual rates but 11,025 Hz."""
+    return Framing(*(round(sample_rate * 0.001 * milliseconds) for milliseconds in (FRAME_MILLISECONDS, SHIFT_MILLISECONDS)))
+
+
+def kaldi_filter_banks(
+    waveform: Float[np.ndarray, " N"], bins: int, sample_rate: int, framing: Framing | None = None
+) -> Float[np.ndarray, "S C"]:
     """Kaldi's log filter banks of a sound with at least one frame of samples; S = 1 + (N - frame) // shift."""
-    frame, shift = frame_samples(sample_rate), shift_samples(sample_rate)
+    frame, shift = kaldi_framing(sample_rate) if framing is None else framing
     samples = torch.from_numpy(np.ascontiguousarray(waveform, dtype=np.float32)) * _INT16
     frames = samples.unfold(0, frame, shift)
     frames = frames - frames.mean(dim=1, keepdim=True)
@@ -56,16 +76,6 @@ def kaldi_filter_banks(waveform: Float[np.ndarray, " N"], bins: int, sample_rate
     size = 1 << (frame - 1).bit_length()
     power = torch.fft.rfft(emphasized * _povey(frame), n=size).abs().square()
     return np.asarray((power @ _kaldi_triangles(bins, size, sample_rate)).clamp(min=_FLOOR).log().numpy())
-
-
-def frame_samples(sample_rate: int) -> int:
-    """Samples of one frame: what a sound must have at least."""
-    return round(FRAME_SECONDS * sample_rate)
-
-
-def shift_samples(sample_rate: int) -> int:
-    """Samples from one frame to the next."""
-    return round(SHIFT_SECONDS * sample_rate)
 
 
 @lru_cache(maxsize=1)

@@ -30,15 +30,14 @@ def characters(text: str) -> list[str]:
 @final
 class ErrorRate(Metric):
     """Errors per unit of the reference, in percent; it may exceed 100. No case, punctuation or Unicode form is changed, unless
-    `normalize` does; the signature then has its name.
+    `normalize` does; the signature then has `norm`, its name.
 
     Statistics: substitutions, deletions, insertions, length of the reference. Of several references the one with the fewest errors counts,
     of equally near ones the longest, so that their order does not matter.
     """
 
-    def __init__(self, name: str, summary: str, split: Split, *, normalize: Normalize | None = None):
+    def __init__(self, name: str, summary: str, split: Split, *, normalize: Normalize | None = None, norm: str = "none"):
         self.name, self.summary, self.higher_is_better = name, summary, False
-        norm = "none" if normalize is None else getattr(normalize, "__name__", "custom")
         self.signature = f"unit:{split.__name__}|norm:{norm}|ref:nearest"
         self._split, self._normalize = split, normalize
 

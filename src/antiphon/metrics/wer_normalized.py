@@ -1,6 +1,6 @@
 """Word error rate (WER) of what is said: lower case, without punctuation; `spoken_text` has the normalizer that the signature names."""
 
 from antiphon.metrics.edit_distance import ErrorRate, tokens
-from antiphon.metrics.spoken_text import spoken
+from antiphon.metrics.spoken_text import SIGNATURE, spoken
 
-plugin = ErrorRate("wer_normalized", "WER, percent, without case and punctuation", tokens, normalize=spoken)
+plugin = ErrorRate("wer_normalized", "WER, percent, without case and punctuation", tokens, normalize=spoken, norm=SIGNATURE)

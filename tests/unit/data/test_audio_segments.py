@@ -12,8 +12,8 @@ import soundfile
 import soxr
 
 from antiphon.data.audio import open_audio
-from antiphon.data.audio_segments import SegmentsConfig, cut_at_silence
-from antiphon.errors import MissingPackageError
+from antiphon.data.audio_segments import SegmentsConfig, cut_at_silence, is_silent
+from antiphon.errors import DataError, MissingPackageError
 from tests.unit.data.sounds import tone
 
 DIGITS = Path(__file__).resolve().parents[3] / "examples" / "data" / "speech" / "digits.zip"
@@ -68,6 +68,18 @@ def test_times_do_not_drift_at_rates_that_ten_milliseconds_do_not_divide(rate):
 def test_silence_has_no_parts():
     assert cut_at_silence(open_audio(np.zeros(5 * RATE, dtype=np.float32), RATE), SegmentsConfig()) == []
     assert cut_at_silence(recording((5, False), noise=1e-4), SegmentsConfig()) == []
+
+
+def test_near_silence_is_silent_whatever_its_length_and_a_quiet_voice_is_not():
+    for seconds in (0.03, 0.5, 1.0, 2.7, 12.0):
+        assert is_silent(recording((seconds, False), noise=1e-4))
+        assert not is_silent(recording((seconds, False), noise=1e-2))
+    late = recording((11.5, False), (0.2, True), (0.4, False), noise=1e-4)
+    assert not is_silent(late)
+    assert is_silent(late, 1.3, 11.4)
+    assert not is_silent(late, 11.6)
+    with pytest.raises(DataError, match="opposite phase"):
+        is_silent(open_audio(np.stack([tone(3), -tone(3)], axis=1), RATE))
 
 
 def test_a_part_of_a_recording_is_cut_within_its_bounds():

@@ -81,6 +81,18 @@ def test_errors_name_the_place_the_length_and_the_setting() -> None:
         applied(Limits(empty="error"), example(0, 4))
 
 
+def test_empty_targets_are_kept_where_the_recipe_says_so() -> None:
+    given = example(4, 0)
+    for limits in (Limits(empty="keep"), Limits(empty="keep", max_length_ratio=2)):
+        taken, tally = applied(limits, given)
+        assert taken is given
+        assert tally == Tally()
+        assert applied(limits.of_sources(), given)[0] is given, "in validation, too"
+    assert applied(Limits(empty="error").of_sources(), given)[1].dropped == {"empty target": 1}
+    assert applied(Limits(empty="keep"), example(0, 4))[1].dropped == {"empty source": 1}
+    assert applied(Limits(empty="keep", max_source_length=3), given)[1].dropped == {"source too long": 1}
+
+
 def test_empty_sides_and_ratios_are_dropped() -> None:
     assert applied(Limits(), example(0, 4))[1].dropped == {"empty source": 1}
     assert applied(Limits(), example(4, 0))[1].dropped == {"empty target": 1}

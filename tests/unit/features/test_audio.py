@@ -1,5 +1,7 @@
 """Normalization of frames, padding, and what is saved of it."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -58,3 +60,23 @@ def test_too_short_for_a_frame_is_an_error_that_says_how_long_it_must_be():
     with pytest.raises(DataError, match=r"400 samples \(25 ms\), but has 399"):
         AudioFeature(AudioFeaturesConfig(), "none", 16000).encode(waveform(399))
     assert AudioFeature(AudioFeaturesConfig(), "none", 16000).encode(waveform(400)).shape == (1, 80)
+
+
+def test_what_was_trained_with_rounded_frames_keeps_them(tmp_path):
+    settings = AudioFeaturesConfig(bins=20)
+    new = AudioFeature(settings, "none", 11025)
+    assert (new.shortest, len(new.encode(waveform(275)))) == (275, 1)
+    new.save(tmp_path / "new")
+    # what was written for 11,025 Hz when frames had 276 samples
+    fingerprint = "3ac4211c65240792ddc79a0fb07540f48045d90e8e9a1ed09b94d83870c7ebc0"
+    content = {"fingerprint": fingerprint, "normalization": "none", "mean": None, "deviation": None}
+    (tmp_path / "audio.json").write_text(json.dumps(content), encoding="utf-8")
+    for folder, samples in ((tmp_path / "new", 275), (tmp_path, 276)):
+        loaded = AudioFeature(settings, "none", 11025)
+        loaded.load(folder)
+        assert loaded.shortest == samples
+        assert loaded.encode(waveform(samples)).shape == (1, 20)
+    assert loaded.fingerprint == fingerprint != new.fingerprint
+    assert AudioFeature(settings, "none", 16000).fingerprint == "4c18695286e9c1848f3e4db4d8d20999610eae0f87ab670cb587dea2a808c295", (
+        "what is cached at usual rates stays so"
+    )

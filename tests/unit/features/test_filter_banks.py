@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from antiphon.features.filter_banks import kaldi_filter_banks, whisper_log_mel
+from antiphon.features.filter_banks import kaldi_filter_banks, kaldi_framing, whisper_log_mel
 
 transformers = pytest.importorskip("transformers")
 
@@ -41,6 +41,28 @@ def test_filter_banks_are_those_of_kaldi(samples):
     assert ours.dtype == np.float32
     assert ours.shape == (1 + (samples - 400) // 160, 80)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("rate", "frame", "shift"),
+    [(8000, 200, 80), (8280, 206, 82), (11025, 275, 110), (16000, 400, 160), (22050, 551, 220), (44100, 1102, 441)],
+)
+def test_frames_are_cut_as_kaldi_cuts(rate, frame, shift):
+    assert kaldi_framing(rate) == (frame, shift)
+    for more, frames in ((0, 1), (shift - 1, 1), (shift, 2)):
+        assert len(kaldi_filter_banks(waveform(frame + more), 23, rate)) == frames
+
+
+def test_filter_banks_at_11025_hertz_are_those_of_kaldi():
+    # kaldi-native-fbank 1.23.0 without dither: FbankOptions with samp_freq 11025 and 5 bins, samples at the scale of 16 bits
+    theirs = [
+        [24.8269, 23.8769, 9.2914, 25.7225, 25.952],
+        [24.8269, 23.8769, 9.0581, 25.7225, 25.952],
+        [24.8269, 23.8769, 8.9681, 25.7225, 25.952],
+    ]
+    time = np.arange(600) / 11025
+    sound = (0.3 * np.sin(2 * np.pi * 440 * time) + 0.1 * np.sin(2 * np.pi * 3000 * time)).astype(np.float32)
+    np.testing.assert_allclose(kaldi_filter_banks(sound, 5, 11025), theirs, atol=1e-3)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 44100])

@@ -29,6 +29,9 @@ class SpeechRecognitionConfig:
     """Column with the second at which the record begins within its recording; goes with `end`."""
     end: str | None = None
     """Column with the second at which it ends."""
+    channel: Annotated[int, Field(ge=1)] | str = "mix"
+    """Which channel of a recording is heard: `mix` is the mean of all, a number one of them, counted from 1; any other name is the column
+    that has either."""
     archive: Path | None = None
     """A .zip or .tar, relative to the table, that the names in `audio` are members of."""
     sample_rate: Annotated[int, Field(ge=4000, le=192000)] = 16000
@@ -92,6 +95,7 @@ task:
   # speaker: speaker             # held-out records then have speakers of their own
   # start: start                 # where records are parts of longer recordings, in seconds
   # end: end
+  # channel: channel             # a column with numbers from 1, or one number for all; channels are averaged otherwise
   sample_rate: 16000
   features: {{kind: filter_banks, bins: 80}}     # or whisper: log-mel equal to Whisper's
   normalization: utterance       # or global, none

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Hypothesis, Prediction
 from antiphon.data.audio_blocks import StreamResampler
+from antiphon.data.audio_channels import Channel
 from antiphon.errors import ConfigError
 from antiphon.features.audio import AudioFeature
 from antiphon.search.ctc_stream import Heard, stream
@@ -39,7 +40,8 @@ def stream_speech(
     Raises ConfigError for a model or features that need the whole recording, DataError for blocks that are no samples.
     """
     _check(settings)
-    frames = StreamedFrames(audio)
+    channel: Channel = settings.channel if isinstance(settings.channel, int) else "mix"
+    frames = StreamedFrames(audio, channel)
     delay = getattr(model, "latency", None)
     latency = None if delay is None else round(delay * audio.shift + audio.shortest / settings.sample_rate, 3)
     for heard in stream(model, frames.of(blocks, sample_rate)):
@@ -50,13 +52,13 @@ def stream_speech(
 class StreamedFrames:
     """Blocks of samples -> frames (S, C), as many as are complete; all of them together are the frames of the whole recording."""
 
-    def __init__(self, feature: AudioFeature):
-        self.feature = feature
+    def __init__(self, feature: AudioFeature, channel: Channel = "mix"):
+        self.feature, self.channel = feature, channel
         self._rest = np.zeros(0, dtype=np.float32)
 
     def of(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Float[np.ndarray, "S C"]]:
         """The frames that each block completes, where it completes any."""
-        resampler = StreamResampler(sample_rate, self.feature.sample_rate)
+        resampler = StreamResampler(sample_rate, self.feature.sample_rate, self.channel)
         for samples in resampler.of(blocks):
             frames = self._complete(samples)
             if len(frames):
@@ -64,7 +66,7 @@ class StreamedFrames:
 
     def _complete(self, samples: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
         waveform = np.concatenate([self._rest, samples])
-        shift = round(self.feature.shift * self.feature.sample_rate)
+        shift = self.feature.framing.shift
         count = 0 if len(waveform) < self.feature.shortest else 1 + (len(waveform) - self.feature.shortest) // shift
         self._rest = waveform[count * shift :]
         if not count:

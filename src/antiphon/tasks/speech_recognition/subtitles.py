@@ -1,13 +1,14 @@
 """Subtitles in SRT and WebVTT: cues of at most two lines, from words with times, or else from segments, whose time is then shared out by
-the number of characters.
+the number of characters; so is that of a word as long as a sentence, in scripts without spaces.
 """
 
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-_LINE = 42  # characters that fit on a line, as broadcasters have it
+from antiphon.tasks.speech_recognition.lines import pieces_of, wrapped
+
+_LINE = 42  # characters that fit on a line, as broadcasters have it, or half as many wide ones
 _LINES = 2
 _LONGEST = 7.0  # seconds that a cue stays
 _PAUSE = 1.0  # seconds of silence that end a cue
@@ -22,81 +23,79 @@ class Cue:
     text: str
 
 
+class _Piece(NamedTuple):
+    """Text that stays together, with the space before it, and when it is said."""
+
+    start: float
+    end: float
+    text: str
+
+
 def cues(segments: Sequence[Mapping[str, Any]], words: Sequence[Mapping[str, Any]] = ()) -> list[Cue]:
     """Cues from words (`word`, `start`, `end`), or where they have no times from segments (`text`, `start`, `end`)."""
     if words and all("start" in word for word in words):
-        return list(_of_words(words))
-    return [cue for segment in segments for cue in _of_segment(segment)]
+        return list(_grouped(piece for word in words for piece in _of_word(word)))
+    return [cue for segment in segments for cue in _grouped(_of_segment(segment))]
 
 
 def written(found: Sequence[Cue], kind: Literal["srt", "vtt"]) -> str:
     """Cues as the content of a file; ends with a line end."""
     if kind == "vtt":
-        blocks = [f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(_lines(cue.text))}" for cue in found]
+        blocks = [f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(_shown(cue))}" for cue in found]
         return "\n\n".join(["WEBVTT", *blocks]) + "\n"
-    blocks = [f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_lines(cue.text)}" for number, cue in enumerate(found, 1)]
+    blocks = [f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_shown(cue)}" for number, cue in enumerate(found, 1)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _of_words(words: Sequence[Mapping[str, Any]]) -> Iterator[Cue]:
-    group: list[Mapping[str, Any]] = []
-    for word in words:
-        if group and _is_full(group, word):
+def _of_word(word: Mapping[str, Any]) -> Iterator[_Piece]:
+    return _shared(str(word["word"]), float(word["start"]), float(word["end"]))
+
+
+def _of_segment(segment: Mapping[str, Any]) -> Iterator[_Piece]:
+    return _shared(str(segment["text"]), float(segment["start"]), float(segment["end"]))
+
+
+def _shared(text: str, start: float, end: float) -> Iterator[_Piece]:
+    """The pieces of a text, which share its time by characters."""
+    pieces = list(pieces_of(text))
+    characters, said = sum(map(len, pieces)), 0
+    for piece in pieces:
+        yield _Piece(start + (end - start) * said / characters, start + (end - start) * (said + len(piece)) / characters, piece)
+        said += len(piece)
+
+
+def _grouped(pieces: Iterable[_Piece]) -> Iterator[Cue]:
+    group: list[_Piece] = []
+    for piece in pieces:
+        if group and _is_full(group, piece):
             yield _cue(group)
             group = []
-        group.append(word)
+        group.append(piece)
     if group:
         yield _cue(group)
 
 
-def _is_full(group: Sequence[Mapping[str, Any]], word: Mapping[str, Any]) -> bool:
-    """Whether the next word begins another cue."""
-    text = " ".join(str(item["word"]) for item in (*group, word))
-    too_late = word["end"] - group[0]["start"] > _LONGEST or word["start"] - group[-1]["end"] > _PAUSE
-    return too_late or not _fits(text)
+def _is_full(group: Sequence[_Piece], piece: _Piece) -> bool:
+    """Whether the next piece begins another cue."""
+    too_late = piece.end - group[0].start > _LONGEST or piece.start - group[-1].end > _PAUSE
+    return too_late or len(_lines(_text([*group, piece]))) > _LINES
 
 
-def _cue(group: Sequence[Mapping[str, Any]]) -> Cue:
-    return Cue(
-        float(group[0]["start"]), max(float(group[-1]["end"]), float(group[0]["start"])), " ".join(str(item["word"]) for item in group)
-    )
+def _cue(group: Sequence[_Piece]) -> Cue:
+    start = group[0].start
+    return Cue(start, min(max(group[-1].end, start), start + _LONGEST), _text(group))
 
 
-def _of_segment(segment: Mapping[str, Any]) -> Iterator[Cue]:
-    text = " ".join(str(segment["text"]).split())
-    parts = list(_divided(text))
-    characters, start = sum(map(len, parts)), float(segment["start"])
-    for part in parts:
-        end = start + (float(segment["end"]) - float(segment["start"])) * len(part) / characters
-        yield Cue(start, end, part)
-        start = end
+def _text(group: Sequence[_Piece]) -> str:
+    return "".join(piece.text for piece in group).strip()
 
 
-def _divided(text: str) -> Iterator[str]:
-    """The text in parts that fit a cue; a word that alone does not is cut."""
-    part = ""
-    for word in text.split():
-        while not _fits(word):
-            if part:
-                yield part
-                part = ""
-            yield word[: _LINE * _LINES]
-            word = word[_LINE * _LINES :]
-        longer = f"{part} {word}".strip()
-        if not _fits(longer):
-            yield part
-            longer = word
-        part = longer
-    if part:
-        yield part
+def _lines(text: str) -> list[str]:
+    return wrapped(text, _LINE) or [" "]
 
 
-def _fits(text: str) -> bool:
-    return len(textwrap.wrap(text, _LINE)) <= _LINES
-
-
-def _lines(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, _LINE)) or " "
+def _shown(cue: Cue) -> str:
+    return "\n".join(_lines(cue.text))
 
 
 def _escaped(text: str) -> str:

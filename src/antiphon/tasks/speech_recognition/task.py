@@ -24,8 +24,9 @@ from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction, Request
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.audio import Recording, open_audio
+from antiphon.data.audio_channels import Channel, channel_of
 from antiphon.data.audio_records import AudioColumns, open_audio_records
-from antiphon.data.audio_segments import cut_at_silence
+from antiphon.data.audio_segments import cut_at_silence, is_silent
 from antiphon.errors import DataError
 from antiphon.features.audio import AudioFeature
 from antiphon.features.augmentation import Noise, spec_augment, vary_waveform
@@ -40,6 +41,8 @@ from antiphon.tasks.speech_recognition.subtitles import cues, written
 from antiphon.tasks.speech_recognition.text import concatenated
 from antiphon.tasks.speech_recognition.words import words_of
 from antiphon.tasks.text_requests import text_request
+
+_CHANNEL = "channel"  # what tables of calls name the column of channels
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class SpeechRecognition(ExamplePerRecord):
             self.target_text = PretrainedText(str(settings.vocabulary.model), "target", settings.vocabulary.languages)
         else:
             self.target_text = TextFeature(settings.vocabulary)
+        self._notes: tuple[str, ...] = ()
 
     # ------------------------------------------------------------------------------------------------------ what it is
 
@@ -86,7 +90,14 @@ class SpeechRecognition(ExamplePerRecord):
     def columns(self) -> tuple[str, ...]:
         """Columns that training records must have."""
         settings = self.settings
-        return (settings.audio, settings.text, *(name for name in (settings.speaker, settings.start, settings.end) if name is not None))
+        more = (settings.speaker, settings.start, settings.end, self._channel_column)
+        return (settings.audio, settings.text, *(name for name in more if name is not None))
+
+    @property
+    def _channel_column(self) -> str | None:
+        """The column that says which channel is heard; None where it is the same of all recordings."""
+        channel = self.settings.channel
+        return channel if isinstance(channel, str) and channel != "mix" else None
 
     @property
     def source_columns(self) -> tuple[str, ...]:
@@ -111,7 +122,7 @@ class SpeechRecognition(ExamplePerRecord):
     @property
     def notes(self) -> tuple[str, ...]:
         """What fitting wants the user to know."""
-        return self.target_text.notes
+        return (*self._notes, *self.target_text.notes)
 
     @property
     def samples_encodings(self) -> bool:
@@ -145,9 +156,17 @@ class SpeechRecognition(ExamplePerRecord):
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the vocabulary, and for the normalization `global` mean and deviation. `records` must be iterable several times."""
+        self._note_channels(next(iter(records), {}))
         self.target_text.fit(self.reference(record) for record in records)
         if self.audio.needs_fit:
             self._fit_audio(records)
+
+    def _note_channels(self, record: Record) -> None:
+        """Say so where the data tells channels apart and the recipe does not."""
+        if self.settings.channel == "mix" and _CHANNEL in record:
+            self._notes = (
+                f"The data has a column `{_CHANNEL}`, but the mix of all channels is heard: name it, `task.channel: {_CHANNEL}`.",
+            )
 
     def _fit_audio(self, records: Iterable[Record]) -> None:
         """Learn mean and deviation. Raises DataError naming the recording that cannot be learned from."""
@@ -229,8 +248,19 @@ class SpeechRecognition(ExamplePerRecord):
         if value is None or (isinstance(value, str) and not value):
             raise DataError(f"`{self.settings.audio}` must name a recording, but is {'missing' if value is None else 'empty'}.")
         recording = open_audio(value, record.get("sample_rate"))
+        recording.hear(self._channel(record))
         start, end = (self._second(record, name) for name in (self.settings.start, self.settings.end))
         return recording, start or 0.0, end
+
+    def _channel(self, record: Record) -> Channel:
+        """The channel of its recording that a record is about."""
+        column = self._channel_column
+        if column is None:
+            return channel_of(self.settings.channel)
+        try:
+            return channel_of(record.get(column))
+        except DataError as error:
+            raise DataError(f"`{column}`: {error}") from error
 
     @staticmethod
     def _second(record: Record, column: str | None) -> float | None:
@@ -251,23 +281,25 @@ class SpeechRecognition(ExamplePerRecord):
         return folder_noise(settings.folder, self.settings.sample_rate)
 
     def parts(self, record: Record) -> Sequence[Record]:
-        """The record, or where its recording is too long, those parts of it in which something is said.
+        """The record, or where its recording is too long, those parts of it in which something is said; nothing where it is silent.
 
         Raises DataError when it must begin with something, or something must be said, which cannot be asked of every part.
         """
         longest = self.settings.segments.longest
-        if longest is None:
-            return (record,)
         recording, start, end = self._opened(record)
-        if (recording.seconds if end is None else end) - start <= longest:
+        first, last = recording.bounds(start, end)
+        seconds = (last - first) / recording.sample_rate
+        asked = next((field for field in ("prefix", "required") if record.get(field)), None)
+        if longest is None or seconds <= longest:
+            has_frames = seconds >= self.audio.shortest / self.settings.sample_rate  # encoding refuses what has none
+            silent = asked is None and has_frames and is_silent(recording, start, end)
             recording.close()
-            return (record,)
-        for field in ("prefix", "required"):
-            if record.get(field):
-                raise DataError(
-                    f"`{field}` must be left out of a recording that is cut at silence, since it is longer than `segments.longest`"
-                    f" ({longest:g} s). Cut it yourself, with `start` and `end`."
-                )
+            return () if silent else (record,)
+        if asked is not None:
+            raise DataError(
+                f"`{asked}` must be left out of a recording that is cut at silence, since it is longer than `segments.longest`"
+                f" ({longest:g} s). Cut it yourself, with `start` and `end`."
+            )
         found = cut_at_silence(recording, self.settings.segments, start, end)
         return [{**record, self.settings.audio: _Part(recording, *bounds)} for bounds in found]
 
@@ -346,6 +378,8 @@ class SpeechRecognition(ExamplePerRecord):
         if isinstance(value, _Part):
             return f"{value.recording.name} {value.start:.2f}-{value.end:.2f} s"
         name = value if isinstance(value, str) else getattr(value, "name", "") or "(audio)"
+        if self._channel_column is not None and record.get(self._channel_column) not in (None, ""):
+            name = f"{name} channel {record[self._channel_column]}"
         if self.settings.start is not None and record.get(self.settings.start) not in (None, ""):
             return f"{name} {record.get(self.settings.start)}-{record.get(str(self.settings.end))} s"
         return name

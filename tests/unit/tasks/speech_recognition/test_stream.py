@@ -105,3 +105,16 @@ def test_silence_and_nothing_are_no_error():
     model = predictor()
     assert [one.details["final"] for one in model.stream([], RATE)] == [True]
     assert list(model.stream([np.zeros(100, dtype=np.float32)], RATE))[-1].text == ""
+
+
+@pytest.mark.parametrize("seconds", [0.1, 3.0, 29.0, 40.0])
+def test_near_silence_is_not_decoded_whatever_its_length(seconds):
+    model = predictor()
+    noise = np.random.default_rng(2).normal(0, 1e-4, int(seconds * RATE)).astype(np.float32)
+    loud = {"audio": 1000 * noise[: 3 * RATE], "sample_rate": RATE}
+    quiet = {"audio": noise, "sample_rate": RATE}
+    whole, silent = model.predict([loud, quiet])
+    assert silent.text == ""
+    assert silent.details["segments"] == []
+    assert silent.hypothesis.finish_reason == "end"
+    assert len(whole.details["segments"]) == 1

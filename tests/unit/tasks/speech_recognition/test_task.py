@@ -276,3 +276,64 @@ def test_what_global_normalization_cannot_learn_from_is_named(table, tmp_path):
     (tmp_path / "3.wav").unlink()
     with pytest.raises(DataError, match=r"^(?!: ).*3\.wav"):
         fitted(table, normalization="global")
+
+
+def test_what_must_say_something_or_is_too_short_is_not_taken_for_silence(table):
+    for longest in (2.0, None):
+        task, _ = fitted(table, segments={"longest": longest})
+        quiet = {"audio": 1e-4 * tone(1), "sample_rate": 16000}
+        assert list(task.parts(quiet)) == []
+        for asked in ({**quiet, "prefix": "a"}, {**quiet, "required": ["a"]}, {**quiet, "audio": quiet["audio"][:300]}):
+            assert list(task.parts(asked)) == [asked]
+        with pytest.raises(DataError, match="has no samples"):
+            task.parts({"audio": np.zeros(0), "sample_rate": 16000})
+
+
+@pytest.mark.parametrize("table_has", ["cells", "files"])
+def test_recordings_in_which_nothing_is_said_can_be_learned_from(table, tmp_path, table_has):
+    if table_has == "cells":
+        table.write_text("audio\ttext\n0.wav\ta\n1.wav\t\n2.wav\tb\n", encoding="utf-8")
+        source = table
+    else:
+        source = tmp_path / "folder"
+        source.mkdir()
+        for number, text in enumerate(["a", "", "b\n"]):
+            write(source / f"{number}.wav", tone(0.5))
+            (source / f"{number}.txt").write_text(text, encoding="utf-8")
+    task, records = fitted(source)
+    kept = task.build_corpus(records, tmp_path / "kept", limits=Limits(empty="keep"), keep_records=True)
+    assert [task.pieces("target", kept.example(index).target) for index in range(3)] == [
+        ["<s>", "a", "</s>"],
+        ["<s>", "</s>"],
+        ["<s>", "b", "</s>"],
+    ]
+    assert kept.tally["dropped"] == {}
+    left = task.build_corpus(records, tmp_path / "left", limits=Limits(), keep_records=True)
+    assert len(left) == 2
+    assert left.tally["dropped"] == {"empty target": 1}
+
+
+def test_each_row_of_a_call_hears_its_channel(tmp_path):
+    samples = np.stack([tone(1, 300), tone(1, 2000)], axis=1)
+    write(tmp_path / "call.wav", samples)
+    table = tmp_path / "train.tsv"
+    table.write_text("audio\ttext\tchannel\ncall.wav\ta\t1\ncall.wav\tb\t2\ncall.wav\tc\tmix\ncall.wav\td\t\n", encoding="utf-8")
+    task, records = fitted(table, channel="channel", normalization="none")
+    rows = list(records)
+    heard = [task.sound(row).waveform for row in rows]
+    for waveform, wanted in zip(heard, (samples[:, 0], samples[:, 1], samples.mean(axis=1), samples.mean(axis=1)), strict=True):
+        np.testing.assert_allclose(waveform, wanted, atol=1e-4)
+    assert not np.allclose(task.encode(rows[0]).source, task.encode(rows[1]).source, atol=1)
+    names = [task.source_of(row) for row in rows]
+    assert names[:2] == [f"{tmp_path / 'call.wav'} channel 1", f"{tmp_path / 'call.wav'} channel 2"]
+    assert not task.notes
+    long, _ = fitted(table, channel="channel", segments={"longest": 1.0})
+    longer = {"audio": np.concatenate([samples] * 2), "sample_rate": 16000, "channel": 2}
+    assert all(np.argmax(np.abs(np.fft.rfft(long.sound(part).waveform[:8000]))) == 1000 for part in long.parts(longer))
+    with pytest.raises(DataError, match="`channel`: The channel must be a number, counted from 1"):
+        task.encode({**rows[0], "channel": "A"})
+    second, _ = fitted(table, channel=2, normalization="none")
+    np.testing.assert_array_equal(second.encode(rows[0]).source, task.encode(rows[1]).source)
+    mixed, _ = fitted(table, normalization="none")
+    assert "The data has a column `channel`, but the mix of all channels is heard" in mixed.notes[0]
+    assert len({item.fingerprint for item in (task, second, mixed)}) == 3
