@@ -184,7 +184,7 @@ class TextPairs(ExamplePerRecord):
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
-        return text_request(record, self._phrase_of, self.target_text.opening, before=self.settings.target_prefix)
+        return text_request(record, self._phrase_of, self.target_spec.unknown, self.target_text.opening, before=self.settings.target_prefix)
 
     def _phrase_of(self, record: Record) -> Callable[[str], tuple[int, ...]]:
         """A part of the target as symbols; it may use the open words of the record's source."""

@@ -113,3 +113,55 @@ def test_a_setting_without_effect_is_refused(run: Path) -> None:
     with pytest.raises(ConfigError, match=r"`data.train` must not be set here"):
         antiphon.evaluate(run, [], overrides=["data.train=x"])
     assert antiphon.load(run, overrides=["evaluation.batch_size=7"]).recipe.evaluation.batch_size == 7
+
+
+@pytest.fixture(scope="module")
+def beam(model: Predictor) -> Predictor:
+    return model.with_search({"name": "beam", "beam_size": 2, "limits": {"max_length": 3}})
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason"),
+    [
+        ({"required": "az"}, "`required` must be what the vocabulary can write, but it can write not all of it: 'az'."),
+        ({"prefix": "zz"}, "`prefix` must be what the vocabulary can write, but it can write not all of it: 'zz'."),
+        ({"required": ["a", "1baba"]}, "the required phrase must have at most 3 symbols, the limit for the source's length, but has 5."),
+        ({"prefix": "1bab"}, "the prefix must have at most 3 symbols, the limit for the source's length, but has 4."),
+    ],
+)
+def test_what_cannot_be_said_refuses_its_input_alone(beam: Predictor, wish: dict[str, str], reason: str) -> None:
+    plain = [{"source": f"ab{number}"} for number in range(4)]
+    wishes = [plain[0], {**plain[1], **wish}, *plain[2:]]
+    found, free = beam.predict(wishes, on_error="keep"), beam.predict(plain)
+    assert reason in found[1].details["error"]
+    assert (found[1].text, found[1].hypothesis.finish_reason) == ("", "refused")
+    assert [one.text for one in (found[0], *found[2:])] == [one.text for one in (free[0], *free[2:])]
+    answers = beam.predict(iter(wishes))
+    assert next(answers).text == free[0].text
+    with pytest.raises(DataError, match="Input 2: ") as raised:
+        next(answers)
+    assert reason in str(raised.value)
+
+
+def test_a_ban_of_what_cannot_be_said_changes_nothing(beam: Predictor) -> None:
+    plain, banned = (beam.task.request({"source": "ab1", **wish}) for wish in ({}, {"banned": ["z", "az"]}))
+    assert plain == banned
+    assert beam.task.request({"source": "ab1", "banned": ["z", "a"]}) == beam.task.request({"source": "ab1", "banned": "a"})
+
+
+def test_an_opening_that_cannot_be_said_is_refused(run: Path) -> None:
+    with pytest.raises(DataError, match="Input 1: `task.target_prefix` must be what the vocabulary can write"):
+        antiphon.load(run, device="cpu", overrides=["task.target_prefix='zz'"]).predict("ab1")
+
+
+def test_unknown_symbols_of_a_source_are_counted(model: Predictor) -> None:
+    found = model.predict(["ab1", "azyb", "ab2"])
+    assert [prediction.details.get("source_unknown") for prediction in found] == [None, 2, None]
+
+
+def test_a_blank_source_is_refused_or_answered_with_nothing(model: Predictor) -> None:
+    with pytest.raises(DataError, match="Input 2: the source is empty"):
+        model.predict(["ab1", " \u00a0"])
+    first, second = model.predict(["ab1", " \u00a0"], blank="answer")
+    assert first.text == model.predict("ab1").text
+    assert (second.text, second.hypothesis.finish_reason, second.details) == ("", "end", {})

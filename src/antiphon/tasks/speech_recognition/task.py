@@ -273,7 +273,8 @@ class SpeechRecognition(ExamplePerRecord):
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix`, `required` and `banned`; a published model's outputs begin with symbols of its own."""
         opening = self.target_text.opening
-        return replace(text_request(record, lambda _: self.target_text.phrase, opening), given=len(opening))
+        asked = text_request(record, lambda _: self.target_text.phrase, self.target_spec.unknown, opening)
+        return replace(asked, given=len(opening))
 
     # -------------------------------------------------------------------------------------------------------- predictions
 
