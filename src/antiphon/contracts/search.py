@@ -9,7 +9,7 @@ from antiphon.errors import DataError
 
 
 @final
-class RefusedRequests(DataError):
+class RequestError(DataError):
     """Requests of a batch that no output can fulfil; `reasons` has a sentence for each row of the batch that has one."""
 
     def __init__(self, reasons: Mapping[int, str]):
@@ -25,7 +25,7 @@ class Search(Protocol):
     def __call__(self, model: Any, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch with a StepwiseModel, or any Seq2SeqModel if the plug-in says so: each source's hypotheses, best first.
 
-        Raises RefusedRequests when what is asked of some sources cannot be.
+        Raises RequestError when what is asked of some sources cannot be.
         """
         ...
 

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 
 from antiphon.contracts.model import Seq2SeqModel
-from antiphon.contracts.search import RefusedRequests, Search
+from antiphon.contracts.search import RequestError, Search
 from antiphon.contracts.sequences import Example, Hypothesis, Padded, Prediction, Request, to_device
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
@@ -34,7 +34,7 @@ def decode_examples(
 
     refused   makes of a reason the prediction for an example whose request cannot be; the others are decoded
 
-    Raises TrainingError when a single example does not fit in memory, and without `refused` RefusedRequests.
+    Raises TrainingError when a single example does not fit in memory, and without `refused` RequestError.
     """
     order = sorted(range(len(examples)), key=lambda index: -len(examples[index].source))
     results: dict[int, Prediction] = {}
@@ -45,7 +45,7 @@ def decode_examples(
         wishes = [requests[index] for index in chosen] if requests is not None else None
         try:
             found = unless_out_of_memory(partial(_searched, model, search, source, wishes, device), device)
-        except RefusedRequests as error:
+        except RequestError as error:
             if refused is None:
                 raise
             results.update({chosen[row]: refused(reason) for row, reason in error.reasons.items()})

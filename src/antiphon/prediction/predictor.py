@@ -219,6 +219,8 @@ class Predictor:
             entry: _Entry
             try:
                 record = self._record(item)
+                if isinstance(self.task.source_spec, TokenSpec):
+                    _check_unicode(record.get(self.task.source_columns[0]))
                 if blank == "answer" and not str(self.task.source_of(record)).strip():
                     entry = _nothing("end")
                 else:
@@ -231,8 +233,6 @@ class Predictor:
 
     def _prepare(self, record: Record, number: int) -> tuple[Example, Request]:
         target = self.task.target_column
-        if isinstance(self.task.source_spec, TokenSpec):
-            _check_unicode(record.get(self.task.source_columns[0]))
         example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
-from antiphon.contracts.search import RefusedRequests
+from antiphon.contracts.search import RequestError
 from antiphon.contracts.sequences import Memory, Padded, Request
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
@@ -83,7 +83,7 @@ def prepare(
 ) -> Prepared:
     """Encode the source and set the rules for `width` rows per source.
 
-    Raises ConfigError when the model writes no symbols or the search cannot promise required phrases, RefusedRequests when some requests
+    Raises ConfigError when the model writes no symbols or the search cannot promise required phrases, RequestError when some requests
     cannot be.
     """
     spec = token_target(model, f"The search `{search}`")
@@ -98,7 +98,7 @@ def prepare(
     reasons = {row: _refusal(request, spec, int(bounds.maximum[row])) for row, request in enumerate(asked)}
     refused = {row: reason for row, reason in reasons.items() if reason is not None}
     if refused:
-        raise RefusedRequests(refused)
+        raise RequestError(refused)
     memory = model.project(encoded)
     rules = processors_for(processors, spec, bounds, asked, width, memory.states.device)
     return Prepared(spec, encoded, memory, bounds, rules, asked)
@@ -139,7 +139,7 @@ def _refusal(request: Request, spec: TokenSpec, longest: int) -> str | None:
             if kind == "banned phrase":
                 continue
             if spec.unknown in phrase:
-                return f"the {kind} must be what the model can write, but holds symbol {spec.unknown}, that of what the vocabulary does not know."
+                return f"the {kind} must be what the model can write, but holds symbol {spec.unknown}, which stands for the unknown."
             if len(phrase) > longest:
                 return (
                     f"the {kind} must have at most {longest} symbols, the limit for the source's length, but has {len(phrase)}."

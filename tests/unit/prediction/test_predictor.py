@@ -150,7 +150,7 @@ def test_a_ban_of_what_cannot_be_said_changes_nothing(beam: Predictor) -> None:
 
 
 def test_an_opening_that_cannot_be_said_is_refused(run: Path) -> None:
-    with pytest.raises(DataError, match="Input 1: `task.target_prefix` must be what the vocabulary can write"):
+    with pytest.raises(DataError, match=r"Input 1: `task.target_prefix` must be what the vocabulary can write"):
         antiphon.load(run, device="cpu", overrides=["task.target_prefix='zz'"]).predict("ab1")
 
 
@@ -165,3 +165,30 @@ def test_a_blank_source_is_refused_or_answered_with_nothing(model: Predictor) ->
     first, second = model.predict(["ab1", " \u00a0"], blank="answer")
     assert first.text == model.predict("ab1").text
     assert (second.text, second.hypothesis.finish_reason, second.details) == ("", "end", {})
+
+
+def test_lines_are_predicted_one_by_one_and_joined_as_they_were(model: Predictor) -> None:
+    one, two = (prediction.text for prediction in model.predict(["ab1", "ab2"]))
+    found = model.predict(["\u00a0ab1", "ab1\r\n\r\n  ab2 ", "ab2"])
+    assert [prediction.text for prediction in found] == [f"\u00a0{one}", f"{one}\r\n\r\n  {two} ", two]
+    [table] = model.predict_items([{"source": "ab1\nab2\nab1"}])
+    assert table.text == f"{one}\n{two}\n{one}"
+
+
+def test_lines_may_be_predicted_together(run: Path) -> None:
+    together = antiphon.load(run, device="cpu", overrides=["task.lines=together"])
+    found = together.predict("ab1\nab2")
+    assert "\n" not in found.text
+    assert len(found.hypothesis.elements) <= 3, "the limit of one output"
+    assert found.details["source_unknown"] == 1, "the line end"
+
+
+def test_an_opening_is_that_of_the_first_line_and_what_must_be_said_that_of_none(beam: Predictor) -> None:
+    found = beam.predict({"source": "ab1\nab2", "prefix": "b"})
+    assert found.text.startswith("b")
+    assert found.text.split("\n")[1] == beam.predict("ab2").text
+    with pytest.raises(DataError, match="Input 1: `required` must be left out of a text of several lines"):
+        beam.predict({"source": "ab1\nab2", "required": "b"})
+    long = beam.predict([{"source": "ab1\nab2", "prefix": "1bab"}, "ab1"], on_error="keep")
+    assert "the prefix must have at most 3 symbols" in long[0].details["error"]
+    assert long[1].text == beam.predict("ab1").text

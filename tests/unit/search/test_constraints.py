@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from antiphon.contracts.search import RefusedRequests
+from antiphon.contracts.search import RequestError
 from antiphon.contracts.sequences import Request, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.beam import BeamConfig, BeamSearch
@@ -120,7 +120,7 @@ def test_what_no_output_can_hold_is_refused():
     """All such sources of a batch are told at once, so that the others can be decoded."""
     search = BeamSearch(BeamConfig(beam_size=3, limits=LimitsConfig(max_length=3)))
     requests = [Request(required=((8, 7, 8, 7),)), Request(required=((8, 7, 8),)), Request(required=((4,), (UNKNOWN, 4)))]
-    with pytest.raises(RefusedRequests) as refused:
+    with pytest.raises(RequestError) as refused:
         search(ToyModel(size=9), toy_source([4, 5], [6], [7]), requests)
     assert list(refused.value.reasons) == [0, 2]
     assert "the required phrase must have at most 3 symbols, the limit for the source's length, but has 4." in refused.value.reasons[0]

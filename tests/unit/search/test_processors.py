@@ -205,7 +205,7 @@ def test_every_search_blocks_ngrams(name, seed):
         (Request(prefix=(END,)), "Source 1 of the batch: the prefix must hold symbols below 7 other than pad, start and end, but holds 3"),
         (
             Request(prefix=(4, UNKNOWN)),
-            "Source 1 of the batch: the prefix must be what the model can write, but holds symbol 1, that of what",
+            "Source 1 of the batch: the prefix must be what the model can write, but holds symbol 1, which stands",
         ),
         (Request(banned=((4, 7),)), "Source 1 .* the banned phrase .* but holds 7"),
         (Request(banned=((),)), "Source 1 of the batch: a banned phrase must have at least one symbol, but is empty"),
