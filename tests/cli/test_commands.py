@@ -129,6 +129,18 @@ def test_two_line_aligned_files_are_scored_as_a_table_of_both(antiphon: Command,
     assert (wrong.status, wrong.err) == (1, "antiphon: There is no file `a.da`. Did you mean `a.no`?\n")
 
 
+def test_a_score_whose_tokenizer_is_missing_says_so(
+    antiphon: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("MeCab", "ipadic"):
+        monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "a.tsv").write_text("en\tno\nabc1\t設定を開きます。\nbca2\tファイルを保存しました。\n", encoding="utf-8")
+    for command in (("evaluate", "--set", "evaluation.metrics=[bleu]"), ("tune", "--metric", "bleu", "--grid", "beam_size=1", "--dry-run")):
+        found = json.loads(antiphon(command[0], trained, "--data", "a.tsv", "--json", *command[1:]).out)
+        assert found["remarks"][0].startswith("BLEU of Japanese counts characters here (`tok:char`)")
+        assert "|tok:char|" in (found["scores"] if "scores" in found else [found["best"]["score"]])[0]["signature"]
+
+
 def test_predict_keeps_order_and_count(antiphon: Command, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Input:
         buffer = io.BytesIO(b"abc1\ncab2\nabc1\n")

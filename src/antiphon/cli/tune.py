@@ -102,6 +102,8 @@ def _print(found: "Tuning") -> None:
         table.add_row(*cells, style="bold" if trial is found.best else None)
     console.print(f"{found.run} on {found.data}: {found.records:,} records", soft_wrap=True, markup=False, style="italic")
     console.print(table)
+    for remark in found.remarks:
+        console.print(remark, soft_wrap=True, markup=False)
 
 
 def _shown(trial: "Trial") -> str:
