@@ -33,9 +33,7 @@ def test_empty_sides_are_left_out_counted_and_named(antiphon: Command, holed: Pa
     scored = antiphon("evaluate", "run", "--data", "test.tsv", "--json")
     assert scored.status == 0, scored.err
     whole = json.loads(scored.out)
-    sentence = (
-        "2 of 12 records have an empty side, and were left out, as `data.limits.empty` says: test.tsv:2 (target), test.tsv:13 (source)."
-    )
+    sentence = "2 of 12 records were left out for an empty side, as `data.limits.empty` says: test.tsv:2 (target), test.tsv:13 (source)."
     assert (whole["records"], whole["remarks"][0]) == (10, sentence)
     write_project(holed.parent)
     assert json.loads(antiphon("evaluate", "run", "--data", "test.tsv", "--json").out)["scores"] == whole["scores"]
@@ -45,7 +43,7 @@ def test_tune_leaves_the_same_out(antiphon: Command, holed: Path, trained: Path)
     tuned = antiphon("tune", trained, "--data", "test.tsv", "--grid", "beam_size=1", "--dry-run")
     assert tuned.status == 0, tuned.err
     assert "test.tsv: 10 records" in tuned.out
-    assert "2 of 12 records have an empty side, and were left out" in tuned.out
+    assert "2 of 12 records were left out for an empty side" in tuned.out
 
 
 @pytest.mark.parametrize("part", EMPTY)
@@ -69,4 +67,4 @@ def test_nothing_left_is_said(antiphon: Command, trained: Path, tmp_path: Path) 
     (tmp_path / "test.tsv").write_text("en\tno\nabc\t\n", encoding="utf-8")
     result = antiphon("evaluate", trained, "--data", "test.tsv")
     assert result.status == 1
-    assert "antiphon: There is nothing to score: 1 of 1 records has an empty side, and were left out" in result.err
+    assert "antiphon: There is nothing to score: 1 of 1 records was left out for an empty side" in result.err

@@ -243,7 +243,7 @@ def test_wishes_that_cannot_be_name_file_and_line_and_refuse_nothing_else(antiph
     result = antiphon("predict", trained, "--input", "in.jsonl", "--output", "out.jsonl")
     assert result.status == 1
     assert "antiphon: input 2 (in.jsonl:2): the prefix must have at most 26 symbols, the limit for the source's length" in result.err
-    assert "antiphon: input 3 (in.jsonl:3): `required` must be what the vocabulary can write, but it can write not all of it" in result.err
+    assert "antiphon: input 3 (in.jsonl:3): `required` must be what the vocabulary can write, but '%' is not." in result.err
     assert "antiphon: input 4 (in.jsonl:4): the required phrase must have at most 26 symbols" in result.err
     said = [json.loads(line)["finish_reason"] for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [reason == "refused" for reason in said] == [False, True, True, True, False]

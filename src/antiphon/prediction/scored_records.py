@@ -41,8 +41,8 @@ def records_to_score(source: Any, task: Task, limits: Limits) -> tuple[list[Any]
     if not left_out:
         return kept, ""
     first = f"{', '.join(left_out[:_NAMED])}{', ...' if len(left_out) > _NAMED else ''}"
-    verb = "has" if len(left_out) == 1 else "have"
-    sentence = f"{len(left_out):,} of {read:,} records {verb} an empty side, and were left out, as `data.limits.empty` says: {first}."
+    verb = "was" if len(left_out) == 1 else "were"
+    sentence = f"{len(left_out):,} of {read:,} records {verb} left out for an empty side, as `data.limits.empty` says: {first}."
     if not kept:
         raise DataError(f"There is nothing to score: {sentence}")
     return kept, sentence

@@ -32,8 +32,7 @@ def text_request(
     def sayable(text: str, field: str) -> tuple[int, ...]:
         symbols = phrase(text)
         if unknown in symbols or not (symbols or text.isspace()):
-            what = "not all of it" if symbols else "nothing of it"
-            raise DataError(f"{field} must be what the vocabulary can write, but it can write {what}: {text!r:.80}.")
+            raise DataError(f"{field} must be what the vocabulary can write, but {text!r:.80} is not.")
         return symbols
 
     first = "`prefix`" if own else "`task.target_prefix`"

@@ -123,8 +123,8 @@ def beam(model: Predictor) -> Predictor:
 @pytest.mark.parametrize(
     ("wish", "reason"),
     [
-        ({"required": "az"}, "`required` must be what the vocabulary can write, but it can write not all of it: 'az'."),
-        ({"prefix": "zz"}, "`prefix` must be what the vocabulary can write, but it can write not all of it: 'zz'."),
+        ({"required": "az"}, "`required` must be what the vocabulary can write, but 'az' is not."),
+        ({"prefix": "zz"}, "`prefix` must be what the vocabulary can write, but 'zz' is not."),
         ({"required": ["a", "1baba"]}, "the required phrase must have at most 3 symbols, the limit for the source's length, but has 5."),
         ({"prefix": "1bab"}, "the prefix must have at most 3 symbols, the limit for the source's length, but has 4."),
     ],
