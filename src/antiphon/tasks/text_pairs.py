@@ -133,20 +133,27 @@ class TextPairs(ExamplePerRecord):
         return open_documents(file, base, required, self.settings.source)
 
     def fit(self, records: Iterable[Record]) -> None:
-        """Learn the vocabularies, and the values of the tag columns. `records` must be iterable several times."""
+        """Learn the vocabularies, also what stands before every text, and the values of the tag columns. `records` must be iterable several
+        times."""
         if self.settings.tags:
             self.tag_symbols = self._collect_tags(records)
             self._make_features()
-        source, target = self.settings.source, self.settings.target
+
+        def source(record: Record) -> str:
+            return self.settings.source_prefix + text_of(record, self.settings.source)
+
+        def target(record: Record) -> str:
+            return self.settings.target_prefix + text_of(record, self.settings.target)
+
         if isinstance(self.target_text, PretrainedText):
             self.source_text.fit(())
             self.target_text.fit(())
         elif self.joint:
-            self.source_text.fit(text for record in records for text in (text_of(record, source), text_of(record, target)))
+            self.source_text.fit(text for record in records for text in (source(record), target(record)))
             self.target_text = self.source_text
         else:
-            self.source_text.fit(text_of(record, source) for record in records)
-            self.target_text.fit(text_of(record, target) for record in records)
+            self.source_text.fit(map(source, records))
+            self.target_text.fit(map(target, records))
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """The record as symbols: source (S,), target (T,) or None when the record has no target column."""

@@ -192,3 +192,25 @@ def test_an_opening_is_that_of_the_first_line_and_what_must_be_said_that_of_none
     long = beam.predict([{"source": "ab1\nab2", "prefix": "1bab"}, "ab1"], on_error="keep")
     assert "the prefix must have at most 3 symbols" in long[0].details["error"]
     assert long[1].text == beam.predict("ab1").text
+
+
+def test_what_stands_before_every_text_is_learned(tmp_path: Path) -> None:
+    """A vocabulary of characters knows those of the prefixes, though no text of the data has them."""
+    recipe = {
+        "task": {
+            "name": "translation",
+            "source_prefix": "<q>",
+            "target_prefix": "=> ",
+            **{f"{side}_vocabulary": {"kind": "character"} for side in ("source", "target")},
+        },
+        "data": {"validation": 2},
+        "model": {"name": "lstm", "dim": 8},
+        "training": {"max_steps": 1, "device": "cpu", "samples": 0},
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    rows = [{"source": f"ab{number}", "target": f"{number}ba"} for number in range(12)]
+    model = antiphon.load(antiphon.train(tmp_path / "recipe.yaml", tmp_path / "run", data={"train": rows}), device="cpu")
+    found = model.predict("ab1")
+    assert "source_unknown" not in found.details
+    assert model.task.pieces("target", found.hypothesis.elements[:2]) == ["=", ">"]
+    assert not found.text.startswith("=>")
