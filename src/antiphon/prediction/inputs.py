@@ -16,6 +16,7 @@ from typing import Any, final
 
 from antiphon.contracts.abilities import Tabular
 from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.data.audio_archives import in_archive
 from antiphon.data.documents import FILE, DocumentFolder
@@ -24,6 +25,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.recipe.assembly import read_given
 
 _BLOCK = 1 << 16
+_EXACT = 20  # so many inputs are named by line, also where lines must be counted for it
 _MOMENT = 0.05  # seconds to wait for a line before those that are there are answered
 
 
@@ -58,7 +60,7 @@ def open_inputs(named: Sequence[Path | FileConfig], task: Task) -> "Inputs":
         paths = (Path(str(record[task.source_columns[0]])) for record in records)  # recordings
     are_read = all(isinstance(file, FileRecords) for file in files)
     are_lines = all(isinstance(file, FileRecords) and file.format == "txt" for file in files)
-    return Inputs(records, task, paths=paths, are_lines=are_lines, label=records.label if are_read else None)
+    return Inputs(records, task, paths=paths, are_lines=are_lines, places=records if are_read else None)
 
 
 @final
@@ -68,7 +70,7 @@ class Inputs:
     documents   the names of the documents where each is a file of a folder
     paths       the files that are read; looked at once at most
     are_lines   whether each is a line of a text, in which blank lines may stand
-    label       says where the record of a number, from 0, stands
+    places      records that know where each of them stands
     """
 
     def __init__(
@@ -80,10 +82,10 @@ class Inputs:
         paths: Iterable[Path] = (),
         live: "StandardInput | None" = None,
         are_lines: bool = False,
-        label: Callable[[int], str] | None = None,
+        places: Records | None = None,
     ):
         self.documents, self.paths, self.are_lines = documents, paths, are_lines
-        self._label = label
+        self._places, self._named = places, 0
         self._items, self._live = iter(items), live
         self._source = None if isinstance(task, Tabular) else task.source_columns[0]
         self._records: deque[Mapping[str, Any]] = deque()
@@ -114,7 +116,10 @@ class Inputs:
         """What people call the input of a number, from 1: its file, or file and line; empty where only the number tells."""
         if FILE in record and self.documents is not None:
             return str(record[FILE])
-        return "" if self._source is None or self._label is None else self._label(number - 1)
+        if self._source is None or self._places is None:
+            return ""
+        self._named += 1  # to find a line may mean to read the file again
+        return self._places.place(number - 1) if self._named <= _EXACT else self._places.label(number - 1)
 
 
 @final

@@ -35,7 +35,7 @@ def records_to_score(source: Any, task: Task, limits: Limits) -> tuple[list[Any]
                 " `data.limits.empty: drop`."
             )
         if side and limits.empty == "drop":
-            left_out.append(f"{records.label(number)} ({side})" if len(left_out) < _NAMED else "")
+            left_out.append(f"{records.place(number)} ({side})" if len(left_out) < _NAMED else "")
         else:
             kept.append(record)
     if not left_out:

@@ -109,3 +109,15 @@ def test_a_path_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     Path("{a}.txt").touch()
     assert named_files("{a}.txt", "--data") == Path("{a}.txt")
+
+
+def test_a_row_of_a_csv_is_named_by_its_first_line(tmp_path: Path) -> None:
+    """Only so many: a line is found by reading the file again."""
+    task = Mock(spec=Task)
+    task.source_columns = ("text",)
+    task.columns = ("text", "said")
+    (tmp_path / "in.csv").write_text('text\n"a\n\nb"\n' + "c\n" * 30, encoding="utf-8")
+    inputs = open_inputs([tmp_path / "in.csv"], task)
+    names = [inputs.name(number, {}) for number in range(1, 30)]
+    assert names[:3] == [f"{tmp_path / 'in.csv'}:{line}" for line in (2, 5, 6)]
+    assert names[-1] == f"{tmp_path / 'in.csv'}: row 29"
