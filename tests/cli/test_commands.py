@@ -126,6 +126,33 @@ def test_evaluations_of_checkpoints_and_ensembles_are_kept_beside_that_of_the_ru
     assert f"test.tsv, checkpoint {worse.name}" in (run / "report.html").read_text()
 
 
+def test_two_line_aligned_files_are_scored_as_a_table_of_both(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    rows = [("abc1", "1cba"), ("bca2", "2acb"), ("cc3", "3cc")]
+    (tmp_path / "a.tsv").write_text("en\tno\n" + "".join(f"{one}\t{other}\n" for one, other in rows), encoding="utf-8")
+    for place, name in enumerate(("a.en", "a.no")):
+        (tmp_path / name).write_text("".join(f"{row[place]}\n" for row in rows), encoding="utf-8")
+    whole, pair = (antiphon("evaluate", trained, "--data", data, "--json") for data in ("a.tsv", "{source: a.en, target: a.no}"))
+    assert pair.status == 0, pair.err
+    one, other = json.loads(whole.out), json.loads(pair.out)
+    assert one["scores"] == other["scores"]
+    assert other["data"] == "a.en"
+    assert antiphon("tune", trained, "--data", "{source: a.en, target: a.no}", "--grid", "beam_size=1", "--dry-run").status == 0
+    wrong = antiphon("evaluate", trained, "--data", "{source: a.en, target: a.da}")
+    assert (wrong.status, wrong.err) == (1, "antiphon: There is no file `a.da`. Did you mean `a.no`?\n")
+
+
+def test_a_score_whose_tokenizer_is_missing_says_so(
+    antiphon: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("MeCab", "ipadic"):
+        monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "a.tsv").write_text("en\tno\nabc1\t設定を開きます。\nbca2\tファイルを保存しました。\n", encoding="utf-8")
+    for command in (("evaluate", "--set", "evaluation.metrics=[bleu]"), ("tune", "--metric", "bleu", "--grid", "beam_size=1", "--dry-run")):
+        found = json.loads(antiphon(command[0], trained, "--data", "a.tsv", "--json", *command[1:]).out)
+        assert found["remarks"][0].startswith("BLEU of Japanese counts characters here (`tok:char`)")
+        assert "|tok:char|" in (found["scores"] if "scores" in found else [found["best"]["score"]])[0]["signature"]
+
+
 def test_predict_keeps_order_and_count(antiphon: Command, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Input:
         buffer = io.BytesIO(b"abc1\ncab2\nabc1\n")

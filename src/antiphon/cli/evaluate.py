@@ -42,7 +42,12 @@ class By(StrEnum):
 
 def evaluate(
     run: Runs,
-    data: Annotated[Path | None, typer.Option(help="Records to score on; the recipe's `data.test` when left out.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Records to score on, a file or '{source: test.en, target: test.de}', as in a recipe; its `data.test` when left out."
+        ),
+    ] = None,
     compare: Annotated[Path | None, typer.Option(metavar="RUN2", help="Another run: is the difference significant?")] = None,
     by: Annotated[By | None, typer.Option(help="Also list errors: of forecasts by step or series, of speech by speaker or length.")] = None,
     settings: Set = None,
@@ -54,16 +59,18 @@ def evaluate(
 
     Example: antiphon evaluate runs/german --data test.tsv --compare runs/lstm
     """
+    from antiphon.recipe.named_files import named_files
     from antiphon.runs.evaluate import compare_evaluations
     from antiphon.runs.evaluate import evaluate as run_evaluation
 
+    given = None if data is None else named_files(data, "--data")
     progress, say = counter("records decoded", quiet=quiet), teller(quiet=quiet)
 
     def evaluated(runs: Any, on: Any) -> "Evaluation":
         return run_evaluation(runs, on, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
 
-    found = evaluated(run[0] if len(run) == 1 else run, data)
-    other = evaluated(compare, data or _same_data(run[0], trust_code)) if compare else None
+    found = evaluated(run[0] if len(run) == 1 else run, given)
+    other = evaluated(compare, given or _same_data(run[0], trust_code)) if compare else None
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
     comparisons = compare_evaluations(found, other, names) if other else []
     for one in (found, other):

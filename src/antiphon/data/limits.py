@@ -55,7 +55,7 @@ def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, t
 
     Raises DataError where a limit's policy is "error".
     """
-    empty = _empty_side(example, source, target)
+    empty = empty_side(example, source, target)
     kept = empty == "target" and limits.empty == "keep"
     if empty and not kept:
         if limits.empty == "error":
@@ -80,7 +80,8 @@ def cut_source(example: Example, limits: Limits, source: Spec) -> Example:
     return _sayable(replace(example, source=_cut(example.source, most, source), cut=len(example.source) - most), source)
 
 
-def _empty_side(example: Example, source: Spec, target: Spec) -> str:
+def empty_side(example: Example, source: Spec, target: Spec) -> str:
+    """The side, source or target, that says nothing; "" when both say something."""
     if _content(example.source, source, 0) == 0:
         return "source"
     if example.target is not None and _content(example.target, target, 1) == 0:

@@ -64,7 +64,7 @@ def score(
     Raises DataError when there is no item, or one without prediction or reference.
     """
     check_items(predictions, references)
-    counts = [len(alternatives) for alternatives in references]
+    metric, counts = metric.suited(references), [len(alternatives) for alternatives in references]
     return score_statistics(metric, metric.statistics(predictions, references), counts, resamples=resamples, seed=seed)
 
 
@@ -97,6 +97,7 @@ def compare(
     if len(a) != len(b):
         raise DataError(f"Two systems must have predictions for the same items, but have {len(a)} and {len(b)}.")
     check_items(a, references)
+    metric = metric.suited(references)
     both = np.stack([metric.statistics(a, references), metric.statistics(b, references)])
     value_a, value_b = metric.aggregate(both.sum(axis=1))
     difference = float(value_b - value_a)

@@ -29,7 +29,7 @@ from antiphon.data.findings import content_hash
 from antiphon.data.loader import Loader
 from antiphon.errors import AntiphonError, TrainingError
 from antiphon.losses.observed import counted
-from antiphon.metrics.interface import Score
+from antiphon.metrics.interface import DECIDING, Metric, Score
 from antiphon.metrics.scoring import find_metrics
 from antiphon.metrics.significance import score_statistics
 from antiphon.prediction.memory import Say, silent, unless_out_of_memory
@@ -149,9 +149,9 @@ def decode_and_score(
 
     Raises what `predict` and the metrics raise, and AntiphonError where another rank could not decode its items.
     """
-    found, failure = None, None
+    found, failure, chosen = None, None, _suited(metrics, items, ranks)
     try:
-        found = _decoded(predict, task, items, metrics)
+        found = _decoded(predict, task, items, chosen)
     except AntiphonError as error:
         failure = error
     parts = ranks.gather_plain(found[0] if found else None)
@@ -163,7 +163,7 @@ def decode_and_score(
     counts = [row["references"] for row in rows]
     scores = [
         score_statistics(metric, np.array(_interleaved([part["statistics"][place] for part in parts])), counts, resamples=resamples)
-        for place, metric in enumerate(find_metrics(metrics))
+        for place, metric in enumerate(chosen)
     ]
     texts = all(row["text"] for row in rows)
     return Decoded(
@@ -176,15 +176,22 @@ def decode_and_score(
     )
 
 
+def _suited(names: Sequence[str], items: Sequence[Item], ranks: Ranks) -> list[Metric]:
+    """The metrics as the references of all ranks want them."""
+    first = [[str(one) for one in found if isinstance(one, str)] for _, found in items[: -(-DECIDING // ranks.world)]]
+    references = _interleaved(ranks.gather_plain(first))
+    return [metric.suited(references) for metric in find_metrics(names)]
+
+
 def _decoded(
-    predict: Callable[[list[Any]], list[Prediction]], task: Task, items: Sequence[Item], metrics: Sequence[str]
+    predict: Callable[[list[Any]], list[Prediction]], task: Task, items: Sequence[Item], metrics: Sequence[Metric]
 ) -> tuple[dict[str, Any], list[Prediction], float]:
     """What other ranks need of these items, in plain values; the predictions; and the seconds that they took."""
     began = time.monotonic()
     predictions = predict([record for record, _ in items]) if items else []
     seconds = time.monotonic() - began
     values, references = [prediction.value for prediction in predictions], [found for _, found in items]
-    statistics = [metric.statistics(values, references).tolist() if items else [] for metric in find_metrics(metrics)]
+    statistics = [metric.statistics(values, references).tolist() if items else [] for metric in metrics]
     rows = [
         {
             "source": str(task.source_of(record)),

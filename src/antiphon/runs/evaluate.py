@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.abilities import baselines_of, details_of, items_of, remarks_of, shown
+from antiphon.contracts.abilities import baselines_of, details_of, remarks_of, shown
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
@@ -22,8 +22,9 @@ from antiphon.metrics.scoring import find_metrics, named
 from antiphon.metrics.significance import Comparison, compare
 from antiphon.prediction.memory import Say, silent
 from antiphon.prediction.predictor import Predictor, open_predictor
+from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
-from antiphon.recipe.assembly import build_losses, metric_names, read_given
+from antiphon.recipe.assembly import build_losses, metric_names
 from antiphon.recipe.effects import EVALUATION
 from antiphon.runs import stored_evaluations
 from antiphon.store.json_text import plain_numbers
@@ -110,7 +111,7 @@ def evaluate(
     source = recipe.data.test if data is None else data
     if source is None:
         raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
-    records = list(items_of(task, read_given(source, task, with_targets=True), scored=True))
+    records, left_out = records_to_score(source, task, recipe.data.limits)
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
     metrics, resamples, ranks = metric_names(recipe), recipe.evaluation.resamples, Ranks(0, 1, predictor.device)
@@ -132,7 +133,7 @@ def evaluate(
         scores=scores,
         finish_reasons=dict(decoded.finish_reasons),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
-        remarks=(*remarks_of(task, items), *_remarks(decoded, scores)),
+        remarks=(*([left_out] if left_out else []), *remarks_of(task, items), *_notes(metrics, references), *_remarks(decoded, scores)),
         details=details_of(task, items, decoded.predictions, references, baselines),
         items=tuple(_items(task, decoded, references)),
         values=tuple(values),
@@ -189,6 +190,11 @@ def _likelihood(predictor: Predictor, records: Sequence[Any], ranks: Ranks, say:
     starts = range(0, len(records), _ENCODED_TOGETHER)
     batches = chain.from_iterable(batches_of(encoded(start), task, recipe.training.batching, ranks) for start in starts)
     return loss_scores(mean_loss(predictor.model, measure, batches, ranks, inputs=recipe.training.decoder_inputs, say=say), task)
+
+
+def _notes(metrics: Sequence[str], references: Sequence[Sequence[Any]]) -> Iterator[str]:
+    """What is to be known of the metrics beside their signatures."""
+    return filter(None, (metric.suited(references).note for metric in find_metrics(metrics)))
 
 
 def _remarks(decoded: Decoded, scores: Sequence[Score]) -> Iterator[str]:

@@ -121,7 +121,7 @@ class LanguageModeling(ExamplePerRecord):
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (how the text begins), `required` and `banned` (a text or a list of texts)."""
-        return text_request(record, lambda _: self.target_text.phrase)
+        return text_request(record, lambda _: self.target_text.phrase, self.target_spec.unknown)
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The best hypothesis as text, with what it had to begin with; the others as alternatives."""

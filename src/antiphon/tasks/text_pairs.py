@@ -145,20 +145,27 @@ class TextPairs(ExamplePerRecord):
         return open_documents(file, base, required, self.settings.source)
 
     def fit(self, records: Iterable[Record]) -> None:
-        """Learn the vocabularies, and the values of the tag columns. `records` must be iterable several times."""
+        """Learn the vocabularies, also what stands before every text, and the values of the tag columns. `records` must be iterable several
+        times."""
         if self.settings.tags:
             self.tag_symbols = self._collect_tags(records)
             self._make_features()
-        source, target = self.settings.source, self.settings.target
+
+        def source(record: Record) -> str:
+            return self.settings.source_prefix + text_of(record, self.settings.source)
+
+        def target(record: Record) -> str:
+            return self.settings.target_prefix + text_of(record, self.settings.target)
+
         if isinstance(self.target_text, PretrainedText):
             self.source_text.fit(())
             self.target_text.fit(())
         elif isinstance(self.source_text, TextFeature) and self.joint:
-            self.source_text.fit_pairs(of_each(records, lambda record: (text_of(record, source), text_of(record, target))))
+            self.source_text.fit_pairs(of_each(records, lambda record: (source(record), target(record))))
             self.target_text = self.source_text.on("target")
         else:
-            self.source_text.fit(of_each(records, lambda record: text_of(record, source)))
-            self.target_text.fit(of_each(records, lambda record: text_of(record, target)))
+            self.source_text.fit(of_each(records, source))
+            self.target_text.fit(of_each(records, target))
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """The record as symbols: source (S,), target (T,) or None when the record has no target column."""
@@ -207,7 +214,7 @@ class TextPairs(ExamplePerRecord):
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
-        return text_request(record, self._phrase_of, self.target_text.opening, before=self.settings.target_prefix)
+        return text_request(record, self._phrase_of, self.target_spec.unknown, self.target_text.opening, before=self.settings.target_prefix)
 
     def _phrase_of(self, record: Record) -> Callable[[str], tuple[int, ...]]:
         """A part of the target as symbols; it may use the open words of the record's source."""
