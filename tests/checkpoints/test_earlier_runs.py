@@ -1,6 +1,7 @@
 """Runs that earlier versions wrote still say what they said, and can be trained further.
 
-`translation` and `forecasting` were written by 0.1.0, before its modules were put into rooms; `said.json` is what they predicted then.
+`translation` and `forecasting` were written by 0.1.0, before its modules were put into rooms, and `counts` before counts were divided by
+the sizes of their series; `said.json` is what they predicted then.
 """
 
 import json
@@ -25,9 +26,9 @@ def test_a_translation_run_says_what_it_said() -> None:
     np.testing.assert_allclose(found, [log_prob for _, log_prob in said["outputs"]], rtol=1e-4)
 
 
-def rows() -> list[dict[str, object]]:
+def rows(name: str = "forecasting") -> list[dict[str, object]]:
     """The series that the run learned from."""
-    return [dict(zip(("unique_id", "ds", "y"), row, strict=True)) for row in SAID["forecasting"]["rows"]]
+    return [dict(zip(("unique_id", "ds", "y"), row, strict=True)) for row in SAID[name]["rows"]]
 
 
 def test_a_forecasting_run_says_what_it_said() -> None:
@@ -37,13 +38,23 @@ def test_a_forecasting_run_says_what_it_said() -> None:
         np.testing.assert_allclose(prediction.value.point, said["point"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["translation", "forecasting"])
+def test_a_run_of_counts_says_what_it_said() -> None:
+    model = antiphon.load(HERE / "counts")
+    assert model.task.target_spec.width == 1, "nothing tells the decoder of sizes"
+    for prediction, said in zip(model.predict(rows("counts")), SAID["counts"]["outputs"], strict=True):
+        assert str(prediction.value.unique_id) == said["unique_id"]
+        np.testing.assert_allclose(prediction.value.point, said["point"], rtol=1e-4)
+        np.testing.assert_allclose(prediction.value.quantiles, said["quantiles"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["translation", "forecasting", "counts"])
 def test_its_recipe_is_still_read(name: str) -> None:
-    assert read_recipe(HERE / name / "recipe.yaml").task.name == name
+    assert read_recipe(HERE / name / "recipe.yaml").task.name in ("translation", "forecasting")
 
 
-def test_it_is_resumed(tmp_path: Path) -> None:
-    run = shutil.copytree(HERE / "forecasting", tmp_path / "run", symlinks=True)
+@pytest.mark.parametrize(("name", "validation"), [("forecasting", 12), ("counts", 3)])
+def test_it_is_resumed(tmp_path: Path, name: str, validation: int) -> None:
+    run = shutil.copytree(HERE / name, tmp_path / "run", symlinks=True)
     recipe = read_recipe(run / "recipe.yaml", ["training.max_steps=42"])
-    assert antiphon.train(recipe, run, resume=True, data={"train": rows(), "validation": 12}) == run
+    assert antiphon.train(recipe, run, resume=True, data={"train": rows(name), "validation": validation}) == run
     assert json.loads((run / "last" / "checkpoint.json").read_text())["step"] == 42

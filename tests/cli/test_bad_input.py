@@ -225,9 +225,11 @@ def test_no_run(antiphon: Command, tmp_path: Path) -> None:
 
 
 def test_inputs_that_cannot_be_used_keep_their_place(antiphon: Command, trained: Path, tmp_path: Path) -> None:
-    (tmp_path / "in.txt").write_text("abc\n\n" + "a" * 5000 + "\ncab\n")
-    result = antiphon("predict", trained, "--input", tmp_path / "in.txt")
-    says(result, "input 2: the source is empty", "input 3: the source has 5001 elements", "2 inputs could not be used")
+    (tmp_path / "in.tsv").write_text("en\nabc\n\n" + "a" * 5000 + "\ncab\n")
+    result = antiphon("predict", trained, "--input", "in.tsv")
+    says(
+        result, "input 2 (in.tsv:3): the source is empty", "input 3 (in.tsv:4): the source has 5001 elements", "2 inputs could not be used"
+    )
     lines = result.out.split("\n")
     assert len(lines) == 5
     assert lines[1] == lines[2] == ""

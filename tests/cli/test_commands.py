@@ -34,6 +34,18 @@ def test_inspect_shows_the_data_and_the_cost(antiphon: Command, project: Path) -
     assert plain["cost"]["total_parameters"] > 1000
 
 
+def test_inspect_counts_targets_that_do_not_come_back(antiphon: Command, project: Path) -> None:
+    """They can never be met; of the default for subwords only blanks and accents are among them."""
+    (project.parent / "train.tsv").write_text("en\tno\n" + "a b\t１０ m²　…\n" * 30 + "b a\tb  a\n", encoding="utf-8")
+    kinds = {name: f"task.{name}_vocabulary={{kind: unigram, size: 300}}" for name in ("source", "target")}
+    shown = antiphon("inspect", project, "--set", kinds["source"], "--set", kinds["target"]).out
+    assert "  1 targets come back from the vocabulary as other texts, such as 'b a' for 'b  a' (" in shown
+    unified = kinds["target"].replace("size", "normalization: nfkc, size")
+    shown = antiphon("inspect", project, "--set", kinds["source"], "--set", unified).out
+    assert "  31 targets come back from the vocabulary as other texts, such as '10 m2 ...' for '１０ m²\\u3000…' (" in shown
+    assert "train.tsv:2, " in shown
+
+
 def test_inspecting_a_run_keeps_what_was_seen(antiphon: Command, trained: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained, tmp_path / "copied", symlinks=True))
     result = antiphon("inspect", run, "--json")
@@ -112,6 +124,33 @@ def test_evaluations_of_checkpoints_and_ensembles_are_kept_beside_that_of_the_ru
     assert f"ensemble of {run} + {worse}" in kept.values()
     antiphon("report", run)
     assert f"test.tsv, checkpoint {worse.name}" in (run / "report.html").read_text()
+
+
+def test_two_line_aligned_files_are_scored_as_a_table_of_both(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    rows = [("abc1", "1cba"), ("bca2", "2acb"), ("cc3", "3cc")]
+    (tmp_path / "a.tsv").write_text("en\tno\n" + "".join(f"{one}\t{other}\n" for one, other in rows), encoding="utf-8")
+    for place, name in enumerate(("a.en", "a.no")):
+        (tmp_path / name).write_text("".join(f"{row[place]}\n" for row in rows), encoding="utf-8")
+    whole, pair = (antiphon("evaluate", trained, "--data", data, "--json") for data in ("a.tsv", "{source: a.en, target: a.no}"))
+    assert pair.status == 0, pair.err
+    one, other = json.loads(whole.out), json.loads(pair.out)
+    assert one["scores"] == other["scores"]
+    assert other["data"] == "a.en"
+    assert antiphon("tune", trained, "--data", "{source: a.en, target: a.no}", "--grid", "beam_size=1", "--dry-run").status == 0
+    wrong = antiphon("evaluate", trained, "--data", "{source: a.en, target: a.da}")
+    assert (wrong.status, wrong.err) == (1, "antiphon: There is no file `a.da`. Did you mean `a.no`?\n")
+
+
+def test_a_score_whose_tokenizer_is_missing_says_so(
+    antiphon: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("MeCab", "ipadic"):
+        monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "a.tsv").write_text("en\tno\nabc1\t設定を開きます。\nbca2\tファイルを保存しました。\n", encoding="utf-8")
+    for command in (("evaluate", "--set", "evaluation.metrics=[bleu]"), ("tune", "--metric", "bleu", "--grid", "beam_size=1", "--dry-run")):
+        found = json.loads(antiphon(command[0], trained, "--data", "a.tsv", "--json", *command[1:]).out)
+        assert found["remarks"][0].startswith("BLEU of Japanese counts characters here (`tok:char`)")
+        assert "|tok:char|" in (found["scores"] if "scores" in found else [found["best"]["score"]])[0]["signature"]
 
 
 def test_predict_keeps_order_and_count(antiphon: Command, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

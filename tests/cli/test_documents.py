@@ -84,7 +84,7 @@ def test_json_lines_keep_the_other_columns(antiphon: Command, run: Path, documen
     assert isinstance(first["score"], float), "what is said of a prediction is never replaced"
     assert "document" not in first
     assert "1 input could not be used" in result.err
-    assert "input 2: the source is empty." in result.err
+    assert f"input 2 ({tmp_path / 'in.jsonl'}:2): the source is empty." in result.err
     shown = json.loads(antiphon("predict", run, "--input", documents, "--json").out)
     assert [row["file"] for row in shown] == ["a.txt", "b.txt", "c.txt", "more/d.txt"]
     assert shown[2]["error"] == "the source is empty."

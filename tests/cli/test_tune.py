@@ -28,7 +28,7 @@ def test_tune_prints_scores_speed_and_the_best(antiphon: Command, run: Path) -> 
 
 def test_the_best_is_what_predict_does_then(antiphon: Command, run: Path) -> None:
     plain = json.loads(antiphon("tune", run, "--grid", "limits.min_length=0,6", "--metric", "chrf", "--json").out)
-    assert set(plain) == {"run", "data", "records", "metric", "trials", "best", "comparison", "stored"}
+    assert set(plain) == {"run", "data", "records", "metric", "trials", "best", "comparison", "stored", "remarks"}
     assert read((run / "best").resolve()).header["recipe"]["search"] == plain["best"]["search"]
     assert (len(plain["stored"]) > 0) == (plain["comparison"] is not None)
     (run.parent / "in.txt").write_text("abc1\n")

@@ -149,7 +149,12 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
     "summarization": (
         [{**record, "document": record["source"], "summary": record["target"]} for record in PAIRS],
         {"source": "source", "target": "target", "vocabulary": {"kind": "word", "size": 12}, "open_words": 0},
-        {**TEXT_PAIRS, "length_classes": {"length_classes": 2}, "length": {"length_classes": 2, "length": 3}},
+        {
+            **TEXT_PAIRS,
+            "length_classes": {"length_classes": 2},
+            "length": {"length_classes": 2, "length": 3},
+            "baselines": {"baselines": []},
+        },
     ),
     "language_modeling": (
         PAIRS,

@@ -57,3 +57,26 @@ def error(folder: Any, model: dict[str, Any], decoding: str, seed: int) -> float
 )
 def test_waves_are_learned(tmp_path, model, decoding, seed):
     assert error(tmp_path, model, decoding, seed % 1000) < 0.25
+
+
+def test_counts_of_very_different_sizes_learn_together(tmp_path: Any, seed: int) -> None:
+    """Means from 0.1 to 3,000: read as they are, the large series drown the small ones, and a count costs hundreds of nats after as many
+    steps."""
+    rng = np.random.default_rng(seed)
+    rates = [mean * rng.gamma(10, 0.1, size=60) for mean in np.geomspace(0.1, 3000, 12)]
+    data = [{"unique_id": f"s{n}", "ds": step, "y": int(y)} for n, rate in enumerate(rates) for step, y in enumerate(rng.poisson(rate))]
+    recipe = recipe_from(
+        {
+            "task": {"name": "forecasting", "horizon": 4, "context_length": 12, "counts": True, "decoding": "direct"},
+            "data": {"validation": 4},
+            "model": {"name": "lstm", "dim": 8, "head": "negative_binomial"},
+            "training": {
+                "max_steps": 60,
+                "batching": {"target_tokens": 160},
+                "optimizer": {"name": "adamw", "learning_rate": 2e-2},
+            },
+            "evaluation": {"metrics": ["crps"], "resamples": 0},
+            "seed": seed,
+        }
+    )
+    assert antiphon.evaluate(antiphon.train(recipe, tmp_path / "run", data={"train": data}), data)["loss"] < 9

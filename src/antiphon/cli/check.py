@@ -1,12 +1,12 @@
 """antiphon check: what is wrong with a recipe, before it is trained."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from antiphon.cli.options import AsJson, Set, TrustCode
+from antiphon.store.json_text import json_text
 
 
 def check(
@@ -26,7 +26,7 @@ def check(
 
     found = run_check(recipe, settings or (), trust_code=trust_code)
     if as_json:
-        print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
+        print(json_text(found.to_plain(), indent=1))
     else:
         console, colours = Console(highlight=False, soft_wrap=True), {"ok": "green", "note": "yellow", "wrong": "red"}
         width = max(len(finding.part) for finding in found.findings)

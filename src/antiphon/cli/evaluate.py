@@ -1,7 +1,6 @@
 """antiphon evaluate: scores with intervals, and whether one run is better than another. Of forecasts, errors by step and by series; of
 speech, by speaker and by length."""
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ import typer
 
 from antiphon.cli.counting import counter, teller
 from antiphon.cli.options import AsJson, Quiet, Runs, Set, TrustCode
+from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +42,12 @@ class By(StrEnum):
 
 def evaluate(
     run: Runs,
-    data: Annotated[Path | None, typer.Option(help="Records to score on; the recipe's `data.test` when left out.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Records to score on, a file or '{source: test.en, target: test.de}', as in a recipe; its `data.test` when left out."
+        ),
+    ] = None,
     compare: Annotated[Path | None, typer.Option(metavar="RUN2", help="Another run: is the difference significant?")] = None,
     by: Annotated[By | None, typer.Option(help="Also list errors: of forecasts by step or series, of speech by speaker or length.")] = None,
     settings: Set = None,
@@ -54,16 +59,18 @@ def evaluate(
 
     Example: antiphon evaluate runs/german --data test.tsv --compare runs/lstm
     """
+    from antiphon.recipe.named_files import named_files
     from antiphon.runs.evaluate import compare_evaluations
     from antiphon.runs.evaluate import evaluate as run_evaluation
 
+    given = None if data is None else named_files(data, "--data")
     progress, say = counter("records decoded", quiet=quiet), teller(quiet=quiet)
 
     def evaluated(runs: Any, on: Any) -> "Evaluation":
         return run_evaluation(runs, on, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
 
-    found = evaluated(run[0] if len(run) == 1 else run, data)
-    other = evaluated(compare, data or _same_data(run[0], trust_code)) if compare else None
+    found = evaluated(run[0] if len(run) == 1 else run, given)
+    other = evaluated(compare, given or _same_data(run[0], trust_code)) if compare else None
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
     comparisons = compare_evaluations(found, other, names) if other else []
     for one in (found, other):
@@ -72,7 +79,7 @@ def evaluate(
         plain: dict[str, Any] = _plain_scores(found, by)
         if other:
             plain = {"runs": [plain, _plain_scores(other, by)], "comparisons": [_plain(comparison) for comparison in comparisons]}
-        print(json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False))
+        print(json_text(plain, indent=1))
         return
     for one in (found, other):
         if one is not None:
@@ -100,7 +107,7 @@ def _same_data(run: Path, trust_code: bool) -> Any:
 
 def _plain_scores(found: "Evaluation", by: By | None) -> dict[str, Any]:
     """An evaluation without its items; with `by` also that part of its details."""
-    from antiphon.runs.stored_evaluations import plain_numbers
+    from antiphon.store.json_text import plain_numbers
 
     plain = found.to_plain()
     return plain if by is None else {**plain, "details": {by.part: plain_numbers(found.details[by.part])}}
@@ -109,7 +116,7 @@ def _plain_scores(found: "Evaluation", by: By | None) -> dict[str, Any]:
 def _plain(comparison: "Comparison") -> dict[str, Any]:
     from dataclasses import asdict
 
-    from antiphon.runs.stored_evaluations import plain_numbers
+    from antiphon.store.json_text import plain_numbers
 
     return dict(plain_numbers(asdict(comparison)))
 

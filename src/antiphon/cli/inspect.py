@@ -1,6 +1,5 @@
 """antiphon inspect: look before you train."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli.options import AsJson, Quiet, Set, TrustCode
+from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +40,7 @@ def inspect(
 
     found = _inspected(path, settings or (), trust_code=trust_code, quiet=quiet)
     if as_json:
-        print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
+        print(json_text(found.to_plain(), indent=1))
         return
     console = Console(highlight=False, soft_wrap=True)
     for name in sorted(found.audit.splits, key=SPLITS.index):
@@ -112,6 +112,8 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
         if unknown is not None and unknown.symbols:
             often = ", ".join(f"{item!r} ({count:,})" for item, count in (unknown.characters or unknown.words)[:8])
             _plain(console, f"  {side}: {unknown.share:.3%} of the symbols are unknown, in {unknown.records:,} records; often: {often}")
+    if split.changed.records:
+        _print_changed(console, split)
     for groups, what in ((split.duplicates, "repeat another record"), (split.conflicts, "share a source but not the target")):
         if groups.records:
             _plain(
@@ -133,6 +135,13 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
         _plain(console, f"  {split.misaligned.records:,} records look misaligned by their lengths{_where(split, listed)}")
     for sample in split.samples:
         _plain(console, f"  record {sample['record']}: {_pieces(sample, 'source')}  ->  {_pieces(sample, 'target')}")
+
+
+def _print_changed(console: "Console", split: "SplitAudit") -> None:
+    first = split.changed.listed[0]
+    which = f"such as {first['restored']!r} for {first['target']!r}"
+    where = _where(split, [entry["record"] for entry in split.changed.listed])
+    _plain(console, f"  {split.changed.records:,} targets come back from the vocabulary as other texts, {which}{where}")
 
 
 def _print_overlaps(console: "Console", found: "Inspection") -> None:

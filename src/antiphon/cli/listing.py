@@ -6,6 +6,7 @@ import typer
 
 from antiphon.cli.completion import kinds
 from antiphon.cli.options import AsJson
+from antiphon.store.json_text import json_text
 
 
 def list_plugins(
@@ -23,7 +24,6 @@ def list_plugins(
 
     Example: antiphon list models
     """
-    import json
 
     from antiphon.contracts import registry
     from antiphon.errors import ConfigError, nearest
@@ -32,7 +32,7 @@ def list_plugins(
         raise ConfigError(f"There is no kind `{kind}`; there are: {', '.join(registry.KINDS)}.{nearest(kind, registry.KINDS)}")
     found = {name: registry.find(kind, name).summary for name in registry.names(kind)}
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(json_text(found, indent=1))
         return
     width = max(map(len, found), default=0)
     for name, summary in found.items():

@@ -6,6 +6,7 @@ named by `--input`: recordings, or texts, each of which is one document.
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, final
 
@@ -14,6 +15,7 @@ import typer
 from antiphon.cli.options import AsJson, Quiet, Runs, Set, TrustCode
 
 if TYPE_CHECKING:
+    from antiphon.contracts.files import FileConfig
     from antiphon.prediction.inputs import Inputs
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
@@ -22,14 +24,21 @@ if TYPE_CHECKING:
 def predict(
     run: Runs,
     input: Annotated[  # noqa: A002
-        str, typer.Option("--input", "-i", help="A file of texts or records, or a folder of them; - is standard input, a text a line.")
+        str,
+        typer.Option(
+            "--input",
+            "-i",
+            help="A file of texts or records, or a folder of them; '{source: a.en, target: a.de}', as in a recipe, are two aligned by line;"
+            " - is standard input, a text a line.",
+        ),
     ] = "-",
     output: Annotated[
         str,
         typer.Option(
             "--output",
             "-o",
-            help="Where to write; - is standard output. *.jsonl gets all details, FOLDER/ a file for each; forecasts are csv or *.tsv.",
+            help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
+            " predictions, FOLDER/ a file for each, other names lines (of forecasts csv).",
         ),
     ] = "-",
     settings: Set = None,
@@ -37,7 +46,8 @@ def predict(
     quiet: Quiet = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Predict for each input. An input that cannot be used keeps its place with an empty line and is named on standard error.
+    """Predict for each input. An input that cannot be used keeps its place with an empty line and is named on standard error. A blank line
+    of a text is answered with one.
 
     Lines of standard input are answered as they come. A file is written as FILE.partial, and takes its place when it is complete.
 
@@ -52,7 +62,7 @@ def predict(
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
     predictor = load(runs, overrides=settings or (), trust_code=trust_code)
-    inputs = open_inputs(files or ([] if input == "-" else [Path(input)]), predictor.task)
+    inputs = open_inputs(files or _named(input), predictor.task)
     opened = open_output(output, predictor.task, inputs, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
@@ -60,21 +70,35 @@ def predict(
     _answer(predictor, inputs, opened, progress, quiet=quiet)
 
 
+def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002
+    """What `--input` names; nothing where it is standard input."""
+    from antiphon.recipe.named_files import named_files
+
+    found = () if input == "-" else named_files(input, "--input")
+    return list(found) if isinstance(found, tuple) else [found]
+
+
 def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
     """Predict all, and say what could not be used. Raises DataError, once all is written, when there was such an input."""
     from antiphon.errors import AntiphonError, DataError
 
-    refused = cut = 0
+    refused = cut = unknown = symbols = 0
+    remarks: Counter[str] = Counter()
     try:
         with output:
-            for number, prediction in enumerate(predictor.predict(inputs, on_error="keep"), 1):
-                beside = inputs.beside()
+            predictions = predictor.predict(inputs, on_error="keep", blank="answer" if inputs.are_lines else "refuse")
+            for number, prediction in enumerate(predictions, 1):
+                record = inputs.answered()
                 if "error" in prediction.details:
                     refused += 1
-                    name = inputs.name(beside)
+                    name = inputs.name(number, record)
                     progress.say(f"antiphon: input {number}{f' ({name})' if name else ''}: {prediction.details['error']}")
                 cut += "source_cut" in prediction.details
-                output.write(prediction, beside)
+                if "remark" in prediction.details:
+                    remarks[str(prediction.details["remark"])] += 1
+                unknown += "source_unknown" in prediction.details
+                symbols += prediction.details.get("source_unknown", 0)
+                output.write(prediction, record)
                 progress.show(number, refused)
     except KeyboardInterrupt as interruption:
         progress.clear()
@@ -89,6 +113,13 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
     if cut and not quiet:
         most = predictor.recipe.data.limits.max_source_length
         print(f"antiphon: {cut} of {number} inputs were cut to {most} elements, as `data.limits` says.", file=sys.stderr)
+    for remark, count in remarks.items() if not quiet else ():
+        print(f"antiphon: {count} of {number} inputs: {remark}", file=sys.stderr)
+    if unknown and not quiet:
+        what = "1 symbol" if symbols == 1 else f"{symbols:,} symbols"
+        print(f"antiphon: {unknown:,} of {number:,} inputs have {what} that the vocabulary does not know.", file=sys.stderr)
+    if output.remark and not quiet:
+        print(f"antiphon: {output.remark}", file=sys.stderr)
     if refused:
         what = (
             "1 input could not be used; its prediction is" if refused == 1 else f"{refused} inputs could not be used; their predictions are"

@@ -1,10 +1,11 @@
 """antiphon schema: what recipes may say, for editors."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from antiphon.store.json_text import json_text
 
 BESIDE = ".antiphon-schema.json"
 """The name of the schema that `antiphon new` writes beside a recipe."""
@@ -35,4 +36,4 @@ def schema_text() -> str:
     """The schema as JSON."""
     from antiphon.recipe.schema import recipe_schema
 
-    return json.dumps(recipe_schema(), ensure_ascii=False, indent=1) + "\n"
+    return json_text(recipe_schema(), indent=1) + "\n"

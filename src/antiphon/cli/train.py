@@ -10,6 +10,7 @@ import typer
 
 from antiphon.cli.options import AsJson, Quiet, Resume, Set, TrustCode
 from antiphon.cli.stopping import status_of
+from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,11 +77,10 @@ def supervise(
 
 
 def _print_summary(folder: Path) -> None:
-    import json
 
     from antiphon.runs.summary import summary_of
 
-    print(json.dumps(summary_of(folder), indent=1, ensure_ascii=False))
+    print(json_text(summary_of(folder), indent=1))
 
 
 def set_again(settings: Sequence[str] | None) -> list[str]:

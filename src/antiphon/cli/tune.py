@@ -1,13 +1,12 @@
 """antiphon tune: the search settings that are best on validation data, stored with the run."""
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from antiphon.cli.counting import counter
 from antiphon.cli.options import AsJson, Quiet, Run, TrustCode
+from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
     from antiphon.runs.tune import Trial, Tuning
@@ -20,7 +19,13 @@ def tune(
         typer.Option(metavar="KEY=V1,V2,...", help="A search setting and the values to try; several are combined. May be repeated."),
     ] = None,
     metric: Annotated[str | None, typer.Option(help="What is to be best; the metric that chose the checkpoint when left out.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Records to try them on; the run's validation data when left out.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Records to try them on, a file or '{source: dev.en, target: dev.de}', as in a recipe; the run's own validation data when"
+            " left out."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show: leave the run as it is.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -30,12 +35,14 @@ def tune(
 
     Example: antiphon tune runs/german --grid beam_size=4,8 --grid length_penalty=gnmt --grid alpha=0.4,0.6,0.8
     """
+    from antiphon.recipe.named_files import named_files
     from antiphon.runs.tune import tune as run_tuning
 
     progress = counter("settings tried", quiet=quiet)
-    found = run_tuning(run, grid=_grid(grid), metric=metric, data=data, dry_run=dry_run, trust_code=trust_code, progress=progress)
+    given = None if data is None else named_files(data, "--data")
+    found = run_tuning(run, grid=_grid(grid), metric=metric, data=given, dry_run=dry_run, trust_code=trust_code, progress=progress)
     if as_json:
-        print(json.dumps(found.to_plain(), ensure_ascii=False, indent=1))
+        print(json_text(found.to_plain(), indent=1))
         return
     _print(found)
     _print_best(found, dry_run=dry_run)
@@ -95,6 +102,8 @@ def _print(found: "Tuning") -> None:
         table.add_row(*cells, style="bold" if trial is found.best else None)
     console.print(f"{found.run} on {found.data}: {found.records:,} records", soft_wrap=True, markup=False, style="italic")
     console.print(table)
+    for remark in found.remarks:
+        console.print(remark, soft_wrap=True, markup=False)
 
 
 def _shown(trial: "Trial") -> str:

@@ -158,6 +158,21 @@ class WritesText(Protocol):
 
 
 @runtime_checkable
+class RestoresTargets(Protocol):
+    """A target is more than `target_text` makes of its text."""
+
+    def restored(self, record: Record) -> str:
+        """The target of a record as its symbols say it."""
+
+
+def restored(task: Task, record: Record) -> str | None:
+    """The target of a record as a perfect model says it, which may differ from the text that it was; None where it is no text."""
+    if isinstance(task, RestoresTargets):
+        return task.restored(record)
+    return str(task.target_text.decode(task.target_text.encode(task.reference(record)))) if isinstance(task, WritesText) else None
+
+
+@runtime_checkable
 class Tabular(Protocol):
     """A prediction is rows of a table rather than one text."""
 
@@ -213,6 +228,14 @@ class HasDetails(Protocol):
         baselines: Mapping[str, Sequence[Any]],
     ) -> dict[str, Any]:
         """Plain values for JSON, for tables and pictures. `references[i]` holds the alternatives for item i."""
+
+
+@runtime_checkable
+class HasRemarks(Protocol):
+    """There are things that a reader of scores should know of the items that were scored."""
+
+    def remarks(self, items: Sequence[Record]) -> Sequence[str]:
+        """One sentence each."""
 
 
 # ------------------------------------------------------------------------------------------------------- with or without
@@ -279,6 +302,11 @@ def details_of(
 ) -> dict[str, Any]:
     """What the task has to say beside scores."""
     return task.details(items, predictions, references, baselines) if isinstance(task, HasDetails) else {}
+
+
+def remarks_of(task: Task, items: Sequence[Record]) -> Sequence[str]:
+    """What a reader of scores should know of the items."""
+    return task.remarks(items) if isinstance(task, HasRemarks) else ()
 
 
 def load_calibration(task: Task, folder: Path) -> None:

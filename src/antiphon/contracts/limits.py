@@ -20,12 +20,12 @@ class Limits:
     max_length_ratio: Annotated[float, Field(ge=1)] | None = None
     """Leave out examples of which one side is more than this many times as long as the other; null is no limit."""
     empty: Literal["drop", "error", "keep"] = "drop"
-    """What happens to an example with nothing on one side: it is left out, or stops the run; `keep` learns from an empty target, for models
-    that may say nothing, and leaves out only what has an empty source."""
+    """What happens to a record with nothing on one side, in training and wherever it is scored: it is left out and counted, or stops the
+    run; `keep` keeps an empty target, for models that may say nothing, and leaves out only what has an empty source."""
 
     def of_sources(self) -> "Limits":
-        """What holds for every record, also one that is not learned from: where long sources are truncated, all of them are, and where
-        empty targets are kept, so are those that are only compared with."""
-        empty: Literal["drop", "keep"] = "keep" if self.empty == "keep" else "drop"
+        """What holds for every record, also one that is not learned from: where long sources are truncated, all are, and empty is empty."""
         truncates = self.too_long == "truncate"
-        return Limits(max_source_length=self.max_source_length, too_long="truncate", empty=empty) if truncates else Limits(empty=empty)
+        if truncates:
+            return Limits(max_source_length=self.max_source_length, too_long="truncate", empty=self.empty)
+        return Limits(empty=self.empty)

@@ -1,10 +1,21 @@
 """How hypotheses are found, by something that knows no model but its steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, final, runtime_checkable
 
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
+from antiphon.errors import DataError
+
+
+@final
+class RequestError(DataError):
+    """Requests of a batch that no output can fulfil; `reasons` has a sentence for each row of the batch that has one."""
+
+    def __init__(self, reasons: Mapping[int, str]):
+        self.reasons = dict(reasons)
+        row, reason = next(iter(self.reasons.items()))
+        super().__init__(f"Source {row} of the batch: {reason}")
 
 
 @runtime_checkable
@@ -12,7 +23,10 @@ class Search(Protocol):
     """Turns memories into hypotheses, knowing only the step."""
 
     def __call__(self, model: Any, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch with a StepwiseModel, or any Seq2SeqModel if the plug-in says so: each source's hypotheses, best first."""
+        """Decode a batch with a StepwiseModel, or any Seq2SeqModel if the plug-in says so: each source's hypotheses, best first.
+
+        Raises RequestError when what is asked of some sources cannot be.
+        """
         ...
 
 

@@ -201,6 +201,18 @@ class Hypothesis:
     copied: Copied | None = None
 
 
+def one_behind_another(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
+    """What was said in parts, as one hypothesis, perhaps of nothing; how it ended is how the first part did that was stopped."""
+    elements = [one.elements for one in hypotheses]
+    return Hypothesis(
+        np.concatenate(elements) if elements else np.zeros(0, dtype=np.int64),
+        sum((one.score for one in hypotheses), 0.0),
+        sum((one.log_prob for one in hypotheses), 0.0),
+        tuple(score for one in hypotheses for score in one.step_scores),
+        finish_reason=next((one.finish_reason for one in hypotheses if one.finish_reason != "end"), "end"),
+    )
+
+
 @dataclass(frozen=True)
 class Request:
     """What a user asks of one output. In symbols: how it must begin, and the phrases that must or must not appear. `given` symbols of the

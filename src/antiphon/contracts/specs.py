@@ -51,6 +51,8 @@ class ValueSpec:
 
     Of a source, `marks` channels behind the first as many say which of those were observed (1), and which only filled in (0).
 
+    Of a target, the last `sizes` of the known channels are logarithms: of what each of its channels was divided by.
+
     `kind` is the name of what the values are, where there is one, for a published model that reads nothing else.
     """
 
@@ -58,12 +60,17 @@ class ValueSpec:
     known: int = 0
     length: int | None = field(default=None, compare=False)
     marks: int = 0
+    sizes: int = field(default=0, repr=False)
     kind: str = field(default="", compare=False, repr=False)
 
     @property
     def width(self) -> int:
         """Numbers at each step of an input."""
         return self.channels + self.known
+
+    def sizes_of(self, elements: Tensor) -> Tensor | None:
+        """What the channels of elements (..., C + known) were divided by, (..., C), in double precision; None where nobody says."""
+        return elements[..., self.width - self.sizes : self.width].double().exp() if self.sizes else None
 
 
 Spec = TokenSpec | ValueSpec

@@ -25,7 +25,7 @@ from antiphon.contracts.records import Record, Records
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.data import findings
 from antiphon.data.findings import Distribution, Groups, Overlap
-from antiphon.data.gathering import SIDES, Extremes, Rows, Side, UnknownTexts, per_row, shown_text
+from antiphon.data.gathering import SIDES, Changed, Extremes, Rows, Side, UnknownTexts, per_row, shown_text
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.windows import WindowCorpus
 
@@ -47,12 +47,14 @@ class Part:
 class View:
     """How to look into records: `source` and `target` take the value of a side out of a record (None when it has none).
 
-    `pieces(side, array)` shows an encoded sequence as the model sees it, one piece for each element.
+    `pieces(side, array)` shows an encoded sequence as the model sees it, one piece for each element; `restored` says what a perfect model
+    would say for a record with a target, None where that is no text.
     """
 
     source: Callable[[Record], Any]
     target: Callable[[Record], Any]
     pieces: Callable[[Side, np.ndarray], Sequence[str]] | None = None
+    restored: Callable[[Record], str | None] | None = None
 
 
 @final
@@ -103,6 +105,8 @@ class SplitAudit:
     """Records whose target is longer than the source, where targets are usually less than half as long."""
     misaligned: Misaligned | None
     samples: list[dict[str, Any]]
+    changed: Changed = field(default_factory=Changed)
+    """Records whose target the vocabulary does not restore: their references can never be met."""
     labels: dict[int, str] = field(default_factory=dict)
 
 
@@ -173,6 +177,7 @@ class _Pass:
         self._copy_count = 0
         self._samples: list[dict[str, Any]] = []
         self._unknown = {side: UnknownTexts() for side in SIDES}
+        self._changed = Changed()
         for part in parts:
             self._walk(part, max_records, -(-samples // max(1, len(parts))))
         self.source_hashes = np.frombuffer(self._hashes["source"], dtype=np.uint64)
@@ -210,6 +215,10 @@ class _Pass:
             self.numbers.append(start + number)
             texts: dict[Side, Any] = {"source": self._view.source(record), "target": self._view.target(record)}
             self._look(start + number, texts, rows, row)
+            if row >= 0 and isinstance(texts["target"], str) and self._view.restored is not None:
+                back = self._view.restored(record)
+                if back is not None and back != texts["target"]:
+                    self._changed.add(start + number, texts["target"], back)
             if row in shown and part.corpus is not None:
                 self._samples.append(self._sample(start + number, texts, part.corpus, row))
 
@@ -280,13 +289,14 @@ class _Pass:
             longer=self._longer_targets(),
             misaligned=self._misaligned(),
             samples=self._samples,
+            changed=self._changed,
         )
         self.result = result
         for groups in (result.duplicates, result.conflicts, result.copies, result.same_target, result.longer):
             self.name_records(number for group in groups.listed for number in group)
         self.name_records(entry["record"] for entry in (result.misaligned.listed if result.misaligned else []))
         self.name_records(one for first in result.tally["first"].values() for one in first if not isinstance(one, str))
-        self.name_records(entry["record"] for entry in result.samples)
+        self.name_records(entry["record"] for entry in (*result.samples, *result.changed.listed))
         return result
 
     def _longer_targets(self) -> Groups:

@@ -92,8 +92,8 @@ class _ZstdStream(io.RawIOBase):
         super().close()
 
 
-def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end). A byte order mark of UTF-8 is skipped.
+def read_lines(path: Path, encoding: str = "utf-8", *, with_ends: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its end, unless `with_ends`). A byte order mark of UTF-8 is skipped.
 
     Raises DataError for a missing, empty, binary, truncated or wrongly encoded file.
     """
@@ -103,7 +103,8 @@ def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]
             _check_opening(path, stream, encoding)
             for raw in stream:
                 number += 1
-                yield number, _decode(path, number, raw, encoding)
+                line = _decode(path, number, raw, encoding)
+                yield number, line if with_ends else line.removesuffix("\n").removesuffix("\r")
         except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
             raise _damaged(path, number, error) from error
     if number == 0:
@@ -142,4 +143,4 @@ def _decode(path: Path, number: int, raw: bytes, encoding: str) -> str:
         raise DataError(
             f"{path}:{number}: character {line.index(chr(0)) + 1} of the line is a NUL, which no text holds. Remove it from the file."
         )
-    return line.removesuffix("\n").removesuffix("\r")
+    return line

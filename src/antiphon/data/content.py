@@ -9,7 +9,7 @@ import numpy as np
 
 def content(value: Any) -> str:
     """A value as JSON. Of bytes, arrays and tensors, as sounds may be, a hash stands there: a minute of sound costs a millisecond."""
-    return json.dumps(value, sort_keys=True, default=_told)
+    return json.dumps(value, sort_keys=True, allow_nan=True, default=_told)
 
 
 def _told(value: Any) -> Any:

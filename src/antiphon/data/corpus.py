@@ -245,6 +245,6 @@ def _storable(value: Any) -> dict[str, Any]:
 
 def _json_bytes(number: int, record: Record) -> bytes:
     try:
-        return json.dumps(dict(record), ensure_ascii=False, default=_storable).encode("utf-8", "surrogatepass")
+        return json.dumps(dict(record), ensure_ascii=False, default=_storable, allow_nan=True).encode("utf-8", "surrogatepass")
     except TypeError as error:
         raise DataError(f"Record {number} must hold plain values (text, numbers, lists) to be kept, but {error}.") from error

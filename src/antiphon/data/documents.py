@@ -1,7 +1,8 @@
 """A folder of texts as records: each `*.txt` in it, and in the folders in it, is one document.
 
 A record has the document in the column that the task reads, and its name, relative to the folder, in the column `file`. They come in the
-order of their names. White space, line ends included, becomes a single space, as in tables, where a document is one line.
+order of their names. White space, line ends included, becomes a single space, as in tables, where a document is one line, unless the task
+wants texts as they are written; then only the line end behind the last line is left out.
 
 Unusual here: an empty file is a record, too. What makes of it is the reader's: training drops and counts it, prediction keeps its place.
 """
@@ -19,21 +20,23 @@ FILE = "file"
 """The column with a document's name."""
 
 
-def open_documents(file: FileConfig, base: Path, required: Sequence[str], column: str) -> "DocumentFolder | None":
-    """The documents of a folder, or None when `file` is no folder.
+def open_documents(
+    file: FileConfig, base: Path, required: Sequence[str], column: str, *, as_written: bool = False
+) -> "DocumentFolder | None":
+    """The documents of a folder, or None when `file` is no folder; `as_written` keeps their white space.
 
     Raises DataError when there is no document, or when records must have other columns than `column`.
     """
     path = None if file.path is None else base / Path(file.path).expanduser()
-    return None if path is None or not path.is_dir() else DocumentFolder(path, required, column, file.encoding)
+    return None if path is None or not path.is_dir() else DocumentFolder(path, required, column, file.encoding, as_written)
 
 
 @final
 class DocumentFolder(Records):
     """The texts in a folder and the folders in it, by name."""
 
-    def __init__(self, folder: Path, required: Sequence[str], column: str, encoding: str = "utf-8"):
-        self.folder, self.column = folder, column
+    def __init__(self, folder: Path, required: Sequence[str], column: str, encoding: str = "utf-8", as_written: bool = False):
+        self.folder, self.column, self._as_written = folder, column, as_written
         self._encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
         missing = [name for name in required if name not in (column, FILE)]
         if missing:
@@ -60,7 +63,8 @@ class DocumentFolder(Records):
     def signature(self) -> str:
         """That of the names, sizes and times of change of the files."""
         stats = [(name, found.st_size, found.st_mtime_ns) for name in self.names for found in [(self.folder / name).stat()]]
-        return hashlib.sha256(repr([stats, self.column, self._encoding]).encode("utf-8", "surrogatepass")).hexdigest()
+        read = [self._encoding, *(["as written"] if self._as_written else [])]
+        return hashlib.sha256(repr([stats, self.column, *read]).encode("utf-8", "surrogatepass")).hexdigest()
 
     def count(self) -> int:
         """How many documents there are."""
@@ -68,7 +72,8 @@ class DocumentFolder(Records):
 
     def _read(self, path: Path) -> str:
         try:
-            return " ".join(path.read_bytes().decode(self._encoding).split())
+            text = path.read_bytes().decode(self._encoding)
+            return text.removesuffix("\n") if self._as_written else " ".join(text.split())
         except UnicodeDecodeError as error:
             raise DataError(
                 f"`{path}` must be {self._encoding.removesuffix('-sig').upper()}, but byte {error.start + 1} is not. Convert it."

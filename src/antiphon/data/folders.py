@@ -17,6 +17,7 @@ import numpy as np
 from antiphon.data.identity import contents_of
 from antiphon.errors import DataError
 from antiphon.store.atomic import beside
+from antiphon.store.json_text import json_text
 
 FORMAT_VERSION = 1
 
@@ -130,7 +131,8 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
     """Write what the folder's files hold, last of all; `facts` has the layout of each array by its name."""
     sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.bin"))}
     with open(folder / "manifest.json", "w", encoding="utf-8") as file:
-        json.dump({"format_version": FORMAT_VERSION, "sizes": sizes, "contents": contents_of(folder, facts), **facts}, file, indent=1)
+        whole = {"format_version": FORMAT_VERSION, "sizes": sizes, "contents": contents_of(folder, facts), **facts}
+        file.write(json_text(whole, indent=1, ascii_only=True))
         _sync(file)
 
 

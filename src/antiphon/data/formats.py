@@ -45,13 +45,13 @@ def read_file(path: Path, kind: str, encoding: str, columns: Sequence[str], requ
     """Read the records of one file of the format `kind`. `text_column` names the column of a text file that has no `columns`."""
     if kind == "parquet":
         return _read_parquet(path, columns, required)
+    if kind == "csv":
+        return _table(path, _csv_rows(path, read_lines(path, encoding, with_ends=True)), columns, required)
     lines = read_lines(path, encoding)
     if kind == "jsonl":
         return _read_jsonl(path, lines, required)
     if kind == "txt":
         return _read_text(path, lines, tuple(columns) or (text_column,), required)
-    if kind == "csv":
-        return _table(path, _csv_rows(path, lines), columns, required)
     return _table(path, ((number, line.split("\t") if line else []) for number, line in lines), columns, required)
 
 
@@ -128,11 +128,11 @@ def _check_names(path: Path, names: list[str]) -> None:
 
 
 def _csv_rows(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a csv file; a quoted cell may hold line ends. The number is that of the row's first line."""
+    """Rows of a csv file; a quoted cell may hold line ends, which stay what they are. The number is that of the row's first line."""
     # The limit is process-wide; its default of 128 KiB would refuse long documents, and only raising it harms nobody.
     if csv.field_size_limit() < sys.maxsize:
         csv.field_size_limit(sys.maxsize)
-    reader = csv.reader((line + "\n" for _, line in lines), strict=True)
+    reader = csv.reader((line for _, line in lines), strict=True)
     first = 1
     try:
         for cells in reader:

@@ -3,7 +3,9 @@
 import heapq
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, final
+from unicodedata import normalize
 
 import numpy as np
 
@@ -16,6 +18,7 @@ SIDES: tuple[Side, Side] = ("source", "target")
 
 _SHOWN_CHARACTERS = 160
 _LISTED = 10
+_AROUND = 12  # characters
 _MOST_WORDS = 200_000
 
 
@@ -52,6 +55,26 @@ class Rows:
         if self._corpus is None:
             return set()
         return {int(row) for row in np.linspace(0, len(self._corpus) - 1, count)}
+
+
+@final
+@dataclass
+class Changed:
+    """Records whose target, once it is symbols, comes back as another text: how many, and where the first of them differ."""
+
+    records: int = 0
+    listed: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, number: int, target: str, restored: str) -> None:
+        """Count a record, and keep what is around the first difference; letters that only look alike are written as their numbers."""
+        self.records += 1
+        if len(self.listed) < _LISTED:
+            pairs = zip(target, restored, strict=False)
+            alike = next((place for place, (one, two) in enumerate(pairs) if one != two), min(len(target), len(restored)))
+            one, other = (text[max(0, alike - _AROUND) : alike + _AROUND] for text in (target, restored))
+            if normalize("NFC", one) == normalize("NFC", other):
+                one, other = ascii(one)[1:-1], ascii(other)[1:-1]
+            self.listed.append({"record": number, "target": one, "restored": other})
 
 
 @final

@@ -8,7 +8,7 @@ two keys that share a hash by chance (one in 3,700 among a hundred million) only
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def split(parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: i
 
     Raises DataError when there are no more than `wanted` records, or fewer than two different keys.
     """
-    keys, starts = _keys(parts, lambda record: content_hash([record.get(column) for column in columns]))
+    keys, starts = _keys(parts, lambda record: content_hash([_told(record.get(column)) for column in columns]))
     if wanted >= len(keys):
         raise DataError(f"`data.validation` must be less than the number of training records ({len(keys)}), but is {wanted}.")
     _, groups, sizes = np.unique(keys, return_inverse=True, return_counts=True)
@@ -66,6 +66,11 @@ def split(parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: i
     elif len(sizes) < len(keys):
         note += f"; {len(keys) - len(sizes):,} records repeat the {shown} of an earlier one, and stand on its side"
     return Division(tuple(training), tuple(validation), f"{note}.")
+
+
+def _told(value: Any) -> Any:
+    """A value as all files tell it: what is a number in one may be a text in another."""
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _keys(parts: Sequence[Records], key: Callable[[Record], int]) -> tuple[np.ndarray, list[int]]:

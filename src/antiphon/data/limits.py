@@ -55,7 +55,7 @@ def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, t
 
     Raises DataError where a limit's policy is "error".
     """
-    empty = _empty_side(example, source, target)
+    empty = empty_side(example, source, target)
     kept = empty == "target" and limits.empty == "keep"
     if empty and not kept:
         if limits.empty == "error":
@@ -77,10 +77,11 @@ def cut_source(example: Example, limits: Limits, source: Spec) -> Example:
     most = limits.of_sources().max_source_length
     if most is None or len(example.source) <= most:
         return example
-    return replace(example, source=_cut(example.source, most, source), cut=len(example.source) - most)
+    return _sayable(replace(example, source=_cut(example.source, most, source), cut=len(example.source) - most), source)
 
 
-def _empty_side(example: Example, source: Spec, target: Spec) -> str:
+def empty_side(example: Example, source: Spec, target: Spec) -> str:
+    """The side, source or target, that says nothing; "" when both say something."""
     if _content(example.source, source, 0) == 0:
         return "source"
     if example.target is not None and _content(example.target, target, 1) == 0:
@@ -121,7 +122,16 @@ def _shorten(example: Example, limits: Limits, source: Spec, target: Spec, tally
         tally.truncate(f"{side} too long", example.record)
     if not arrays:
         return example
-    return replace(example, source=arrays.get("source", example.source), target=arrays.get("target", example.target))
+    cut = replace(example, source=arrays.get("source", example.source), target=arrays.get("target", example.target))
+    return _sayable(cut, source) if "source" in arrays else cut
+
+
+def _sayable(example: Example, source: Spec) -> Example:
+    """An example whose source was cut: of its open words the target may use those that are left, since no model can copy the others."""
+    if not isinstance(source, TokenSpec) or not source.open_words or example.target is None:
+        return example
+    lost = (example.target >= source.size) & ~np.isin(example.target, example.source)
+    return replace(example, target=np.where(lost, source.unknown, example.target)) if lost.any() else example
 
 
 def _cut(array: np.ndarray, most: int, spec: Spec) -> np.ndarray:

@@ -86,7 +86,7 @@ def build_windows(
             for one, covariates in series:
                 steps = len(one)
                 scale = None if one.scale is None else [one.scale.location.tolist(), one.scale.scale.tolist()]
-                text = json.dumps({"unique_id": one.unique_id, "static": one.static, "scale": scale}, default=str)
+                text = json.dumps({"unique_id": one.unique_id, "static": one.static, "scale": scale}, default=str, allow_nan=True)
                 files["values"].append([one.targets])
                 files["covariates"].append([covariates[:steps]])
                 files["times"].append([one.times[:steps]])

@@ -107,7 +107,7 @@ class Workers:
             self._connections.append(ours)
             self._processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), json.dumps([str(path) for path in sys.path])],
+                    [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), json.dumps([str(path) for path in sys.path], allow_nan=False)],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     env={**os.environ, **_ONE_THREAD, "CUDA_VISIBLE_DEVICES": ""},

@@ -25,6 +25,7 @@ from antiphon.contracts.sequences import Prediction
 from antiphon.data.byte_streams import read_lines
 from antiphon.errors import CheckpointError, DataError
 from antiphon.store import checkpoint
+from antiphon.store.json_text import json_text
 
 FORMAT = 1
 SHARD = 1024  # records; a kill costs at most the decoding of so many
@@ -57,7 +58,7 @@ class Manifest:
 def describe(records: Records, teachers: Sequence[str], search: Mapping[str, Any], target: str) -> Manifest:
     """The manifest of outputs that do not exist yet. `teachers` are hashes; `target` is the column that outputs stand in."""
     signature = records.signature()
-    identity = json.dumps([FORMAT, list(teachers), dict(search), signature, target], sort_keys=True)
+    identity = json.dumps([FORMAT, list(teachers), dict(search), signature, target], sort_keys=True, allow_nan=False)
     return Manifest(hashlib.sha256(identity.encode()).hexdigest(), tuple(teachers), search, signature)
 
 
@@ -118,7 +119,7 @@ class Outputs:
             finished[reason] = finished.get(reason, 0) + 1
             if reason == "refused" and len(refused) < 20:
                 refused.append(f"{records.label(number)}: {prediction.details.get('error', '')}")
-            lines.append(json.dumps(_line(number, record, columns, prediction), ensure_ascii=False))
+            lines.append(json_text(_line(number, record, columns, prediction)))
         frame = zstandard.ZstdCompressor().compress(("\n".join(lines) + "\n").encode("utf-8", "surrogatepass"))
         file.write(frame)
         file.flush()

@@ -92,10 +92,14 @@ def _data(recipe: Mapping[str, Any], header: Mapping[str, Any]) -> list[str]:
     return [*lines, *([f"* learned from: {examples:,} examples"] if examples else [])] or ["The recipe names no files."]
 
 
+def _value(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4g}"
+
+
 def _scores(trained: TrainedModel) -> list[str]:
     tables = []
     if scores := trained.header.get("scores"):
-        rows = [f"| {name} | {value:.4g} |" for name, value in scores.items()]
+        rows = [f"| {name} | {_value(value)} |" for name, value in scores.items()]
         step = trained.header.get("step")
         tables.append("\n".join([f"Validation, at step {step}:", "", "| | |", "|---|---|", *rows]))
     for evaluation in trained.evaluations:
@@ -103,8 +107,7 @@ def _scores(trained: TrainedModel) -> list[str]:
         for score in evaluation.get("scores", ()):
             low, high = score.get("low"), score.get("high")
             interval = f"{low:.4g} to {high:.4g}" if low is not None and high is not None else ""
-            value = "undefined" if score["value"] is None else f"{score['value']:.4g}"
-            rows.append(f"| {score['name']} | {value} | {interval} | {_in_table(score.get('signature'))} |")
+            rows.append(f"| {score['name']} | {_value(score['value'])} | {interval} | {_in_table(score.get('signature'))} |")
         data, search = PurePath(str(evaluation.get("data"))).name, evaluation["search"]["name"]
         head = f"{data}, {evaluation.get('records', 0):,} records, search `{search}`:"
         tables.append("\n".join([head, "", "| | | 95 % interval | signature |", "|---|---|---|---|", *rows]))

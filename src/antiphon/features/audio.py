@@ -19,6 +19,7 @@ from antiphon.contracts.feature import Feature
 from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import CheckpointError, DataError
 from antiphon.features.filter_banks import WHISPER_RATE, kaldi_filter_banks, kaldi_framing, rounded_framing, whisper_log_mel
+from antiphon.store.json_text import json_text
 
 Normalization = Literal["none", "utterance", "global"]
 
@@ -123,7 +124,7 @@ class AudioFeature(Feature):
         """Write `audio.json`: the settings, and what was fitted."""
         folder.mkdir(parents=True, exist_ok=True)
         content = {"fingerprint": self.fingerprint, "normalization": self.normalization, **self._fitted()}
-        (folder / _FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        (folder / _FILE).write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises CheckpointError when it is missing, damaged, or was fitted under other settings."""

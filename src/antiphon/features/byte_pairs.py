@@ -20,6 +20,7 @@ import numpy as np
 
 from antiphon.errors import CheckpointError
 from antiphon.features.vocabulary import SPECIAL_PIECES, UNKNOWN_MARK, Vocabulary
+from antiphon.store.json_text import json_text
 
 FILE = "tokenizer.json"
 
@@ -108,7 +109,7 @@ class BytePairVocabulary(Vocabulary):
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json`, which the package tokenizers reads, too."""
-        (folder / FILE).write_text(json.dumps(self._content, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(json_text(self._content) + "\n", encoding="utf-8")
 
     @staticmethod
     def open(path: Path) -> "BytePairVocabulary":

@@ -22,6 +22,7 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
 from antiphon.features import pretrained_whisper as whisper
 from antiphon.features.published import need_transformers, published_folder
+from antiphon.store.json_text import json_text
 
 _WRAPPING = ("mbart",)  # families whose decoder starts with the last symbol of the target instead of one for all
 _SPACES = ("\u2581", "\u0120")  # what stands for a space in pieces of sentencepiece, and of byte-level BPE
@@ -144,7 +145,7 @@ class PretrainedText(TargetFeature):
         """Write the tokenizer in its published format, and the facts."""
         folder.mkdir(parents=True, exist_ok=True)
         self.publish(folder)
-        (folder / _FACTS).write_text(json.dumps({**asdict(self._known()), "languages": self.languages}) + "\n", encoding="utf-8")
+        (folder / _FACTS).write_text(json_text({**asdict(self._known()), "languages": self.languages}) + "\n", encoding="utf-8")
 
     def publish(self, folder: Path) -> None:
         """Write the tokenizer alone, for transformers."""

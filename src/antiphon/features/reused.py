@@ -32,7 +32,7 @@ def adopted(saved: Mapping[str, Any], folder: Path, used_by: Mapping[str, Collec
 
     Raises ConfigError when the vocabulary lacks one of the `tags`.
     """
-    settings = saved["settings"]
+    settings = {name: value for name, value in saved["settings"].items() if name != "normalization"}  # which a side may have of its own
     values = {name: value for name, value in settings.items() if settings["kind"] in used_by.get(name, (settings["kind"],))}
     if saved.get("existing"):
         values.pop("byte_fallback", None)

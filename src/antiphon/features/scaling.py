@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field
 from antiphon.contracts.configuration import config
 from antiphon.features.seasonal import seasonal_indices
 
-ScalingName = Literal["none", "mean", "standard", "robust", "min_max", "last"]
+ScalingName = Literal["none", "mean", "size", "standard", "robust", "min_max", "last"]
 TransformName = Literal["none", "log", "log1p", "box_cox"]
 
 
@@ -26,8 +26,9 @@ class ScalingConfig:
     """Location and scale of the target."""
 
     name: ScalingName = "standard"
-    """none; mean (divide by the mean absolute value, keeping 0 at 0); standard (mean 0, deviation 1); robust (median 0, quartiles 1
-    apart); min_max (from 0 to 1); last (relative to the last value, in deviations)."""
+    """none; mean (divide by the mean absolute value, keeping 0 at 0); size (divide by 1 + the mean absolute value, and tell the decoder
+    its logarithm, as DeepAR does); standard (mean 0, deviation 1); robust (median 0, quartiles 1 apart); min_max (from 0 to 1); last
+    (relative to the last value, in deviations)."""
     over: Literal["window", "series", "all"] = "window"
     """What is measured: each window by itself, the history of its series, or all training data."""
     season: Annotated[int, Field(ge=2)] | None = None
@@ -131,6 +132,9 @@ def measure(name: str, values: np.ndarray, season: int | None = None, unit: floa
 def _measure(name: str, seen: np.ndarray) -> tuple[float, float]:
     if name == "mean":
         return 0.0, float(np.abs(seen).mean())
+    if name == "size":
+        # The decoder is told the logarithm in single precision, and must divide by the same number.
+        return 0.0, float(np.exp(np.float64(np.float32(np.log1p(np.abs(seen).mean())))))
     if name == "standard":
         return float(seen.mean()), float(seen.std())
     if name == "robust":

@@ -188,18 +188,16 @@ def train_subwords(
     tags: Sequence[str] = (),
     exact: bool = False,
     byte_fallback: bool = True,
-    normalize: bool = True,
     character_coverage: float = 0.9995,
 ) -> tuple[SubwordVocabulary, list[str]]:
     """Train a model on texts: (vocabulary, notes for the user).
 
-    `normalize` applies sentencepiece's `nmt_nfkc` rule (Unicode NFKC, control characters dropped, any whitespace one space) and collapses
-    spaces; `exact` keeps every space and needs `normalize=False` and `byte_fallback`. A `size` that the texts do not fill is lowered, and a
-    note says so.
+    The model normalizes nothing but runs of blanks, which become one, and blanks at the ends, which go; `exact` keeps them and needs
+    `byte_fallback`. A `size` that the texts do not fill is lowered, and a note says so.
 
     Raises DataError without any text, and ConfigError when `size` has no room for the characters.
     """
-    assert not exact or (byte_fallback and not normalize), "an exact vocabulary needs byte fallback and no normalization"
+    assert not exact or byte_fallback, "an exact vocabulary needs byte fallback"
     lines = [text.translate(_RESERVED_IN_TRAINING) for text in texts]
     lines = [line for line in lines if line.strip()]
     if not lines:
@@ -216,7 +214,7 @@ def train_subwords(
             character_coverage=character_coverage,
             user_defined_symbols=list(tags),
             byte_fallback=byte_fallback,
-            normalization_rule_name="nmt_nfkc" if normalize else "identity",
+            normalization_rule_name="identity",
             remove_extra_whitespaces=not exact,
             add_dummy_prefix=not exact,
             pad_id=PAD,

@@ -1,7 +1,8 @@
 """Text <-> symbols, by a vocabulary of subwords, words, characters or bytes that is fitted on the training texts.
 
 A text is prepared the same way in training and afterwards: prefix, Unicode normalization, lower case; tags such as `<2de>` are left as
-they are. Then the vocabulary (`vocabulary.py`, `subwords.py`) turns it into numbers, without start and end: those belong to the task.
+they are. Sources may be normalized otherwise than targets (`normalization.py`), also where both share a vocabulary. Then the vocabulary
+(`vocabulary.py`, `subwords.py`) turns it into numbers, without start and end: those belong to the task.
 
 Unusual: `lossless` is a promise, not a hint. With it decode(encode(x)) == x for every text, and a setting that would break it is refused.
 """
@@ -9,7 +10,6 @@ Unusual: `lossless` is a promise, not a hint. With it decode(encode(x)) == x for
 import copy
 import hashlib
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.features import byte_pairs
 from antiphon.features.byte_pairs import BytePairVocabulary
 from antiphon.features.counting import draw_lines, learn_characters, learn_words
+from antiphon.features.normalization import SIDES, Form, Rule, Side, normalized
 from antiphon.features.reused import adopted, vocabulary_of
 from antiphon.features.subwords import SubwordVocabulary, train_subwords
 from antiphon.features.text_config import DEFAULT_SIZE, SUBWORDS, USED_BY, TextConfig
@@ -40,9 +41,10 @@ from antiphon.features.vocabulary import (
     split_tags,
     tag_splitter,
 )
+from antiphon.store.json_text import json_text
 
 # What decides how texts become symbols: it must not change between fitting and loading.
-_FITTED_SETTINGS = ("kind", "lossless", "byte_fallback", "normalization", "lowercase", "separator", "punctuation", "tags")
+_FITTED_SETTINGS = ("kind", "lossless", "byte_fallback", "lowercase", "separator", "punctuation", "tags")
 # What only decides how the vocabulary is learned or where it is taken from, or draws other segmentations in training.
 _LEARNING = frozenset({"size", "model", "run", "min_frequency", "character_coverage", "training_lines", "sampling"})
 _FORMAT = 1
@@ -54,14 +56,17 @@ _PROBE = "  A  \ufb01\t\n\u00e9\U0001f600\u2581x "
 class TextFeature(TargetFeature):
     """Texts <-> arrays of symbols (T,) int64.
 
-    `notes` tells what the user should know about the fitted vocabulary, one sentence each.
+    `side` is that of the texts in a pair: what a model reads, or what it writes. `notes` tells what the user should know about the fitted
+    vocabulary, one sentence each.
     """
 
     closes = True
     """Whether a source still needs the end symbol behind it."""
 
-    def __init__(self, settings: TextConfig):
-        self.config = settings
+    def __init__(self, settings: TextConfig, side: Side = "target"):
+        self.config, self.side = settings, side
+        self._forms: dict[Side, Form] = {name: settings.resolved_normalization(name) for name in SIDES}
+        self._model_normalizes = False  # as models of earlier versions do, on both sides
         self.notes: tuple[str, ...] = ()
         self._vocabulary: Vocabulary | None = None
         self._splitter = tag_splitter(settings.tags)
@@ -100,7 +105,8 @@ class TextFeature(TargetFeature):
     def fingerprint(self) -> str:
         """Changes with the vocabulary, and with every setting but those that are only for learning it."""
         settings = {name: value for name, value in plain(self.config).items() if name not in _LEARNING}
-        facts = [settings | self._fitted_settings(), self.vocabulary.fingerprint]
+        normalization = [self.normalization, self._model_normalizes]
+        facts = [settings | self._fitted_settings() | {"normalization": normalization}, self.vocabulary.fingerprint]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def fit(self, values: Iterable[Any]) -> None:
@@ -110,6 +116,19 @@ class TextFeature(TargetFeature):
 
         Raises DataError for a value that is no text and when there is none, ConfigError when `size` is too small for the texts.
         """
+        self._fit(self._texts(values, "Training text"))
+
+    def fit_pairs(self, pairs: Iterable[tuple[Any, Any]]) -> None:
+        """Learn one vocabulary from the texts of both sides, (source, target), each prepared as its side is. Otherwise like `fit`."""
+        sides = [self.on(side) for side in SIDES]
+        self._fit(
+            text
+            for number, pair in enumerate(pairs, start=1)
+            for side, value in zip(sides, pair, strict=True)
+            for text in side._texts([value], "Training pair", number)
+        )
+
+    def _fit(self, texts: Iterator[str]) -> None:
         if self._run is not None:
             folder = vocabulary_of(self._run)
             self.load(folder)
@@ -119,7 +138,7 @@ class TextFeature(TargetFeature):
         elif self.config.kind == "byte":
             self._vocabulary, notes = CharacterVocabulary((), self.config.tags), list[str]()
         else:
-            self._vocabulary, notes = self._learn(self._texts(values, "Training text"))
+            self._vocabulary, notes = self._learn(texts)
         self.notes = tuple(notes)
 
     def encode(self, value: Any, *, seed: int | None = None) -> np.ndarray:
@@ -174,6 +193,17 @@ class TextFeature(TargetFeature):
         """A part of a text as symbols."""
         return tuple(self.encode(text).tolist())[len(self.opening) :]
 
+    def on(self, side: Side) -> "TextFeature":
+        """A feature with the same vocabulary for texts of a side."""
+        other = copy.copy(self)
+        other.side = side
+        return other
+
+    @property
+    def normalization(self) -> Form:
+        """The Unicode normalization of texts of this side."""
+        return self._forms[self.side]
+
     def with_prefix(self, prefix: str) -> "TextFeature":
         """A feature with the same vocabulary and another prefix: the other side of a joint vocabulary."""
         other = copy.copy(self)
@@ -186,7 +216,7 @@ class TextFeature(TargetFeature):
         self.vocabulary.save(folder)
         content = {
             "format": _FORMAT,
-            "settings": self._fitted_settings(),
+            "settings": {**self._fitted_settings(), "normalization": "nfkc" if self._model_normalizes else self._forms},
             "exact": self._exact,
             "existing": self.config.model is not None,
             "opening": self.config.opening,
@@ -194,7 +224,7 @@ class TextFeature(TargetFeature):
             "fingerprint": self.vocabulary.fingerprint,
             "notes": self.notes,
         }
-        (folder / "text.json").write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        (folder / "text.json").write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. `prefix`, `sampling` and the settings of fitting may differ from then; with `run`, no other is asked for.
@@ -207,10 +237,13 @@ class TextFeature(TargetFeature):
             kept = {"prefix": self.config.prefix, "sampling": self.config.sampling, "opening": opening}
             self.config = validate(TextConfig, {**adopted(saved, folder, USED_BY, self.config.tags), **kept}, trust=FOREIGN)
             self._splitter = tag_splitter(self.config.tags)
-        for name, value in self._fitted_settings().items():
-            if saved["settings"].get(name, self.config.__dataclass_fields__[name].default) != value:
+        self._read_forms(saved)
+        settings = saved["settings"] | {"normalization": self.normalization}
+        asked = {} if self.config.normalization is None else {"normalization": self.config.normalization}
+        for name, value in (self._fitted_settings() | asked).items():
+            if settings.get(name, self.config.__dataclass_fields__[name].default) != value:
                 raise CheckpointError(
-                    f"`{name}` must be {saved['settings'].get(name)!r}, as when the vocabulary in `{folder}` was fitted, but is {value!r}."
+                    f"`{name}` must be {settings.get(name)!r}, as when the vocabulary in `{folder}` was fitted, but is {value!r}."
                 )
         kind = self.config.kind
         if kind == "word":
@@ -227,6 +260,12 @@ class TextFeature(TargetFeature):
             )
         self.notes = tuple(saved["notes"])
 
+    def _read_forms(self, saved: dict[str, Any]) -> None:
+        """How each side is normalized. Earlier versions had one form for both, and left NFKC of subwords to the model."""
+        form = saved["settings"].get("normalization", "none")
+        self._forms = form if isinstance(form, dict) else dict.fromkeys(SIDES, form)
+        self._model_normalizes = form == "nfkc" and self.config.kind in SUBWORDS and self.config.model is None
+
     # ---------------------------------------------------------------------------------------------------------- preparation
 
     def _prepared(self, value: Any) -> str:
@@ -236,22 +275,26 @@ class TextFeature(TargetFeature):
         if not value.isascii():
             _refuse_surrogates(value)
         text = self.config.prefix + value
-        form = self.config.resolved_normalization
-        # A model trained here applies NFKC itself, so that its file says so to other programs; only lower-casing needs it done before.
-        in_model = form == "nfkc" and self.config.kind in SUBWORDS and self.config.model is None
-        normalize = form != "none" and not (in_model and not self.config.lowercase)
-        if not normalize and not self.config.lowercase:
+        rule = self._rule
+        if rule == "none" and not self.config.lowercase:
             return text
         parts = split_tags(self._splitter, text)
         for place in range(0, len(parts), 2):
-            if normalize and not unicodedata.is_normalized(form.upper(), parts[place]):  # type: ignore[arg-type]
-                parts[place] = unicodedata.normalize(form.upper(), parts[place])  # type: ignore[arg-type]
+            parts[place] = normalized(parts[place], rule)
             if self.config.lowercase:
                 parts[place] = parts[place].lower()
         return "".join(parts)
 
-    def _texts(self, values: Iterable[Any], what: str) -> Iterator[str]:
-        for number, value in enumerate(values, start=1):
+    @property
+    def _rule(self) -> Rule:
+        """How texts are normalized before the vocabulary sees them."""
+        if self._model_normalizes:  # and only lower-casing needs it done before
+            return self.normalization if self.config.lowercase else "none"
+        ours = self.config.kind in SUBWORDS and self.config.model is None
+        return "nmt_nfkc" if ours and self.normalization == "nfkc" else self.normalization
+
+    def _texts(self, values: Iterable[Any], what: str, first: int = 1) -> Iterator[str]:
+        for number, value in enumerate(values, start=first):
             try:
                 yield self._prepared(value)
             except DataError as error:
@@ -298,7 +341,6 @@ class TextFeature(TargetFeature):
             tags=tags,
             exact=settings.lossless,
             byte_fallback=fallback,
-            normalize=settings.resolved_normalization == "nfkc",
             character_coverage=settings.character_coverage,
         )
         if total > len(lines):
@@ -314,8 +356,7 @@ class TextFeature(TargetFeature):
     def _fitted_settings(self) -> dict[str, Any]:
         """The settings that must not change, defaults filled in, as plain values."""
         settings = {name: getattr(self.config, name) for name in _FITTED_SETTINGS}
-        resolved = {"byte_fallback": self.config.resolved_byte_fallback, "normalization": self.config.resolved_normalization}
-        return settings | resolved | {"tags": list(self.config.tags)}
+        return settings | {"byte_fallback": self.config.resolved_byte_fallback, "tags": list(self.config.tags)}
 
 
 def _refuse_surrogates(text: str) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from antiphon.contracts.configuration import config
 from antiphon.errors import ConfigError
+from antiphon.features.normalization import Form, Side
 from antiphon.features.vocabulary import BYTE_PIECES, SPECIAL_PIECES
 
 DEFAULT_SIZE = 8000
@@ -51,9 +52,10 @@ class TextConfig:
     """Promise that decoding restores every text exactly: no normalization, spaces kept, unseen characters as bytes."""
     byte_fallback: bool | None = None
     """Write unseen characters as bytes, so that nothing is unknown. Left out: yes for subwords, no for characters unless `lossless`."""
-    normalization: Literal["nfkc", "nfc", "none"] | None = None
-    """Unicode normalization. NFC only composes accents; NFKC also unifies compatibility forms (full-width letters, ligatures). Left out:
-    `nfkc` for subwords (which also collapses spaces), `nfc` for words and characters, `none` for bytes, `model` and `lossless`."""
+    normalization: Form | None = None
+    """Unicode normalization. NFC only composes accents; NFKC also unifies compatibility forms (full-width letters, ligatures), which
+    predictions then lack. Left out: `nfkc` for sources cut into subwords (any white space is then a blank), `nfc` for targets, words and
+    characters, `none` for bytes, `model` and `lossless`."""
     lowercase: bool = False
     """Lower-case the text. It cannot be undone, so predictions are in lower case, too."""
     min_frequency: Annotated[int, Field(ge=1)] = 1
@@ -127,11 +129,10 @@ class TextConfig:
         """Whether unseen characters become bytes, the default filled in."""
         return self.byte_fallback if self.byte_fallback is not None else self.kind in (*SUBWORDS, "byte") or self.lossless
 
-    @property
-    def resolved_normalization(self) -> Literal["nfkc", "nfc", "none"]:
-        """The Unicode normalization, the default filled in."""
+    def resolved_normalization(self, side: Side) -> Form:
+        """The Unicode normalization of a side, the default filled in."""
         if self.normalization is not None:
             return self.normalization
         if self.lossless or self.model is not None or self.kind == "byte":
             return "none"
-        return "nfkc" if self.kind in SUBWORDS else "nfc"
+        return "nfkc" if self.kind in SUBWORDS and side == "source" else "nfc"

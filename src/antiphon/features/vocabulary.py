@@ -12,6 +12,7 @@ UTF-8 form, and then nothing is ever unknown.
 import hashlib
 import json
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -21,6 +22,7 @@ from typing import Any, final
 import numpy as np
 
 from antiphon.errors import CheckpointError, DataError
+from antiphon.store.json_text import json_text
 
 PAD, UNKNOWN, START, END = 0, 1, 2, 3
 SPECIAL_PIECES = ("<pad>", "<unk>", "<s>", "</s>")
@@ -102,13 +104,23 @@ def split_tags(splitter: re.Pattern[str] | None, text: str) -> list[str]:
 class WordVocabulary(Vocabulary):
     """Words between separators: whitespace (None), or a string that separates exactly ("|": `a||b` has an empty word in the middle).
 
-    With `punctuation`, punctuation marks are words of their own, and decoding joins them again to what they stood at.
+    With `punctuation`, punctuation marks are words of their own, and decoding joins them again to what they stood at; `marks_apart` says
+    that combining marks are, too, as they were in earlier versions.
 
     A word that is not in the vocabulary is unknown: what was said is lost, unless a model may copy it as an open word.
     """
 
-    def __init__(self, words: Sequence[str], tags: Sequence[str] = (), separator: str | None = None, *, punctuation: bool = False):
-        self.words, self.tags, self.separator, self.punctuation = tuple(words), tuple(tags), separator, punctuation
+    def __init__(
+        self,
+        words: Sequence[str],
+        tags: Sequence[str] = (),
+        separator: str | None = None,
+        *,
+        punctuation: bool = False,
+        marks_apart: bool = False,
+    ):
+        self.words, self.tags, self.separator = tuple(words), tuple(tags), separator
+        self.punctuation, self.marks_apart = punctuation, marks_apart
         self.pieces = (*SPECIAL_PIECES, *self.tags, *self.words)
         first = len(SPECIAL_PIECES)
         self._tag_symbols = {tag: first + number for number, tag in enumerate(self.tags)}
@@ -161,18 +173,20 @@ class WordVocabulary(Vocabulary):
 
     def save(self, folder: Path) -> None:
         """Write `vocabulary.json`."""
-        content = {"words": self.words, "tags": self.tags, "separator": self.separator, "punctuation": self.punctuation}
-        _write(folder, content)
+        content = {"words": self.words, "tags": self.tags, "separator": self.separator}
+        _write(folder, {**content, "punctuation": self.punctuation, "marks_apart": self.marks_apart})
 
     @staticmethod
     def load(folder: Path) -> "WordVocabulary":
         """Read what `save` wrote."""
         saved = _read(folder, "words", "tags", "separator")
-        return WordVocabulary(saved["words"], saved["tags"], saved["separator"], punctuation=saved.get("punctuation", False))
+        punctuation, apart = saved.get("punctuation", False), saved.get("marks_apart", True)  # both came with a later version
+        return WordVocabulary(saved["words"], saved["tags"], saved["separator"], punctuation=punctuation, marks_apart=apart)
 
     def _read_words(self, text: str) -> Iterator[tuple[int, str]]:
         """(symbol, word) in order."""
-        for is_tag, part in split_tags_and_words(self._splitter, text, self.separator, punctuation=self.punctuation):
+        parts = split_tags_and_words(self._splitter, text, self.separator, punctuation=self.punctuation, marks_apart=self.marks_apart)
+        for is_tag, part in parts:
             yield (self._tag_symbols[part] if is_tag else self._symbols.get(part, UNKNOWN)), part
 
 
@@ -241,12 +255,30 @@ def split_words(text: str, separator: str | None) -> list[str]:
 JOINER = "\uffed"
 """Marks the side of a punctuation mark on which no space stood, as the tokenizer of OpenNMT does."""
 
-_WORD_OR_MARK = re.compile(r"\w+(?:[-'\u2019.+_]\w+)*|[^\w\s]")
+_MARK = "\u0300"  # stands for every combining mark
+_WORD_OR_PUNCTUATION = re.compile(rf"\w[\w{_MARK}]*(?:[-'\u2019.+_]\w[\w{_MARK}]*)*|[^\w\s]{_MARK}*")
+_MARKS_APART = re.compile(r"\w+(?:[-'\u2019.+_]\w+)*|[^\w\s]")
 
 
-def split_punctuation(word: str) -> list[str]:
+class _Marks(dict[int, str]):
+    """Each character with one and the same mark for those that belong to the letter before them, for `str.translate`: accents, vowel signs
+    of India, vowels of Arabic and Hebrew, invisible joiners. Python's `re` has no class for them."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        self[code] = found = _MARK if unicodedata.category(character)[0] == "M" or character in "\u00ad\u200c\u200d\u2060" else character
+        return found
+
+
+_MARKS = _Marks()
+
+
+def split_punctuation(word: str, *, marks_apart: bool = False) -> list[str]:
     """A word without its punctuation, and the marks around it in their order; hyphens, dots and apostrophes inside stay in it."""
-    parts = _WORD_OR_MARK.findall(word)
+    if marks_apart or word.isascii():
+        parts = _MARKS_APART.findall(word)
+    else:
+        parts = [word[found.start() : found.end()] for found in _WORD_OR_PUNCTUATION.finditer(word.translate(_MARKS))]
     is_word = [part[0].isalnum() or part[0] == "_" for part in parts]
     for place, part in enumerate(parts):
         if not is_word[place]:
@@ -261,7 +293,7 @@ def joined_punctuation(text: str) -> str:
 
 
 def split_tags_and_words(
-    splitter: re.Pattern[str] | None, text: str, separator: str | None, *, punctuation: bool = False
+    splitter: re.Pattern[str] | None, text: str, separator: str | None, *, punctuation: bool = False, marks_apart: bool = False
 ) -> Iterator[tuple[bool, str]]:
     """(whether it is a tag, tag or word) in order. The separator between a tag and a word belongs to neither."""
     parts = split_tags(splitter, text)
@@ -274,11 +306,13 @@ def split_tags_and_words(
         if separator is not None and place < len(parts) - 1:
             part = part.removesuffix(separator)
         words = split_words(part, separator)
-        yield from ((False, one) for word in words for one in (split_punctuation(word) if punctuation else (word,)))
+        yield from (
+            (False, one) for word in words for one in (split_punctuation(word, marks_apart=marks_apart) if punctuation else (word,))
+        )
 
 
 def _write(folder: Path, content: dict[str, Any]) -> None:
-    (folder / "vocabulary.json").write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    (folder / "vocabulary.json").write_text(json_text(content, indent=0) + "\n", encoding="utf-8")
 
 
 def _read(folder: Path, *keys: str) -> dict[str, Any]:

@@ -1,17 +1,18 @@
-"""What search asks of a distribution beyond torch: draws from given random numbers, and quantiles.
+"""What search asks of a distribution beyond torch: draws from given random numbers, quantiles, and to heed what series were divided by.
 
 Unusual here: a draw is a function of the distribution and of uniform numbers that the caller brings. torch draws from one global stream,
 so that what a series gets would depend on its neighbours in the batch.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import ConfigError
 
 
@@ -24,6 +25,21 @@ class Drawable(Protocol):
     def draw(self, uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
         """One draw for each element of the batch shape."""
         ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A distribution that must know what its values were divided by: a count that was divided is none any more."""
+
+    def of_sizes(self, sizes: Float[Tensor, "*batch"]) -> Distribution:
+        """The distribution for such values."""
+        ...
+
+
+def sized(said: Any, elements: Float[Tensor, "*batch width"], spec: ValueSpec) -> Any:
+    """What a head says of steps, told the sizes that stand in the elements there (inputs or labels), where it needs to know."""
+    sizes = spec.sizes_of(elements) if isinstance(said, Sized) else None
+    return said if sizes is None else said.of_sizes(sizes)
 
 
 def uniforms_per_draw(distribution: Distribution) -> int:

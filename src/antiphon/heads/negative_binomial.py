@@ -1,8 +1,12 @@
 """A negative binomial distribution for each channel: counts whose variance exceeds their mean.
 
 Unusual here: it is given by its mean m and dispersion a, with variance m + a m^2 (Hilbe 2011), so that the mean is learned whatever the
-dispersion; torch's counts failures and has a mean that depends on both parameters. The target must be counts as they are: a scaled count
-is none.
+dispersion; torch's counts failures and has a mean that depends on both parameters.
+
+Series of very different sizes learn together as in DeepAR (Salinas et al. 2020): where the task divides counts by the size nu of their
+series and says so, the head's mean m and dispersion a are in units of it, and stand for counts of mean nu m and dispersion a / sqrt(nu).
+The distribution is then one over counts / nu: its draws and quantiles are, and a label is, a count divided by nu. Without sizes the target
+must be counts as they are.
 """
 
 from typing import Any, ClassVar, Literal, final
@@ -15,6 +19,7 @@ from torch.distributions import Distribution, constraints
 from antiphon.contracts.configuration import config
 from antiphon.contracts.model import HeadPlugin
 from antiphon.contracts.specs import Spec
+from antiphon.heads.negative_binomial_quantiles import quantile
 from antiphon.heads.parameters import DistributionHead, positive, values_only
 
 LEAST_MEAN, LARGEST_MEAN = 1e-6, 1e7  # single precision holds no odd count above 1.6e7
@@ -33,15 +38,23 @@ class NegativeBinomialConfig:
 
 @final
 class NegativeBinomial(Distribution):
-    """Counts with `mean` m and variance m + `dispersion` m^2."""
+    """Counts with `mean` m and variance m + `dispersion` m^2; with `sizes`, counts divided by them."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {"mean": constraints.positive, "dispersion": constraints.positive}
-    support = constraints.nonnegative_integer
     uniforms = 2 + 2 * _ATTEMPTS
 
-    def __init__(self, mean: Float[Tensor, "*batch"], dispersion: Float[Tensor, "*batch"]):
-        self._mean, self.dispersion = mean, dispersion
+    def __init__(self, mean: Float[Tensor, "*batch"], dispersion: Float[Tensor, "*batch"], sizes: Float[Tensor, "*batch"] | None = None):
+        self._mean, self.dispersion, self.sizes = mean, dispersion, sizes
         super().__init__(mean.shape, validate_args=False)
+
+    def of_sizes(self, sizes: Float[Tensor, "*batch"]) -> "NegativeBinomial":
+        """The same, of series that were divided by these sizes."""
+        return NegativeBinomial(self._mean, self.dispersion, sizes)
+
+    @property
+    def support(self) -> Any:
+        """Counts, or counts divided by their sizes."""
+        return constraints.nonnegative_integer if self.sizes is None else _DividedCounts(self.sizes)
 
     @property
     def mean(self) -> Tensor:
@@ -51,20 +64,37 @@ class NegativeBinomial(Distribution):
     @property
     def variance(self) -> Tensor:
         """(..., C)."""
-        return self._mean + self.dispersion * self._mean**2
+        mean, dispersion = self._of_counts()
+        variance: Tensor = (mean + dispersion * mean**2) / (1 if self.sizes is None else self.sizes**2)
+        return variance.to(self._mean.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """In nats; in double precision inside, since it is a small difference of large logarithms."""
-        count, mean, dispersion = value.double(), self._mean.double(), self.dispersion.double()
-        size, odds = 1 / dispersion, dispersion * mean
-        ways = (count + size).lgamma() - size.lgamma() - (count + 1).lgamma()
-        return (ways + count * (odds.log() - odds.log1p()) - size * odds.log1p()).to(self._mean.dtype)
+        """Of the count, in nats; in double precision inside, since it is a small difference of large logarithms."""
+        mean, dispersion = self._of_counts()
+        count = value.double() if self.sizes is None else (value.double() * self.sizes).round()
+        failures, odds = 1 / dispersion, dispersion * mean
+        ways = (count + failures).lgamma() - failures.lgamma() - (count + 1).lgamma()
+        return (ways + count * (odds.log() - odds.log1p()) - failures * odds.log1p()).to(self._mean.dtype)
 
     def draw(self, uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
         """A Poisson count whose rate is drawn from a gamma distribution."""
-        numbers, size = uniforms.double(), 1 / self.dispersion.double()
-        rate = _gamma(size, numbers[..., 1:]) * self.dispersion.double() * self._mean.double()
-        return _poisson(rate, numbers[..., 0]).to(self._mean.dtype)
+        (mean, dispersion), numbers = self._of_counts(), uniforms.double()
+        rate = _gamma(1 / dispersion, numbers[..., 1:]) * dispersion * mean
+        return self._divided(_poisson(rate, numbers[..., 0]))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The least count up to which at least so much probability lies."""
+        return self._divided(quantile(*self._of_counts(), value))
+
+    def _of_counts(self) -> tuple[Tensor, Tensor]:
+        """Mean and dispersion of the counts themselves."""
+        mean, dispersion = self._mean.double(), self.dispersion.double()
+        if self.sizes is None:
+            return mean, dispersion
+        return (mean * self.sizes).clamp(max=LARGEST_MEAN), (dispersion / self.sizes.sqrt()).clamp(min=LEAST_DISPERSION)
+
+    def _divided(self, counts: Tensor) -> Tensor:
+        return (counts if self.sizes is None else counts / self.sizes).to(self._mean.dtype)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draws from torch's global stream."""
@@ -72,7 +102,24 @@ class NegativeBinomial(Distribution):
             shape = torch.Size(sample_shape) + self._mean.shape
             numbers = torch.rand(*shape, self.uniforms, device=self._mean.device, dtype=torch.float64)
             tiny = torch.finfo(torch.float32).tiny
-            return NegativeBinomial(self._mean.expand(shape), self.dispersion.expand(shape)).draw(numbers.clamp(min=tiny))
+            sizes = None if self.sizes is None else self.sizes.expand(shape)
+            many = NegativeBinomial(self._mean.expand(shape), self.dispersion.expand(shape), sizes)
+            return many.draw(numbers.clamp(min=tiny))
+
+
+@final
+class _DividedCounts(constraints.Constraint):
+    """Counts divided by sizes, in single precision."""
+
+    is_discrete = True
+
+    def __init__(self, sizes: Float[Tensor, "*batch"]):
+        self.sizes = sizes
+
+    def check(self, value: Tensor) -> Tensor:
+        """Which values may be such counts; above some 100,000 rounding leaves nothing to tell."""
+        counts = value.double() * self.sizes
+        return (counts >= 0) & ((counts - counts.round()).abs() <= 1e-3 + 1e-6 * counts)
 
 
 def _gamma(shape: Float[Tensor, "*batch"], uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
@@ -118,7 +165,7 @@ def build(settings: NegativeBinomialConfig, target: Spec, dim: int, tied: nn.Par
 
 plugin = HeadPlugin(
     name="negative_binomial",
-    summary="A negative binomial distribution for each channel, for counts; needs a task that leaves them unscaled.",
+    summary="A negative binomial distribution for each channel, for counts (`task.counts`).",
     Config=NegativeBinomialConfig,
     build=build,
     loss="negative_log_likelihood",

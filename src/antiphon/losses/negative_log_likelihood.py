@@ -10,8 +10,9 @@ from torch.distributions import Distribution
 from antiphon.contracts.configuration import config
 from antiphon.contracts.loss import Loss, LossPlugin
 from antiphon.contracts.sequences import Output, Padded
-from antiphon.contracts.specs import Spec
+from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import DataError
+from antiphon.heads.draws import sized
 from antiphon.losses.observed import Observed, needs, observed, values_only
 
 
@@ -25,18 +26,18 @@ class NegativeLogLikelihoodConfig:
 
 def build(settings: NegativeLogLikelihoodConfig, target: Spec) -> Loss:
     """Make the loss. Raises ConfigError when the target is made of symbols."""
-    return partial(negative_log_likelihood, channels=values_only(target, "negative_log_likelihood").channels)
+    return partial(negative_log_likelihood, target=values_only(target, "negative_log_likelihood"))
 
 
-def negative_log_likelihood(output: Output, labels: Padded, channels: int) -> Float[Tensor, "B T"]:
-    """-log p(label) in nats, the mean over a step's observed channels.
+def negative_log_likelihood(output: Output, labels: Padded, target: ValueSpec) -> Float[Tensor, "B T"]:
+    """-log p(label) in nats, the mean over a step's observed channels. Of counts that were divided it is that of the count.
 
     Raises ConfigError when the head says no distribution, DataError when a label of a distribution of counts is no count.
     """
-    distribution = output.values
+    distribution = sized(output.values, labels.values, target)
     if not isinstance(distribution, Distribution):
         raise needs("a distribution", "negative_log_likelihood", distribution)
-    known = observed(labels, channels)
+    known = observed(labels, target.channels)
     if getattr(distribution.support, "is_discrete", False):
         _check_counts(distribution, known)
     return known.mean(-distribution.log_prob(known.values))
@@ -48,7 +49,7 @@ def _check_counts(distribution: Distribution, known: Observed) -> None:
         wrong = float(known.values[~fitting][0])
         raise DataError(
             f"Labels must be counts (0, 1, 2, ...) for a head of {type(distribution).__name__}, but one is {wrong:g}."
-            " Use a head of real values, such as `student_t`, or a task that leaves counts unscaled."
+            " Use a head of real values, such as `student_t`, or `task.counts`."
         )
 
 

@@ -78,6 +78,10 @@ class ForecastMetric(Metric):
         # Differences of sums, as in tests by swapping, may round to just below zero.
         return np.asarray(np.sqrt(np.maximum(mean, 0.0)) if self._root and self._over == "values" else mean)
 
+    def taking_part(self, statistics: Float[np.ndarray, "N 2"]) -> int:
+        """How many items have a value that counts."""
+        return int((statistics[:, 1] > 0).sum())
+
     def left_out(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> int:
         """How many observed values do not count, since what their error is divided by is zero or unknown."""
         check_items(predictions, references)

@@ -31,7 +31,8 @@ class Actual:
 
     values            (H, C)
     insample_mae      (C,) mean absolute error of the seasonal naive forecast within the history: what MASE divides by
-    insample_mse      (C,) mean squared error of the same: what RMSSE divides by
+    insample_mse      (C,) mean squared change from step to step within the history, from its first value on that is not zero: what RMSSE
+                      divides by
     """
 
     values: Float[np.ndarray, "H C"]
@@ -40,11 +41,20 @@ class Actual:
 
 
 def insample_errors(history: Float[np.ndarray, "T C"], season: int) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
-    """Mean absolute and mean squared error of repeating the value one season ago (Hyndman and Koehler 2006); NaN where undefined."""
+    """What errors are divided by: for MASE and for RMSSE, NaN where undefined.
+
+    MASE   mean absolute error of repeating the value one season ago (Hyndman and Koehler 2006)
+    RMSSE  mean squared error of repeating the value before, whatever the season, from the first value on that is not zero: what comes
+           before was not yet sold (M5; Makridakis et al. 2022)
+    """
     lag = season if len(history) > season else 1
-    if len(history) <= lag:
-        nothing = np.full(history.shape[1], np.nan)
-        return nothing, nothing
-    errors = history[lag:] - history[:-lag]
-    with np.errstate(invalid="ignore"):
-        return np.nanmean(np.abs(errors), axis=0), np.nanmean(errors**2, axis=0)
+    begun = (np.nan_to_num(history) != 0).cumsum(axis=0) > 0
+    sold = np.where(begun, history, np.nan)
+    return _mean(np.abs(history[lag:] - history[:-lag])), _mean((sold[1:] - sold[:-1]) ** 2)
+
+
+def _mean(errors: Float[np.ndarray, "N C"]) -> Float[np.ndarray, " C"]:
+    """The mean of what is known; NaN where nothing is."""
+    known = ~np.isnan(errors)
+    counts = known.sum(axis=0)
+    return np.where(counts > 0, np.where(known, errors, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)

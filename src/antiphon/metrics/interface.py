@@ -21,12 +21,18 @@ class Score:
     high: float | None = None
     target: float | None = None
     """The value that is best, where neither the highest nor the lowest is."""
+    items: int | None = None
+    """How many items it is a score of: fewer than there are where some give nothing to score. None where nobody counts."""
+
+
+DECIDING = 1000
+"""So many of the first items decide how a metric suits its references: all processes that share a set can know them."""
 
 
 class Metric(ABC):
     """Sufficient statistics per item, and a function of their sum: so intervals and paired tests need no recomputation.
 
-    A metric has no settings: a variant is another name, so that a score's name says all.
+    A metric has no settings: a variant is another name, so that a score's name says all but what the texts themselves decide.
     """
 
     name: str
@@ -38,6 +44,12 @@ class Metric(ABC):
     signature: str
     spread = False
     """Whether it measures how sure predictions are, of which a mere point says nothing."""
+    note: str = ""
+    """What a reader of the score should know beside the signature, as a sentence."""
+
+    def suited(self, references: Sequence[Sequence[Any]]) -> "Metric":
+        """The metric as these references want it: their script may need another tokenizer, which the signature then names."""
+        return self
 
     @abstractmethod
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:
@@ -46,6 +58,10 @@ class Metric(ABC):
     @abstractmethod
     def aggregate(self, total: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
         """The metric from statistics summed over items; leading axes are resamples."""
+
+    def taking_part(self, statistics: Float[np.ndarray, "N K"]) -> int:
+        """How many of the items count."""
+        return len(statistics)
 
 
 Values = TypeVar("Values", float, Float[np.ndarray, "..."])

@@ -1,4 +1,4 @@
-"""Errors of point forecasts, value by value: absolute, squared, symmetric in percent, and scaled by the seasonal naive forecast's."""
+"""Errors of point forecasts, value by value: absolute, squared, symmetric in percent, and scaled by the errors of naive forecasts."""
 
 import numpy as np
 from jaxtyping import Float
@@ -28,7 +28,7 @@ def scaled_absolute(prediction: Forecast, actual: Actual) -> Float[np.ndarray, "
 
 
 def scaled_squared(prediction: Forecast, actual: Actual) -> Float[np.ndarray, "H C"]:
-    """(y - y')^2 per mean squared error of the seasonal naive forecast within the history (M5: Makridakis et al. 2022)."""
+    """(y - y')^2 per mean squared change from step to step within the history (M5: Makridakis et al. 2022)."""
     return np.asarray(squared(prediction, actual) / _divisor(actual.insample_mse))
 
 

@@ -33,7 +33,7 @@ _TOLERANCE = 1e-10  # of the values: two sums of the same numbers in another ord
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two systems on the same items. `difference` is b's value minus a's, with its 95% interval.
+    """Two systems on the same items. `difference` is b's value minus a's, with its 95% interval, None where no resample has both values.
 
     Both p-values are two-sided: how likely so large a difference is if the systems are equally good. They are NaN where a value is.
     """
@@ -42,8 +42,8 @@ class Comparison:
     a: Score
     b: Score
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     bootstrap_p: float
     randomization_p: float
 
@@ -64,7 +64,7 @@ def score(
     Raises DataError when there is no item, or one without prediction or reference.
     """
     check_items(predictions, references)
-    counts = [len(alternatives) for alternatives in references]
+    metric, counts = metric.suited(references), [len(alternatives) for alternatives in references]
     return score_statistics(metric, metric.statistics(predictions, references), counts, resamples=resamples, seed=seed)
 
 
@@ -97,6 +97,7 @@ def compare(
     if len(a) != len(b):
         raise DataError(f"Two systems must have predictions for the same items, but have {len(a)} and {len(b)}.")
     check_items(a, references)
+    metric = metric.suited(references)
     both = np.stack([metric.statistics(a, references), metric.statistics(b, references)])
     value_a, value_b = metric.aggregate(both.sum(axis=1))
     difference = float(value_b - value_a)
@@ -153,9 +154,12 @@ def _chunks(rows: int, items: int) -> Iterator[int]:
         rows -= most
 
 
-def _interval(values: Float[np.ndarray, " R"]) -> tuple[float, float]:
-    """The middle 95% by order statistics, as sacrebleu takes them."""
-    ordered = np.sort(values)
+def _interval(values: Float[np.ndarray, " R"]) -> tuple[float, float] | tuple[None, None]:
+    """The middle 95% by order statistics, as sacrebleu takes them. Resamples of items none of which counts say nothing, and are left
+    out; where all do, there is no interval."""
+    ordered = np.sort(values[np.isfinite(values)])
+    if not len(ordered):
+        return None, None
     outside = len(ordered) // 40
     return float(ordered[outside]), float(ordered[len(ordered) - outside - 1])
 
@@ -164,6 +168,7 @@ def _p_value(under_null: Float[np.ndarray, " R"], observed: float, rounding: flo
     """The share at least as extreme as the observation, which counts as one of them: never 0 (Davison and Hinkley 1997)."""
     if not math.isfinite(observed):
         return math.nan
+    under_null = under_null[np.isfinite(under_null)]
     extreme = np.count_nonzero(np.abs(under_null) >= abs(observed) - rounding)
     return (int(extreme) + 1) / (len(under_null) + 1)
 
@@ -182,7 +187,7 @@ def _score(
     signature += [f"bs:{resamples}|seed:{seed}"] if resamples else []
     signature += [metric.signature]
     value = float(metric.aggregate(statistics.sum(axis=0)))
-    return Score(metric.name, value, "|".join(signature), metric.higher_is_better, low, high, metric.target)
+    return Score(metric.name, value, "|".join(signature), metric.higher_is_better, low, high, metric.target, metric.taking_part(statistics))
 
 
 def _checked(name: str, count: int, *, least: int) -> int:

@@ -126,7 +126,7 @@ def start(model: ChronosBolt, settings: ChronosBoltConfig) -> Sequence[str]:
         f" {shape.prediction_length} at once."
     ]
     beside = model.source.channels - model.target.channels - model.source.marks
-    if beside or model.target.known:
+    if beside or model.target.known > model.target.sizes:
         notes.append("  It reads the past of the targets alone: covariates (`past`, `known`, `static`, `calendar`) have no effect on it.")
     if (model.target.length or 0) > shape.prediction_length:
         notes.append(f"  The horizon is longer than that: what is behind step {shape.prediction_length} follows from its own forecasts.")

@@ -3,14 +3,14 @@
 A batch that does not fit in memory is decoded in halves, and so are those behind it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
 
 from antiphon.contracts.model import Seq2SeqModel
-from antiphon.contracts.search import Search
+from antiphon.contracts.search import RequestError, Search
 from antiphon.contracts.sequences import Example, Hypothesis, Padded, Prediction, Request, to_device
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
@@ -27,11 +27,14 @@ def decode_examples(
     *,
     batch_size: int,
     device: torch.device,
+    refused: Callable[[str], Prediction] | None = None,
     say: Say = silent,
 ) -> list[Prediction]:
     """Decode examples, `batch_size` at a time, the longest first (so that a lack of memory shows at once).
 
-    Raises TrainingError when a single example does not fit in memory.
+    refused   makes of a reason the prediction for an example whose request cannot be; the others are decoded
+
+    Raises TrainingError when a single example does not fit in memory, and without `refused` RequestError.
     """
     order = sorted(range(len(examples)), key=lambda index: -len(examples[index].source))
     results: dict[int, Prediction] = {}
@@ -40,7 +43,14 @@ def decode_examples(
         chosen = order[start : start + batch_size]
         source: Padded = collate([_without_target(examples[index]) for index in chosen], task.source_spec, task.target_spec).source
         wishes = [requests[index] for index in chosen] if requests is not None else None
-        found = unless_out_of_memory(partial(_searched, model, search, source, wishes, device), device)
+        try:
+            found = unless_out_of_memory(partial(_searched, model, search, source, wishes, device), device)
+        except RequestError as error:
+            if refused is None:
+                raise
+            results.update({chosen[row]: refused(reason) for row, reason in error.reasons.items()})
+            order[start : start + batch_size] = [index for index in chosen if index not in results]
+            continue
         if found is None:
             batch_size = _half(len(chosen), examples[chosen[0]], say)
             continue

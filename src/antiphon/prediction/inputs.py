@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any, final
 
 from antiphon.contracts.abilities import Tabular
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.data.audio_archives import in_archive
 from antiphon.data.documents import FILE, DocumentFolder
+from antiphon.data.records import FileRecords, JoinedRecords
 from antiphon.errors import ConfigError, DataError
 from antiphon.recipe.assembly import read_given
 
 _BLOCK = 1 << 16
+_EXACT = 20  # so many inputs are named by line, also where lines must be counted for it
 _MOMENT = 0.05  # seconds to wait for a line before those that are there are answered
 
 
@@ -39,27 +43,34 @@ def runs_and_files(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return runs, files
 
 
-def open_inputs(named: Sequence[Path], task: Task) -> "Inputs":
+def open_inputs(named: Sequence[Path | FileConfig], task: Task) -> "Inputs":
     """The records of files or of one folder; where none is named, the lines of standard input, which are csv for a task with tables."""
     if not named:
         lines = StandardInput(sys.stdin.buffer)
-        items = csv.DictReader(lines.decoded(strict=True)) if isinstance(task, Tabular) else lines.decoded()
-        return Inputs(items, task, live=lines)
-    records = read_given(named[0] if len(named) == 1 else list(named), task, with_targets=False)
+        tabular = isinstance(task, Tabular)
+        items = csv.DictReader(lines.decoded(strict=True)) if tabular else lines.decoded()
+        return Inputs(items, task, live=lines, are_lines=not tabular)
+    records = read_given(named[0] if len(named) == 1 else tuple(named), task, with_targets=False)
     if isinstance(records, DocumentFolder):
         return Inputs(records, task, documents=records.names, paths=[records.folder / name for name in records.names])
-    paths: Iterable[Path] = [path.expanduser() for path in named]
-    if named[0].is_dir():
+    files = records.parts if isinstance(records, JoinedRecords) else (records,)
+    paths: Iterable[Path] = [path for file in files if isinstance(file, FileRecords) for path in file.paths]
+    paths = paths or [one.expanduser() for one in named if isinstance(one, Path)]
+    if isinstance(named[0], Path) and named[0].is_dir():
         paths = (Path(str(record[task.source_columns[0]])) for record in records)  # recordings
-    return Inputs(records, task, paths=paths)
+    are_read = all(isinstance(file, FileRecords) for file in files)
+    are_lines = all(isinstance(file, FileRecords) and file.format == "txt" for file in files)
+    return Inputs(records, task, paths=paths, are_lines=are_lines, places=records if are_read else None)
 
 
 @final
 class Inputs:
-    """Inputs one by one; what a record holds beside its source (an id, a title, a file's name) is kept for its prediction.
+    """Inputs one by one; the record of each (its source, an id, a title, a file's name) is kept for its prediction.
 
     documents   the names of the documents where each is a file of a folder
     paths       the files that are read; looked at once at most
+    are_lines   whether each is a line of a text, in which blank lines may stand
+    places      records that know where each of them stands
     """
 
     def __init__(
@@ -70,11 +81,14 @@ class Inputs:
         documents: Sequence[str] | None = None,
         paths: Iterable[Path] = (),
         live: "StandardInput | None" = None,
+        are_lines: bool = False,
+        places: Records | None = None,
     ):
-        self.documents, self.paths = documents, paths
+        self.documents, self.paths, self.are_lines = documents, paths, are_lines
+        self._places, self._named = places, 0
         self._items, self._live = iter(items), live
         self._source = None if isinstance(task, Tabular) else task.source_columns[0]
-        self._beside: deque[dict[str, Any]] = deque()
+        self._records: deque[Mapping[str, Any]] = deque()
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -82,7 +96,7 @@ class Inputs:
     def __next__(self) -> Any:
         item = next(self._items)
         if self._source is not None:  # rows of a table are no inputs by themselves
-            self._beside.append({key: item[key] for key in item if key != self._source} if isinstance(item, Mapping) else {})
+            self._records.append(item if isinstance(item, Mapping) else {self._source: item})
         return item
 
     def is_ready(self) -> bool:
@@ -94,14 +108,18 @@ class Inputs:
         """Whether somebody types them into a terminal."""
         return self._live is not None and self._live.is_terminal
 
-    def beside(self) -> dict[str, Any]:
-        """What the next input that is answered holds beside its source; to be asked once for each prediction."""
-        return self._beside.popleft() if self._beside else {}
+    def answered(self) -> Mapping[str, Any]:
+        """The record of the next input that is answered; to be asked once for each prediction. Rows of a table are none."""
+        return self._records.popleft() if self._records else {}
 
-    @staticmethod
-    def name(beside: Mapping[str, Any]) -> str:
-        """What people call an input; empty where only its number tells."""
-        return str(beside.get(FILE, ""))
+    def name(self, number: int, record: Mapping[str, Any]) -> str:
+        """What people call the input of a number, from 1: its file, or file and line; empty where only the number tells."""
+        if FILE in record and self.documents is not None:
+            return str(record[FILE])
+        if self._source is None or self._places is None:
+            return ""
+        self._named += 1  # to find a line may mean to read the file again
+        return self._places.place(number - 1) if self._named <= _EXACT else self._places.label(number - 1)
 
 
 @final

@@ -15,11 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, final
 
-from antiphon.contracts.abilities import WritesFiles, writes_files
+from antiphon.contracts.abilities import Tabular, WritesFiles, writes_files
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task
 from antiphon.errors import DataError
 from antiphon.prediction.inputs import Inputs
+from antiphon.prediction.output_kinds import Kind, kind_of
 from antiphon.prediction.writers import Writer, writer_for
 from antiphon.store.atomic import replacing
 
@@ -33,8 +34,13 @@ class Output(ABC):
     """Whether something of each appears on standard output."""
 
     @abstractmethod
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
-        """Write a prediction, with what its record holds beside the source."""
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
+        """Write a prediction, with the record that it is for."""
+
+    @property
+    def remark(self) -> str:
+        """What a reader should know of all that was written, as a sentence; empty where there is nothing to say."""
+        return ""
 
     @property
     @abstractmethod
@@ -60,7 +66,7 @@ class Output(ABC):
 def open_output(name: str, task: Task, inputs: Inputs, *, as_json: bool) -> Output:
     """The output that `name` asks for; - is standard output, and an ending / or a folder that is there asks for a file for each.
 
-    Raises DataError when it would replace one of the inputs, or a file in a folder.
+    Raises DataError when it would replace one of the inputs, or a file in a folder, or has the suffix of what is not written.
     """
     if name == "-":
         return StandardOutput(task, as_json=as_json)
@@ -78,16 +84,23 @@ class StandardOutput(Output):
     """Each prediction is there for the next program as soon as it is made."""
 
     def __init__(self, task: Task, *, as_json: bool):
-        self._writer = writer_for(sys.stdout, "", task, as_json=as_json)
+        table = isinstance(task, Tabular)
+        kind: Kind = "json" if as_json else "file" if writes_files(task) else "csv" if table else "lines"
+        self._writer = writer_for(sys.stdout, kind, task, name="standard output")
+
+    @property
+    def remark(self) -> str:
+        """That of the writer."""
+        return self._writer.remark
 
     @property
     def place(self) -> str:
         """Standard output."""
         return "on standard output"
 
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """Write and flush."""
-        self._writer.write(prediction, beside)
+        self._writer.write(prediction, record)
         self.count += 1  # first, since who reads it may stop us at once
         sys.stdout.flush()
 
@@ -107,7 +120,7 @@ class FileOutput(Output):
     is_seen = False
 
     def __init__(self, path: Path, task: Task, *, as_json: bool):
-        self._task, self._as_json, self._path = task, as_json, path
+        self._task, self._kind, self._path = task, kind_of(path, task, as_json=as_json), path
         self._is_file = not path.exists() or stat.S_ISREG(path.stat().st_mode)
         target = path.resolve() if path.is_symlink() else path  # of a link the file behind it is written
         self._target, self._partial = target, target.with_name(f"{target.name}.partial") if self._is_file else target
@@ -115,16 +128,21 @@ class FileOutput(Output):
         self._writer: Writer | None = None
 
     @property
+    def remark(self) -> str:
+        """That of the writer."""
+        return "" if self._writer is None else self._writer.remark
+
+    @property
     def place(self) -> str:
         """The partial file."""
         left = f"; {self._path} is as it was before" if self._is_file and self._target.exists() else ""
         return f"in {self._partial}{left}"
 
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """Write; the file has it a little later."""
         assert self._writer is not None, "written within a `with` block"
         with _naming(self._partial):
-            self._writer.write(prediction, beside)
+            self._writer.write(prediction, record)
         self.count += 1
 
     def open(self) -> None:
@@ -137,7 +155,7 @@ class FileOutput(Output):
             raise DataError(
                 f"{self._partial} is there already: another run writes it, or one that was stopped has left it. Move it, or remove it."
             ) from error
-        self._writer = writer_for(self._file, self._path.suffix, self._task, as_json=self._as_json)
+        self._writer = writer_for(self._file, self._kind, self._task, name=str(self._path))
 
     def close(self, failure: type[BaseException] | None) -> None:
         """Let the file take its place, or after a failure keep what was written under its partial name."""
@@ -182,7 +200,7 @@ class FolderOutput(Output):
         """The folder."""
         return f"in {self._folder}"
 
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """Write its file, complete at once, and print the name; an empty line where there is none."""
         path: Path | None
         if self._task is None:

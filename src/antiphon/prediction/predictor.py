@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
@@ -12,7 +12,7 @@ from antiphon.contracts.abilities import PreparesSources, Streams, items_of, joi
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
-from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction, Request
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.trust import foreign
 from antiphon.data.limits import cut_source
@@ -26,8 +26,20 @@ from antiphon.search.ensemble import together
 from antiphon.training.device import find_device
 
 OnError = Literal["raise", "keep"]
-_Entry = Prediction | tuple[Record, list[tuple[Example, Request]]]
-"""An input made ready: its record and the parts to decode, or what is said of one that cannot be used."""
+Blank = Literal["refuse", "answer"]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An input made ready: its number from 1, its record, and the parts to decode."""
+
+    number: int
+    record: Record
+    parts: list[tuple[Example, Request]]
+
+
+_Entry = Prediction | _Ready
+"""An input made ready, or what is said of one that needs no decoding: it cannot be used, or is blank."""
 
 
 @runtime_checkable
@@ -83,15 +95,17 @@ class Predictor:
         return other
 
     @overload
-    def predict(self, inputs: str | bytes | Path | Record, *, on_error: OnError = "raise") -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(self, inputs: str | bytes | Path | Record, *, on_error: OnError = "raise", blank: Blank = "refuse") -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, inputs: Sequence[str | Record], *, on_error: OnError = "raise") -> list[Prediction]: ...
+    def predict(self, inputs: Sequence[str | Record], *, on_error: OnError = "raise", blank: Blank = "refuse") -> list[Prediction]: ...
     @overload
-    def predict(self, inputs: Frame, *, on_error: OnError = "raise") -> list[Prediction]: ...
+    def predict(self, inputs: Frame, *, on_error: OnError = "raise", blank: Blank = "refuse") -> list[Prediction]: ...
     @overload
-    def predict(self, inputs: Iterator[str | Record], *, on_error: OnError = "raise") -> Iterator[Prediction]: ...
+    def predict(self, inputs: Iterator[str | Record], *, on_error: OnError = "raise", blank: Blank = "refuse") -> Iterator[Prediction]: ...
 
-    def predict(self, inputs: Any, *, on_error: OnError = "raise") -> Prediction | list[Prediction] | Iterator[Prediction]:
+    def predict(
+        self, inputs: Any, *, on_error: OnError = "raise", blank: Blank = "refuse"
+    ) -> Prediction | list[Prediction] | Iterator[Prediction]:
         """Predict for a text or record, for a list of them or a frame, or lazily for an iterator, in the order given.
 
         Where records are rows of series, there is one prediction for each series. Where sources are recordings, a text is the path of one,
@@ -102,20 +116,22 @@ class Predictor:
         there, what was read is answered whenever it is not.
 
         A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
-        opening and for phrases that must or must not appear.
+        opening and for phrases that must or must not appear. `details` counts symbols of the source that were cut off (`source_cut`), and
+        that the vocabulary does not know (`source_unknown`).
 
-        on_error   what an input that cannot be used (empty, far too long, no text) does: "raise" a DataError that names it, or "keep"
-                   its place with an empty prediction, whose `details["error"]` says why
+        on_error   what an input that cannot be used (empty, far too long, no text, asking for what cannot be said) does: "raise" a
+                   DataError that names it, or "keep" its place with an empty prediction, whose `details["error"]` says why
+        blank      whether a source of nothing but blanks is such an input, or is answered with nothing, as the blank lines of a text are
         """
         if isinstance(inputs, str | bytes | Path | Mapping):
-            return next(self._stream(items_of(self.task, [inputs]), on_error))
+            return next(self._stream(items_of(self.task, [inputs]), on_error, blank))
         if isinstance(inputs, Sequence):
-            return list(self._stream(items_of(self.task, inputs), on_error))
+            return list(self._stream(items_of(self.task, inputs), on_error, blank))
         if isinstance(inputs, Frame):
-            return list(self._stream(items_of(self.task, read_given(inputs, self.task, with_targets=False)), on_error))
+            return list(self._stream(items_of(self.task, read_given(inputs, self.task, with_targets=False)), on_error, blank))
         if isinstance(inputs, Iterable):
             live = inputs if isinstance(inputs, Live) else None
-            return self._stream(items_of(self.task, inputs), on_error, sizes=growing(self.recipe.evaluation.batch_size), live=live)
+            return self._stream(items_of(self.task, inputs), on_error, blank, sizes=growing(self.recipe.evaluation.batch_size), live=live)
         raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
 
     def stream(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
@@ -145,30 +161,70 @@ class Predictor:
         return polars.DataFrame([row for prediction in predictions for row in rows_of(self.task, prediction)])
 
     def _stream(
-        self, inputs: Iterator[Any], on_error: OnError, *, sizes: Iterator[int] | None = None, live: Live | None = None
+        self,
+        inputs: Iterator[Any],
+        on_error: OnError,
+        blank: Blank = "refuse",
+        *,
+        sizes: Iterator[int] | None = None,
+        live: Live | None = None,
     ) -> Iterator[Prediction]:
         """Predictions one by one; `sizes` are those of the windows that inputs are decoded in, large ones unless they come one by one."""
         size = self.recipe.evaluation.batch_size
-        for window in windows(self._entries(inputs, on_error), full(size) if sizes is None else sizes, _parts_in, live):
-            pairs = [pair for entry in window if not isinstance(entry, Prediction) for pair in entry[1]]
-            examples, requests = [example for example, _ in pairs], [request for _, request in pairs]
-            found = iter(decode_examples(self.model, self.search, self.task, examples, requests, batch_size=size, device=self.device))
+        for window in windows(self._entries(inputs, on_error, blank), full(size) if sizes is None else sizes, _parts_in, live):
+            found = iter(self._decoded([entry for entry in window if isinstance(entry, _Ready)], on_error))
             for entry in window:
-                if isinstance(entry, Prediction):
-                    yield entry
-                else:
-                    record, parts = entry
-                    prediction = joined(self.task, [next(found) for _ in parts], record)
-                    cut = sum(example.cut for example, _ in parts)
-                    yield replace(prediction, details={**prediction.details, "source_cut": cut}) if cut else prediction
+                yield entry if isinstance(entry, Prediction) else next(found)
 
-    def _entries(self, inputs: Iterator[Any], on_error: OnError) -> Iterator[_Entry]:
+    def _decoded(self, ready: Sequence[_Ready], on_error: OnError) -> Iterator[Prediction]:
+        """The predictions for inputs, from those of their parts."""
+        pairs = [pair for entry in ready for pair in entry.parts]
+        found = iter(
+            decode_examples(
+                self.model,
+                self.search,
+                self.task,
+                [example for example, _ in pairs],
+                [request for _, request in pairs],
+                batch_size=self.recipe.evaluation.batch_size,
+                device=self.device,
+                refused=_refused,
+            )
+        )
+        for entry in ready:
+            parts = [next(found) for _ in entry.parts]
+            wrong = next((part for part in parts if "error" in part.details), None)
+            if wrong is not None and on_error == "raise":
+                raise DataError(f"Input {entry.number}: {wrong.details['error']}")
+            yield self._joined(entry, parts) if wrong is None else wrong
+
+    def _joined(self, entry: _Ready, predictions: Sequence[Prediction]) -> Prediction:
+        """One prediction, which says how much of its source was cut off, and how much of it the vocabulary does not know."""
+        prediction, spec = joined(self.task, predictions, entry.record), self.task.source_spec
+        sources = [example for example, _ in entry.parts]
+        counts = {"source_cut": sum(example.cut for example in sources)}
+        if isinstance(spec, TokenSpec):
+            counts["source_unknown"] = sum(self._unknown(example.source, spec) for example in sources)
+        said = {name: count for name, count in counts.items() if count}
+        return replace(prediction, details={**prediction.details, **said}) if said else prediction
+
+    def _unknown(self, source: np.ndarray, spec: TokenSpec) -> int:
+        """How many symbols stand for what the vocabulary does not know; an open word is known to a model that can copy it."""
+        copies = any(getattr(one.model, "copies", False) for one in self.trained)
+        return int((source == spec.unknown).sum() + (0 if copies else (source >= spec.size).sum()))
+
+    def _entries(self, inputs: Iterator[Any], on_error: OnError, blank: Blank) -> Iterator[_Entry]:
         """Inputs made ready one by one."""
         for number, item in enumerate(inputs):
             entry: _Entry
             try:
                 record = self._record(item)
-                entry = record, [self._prepare(part, number) for part in parts_of(self.task, record)]
+                if isinstance(self.task.source_spec, TokenSpec):
+                    _check_unicode(record.get(self.task.source_columns[0]))
+                if blank == "answer" and not str(self.task.source_of(record)).strip():
+                    entry = _nothing("end")
+                else:
+                    entry = _Ready(number + 1, record, [self._prepare(part, number) for part in parts_of(self.task, record)])
             except DataError as error:
                 if on_error == "raise":
                     raise DataError(f"Input {number + 1}: {error}") from error
@@ -177,8 +233,6 @@ class Predictor:
 
     def _prepare(self, record: Record, number: int) -> tuple[Example, Request]:
         target = self.task.target_column
-        if isinstance(self.task.source_spec, TokenSpec):
-            _check_unicode(record.get(self.task.source_columns[0]))
         example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
@@ -219,7 +273,7 @@ LONG = 8  # an input so many times longer than any in training is refused: it wo
 
 def _parts_in(entry: _Entry) -> int:
     """How much there is to decode of an input; at least 1, so that windows end."""
-    return 1 if isinstance(entry, Prediction) else max(1, len(entry[1]))
+    return 1 if isinstance(entry, Prediction) else max(1, len(entry.parts))
 
 
 def _check_unicode(text: Any) -> None:
@@ -234,8 +288,12 @@ def _check_unicode(text: Any) -> None:
 
 
 def _refused(reason: str) -> Prediction:
-    nothing = Hypothesis(np.zeros(0, dtype=np.int64), float("-inf"), float("-inf"), finish_reason="refused")
-    return Prediction("", nothing, details={"error": reason})
+    return replace(_nothing("refused"), details={"error": reason})
+
+
+def _nothing(reason: FinishReason) -> Prediction:
+    score = 0.0 if reason == "end" else float("-inf")
+    return Prediction("", Hypothesis(np.zeros(0, dtype=np.int64), score, score, finish_reason=reason))
 
 
 def load(

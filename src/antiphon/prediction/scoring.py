@@ -7,7 +7,7 @@ the same as from one process.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,10 +25,11 @@ from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus, MixedCorpus
+from antiphon.data.findings import content_hash
 from antiphon.data.loader import Loader
 from antiphon.errors import AntiphonError, TrainingError
 from antiphon.losses.observed import counted
-from antiphon.metrics.interface import Score
+from antiphon.metrics.interface import DECIDING, Metric, Score
 from antiphon.metrics.scoring import find_metrics
 from antiphon.metrics.significance import score_statistics
 from antiphon.prediction.memory import Say, silent, unless_out_of_memory
@@ -148,9 +149,9 @@ def decode_and_score(
 
     Raises what `predict` and the metrics raise, and AntiphonError where another rank could not decode its items.
     """
-    found, failure = None, None
+    found, failure, chosen = None, None, _suited(metrics, items, ranks)
     try:
-        found = _decoded(predict, task, items, metrics)
+        found = _decoded(predict, task, items, chosen)
     except AntiphonError as error:
         failure = error
     parts = ranks.gather_plain(found[0] if found else None)
@@ -162,7 +163,7 @@ def decode_and_score(
     counts = [row["references"] for row in rows]
     scores = [
         score_statistics(metric, np.array(_interleaved([part["statistics"][place] for part in parts])), counts, resamples=resamples)
-        for place, metric in enumerate(find_metrics(metrics))
+        for place, metric in enumerate(chosen)
     ]
     texts = all(row["text"] for row in rows)
     return Decoded(
@@ -175,15 +176,22 @@ def decode_and_score(
     )
 
 
+def _suited(names: Sequence[str], items: Sequence[Item], ranks: Ranks) -> list[Metric]:
+    """The metrics as the references of all ranks want them."""
+    first = [[str(one) for one in found if isinstance(one, str)] for _, found in items[: -(-DECIDING // ranks.world)]]
+    references = _interleaved(ranks.gather_plain(first))
+    return [metric.suited(references) for metric in find_metrics(names)]
+
+
 def _decoded(
-    predict: Callable[[list[Any]], list[Prediction]], task: Task, items: Sequence[Item], metrics: Sequence[str]
+    predict: Callable[[list[Any]], list[Prediction]], task: Task, items: Sequence[Item], metrics: Sequence[Metric]
 ) -> tuple[dict[str, Any], list[Prediction], float]:
     """What other ranks need of these items, in plain values; the predictions; and the seconds that they took."""
     began = time.monotonic()
     predictions = predict([record for record, _ in items]) if items else []
     seconds = time.monotonic() - began
     values, references = [prediction.value for prediction in predictions], [found for _, found in items]
-    statistics = [metric.statistics(values, references).tolist() if items else [] for metric in find_metrics(metrics)]
+    statistics = [metric.statistics(values, references).tolist() if items else [] for metric in metrics]
     rows = [
         {
             "source": str(task.source_of(record)),
@@ -204,13 +212,19 @@ def _interleaved(parts: Sequence[Sequence[Any]]) -> list[Any]:
 
 
 def group_references(task: Task, records: Sequence[Any], *, alternatives: bool) -> list[tuple[Any, list[Any]]]:
-    """(record, references) per item; with `alternatives`, records with the same source are one item."""
+    """(record, references) per item; with `alternatives`, records that are equal in all that a model reads are one item."""
     if not alternatives:
         return [(record, [task.reference(record)]) for record in records]
     items: dict[Any, tuple[Any, list[Any]]] = {}
     for record in records:
-        items.setdefault(task.source_of(record), (record, []))[1].append(task.reference(record))
+        key = (task.source_of(record), *(_comparable(record.get(column)) for column in task.source_columns))
+        items.setdefault(key, (record, []))[1].append(task.reference(record))
     return list(items.values())
+
+
+def _comparable(value: Any) -> Any:
+    """A value that is equal where the content is."""
+    return value.tobytes() if isinstance(value, np.ndarray) else value if isinstance(value, Hashable) else content_hash(value)
 
 
 def collapsed(values: Sequence[Any], references: Sequence[Any], share: float = 0.5) -> str | None:

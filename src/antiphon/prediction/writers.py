@@ -1,16 +1,22 @@
-"""How predictions are written: a line each, JSON, a table, or the content of a file of its own."""
+"""How predictions are written: a line each, JSON, a table, or the content of a file of its own.
+
+Unusual: in a tsv nothing is quoted, since what reads it knows no quotes. So it cannot hold every text, and says so.
+"""
 
 import csv
-import json
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, Protocol, final, runtime_checkable
 
-from antiphon.contracts.abilities import Tabular, WritesFiles, writes_files
+from antiphon.contracts.abilities import Tabular, WritesFiles
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task
 from antiphon.errors import DataError
+from antiphon.prediction.output_kinds import SUBTITLES, Kind
+from antiphon.store.json_text import json_text
 
 _OWN = ("prediction", "score", "log_prob", "token_scores", "finish_reason", "alignment", "alternatives")  # what we say of a prediction
 
@@ -24,39 +30,54 @@ class TextFile(Protocol):
 
 
 class Writer(ABC):
-    """Takes predictions one by one, each with what its record holds beside the source."""
+    """Takes predictions one by one, each with the record that it is for."""
+
+    remark: str = ""
+    """What a reader should know of all that was written, as a sentence."""
 
     @abstractmethod
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """Write one."""
 
     def finish(self) -> None:  # noqa: B027 -- most have nothing to close
         """Write what stands at the end."""
 
 
-def writer_for(file: TextFile, suffix: str, task: Task, *, as_json: bool) -> Writer:
-    """What writes into a file of this suffix: a JSON array, JSON lines (.jsonl), or else what the task's predictions are."""
-    if as_json:
+def writer_for(file: TextFile, kind: Kind, task: Task, *, name: str = "") -> Writer:
+    """What writes predictions of a kind into a file, whose `name` is for errors."""
+    if kind == "json":
         return JsonArray(file, task)
-    if suffix == ".jsonl":
+    if kind == "jsonl":
         return JsonLines(file, task)
-    if isinstance(task, WritesFiles) and writes_files(task):
-        return OnlyFile(file, task)
-    if isinstance(task, Tabular):
-        return Table(file, task, "\t" if suffix == ".tsv" else ",")
+    if kind == "file" and isinstance(task, WritesFiles):
+        return OnlyFile(file, task, name)
+    if kind in ("csv", "tsv"):
+        separator = "\t" if kind == "tsv" else ","
+        return Table(file, task, separator) if isinstance(task, Tabular) else InputTable(file, task, separator, name)
     return Lines(file)
+
+
+_LINE_ENDS = re.compile(r"[\r\n]+")
 
 
 @final
 class Lines(Writer):
-    """A text a line."""
+    """A text a line; a line end within a text becomes a blank."""
 
     def __init__(self, file: TextFile):
-        self._file = file
+        self._file, self._joined = file, 0
 
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+    @property
+    def remark(self) -> str:  # type: ignore[override]
+        """How many texts lost line ends."""
+        what = "1 prediction holds" if self._joined == 1 else f"{self._joined:,} predictions hold"
+        return f"{what} line ends, which became blanks, since a line is one text. A .csv or .jsonl file keeps them." if self._joined else ""
+
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """The value on one line."""
-        print(" ".join(str(prediction.value).splitlines()), file=self._file)
+        text = _LINE_ENDS.sub(" ", str(prediction.value))
+        self._joined += text != str(prediction.value)
+        print(text, file=self._file)
 
 
 @final
@@ -66,9 +87,9 @@ class JsonLines(Writer):
     def __init__(self, file: TextFile, task: Task):
         self._file, self._task = file, task
 
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """One object."""
-        print(_json(prediction, beside, self._task), file=self._file)
+        print(_json(prediction, record, self._task), file=self._file)
 
 
 @final
@@ -78,9 +99,9 @@ class JsonArray(Writer):
     def __init__(self, file: TextFile, task: Task):
         self._file, self._task, self._separator = file, task, "["
 
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """One element."""
-        self._file.write(f"{self._separator}\n{_json(prediction, beside, self._task)}")
+        self._file.write(f"{self._separator}\n{_json(prediction, record, self._task)}")
         self._separator = ","
 
     def finish(self) -> None:
@@ -96,7 +117,7 @@ class Table(Writer):
         self._file, self._task, self._separator = file, task, separator
         self._writer: csv.DictWriter[str] | None = None
 
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """The rows of one; none where the input could not be used."""
         for row in self._task.rows(prediction):
             if self._writer is None:
@@ -106,25 +127,68 @@ class Table(Writer):
 
 
 @final
+class InputTable(Writer):
+    """The columns of the inputs, and behind them the predictions."""
+
+    def __init__(self, file: TextFile, task: Task, separator: str, name: str):
+        self._file, self._separator, self._name = file, separator, name
+        self._columns: list[str] | None = None
+
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
+        """A row. Raises DataError where the inputs have no columns in common, or a tsv cannot hold a text."""
+        if self._columns is None:
+            if "prediction" in record:
+                raise DataError("The inputs have a column `prediction` already, which the output would have twice. Give it another name.")
+            self._columns = list(record)
+            self._row([*self._columns, "prediction"])
+        more = next((column for column in record if column not in self._columns), None)
+        if more is not None:
+            raise DataError(
+                f"{self._name} has the columns of the first input, but a later one has `{more}`, too. Write a .jsonl file instead."
+            )
+        self._row([*(_cell(record.get(column)) for column in self._columns), str(prediction.value)])
+
+    def _row(self, cells: Sequence[str]) -> None:
+        if self._separator == ",":
+            cells = [f'"{cell.replace(chr(34), chr(34) * 2)}"' if _TO_QUOTE.search(cell) else cell for cell in cells]
+        elif wrong := next((cell for cell in cells if _NOT_IN_TSV.search(cell)), None):
+            raise DataError(f"{self._name} cannot hold a tab or a line end within a value, as in {wrong!r:.80}. Write a .csv file instead.")
+        self._file.write(f"{self._separator.join(cells)}\n")
+
+
+_TO_QUOTE, _NOT_IN_TSV = re.compile('[,"\r\n]'), re.compile("[\t\r\n]")
+
+
+def _cell(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json_text(value, default=str) if isinstance(value, list | tuple | dict) else str(value)
+
+
+@final
 class OnlyFile(Writer):
     """The content of the file that a prediction is: subtitles. There is room for one."""
 
-    def __init__(self, file: TextFile, task: WritesFiles):
-        self._file, self._task, self._written = file, task, False
+    def __init__(self, file: TextFile, task: WritesFiles, name: str):
+        self._file, self._task, self._name, self._written = file, task, name, False
 
-    def write(self, prediction: Prediction, beside: Mapping[str, Any]) -> None:
-        """The content. Raises DataError for a second prediction."""
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
+        """The content. Raises DataError for a second prediction, and where the name promises other subtitles."""
         if self._written:
             raise DataError("Subtitles of several recordings need a folder: `--output FOLDER/`.")
         own = self._task.file_of(prediction)
+        promised = PurePath(self._name).suffix.lower()
+        if own is not None and promised in SUBTITLES and promised != PurePath(own.name).suffix:
+            raise DataError(f"{self._name} must end in {PurePath(own.name).suffix}, which the task is set to write.")
         print("" if own is None else own.content.rstrip("\n"), file=self._file)
         self._written = True
 
 
-def _json(prediction: Prediction, beside: Mapping[str, Any], task: Task) -> str:
-    known = {key: value for key, value in beside.items() if key not in _OWN}
+def _json(prediction: Prediction, record: Mapping[str, Any], task: Task) -> str:
+    source = None if isinstance(task, Tabular) else task.source_columns[0]
+    known = {key: value for key, value in record.items() if key not in _OWN and key != source}
     whole = replace(prediction, details={**known, **prediction.details})
-    return json.dumps(_plain(whole, task), ensure_ascii=False, default=str)
+    return json_text(_plain(whole, task), default=str)
 
 
 def _plain(prediction: Prediction, task: Task) -> dict[str, Any]:

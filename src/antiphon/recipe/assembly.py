@@ -122,8 +122,12 @@ def build_search(settings: Any, task: Task) -> Search:
                 f"`search.metric` must say which of two outputs is better, but `{metric.name}` only describes them. Take one such as `chrf`"
                 " or `rouge_l`."
             )
+
+        def statistics(predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Any:
+            return metric.suited(references).statistics(predictions, references)
+
         decode = partial(_text_of, task)
-        return search.with_utility(text_utility(metric.statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
+        return search.with_utility(text_utility(statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
     if isinstance(search, BeamSearch | CTCSearch) and settings.language_model is not None:
         return search.with_language_model(_open_language_model(settings.language_model, task))
     return search

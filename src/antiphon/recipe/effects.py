@@ -66,6 +66,7 @@ EVALUATION = replace(
         "evaluation",
         "data.test",
         *PREDICTION.keys[4:],
+        "data.limits.empty",
         "training.loss",
         "training.batching",
         "training.decoder_inputs",

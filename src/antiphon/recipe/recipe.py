@@ -53,7 +53,7 @@ class EvaluationConfig:
     resamples: Annotated[int, Field(ge=0)] = 1000
     """Bootstrap resamples for intervals; 0 leaves intervals out."""
     alternatives: bool = False
-    """Whether records with the same source are alternative references of one item, of which the nearest counts."""
+    """Whether records with the same source (and tags) are alternative references of one item, of which the nearest counts."""
     batch_size: Annotated[int, Field(ge=1)] = 32
     """Records decoded together."""
 

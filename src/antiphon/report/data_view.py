@@ -108,6 +108,11 @@ def _findings(split: Plain, labels: Plain) -> list[Markup]:
             listed = [join((_label(labels, one) for one in group), " and ") for group in list(groups.get("listed") or [])[:_LISTED]]
             listing = element("ul", None, *(element("li", None, one) for one in listed))
             parts.append(folded(f"{count:,} ({percent(count / examined)}) {meaning}", listing))
+    changed = _mapping(split.get("changed"))
+    if as_count(changed.get("records")):
+        rows = [(_label(labels, one["record"]), _clip(one["target"]), _clip(one["restored"])) for one in changed.get("listed") or []]
+        said = f"{as_count(changed['records']):,} targets come back from the vocabulary as other texts: no output can equal them"
+        parts.append(folded(said, table(("record", "target", "comes back as"), rows)))
     odd = _mapping(split.get("misaligned"))
     if as_count(odd.get("records")):
         low, high = (float(np.exp(bound)) for bound in odd["bounds"])

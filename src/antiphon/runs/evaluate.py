@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.abilities import baselines_of, details_of, items_of, shown
+from antiphon.contracts.abilities import baselines_of, details_of, remarks_of, shown
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
@@ -22,11 +22,12 @@ from antiphon.metrics.scoring import find_metrics, named
 from antiphon.metrics.significance import Comparison, compare
 from antiphon.prediction.memory import Say, silent
 from antiphon.prediction.predictor import Predictor, open_predictor
+from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
-from antiphon.recipe.assembly import build_losses, metric_names, read_given
+from antiphon.recipe.assembly import build_losses, metric_names
 from antiphon.recipe.effects import EVALUATION
 from antiphon.runs import stored_evaluations
-from antiphon.runs.stored_evaluations import plain_numbers
+from antiphon.store.json_text import plain_numbers
 from antiphon.training.distributed import Ranks
 
 Progress = Callable[[int, int], object]
@@ -110,7 +111,7 @@ def evaluate(
     source = recipe.data.test if data is None else data
     if source is None:
         raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
-    records = list(items_of(task, read_given(source, task, with_targets=True), scored=True))
+    records, left_out = records_to_score(source, task, recipe.data.limits)
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
     metrics, resamples, ranks = metric_names(recipe), recipe.evaluation.resamples, Ranks(0, 1, predictor.device)
@@ -132,7 +133,7 @@ def evaluate(
         scores=scores,
         finish_reasons=dict(decoded.finish_reasons),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
-        remarks=tuple(_remarks(decoded, scores)),
+        remarks=(*([left_out] if left_out else []), *remarks_of(task, items), *_notes(metrics, references), *_remarks(decoded, scores)),
         details=details_of(task, items, decoded.predictions, references, baselines),
         items=tuple(_items(task, decoded, references)),
         values=tuple(values),
@@ -191,12 +192,26 @@ def _likelihood(predictor: Predictor, records: Sequence[Any], ranks: Ranks, say:
     return loss_scores(mean_loss(predictor.model, measure, batches, ranks, inputs=recipe.training.decoder_inputs, say=say), task)
 
 
+def _notes(metrics: Sequence[str], references: Sequence[Sequence[Any]]) -> Iterator[str]:
+    """What is to be known of the metrics beside their signatures."""
+    return filter(None, (metric.suited(references).note for metric in find_metrics(metrics)))
+
+
 def _remarks(decoded: Decoded, scores: Sequence[Score]) -> Iterator[str]:
     cut = sum("source_cut" in prediction.details for prediction in decoded.predictions)
     if cut:
         yield f"{cut:,} of {len(decoded.predictions):,} sources were cut, as `data.limits` says: their ends were not read."
     if decoded.collapsed:
         yield decoded.collapsed
+    partly: dict[int, list[str]] = {}
+    for score in scores:
+        if score.items is not None and 0 < score.items < len(decoded.predictions):
+            partly.setdefault(score.items, []).append(f"`{score.name}`")
+    for count, names in partly.items():
+        yield (
+            f"{count:,} of {len(decoded.predictions):,} forecasts took part in {', '.join(names)}: the others have nothing to divide by"
+            " (their history repeats itself, or is too short), or nothing of their future was observed."
+        )
     undefined = [f"`{score.name}`" for score in scores if not math.isfinite(score.value)]
     if undefined:
         verb = "is" if len(undefined) == 1 else "are"

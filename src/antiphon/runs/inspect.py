@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from antiphon.contracts.abilities import unfolded
+from antiphon.contracts.abilities import restored, unfolded
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
@@ -121,7 +121,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
             Part(corpus.records() if isinstance(corpus, WindowCorpus) else unfolded(task, records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
         ]
-    view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces)
+    view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces, restored=partial(restored, task))
     say("looking at the data")
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}

@@ -10,7 +10,6 @@ The newest evaluation of each replaces the one before.
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from antiphon.errors import CheckpointError
 from antiphon.store.checkpoint import find_checkpoint, read_json, replace_json
+from antiphon.store.json_text import plain_numbers
 
 
 def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any) -> Path | None:
@@ -48,15 +48,6 @@ def data_name(source: Any) -> str:
     if isinstance(source, tuple):
         return ", ".join(str(file.path or file.source) for file in source)
     return "records"
-
-
-def plain_numbers(value: Any) -> Any:
-    """The value with None for each number that JSON has not: NaN and the infinities."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: plain_numbers(item) for key, item in value.items()}
-    return [plain_numbers(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _place(runs: Sequence[Path | str]) -> tuple[Path | None, dict[str, str] | None]:

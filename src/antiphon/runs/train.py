@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from antiphon.contracts.abilities import Calibrates
+from antiphon.contracts.abilities import Calibrates, unfolded
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.contracts.tracker import Event, EventSink, TrackedRun
 from antiphon.data.identity import identity_of
@@ -229,8 +230,9 @@ def _prepare_data(
     }
     if ranks.first:
         for name, parts in corpora.items():
-            for line in _tallies(name, parts):
-                say(line)
+            for (records, _), corpus in zip(splits[name].parts, parts, strict=True):
+                for line in _tally(name, corpus, unfolded(task, records)):
+                    say(line)
             for corpus in parts:
                 _warn_of_equal_targets(corpus, order.console)
         ranks.wait()
@@ -252,17 +254,17 @@ def _fit(task: Task, split: Split, features: Path, lent: Path | None) -> None:
         task.save(place)
 
 
-def _tallies(name: str, corpora: Sequence[StoredCorpus]) -> Iterator[str]:
+def _tally(name: str, corpus: StoredCorpus, records: Records) -> Iterator[str]:
     """What became of the records: nothing is left out silently."""
-    for corpus in corpora:
-        tally = corpus.tally
-        unit = tally.get("unit", "records")
-        windows = f", {tally['windows']:,} windows" if "windows" in tally else ""
-        yield f"{name}: {tally['kept']:,} of {tally['read']:,} {unit}{windows}"
-        for verb in ("dropped", "truncated"):
-            for reason, count in tally[verb].items():
-                first = ", ".join(map(str, tally["first"].get(reason, [])[:3]))
-                yield f"  {count:,} {verb}: {reason} ({unit} {first}{', ...' if count > 3 else ''})"
+    tally = corpus.tally
+    unit = tally.get("unit", "records")
+    windows = f", {tally['windows']:,} windows" if "windows" in tally else ""
+    yield f"{name}: {tally['kept']:,} of {tally['read']:,} {unit}{windows}"
+    for verb in ("dropped", "truncated"):
+        for reason, count in tally[verb].items():
+            first = [one if isinstance(one, str) else records.label(one) for one in tally["first"].get(reason, [])[:3]]
+            which = f"{unit} " if any(isinstance(one, str) for one in tally["first"].get(reason, [])) else ""
+            yield f"  {count:,} {verb}: {reason} ({which}{', '.join(first)}{', ...' if count > 3 else ''})"
 
 
 def _warn_of_equal_targets(corpus: StoredCorpus, console: Console) -> None:

@@ -27,11 +27,13 @@ from antiphon.metrics.interface import Score, merit, says_better
 from antiphon.metrics.scoring import find_metric
 from antiphon.metrics.significance import Comparison, compare
 from antiphon.prediction.predictor import Predictor, load
+from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Item, decode_and_score, group_references
-from antiphon.recipe.assembly import metric_names, open_splits, read_given
+from antiphon.recipe.assembly import metric_names, open_splits
 from antiphon.recipe.recipe import Recipe, read_recipe, recipe_from, write_recipe
-from antiphon.runs.stored_evaluations import data_name, plain_numbers
+from antiphon.runs.stored_evaluations import data_name
 from antiphon.store import checkpoint
+from antiphon.store.json_text import plain_numbers
 from antiphon.training.distributed import Ranks
 
 Grid = Mapping[str, Sequence[Any]]
@@ -60,7 +62,7 @@ class Tuning:
     """What `tune` found: the trials in their order, the first with the run's own settings, and the best of them.
 
     `comparison` is the paired test of the best (b) against the run's own (a), None where these are the best. `stored` are the files that
-    were changed.
+    were changed, `remarks` what a reader of the scores should know.
     """
 
     run: str
@@ -71,6 +73,7 @@ class Tuning:
     best: Trial
     comparison: Comparison | None
     stored: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values, for JSON, where what is no number (NaN) is None."""
@@ -81,6 +84,7 @@ class Tuning:
             "best": trials[self.trials.index(self.best)],
             "comparison": None if self.comparison is None else asdict(self.comparison),
             "stored": list(self.stored),
+            "remarks": list(self.remarks),
         }
         return dict(plain_numbers(values))
 
@@ -121,7 +125,7 @@ def tune(
             f"`--metric` must say which of two outputs is better, but `{chosen}` only describes them. Take one such as `chrf`."
         )
     attempts = _attempts(recipe, grid)
-    pairs, name = _validation(Path(run), predictor, data)
+    pairs, name, remarks = _validation(Path(run), predictor, data)
     predictor.predict_items([pairs[0][0]], on_error="keep")  # the first prediction of a process is slow
     trials: list[Trial] = []
     for settings, tried in attempts:
@@ -130,11 +134,11 @@ def tune(
             progress(len(trials), len(attempts))
     best = _best(trials)
     stored = () if dry_run or best is trials[0] else _store(Path(run), predictor.trained[0].folder, best.search, recipe.trust)
-    comparison = None
+    comparison, references = None, [found for _, found in pairs]
+    remarks = (*remarks, *filter(None, [criterion.suited(references).note]))
     if best is not trials[0]:
-        references = [found for _, found in pairs]
         comparison = compare(criterion, trials[0].values, best.values, references, resamples=recipe.evaluation.resamples)
-    return Tuning(str(run), name, len(pairs), chosen, tuple(trials), best, comparison, tuple(map(str, stored)))
+    return Tuning(str(run), name, len(pairs), chosen, tuple(trials), best, comparison, tuple(map(str, stored)), remarks)
 
 
 def _metric_of(recipe: Recipe) -> str:
@@ -248,16 +252,17 @@ def _try(predictor: Predictor, settings: Mapping[str, Any], tried: Recipe, metri
 # --------------------------------------------------------------------------------------------------------------------- data
 
 
-def _validation(run: Path, predictor: Predictor, data: Any) -> tuple[list[tuple[Any, list[Any]]], str]:
-    """(record, references) of each item, and a name for them."""
-    task, recipe = predictor.task, predictor.recipe
+def _validation(run: Path, predictor: Predictor, data: Any) -> tuple[list[tuple[Any, list[Any]]], str, tuple[str, ...]]:
+    """(record, references) of each item, a name for them, and what was left out."""
+    task, recipe, left_out = predictor.task, predictor.recipe, ""
     if data is not None:
-        items, name = list(items_of(task, read_given(data, task, with_targets=True), scored=True)), data_name(data)
+        items, left_out = records_to_score(data, task, recipe.data.limits)
+        name = data_name(data)
     else:
         items, name = _validation_items(_run_of(run, predictor.trained[0].folder), recipe, task), "validation data"
     if not items:
         raise DataError(f"There is nothing to tune on: {name} has no records.")
-    return group_references(task, items, alternatives=recipe.evaluation.alternatives), name
+    return group_references(task, items, alternatives=recipe.evaluation.alternatives), name, (left_out,) if left_out else ()
 
 
 def _validation_items(folder: Path | None, recipe: Recipe, task: Task) -> list[Any]:

@@ -17,7 +17,7 @@ from antiphon.contracts.configuration import config
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.search import SearchPlugin
 from antiphon.contracts.sequences import Hypothesis, Padded, Quantiles, Request
-from antiphon.heads.draws import draw, quantiles_of, uniforms_per_draw
+from antiphon.heads.draws import draw, quantiles_of, sized, uniforms_per_draw
 from antiphon.heads.quantile import median_of
 from antiphon.search.forecasts import LEVELS, Found, Point, check_levels, hypotheses_of, known_inputs, summary
 from antiphon.search.preparation import value_target
@@ -35,7 +35,7 @@ class DirectConfig:
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = LEVELS
     """Levels of the quantiles of a distribution; a head of quantiles says its own."""
     samples: Annotated[int, Field(ge=1)] = 400
-    """Draws that quantiles are estimated from where a distribution has none to compute (counts)."""
+    """Draws that quantiles are estimated from where a distribution has none to compute: none of the heads here needs them."""
     seed: Annotated[int, Field(ge=0)] = 0
     """With the source's content this decides the draws."""
 
@@ -62,7 +62,7 @@ class DirectSearch:
         """Decode a batch. Raises ConfigError when the model writes symbols, DataError when a request does not say what is known."""
         spec = value_target(model, "The search `direct`")
         inputs = without_values(known_inputs(requests, source, spec), spec.channels)
-        said = model.decode(inputs, model.encode(source)).values
+        said = sized(model.decode(inputs, model.encode(source)).values, inputs.values, spec)
         return hypotheses_of(self._found(said, source), inputs.lengths.tolist())
 
     def _found(self, said: Any, source: Padded) -> Found:

@@ -1,7 +1,8 @@
 """What every search does before its first step: read the source, check what was asked, set the rules.
 
-`prepare` is where requests are refused, so that no search has to ask again: symbols outside the vocabulary, empty phrases, an opening
-longer than the limit, and required phrases in a search that cannot promise them.
+`prepare` is where requests are refused, so that no search has to ask again: symbols outside the vocabulary, or that stand for what it does
+not know, empty phrases, an opening or a required phrase longer than the limit, and required phrases in a search that cannot promise them.
+All sources of the batch whose request cannot be are told at once, so that the caller may decode the others.
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor
 
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.search import RequestError
 from antiphon.contracts.sequences import Memory, Padded, Request
 from antiphon.contracts.specs import TokenSpec, ValueSpec
-from antiphon.errors import ConfigError, DataError
+from antiphon.errors import ConfigError
 from antiphon.search.limits import Limits, LimitsConfig, limits_of
 from antiphon.search.processors import LogitsProcessors, ProcessorsConfig, processors_for, word_starts
 
@@ -81,20 +83,22 @@ def prepare(
 ) -> Prepared:
     """Encode the source and set the rules for `width` rows per source.
 
-    Raises ConfigError when the model writes no symbols or the search cannot promise required phrases, DataError when a request
+    Raises ConfigError when the model writes no symbols or the search cannot promise required phrases, RequestError when some requests
     cannot be.
     """
     spec = token_target(model, f"The search `{search}`")
     asked = tuple(requests) if requests is not None else (Request(),) * len(source.lengths)
     assert len(asked) == len(source.lengths), f"{len(source.lengths)} sources need as many requests, not {len(asked)}"
+    if any(request.required for request in asked) and not can_require:
+        raise ConfigError(f"Required phrases need `search: {{name: beam}}`, but the search is `{search}`.")
     bounds = limits_of(limits, source.lengths if limits.unit == "symbols" else _words(model, source), spec.length)
-    for row, request in enumerate(asked):
-        _check(row, request, spec, int(bounds.maximum[row]))
-        if request.required and not can_require:
-            raise ConfigError(f"Required phrases need `search: {{name: beam}}`, but the search is `{search}`.")
     encoded = model.encode(source)
     if encoded.copyable is None and spec.open_words:
         asked = tuple(_without_open_words(request, spec) for request in asked)
+    reasons = {row: _refusal(request, spec, int(bounds.maximum[row])) for row, request in enumerate(asked)}
+    refused = {row: reason for row, reason in reasons.items() if reason is not None}
+    if refused:
+        raise RequestError(refused)
     memory = model.project(encoded)
     rules = processors_for(processors, spec, bounds, asked, width, memory.states.device)
     return Prepared(spec, encoded, memory, bounds, rules, asked)
@@ -106,8 +110,8 @@ def _without_open_words(request: Request, spec: TokenSpec) -> Request:
     def known(phrase: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(symbol if symbol < spec.size else spec.unknown for symbol in phrase)
 
-    required, banned = (tuple(map(known, phrases)) for phrases in (request.required, request.banned))
-    return replace(request, prefix=known(request.prefix), required=required, banned=banned)
+    banned = tuple(phrase for phrase in map(known, request.banned) if spec.unknown not in phrase)  # what it cannot say need not be banned
+    return replace(request, prefix=known(request.prefix), required=tuple(map(known, request.required)), banned=banned)
 
 
 def _words(model: StepwiseModel, source: Padded) -> Tensor:
@@ -122,20 +126,23 @@ def _words(model: StepwiseModel, source: Padded) -> Tensor:
     return (starts[source.values] & source.mask).sum(1)
 
 
-def _check(row: int, request: Request, spec: TokenSpec, longest: int) -> None:
-    if len(request.prefix) > longest:
-        raise DataError(
-            f"The prefix of source {row} of the batch must have at most {longest} symbols, the limit for its length, "
-            f"but has {len(request.prefix)}. Raise `limits.max_offset`, `limits.max_ratio` or `limits.max_length`."
-        )
+def _refusal(request: Request, spec: TokenSpec, longest: int) -> str | None:
+    """What is wrong with a request, as a sentence about its source; None where it can be."""
     for kind, phrases in (("prefix", (request.prefix,)), ("required phrase", request.required), ("banned phrase", request.banned)):
         for phrase in phrases:
             if not phrase and kind != "prefix":
-                raise DataError(f"A {kind} of source {row} of the batch must have at least one symbol, but is empty.")
+                return f"a {kind} must have at least one symbol, but is empty."
             for symbol in phrase:
                 size = spec.size + spec.open_words
                 if not 0 <= symbol < size or symbol in (spec.pad, spec.start, spec.end):
-                    raise DataError(
-                        f"The {kind} of source {row} of the batch must hold symbols below {size} other than pad, start and end, "
-                        f"but holds {symbol}."
-                    )
+                    return f"the {kind} must hold symbols below {size} other than pad, start and end, but holds {symbol}."
+            if kind == "banned phrase":
+                continue
+            if spec.unknown in phrase:
+                return f"the {kind} must be what the model can write, but holds symbol {spec.unknown}, which stands for the unknown."
+            if len(phrase) > longest:
+                return (
+                    f"the {kind} must have at most {longest} symbols, the limit for the source's length, but has {len(phrase)}."
+                    " Raise `limits.max_offset`, `limits.max_ratio` or `limits.max_length` of the search."
+                )
+    return None

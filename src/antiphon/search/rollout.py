@@ -17,7 +17,8 @@ from antiphon.contracts.configuration import config
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.search import SearchPlugin
 from antiphon.contracts.sequences import Hypothesis, Output, Padded, Quantiles, Request, select_rows
-from antiphon.heads.draws import draw, uniforms_per_draw
+from antiphon.contracts.specs import ValueSpec
+from antiphon.heads.draws import draw, sized, uniforms_per_draw
 from antiphon.heads.quantile import median_of
 from antiphon.search.forecasts import LEVELS, Found, Point, check_levels, hypotheses_of, known_inputs, summary
 from antiphon.search.preparation import value_target
@@ -66,7 +67,7 @@ class RolloutSearch:
         memory = model.project(model.encode(source))
         state = model.init_state(memory, 1, steps)
         output, state = model.step(known.values[:, 0], memory, state)
-        paths = _Paths(output, source, known, self.settings)
+        paths = _Paths(output, source, known, spec, self.settings)
         state = select_rows(state, paths.rows) if paths.width > 1 else state
         last = paths.follow(output if paths.width == 1 else Output(output.features[paths.rows], output.head))
         for step in range(1, steps):
@@ -80,8 +81,8 @@ class RolloutSearch:
 class _Paths:
     """What was said at each step. How many paths a source has, `width`, depends on what the head says at the first."""
 
-    def __init__(self, first: Output, source: Padded, known: Padded, settings: RolloutConfig):
-        self.settings = settings
+    def __init__(self, first: Output, source: Padded, known: Padded, spec: ValueSpec, settings: RolloutConfig):
+        self.known, self.spec, self.settings = known, spec, settings
         self.sampled = isinstance(first.values, Distribution)
         self.width = settings.samples if self.sampled else 1
         self.rows: Int[Tensor, " R"] = torch.arange(len(known.lengths), device=known.values.device).repeat_interleave(self.width)
@@ -101,7 +102,9 @@ class _Paths:
 
     def _element(self, said: Any) -> Float[Tensor, "R C"]:
         if self.uniforms is not None:
-            return draw(said, self.uniforms[:, len(self.elements)].flatten(0, 1))
+            step = len(self.elements)
+            beside = self.known.values[:, step].index_select(0, self.rows)
+            return draw(sized(said, beside, self.spec), self.uniforms[:, step].flatten(0, 1))
         if isinstance(said, Quantiles):
             self.quantiles.append(said)
             return median_of(said)

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from antiphon.errors import CheckpointError
 from antiphon.store import atomic
+from antiphon.store.json_text import json_text
 
 FORMAT = 1
 HEADER, WEIGHTS, FEATURES, TRAINING, MANIFEST = "checkpoint.json", "model.safetensors", "features", "training", "manifest.json"
@@ -207,7 +208,7 @@ def replace_json(path: Path, value: Any) -> None:
 
 
 def _as_json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json_text(value, indent=1) + "\n").encode()
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -226,7 +227,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         storage = here.untyped_storage().data_ptr()
         kept[name] = here.clone() if storage in storages else here  # safetensors refuses views of one memory
         storages.add(storage)
-    save_file(kept, path, metadata={"shared": json.dumps(shared)} if shared else None)
+    save_file(kept, path, metadata={"shared": json_text(shared, ascii_only=True)} if shared else None)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

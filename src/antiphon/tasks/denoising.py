@@ -35,7 +35,8 @@ from antiphon.features.segmentation import SPACE_PIECE
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import END, START
-from antiphon.tasks.example_per_record import ExamplePerRecord
+from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
+from antiphon.tasks.text_requests import text_of
 
 NOISE = "noise_seed"
 _DENSITY = {"spans": 0.15, "infilling": 0.3}
@@ -165,7 +166,8 @@ class Denoising(ExamplePerRecord):
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the vocabulary from all columns."""
-        self.target_text.fit(_text(record, column) for record in records for column in self.columns)
+        texts = of_each(records, lambda record: [text_of(record, column) for column in self.columns])
+        self.target_text.fit(text for several in texts for text in several)
         self._prepare()
 
     def unfold(self, records: Records) -> Records:
@@ -191,7 +193,7 @@ class Denoising(ExamplePerRecord):
 
         Raises DataError when a text to learn from has a mask, or one to be filled has none.
         """
-        text = _text(record, self.columns[0])
+        text = text_of(record, self.columns[0])
         symbols = self.target_text.encode(text, seed=seed)
         if NOISE in record:
             return self._hidden(self._unmasked(symbols), record[NOISE] if seed is None else seed, index)
@@ -201,7 +203,7 @@ class Denoising(ExamplePerRecord):
         """`encode` for (index, record) pairs, faster."""
         if any(NOISE not in record for _, record in records):
             return [self.encode(record, index) for index, record in records]
-        encoded = self.target_text.encode_many([_text(record, self.columns[0]) for _, record in records])
+        encoded = self.target_text.encode_many([text_of(record, self.columns[0]) for _, record in records])
         return [
             self._hidden(self._unmasked(symbols), record[NOISE], index) for (index, record), symbols in zip(records, encoded, strict=True)
         ]
@@ -223,12 +225,12 @@ class Denoising(ExamplePerRecord):
     def source_of(self, record: Record) -> str:
         """What the model reads of a record, for people."""
         if NOISE not in record:
-            return _text(record, self.columns[0])
+            return text_of(record, self.columns[0])
         return self.target_text.decode(self.encode(record).source)
 
     def reference(self, record: Record) -> str:
         """The whole text, as the vocabulary writes it: what its normalization changes could not be mended."""
-        return self.target_text.decode(self.target_text.encode(_text(record, self.columns[0])))
+        return self.target_text.decode(self.target_text.encode(text_of(record, self.columns[0])))
 
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
         """Symbols as the vocabulary writes them."""
@@ -335,17 +337,9 @@ class _Texts(Records):
 def _unfolded(record: Record, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """A record for each text of a record, in the first column, with a seed that depends on nothing but the text."""
     for column in columns:
-        text = _text(record, column)
+        text = text_of(record, column)
         drawn = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=7).digest()
         yield {columns[0]: text, NOISE: int.from_bytes(drawn)}
-
-
-def _text(record: Record, column: str) -> str:
-    value = record.get(column)
-    if not isinstance(value, str):
-        what = "is missing" if value is None else f"is {type(value).__name__} {value!r}"
-        raise DataError(f"`{column}` must be a text, but {what}.")
-    return value
 
 
 TEMPLATE = """\

@@ -1,8 +1,9 @@
 """What tasks share in which each record is one example: how records become a corpus."""
 
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
 
 from antiphon.contracts.abilities import unfolded
 from antiphon.contracts.limits import Limits
@@ -11,6 +12,9 @@ from antiphon.contracts.sequences import Example
 from antiphon.contracts.task import Task
 from antiphon.data.corpus import BLOCK, MappedCorpus, build_corpus
 from antiphon.data.records import SourceRecords
+from antiphon.errors import DataError
+
+_Made = TypeVar("_Made")
 
 
 class ExamplePerRecord(Task, ABC):
@@ -51,3 +55,24 @@ class ExamplePerRecord(Task, ABC):
             block=self.block,
             half_precision=self.half_precision,
         )
+
+
+@runtime_checkable
+class _Located(Protocol):
+    """Records that know where each stands."""
+
+    def __call__(self) -> Iterator[tuple[int, Record]]: ...
+    def place(self, number: int) -> str: ...
+
+
+def of_each(records: Iterable[Record], make: Callable[[Record], _Made]) -> Iterator[_Made]:
+    """What is made of each record; an error says where the record stands, if the records know."""
+    if not isinstance(records, _Located):
+        yield from map(make, records)
+        return
+    for number, record in records():
+        try:
+            made = make(record)
+        except DataError as error:
+            raise DataError(f"{records.place(number)}: {error}") from error
+        yield made

@@ -18,12 +18,11 @@ from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Reques
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import TaskPlugin
 from antiphon.data.documents import DocumentFolder, open_documents
-from antiphon.errors import DataError
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import END, PAD, START, UNKNOWN
-from antiphon.tasks.example_per_record import ExamplePerRecord
-from antiphon.tasks.text_requests import text_request
+from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
+from antiphon.tasks.text_requests import text_of, text_request
 
 _START, _END = np.array([START]), np.array([END])
 _NOTHING = np.array([END + 1])  # the source
@@ -105,24 +104,24 @@ class LanguageModeling(ExamplePerRecord):
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the vocabulary."""
-        self.target_text.fit(self.reference(record) for record in records)
+        self.target_text.fit(of_each(records, self.reference))
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """A text as symbols; without a target when the record has none."""
-        if record.get(self.settings.text) is None:
+        if self.settings.text not in record:
             return Example(_NOTHING, None, index)
         return self._example(self.target_text.encode(self.reference(record), seed=seed), index)
 
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
         """`encode` for (index, record) pairs, faster."""
-        if any(record.get(self.settings.text) is None for _, record in records):
+        if not all(self.settings.text in record for _, record in records):
             return [self.encode(record, index) for index, record in records]
         found = self.target_text.encode_many([self.reference(record) for _, record in records])
         return [self._example(symbols, index) for (index, _), symbols in zip(records, found, strict=True)]
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (how the text begins), `required` and `banned` (a text or a list of texts)."""
-        return text_request(record, lambda _: self.target_text.phrase)
+        return text_request(record, lambda _: self.target_text.phrase, self.target_spec.unknown)
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The best hypothesis as text, with what it had to begin with; the others as alternatives."""
@@ -135,11 +134,7 @@ class LanguageModeling(ExamplePerRecord):
 
     def reference(self, record: Record) -> str:
         """The text."""
-        text = record.get(self.settings.text)
-        if not isinstance(text, str):
-            what = "is missing" if text is None else f"is {type(text).__name__} {text!r}"
-            raise DataError(f"`{self.settings.text}` must be a text, but {what}.")
-        return text
+        return text_of(record, self.settings.text)
 
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
         """Symbols as the vocabulary writes them."""

@@ -7,7 +7,7 @@ Words of a source that a joint vocabulary of words does not have can be open: th
 source, and the target of the same record may use them. A model that copies can say them; every other reads them as the unknown symbol.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -24,9 +24,10 @@ from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
+from antiphon.features.vocabulary import BYTE_PIECES, SPECIAL_PIECES
 from antiphon.store import checkpoint
-from antiphon.tasks.example_per_record import ExamplePerRecord
-from antiphon.tasks.text_requests import text_request
+from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
+from antiphon.tasks.text_requests import text_of, text_request
 
 MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
 
@@ -85,8 +86,8 @@ class TextPairs(ExamplePerRecord):
 
     @property
     def joint(self) -> bool:
-        """Whether both sides are one feature. The sides of a published tokenizer differ in what they put around a text."""
-        return self.source_text is self.target_text
+        """Whether both sides share one vocabulary that we learn. Those of a published tokenizer differ in what they put around a text."""
+        return isinstance(self.source_text, TextFeature) and self.settings.target_vocabulary is None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -144,58 +145,76 @@ class TextPairs(ExamplePerRecord):
         return open_documents(file, base, required, self.settings.source)
 
     def fit(self, records: Iterable[Record]) -> None:
-        """Learn the vocabularies, and the values of the tag columns. `records` must be iterable several times."""
+        """Learn the vocabularies, also what stands before every text, and the values of the tag columns. `records` must be iterable several
+        times."""
         if self.settings.tags:
             self.tag_symbols = self._collect_tags(records)
             self._make_features()
-        source, target = self.settings.source, self.settings.target
+
+        def source(record: Record) -> str:
+            return self.settings.source_prefix + text_of(record, self.settings.source)
+
+        def target(record: Record) -> str:
+            return self.settings.target_prefix + text_of(record, self.settings.target)
+
         if isinstance(self.target_text, PretrainedText):
             self.source_text.fit(())
             self.target_text.fit(())
-        elif self.joint:
-            self.source_text.fit(text for record in records for text in (text_of(record, source), text_of(record, target)))
-            self.target_text = self.source_text
+        elif isinstance(self.source_text, TextFeature) and self.joint:
+            self.source_text.fit_pairs(of_each(records, lambda record: (source(record), target(record))))
+            self.target_text = self.source_text.on("target")
         else:
-            self.source_text.fit(text_of(record, source) for record in records)
-            self.target_text.fit(text_of(record, target) for record in records)
+            self.source_text.fit(of_each(records, source))
+            self.target_text.fit(of_each(records, target))
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """The record as symbols: source (S,), target (T,) or None when the record has no target column."""
         if self.open_words:
             return self._encode_open(record, index)
-        source = self.source_text.encode(self._source(record), seed=seed)
-        target = None
-        if record.get(self.settings.target) is not None:
-            text = self.settings.target_prefix + text_of(record, self.settings.target)
-            target = self._framed(self.target_text.encode(text, seed=None if seed is None else seed + 1))
-        return Example(self._closed(source), target, index)
+        source, target = self.source_text.encode(self._source(record), seed=seed), None
+        if self.settings.target in record:
+            target = self.target_text.encode(self._target(record), seed=None if seed is None else seed + 1)
+        return self._example(record, source, target, index)
 
     def _encode_open(self, record: Record, index: int) -> Example:
         """The record as symbols, with open words; the context is these words."""
-        feature = self.source_text
-        assert isinstance(feature, TextFeature), "only words of our own vocabulary can be open"
-        source, words = feature.encode_open(self._source(record), (), self.open_words, learn=True)
+        reading, writing = self.source_text, self.target_text
+        assert isinstance(reading, TextFeature), "only words of our own vocabulary can be open"
+        assert isinstance(writing, TextFeature), "both sides share it"
+        source, words = reading.encode_open(self._source(record), (), self.open_words, learn=True)
         target = None
-        if record.get(self.settings.target) is not None:
-            text = self.settings.target_prefix + text_of(record, self.settings.target)
-            target = self._framed(feature.encode_open(text, words, self.open_words, learn=False)[0])
-        return Example(self._closed(source), target, index, context=words)
+        if self.settings.target in record:
+            target = writing.encode_open(self._target(record), words, self.open_words, learn=False)[0]
+        return self._example(record, source, target, index, words)
 
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
         """`encode` for (index, record) pairs, faster."""
-        if self.open_words or any(record.get(self.settings.target) is None for _, record in records):
+        if self.open_words or not all(self.settings.target in record for _, record in records):
             return [self.encode(record, index) for index, record in records]
         sources = self.source_text.encode_many([self._source(record) for _, record in records])
-        prefix, column = self.settings.target_prefix, self.settings.target
-        targets = self.target_text.encode_many([prefix + text_of(record, column) for _, record in records])
+        targets = self.target_text.encode_many([self._target(record) for _, record in records])
         return [
-            Example(self._closed(source), self._framed(target), index)
-            for (index, _), source, target in zip(records, sources, targets, strict=True)
+            self._example(record, source, target, index) for (index, record), source, target in zip(records, sources, targets, strict=True)
         ]
+
+    def _example(
+        self, record: Record, source: np.ndarray, target: np.ndarray | None, index: int, words: tuple[str, ...] | None = None
+    ) -> Example:
+        """Both sides with start and end. A side whose text says nothing is empty, whatever stands before it."""
+        if not _says_something(self.source_text, text_of(record, self.settings.source)):
+            closed = np.array([self.source_spec.end])
+        else:
+            closed = np.append(source, self.source_spec.end) if self.source_text.closes else source
+        if target is None:
+            return Example(closed, None, index, context=words)
+        if not _says_something(self.target_text, text_of(record, self.settings.target)):
+            target = target[:0]
+        framed = np.concatenate([[self.target_spec.start], target, [self.target_spec.end]]).astype(np.int64)
+        return Example(closed, framed, index, context=words)
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
-        return text_request(record, self._phrase_of, self.target_text.opening, before=self.settings.target_prefix)
+        return text_request(record, self._phrase_of, self.target_spec.unknown, self.target_text.opening, before=self.settings.target_prefix)
 
     def _phrase_of(self, record: Record) -> Callable[[str], tuple[int, ...]]:
         """A part of the target as symbols; it may use the open words of the record's source."""
@@ -218,6 +237,13 @@ class TextPairs(ExamplePerRecord):
         """The target text."""
         return text_of(record, self.settings.target)
 
+    def restored(self, record: Record) -> str:
+        """The target text as its symbols say it, with words that can be copied from the source."""
+        example = self.encode(record)
+        assert example.target is not None, "there is a target to restore"
+        text: str = self._prediction(Hypothesis(example.target[1:-1], 0.0, 0.0), example).value
+        return text
+
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
         """Symbols as the vocabulary writes them."""
         return (self.source_text if side == "source" else self.target_text).pieces(array)
@@ -236,7 +262,9 @@ class TextPairs(ExamplePerRecord):
         self.tag_symbols = checkpoint.read_json(folder / "task.json")["tags"]
         self._make_features()
         self.source_text.load(folder / "source")
-        if not self.joint:
+        if isinstance(self.source_text, TextFeature) and self.joint:
+            self.target_text = self.source_text.on("target")
+        else:
             self.target_text.load(folder / "target")
 
     def lead(self, record: Record) -> tuple[str, ...]:
@@ -261,9 +289,9 @@ class TextPairs(ExamplePerRecord):
             self.source_text = PretrainedText(name, "source", source.languages)
             self.target_text = PretrainedText(name, "target", source.languages)
             return
-        self.source_text = TextFeature(replace(source, tags=symbols))
+        self.source_text = TextFeature(replace(source, tags=symbols), "source")
         target = self.settings.target_vocabulary
-        self.target_text = self.source_text if target is None else TextFeature(target)
+        self.target_text = self.source_text.on("target") if target is None else TextFeature(target, "target")
 
     def _collect_tags(self, records: Iterable[Record]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -271,7 +299,7 @@ class TextPairs(ExamplePerRecord):
             for column in self.settings.tags:
                 value = str(record[column])
                 if value not in found:
-                    found[value] = f"<{'_'.join(value.split())}>"
+                    found[value] = tag_symbol(value, (*SPECIAL_PIECES, *BYTE_PIECES, *self.more_symbols()))
                 if len(found) > MAX_TAGS:
                     raise ConfigError(f"`task.tags` must name columns with at most {MAX_TAGS} different values, but `{column}` has more.")
         return found
@@ -279,11 +307,8 @@ class TextPairs(ExamplePerRecord):
     def _source(self, record: Record) -> str:
         return "".join(self.lead(record)) + self.settings.source_prefix + text_of(record, self.settings.source)
 
-    def _framed(self, symbols: np.ndarray) -> np.ndarray:
-        return np.concatenate([[self.target_spec.start], symbols, [self.target_spec.end]]).astype(np.int64)
-
-    def _closed(self, source: np.ndarray) -> np.ndarray:
-        return np.append(source, self.source_spec.end) if self.source_text.closes else source
+    def _target(self, record: Record) -> str:
+        return self.settings.target_prefix + text_of(record, self.settings.target)
 
     def _prediction(self, hypothesis: Hypothesis, example: Example) -> Prediction:
         words = example.context or ()
@@ -311,9 +336,16 @@ class TextPairs(ExamplePerRecord):
         return feature.pieces(array, words) if isinstance(feature, TextFeature) else feature.pieces(array)
 
 
-def text_of(record: Record, column: str) -> str:
-    value = record.get(column)
-    if not isinstance(value, str):
-        what = "is missing" if value is None else f"is {type(value).__name__} {value!r}"
-        raise DataError(f"`{column}` must be a text, but {what}.")
-    return value
+def tag_symbol(value: str, taken: Collection[str]) -> str:
+    """The symbol of a tag's value, `<de>`. Symbols have no blanks, so these are written as in addresses of the web, `<New%20York>`, and so
+    is the first letter where others have the symbol (`<s>` begins a text); values that differ have symbols that differ."""
+    written = "".join(_escaped(letter) if letter.isspace() or letter in "%\u2581" else letter for letter in value)
+    return f"<{_escaped(value[0])}{written[1:]}>" if f"<{written}>" in taken else f"<{written}>"
+
+
+def _escaped(letter: str) -> str:
+    return f"%{ord(letter):02X}"
+
+
+def _says_something(feature: TextFeature | PretrainedText, text: str) -> bool:
+    return any(map(str.isalnum, text)) or len(feature.phrase(text)) > 0

@@ -1,4 +1,8 @@
-"""What a record asks of its output, in the fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
+"""The texts of a record, and what it asks of its output: `prefix` (a text), `required` and `banned` (a text or a list of texts).
+
+What must be said must be sayable: a prefix or a required phrase that the vocabulary has no symbols for is refused. What must not be said
+and cannot be said is no wish at all.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -10,20 +14,33 @@ Phrase = Callable[[str], tuple[int, ...]]
 """A part of the target as symbols."""
 
 
-def text_request(record: Record, phrase_of: Callable[[Record], Phrase], opening: tuple[int, ...] = (), *, before: str = "") -> Request:
+def text_request(
+    record: Record, phrase_of: Callable[[Record], Phrase], unknown: int, opening: tuple[int, ...] = (), *, before: str = ""
+) -> Request:
     """The request, with an opening that no output is without, and a text `before` the record's own prefix.
 
-    `phrase_of(record)` is asked only where there is something to say. Raises DataError for a field that holds something else.
+    `phrase_of(record)` is asked only where there is something to say; `unknown` is the symbol of what the vocabulary does not know.
+
+    Raises DataError for a field that holds something else, or what must be said and cannot be written.
     """
-    prefix = before + str(record.get("prefix") or "")
+    own = str(record.get("prefix") or "")
     required, banned = (list(_phrases(record, field)) for field in ("required", "banned"))
-    if not (prefix or required or banned):
+    if not (before or own or required or banned):
         return Request(prefix=opening)
     phrase = phrase_of(record)
+
+    def sayable(text: str, field: str) -> tuple[int, ...]:
+        symbols = phrase(text)
+        if unknown in symbols or not (symbols or text.isspace()):
+            raise DataError(f"{field} must be what the vocabulary can write, but {text!r:.80} is not.")
+        return symbols
+
+    first = "`prefix`" if own else "`task.target_prefix`"
+    written = (phrase(text) for text in banned)
     return Request(
-        prefix=(*opening, *(phrase(prefix) if prefix else ())),
-        required=tuple(map(phrase, required)),
-        banned=tuple(map(phrase, banned)),
+        prefix=(*opening, *(sayable(before + own, first) if before or own else ())),
+        required=tuple(symbols for text in required if (symbols := sayable(text, "`required`"))),
+        banned=tuple(symbols for symbols in written if symbols and unknown not in symbols),
     )
 
 
@@ -37,3 +54,12 @@ def _phrases(record: Record, field: str) -> Iterator[str]:
             raise DataError(f"`{field}` must be a text or a list of texts, but holds {phrase!r}.")
         if phrase:
             yield phrase
+
+
+def text_of(record: Record, column: str) -> str:
+    """The text in a column. Raises DataError when there is something else."""
+    value = record.get(column)
+    if not isinstance(value, str):
+        what = f"is {type(value).__name__} {value!r:.80}" if value is not None else "is null" if column in record else "is missing"
+        raise DataError(f"`{column}` must be a text, but {what}.")
+    return value

@@ -1,13 +1,22 @@
 """Text to text: a sentence and its translation, a word and its pronunciation, a date and its normal form."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal, final
 
 from pydantic import Field
 
 from antiphon.contracts.configuration import config
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import TaskPlugin
+from antiphon.data.documents import DocumentFolder, open_documents
+from antiphon.errors import DataError
 from antiphon.features.text_config import TextConfig
 from antiphon.tasks.text_pairs import TextPairs, check_settings
+from antiphon.tasks.text_parts import TextParts
+from antiphon.tasks.text_requests import text_of
 
 
 @config
@@ -35,6 +44,9 @@ class TranslationConfig:
     open_words: Annotated[int, Field(ge=0)] = 0
     """With one `vocabulary` of kind `word`: so many words of each source that the vocabulary does not have may be copied, by a model with
     `head: pointer`."""
+    lines: Literal["apart", "together"] = "apart"
+    """How a text of several lines is predicted: each line by itself, with line ends, blank lines and the blanks at its edges kept as they
+    are, or the whole at once (`together`), by a model that has learned from such texts."""
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -45,6 +57,38 @@ class Translation(TextPairs):
     """A text and what it is turned into."""
 
     name = "translation"
+
+    def __init__(self, settings: TranslationConfig):
+        self._apart = settings.lines == "apart"
+        super().__init__(settings)
+
+    def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
+        """The texts of a folder, which are sources, with the lines that they have; nothing where a file is meant."""
+        return open_documents(file, base, required, self.settings.source, as_written=self._apart)
+
+    def parts(self, record: Record) -> Sequence[Record]:
+        """The record, or its lines. An opening is that of the first line.
+
+        Raises DataError when something must be said, which cannot be asked of every line.
+        """
+        found = self._parts(record)
+        if not found.lines:
+            return (record,)
+        if len(found.lines) > 1 and record.get("required"):
+            raise DataError(
+                f"`required` must be left out of a text of several lines, which are predicted one by one, but there are {len(found.lines)}."
+                " Make each line an input, or set `task.lines: together`."
+            )
+        later = {name: value for name, value in record.items() if name != "prefix"}
+        return [{**(later if place else record), self.settings.source: line} for place, line in enumerate(found.lines)]
+
+    def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
+        """The prediction for a record, from those of its lines."""
+        return self._parts(record).joined(predictions)
+
+    def _parts(self, record: Record) -> TextParts:
+        text = text_of(record, self.settings.source)
+        return TextParts.of(text) if self._apart else TextParts((text,), ("", ""))
 
 
 TEMPLATE = """\

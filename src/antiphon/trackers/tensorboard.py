@@ -4,6 +4,7 @@ from typing import Any, Literal, final
 
 from antiphon.contracts.configuration import config
 from antiphon.contracts.tracker import Event, TrackedRun, TrackerPlugin, numbers_of
+from antiphon.store.json_text import json_text
 
 
 @config
@@ -25,9 +26,7 @@ class TensorBoard:
 
         self.writer: Any = SummaryWriter(str(run.folder / "tensorboard"), purge_step=run.step + 1 if run.step else None)
         if not run.step:
-            import json
-
-            self.writer.add_text("recipe", f"```json\n{json.dumps(dict(run.recipe), indent=1)}\n```")
+            self.writer.add_text("recipe", f"```json\n{json_text(dict(run.recipe), indent=1, ascii_only=True)}\n```")
 
     def log(self, event: Event) -> None:
         """Write the numbers of the event."""

@@ -17,7 +17,9 @@ from torch import Tensor
 from antiphon.contracts.configuration import Choice, config
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, Quantiles
+from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import ConfigError
+from antiphon.heads.draws import sized
 from antiphon.heads.quantile import median_of
 from antiphon.search.direct import without_values
 from antiphon.search.preparation import value_target
@@ -101,6 +103,8 @@ def decode_for_training(settings: DecoderInputs, model: Seq2SeqModel, inputs: Pa
         for _ in range(settings.passes if probability < 1 else 0):
             with torch.no_grad():
                 values = model.decode(mixed, memory).values
+                if isinstance(model.target, ValueSpec):
+                    values = sized(values, mixed.values, model.target)
                 predicted = predict(values, symbols=not inputs.values.is_floating_point(), sample=settings.sample)
             mixed = Padded(mix(inputs.values, predicted, probability), inputs.lengths)
         inputs = mixed

@@ -82,7 +82,7 @@ class Ranks:
         """The plain values, as JSON has them, that each rank gives, rank by rank. Floats arrive as they were, NaN included."""
         if self.world == 1:
             return [value]
-        said = json.dumps(value).encode()
+        said = json.dumps(value, allow_nan=True).encode()
         counts = self._gather(torch.tensor([len(said)], device=self.device))
         room = torch.zeros(max(int(count) for count in counts), dtype=torch.uint8, device=self.device)
         room[: len(said)] = torch.frombuffer(bytearray(said), dtype=torch.uint8)

@@ -1,6 +1,7 @@
 """The audit finds what was planted, in the records where it was planted, and nothing else."""
 
 import json
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,24 @@ def test_lengths_are_counted_in_characters_and_in_elements(tmp_path: Path) -> No
     assert (elements.count, elements.quantiles["max"]) == (90, 90), "only what was kept is encoded"
     assert targets.quantiles["max"] == 181, "the end symbol counts, the start does not"
     assert sum(count for _, _, count in characters.bins) == 100
+
+
+def test_targets_that_do_not_come_back_are_counted(tmp_path: Path) -> None:
+    data = [{"source": "x", "target": text} for text in ("a b", "a  b", "10 m²", "e\u0301te\u0301")]
+    parts = [part(tmp_path / "a", data), part(tmp_path / "b", [{"source": "x"}])]
+
+    def restored(record: Record) -> str:
+        return unicodedata.normalize("NFC", " ".join(record["target"].split())).replace("²", "2")
+
+    split = audit({"train": parts}, View(VIEW.source, VIEW.target, restored=restored), SPEC, SPEC).splits["train"]
+    assert split.changed.records == 3
+    assert split.changed.listed == [
+        {"record": 1, "target": "a  b", "restored": "a b"},
+        {"record": 2, "target": "10 m²", "restored": "10 m2"},
+        {"record": 3, "target": r"e\u0301te\u0301", "restored": r"\xe9t\xe9"},
+    ]
+    assert split.labels[2] == "record 2"
+    assert look({"train": parts}).splits["train"].changed.records == 0
 
 
 def test_samples_show_what_the_model_sees(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from antiphon.contracts.configuration import validate
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec, ValueSpec
-from antiphon.data.limits import Tally, apply_limits
+from antiphon.data.limits import Tally, apply_limits, cut_source
 from antiphon.errors import ConfigError, DataError
 
 SPEC = TokenSpec(size=100, pad=0, unknown=1, start=2, end=3)
@@ -49,6 +49,21 @@ def test_truncation_keeps_the_end_symbol_and_counts() -> None:
     assert tally.truncated == {"source too long": 1, "target too long": 1}
     assert len(given.source) == 10
     assert given.source[3] == 13, "the example given is not changed"
+
+
+def test_open_words_that_were_cut_off_are_unknown_to_the_target() -> None:
+    """They cannot be copied: as labels they would cost what an impossible symbol costs."""
+    spec = TokenSpec(size=100, pad=0, unknown=1, start=2, end=3, open_words=5)
+    given = Example(np.array([100, 10, 101, 102, 3]), np.array([2, 102, 100, 11, 101, 3]), 1)
+    limits = Limits(max_source_length=3, too_long="truncate")
+    taken = apply_limits(given, limits, spec, spec, Tally(), "")
+    assert taken is not None
+    for cut in (taken, cut_source(given, limits, spec)):
+        assert cut.source.tolist() == [100, 10, 3]
+        assert cut.target is not None
+        assert cut.target.tolist() == [2, 1, 100, 11, 1, 3]
+    assert given.target is not None
+    assert given.target.tolist() == [2, 102, 100, 11, 101, 3], "the example given is not changed"
 
 
 def test_values_are_cut_without_an_end_symbol() -> None:

@@ -29,7 +29,7 @@ TEXTS = st.lists(
 
 @pytest.fixture(scope="module", params=["unigram", "bpe"])
 def exact(request: pytest.FixtureRequest) -> SubwordVocabulary:
-    vocabulary, _ = train_subwords(LINES, kind=request.param, size=500, tags=["<2de>"], exact=True, normalize=False)
+    vocabulary, _ = train_subwords(LINES, kind=request.param, size=500, tags=["<2de>"], exact=True)
     return vocabulary
 
 

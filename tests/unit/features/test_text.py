@@ -1,5 +1,6 @@
 """The text feature: settings, preparation, saving."""
 
+import io
 import json
 import pickle
 import random
@@ -9,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.contracts.configuration import validate
 from antiphon.errors import CheckpointError, ConfigError, DataError
+from antiphon.features.subwords import SubwordVocabulary
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 
@@ -58,8 +61,7 @@ def test_every_kind_restores_ordinary_text(kind: str, tmp_path: Path) -> None:
         assert np.array_equal(symbols, feature.encode(line))
         assert symbols.max() < spec.size
         assert symbols.min() > 3
-        expected = unicodedata.normalize("NFKC", line) if kind in ("unigram", "bpe") else line
-        assert feature.decode(symbols) == expected
+        assert feature.decode(symbols) == line
         assert len(feature.pieces(symbols)) == len(symbols)
     assert feature.encode("").shape == (0,)
 
@@ -81,7 +83,73 @@ def test_case_and_normalization() -> None:
     assert feature.decode(feature.encode("The ﬁne <2DE> cat")) == "the fine <2DE> cat"
     assert fitted(kind="word").decode(fitted(kind="word").encode("ﬁne the")) == "ﬁne the"
     subwords = fitted(kind="unigram", lowercase=True)
-    assert subwords.decode(subwords.encode("THE ™")) == "the tm"
+    assert subwords.decode(subwords.encode("THE ™")) == "the ™"
+    both = fitted(kind="unigram", lowercase=True, normalization="nfkc")
+    assert both.decode(both.encode("THE ™")) == "the tm"
+
+
+ODD = "ﬁne x² １０％ 你好，世界！ a\u00a0b tab\tbed z\u200bw"
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_targets_are_composed_and_no_more_while_sources_are_unified(kind: str, tmp_path: Path) -> None:
+    source = TextFeature(validate(TextConfig, {"kind": kind, "tags": ["<ﬁ>"]}), "source")
+    source.fit_pairs((line, line) for line in LINES)
+    target = source.on("target")
+    assert target.decode(target.encode(ODD + " e\u0301")) == ODD + " é"
+    assert source.decode(source.encode(ODD + " e\u0301")) == "fine x2 10% 你好,世界! a b tab bed z w é"
+    assert "<ﬁ>" in source.pieces(source.encode("<ﬁ>ﬁ"))
+    assert source.spec == target.spec
+    assert any("ﬁ" in piece for piece in source.vocabulary.pieces[5:]), "targets were learned from as they are"
+    source.save(tmp_path)
+    loaded = TextFeature(source.config, "source")
+    loaded.load(tmp_path)
+    for one, other in ((loaded, source), (loaded.on("target"), target)):
+        assert np.array_equal(one.encode(ODD), other.encode(ODD))
+    reused = TextFeature(validate(TextConfig, {"run": str(tmp_path)}), "source")
+    reused.fit(())
+    assert (reused.normalization, reused.on("target").normalization) == ("nfkc", "nfc")
+    assert TextFeature(TextConfig(normalization="nfkc")).normalization == "nfkc"
+    with pytest.raises(CheckpointError, match="`normalization` must be 'nfc', as when"):
+        TextFeature(TextConfig(kind=kind, tags=("<ﬁ>",), normalization="nfkc")).load(tmp_path)  # type: ignore[arg-type]
+
+
+def test_pairs_that_are_no_texts_are_refused_by_their_number() -> None:
+    with pytest.raises(DataError, match="Training pair 2: A text must be a string, but is None"):
+        TextFeature(TextConfig()).fit_pairs([("a", "b"), ("a", None)])
+
+
+def earlier_vocabulary(folder: Path) -> sentencepiece.SentencePieceProcessor:
+    """What earlier versions wrote: the model normalizes by itself, on both sides."""
+    stream = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([*LINES, ODD]), model_writer=stream, vocab_size=400, hard_vocab_limit=False, byte_fallback=True,
+        normalization_rule_name="nmt_nfkc", pad_id=0, unk_id=1, bos_id=2, eos_id=3, pad_piece="<pad>", unk_piece="<unk>", bos_piece="<s>",
+        eos_piece="</s>", minloglevel=2,
+    )  # fmt: skip
+    (folder / "vocabulary.model").write_bytes(stream.getvalue())
+    settings = {"kind": "unigram", "lossless": False, "byte_fallback": True, "normalization": "nfkc", "lowercase": False}
+    settings |= {"separator": None, "punctuation": "attached", "tags": []}
+    fingerprint = SubwordVocabulary(stream.getvalue()).fingerprint
+    content = {"format": 1, "settings": settings, "exact": False, "existing": False, "opening": None, "size": 0, "notes": []}
+    (folder / "text.json").write_text(json.dumps({**content, "fingerprint": fingerprint}))
+    return sentencepiece.SentencePieceProcessor(model_proto=stream.getvalue())
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_vocabularies_of_earlier_versions_normalize_as_they_did(side: Any, tmp_path: Path) -> None:
+    """Also where a new run takes one over, and is loaded again."""
+    processor = earlier_vocabulary(tmp_path)
+    loaded = TextFeature(TextConfig(), side)
+    loaded.load(tmp_path)
+    reused = TextFeature(validate(TextConfig, {"run": str(tmp_path)}), side)
+    reused.fit(())
+    reused.save(tmp_path / "again")
+    again = TextFeature(validate(TextConfig, {"run": str(tmp_path / "gone")}), side)
+    again.load(tmp_path / "again")
+    for text in (ODD, "e\u200e\u0301", LINES[0]):  # of the second, normalizing twice would make another text
+        for feature in (loaded, reused, again):
+            assert feature.encode(text).tolist() == processor.encode(text)
 
 
 def test_byte_fallback_decides_what_is_unknown() -> None:

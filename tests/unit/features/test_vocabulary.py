@@ -1,5 +1,6 @@
 """Word, character and byte vocabularies."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.errors import CheckpointError, DataError
+from antiphon.features.counting import learn_words
 from antiphon.features.vocabulary import END, PAD, START, UNKNOWN, CharacterVocabulary, WordVocabulary
 
 # Unicode without surrogates, which no UTF-8 file can hold.
@@ -121,3 +123,31 @@ def test_saved_vocabularies_load(tmp_path: Path) -> None:
         CharacterVocabulary.load(tmp_path)
     with pytest.raises(CheckpointError, match="cannot be read"):
         CharacterVocabulary.load(tmp_path / "missing")
+
+
+MARKED = {
+    "हिन्दी में, क्या?": ["हिन्दी", "में", "￭,", "क्या", "￭?"],
+    "தமிழ் (மொழி)": ["தமிழ்", "(￭", "மொழி", "￭)"],
+    "كَتَبَ، «مُحَمَّد».": ["كَتَبَ", "￭،", "«￭", "مُحَمَّد", "￭»", "￭."],
+    "نمی\u200cخواهم.": ["نمی\u200cخواهم", "￭."],
+    "e\u0301te\u0301-la!": ["e\u0301te\u0301-la", "￭!"],
+    "❤\ufe0f, it's": ["❤\ufe0f", "￭,", "it's"],
+}
+
+
+@pytest.mark.parametrize(("text", "parts"), MARKED.items())
+def test_punctuation_is_split_from_words_with_their_combining_marks(text: str, parts: list[str], tmp_path: Path) -> None:
+    vocabulary, _ = learn_words([text], size=None, punctuation=True)
+    assert vocabulary.labels(vocabulary.encode(text)) == parts
+    assert vocabulary.decode(vocabulary.encode(text)) == text
+    vocabulary.save(tmp_path)
+    assert WordVocabulary.load(tmp_path).encode(text).tolist() == vocabulary.encode(text).tolist()
+
+
+def test_vocabularies_of_earlier_versions_split_marks_off_as_they_did(tmp_path: Path) -> None:
+    words = ["ह", "￭ि￭", "न"]
+    (tmp_path / "vocabulary.json").write_text(json.dumps({"words": words, "tags": [], "separator": None, "punctuation": True}))
+    loaded = WordVocabulary.load(tmp_path)
+    loaded.save(tmp_path)
+    for vocabulary in (loaded, WordVocabulary.load(tmp_path)):
+        assert vocabulary.labels(vocabulary.encode("हिन")) == words

@@ -10,7 +10,7 @@ from antiphon.contracts import registry
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import TokenSpec, ValueSpec
-from antiphon.errors import ConfigError
+from antiphon.errors import ConfigError, DataError
 from antiphon.heads.choice import build_head
 from antiphon.heads.draws import draw, quantiles_of, uniforms_per_draw
 from antiphon.heads.mixture import Mixture
@@ -111,6 +111,62 @@ def test_negative_binomial_draws_follow_the_probabilities(mean, dispersion, seed
         assert (drawn <= count).double().mean().item() == pytest.approx(cumulative[count].item(), abs=0.011)
 
 
+@pytest.mark.parametrize("dispersion", [1e-4, 0.3, 5.0])
+@pytest.mark.parametrize("mean", [1e-6, 0.02, 3.0, 400.0])
+def test_negative_binomial_quantiles_are_exact(mean, dispersion):
+    said = NegativeBinomial(torch.tensor([mean], dtype=torch.float64), torch.tensor([dispersion], dtype=torch.float64))
+    cumulative = said.log_prob(torch.arange(60_000, dtype=torch.float64)).exp().cumsum(0)
+    levels = (1e-3, 0.025, 0.1, 0.5, 0.9, 0.975, 0.999)
+    assert quantiles_of(said, levels)[0].tolist() == [float((cumulative < level).sum()) for level in levels]
+
+
+def test_negative_binomial_quantiles_of_geometric_and_of_large_counts():
+    """With dispersion 1 it is a geometric distribution: P(count <= k) = 1 - (m / (1 + m))^(k + 1); a level that is reached is reached."""
+    ones = torch.ones(4, dtype=torch.float64)
+    assert NegativeBinomial(ones, ones).icdf(torch.tensor([0.5, 0.75, 0.875, 0.876], dtype=torch.float64)).tolist() == [0, 1, 2, 3]
+    large = NegativeBinomial(1e6 * ones[0], ones[0]).icdf(0.9 * ones[0]).item()
+    assert large == math.ceil(math.log(0.1) / math.log(1e6 / (1 + 1e6))) - 1
+    # Nearly Poisson and heavy at the largest means, from scipy 1.16: stats.nbinom.ppf(level, 1 / a, 1 / (1 + a m))
+    extreme = NegativeBinomial(torch.tensor([1e7, 1e7, 3e3]).double(), torch.tensor([1e-4, 1e4, 1e-4]).double())
+    assert extreme.icdf(torch.tensor([0.9, 0.9, 0.9]).double()).tolist() == [10128432, 0, 3080]
+
+
+def test_counts_of_series_that_were_divided(seed):
+    """Mean nu m and dispersion a / sqrt(nu) (Salinas et al. 2020), and everything in units of nu."""
+    sizes = torch.tensor([1.0, 7.3, 2500.0], dtype=torch.float64)
+    mean, dispersion = torch.tensor([0.8, 1.2, 0.9]), torch.tensor([0.3, 2.0, 0.5])
+    said = NegativeBinomial(mean, dispersion).of_sizes(sizes)
+    counts = NegativeBinomial(mean.double() * sizes, dispersion.double() / sizes.sqrt())
+    torch.testing.assert_close(said.mean, mean, rtol=0, atol=0)
+    torch.testing.assert_close(said.variance.double() * sizes**2, counts.variance, rtol=1e-5, atol=0)
+    some = torch.tensor([0.0, 5.0, 2411.0], dtype=torch.float64)
+    torch.testing.assert_close(said.log_prob((some / sizes).float()).double(), counts.log_prob(some), rtol=1e-5, atol=1e-5)
+    for level in (0.1, 0.5, 0.9):
+        found = said.icdf(torch.full((3,), level)).double() * sizes
+        torch.testing.assert_close(found, counts.icdf(torch.full((3,), level)), rtol=1e-6, atol=0)
+    many = NegativeBinomial(mean.expand(4000, 3), dispersion.expand(4000, 3), sizes.expand(4000, 3))
+    drawn = many.sample()
+    assert bool(many.support.check(drawn).all())
+    assert not bool(many.support.check(drawn + 0.3 / sizes).any())
+    torch.testing.assert_close(drawn.mean(0), mean, rtol=0.15, atol=0)
+
+
+def test_the_loss_of_divided_counts_is_that_of_the_counts(seed):
+    spec = ValueSpec(channels=1, known=2, sizes=1)
+    size = torch.tensor([[3.0], [900.0]], dtype=torch.float64).log().float()
+    counts = torch.tensor([[0.0, 4.0], [1000.0, 750.0]], dtype=torch.float64)
+    sizes = size.double().exp()
+    labels = torch.stack([(counts / sizes).float(), torch.zeros(2, 2), size.expand(2, 2)], dim=-1)
+    head, features = make("negative_binomial", {}, spec), torch.randn(2, 2, 8)
+    found = negative_log_likelihood(Output(features, head), Padded(labels, torch.tensor([2, 2])), spec)
+    said = head(features)
+    expected = -NegativeBinomial(said.mean[..., 0] * sizes, said.dispersion[..., 0] / sizes.sqrt()).log_prob(counts)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+    labels[0, 1, 0] += 0.1
+    with pytest.raises(DataError, match=r"Labels must be counts .* or `task.counts`"):
+        negative_log_likelihood(Output(features, head), Padded(labels, torch.tensor([2, 2])), spec)
+
+
 @pytest.mark.parametrize(("name", "settings"), CONTINUOUS, ids=ids)
 def test_draws_follow_the_distribution_function(name, settings, seed):
     head, features = make(name, settings), torch.randn(8)
@@ -149,8 +205,9 @@ def test_loss_and_gradient_are_finite_at_extremes(name, settings, label, size, s
     head = make(name, settings)
     features = (torch.randn(3, 4, 8).sign() * size).requires_grad_()
     labels = Padded(torch.full((3, 4, 5), label), torch.tensor([4, 2, 3]))
-    loss = pinball if name == "quantile" else negative_log_likelihood
-    loss(Output(features, head), labels, channels=2).sum().backward()
+    output = Output(features, head)
+    loss = pinball(output, labels, channels=2) if name == "quantile" else negative_log_likelihood(output, labels, VALUES)
+    loss.sum().backward()
     assert bool(features.grad.isfinite().all())
     assert all(bool(parameter.grad.isfinite().all()) for parameter in head.parameters())
 

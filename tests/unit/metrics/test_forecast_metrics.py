@@ -95,6 +95,38 @@ def test_series_without_a_scale_do_not_count_and_are_counted():
     assert registry.find("metrics", "mae").left_out(said, references) == 0
 
 
+def test_rmsse_is_that_of_m5():
+    """Leading zeros are not yet sold, changes are those from step to step whatever the season, and zeros later on count."""
+    history = np.array([[0.0], [0.0], [3.0], [5.0], [0.0], [2.0], [np.nan], [4.0]])
+    _, mse = insample_errors(history, 2)
+    assert mse.tolist() == [(2**2 + 5**2 + 2**2) / 3]
+    assert value("rmsse", [forecast([[7.0]])], [actual([[4.0]], mse=mse)]) == pytest.approx(3 / math.sqrt(11))
+    both = np.concatenate([history, np.zeros_like(history)], axis=1)
+    mae, mse = insample_errors(both, 2)
+    assert mse[0] == 11
+    assert math.isnan(mse[1]), "a series of zeros gives nothing to divide by"
+    assert mae[0] == np.mean([3, 5, 3, 3, 2]), "MASE keeps the season, and leading zeros"
+    assert "lag1,from_first_nonzero" in registry.find("metrics", "rmsse").signature
+
+
+def test_a_score_says_how_many_took_part_and_its_interval_is_of_numbers():
+    """With one of four series that count, a third of the resamples have none of it; they say nothing of the score."""
+    said = [forecast([[1.0], [2.0]], unique_id=str(number)) for number in range(4)]
+    happened = [[actual([[2.0], [4.0]], mae=0.5 if number == 2 else 0.0)] for number in range(4)]
+    mase, mae = evaluate(["mase", "mae"], said, happened, resamples=200)
+    assert (mase.value, mase.low, mase.high, mase.items) == (3.0, 3.0, 3.0, 1)
+    assert mae.items == 4
+    nothing = evaluate(["mase"], said[:2], happened[:2], resamples=50)[0]
+    assert math.isnan(nothing.value)
+    assert (nothing.low, nothing.high, nothing.items) == (None, None, 0)
+    better = [forecast([[2.0], [4.0]], unique_id=str(number)) for number in range(4)]
+    found = compare(registry.find("metrics", "mase"), said, better, happened, resamples=200, trials=100)
+    assert (found.difference, found.low, found.high) == (-3.0, -3.0, -3.0)
+    assert found.randomization_p == 1.0, "one series that counts proves nothing"
+    undefined = compare(registry.find("metrics", "mase"), said[:2], better[:2], happened[:2], resamples=50, trials=100)
+    assert (undefined.low, undefined.high) == (None, None)
+
+
 def test_interval_metrics_by_hand():
     quantiles = np.array([[[0.0, 1.0, 2.0]], [[1.0, 2.0, 4.0]]])
     said = [forecast([[1.0], [2.0]], quantiles, (0.1, 0.5, 0.9))]
@@ -288,8 +320,8 @@ def test_against_utilsforecast(seed):
 
     for name in ("mae", "mse"):
         assert value(name, said, happened) == pytest.approx(theirs(name))
-    for name in ("mase", "rmsse"):
-        assert value(name, said, happened) == pytest.approx(theirs(name, seasonality=4, train_df=train))
+    for name, season in (("mase", 4), ("rmsse", 1)):
+        assert value(name, said, happened) == pytest.approx(theirs(name, seasonality=season, train_df=train))
     assert value("smape", said, happened) == pytest.approx(200 * theirs("smape"))
     for percent in (80, 95):
         assert value(f"coverage_{percent}", said, happened) == pytest.approx(100 * theirs("coverage", level=percent))

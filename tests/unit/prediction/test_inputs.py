@@ -9,8 +9,9 @@ from unittest.mock import Mock
 import pytest
 
 from antiphon.contracts.task import Task
-from antiphon.errors import DataError
+from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.inputs import StandardInput, open_inputs
+from antiphon.recipe.named_files import named_files
 
 
 @pytest.fixture
@@ -57,14 +58,66 @@ def test_bytes_that_are_no_text_stay_in_their_line() -> None:
         next(strict)
 
 
-def test_what_a_record_holds_beside_its_source_is_kept(tmp_path: Path) -> None:
+def test_a_record_is_kept_for_its_prediction(tmp_path: Path) -> None:
     task = Mock(spec=Task)
     task.source_columns = ("text",)
     task.columns = ("text", "said")
     (tmp_path / "in.tsv").write_text("text\tid\na\t1\nb\t2\n", encoding="utf-8")
     inputs = open_inputs([tmp_path / "in.tsv"], task)
     assert [item["text"] for item in inputs] == ["a", "b"]
-    assert [inputs.beside() for _ in range(3)] == [{"id": "1"}, {"id": "2"}, {}]
+    assert [inputs.answered() for _ in range(3)] == [{"text": "a", "id": "1"}, {"text": "b", "id": "2"}, {}]
+    assert inputs.name(2, {}) == f"{tmp_path / 'in.tsv'}:3"
+    assert not inputs.are_lines
     assert inputs.is_ready()
     assert not inputs.are_typed
     assert list(inputs.paths) == [tmp_path / "in.tsv"]
+
+
+def test_two_line_aligned_files_are_records_of_both(tmp_path: Path) -> None:
+    task = Mock(spec=Task)
+    task.source_columns = ("text",)
+    task.columns = ("text", "said")
+    (tmp_path / "a.en").write_text("one\n\n", encoding="utf-8")
+    (tmp_path / "a.de").write_text("eins\nzwei\n", encoding="utf-8")
+    named = named_files(f"{{source: {tmp_path / 'a.en'}, target: {tmp_path / 'a.de'}}}", "--input")
+    assert isinstance(named, tuple)
+    inputs = open_inputs(named, task)
+    assert list(inputs) == [{"text": "one", "said": "eins"}, {"text": "", "said": "zwei"}]
+    assert inputs.are_lines
+    assert list(inputs.paths) == [tmp_path / "a.en", tmp_path / "a.de"]
+    assert inputs.name(2, inputs.answered()) == f"{tmp_path / 'a.en'}:2"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "{source: a.en, target",
+            r"`--data` must be a path, or files as a recipe names them, such as `{source: test.en, target: test.de}`",
+        ),
+        ("{source: a.en, targets: a.de}", r"`--data`: `targets` is not a setting of a file. Did you mean `target`\?"),
+        ("[{target: a.de}]", r"`--data`: a file needs either `path`, or `source` and `target`"),
+    ],
+)
+def test_files_that_no_recipe_could_name_are_one_sentence(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        named_files(text, "--data")
+
+
+def test_a_path_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert named_files("test.tsv", "--data") == Path("test.tsv")
+    monkeypatch.chdir(tmp_path)
+    Path("{a}.txt").touch()
+    assert named_files("{a}.txt", "--data") == Path("{a}.txt")
+
+
+def test_a_row_of_a_csv_is_named_by_its_first_line(tmp_path: Path) -> None:
+    """Only so many: a line is found by reading the file again."""
+    task = Mock(spec=Task)
+    task.source_columns = ("text",)
+    task.columns = ("text", "said")
+    (tmp_path / "in.csv").write_text('text\n"a\n\nb"\n' + "c\n" * 30, encoding="utf-8")
+    inputs = open_inputs([tmp_path / "in.csv"], task)
+    names = [inputs.name(number, {}) for number in range(1, 30)]
+    assert names[:3] == [f"{tmp_path / 'in.csv'}:{line}" for line in (2, 5, 6)]
+    assert names[-1] == f"{tmp_path / 'in.csv'}: row 29"

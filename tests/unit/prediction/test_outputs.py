@@ -13,6 +13,7 @@ import pytest
 from antiphon.contracts.abilities import OwnFile
 from antiphon.contracts.sequences import Hypothesis, Prediction
 from antiphon.contracts.task import Task
+from antiphon.data.records import open_records
 from antiphon.errors import DataError
 from antiphon.prediction.inputs import Inputs
 from antiphon.prediction.outputs import Output, open_output
@@ -151,3 +152,79 @@ def test_a_task_may_write_a_file_for_each(tmp_path: Path, capsys: pytest.Capture
         fill(opened(tmp_path / "poems", task), said("one"))
     with pytest.raises(DataError, match="need a folder"):
         fill(opened(tmp_path / "both.md", task), said("one"), said("two"))
+
+
+RECORDS = [{"text": 'a, "b"', "id": 7, "more": ["x"]}, {"text": "c\nd", "id": None}]
+
+
+def test_a_table_has_the_columns_of_the_inputs_and_the_predictions(task: Task, tmp_path: Path) -> None:
+    with opened(tmp_path / "out.csv", task) as output:
+        for record, text in zip(RECORDS, ("one\r\ntwo", ""), strict=True):
+            output.write(said(text), record)
+    rows = list(open_records(tmp_path / "out.csv"))
+    assert rows == [
+        {"text": 'a, "b"', "id": "7", "more": '["x"]', "prediction": "one\r\ntwo"},
+        {"text": "c\nd", "id": "", "more": "", "prediction": ""},
+    ]
+    assert output.remark == ""
+    with opened(tmp_path / "out.TSV", task) as output:
+        output.write(said('"one"'), {"text": '"a'})
+    assert (tmp_path / "out.TSV").read_text(encoding="utf-8") == 'text\tprediction\n"a\t"one"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "message"),
+    [
+        ("out.tsv", {"text": "c\nd"}, r"out.tsv cannot hold a tab or a line end within a value, as in 'c\\nd'. Write a .csv file instead."),
+        ("out.csv", {"text": "c", "prediction": "d"}, "The inputs have a column `prediction` already"),
+    ],
+)
+def test_what_a_table_cannot_hold_is_said(task: Task, tmp_path: Path, name: str, record: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError, match=message), opened(tmp_path / name, task) as output:
+        output.write(said("one"), record)
+
+
+def test_records_of_other_columns_have_no_table(task: Task, tmp_path: Path) -> None:
+    with opened(tmp_path / "out.csv", task) as output:
+        output.write(said("one"), RECORDS[1])
+        with pytest.raises(DataError, match="but a later one has `more`, too"):
+            output.write(said("one"), RECORDS[0])
+
+
+def test_bare_lines_say_that_they_lost_line_ends(task: Task, tmp_path: Path) -> None:
+    with opened(tmp_path / "out.de", task) as output:
+        for text in ("one\r\n\r\ntwo", "three\u2028four\x0bfive", " six "):
+            output.write(said(text), {})
+    assert (tmp_path / "out.de").read_text(encoding="utf-8") == "one two\nthree\u2028four\x0bfive\n six \n"
+    assert output.remark.startswith("1 prediction holds line ends, which became blanks")
+
+
+@pytest.mark.parametrize("name", ["out.po", "out.json", "out.XLSX", "out.srt", "out.parquet", "out.txt.gz", "out.xliff"])
+def test_a_suffix_that_promises_another_format_is_refused(task: Task, tmp_path: Path, name: str) -> None:
+    suffix = Path(name).suffix
+    with pytest.raises(
+        DataError, match=rf"{name}` has the suffix {suffix}, but predictions are written as bare lines \(.txt\), .csv or .tsv"
+    ):
+        opened(tmp_path / name, task)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.po"])
+def test_one_document_of_json_is_in_no_other_file(task: Task, tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=rf"{name}` must end in .json with `--json`"):
+        opened(tmp_path / name, task, as_json=True)
+
+
+def test_subtitles_have_the_suffix_that_they_are(tmp_path: Path) -> None:
+    class Subtitles(Mock):
+        source_columns = ("audio",)
+        writes_files = True
+
+        def file_of(self, prediction: Prediction) -> OwnFile:
+            return OwnFile("talk.srt", "1")
+
+    task = Subtitles(spec=Task)
+    with pytest.raises(DataError, match=r"other.vtt must end in .srt, which the task is set to write"):
+        fill(opened(tmp_path / "other.vtt", task), said("one"))
+    with pytest.raises(DataError, match=r"other.csv` has the suffix .csv, but predictions are written as subtitles"):
+        opened(tmp_path / "other.csv", task)

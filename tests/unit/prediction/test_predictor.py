@@ -113,3 +113,104 @@ def test_a_setting_without_effect_is_refused(run: Path) -> None:
     with pytest.raises(ConfigError, match=r"`data.train` must not be set here"):
         antiphon.evaluate(run, [], overrides=["data.train=x"])
     assert antiphon.load(run, overrides=["evaluation.batch_size=7"]).recipe.evaluation.batch_size == 7
+
+
+@pytest.fixture(scope="module")
+def beam(model: Predictor) -> Predictor:
+    return model.with_search({"name": "beam", "beam_size": 2, "limits": {"max_length": 3}})
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason"),
+    [
+        ({"required": "az"}, "`required` must be what the vocabulary can write, but 'az' is not."),
+        ({"prefix": "zz"}, "`prefix` must be what the vocabulary can write, but 'zz' is not."),
+        ({"required": ["a", "1baba"]}, "the required phrase must have at most 3 symbols, the limit for the source's length, but has 5."),
+        ({"prefix": "1bab"}, "the prefix must have at most 3 symbols, the limit for the source's length, but has 4."),
+    ],
+)
+def test_what_cannot_be_said_refuses_its_input_alone(beam: Predictor, wish: dict[str, str], reason: str) -> None:
+    plain = [{"source": f"ab{number}"} for number in range(4)]
+    wishes = [plain[0], {**plain[1], **wish}, *plain[2:]]
+    found, free = beam.predict(wishes, on_error="keep"), beam.predict(plain)
+    assert reason in found[1].details["error"]
+    assert (found[1].text, found[1].hypothesis.finish_reason) == ("", "refused")
+    assert [one.text for one in (found[0], *found[2:])] == [one.text for one in (free[0], *free[2:])]
+    answers = beam.predict(iter(wishes))
+    assert next(answers).text == free[0].text
+    with pytest.raises(DataError, match="Input 2: ") as raised:
+        next(answers)
+    assert reason in str(raised.value)
+
+
+def test_a_ban_of_what_cannot_be_said_changes_nothing(beam: Predictor) -> None:
+    plain, banned = (beam.task.request({"source": "ab1", **wish}) for wish in ({}, {"banned": ["z", "az"]}))
+    assert plain == banned
+    assert beam.task.request({"source": "ab1", "banned": ["z", "a"]}) == beam.task.request({"source": "ab1", "banned": "a"})
+
+
+def test_an_opening_that_cannot_be_said_is_refused(run: Path) -> None:
+    with pytest.raises(DataError, match=r"Input 1: `task.target_prefix` must be what the vocabulary can write"):
+        antiphon.load(run, device="cpu", overrides=["task.target_prefix='zz'"]).predict("ab1")
+
+
+def test_unknown_symbols_of_a_source_are_counted(model: Predictor) -> None:
+    found = model.predict(["ab1", "azyb", "ab2"])
+    assert [prediction.details.get("source_unknown") for prediction in found] == [None, 2, None]
+
+
+def test_a_blank_source_is_refused_or_answered_with_nothing(model: Predictor) -> None:
+    with pytest.raises(DataError, match="Input 2: the source is empty"):
+        model.predict(["ab1", " \u00a0"])
+    first, second = model.predict(["ab1", " \u00a0"], blank="answer")
+    assert first.text == model.predict("ab1").text
+    assert (second.text, second.hypothesis.finish_reason, second.details) == ("", "end", {})
+
+
+def test_lines_are_predicted_one_by_one_and_joined_as_they_were(model: Predictor) -> None:
+    one, two = (prediction.text for prediction in model.predict(["ab1", "ab2"]))
+    found = model.predict(["\u00a0ab1", "ab1\r\n\r\n  ab2 ", "ab2"])
+    assert [prediction.text for prediction in found] == [f"\u00a0{one}", f"{one}\r\n\r\n  {two} ", two]
+    [table] = model.predict_items([{"source": "ab1\nab2\nab1"}])
+    assert table.text == f"{one}\n{two}\n{one}"
+
+
+def test_lines_may_be_predicted_together(run: Path) -> None:
+    together = antiphon.load(run, device="cpu", overrides=["task.lines=together"])
+    found = together.predict("ab1\nab2")
+    assert "\n" not in found.text
+    assert len(found.hypothesis.elements) <= 3, "the limit of one output"
+    assert found.details["source_unknown"] == 1, "the line end"
+
+
+def test_an_opening_is_that_of_the_first_line_and_what_must_be_said_that_of_none(beam: Predictor) -> None:
+    found = beam.predict({"source": "ab1\nab2", "prefix": "b"})
+    assert found.text.startswith("b")
+    assert found.text.split("\n")[1] == beam.predict("ab2").text
+    with pytest.raises(DataError, match="Input 1: `required` must be left out of a text of several lines"):
+        beam.predict({"source": "ab1\nab2", "required": "b"})
+    long = beam.predict([{"source": "ab1\nab2", "prefix": "1bab"}, "ab1"], on_error="keep")
+    assert "the prefix must have at most 3 symbols" in long[0].details["error"]
+    assert long[1].text == beam.predict("ab1").text
+
+
+def test_what_stands_before_every_text_is_learned(tmp_path: Path) -> None:
+    """A vocabulary of characters knows those of the prefixes, though no text of the data has them."""
+    recipe = {
+        "task": {
+            "name": "translation",
+            "source_prefix": "<q>",
+            "target_prefix": "=> ",
+            **{f"{side}_vocabulary": {"kind": "character"} for side in ("source", "target")},
+        },
+        "data": {"validation": 2},
+        "model": {"name": "lstm", "dim": 8},
+        "training": {"max_steps": 1, "device": "cpu", "samples": 0},
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    rows = [{"source": f"ab{number}", "target": f"{number}ba"} for number in range(12)]
+    model = antiphon.load(antiphon.train(tmp_path / "recipe.yaml", tmp_path / "run", data={"train": rows}), device="cpu")
+    found = model.predict("ab1")
+    assert "source_unknown" not in found.details
+    assert model.task.pieces("target", found.hypothesis.elements[:2]) == ["=", ">"]
+    assert not found.text.startswith("=>")

@@ -5,6 +5,7 @@ from io import StringIO
 from pathlib import Path
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -16,6 +17,9 @@ from antiphon.metrics.sourced import SourcedText
 from antiphon.prediction.scoring import collapsed, group_references
 from antiphon.prediction.validation import spread
 from antiphon.recipe.recipe import recipe_from
+from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
+from antiphon.tasks.speech_recognition.task import SpeechRecognition
+from antiphon.tasks.translation import Translation, TranslationConfig
 
 RECORDS = [{"source": "a b c", "target": "a"}, {"source": "d", "target": "d"}, {"source": "a b c", "target": "b x"}]
 
@@ -25,7 +29,7 @@ RECORDS = [{"source": "a b c", "target": "a"}, {"source": "d", "target": "d"}, {
 )
 def test_references_keep_their_sources(alternatives: bool, expected: list[list[str]], copied: float) -> None:
     """A reference that is more than a text stays what the task made it, so metrics can compare outputs with sources."""
-    task = Mock(spec=Task)
+    task = Mock(spec=Task, source_columns=("source",))
     task.source_of.side_effect = lambda record: record["source"]
     task.reference.side_effect = lambda record: SourcedText(record["target"], record["source"])
     items = group_references(task, RECORDS, alternatives=alternatives)
@@ -33,6 +37,22 @@ def test_references_keep_their_sources(alternatives: bool, expected: list[list[s
     assert references == expected
     assert all(reference.source == record["source"] for record, found in items for reference in found)
     assert evaluate(["copy_rate"], ["a z"] * len(items), references, resamples=0)[0].value == pytest.approx(copied)
+
+
+def test_alternatives_are_equal_in_all_that_a_model_reads() -> None:
+    """A sentence that is to become German and French is two items; so are two recordings that lie in memory."""
+    translation = Translation(TranslationConfig(tags=("to", "domain")))
+    records = [
+        {"source": "a", "target": said, "to": to, "domain": domain}
+        for said, to, domain in [("b", "de", 1), ("c", "fr", 1), ("d", "de", 1), ("e", "de", 2)]
+    ]
+    assert [found for _, found in group_references(translation, records, alternatives=True)] == [["b", "d"], ["c"], ["e"]]
+    speech = SpeechRecognition(SpeechRecognitionConfig())
+    sounds = [np.zeros(9, np.float32), np.ones(9, np.float32), np.zeros(9, np.float32)]
+    records = [{"audio": sound, "text": str(number)} for number, sound in enumerate(sounds)]
+    assert [found for _, found in group_references(speech, records, alternatives=True)] == [["0", "2"], ["1"]]
+    listed = [{"audio": {"array": [0.0, 1.0]}, "text": "x"}, {"audio": {"array": [1.0, 1.0]}, "text": "y"}]
+    assert [found for _, found in group_references(speech, listed, alternatives=True)] == [["x"], ["y"]]
 
 
 def test_a_collapse_is_told_from_outputs_that_are_rightly_alike() -> None:

@@ -106,6 +106,17 @@ def test_no_overlap_is_said_too(run: Path) -> None:
     assert "No record or source of the validation data stands in the training data." in said(read_run(run))
 
 
+def test_targets_that_do_not_come_back_are_listed(run: Path) -> None:
+    content = audit_of(run)
+    make_run(run, audit=content)
+    assert "come back from the vocabulary" not in said(read_run(run))
+    content["audit"]["splits"]["train"]["changed"] = {"records": 2, "listed": [{"record": 1, "target": "m²", "restored": "m2"}]}
+    make_run(run, audit=content)
+    shown = said(read_run(run))
+    assert "2 targets come back from the vocabulary as other texts" in shown
+    assert "<td>m²</td><td>m2</td>" in shown
+
+
 def test_an_incomplete_audit_says_so(run: Path) -> None:
     content = audit_of(run)
     content["audit"]["splits"]["train"].update(complete=False, examined=4)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from antiphon.contracts.search import RequestError
 from antiphon.contracts.sequences import Request, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.beam import BeamConfig, BeamSearch
@@ -56,7 +57,7 @@ def test_a_wide_constrained_beam_finds_what_enumeration_finds(seed):
 
 def test_what_cannot_be_met_is_said_so():
     search = BeamSearch(BeamConfig(beam_size=3, n_best=2, limits=LimitsConfig(max_length=3)))
-    found = search(ToyModel(size=9), toy_source([4, 5]), [Request(required=((8, 7, 8, 7),))])[0]
+    found = search(ToyModel(size=9), toy_source([4, 5]), [Request(required=((8, 7), (6, 5)))])[0]
     assert [item.finish_reason for item in found] == ["constraint", "constraint"]
     blocked = search(ToyModel(size=9), toy_source([4, 5]), [Request(required=((8,),), banned=((8,),))])[0]
     assert blocked[0].finish_reason == "constraint"
@@ -113,3 +114,14 @@ def _pairs(candidates):
 def test_groups_and_phrases_do_not_go_together():
     with pytest.raises(ConfigError, match=r"`search.groups` must be 1 where phrases are required, but is 2"):
         BeamSearch(BeamConfig(beam_size=4, groups=2))(ToyModel(), toy_source([4]), [Request(required=((4,),))])
+
+
+def test_what_no_output_can_hold_is_refused():
+    """All such sources of a batch are told at once, so that the others can be decoded."""
+    search = BeamSearch(BeamConfig(beam_size=3, limits=LimitsConfig(max_length=3)))
+    requests = [Request(required=((8, 7, 8, 7),)), Request(required=((8, 7, 8),)), Request(required=((4,), (UNKNOWN, 4)))]
+    with pytest.raises(RequestError) as refused:
+        search(ToyModel(size=9), toy_source([4, 5], [6], [7]), requests)
+    assert list(refused.value.reasons) == [0, 2]
+    assert "the required phrase must have at most 3 symbols, the limit for the source's length, but has 4." in refused.value.reasons[0]
+    assert "the required phrase must be what the model can write" in refused.value.reasons[2]

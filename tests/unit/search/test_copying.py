@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from antiphon.contracts import registry
+from antiphon.contracts.search import RequestError
 from antiphon.contracts.sequences import Padded, Request
 from antiphon.contracts.specs import TokenSpec
 from antiphon.models.lstm import LSTM, LSTMConfig, build
@@ -67,10 +68,13 @@ def test_open_words_can_be_asked_for() -> None:
 
 
 def test_a_model_that_does_not_copy_takes_them_for_unknown() -> None:
-    model = copier("categorical")
-    found = GreedySearch(GreedyConfig(limits=LIMITS))(model, SOURCE, [Request(prefix=(10,)), Request()])
-    assert found[0][0].elements[0] == SPEC.unknown
-    assert found[0][0].copied is None
+    model, search = copier("categorical"), GreedySearch(GreedyConfig(limits=LIMITS))
+    with pytest.raises(RequestError, match="Source 0 of the batch: the prefix must be what the model can write") as refused:
+        search(model, SOURCE, [Request(prefix=(10,)), Request()])
+    assert list(refused.value.reasons) == [0]
+    asked, free = search(model, SOURCE, [Request(banned=((10,),)), Request()]), search(model, SOURCE)
+    assert asked[0][0].elements.tolist() == free[0][0].elements.tolist(), "what it cannot say need not be banned"
+    assert asked[0][0].copied is None
     assert (
         score(model, SOURCE, [np.array([9]), np.array([5])])[0].log_prob == score(model, SOURCE, [np.array([1]), np.array([5])])[0].log_prob
     )

@@ -198,10 +198,17 @@ def test_every_search_blocks_ngrams(name, seed):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request(prefix=(4,) * 9), "prefix of source 1 of the batch must have at most 8 symbols, the limit for its length, but has 9"),
-        (Request(prefix=(END,)), "prefix of source 1 of the batch must hold symbols below 7 other than pad, start and end, but holds 3"),
-        (Request(banned=((4, 7),)), "banned phrase of source 1 .* but holds 7"),
-        (Request(banned=((),)), "banned phrase of source 1 of the batch must have at least one symbol, but is empty"),
+        (
+            Request(prefix=(4,) * 9),
+            "Source 1 of the batch: the prefix must have at most 8 symbols, the limit for the source's length, but has 9",
+        ),
+        (Request(prefix=(END,)), "Source 1 of the batch: the prefix must hold symbols below 7 other than pad, start and end, but holds 3"),
+        (
+            Request(prefix=(4, UNKNOWN)),
+            "Source 1 of the batch: the prefix must be what the model can write, but holds symbol 1, which stands",
+        ),
+        (Request(banned=((4, 7),)), "Source 1 .* the banned phrase .* but holds 7"),
+        (Request(banned=((),)), "Source 1 of the batch: a banned phrase must have at least one symbol, but is empty"),
     ],
 )
 def test_impossible_requests_are_refused(search, request_, message):

@@ -132,7 +132,7 @@ def test_a_text_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").write_text('{"text": "a b"}\n{"text": null}\n')
     task = fitted()
     records = records_of(tmp_path / "texts.jsonl")
-    with pytest.raises(DataError, match=r"texts.jsonl:2: `text` must be a text, but is missing"):
+    with pytest.raises(DataError, match=r"texts.jsonl:2: `text` must be a text, but is null"):
         task.build_corpus(records, tmp_path / "corpus", limits=Limits(), keep_records=False)
 
 

@@ -1,6 +1,8 @@
-"""What series must be to be learned from and scored."""
+"""What series must be to be learned from and scored, and what is said where they are less, or more, than was asked."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -39,3 +41,22 @@ def scored_origins(series: Series, settings: ForecastingConfig, context: int) ->
             f" of {settings.horizon}), but has {len(series)}. Leave it out, or lower `task.shortest_context`."
         )
     return [plan.origin(len(series), count, number) for number in range(count)]
+
+
+def fewer_windows(items: Sequence[Mapping[str, Any]], settings: ForecastingConfig) -> list[str]:
+    """A sentence when series are scored on fewer windows than the backtest asks for."""
+    asked, windows = settings.backtest.windows, Counter(str(item["unique_id"]) for item in items)
+    fewer = [name for name, count in windows.items() if count < asked]
+    if not fewer:
+        return []
+    first = windows[fewer[0]]
+    return [
+        f"{len(fewer):,} of {len(windows):,} series are too short for the {asked:,} windows that `task.backtest.windows` asks for, and are"
+        f" scored on fewer (first `{fewer[0]}`: {first:,}): {len(items):,} forecasts in all."
+    ]
+
+
+def unused_rows(count: int, horizon: int) -> str:
+    """What is said of a series whose known future is longer than what is forecast of it."""
+    rows = "1 row" if count == 1 else f"{count:,} rows"
+    return f"{rows} of the future behind the horizon are not forecast: `task.horizon` is {horizon:,}."

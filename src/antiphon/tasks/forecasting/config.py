@@ -63,7 +63,8 @@ class ForecastingConfig:
     transform: Transform = TransformConfig()
     """A transform before scaling: none, log, log1p or box_cox. Point forecasts are those of the transformed values, taken back."""
     counts: bool = False
-    """Whether the target counts something: whole numbers from 0, read unscaled, as a `negative_binomial` head needs them."""
+    """Whether the target counts something: whole numbers from 0, as a `negative_binomial` head needs them. They are divided by the size of
+    their window (`scaling: size`), and the head knows by what; `scaling: none` leaves them as they are."""
     missing: Missing = "error"
     """What is read in the place of missing values: an error, the previous value, those on a line, or zero. They never count as labels."""
     observed_mask: bool = False
@@ -99,8 +100,9 @@ class ForecastingConfig:
             raise ValueError(
                 f"`categorical` must be columns of `static`, but `{sorted(set(self.categorical) - set(self.static))[0]}` is not."
             )
-        if self.counts and (self.transform.name != "none" or self.scaling not in (ScalingConfig(), ScalingConfig(name="none"))):
-            raise ValueError("`counts` are read as they are: leave out `scaling` and `transform`.")
+        left_out = self.scaling == ScalingConfig()
+        if self.counts and (self.transform.name != "none" or not (left_out or self.scaling.name in ("size", "none"))):
+            raise ValueError("`counts` must stay counts: leave out `transform`, and `scaling` unless it is `size` or `none`.")
         if self.missing == "zero" and self.transform.name in ("log", "box_cox"):
             raise ValueError(f"`missing` cannot be zero when `transform` is {self.transform.name}, which zero does not have.")
         if self.format == "wide" and (self.past or self.static or len(self.targets) > 1):
@@ -116,7 +118,17 @@ class ForecastingConfig:
     @property
     def scaled(self) -> ScalingConfig:
         """The scaling in use."""
-        return ScalingConfig(name="none") if self.counts else self.scaling
+        return ScalingConfig(name="size") if self.counts and self.scaling == ScalingConfig() else self.scaling
+
+    @property
+    def sizes(self) -> int:
+        """Channels of the target whose size the decoder is told."""
+        return len(self.targets) if self.scaled.name == "size" else 0
+
+    @property
+    def lowest(self) -> float | None:
+        """What no value of the target, and so no forecast and no end of an interval, lies below."""
+        return 0.0 if self.counts or self.transform.name in ("log", "log1p", "box_cox") else None
 
     @property
     def origin_step(self) -> int:

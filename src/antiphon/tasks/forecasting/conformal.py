@@ -8,6 +8,7 @@ Stankeviciute et al. 2021 with each step at its own level. If windows are exchan
 Unusual here:
 - Distances are divided by the scale of their window, since series of different sizes share the windows to calibrate on.
 - Where intervals would cross, the outer one is widened to hold the inner one, never the other way round: no coverage is lost.
+- Margins know no limits: what a value cannot be, such as a negative count, the task cuts off afterwards. No coverage is lost by it.
 - Where a level has no counterpart on the other side (or is the median), it is left as it is.
 """
 
@@ -23,6 +24,7 @@ from jaxtyping import Float
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.metrics.forecasts import Actual, Forecast
 from antiphon.store.atomic import replacing
+from antiphon.store.json_text import json_text
 
 _TOLERANCE = 1e-9  # levels are decimal fractions
 _FORMAT = 1
@@ -62,7 +64,7 @@ class Calibration:
         """Write the margins as JSON."""
         plain = {"format": _FORMAT, "percents": list(self.percents), "margins": self.margins.tolist()}
         with replacing(path) as file:
-            file.write(json.dumps(plain))
+            file.write(json_text(plain))
 
 
 def load_calibration(path: Path) -> Calibration:

@@ -7,6 +7,7 @@ window or series, so a series that training never saw is forecast like any other
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -23,15 +24,16 @@ from antiphon.data.series import RowTable, Series, SeriesReader
 from antiphon.data.series_audit import SeriesAudit, audit_series
 from antiphon.data.windows import Plan, WindowCorpus, build_windows, check_windows
 from antiphon.errors import ConfigError, DataError
-from antiphon.features.scaling import POWERS, Scale, measure, power_likelihoods
+from antiphon.features.scaling import POWERS, Scale, ScalingConfig, measure, power_likelihoods
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.store import checkpoint
 from antiphon.tasks.forecasting.baselines import baseline_forecasts
-from antiphon.tasks.forecasting.checks import check_values, scored_origins
+from antiphon.tasks.forecasting.checks import check_values, fewer_windows, scored_origins, unused_rows
 from antiphon.tasks.forecasting.config import ForecastingConfig
 from antiphon.tasks.forecasting.conformal import CALIBRATION, Calibration, calibrate, load_calibration
 from antiphon.tasks.forecasting.covariates import Covariates
 from antiphon.tasks.forecasting.details import forecast_details
+from antiphon.tasks.forecasting.possible import possible
 from antiphon.tasks.forecasting.rows import forecast_rows
 from antiphon.tasks.forecasting.series_rows import Place, open_rows, read_rows, watched
 from antiphon.tasks.forecasting.series_split import without_end
@@ -87,7 +89,8 @@ class Forecasting(Task):
     @property
     def target_spec(self) -> ValueSpec:
         """Targets, and beside them what is known in advance."""
-        return ValueSpec(len(self.settings.targets), self.covariates.known, self.horizon)
+        sizes = self.settings.sizes
+        return ValueSpec(len(self.settings.targets), self.covariates.known + sizes, self.horizon, sizes=sizes)
 
     @property
     def learned(self) -> Any:
@@ -189,7 +192,7 @@ class Forecasting(Task):
         def facts() -> dict[str, Any]:
             return {"mended": readers[0].mended.sentences()}
 
-        build_windows(series(), folder, identity, facts, (len(self.settings.targets), self.target_spec.known + len(self.settings.past)))
+        build_windows(series(), folder, identity, facts, (len(self.settings.targets), self.covariates.known + len(self.settings.past)))
         shortest = self.settings.shortest_context or self.context
         stride, last = (self.settings.origin_step, self.settings.backtest.windows) if keep_records else (self.settings.stride, None)
         plan = Plan(self.context, shortest, self.horizon, stride, last)
@@ -242,7 +245,7 @@ class Forecasting(Task):
         shortest = self.settings.shortest_context or 1
         if origin < shortest:
             raise DataError(f"Series `{series.unique_id}` must have at least {shortest} steps of history, but has {origin}.")
-        return self.encoder.example(
+        example = self.encoder.example(
             series,
             self._covariates_for(record),
             self.covariates.static_of(series),
@@ -250,6 +253,8 @@ class Forecasting(Task):
             index,
             self.covariates.times(series, origin + self.horizon)[origin:],
         )
+        unused = len(series.times) - len(series) - self.horizon if origin == len(series) else 0
+        return replace(example, context=replace(example.context, unused=unused)) if unused > 0 else example
 
     def request(self, record: Record) -> Request:
         """What is known in advance of the horizon. Raises DataError when a covariate is not there for all of it."""
@@ -257,7 +262,7 @@ class Forecasting(Task):
         encoder = self.encoder
         covariates, scale = self._covariates_for(record), encoder.scale_of(series, origin)
         source = encoder.source(series, covariates, self.covariates.static_of(series), origin, scale)
-        return Request(known=encoder.known(source, covariates, len(self.settings.targets), origin, self.horizon))
+        return Request(known=encoder.known(source, covariates, scale, origin, self.horizon))
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The best hypothesis as a `Forecast` in the units of the data."""
@@ -274,7 +279,8 @@ class Forecasting(Task):
         )
         if self.calibration is not None:
             forecast = self.calibration.apply(forecast, encoder.unit(context.scale))
-        return Prediction(forecast, best)
+        details = {"remark": unused_rows(context.unused, self.horizon)} if context.unused else {}
+        return Prediction(possible(forecast, self.settings), best, details=details)
 
     def source_of(self, record: Record) -> str:
         """The series and the time of the last value that is read, for people."""
@@ -330,6 +336,10 @@ class Forecasting(Task):
         actuals, channels = [actual for actual, *_ in references], self.settings.targets
         return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=self.covariates.style.write)
 
+    def remarks(self, items: Sequence[Record]) -> Sequence[str]:
+        """Which series have fewer windows than the backtest asks for."""
+        return fewer_windows(items, self.settings)
+
     def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
         """A forecast as rows of a long table."""
         if not isinstance(prediction.value, Forecast):
@@ -355,6 +365,8 @@ class Forecasting(Task):
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
         saved = checkpoint.read_json(folder / "task.json")
+        if self.settings.counts and "scaling" not in saved:  # of a version that left counts as they are
+            self.settings = replace(self.settings, scaling=ScalingConfig(name="none"))
         if self.settings.decoding == "direct" and self.horizon > saved["horizon"]:
             raise ConfigError(
                 f"`task.horizon` must be at most {saved['horizon']}, which the model was trained for, when `task.decoding` is direct,"
@@ -365,7 +377,8 @@ class Forecasting(Task):
         self._notes = tuple(saved["notes"])
 
     def _fitted(self) -> dict[str, Any]:
-        return {**self.covariates.to_plain(), "context": self.context, "power": self.power, "scale": as_plain(self.overall)}
+        found = {**self.covariates.to_plain(), "context": self.context, "power": self.power, "scale": as_plain(self.overall)}
+        return {**found, "scaling": self.settings.scaled.name} if self.settings.sizes else found
 
     # ------------------------------------------------------------------------------------------------------------ parts
 

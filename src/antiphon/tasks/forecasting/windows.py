@@ -2,7 +2,8 @@
 
     source (S, ...)       C scaled targets, C observed marks (when asked for), past covariates, known covariates, static channels
     target (1 + H, ...)   row 0 is the start element: the last value, and what is known of step 1; row t is the value of step t, and
-                          what is known of step t + 1 (zeros behind the last)
+                          what is known of step t + 1 (zeros behind the last); in all rows last, under the scaling `size`, the
+                          logarithms of the C sizes
 
 Missing targets are filled from within the window, never from behind its origin; among the labels they stay NaN and do not count.
 """
@@ -19,11 +20,13 @@ from antiphon.features.scaling import Scale, ScalingConfig, TransformConfig, mea
 
 @dataclass(frozen=True)
 class WindowContext:
-    """What turns a hypothesis for a window into a forecast: the series, the H times, and the scale of its values."""
+    """What turns a hypothesis for a window into a forecast: the series, the H times, and the scale of its values. `unused` rows of the
+    future lie behind the horizon."""
 
     unique_id: str
     times: np.ndarray
     scale: Scale
+    unused: int = 0
 
 
 @final
@@ -82,9 +85,12 @@ class WindowEncoder:
         source[:, channels + marks + beside :] = static
         return source
 
-    def known(self, source: np.ndarray, covariates: np.ndarray, channels: int, origin: int, horizon: int) -> np.ndarray:
+    def known(self, source: np.ndarray, covariates: np.ndarray, scale: Scale, origin: int, horizon: int) -> np.ndarray:
         """What the decoder reads: (H, C + F) with the start element in front, known channels in all rows, and zeros for values."""
-        advance = covariates[origin : origin + horizon, self.past :]
+        channels, advance = len(scale.scale), covariates[origin : origin + horizon, self.past :]
+        if self.scaling.name == "size":
+            sizes = np.broadcast_to(np.log(scale.scale), (horizon, channels))
+            advance = np.concatenate([advance, sizes.astype(np.float32)], axis=1)
         known = np.zeros((horizon, channels + advance.shape[1]), dtype=np.float32)
         known[0, :channels] = source[-1, :channels]
         known[:, channels:] = advance
@@ -97,8 +103,10 @@ class WindowEncoder:
         target = None
         if len(series) >= origin + self.horizon:
             channels = series.targets.shape[1]
-            target = np.zeros((self.horizon + 1, channels + covariates.shape[1] - self.past), dtype=np.float32)
-            target[:-1] = self.known(source, covariates, channels, origin, self.horizon)
+            known = self.known(source, covariates, scale, origin, self.horizon)
+            target = np.concatenate([known, np.zeros_like(known[:1])])
+            if self.scaling.name == "size":
+                target[-1, -channels:] = known[-1, -channels:]
             target[1:, :channels] = scale.apply(self.transformed(series.targets[origin : origin + self.horizon]))
         return Example(source, target, number, WindowContext(series.unique_id, times, scale))
 

@@ -21,7 +21,7 @@ from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
-from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction, Request
+from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request, one_behind_another
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.audio import Recording, open_audio
 from antiphon.data.audio_channels import Channel, channel_of
@@ -306,7 +306,8 @@ class SpeechRecognition(ExamplePerRecord):
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix`, `required` and `banned`; a published model's outputs begin with symbols of its own."""
         opening = self.target_text.opening
-        return replace(text_request(record, lambda _: self.target_text.phrase, opening), given=len(opening))
+        asked = text_request(record, lambda _: self.target_text.phrase, self.target_spec.unknown, opening)
+        return replace(asked, given=len(opening))
 
     # -------------------------------------------------------------------------------------------------------- predictions
 
@@ -333,15 +334,7 @@ class SpeechRecognition(ExamplePerRecord):
         if len(predictions) == 1:
             return replace(predictions[0], details={**named, **predictions[0].details})
         found = [prediction.hypothesis for prediction in predictions]
-        elements = np.concatenate([item.elements for item in found]) if found else np.zeros(0, dtype=np.int64)
-        stopped: FinishReason = next((item.finish_reason for item in found if item.finish_reason != "end"), "end")
-        whole = Hypothesis(
-            elements,
-            sum((item.score for item in found), 0.0),
-            sum((item.log_prob for item in found), 0.0),
-            tuple(score for item in found for score in item.step_scores),
-            finish_reason=stopped,
-        )
+        whole = one_behind_another(found)
         segments = [segment for prediction in predictions for segment in prediction.details["segments"]]
         words = [word for prediction in predictions for word in prediction.details["words"]]
         text = concatenated([segment["text"] for segment in segments])

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from antiphon.contracts.configuration import config
 from antiphon.features.text_config import TextConfig
+from antiphon.tasks.summarization.baselines import EVERY, SummaryBaseline
 from antiphon.tasks.text_pairs import check_settings
 
 
@@ -39,6 +40,9 @@ class SummarizationConfig:
     length: Annotated[int, Field(ge=1)] | None = None
     """About how many words a summary is to have, where a record's field `length` does not say; null is the usual length. Needs
     `length_classes`."""
+    baselines: tuple[SummaryBaseline, ...] = EVERY
+    """What an evaluation scores beside the model: the first words, the first sentence, and the sentences of the document that together are
+    nearest to the reference (an oracle, which knows the answer). `[]` is none."""
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -18,9 +18,11 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.metrics.sourced import SourcedText
 from antiphon.metrics.words import words
 from antiphon.store import checkpoint
+from antiphon.tasks.example_per_record import of_each
 from antiphon.tasks.summarization.baselines import summary_baselines
 from antiphon.tasks.summarization.config import SummarizationConfig
-from antiphon.tasks.text_pairs import TextPairs, text_of
+from antiphon.tasks.text_pairs import TextPairs
+from antiphon.tasks.text_requests import text_of
 
 _LENGTHS = "lengths.json"
 
@@ -30,7 +32,7 @@ class Summarization(TextPairs):
     """A document and its summary."""
 
     name = "summarization"
-    not_encoded = TextPairs.not_encoded | {"length"}  # which only says what is wished of a record without a summary
+    not_encoded = TextPairs.not_encoded | {"length", "baselines"}  # a length is wished of a record without a summary
 
     def __init__(self, settings: SummarizationConfig):
         self.lengths = settings
@@ -71,8 +73,9 @@ class Summarization(TextPairs):
         return SourcedText(super().reference(record), self.source_of(record))
 
     def baselines(self, items: Sequence[Any]) -> Mapping[str, Sequence[str]]:
-        """The first words, the first sentence, and the sentences that come closest to the reference."""
-        return summary_baselines([self.source_of(item) for item in items], [[super(Summarization, self).reference(item)] for item in items])
+        """What the recipe's baselines say: the first words, the first sentence, the sentences that come closest to the reference."""
+        references = [[super(Summarization, self).reference(item)] for item in items]
+        return summary_baselines([self.source_of(item) for item in items], references, self.lengths.baselines)
 
     def save(self, folder: Path) -> None:
         """Write the vocabularies, tags and classes of length."""
@@ -88,7 +91,7 @@ class Summarization(TextPairs):
 
     def _learn_bounds(self, records: Iterable[Record]) -> tuple[int, ...]:
         """The most words of each class but the last, such that the classes hold about equally many summaries."""
-        counts = sorted(len(words(text_of(record, self.settings.target))) for record in records)
+        counts = sorted(of_each(records, lambda record: len(words(text_of(record, self.settings.target)))))
         wanted = self.lengths.length_classes
         places = [len(counts) * number // wanted for number in range(1, wanted)] if counts else []
         bounds = tuple(counts[max(place - 1, 0)] for place in places)

@@ -1,6 +1,7 @@
 """The forecasting task: what a model reads and should say, and the way back; what is refused."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars
 import pytest
 
 import antiphon
+from antiphon.cli.main import main
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Hypothesis, Quantiles
@@ -21,6 +23,7 @@ from antiphon.recipe.assembly import build_corpora, fit_task, open_splits
 from antiphon.recipe.recipe import recipe_from
 from antiphon.tasks.forecasting import plugin
 from antiphon.tasks.forecasting.config import ForecastingConfig
+from antiphon.tasks.forecasting.conformal import Calibration
 from antiphon.tasks.forecasting.task import Forecasting
 
 
@@ -273,7 +276,10 @@ def test_notes_say_what_was_found() -> None:
     [
         ({"target": "ds"}, r"`ds` has two"),
         ({"categorical": ["region"]}, r"`categorical` must be columns of `static`"),
-        ({"counts": True, "scaling": "mean"}, r"`counts` are read as they are"),
+        (
+            {"counts": True, "scaling": "mean"},
+            r"`counts` must stay counts: leave out `transform`, and `scaling` unless it is `size` or `none`",
+        ),
         ({"missing": "zero", "transform": "log"}, r"`missing` cannot be zero"),
         ({"format": "wide", "past": ["x"]}, r"wide data has no columns of a single series"),
         ({"shortest_context": 9}, r"`shortest_context` must be at most"),
@@ -355,6 +361,107 @@ def test_intervals_are_calibrated_when_training_ends(tmp_path: Path, head: str) 
     # The validation windows are those that were calibrated on: of 24 windows the ceil(25 * 0.8) = 20 nearest are covered at each step.
     found = antiphon.evaluate(run, data, overrides=["evaluation.metrics=[coverage_80]"])
     assert 100 * 20 / 24 - 0.01 <= found["coverage_80"] <= 100
+
+
+@pytest.mark.parametrize("settings", [{"counts": True}, *({"transform": name} for name in ("log", "log1p", "box_cox", "none"))], ids=str)
+def test_intervals_hold_nothing_that_the_target_cannot_be(settings: dict[str, Any]) -> None:
+    small = [{**row, "y": 1.0 + step % 3} for step, row in enumerate(rows((20,)))]
+    made = task(small, **settings)
+    made.calibration = Calibration((80.0,), np.full((4, 1, 1), 50.0))
+    (item,) = made.items(small)
+    said = hypothesis(np.full((4, 1), 0.5, dtype=np.float32))
+    forecast = made.decode([said], made.encode(item)).value
+    if settings == {"transform": "none"}:
+        assert forecast.quantiles.min() < 0, "what may be below zero stays there"
+    else:
+        assert forecast.quantiles[..., 0].tolist() == [[0.0]] * 4
+        assert (forecast.quantiles[..., 2] > 10).all(), "the other end is left alone"
+    below = made.decode([hypothesis(np.full((4, 1), -9.0, dtype=np.float32))], made.encode(item)).value
+    assert (min(below.point.min(), below.samples.min()) >= 0) == (settings != {"transform": "none"})
+
+
+def counted(means: tuple[float, ...] = (0.2, 20.0, 2000.0), length: int = 30) -> list[dict[str, Any]]:
+    """Series of counts of very different sizes."""
+    rng = np.random.default_rng(5)
+    return [
+        {"unique_id": f"s{number}", "ds": step, "y": int(value)}
+        for number, mean in enumerate(means)
+        for step, value in enumerate(rng.poisson(mean, size=length))
+    ]
+
+
+def test_counts_are_divided_by_the_size_of_their_window_and_the_decoder_is_told() -> None:
+    data = counted()
+    made = task(data, counts=True)
+    assert (made.target_spec.width, made.target_spec.sizes) == (2, 1)
+    for item in made.items(data, scored=True):
+        history, future = item["series"].targets[: item["origin"]], item["series"].targets[item["origin"] :][:4]
+        size = 1 + history[-8:].mean()
+        example, request = made.encode(item), made.request(item)
+        assert example.target is not None
+        assert request.known is not None
+        np.testing.assert_allclose(example.source[:, 0], history[-8:, 0] / size, rtol=1e-6)
+        np.testing.assert_allclose(example.target[1:, 0], future[:, 0] / size, rtol=1e-6)
+        np.testing.assert_allclose(example.target[:, 1], np.log(size), rtol=1e-6)
+        np.testing.assert_allclose(request.known[:, 1], np.log(size), rtol=1e-6)
+        said = hypothesis(example.target[1:, :1])
+        np.testing.assert_array_equal(made.decode([said], example).value.point, future, err_msg="whole numbers come back whole")
+    plain = task(data, counts=True, scaling="none")
+    assert (plain.target_spec.width, plain.target_spec.sizes) == (1, 0)
+    (item, *_) = plain.items(data)
+    np.testing.assert_array_equal(plain.encode(item).source[:, 0], item["series"].targets[-8:, 0])
+
+
+@pytest.mark.parametrize("decoding", ["rollout", "direct"])
+@pytest.mark.parametrize(
+    "model", [{"name": "lstm", "dim": 8}, {"name": "transformer", "dim": 8, "heads": 2, "channels": "independent"}], ids=str
+)
+def test_forecasts_of_counts_are_counts(tmp_path: Path, decoding: str, model: dict[str, Any]) -> None:
+    data = polars.DataFrame(counted())
+    settings = {**recipe(decoding=decoding, counts=True), "model": {**model, "head": "negative_binomial"}}
+    settings["training"] = {"max_steps": 3, "decoder_inputs": {"name": "scheduled_sampling", "schedule": "constant", "sample": True}}
+    if decoding == "direct":
+        del settings["training"]["decoder_inputs"]
+    run = antiphon.train(recipe_from(settings), tmp_path / "run", data={"train": data})
+    for prediction in antiphon.load(run).predict(data):
+        quantiles, samples = prediction.value.quantiles, prediction.value.samples
+        if decoding == "direct":
+            np.testing.assert_array_equal(quantiles, np.rint(quantiles))
+        else:
+            np.testing.assert_array_equal(samples, np.rint(samples))
+        assert (np.diff(quantiles, axis=-1) >= 0).all()
+    assert np.isfinite(antiphon.evaluate(run, data)["loss"])
+
+
+def test_what_was_scored_on_less_than_was_asked_is_said(tmp_path: Path) -> None:
+    """Three of four series are constant, so MASE is that of one; one is too short for the second window."""
+    data = [{**row, "y": row["y"] if row["unique_id"] == "s0" else 5.0} for row in rows((40, 40, 40, 13))]
+    run = antiphon.train(recipe_from(recipe(decoding="direct")), tmp_path / "run", data={"train": data})
+    found = antiphon.evaluate(run, data, overrides=["task.backtest.windows=2", "evaluation.metrics=[mase, mae]", "evaluation.resamples=20"])
+    assert found.records == 7
+    assert [score.items for score in found.scores] == [2, 7, None]
+    fewer, partly = found.remarks
+    assert fewer.startswith("1 of 4 series are too short for the 2 windows that `task.backtest.windows` asks for")
+    assert "(first `s3`: 1): 7 forecasts in all" in fewer
+    assert partly.startswith("2 of 7 forecasts took part in `mase`: the others have nothing to divide by")
+    assert all(score.low is not None and np.isfinite([score.low, score.high]).all() for score in found.scores[:2])
+    for stored in (run / "evaluations").iterdir():
+        json.loads(stored.read_text(), parse_constant=pytest.fail)
+    whole = antiphon.evaluate(run, [row for row in data if row["unique_id"] == "s0"])
+    assert whole.remarks == ()
+
+
+def test_rows_behind_the_horizon_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = antiphon.train(recipe_from(recipe(decoding="direct", known=["price"])), tmp_path / "run", data={"train": rows()})
+    first, second = antiphon.load(run).predict([row for row in rows(future=6) if row["unique_id"] == "s0" or row["ds"] < "2003-11"])
+    assert first.details == {"remark": "2 rows of the future behind the horizon are not forecast: `task.horizon` is 4."}
+    assert second.details == {}, "it has just what is needed"
+    polars.DataFrame(rows(future=6)).write_csv(tmp_path / "long.csv")
+    arguments = ["predict", str(run), "--input", str(tmp_path / "long.csv"), "--output", str(tmp_path / "out.csv")]
+    monkeypatch.setattr("sys.argv", ["antiphon", *arguments])
+    with suppress(SystemExit):
+        main()
+    assert "antiphon: 2 of 2 inputs: 2 rows of the future behind the horizon are not forecast" in capsys.readouterr().err
 
 
 def test_merged_adapters_keep_what_was_calibrated(tmp_path: Path) -> None:

@@ -105,3 +105,9 @@ def test_settings_without_effect_are_refused() -> None:
         SummarizationConfig(length_classes=1)
     with pytest.raises(ValueError, match="has an effect only with `length_classes`"):
         SummarizationConfig(length=5)
+
+
+def test_baselines_are_those_of_the_recipe() -> None:
+    assert set(fitted().baselines(RECORDS)) == {"lead_3_words", "first_sentence", "extractive_oracle"}
+    assert set(fitted(baselines=("lead",)).baselines(RECORDS)) == {"lead_3_words"}
+    assert fitted(baselines=()).baselines(RECORDS) == {}

@@ -1,0 +1,25 @@
+"""Files of records as a command line names them: a path, or in braces what a recipe would say, such as two line-aligned files."""
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from antiphon.contracts.files import FileConfig, as_file
+from antiphon.errors import ConfigError
+
+
+def named_files(text: str, option: str) -> Path | tuple[FileConfig, ...]:
+    """The file, or the files, that the value of an option names. Raises ConfigError for what a recipe could not say either."""
+    if not text.lstrip().startswith(("{", "[")) or Path(text).exists():
+        return Path(text)
+    try:
+        found: Any = YAML(typ="safe", pure=True).load(text)
+        return tuple(as_file(entry) for entry in (found if isinstance(found, list) else [found]))
+    except YAMLError as error:
+        raise ConfigError(
+            f"`{option}` must be a path, or files as a recipe names them, such as `{{source: test.en, target: test.de}}`, but is {text!r}."
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"`{option}`: {error}") from error
