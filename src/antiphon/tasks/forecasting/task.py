@@ -91,8 +91,7 @@ class Forecasting(Task):
     @property
     def target_spec(self) -> ValueSpec:
         """Targets, and beside them what is known in advance."""
-        sizes = self.settings.sizes
-        return ValueSpec(len(self.settings.targets), self.covariates.known + sizes, self.horizon, sizes=sizes)
+        return ValueSpec(len(self.settings.targets), self.covariates.known + self.settings.sizes, self.horizon, sizes=self.settings.sizes)
 
     @property
     def fingerprint(self) -> str:
@@ -248,7 +247,7 @@ class Forecasting(Task):
         shortest = self.settings.shortest_context or 1
         if origin < shortest:
             raise DataError(f"Series `{series.unique_id}` must have at least {shortest} steps of history, but has {origin}.")
-        example = self.encoder.example(
+        return self.encoder.example(
             series,
             self._covariates_for(record),
             self.covariates.static_of(series),
@@ -256,8 +255,6 @@ class Forecasting(Task):
             index,
             self.covariates.times(series, origin + self.horizon)[origin:],
         )
-        unused = len(series.times) - len(series) - self.horizon if origin == len(series) else 0
-        return replace(example, context=replace(example.context, unused=unused)) if unused > 0 else example
 
     def request(self, record: Record) -> Request:
         """What is known in advance of the horizon. Raises DataError when a covariate is not there for all of it."""
