@@ -448,6 +448,8 @@ def test_what_was_scored_on_less_than_was_asked_is_said(tmp_path: Path) -> None:
     assert "(first `s3`: 1): 7 forecasts in all" in fewer
     assert partly.startswith("2 of 7 forecasts took part in `mase`: the others have nothing to divide by")
     assert all(score.low is not None and np.isfinite([score.low, score.high]).all() for score in found.scores[:2])
+    assert found.details["steps"]["counts"] == [7] * 4
+    assert found.details["steps"]["counted"] == {"mase": [2] * 4, "smape": [7] * 4, "mae": [7] * 4}
     for stored in (run / "evaluations").iterdir():
         json.loads(stored.read_text(), parse_constant=pytest.fail)
     whole = antiphon.evaluate(run, [row for row in data if row["unique_id"] == "s0"])
