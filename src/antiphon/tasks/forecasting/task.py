@@ -365,7 +365,7 @@ class Forecasting(Task):
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
         saved = checkpoint.read_json(folder / "task.json")
-        if self.settings.counts and "scaling" not in saved:  # of a version that left counts as they are
+        if self.settings.counts and self.settings.scaling == ScalingConfig() and "scaling" not in saved:  # counts were left as they are
             self.settings = replace(self.settings, scaling=ScalingConfig(name="none"))
         if self.settings.decoding == "direct" and self.horizon > saved["horizon"]:
             raise ConfigError(
