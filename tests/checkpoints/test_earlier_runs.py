@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import antiphon
+from antiphon.errors import ConfigError
 from antiphon.recipe.recipe import read_recipe
 
 HERE = Path(__file__).parent
@@ -45,6 +46,9 @@ def test_a_run_of_counts_says_what_it_said() -> None:
         assert str(prediction.value.unique_id) == said["unique_id"]
         np.testing.assert_allclose(prediction.value.point, said["point"], rtol=1e-4)
         np.testing.assert_allclose(prediction.value.quantiles, said["quantiles"], rtol=1e-4)
+    assert len(antiphon.load(HERE / "counts", overrides=["task.horizon=2"]).predict(rows("counts"))[0].value.times) == 2
+    with pytest.raises(ConfigError, match="does not fit the changed `task`"):
+        antiphon.load(HERE / "counts", overrides=["task.scaling=size"])
 
 
 @pytest.mark.parametrize("name", ["translation", "forecasting", "counts"])

@@ -170,7 +170,7 @@ def _print_steps(console: "Console", steps: dict[str, Any]) -> None:
         table = Table(title=f"{metric} by step of the horizon", title_justify="left")
         for column in ("step", *map(_stacked, errors), "forecasts"):
             table.add_column(column, justify="right", no_wrap=True)
-        for step, count in enumerate(steps["counts"]):
+        for step, count in enumerate(steps["counted"][metric]):
             table.add_row(str(step + 1), *(_error(values[step]) for values in errors.values()), f"{count:,}")
         _print_table(console, table)
 

@@ -1,5 +1,6 @@
 """The settings of forecasting: which columns hold what, how windows are cut, how values are scaled."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -100,9 +101,11 @@ class ForecastingConfig:
             raise ValueError(
                 f"`categorical` must be columns of `static`, but `{sorted(set(self.categorical) - set(self.static))[0]}` is not."
             )
-        left_out = self.scaling == ScalingConfig()
-        if self.counts and (self.transform.name != "none" or not (left_out or self.scaling.name in ("size", "none"))):
-            raise ValueError("`counts` must stay counts: leave out `transform`, and `scaling` unless it is `size` or `none`.")
+        divided = self.scaling == ScalingConfig() or replace(self.scaling, over="window") == ScalingConfig(name="size")
+        if self.counts and (self.transform.name != "none" or not (divided or self.scaling == ScalingConfig(name="none"))):
+            raise ValueError(
+                "`counts` must stay counts: leave out `transform`, and `scaling` unless it is `none`, or `size` without `season` or `unit`."
+            )
         if self.missing == "zero" and self.transform.name in ("log", "box_cox"):
             raise ValueError(f"`missing` cannot be zero when `transform` is {self.transform.name}, which zero does not have.")
         if self.format == "wide" and (self.past or self.static or len(self.targets) > 1):

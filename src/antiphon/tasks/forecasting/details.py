@@ -3,7 +3,8 @@
 All of it is plain values for JSON, in which None stands for what is no finite number:
 
     channels    names of the targets; `season` and `horizon` in steps; `items` how many forecasts there are
-    steps       counts (H,): forecasts that have an actual value at each step; errors: metric -> "model" or a baseline -> (H,)
+    steps       counts (H,): forecasts that have an actual value at each step; counted: metric -> (H,) those of them that count for it;
+                errors: metric -> "model" or a baseline -> (H,)
     series      errors of the model by series, over all its windows, the hardest first (see `_by_series`)
     coverage    for each central interval that the levels make: how much it promises, and what it holds (see `_coverage`)
     forecasts   some forecasts with the end of their history, from the best to the worst (see `_drawn`)
@@ -59,6 +60,7 @@ def forecast_details(
         "items": len(forecasts),
         "steps": {
             "counts": parts["mae"]["model"].counts.tolist(),
+            "counted": {name: own["model"].counts.tolist() for name, own in defined.items()},
             "errors": {name: {who: plain(found.steps) for who, found in own.items()} for name, own in defined.items()},
         },
         "series": _by_series(defined, ranking, forecasts),

@@ -89,8 +89,7 @@ class Forecasting(Task):
     @property
     def target_spec(self) -> ValueSpec:
         """Targets, and beside them what is known in advance."""
-        sizes = self.settings.sizes
-        return ValueSpec(len(self.settings.targets), self.covariates.known + sizes, self.horizon, sizes=sizes)
+        return ValueSpec(len(self.settings.targets), self.covariates.known + self.settings.sizes, self.horizon, sizes=self.settings.sizes)
 
     @property
     def learned(self) -> Any:
@@ -245,7 +244,7 @@ class Forecasting(Task):
         shortest = self.settings.shortest_context or 1
         if origin < shortest:
             raise DataError(f"Series `{series.unique_id}` must have at least {shortest} steps of history, but has {origin}.")
-        example = self.encoder.example(
+        return self.encoder.example(
             series,
             self._covariates_for(record),
             self.covariates.static_of(series),
@@ -253,8 +252,6 @@ class Forecasting(Task):
             index,
             self.covariates.times(series, origin + self.horizon)[origin:],
         )
-        unused = len(series.times) - len(series) - self.horizon if origin == len(series) else 0
-        return replace(example, context=replace(example.context, unused=unused)) if unused > 0 else example
 
     def request(self, record: Record) -> Request:
         """What is known in advance of the horizon. Raises DataError when a covariate is not there for all of it."""
@@ -365,7 +362,7 @@ class Forecasting(Task):
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
         saved = checkpoint.read_json(folder / "task.json")
-        if self.settings.counts and "scaling" not in saved:  # of a version that left counts as they are
+        if self.settings.counts and self.settings.scaling == ScalingConfig() and "scaling" not in saved:  # counts were left as they are
             self.settings = replace(self.settings, scaling=ScalingConfig(name="none"))
         if self.settings.decoding == "direct" and self.horizon > saved["horizon"]:
             raise ConfigError(

@@ -108,7 +108,8 @@ class WindowEncoder:
             if self.scaling.name == "size":
                 target[-1, -channels:] = known[-1, -channels:]
             target[1:, :channels] = scale.apply(self.transformed(series.targets[origin : origin + self.horizon]))
-        return Example(source, target, number, WindowContext(series.unique_id, times, scale))
+        unused = len(series.times) - len(series) - self.horizon if origin == len(series) else 0
+        return Example(source, target, number, WindowContext(series.unique_id, times, scale, max(0, unused)))
 
     def restore(self, values: np.ndarray, scale: Scale) -> np.ndarray:
         """Scaled values (..., H, C) in the units of the data."""

@@ -61,7 +61,9 @@ def hypothesis(elements: np.ndarray) -> Hypothesis:
     return Hypothesis(elements, 0.0, 0.0, quantiles=quantiles, samples=np.stack([elements, elements]))
 
 
-SCALINGS = [{"name": name, "over": over} for name in ("mean", "standard", "robust", "min_max") for over in ("window", "series", "all")]
+SCALINGS = [
+    {"name": name, "over": over} for name in ("mean", "size", "standard", "robust", "min_max") for over in ("window", "series", "all")
+]
 
 
 @pytest.mark.parametrize("transform", ["none", "log", "log1p", "box_cox"])
@@ -83,7 +85,7 @@ def test_what_is_scaled_comes_back(scaling: Any, transform: str) -> None:
         np.testing.assert_allclose(prediction.value.samples[1], reference.values, rtol=2e-5)
 
 
-@pytest.mark.parametrize("scaling", [*SCALINGS[:2], *SCALINGS[6:8], "last"], ids=str)
+@pytest.mark.parametrize("scaling", [*SCALINGS[:2], *SCALINGS[3:5], *SCALINGS[9:11], "last"], ids=str)
 def test_nothing_behind_the_origin_is_read(scaling: Any) -> None:
     data = rows((40,))
     made = task(scaling=scaling, missing="linear", data=data)
@@ -276,10 +278,9 @@ def test_notes_say_what_was_found() -> None:
     [
         ({"target": "ds"}, r"`ds` has two"),
         ({"categorical": ["region"]}, r"`categorical` must be columns of `static`"),
-        (
-            {"counts": True, "scaling": "mean"},
-            r"`counts` must stay counts: leave out `transform`, and `scaling` unless it is `size` or `none`",
-        ),
+        ({"counts": True, "scaling": "mean"}, r"`counts` must stay counts: leave out `transform`, and `scaling` unless it is `none`"),
+        ({"counts": True, "scaling": {"name": "size", "season": 12}}, r"or `size` without `season` or `unit`"),
+        ({"counts": True, "transform": "log1p"}, r"`counts` must stay counts"),
         ({"missing": "zero", "transform": "log"}, r"`missing` cannot be zero"),
         ({"format": "wide", "past": ["x"]}, r"wide data has no columns of a single series"),
         ({"shortest_context": 9}, r"`shortest_context` must be at most"),
@@ -406,6 +407,8 @@ def test_counts_are_divided_by_the_size_of_their_window_and_the_decoder_is_told(
         np.testing.assert_allclose(request.known[:, 1], np.log(size), rtol=1e-6)
         said = hypothesis(example.target[1:, :1])
         np.testing.assert_array_equal(made.decode([said], example).value.point, future, err_msg="whole numbers come back whole")
+    for over in ("series", "all"):
+        assert task(data, counts=True, scaling={"name": "size", "over": over}).target_spec.sizes == 1
     plain = task(data, counts=True, scaling="none")
     assert (plain.target_spec.width, plain.target_spec.sizes) == (1, 0)
     (item, *_) = plain.items(data)
@@ -445,6 +448,8 @@ def test_what_was_scored_on_less_than_was_asked_is_said(tmp_path: Path) -> None:
     assert "(first `s3`: 1): 7 forecasts in all" in fewer
     assert partly.startswith("2 of 7 forecasts took part in `mase`: the others have nothing to divide by")
     assert all(score.low is not None and np.isfinite([score.low, score.high]).all() for score in found.scores[:2])
+    assert found.details["steps"]["counts"] == [7] * 4
+    assert found.details["steps"]["counted"] == {"mase": [2] * 4, "smape": [7] * 4, "mae": [7] * 4}
     for stored in (run / "evaluations").iterdir():
         json.loads(stored.read_text(), parse_constant=pytest.fail)
     whole = antiphon.evaluate(run, [row for row in data if row["unique_id"] == "s0"])
