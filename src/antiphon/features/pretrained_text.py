@@ -98,6 +98,11 @@ class PretrainedText(Feature):
         """What transformers must know of a Whisper besides its weights and a search."""
         return self._known().kept
 
+    @property
+    def by_sentencepiece(self) -> bool:
+        """Whether the published sentencepiece model reads the texts, since the tokenizer of transformers reads some otherwise."""
+        return self._known().reader == "sentencepiece"
+
     def fit(self, values: Iterable[Any]) -> None:
         """Open the checkpoint's tokenizer; the texts stay unread.
 
@@ -167,7 +172,7 @@ class PretrainedText(Feature):
             raise CheckpointError(f"`languages` must be {languages}, as when the run began, but is {self.languages}.")
         self._tokenizer = self._opened(folder)
         self._reader = TokenizerReader(self._tokenizer, target=self.side == "target")
-        if self._facts.reader == "sentencepiece":
+        if self.by_sentencepiece:
             model = SentencepieceReader.of(folder, self._tokenizer)
             if model is None:
                 raise CheckpointError(f"The tokenizer in {folder} cannot be read: its sentencepiece model is missing, or another.")
@@ -205,7 +210,7 @@ class PretrainedText(Feature):
     def _fingerprint(self) -> str:
         facts = {name: value for name, value in asdict(self._known()).items() if name in _DECISIVE}
         parts: list[Any] = [sorted(self._tokenizer.get_vocab().items()), facts, self.languages]
-        parts += [self._known().reader] if isinstance(self._reader, SentencepieceReader) else []
+        parts += [self._known().reader] if self.by_sentencepiece else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     def _opened(self, folder: Path) -> Any:

@@ -31,6 +31,7 @@ from antiphon.prediction.scoring import Item, decode_and_score, group_references
 from antiphon.recipe.assembly import metric_names, open_splits, read_given
 from antiphon.recipe.recipe import Recipe, read_recipe, recipe_from, write_recipe
 from antiphon.runs.stored_evaluations import data_name, plain_numbers
+from antiphon.search.penalties import WITH_ALPHA
 from antiphon.store import checkpoint
 from antiphon.training.distributed import Ranks
 
@@ -209,7 +210,7 @@ def _search_key(recipe: Recipe, key: str) -> str:
 def _effective(recipe: Recipe, settings: dict[str, Any]) -> dict[str, Any]:
     """The combination without what has an effect only beside another value of the grid."""
     without = dict(settings)
-    if settings.get("length_penalty", "gnmt") != "gnmt":
+    if settings.get("length_penalty", "gnmt") not in WITH_ALPHA:
         without.pop("alpha", None)
     if settings.get("groups", 2) == 1:
         without.pop("diversity", None)
@@ -221,7 +222,7 @@ def _changed(search: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
     other = settings.get("name", search["name"]) != search["name"]
     kept = {key: search[key] for key in ("limits", "processors") if other and settings["name"] in ("beam", "greedy") and key in search}
     values: dict[str, Any] = {"name": settings["name"], **kept} if other else dict(search)
-    if settings.get("length_penalty", "gnmt") != "gnmt" and "alpha" in values:
+    if settings.get("length_penalty", "gnmt") not in WITH_ALPHA and "alpha" in values:
         values["alpha"] = None
     if settings.get("groups") == 1 and "diversity" in values:
         values["diversity"] = None
