@@ -55,12 +55,30 @@ FAMILIES = {
     "mbart50": Family("mbart50", BART, ("en_XX", "de_DE")),
     "m2m_100": Family("m2m", BART, ("en", "de")),
     "nllb": Family("nllb", BART, ("eng_Latn", "deu_Latn")),
+    "byt5": Family("byt5", T5, start=0, end=1, pad=0),
 }
-MODEL_TYPES = {"mbart50": "mbart", "nllb": "m2m_100"}
+MODEL_TYPES = {"mbart50": "mbart", "nllb": "m2m_100", "byt5": "t5"}
 
 
 def write_checkpoint(folder: Path, name: str) -> Path:
     """Write the tiny checkpoint of a family, with random weights that end an output now and then."""
+    tokenizer, config = _described(folder, name)
+    torch.manual_seed(3)
+    model = AutoModelForSeq2SeqLM.from_config(config)
+    _let_it_end(model.eval(), tokenizer)
+    model.save_pretrained(folder)
+    return folder
+
+
+def write_tokenizer(folder: Path, name: str) -> Path:
+    """Write the tokenizer of a family and its configuration, without weights."""
+    _, config = _described(folder, name)
+    config.save_pretrained(folder)
+    return folder
+
+
+def _described(folder: Path, name: str) -> tuple[Any, Any]:
+    """A family's tokenizer, which it writes, and its configuration."""
     family = FAMILIES[name]
     folder.mkdir(parents=True)
     tokenizer = TOKENIZERS[family.tokenizer](folder / "making")
@@ -71,11 +89,27 @@ def write_checkpoint(folder: Path, name: str) -> Path:
         special["decoder_start_token_id"] = tokenizer.pad_token_id
     elif "decoder_start_token_id" not in family.settings and name != "mbart":
         special["decoder_start_token_id"] = family.start
-    torch.manual_seed(3)
-    config = AutoConfig.for_model(MODEL_TYPES.get(name, name), vocab_size=size + 20, **{**special, **family.settings})
-    model = AutoModelForSeq2SeqLM.from_config(config)
-    _let_it_end(model.eval(), tokenizer)
-    model.save_pretrained(folder)
+    return tokenizer, AutoConfig.for_model(MODEL_TYPES.get(name, name), vocab_size=size + 20, **{**special, **family.settings})
+
+
+# Families whose folder may hold a sentencepiece model alone: its name, the tokenizer's class, and how the model numbers special symbols.
+SENTENCEPIECE: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "t5": ("spiece.model", "T5Tokenizer", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
+    "mt5": ("spiece.model", "T5Tokenizer", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
+    "pegasus": ("spiece.model", "PegasusTokenizer", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
+    "mbart": ("sentencepiece.bpe.model", "MBartTokenizer", {"unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1}),
+}
+
+
+def write_sentencepiece(folder: Path, name: str) -> Path:
+    """Write a tokenizer as a sentencepiece model with a piece for each byte, as mT5's is published, and its configuration."""
+    folder.mkdir(parents=True)
+    file, kind, special = SENTENCEPIECE[name]
+    model = _sentencepiece(folder / "making", byte_fallback=True, vocab_size=400, **special)
+    (folder / file).write_bytes(model.serialized_model_proto())
+    settings = {"tokenizer_class": kind, **({"extra_ids": 0} if kind == "T5Tokenizer" else {})}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    AutoConfig.for_model(name, vocab_size=420, **{**FAMILIES[name].settings, "decoder_start_token_id": 0}).save_pretrained(folder)
     return folder
 
 
@@ -152,11 +186,15 @@ def _sentences() -> list[str]:
     return [" ".join(draw.choices(WORDS, k=6)) for _ in range(500)]
 
 
-def _sentencepiece(folder: Path, **special: int) -> sentencepiece.SentencePieceProcessor:
+def _sentencepiece(folder: Path, **settings: Any) -> sentencepiece.SentencePieceProcessor:
     folder.mkdir(exist_ok=True)
     path = folder / "pieces"
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(_sentences()), model_prefix=str(path), vocab_size=60, hard_vocab_limit=False, minloglevel=2, **special
+        sentence_iterator=iter(_sentences()),
+        model_prefix=str(path),
+        hard_vocab_limit=False,
+        minloglevel=2,
+        **{"vocab_size": 60, **settings},
     )
     return sentencepiece.SentencePieceProcessor(model_file=f"{path}.model")
 
@@ -251,6 +289,10 @@ def _whisper(folder: Path) -> Any:
     return tokenizer
 
 
+def _byt5(folder: Path) -> Any:
+    return transformers.ByT5Tokenizer()
+
+
 TOKENIZERS: dict[str, Callable[[Path], Any]] = {
     "t5": _t5,
     "mbart": _mbart,
@@ -261,4 +303,5 @@ TOKENIZERS: dict[str, Callable[[Path], Any]] = {
     "blenderbot": _blenderbot,
     "marian": _marian,
     "m2m": _m2m,
+    "byt5": _byt5,
 }

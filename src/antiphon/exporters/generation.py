@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from antiphon.contracts.specs import TokenSpec
+from antiphon.search.limits import SYMBOLS_PER_WORD
 
-_LENGTH_PENALTY = {"none": 0.0, "average": 1.0}  # what their exponent of the length must be
+_LENGTH_PENALTY = {"none": 0.0, "average": 1.0, "gnmt": 1.0}  # their exponent of the length; that of `power` is `alpha`
 _LONGEST_SOURCE = 512  # where the recipe sets no limit
 
 
@@ -44,9 +45,41 @@ def generation_settings(
     if limits.get("min_length"):
         settings["min_new_tokens"] = limits["min_length"]
     chosen, lost = _CHOOSERS.get(search["name"], _unknown)(search)
+    settings |= chosen
+    lost += [*_lost_limits(limits, settings["max_new_tokens"]), *_lost_rules(processors, spec, settings)]
+    if search.get("alignment"):
+        lost.append("`search.alignment: true`: `generate` gives no alignment with its texts.")
+    return settings, lost
+
+
+def _lost_limits(limits: Mapping[str, Any], most: int) -> list[str]:
+    lost = []
+    if limits.get("unit", "symbols") == "words":
+        lost.append(f"`search.limits.unit: words`: `generate` counts symbols, of which every output may have {most:,}.")
+    elif (ratio := limits.get("max_ratio", 0)) and (limits.get("max_length") is None or limits["max_length"] > limits.get("max_offset", 0)):
+        lost.append(
+            f"`search.limits.max_ratio: {ratio:g}`: `generate` knows no limit that grows with the source, so every output may have {most:,}"
+            " symbols, as many as the longest source gets here."
+        )
     if limits.get("min_ratio"):
-        lost.append("`search.limits.min_ratio`: `generate` knows no limit that grows with the source.")
-    return {**settings, **chosen}, lost
+        lost.append(f"`search.limits.min_ratio: {limits['min_ratio']:g}`: `generate` knows no minimum that grows with the source.")
+    return lost
+
+
+def _lost_rules(processors: Mapping[str, Any], spec: TokenSpec, settings: Mapping[str, Any]) -> list[str]:
+    lost = []
+    ends = "the symbol that starts its decoder counts as said there, and is the end symbol"
+    penalty, several = processors.get("repetition_penalty", 1.0), settings["num_beams"] > 1
+    differences = []
+    if several:
+        differences.append("it changes log-probabilities of beams, where logits are changed here")
+    if spec.start == spec.end:
+        differences.append(f"{ends}, which it punishes from the first step on")
+    if penalty != 1 and differences:
+        lost.append(f"`search.processors.repetition_penalty: {penalty:g}`: `generate` does otherwise: {', and '.join(differences)}.")
+    if processors.get("no_repeat_ngram_size") == 1 and spec.start == spec.end:
+        lost.append(f"`search.processors.no_repeat_ngram_size: 1`: `generate` never ends by itself: {ends}.")
+    return lost
 
 
 def for_speech(
@@ -68,7 +101,9 @@ def _longest(limits: Mapping[str, Any], longest_source: int | None, positions: i
     source = longest_source or _LONGEST_SOURCE
     most = limits.get("max_length")
     elements = math.ceil(float(limits.get("max_ratio", 2.0)) * source) + int(limits.get("max_offset", 16))
-    steps = 1 + (elements if most is None else min(elements, int(most)))  # the end counts
+    elements = max(elements, int(limits.get("min_length", 0)))
+    elements = elements if most is None else min(elements, int(most))
+    steps = 1 + elements * (SYMBOLS_PER_WORD if limits.get("unit") == "words" else 1)  # the end counts
     return steps if positions is None else min(steps, positions - 1)  # the start has a position, too
 
 
@@ -78,15 +113,25 @@ def _greedy(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 def _beam(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     lost = []
-    if search["length_penalty"] not in _LENGTH_PENALTY:
+    if search["length_penalty"] == "gnmt":
         lost.append("`search.length_penalty: gnmt`: `generate` divides by the length instead.")
-    for name, usual in (("patience", 1.0), ("coverage_penalty", 0.0), ("groups", 1)):
+    for name, usual in (("patience", 1.0), ("coverage_penalty", 0.0), ("groups", 1), ("ctc_weight", 0.0)):
         if search[name] != usual:
             lost.append(f"`search.{name}: {search[name]}` has no counterpart in `generate`.")
+    for name in ("language_model", "spans"):
+        if search[name]:
+            lost.append(f"`search.{name}` has no counterpart in `generate`.")
     size = search["beam_size"]
     if size == 1:
         return {}, lost
-    return {"num_beams": size, "early_stopping": True, "length_penalty": _LENGTH_PENALTY.get(search["length_penalty"], 1.0)}, lost
+    alpha = 0.6 if search["alpha"] is None else search["alpha"]
+    settings = {
+        "num_beams": size,
+        "early_stopping": True,
+        "length_penalty": _LENGTH_PENALTY.get(search["length_penalty"], alpha),
+        "num_return_sequences": search["n_best"],
+    }
+    return settings, lost
 
 
 def _sampling(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -97,8 +142,10 @@ def _sampling(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         "top_p": search["top_p"],
         "min_p": search["min_p"] or None,
         "epsilon_cutoff": search["epsilon"],
+        "num_return_sequences": search["samples"],
     }
-    return settings, ["`search.name: sampling`: `generate` draws other random numbers, so it says other things."]
+    lost = f"`search.seed: {search['seed']}`: `generate` draws other random numbers, so it says other things."
+    return settings, [lost]
 
 
 def _unknown(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

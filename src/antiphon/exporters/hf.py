@@ -44,6 +44,8 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     prefix = trained.recipe["task"].get("target_prefix")
     if prefix:
         lost.append(f"`task.target_prefix`: outputs are not made to begin with {prefix!r}, and it is not removed from them.")
+    if text.by_sentencepiece:
+        lost.append("`task.vocabulary`: the tokenizer of transformers reads some texts otherwise than the sentencepiece model here.")
     if listens:
         settings = for_speech(settings, text.kept, text.opening, text.languages)
         extractor(network.config.to_dict()).save_pretrained(folder)

@@ -121,7 +121,7 @@ def _in_table(signature: Any) -> str:
 
 def _published(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe without the checkpoint's own configuration, which config.json has, without what is not set, and without folders."""
-    model = {key: value for key, value in recipe["model"].items() if key != "description"}
+    model = {key: value for key, value in recipe["model"].items() if key not in ("description", "generation")}
     found: dict[str, Any] = _plain({**recipe, "model": model})
     return found
 

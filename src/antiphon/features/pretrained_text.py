@@ -21,12 +21,22 @@ from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
 from antiphon.features import pretrained_whisper as whisper
+from antiphon.features.pretrained_reader import (
+    Reader,
+    SentencepieceReader,
+    TokenizerReader,
+    differing,
+    lost_to_bytes,
+    model_in,
+    special_symbols,
+)
 from antiphon.features.published import need_transformers, published_folder
 from antiphon.store.json_text import json_text
 
 _WRAPPING = ("mbart",)  # families whose decoder starts with the last symbol of the target instead of one for all
 _SPACES = ("\u2581", "\u0120")  # what stands for a space in pieces of sentencepiece, and of byte-level BPE
 _FACTS = "pretrained.json"
+_TEXT = -1  # where a text stands among the symbols around it
 _DECISIVE = ("size", "pad", "unknown", "start", "end", "opening")  # for how a text becomes symbols
 
 
@@ -44,6 +54,7 @@ class _Facts:
     suppressed_first: tuple[int, ...] = ()
     length: int | None = None
     kept: dict[str, Any] = field(default_factory=dict)
+    reader: Literal["tokenizer", "sentencepiece"] = "tokenizer"
 
 
 @final
@@ -58,6 +69,7 @@ class PretrainedText(TargetFeature):
         self.sampling = 0.0
         self._tokenizer: Any = None
         self._facts: _Facts | None = None
+        self._reader: Reader
 
     @cached_property
     def spec(self) -> TokenSpec:
@@ -92,6 +104,11 @@ class PretrainedText(TargetFeature):
         """What transformers must know of a Whisper besides its weights and a search."""
         return self._known().kept
 
+    @property
+    def by_sentencepiece(self) -> bool:
+        """Whether the published sentencepiece model reads the texts, since the tokenizer of transformers reads some otherwise."""
+        return self._known().reader == "sentencepiece"
+
     def fit(self, values: Iterable[Any]) -> None:
         """Open the checkpoint's tokenizer; the texts stay unread.
 
@@ -105,8 +122,7 @@ class PretrainedText(TargetFeature):
             )
         self._tokenizer = self._opened(folder)
         self._facts = self._read(folder)
-        vocabulary = f"{len(self._tokenizer):,} pieces of {self.model}"
-        self.notes = (f"The vocabulary is that of a published checkpoint: {vocabulary}.",) if self.side == "source" else ()
+        self._reader = self._chosen_reader(folder)
 
     def encode(self, value: Any, *, seed: int | None = None) -> np.ndarray:
         """A source with all its special symbols; a target without start and end, but with its opening. (T,) int64."""
@@ -117,24 +133,19 @@ class PretrainedText(TargetFeature):
         for number, value in enumerate(values, start=1):
             if not isinstance(value, str):
                 raise DataError(f"Text {number}: A text must be a string, but is {value!r:.80}.")
-        texts = list(values)
-        if self.side == "source":
-            found = self._tokenizer(texts, truncation=False, verbose=False)["input_ids"]
-        else:
-            found = [self._inner(ids) for ids in self._tokenizer(text_target=texts, truncation=False, verbose=False)["input_ids"]]
-        return [np.array(ids, dtype=np.int64) for ids in found]
+        before, behind = self._around
+        return [np.concatenate([before, symbols, behind]) for symbols in self._reader.encode_many(values)]
 
     def phrase(self, text: str) -> tuple[int, ...]:
         """A part of a target: its symbols alone."""
-        found = self._tokenizer(text_target=text, add_special_tokens=False, verbose=False)["input_ids"]
-        return tuple(map(int, found))
+        return tuple(self._reader.encode_many([text])[0].tolist())
 
     def decode(self, array: np.ndarray) -> str:
         """The text, without special symbols and without what it had to begin with."""
         opening, symbols = self.opening, [int(symbol) for symbol in array]
         symbols = symbols[len(opening) :] if tuple(symbols[: len(opening)]) == opening else symbols
         known = [symbol for symbol in symbols if symbol < len(self._tokenizer)]  # a model may have more embeddings than there are pieces
-        text = str(self._tokenizer.decode(known, skip_special_tokens=True))
+        text = self._reader.decode(known)
         return text.removeprefix(" ") if self._listens else text  # Whisper writes a space in front
 
     def pieces(self, array: np.ndarray) -> list[str]:
@@ -150,6 +161,8 @@ class PretrainedText(TargetFeature):
     def publish(self, folder: Path) -> None:
         """Write the tokenizer alone, for transformers."""
         self._tokenizer.save_pretrained(folder)
+        if isinstance(self._reader, SentencepieceReader):
+            self._reader.publish(folder)
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises CheckpointError when it is missing, damaged, or for other languages."""
@@ -164,6 +177,27 @@ class PretrainedText(TargetFeature):
         if languages != (None if self.languages is None else list(self.languages)):
             raise CheckpointError(f"`languages` must be {languages}, as when the run began, but is {self.languages}.")
         self._tokenizer = self._opened(folder)
+        self._reader = TokenizerReader(self._tokenizer, target=self.side == "target")
+        if self.by_sentencepiece:
+            model = SentencepieceReader.of(folder, self._tokenizer)
+            if model is None:
+                raise CheckpointError(f"The tokenizer in {folder} cannot be read: its sentencepiece model is missing, or another.")
+            self._reader = model
+
+    def _chosen_reader(self, folder: Path) -> Reader:
+        """What reads the texts of a new run: the tokenizer, or the sentencepiece model that it was made of, where they differ."""
+        tokenizer = self._tokenizer
+        notes = [f"The vocabulary is that of a published checkpoint: {len(tokenizer):,} pieces of {self.model}."]
+        reader: Reader = TokenizerReader(tokenizer, target=self.side == "target")
+        model = SentencepieceReader.of(folder, tokenizer)
+        if model is not None and (texts := differing(model, reader, list(special_symbols(tokenizer)))):
+            notes.append(f"  {model.name} reads its texts: the tokenizer of transformers reads some otherwise, such as {_listed(texts)}.")
+            reader, self._facts = model, replace(self._known(), reader="sentencepiece")
+        elif lost := lost_to_bytes(reader, tokenizer):
+            remedy = "" if model_in(folder) else " Put the sentencepiece model that it was made of (spiece.model) into its folder."
+            notes.append(f"  Its tokenizer reads {_listed(lost)} as unknown, though the vocabulary can write everything as bytes.{remedy}")
+        self.notes = tuple(notes) if self.side == "source" else ()
+        return reader
 
     def _piece(self, symbol: int) -> str:
         try:
@@ -182,7 +216,8 @@ class PretrainedText(TargetFeature):
     def _vocabulary(self) -> str:
         """A digest of the tokenizer's pieces and rules, which both sides share."""
         facts = {name: value for name, value in asdict(self._known()).items() if name in _DECISIVE}
-        parts = [sorted(self._tokenizer.get_vocab().items()), facts, self.languages]
+        parts: list[Any] = [sorted(self._tokenizer.get_vocab().items()), facts, self.languages]
+        parts += [self._known().reader] if self.by_sentencepiece else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     def _opened(self, folder: Path) -> Any:
@@ -265,6 +300,18 @@ class PretrainedText(TargetFeature):
             kept=whisper.kept_of(generation),
         )
 
+    @cached_property
+    def _around(self) -> tuple[np.ndarray, np.ndarray]:
+        """What stands before and behind a text: of a source all that the tokenizer puts there, of a target without start and end."""
+        argument = "text" if self.side == "source" else "text_target"
+        alone, framed = (list(self._tokenizer(**{argument: "a"}, add_special_tokens=add)["input_ids"]) for add in (False, True))
+        place = next(place for place in range(len(framed)) if framed[place : place + len(alone)] == alone)
+        found = [*framed[:place], _TEXT, *framed[place + len(alone) :]]
+        if self.side == "target":
+            found = self._inner(found)
+        place = found.index(_TEXT)
+        return np.array(found[:place], dtype=np.int64), np.array(found[place + 1 :], dtype=np.int64)
+
     def _inner(self, ids: Sequence[int]) -> list[int]:
         """Labels without the end, and without what stands behind it (the language, in the oldest mBART) or is the start (Whisper)."""
         end = self._known().end
@@ -274,6 +321,10 @@ class PretrainedText(TargetFeature):
             if last == end:
                 break
         return inner
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(f"`{text}`" for text in texts[:3])
 
 
 def _written(path: Path) -> dict[str, Any]:

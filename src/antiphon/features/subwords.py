@@ -75,6 +75,11 @@ class SubwordVocabulary(Vocabulary):
         return (partial(SubwordVocabulary, exact=self._exact), (self._model,))
 
     @property
+    def model_proto(self) -> bytes:
+        """The model as its file holds it."""
+        return self._model
+
+    @property
     def model_numbers(self) -> np.ndarray:
         """The model's own number of each symbol (size,), -1 where it has no such piece."""
         return self._to_model

@@ -25,10 +25,11 @@ from antiphon.contracts.configuration import Fraction, OwnWord, config
 from antiphon.contracts.model import Architecture, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
-from antiphon.errors import ConfigError
+from antiphon.errors import AntiphonError, ConfigError
 from antiphon.features.published import need_transformers, published_folder
 from antiphon.models import pretrained_speech as speech
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
+from antiphon.models.pretrained_search import lost_of, published_generation, search_of
 from antiphon.models.pretrained_weights import BaseConfig, identity, published_class, published_weights, same_base
 
 
@@ -50,6 +51,9 @@ class PretrainedConfig:
     """Run the code that a checkpoint brings with it. Read it first: it can do whatever you can."""
     description: dict[str, Any] | None = None
     """The checkpoint's own configuration; a run fills it in, so that it can be used without the checkpoint that it came from."""
+    generation: dict[str, Any] | None = None
+    """What the checkpoint itself says of searches, as transformers names it: `search` follows it where the recipe does not say otherwise. A
+    run fills it in."""
     base: BaseConfig | None = None
     """The weights that an adapter stands on; a run fills it in, to find out whether they have changed."""
 
@@ -195,12 +199,14 @@ def resolve(settings: PretrainedConfig, earlier: PretrainedConfig | None = None)
     if settings.path is None:
         raise ConfigError("`model.path` is missing: name the folder of a published checkpoint, or its name on the hub.")
     if earlier is not None and earlier.path in (settings.path, str(Path(settings.path).absolute())):
-        return replace(settings, path=earlier.path, description=earlier.description, base=earlier.base)
+        return replace(settings, path=earlier.path, description=earlier.description, generation=earlier.generation, base=earlier.base)
     need_transformers()
     folder = published_folder(settings.path, code=settings.trust_remote_code)
     description = _description(settings, folder) if settings.description is None else settings.description
     path = str(folder.absolute()) if Path(settings.path).is_dir() else settings.path
-    return replace(settings, path=path, description=description, base=None if settings.adapter is None else identity(folder))
+    generation = published_generation(folder) if settings.generation is None else settings.generation
+    base = None if settings.adapter is None else identity(folder)
+    return replace(settings, path=path, description=description, generation=generation, base=base)
 
 
 def _description(settings: PretrainedConfig, folder: Path) -> dict[str, Any]:
@@ -255,6 +261,10 @@ def start(model: Pretrained, settings: PretrainedConfig) -> Sequence[str]:
     notes = [f"The weights of {settings.path} ({family}) are taken over."]
     if missing:
         notes.append(f"  fresh, since it has none: {', '.join(missing)}")
+    if settings.generation:
+        said = ", ".join(f"{name} {json.dumps(value)}" for name, value in settings.generation.items())
+        notes.append(f"Where the recipe does not say, `search` is what it asks for: {said}.")
+        notes += [f"  {sentence}" for sentence in lost_of(settings.generation)]
     if settings.adapter is not None:
         learned = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         notes.append(
@@ -346,11 +356,24 @@ def _network(settings: PretrainedConfig) -> Any:
     return published_class(described.model_type).from_config(described, trust_remote_code=settings.trust_remote_code, dtype=torch.float32)
 
 
+def defaults(settings: PretrainedConfig) -> dict[str, Any]:
+    """The search that the checkpoint asks for; nothing for a run that began without it."""
+    generation = settings.generation
+    if generation is None and settings.description is None and settings.path is not None:
+        try:
+            generation = published_generation(published_folder(settings.path, code=settings.trust_remote_code))
+        except AntiphonError:  # is told when its weights are needed
+            return {}
+    search = search_of(generation or {})
+    return {"search": search} if search else {}
+
+
 plugin = Architecture(
     name="pretrained",
     summary="A published encoder-decoder (T5, BART, mBART, Marian, Pegasus, M2M-100, NLLB, LED, Whisper ...), through transformers.",
     Config=PretrainedConfig,
     build=build,
+    defaults=defaults,
     resolve=resolve,
     start=start,
     borrow=borrow,

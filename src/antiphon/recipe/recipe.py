@@ -125,15 +125,17 @@ def _fitting(values: Mapping[str, Any], base: Path, trust: Trust) -> Mapping[str
         task = registry.admit("tasks", settings["name"], trusted=trust.allows(settings["name"]))
         architecture = registry.admit("models", model["name"], trusted=trust.allows(model["name"]))
         fitting: Mapping[str, Any] = {}
-        limits = None
         if task.defaults is not None:
             fitting = task.defaults(validate(task.Config, settings, trust=trust), architecture.stepwise)
-        limits = fitting.get("search", {}).get("limits")
+        rules = _rules_of(fitting)
         if architecture.defaults is not None:
             known = TypeAdapter(plugin_field("models")).validate_python(model, context={"trust": trust})
-            fitting = _merged(fitting, architecture.defaults(_whose_run(known, base)))
+            theirs = architecture.defaults(_whose_run(known, base))
+            fitting, rules = _merged(fitting, theirs), _merged(rules, _rules_of(theirs))
+        if rules:  # which apply to a search of any name
+            fitting = {**fitting, "search": {name: value for name, value in fitting["search"].items() if name not in rules}}
         merged = _merged(fitting, values)
-        return merged if limits is None else {**merged, "search": _limited(_named(merged["search"]), limits)}
+        return {**merged, "search": _ruled(_named(merged["search"]), rules)} if rules else merged
     except (ConfigError, KeyError, TypeError, ValidationError):
         return values
 
@@ -152,11 +154,33 @@ def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
     return {**defaults, **values, **{key: _merged(value, values[key]) for key, value in both.items()}}
 
 
-def _limited(search: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a search, of whatever kind, with the lengths that fit the task where the recipe does not say."""
-    own = search.get("limits", {})
-    has_limits = "limits" in registry.find("search", search["name"]).Config.__dataclass_fields__ and isinstance(own, Mapping)
-    return {**search, "limits": {**limits, **own}} if has_limits else dict(search)
+_RULES = ("limits", "processors")  # what every search that writes symbols has in common
+
+
+def _rules_of(fitting: Mapping[str, Any]) -> dict[str, Any]:
+    """What fits the task and the model, whichever the search."""
+    search = fitting.get("search", {})
+    return {name: search[name] for name in _RULES if name in search}
+
+
+def _ruled(search: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a search, of whatever kind, with the rules that fit where the recipe does not say."""
+    known, found = registry.find("search", search["name"]).Config.__dataclass_fields__, dict(search)
+    for name, fitting in rules.items():
+        own = search.get(name, {})
+        if name in known and isinstance(own, Mapping):
+            found[name] = {**(_beside(own, fitting) if name == "limits" else fitting), **own}
+    return found
+
+
+def _beside(own: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Limits that fit, without those that were meant for other units, or that contradict the recipe's own."""
+    symbols = own.get("unit", limits.get("unit", "symbols")) == limits.get("unit", "symbols")
+    kept = {name: value for name, value in limits.items() if symbols or name not in ("min_length", "max_length")}
+    fewest, most = {**kept, **own}.get("min_length"), {**kept, **own}.get("max_length")
+    if fewest is not None and most is not None and fewest > most:
+        kept = {name: value for name, value in kept.items() if name not in ("min_length", "max_length")}
+    return kept
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:

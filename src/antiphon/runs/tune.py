@@ -32,6 +32,7 @@ from antiphon.prediction.scoring import Item, decode_and_score, group_references
 from antiphon.recipe.assembly import metric_names, open_splits
 from antiphon.recipe.recipe import Recipe, read_recipe, recipe_from, write_recipe
 from antiphon.runs.stored_evaluations import data_name
+from antiphon.search.penalties import WITH_ALPHA
 from antiphon.store import checkpoint
 from antiphon.store.json_text import plain_numbers
 from antiphon.training.distributed import Ranks
@@ -213,7 +214,7 @@ def _search_key(recipe: Recipe, key: str) -> str:
 def _effective(recipe: Recipe, settings: dict[str, Any]) -> dict[str, Any]:
     """The combination without what has an effect only beside another value of the grid."""
     without = dict(settings)
-    if settings.get("length_penalty", "gnmt") != "gnmt":
+    if settings.get("length_penalty", "gnmt") not in WITH_ALPHA:
         without.pop("alpha", None)
     if settings.get("groups", 2) == 1:
         without.pop("diversity", None)
@@ -225,7 +226,7 @@ def _changed(search: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
     other = settings.get("name", search["name"]) != search["name"]
     kept = {key: search[key] for key in ("limits", "processors") if other and settings["name"] in ("beam", "greedy") and key in search}
     values: dict[str, Any] = {"name": settings["name"], **kept} if other else dict(search)
-    if settings.get("length_penalty", "gnmt") != "gnmt" and "alpha" in values:
+    if settings.get("length_penalty", "gnmt") not in WITH_ALPHA and "alpha" in values:
         values["alpha"] = None
     if settings.get("groups") == 1 and "diversity" in values:
         values["diversity"] = None

@@ -37,7 +37,7 @@ from antiphon.search.finished import FinishedHypotheses
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, fused
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.limits import LimitsConfig
-from antiphon.search.penalties import LengthPenalty, coverage, length_penalty
+from antiphon.search.penalties import WITH_ALPHA, LengthPenalty, coverage, length_penalty
 from antiphon.search.preparation import Prepared, prepare
 from antiphon.search.processors import ProcessorsConfig, StepScores
 
@@ -54,9 +54,9 @@ class BeamConfig:
     """Hypotheses given per source; at most `beam_size`."""
     length_penalty: LengthPenalty = "average"
     """What a log-probability is divided by to rank hypotheses of different length: 1 (`none`), their length with the end symbol
-    (`average`), or ((5 + length) / 6) ** alpha (`gnmt`, Wu et al. 2016)."""
+    (`average`), ((5 + length) / 6) ** alpha (`gnmt`, Wu et al. 2016), or length ** alpha (`power`, as in transformers)."""
     alpha: Annotated[float, Field(ge=0)] | None = None
-    """For `gnmt` only: 0 is no penalty; 0.6 when not given."""
+    """For `gnmt` and `power` only: 0 is no penalty; 0.6 when not given."""
     coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
     """How much to favour hypotheses that attend to the whole source (beta in Wu et al. 2016); needs a model with attention."""
     groups: Annotated[int, Field(ge=1)] = 1
@@ -84,8 +84,8 @@ class BeamConfig:
             raise ConfigError(f"`n_best` must be at most `beam_size` ({self.beam_size}), but is {self.n_best}.")
         if self.beam_size % self.groups:
             raise ConfigError(f"`groups` must divide `beam_size` ({self.beam_size}), but is {self.groups}.")
-        if self.alpha is not None and self.length_penalty != "gnmt":
-            raise ConfigError(f"`alpha` has an effect only with `length_penalty: gnmt`, but that is `{self.length_penalty}`.")
+        if self.alpha is not None and self.length_penalty not in WITH_ALPHA:
+            raise ConfigError(f"`alpha` has an effect only with `length_penalty: gnmt` or `power`, but that is `{self.length_penalty}`.")
         if self.diversity is not None and self.groups == 1:
             raise ConfigError("`diversity` has an effect only with several `groups`, but there is 1.")
 

@@ -12,18 +12,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-LengthPenalty = Literal["none", "average", "gnmt"]
+LengthPenalty = Literal["none", "average", "gnmt", "power"]
+WITH_ALPHA = ("gnmt", "power")
+"""Those that `alpha` is for."""
 
 _LEAST_COVERAGE = 1e-10  # a source step that no attention reached would otherwise rule a hypothesis out for good
 
 
 def length_penalty(kind: LengthPenalty, alpha: float, lengths: Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
-    """What to divide a log-probability by: 1, the length, or ((5 + length) / 6) ** alpha."""
+    """What to divide a log-probability by: 1, the length, ((5 + length) / 6) ** alpha, or the length ** alpha."""
     if kind == "none":
         return torch.ones_like(lengths, dtype=torch.float32)
     if kind == "average":
         return lengths.float()
-    return ((5 + lengths.float()) / 6) ** alpha
+    return lengths.float() ** alpha if kind == "power" else ((5 + lengths.float()) / 6) ** alpha
 
 
 def coverage(received: Float[Tensor, "N S"], mask: Bool[Tensor, "N S"]) -> Float[Tensor, " N"]:

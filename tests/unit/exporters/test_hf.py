@@ -1,18 +1,21 @@
 """What is exported for transformers says there what it says here: the same logits, and the same texts from `generate`."""
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
+from rich.console import Console
 
 import antiphon
+from antiphon.contracts.configuration import plain
 from antiphon.errors import ExportError
 from antiphon.recipe.assembly import load_trained
 from antiphon.recipe.recipe import Recipe, recipe_from
-from tests.pretrained_checkpoints import FAMILIES, write_checkpoint
+from tests.pretrained_checkpoints import FAMILIES, write_checkpoint, write_sentencepiece
 
 SOURCES = ["the cat sat on the mat", "der hund", "haus und baum und hund", "cat"]
 TARGETS = ["der hund sat", "weg", "the mat und nicht langsam", "baum lief"]
@@ -143,3 +146,38 @@ def test_what_cannot_be_exported_is_refused(exported: Any, tmp_path: Path) -> No
         antiphon.export(own, out=tmp_path / "never")
     assert not list(tmp_path.glob("*never*")), "nothing half-written stays"
     assert load_trained(own).recipe.model.name == "lstm"
+
+
+@pytest.mark.parametrize("name", ["t5", "bart"])
+def test_a_repetition_penalty_is_theirs_where_nothing_is_said_of_it(name: str, tmp_path: Path) -> None:
+    """The decoder of T5 starts with another symbol than it ends with, that of BART with the same."""
+    base = write_checkpoint(tmp_path / "base", name)
+    network = transformers.AutoModelForSeq2SeqLM.from_pretrained(base)
+    if name == "bart":
+        network.final_logits_bias += 5  # positive logits, of which a punished one is the lowest
+        network.save_pretrained(base)
+    search = {"name": "greedy", "limits": LIMITS, "processors": {"repetition_penalty": 5.0}}
+    made = recipe_from({**plain(recipe(base, name, search)), "training": {"max_steps": 0, "samples": 0}})
+    heard = StringIO()
+    run = antiphon.train(made, tmp_path / "run", data=DATA, console=Console(file=StringIO()))
+    folder = antiphon.export(run, out=tmp_path / "out", console=Console(file=heard, width=1000))
+    predictor = antiphon.load(run)
+    end, same = predictor.task.target_spec.end, []
+    for prediction, row in zip(predictor.predict(SOURCES), generated(*theirs(folder)), strict=True):
+        said, cut = prediction.hypothesis.elements.tolist(), prediction.hypothesis.finish_reason == "length"
+        same.append((said if cut else [*said, end]) == row[1 : 1 + len(said) + (not cut)])
+    sentence = (
+        "`search.processors.repetition_penalty: 5`: `generate` does otherwise: the symbol that starts its decoder counts as said there"
+    )
+    assert (all(same), sentence in heard.getvalue()) == ((True, False) if name == "t5" else (False, True))
+
+
+def test_a_tokenizer_that_reads_otherwise_is_said(tmp_path: Path) -> None:
+    base = write_sentencepiece(tmp_path / "base", "t5")
+    network = transformers.AutoModelForSeq2SeqLM.from_config(transformers.AutoConfig.from_pretrained(base))
+    network.save_pretrained(base)
+    made = recipe_from({**plain(recipe(base, "t5", {"name": "greedy", "limits": LIMITS})), "training": {"max_steps": 0, "samples": 0}})
+    run = antiphon.train(made, tmp_path / "run", data=DATA, console=Console(file=StringIO()))
+    folder = antiphon.export(run, out=tmp_path / "out", console=Console(file=(heard := StringIO()), width=1000))
+    assert heard.getvalue().startswith("`task.vocabulary`: the tokenizer of transformers reads some texts otherwise than the sentencepiece")
+    assert (folder / "spiece.model").read_bytes() == (base / "spiece.model").read_bytes(), "so that it can be read here again"

@@ -16,11 +16,12 @@ from antiphon.search.scoring import score
 from tests.toys import END, PAD, START, UNKNOWN, LookUpModel, ToyModel, toy_source
 
 SENTENCES = [[4, 5, 6], [7], [6, 4, 4, 5, 7], [5, 5]]
-PENALTIES = [("none", None), ("average", None), ("gnmt", None), ("gnmt", 1.3)]
+PENALTIES = [("none", None), ("average", None), ("gnmt", None), ("gnmt", 1.3), ("power", 2.0), ("power", 0.5)]
 
 
 def divisor(kind, alpha, length):
-    return {"none": 1.0, "average": length, "gnmt": ((5 + length) / 6) ** (0.6 if alpha is None else alpha)}[kind]
+    alpha = 0.6 if alpha is None else alpha
+    return {"none": 1.0, "average": length, "gnmt": ((5 + length) / 6) ** alpha, "power": length**alpha}[kind]
 
 
 @pytest.mark.parametrize(("kind", "alpha"), PENALTIES)
@@ -165,7 +166,7 @@ def test_patience_looks_further():
         ({"beam_size": 0}, "`search.beam_size` must be at least 1, but is 0"),
         ({"n_best": 6}, r"`n_best` must be at most `beam_size` \(5\), but is 6"),
         ({"groups": 2}, r"`groups` must divide `beam_size` \(5\), but is 2"),
-        ({"alpha": 0.5}, "`alpha` has an effect only with `length_penalty: gnmt`, but that is `average`"),
+        ({"alpha": 0.5}, "`alpha` has an effect only with `length_penalty: gnmt` or `power`, but that is `average`"),
         ({"diversity": 0.5}, "`diversity` has an effect only with several `groups`"),
         ({"length_penalty": "linear"}, "`search.length_penalty`"),
         ({"coverage_penalty": -1}, "`search.coverage_penalty` must be at least 0"),
