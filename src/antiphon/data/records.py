@@ -28,6 +28,7 @@ from antiphon.errors import ConfigError, DataError
 __all__ = [
     "ChosenRecords",
     "FileRecords",
+    "FrameRecords",
     "JoinedRecords",
     "MemoryRecords",
     "OpenFile",
@@ -183,6 +184,18 @@ class MemoryRecords(_Numbered):
             yield number, record
 
 
+@final
+class FrameRecords(_Numbered):
+    """The rows of a polars frame."""
+
+    def __init__(self, frame: Any, required: Sequence[str] = ()):
+        self.frame = frame.collect() if hasattr(frame, "collect") else frame
+        self._rows = MemoryRecords(lambda: self.frame.iter_rows(named=True), required)
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return self._rows()
+
+
 def _stable(value: Any) -> Any:
     """Numpy arrays and tensors by their content; their `repr` would leave out the middle."""
     return value.tolist() if hasattr(value, "tolist") else repr(value)
@@ -236,6 +249,8 @@ def open_parts(
         return [(source, 1.0)]
     files = _files_of(source)
     if files is None:
+        if type(source).__module__.startswith("polars."):
+            return [(FrameRecords(source, required), 1.0)]
         return [(MemoryRecords(_opener(source), required), 1.0)]
     names = (source_column, target_column)
 
@@ -261,9 +276,6 @@ def _files_of(source: Any) -> tuple[FileConfig, ...] | None:
 
 def _opener(source: Any) -> Callable[[], Iterable[Any]]:
     """A function that opens the records anew."""
-    if type(source).__module__.startswith("polars."):
-        frame = source.collect() if hasattr(source, "collect") else source
-        return lambda: frame.iter_rows(named=True)
     if hasattr(source, "iloc") and hasattr(source, "to_dict"):  # pandas, which we never import
         return lambda: _pandas_rows(source)
     if callable(source):

@@ -7,6 +7,7 @@
 Missing targets are filled from within the window, never from behind its origin; among the labels they stay NaN and do not count.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -15,15 +16,17 @@ import numpy as np
 from antiphon.contracts.sequences import Example
 from antiphon.data.series import Missing, Series, fill
 from antiphon.features.scaling import Scale, ScalingConfig, TransformConfig, measure, transform, undo_transform
+from antiphon.features.times import TimeStyle
 
 
 @dataclass(frozen=True)
 class WindowContext:
-    """What turns a hypothesis for a window into a forecast: the series, the H times, and the scale of its values."""
+    """What turns a hypothesis for a window into a forecast: the series, the H times and how they are written, the scale of its values."""
 
-    unique_id: str
+    unique_id: Hashable
     times: np.ndarray
     scale: Scale
+    style: TimeStyle | None = None
 
 
 @final
@@ -100,7 +103,7 @@ class WindowEncoder:
             target = np.zeros((self.horizon + 1, channels + covariates.shape[1] - self.past), dtype=np.float32)
             target[:-1] = self.known(source, covariates, channels, origin, self.horizon)
             target[1:, :channels] = scale.apply(self.transformed(series.targets[origin : origin + self.horizon]))
-        return Example(source, target, number, WindowContext(series.unique_id, times, scale))
+        return Example(source, target, number, WindowContext(series.unique_id, times, scale, series.style))
 
     def restore(self, values: np.ndarray, scale: Scale) -> np.ndarray:
         """Scaled values (..., H, C) in the units of the data."""
