@@ -17,6 +17,7 @@ from antiphon.contracts.records import Records
 from antiphon.data.byte_streams import open_bytes
 from antiphon.data.records import FileRecords, FrameRecords
 from antiphon.data.series_table import SeriesColumns
+from antiphon.data.series_times import repeats
 
 if TYPE_CHECKING:
     import polars
@@ -71,14 +72,17 @@ def _parquet(path: Path, columns: SeriesColumns) -> Iterator["polars.DataFrame"]
 
 def _lines(records: FileRecords, columns: SeriesColumns) -> Iterator["polars.DataFrame"]:
     separator, quotes = ("\t", False) if records.format == "tsv" else (",", True)
-    names = list(records.file.columns)
+    names, known = list(records.file.columns), set[str]()  # columns in which the same texts come again and again
     for block in _blocks(records.paths[0], quotes):
         if not names:
             head, _, block = block.partition(b"\n")
             names = _head(head, separator, quotes)
             if not block:
                 raise IrregularError
-        yield _parsed(block, names, columns, separator, quotes)
+        frame = _parsed(block, names, known, columns, separator, quotes)
+        if not known and not columns.wide:
+            known = {name for name in (columns.id, columns.time) if name is not None and repeats(frame[name])}
+        yield frame
 
 
 def _blocks(path: Path, quotes: bool) -> Iterator[bytes]:
@@ -138,7 +142,7 @@ def _head(line: bytes, separator: str, quotes: bool) -> list[str]:
     return names
 
 
-def _parsed(block: bytes, names: list[str], columns: SeriesColumns, separator: str, quotes: bool) -> "polars.DataFrame":
+def _parsed(block: bytes, names: list[str], known: set[str], columns: SeriesColumns, separator: str, quotes: bool) -> "polars.DataFrame":
     """Lines as a frame: numbers as numbers where all of them are, everything else as text."""
     import polars
 
@@ -153,7 +157,7 @@ def _parsed(block: bytes, names: list[str], columns: SeriesColumns, separator: s
                 has_header=False,
                 separator=separator,
                 quote_char='"' if quotes else None,
-                schema={name: kind if name in numbers else polars.String for name in names},
+                schema={name: kind if name in numbers else polars.Categorical if name in known else polars.String for name in names},
             )
             break
         except polars.exceptions.PolarsError:

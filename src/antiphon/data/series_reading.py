@@ -15,7 +15,7 @@ from antiphon.contracts.records import Record, Records
 from antiphon.data.records import JoinedRecords
 from antiphon.data.series_frames import IrregularError, frames_of, has_types
 from antiphon.data.series_table import Packed, Packer, SeriesColumns, SeriesTable
-from antiphon.data.series_times import column_times, looked_up
+from antiphon.data.series_times import column_times, distinct, looked_up
 from antiphon.errors import DataError
 from antiphon.features.times import TimesRead
 
@@ -138,14 +138,16 @@ class TableReader:
             return np.full(count, number(ONE, typed=True), dtype=np.int32)
         if names.dtype.is_nested() or names.dtype == polars.Object:
             return np.array([number(str(name), typed=True) for name in names], dtype=np.int32)
-        if isinstance(names.dtype, polars.Categorical | polars.Enum):
-            names = names.cast(polars.String)
-        missing = names.is_null() if names.dtype != polars.String else names.is_null() | (names == "").fill_null(True)
-        if missing.any():
-            raise self._nameless(self._next + int(missing.arg_max() or 0))
-        different = names.unique(maintain_order=True)
-        numbers = np.array([number(name, typed=typed) for name in different], dtype=np.int32)
-        return looked_up(names.cast(polars.String), different.cast(polars.String), numbers)
+        if names.null_count():
+            raise self._nameless(self._next + int(names.is_null().arg_max() or 0))
+        if isinstance(names.dtype, polars.String | polars.Categorical | polars.Enum):
+            numbers, found, different = distinct(names)
+            if "" in different:
+                raise self._nameless(self._next + int(np.argmax(numbers == found[different.index("")])))
+        else:
+            numbers, found, _ = distinct(names.cast(polars.String))
+            different = names.gather(names.arg_unique()).to_list()
+        return looked_up(numbers, found, np.array([number(name, typed=typed) for name in different], dtype=np.int32))
 
     def _numbers(self, values: "polars.Series", column: str | None, row: np.ndarray, owners: np.ndarray | None = None) -> np.ndarray:
         """A column as numbers, NaN where there is none."""

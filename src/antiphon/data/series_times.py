@@ -19,6 +19,9 @@ def column_times(column: "polars.Series", seen: TimesRead) -> np.ndarray:
     import polars
 
     kind = column.dtype
+    if isinstance(kind, polars.Categorical) and not column.null_count():
+        places, found, different = distinct(column)
+        return looked_up(places, found, seen.values(different))
     if column.null_count() or not (kind.is_integer() or kind.is_temporal() or kind == polars.String):
         return seen.values(column.to_list())
     if kind == polars.String:
@@ -38,9 +41,8 @@ def column_times(column: "polars.Series", seen: TimesRead) -> np.ndarray:
 def _texts(column: "polars.Series", seen: TimesRead) -> np.ndarray:
     import polars
 
-    different = column.unique(maintain_order=True)
-    if _OFTEN * len(different) < len(column):  # many series have the same times
-        return looked_up(column, different, seen.values(different.to_list()))
+    if repeats(column):
+        return column_times(column.cast(polars.Categorical), seen)
     first = str(column[0])
     style = style_of(first)
     if (column.str.len_bytes() == len(first)).all():
@@ -48,20 +50,30 @@ def _texts(column: "polars.Series", seen: TimesRead) -> np.ndarray:
         if found is not None:
             seen.found(style)
             return found
-    return column.replace_strict(different, polars.Series(seen.values(different.to_list())), return_dtype=polars.Int64).to_numpy()
+    return seen.values(column.to_list())
 
 
-def looked_up(column: "polars.Series", different: "polars.Series", values: np.ndarray) -> np.ndarray:
-    """The value of each of a column's texts (T,), given those of the different ones."""
+def repeats(column: "polars.Series") -> bool:
+    """Whether the same texts stand in a column so often that it is quicker to look at each of them once."""
+    return bool(_OFTEN * column.n_unique() < len(column))
+
+
+def distinct(column: "polars.Series") -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The texts of a column as numbers (T,), the different ones of these, and their texts, in the order in which they first come."""
     import polars
 
-    if len(values) == 1:
-        return values.repeat(len(column))
-    place, every = (each.cast(polars.Categorical).to_physical().to_numpy() for each in (different, column))
-    by_place = np.zeros(int(place.max()) + 1, dtype=values.dtype)
-    by_place[place] = values
-    found: np.ndarray = by_place[every]
-    return found
+    column = column.cast(polars.Categorical)
+    numbers = column.to_physical()
+    first = numbers.arg_unique()
+    return numbers.to_numpy(), numbers.gather(first).to_numpy(), column.gather(first).cast(polars.String).to_list()
+
+
+def looked_up(numbers: np.ndarray, found: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The value of each number (T,), given those of the different ones (N,)."""
+    by_number = np.zeros(int(found.max()) + 1, dtype=values.dtype)
+    by_number[found] = values
+    every: np.ndarray = by_number[numbers]
+    return every
 
 
 def _whole(column: "polars.Series") -> np.ndarray | None:
@@ -86,17 +98,12 @@ def _stamps(column: "polars.Series", first: str, style: TimeStyle, seen: TimesRe
     if not style.offset:
         return times
     seen.found(style)
-    ends = column.str.slice(length)
-    different = ends.unique(maintain_order=True)
+    numbers, found, ends = distinct(column.str.slice(length))
     try:
-        ahead = [_ahead(end, seen) for end in different]
+        ahead = np.array([_ahead(end, seen) for end in ends])
     except DataError:
         return None
-    if len(ahead) == 1:
-        times = times - ahead[0]
-    else:
-        times = times - looked_up(ends, different, np.array(ahead))
-    return times
+    return times - looked_up(numbers, found, ahead)
 
 
 def _ahead(end: str, seen: TimesRead) -> int:
