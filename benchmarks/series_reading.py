@@ -6,7 +6,7 @@
 Three made-up tables of daily values, as CSV: `long` has a row for each of 1,000 days of many series, in order; `many` the rows of series of
 25 days, all series of a day behind each other, so they must be sorted; `wide` a column for each series and a row for each of 1,000 days.
 
-Not equal: `polars.read_csv` gives a frame, with dates as texts, and sorts nothing. Ours gives the packed table that a task is fitted on: ids
+Not equal: `polars.read_csv` gives a frame, dates as texts, nothing sorted. Ours gives the packed table that a task is fitted on: ids
 told apart, dates as numbers, sorted by series and time, errors with file and line. utilsforecast's `process_df` gives the same arrays, of a
 frame of polars that reads dates by itself; Darts a list of TimeSeries, of a frame of pandas. The peers are found in an environment of their
 own (benchmarks/peers/install .venv-peers forecasting); those that are not there are left out. Memory is the peak of a process that has read

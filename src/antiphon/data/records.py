@@ -9,6 +9,7 @@ In a recipe a file is a path, a mapping, or a list of either:
 In Python it may also be any iterable of mappings, a function that returns one, or a polars or pandas frame.
 """
 
+import csv
 import hashlib
 import json
 from bisect import bisect_right
@@ -33,6 +34,7 @@ __all__ = [
     "MemoryRecords",
     "OpenFile",
     "SourceRecords",
+    "TextRows",
     "open_parts",
     "open_records",
 ]
@@ -194,6 +196,21 @@ class FrameRecords(_Numbered):
 
     def __call__(self) -> Iterator[tuple[int, Record]]:
         return self._rows()
+
+
+@final
+class TextRows(_Numbered):
+    """Rows of csv that come line by line, from where they can be read once only; `name` is that of the place."""
+
+    def __init__(self, lines: Iterable[str], name: str):
+        self._lines, self._name = lines, name
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return enumerate(csv.DictReader(self._lines))
+
+    def place(self, number: int) -> str:
+        """The number of the row behind the head."""
+        return f"{self._name}, row {number + 1}"
 
 
 def _stable(value: Any) -> Any:

@@ -15,7 +15,7 @@ import zstandard
 
 from antiphon.contracts.records import Records
 from antiphon.data.byte_streams import open_bytes
-from antiphon.data.records import FileRecords, FrameRecords
+from antiphon.data.records import FileRecords, FrameRecords, TextRows
 from antiphon.data.series_table import SeriesColumns
 from antiphon.data.series_times import repeats
 
@@ -48,7 +48,7 @@ def frames_of(records: Records, columns: SeriesColumns) -> Iterator["polars.Data
 
 def has_types(records: Records) -> bool:
     """Whether what a source holds has types, as text in a file of text has not."""
-    return not (isinstance(records, FileRecords) and records.format in ("csv", "tsv", "txt"))
+    return not isinstance(records, TextRows) and not (isinstance(records, FileRecords) and records.format in ("csv", "tsv", "txt"))
 
 
 def _parquet(path: Path, columns: SeriesColumns) -> Iterator["polars.DataFrame"]:

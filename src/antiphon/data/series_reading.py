@@ -60,6 +60,7 @@ class TableReader:
         self._packer, self._times = Packer(len(columns.numbers)), TimesRead()
         self._sources: list[Iterable[Any]] = []
         self._starts: list[int] = []
+        self._odd: int | None = None  # the first row whose time has another offset than that of the first
         self._next = 0  # the number that the next source starts with
 
     def read(self, source: Iterable[Any]) -> None:
@@ -89,7 +90,8 @@ class TableReader:
         try:
             style = self._times.style(self.columns.zone)
         except DataError as error:
-            raise DataError(f"Column `{self.columns.time}`: {error}") from None
+            place = "" if self._odd is None else f"{self.place(self._odd)}, "
+            raise DataError(f"{place}column `{self.columns.time}`: {error}") from None
         return self._packer.table(self.columns, style, self.place)
 
     def place(self, number: int) -> str:
@@ -115,6 +117,7 @@ class TableReader:
             times = column_times(frame[columns.time], self._times)
         except DataError as error:
             raise self._blamed(enumerate(frame[columns.time], first), before, error) from None
+        self._look_for_odd(enumerate(frame[columns.time], first))
         row = np.arange(first, first + count)
         if columns.wide:
             names = [name for name in frame.columns if name != columns.time and name not in columns.known]
@@ -217,6 +220,7 @@ class TableReader:
             times = self._times.values([stamp for _, stamp in stamps])
         except DataError as error:
             raise self._blamed(stamps, before, error) from None
+        self._look_for_odd(stamps)
         after = block[-1][0] + 1
         if columns.wide:
             self._wide_rows(block, times, after)
@@ -255,6 +259,10 @@ class TableReader:
 
     def _nameless(self, row: int) -> DataError:
         return DataError(f"{self.place(row)}: `{self.columns.id}` must name the series, but is missing.")
+
+    def _look_for_odd(self, stamps: Iterable[tuple[int, Any]]) -> None:
+        if self._odd is None and self._times.varies:
+            self._odd = next((row for row, stamp in stamps if self._times.is_odd(stamp)), None)
 
     def _blamed(self, stamps: Iterable[tuple[int, Any]], before: TimesRead, error: DataError) -> DataError:
         """The error, with the place of the first time that is wrong."""

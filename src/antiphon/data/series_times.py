@@ -80,7 +80,8 @@ def _whole(column: "polars.Series") -> np.ndarray | None:
     import polars
 
     found = column.cast(polars.Int64, strict=False)
-    return None if found.null_count() else found.to_numpy()
+    times: np.ndarray = found.to_numpy()
+    return None if found.null_count() else times
 
 
 def _stamps(column: "polars.Series", first: str, style: TimeStyle, seen: TimesRead) -> np.ndarray | None:
@@ -103,7 +104,8 @@ def _stamps(column: "polars.Series", first: str, style: TimeStyle, seen: TimesRe
         ahead = np.array([_ahead(end, seen) for end in ends])
     except DataError:
         return None
-    return times - looked_up(numbers, found, ahead)
+    times = times - looked_up(numbers, found, ahead)
+    return times
 
 
 def _ahead(end: str, seen: TimesRead) -> int:

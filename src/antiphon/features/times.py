@@ -95,6 +95,15 @@ class TimesRead:
             if None in self._zones and len(self._zones) > 1:
                 raise DataError("times must have an offset from UTC everywhere or nowhere, but are of both kinds.")
 
+    @property
+    def varies(self) -> bool:
+        """Whether times have different offsets from UTC."""
+        return len(self._zones) > 1
+
+    def is_odd(self, value: Any) -> bool:
+        """Whether a time has another offset than the first."""
+        return self._first is not None and style_of(value).zone != self._first.zone
+
     def style(self, zone: str | None) -> TimeStyle:
         """How they are written; `zone` is the one that a user names for times that have an offset.
 
@@ -105,7 +114,7 @@ class TimesRead:
             return self._first
         if zone is not None and self._first.kind == "text" and self._first.offset != "Z":
             return replace(self._first, zone=zone)
-        if len(self._zones) > 1:
+        if self.varies:
             zones = sorted(str(name) for name in self._zones)
             shown = f"{', '.join(zones[:-1])} and {zones[-1]}"
             raise DataError(

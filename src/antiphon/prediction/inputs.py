@@ -4,7 +4,6 @@ Unusual here: standard input is read by blocks, straight from the system, so tha
 no UTF-8 keeps its place: its bytes stay in the text (`surrogateescape`), for the predictor to refuse that input alone.
 """
 
-import csv
 import os
 import select
 import sys
@@ -15,9 +14,11 @@ from pathlib import Path
 from typing import Any, final
 
 from antiphon.contracts.abilities import Tabular
+from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.data.audio_archives import in_archive
 from antiphon.data.documents import FILE, DocumentFolder
+from antiphon.data.records import TextRows
 from antiphon.errors import ConfigError, DataError
 from antiphon.recipe.assembly import read_given
 
@@ -43,7 +44,7 @@ def open_inputs(named: Sequence[Path], task: Task) -> "Inputs":
     """The records of files or of one folder; where none is named, the lines of standard input, which are csv for a task with tables."""
     if not named:
         lines = StandardInput(sys.stdin.buffer)
-        items = csv.DictReader(lines.decoded(strict=True)) if isinstance(task, Tabular) else lines.decoded()
+        items = TextRows(lines.decoded(strict=True), "standard input") if isinstance(task, Tabular) else lines.decoded()
         return Inputs(items, task, live=lines)
     records = read_given(named[0] if len(named) == 1 else list(named), task, with_targets=False)
     if isinstance(records, DocumentFolder):
@@ -60,6 +61,7 @@ class Inputs:
 
     documents   the names of the documents where each is a file of a folder
     paths       the files that are read; looked at once at most
+    whole       all of them as records, for a task that makes something else of rows; None where they come one by one
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Inputs:
         live: "StandardInput | None" = None,
     ):
         self.documents, self.paths = documents, paths
+        self.whole = items if isinstance(items, Records) else None
         self._items, self._live = iter(items), live
         self._source = None if isinstance(task, Tabular) else task.source_columns[0]
         self._beside: deque[dict[str, Any]] = deque()

@@ -29,6 +29,10 @@ def open_table(records: Any, columns: SeriesColumns, required: Sequence[str], pr
     """The series of any rows. Raises DataError where there are none, or one cannot be used."""
     if isinstance(records, HasTable):
         return records.table(progress)
+    whole = getattr(records, "whole", None)  # what inputs that are read one by one, and splits, know of themselves
+    records = whole if isinstance(whole, Records) else records
+    if isinstance(records, HasTable):
+        return records.table(progress)
     if isinstance(records, JoinedRecords) and all(isinstance(part, HasTable) for part in records.parts):
         return _joined([part.table(progress) for part in records.parts if isinstance(part, HasTable)])
     return read_table(records, columns, required, progress)
