@@ -173,7 +173,7 @@ class SeriesReader:
             raise DataError(
                 f"{self.table.place(int(rows.row[error.index]))}, series `{name}`: times must be one {self.frequency.words} apart, but"
                 f" {self._shown(times[error.index])} is not a whole number of steps behind {self._shown(times[0])}."
-                f" {self._remedy(times)}"
+                f" {self._remedy(times, error.index)}"
             ) from None
         if len(steps) == steps[-1] + 1:
             return times, rows.numbers
@@ -187,10 +187,10 @@ class SeriesReader:
         numbers[steps] = rows.numbers
         return self.frequency.grid(times, np.arange(len(numbers))), numbers
 
-    def _remedy(self, times: np.ndarray) -> str:
+    def _remedy(self, times: np.ndarray, odd: int) -> str:
         months = times.astype("M8[us]").astype("M8[M]")
         if self.frequency.unit in MONTHS and len(np.unique(months)) == len(months):
-            return f"If each row stands for a month, write {months[0]} instead of a day in it."
+            return f"If each row stands for a month, write {months[odd]} instead of {self._shown(times[odd])}."
         if self.table.style.zone is not None and self.table.columns.zone is None:
             return "Bring the series to one frequency, or set `task.frequency`, or `task.time_zone` where clocks are changed."
         return "Bring the series to one frequency, or set `task.frequency`."

@@ -104,8 +104,8 @@ def _stamps(column: "polars.Series", first: str, style: TimeStyle, seen: TimesRe
         ahead = np.array([_ahead(end, seen) for end in ends])
     except DataError:
         return None
-    times = times - looked_up(numbers, found, ahead)
-    return times
+    instants: np.ndarray = times - looked_up(numbers, found, ahead)
+    return instants
 
 
 def _ahead(end: str, seen: TimesRead) -> int:
