@@ -89,6 +89,14 @@ class OpensFiles(Protocol):
 
 
 @runtime_checkable
+class JoinsFiles(Protocol):
+    """What belongs together may stand in several files: a series that goes on in the next one."""
+
+    def joined_files(self, parts: Sequence[tuple[Records, float]]) -> Sequence[tuple[Records, float]]:
+        """The files of a split with their weights, those joined that are one."""
+
+
+@runtime_checkable
 class MakesItems(Protocol):
     """What is predicted one by one are not the records themselves: windows made of many rows, gaps made in a text."""
 

@@ -9,6 +9,7 @@ In a recipe a file is a path, a mapping, or a list of either:
 In Python it may also be any iterable of mappings, a function that returns one, or a polars or pandas frame.
 """
 
+import csv
 import hashlib
 import json
 from bisect import bisect_right
@@ -29,10 +30,12 @@ from antiphon.errors import ConfigError, DataError
 __all__ = [
     "ChosenRecords",
     "FileRecords",
+    "FrameRecords",
     "JoinedRecords",
     "MemoryRecords",
     "OpenFile",
     "SourceRecords",
+    "TextRows",
     "open_parts",
     "open_records",
 ]
@@ -183,6 +186,33 @@ class MemoryRecords(_Numbered):
             yield number, record
 
 
+@final
+class FrameRecords(_Numbered):
+    """The rows of a polars frame."""
+
+    def __init__(self, frame: Any, required: Sequence[str] = ()):
+        self.frame = frame.collect() if hasattr(frame, "collect") else frame
+        self._rows = MemoryRecords(lambda: self.frame.iter_rows(named=True), required)
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return self._rows()
+
+
+@final
+class TextRows(_Numbered):
+    """Rows of csv that come line by line, from where they can be read once only; `name` is that of the place."""
+
+    def __init__(self, lines: Iterable[str], name: str):
+        self._lines, self._name = lines, name
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return enumerate(csv.DictReader(self._lines))
+
+    def place(self, number: int) -> str:
+        """The number of the row behind the head."""
+        return f"{self._name}, row {number + 1}"
+
+
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
@@ -231,6 +261,8 @@ def open_parts(
         return [(source, 1.0)]
     files = _files_of(source)
     if files is None:
+        if type(source).__module__.startswith("polars."):
+            return [(FrameRecords(source, required), 1.0)]
         return [(MemoryRecords(_opener(source), required), 1.0)]
     names = (source_column, target_column)
 
@@ -256,9 +288,6 @@ def _files_of(source: Any) -> tuple[FileConfig, ...] | None:
 
 def _opener(source: Any) -> Callable[[], Iterable[Any]]:
     """A function that opens the records anew."""
-    if type(source).__module__.startswith("polars."):
-        frame = source.collect() if hasattr(source, "collect") else source
-        return lambda: frame.iter_rows(named=True)
     if hasattr(source, "iloc") and hasattr(source, "to_dict"):  # pandas, which we never import
         return lambda: _pandas_rows(source)
     if callable(source):

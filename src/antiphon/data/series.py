@@ -1,48 +1,23 @@
 """Rows in, series out: each with its times in order, one row a step, and what is missing as NaN.
 
-Rows may come in any order and from any number of series. They are read once, packed into numbers (8 bytes a value, on disk beyond 64 MiB)
-and sorted by series; only one series at a time is unpacked. Nothing is mended silently: what was unsorted, doubled or missing is counted,
-and each has a policy that says whether it is mended or refused.
+Rows come from a packed table (`series_table`), one series at a time. Nothing is mended silently: what was unsorted, doubled or missing is
+counted, and each has a policy that says whether it is mended or refused.
 """
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import IO, Any, Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 
-from antiphon.contracts.records import Record
+from antiphon.data.series_table import Rows, SeriesTable
 from antiphon.errors import DataError
-from antiphon.features.frequency import Frequency, IrregularTimeError
+from antiphon.features.frequency import MONTHS, Frequency, IrregularTimeError
 from antiphon.features.scaling import Scale
-from antiphon.features.times import TimeStyle, read_time, read_times, style_of
+from antiphon.features.times import TimeStyle
 
 Missing = Literal["error", "previous", "linear", "zero"]
 Duplicates = Literal["error", "last", "mean", "sum"]
-
-ONE = "series"  # the name of the series of data without a column of ids
-_BLOCK = 4096
-_MEMORY = 64 * 2**20
-
-
-@dataclass(frozen=True)
-class SeriesColumns:
-    """Which columns hold what. `wide` data has a column for each series, all but `time` and `known`; then there is no `id`."""
-
-    id: str | None
-    time: str
-    targets: tuple[str, ...]
-    past: tuple[str, ...] = ()
-    known: tuple[str, ...] = ()
-    static: tuple[str, ...] = ()
-    wide: bool = False
-
-    @property
-    def numbers(self) -> tuple[str, ...]:
-        """The columns of numbers, in the order in which they are packed."""
-        return (*self.targets, *self.past, *self.known)
 
 
 @dataclass(frozen=True)
@@ -55,15 +30,17 @@ class Series:
     known     float64 (T + F, K)
     static    one value for each static column
     scale     location and scale of the whole series, where they were measured before
+    style     how the data writes its times, where they come from there
     """
 
-    unique_id: str
+    unique_id: Hashable
     times: np.ndarray
     targets: np.ndarray
     past: np.ndarray
     known: np.ndarray
     static: tuple[Any, ...] = ()
     scale: Scale | None = None
+    style: TimeStyle | None = None
 
     def __len__(self) -> int:
         """Steps with a value."""
@@ -77,11 +54,11 @@ class Mended:
     counts: dict[str, int] = field(default_factory=dict)
     first: dict[str, str] = field(default_factory=dict)
 
-    def add(self, what: str, count: int, series: str) -> None:
+    def add(self, what: str, count: int, series: Hashable) -> None:
         """Count something about a series."""
         if count:
             self.counts[what] = self.counts.get(what, 0) + count
-            self.first.setdefault(what, series)
+            self.first.setdefault(what, str(series))
 
     def sentences(self) -> tuple[str, ...]:
         """For people, one sentence each."""
@@ -89,160 +66,40 @@ class Mended:
 
 
 @final
-class RowTable:
-    """Rows of many series as packed numbers. `series(index)` gives the raw rows of one, in the order in which they came."""
-
-    def __init__(self, columns: SeriesColumns):
-        self.columns = columns
-        self.ids: dict[str, int] = {}
-        self.static: list[tuple[Any, ...]] = []
-        self.style: TimeStyle | None = None
-        self._dtype = np.dtype([("series", "<i4"), ("row", "<i8"), ("time", "<i8"), ("numbers", "<f8", (len(columns.numbers),))])
-        self._blocks: list[np.ndarray] = []
-        self._file: IO[bytes] | None = None
-        self._rows: np.ndarray | None = None
-        self._order = self._ends = np.empty(0, dtype=np.int64)
-
-    @property
-    def names(self) -> list[str]:
-        """The series, in the order in which they first came."""
-        return list(self.ids)
-
-    def read(self, records: Iterable[tuple[int, Record]], place: Callable[[int], str]) -> "RowTable":
-        """Take all records. Raises DataError naming the place of the first that cannot be used."""
-        try:
-            stream = iter(records)
-            while block := list(islice(stream, _BLOCK)):
-                self._take(block, place)
-            self._sort()
-        finally:
-            if self._file is not None:
-                self._file.close()  # what is mapped stays readable, and goes with the map
-        return self
-
-    def rows(self, index: int) -> np.ndarray:
-        """The rows of one series: a structured array of (series, row, time, numbers)."""
-        assert self._rows is not None, "rows are there once all were read"
-        return self._rows[self._order[self._ends[index] : self._ends[index + 1]]]
-
-    def _take(self, block: list[tuple[int, Record]], place: Callable[[int], str]) -> None:
-        rows = [row for number, record in block for row in self._long(number, record)]
-        packed = np.empty(len(rows), dtype=self._dtype)
-        packed["row"] = [number for number, *_ in rows]
-        try:
-            if self.style is None:
-                self.style = style_of(rows[0][2])
-            packed["time"] = read_times([time for _, _, time, _, _ in rows])
-            self._check_styles([time for _, _, time, _, _ in rows])
-        except DataError:
-            self._blame_time(block, place)
-            raise
-        for position, (number, name, _, record, numbers) in enumerate(rows):
-            try:
-                packed["series"][position] = self._index(name, record)
-                packed["numbers"][position] = numbers if numbers is not None else self._numbers(record)
-            except DataError as error:
-                raise DataError(f"{place(number)}, series `{name}`: {error}") from error
-        self._keep(packed)
-
-    def _long(self, number: int, record: Record) -> Iterator[tuple[int, str, Any, Record, list[float] | None]]:
-        """(number, series, time, record, numbers) of a row; of a wide row, one for each of its series."""
-        columns = self.columns
-        time = record.get(columns.time)
-        if not columns.wide:
-            name = ONE if columns.id is None else record.get(columns.id)
-            yield number, "" if name is None else str(name), time, record, None
-            return
-        shared = [_number(record.get(column), column) for column in columns.known]
-        for column, value in record.items():
-            if column != columns.time and column not in columns.known:
-                yield number, column, time, {}, [_number(value, column), *shared]
-
-    def _numbers(self, record: Record) -> list[float]:
-        return [_number(record.get(column), column) for column in self.columns.numbers]
-
-    def _index(self, name: str, record: Record) -> int:
-        """The number of a series; a new one's static values are kept, an old one's must be the same."""
-        if not name:
-            raise DataError(f"`{self.columns.id}` must name the series, but is missing.")
-        static = tuple(record.get(column) for column in self.columns.static)
-        index = self.ids.setdefault(name, len(self.ids))
-        if index == len(self.static):
-            self.static.append(static)
-        elif static and static != self.static[index]:
-            column, old, new = next(
-                (column, old, new) for column, old, new in zip(self.columns.static, self.static[index], static, strict=True) if old != new
-            )
-            raise DataError(f"the static column `{column}` must have one value for a series, but is {old!r} and {new!r}.")
-        return index
-
-    def _check_styles(self, times: Sequence[Any]) -> None:
-        assert self.style is not None, "the first row told it"
-        found = style_of(times[-1])
-        if found.calendar != self.style.calendar:
-            raise DataError("times must be all whole numbers or all dates, but are both.")
-
-    def _blame_time(self, block: list[tuple[int, Record]], place: Callable[[int], str]) -> None:
-        column = self.columns.time
-        for number, record in block:
-            try:
-                read_time(record.get(column))
-            except DataError as error:
-                raise DataError(f"{place(number)}, column `{column}`: {error}") from None
-
-    def _keep(self, packed: np.ndarray) -> None:
-        """Hold rows in memory as long as they are few, then on disk."""
-        self._blocks.append(packed)
-        if sum(block.nbytes for block in self._blocks) > _MEMORY:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by `read`
-            for block in self._blocks:
-                self._file.write(block.tobytes())
-            self._blocks = []
-
-    def _sort(self) -> None:
-        if self._file is not None:
-            for block in self._blocks:
-                self._file.write(block.tobytes())
-            self._file.flush()
-            self._rows = np.memmap(self._file, dtype=self._dtype, mode="r").view(np.ndarray)
-        else:
-            self._rows = np.concatenate(self._blocks) if self._blocks else np.empty(0, dtype=self._dtype)
-        self._blocks = []
-        owners = np.array(self._rows["series"])
-        self._order = np.argsort(owners, kind="stable")
-        self._ends = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(self.ids)))]).astype(np.int64)
-
-
-@final
 class SeriesReader:
     """Makes a `Series` of the rows of each, by the policies."""
 
-    def __init__(self, table: RowTable, frequency: Frequency, missing: Missing, duplicates: Duplicates, place: Callable[[int], str]):
-        self.table, self.frequency, self.missing, self.duplicates, self.place = table, frequency, missing, duplicates, place
+    def __init__(self, table: SeriesTable, frequency: Frequency, missing: Missing, duplicates: Duplicates):
+        self.table, self.frequency, self.missing, self.duplicates = table, frequency, missing, duplicates
         self.mended = Mended()
 
     def __iter__(self) -> Iterator[Series]:
-        return (self.series(index) for index in range(len(self.table.ids)))
+        return (self.series(index) for index in range(len(self.table)))
 
     def series(self, index: int) -> Series:
         """One series. Raises DataError with its name and the place of the row that is wrong."""
         name, columns = self.table.names[index], self.table.columns
-        rows = self._unique(name, self._ascending(name, self.table.rows(index)))
+        rows = self.table.rows(index)
+        if index in self.table.unsorted:
+            self.mended.add("series had rows that were not in the order of time", 1, name)
+        self._check_static(index, rows)
+        self._check_finite(name, rows)
+        if index in self.table.doubled:
+            rows = self._unique(name, rows)
         times, numbers = self._on_grid(name, rows)
         targets, past, known = np.split(numbers, np.cumsum([len(columns.targets), len(columns.past)]), axis=1)
         with_value = np.flatnonzero(~np.isnan(targets).all(axis=1))
         if len(with_value) == 0:
-            raise DataError(f"Series `{name}` must have a value in `{columns.targets[0]}`, but has none in {len(rows)} rows.")
+            raise DataError(f"Series `{name}` must have a value in `{columns.targets[0]}`, but has none in {len(rows.times)} rows.")
         begin, end = int(with_value[0]), int(with_value[-1]) + 1
         self.mended.add("leading rows without a value were left out", begin, name)
         if not columns.known:
-            behind = int((rows["time"] > times[end - 1]).sum())
+            behind = int((rows.times > times[end - 1]).sum())
             self.mended.add("trailing rows without a value were left out", behind, name)
         targets = targets[begin:end]
-        self._check_missing(name, columns.targets, targets, times[begin:], rows["time"])
-        self._check_missing(name, columns.past, past[begin:end], times[begin:], rows["time"])
-        self._check_missing(name, columns.known, known[begin:], times[begin:], rows["time"])
+        self._check_missing(name, columns.targets, targets, times[begin:], rows.times)
+        self._check_missing(name, columns.past, past[begin:end], times[begin:], rows.times)
+        self._check_missing(name, columns.known, known[begin:], times[begin:], rows.times)
         return Series(
             name,
             times[begin:],
@@ -250,66 +107,95 @@ class SeriesReader:
             _filled(past[begin:end], self.missing),
             _filled(known[begin:], self.missing),
             self.table.static[index],
+            style=self.table.style,
         )
 
-    def _ascending(self, name: str, rows: np.ndarray) -> np.ndarray:
-        if (np.diff(rows["time"]) < 0).any():
-            self.mended.add("series had rows that were not in the order of time", 1, name)
-            rows = rows[np.argsort(rows["time"], kind="stable")]
-        for column, values in zip(self.table.columns.numbers, rows["numbers"].T, strict=True):
-            if np.isinf(values).any():
-                where = self.place(int(rows["row"][np.argmax(np.isinf(values))]))
-                raise DataError(f"{where}, series `{name}`: `{column}` must be a finite number, but is infinite.")
-        return rows
+    def _check_static(self, index: int, rows: Rows) -> None:
+        for column, value in zip(self.table.columns.static, self.table.static[index], strict=True):
+            if value is None:
+                raise DataError(
+                    f"Series `{self.table.names[index]}`: the static column `{column}` must have a value, but is missing at"
+                    f" {self.table.place(int(rows.row[0]))}."
+                )
 
-    def _unique(self, name: str, rows: np.ndarray) -> np.ndarray:
+    def _check_finite(self, name: Hashable, rows: Rows) -> None:
+        infinite = np.isinf(rows.numbers)
+        if infinite.any():
+            place, column = (int(each[0]) for each in np.nonzero(infinite))
+            where, name_of = self.table.place(int(rows.row[place])), self.table.columns.numbers[column]
+            raise DataError(f"{where}, series `{name}`: `{name_of}` must be a finite number, but is infinite.")
+
+    def _unique(self, name: Hashable, rows: Rows) -> Rows:
         """One row a time."""
-        starts = np.flatnonzero(np.concatenate([[True], np.diff(rows["time"]) > 0]))
-        if len(starts) == len(rows):
+        starts = np.flatnonzero(np.concatenate([[True], np.diff(rows.times) > 0]))
+        if len(starts) == len(rows.times):  # what is left of the series has no two
             return rows
         if self.duplicates == "error":
-            second = int(np.flatnonzero(np.diff(rows["time"]) == 0)[0]) + 1
-            first, again = (self.place(int(rows["row"][place])) for place in (second - 1, second))
+            second = int(np.flatnonzero(np.diff(rows.times) == 0)[0]) + 1
+            first, again = (self.table.place(int(rows.row[place])) for place in (second - 1, second))
             raise DataError(
-                f"Series `{name}` must have one row for {self._shown(rows['time'][second])}, but has more: {first} and {again}."
+                f"Series `{name}` must have one row for {self._shown(rows.times[second])}, but has more: {first} and {again}."
                 " Remove one, or set `task.duplicates` to last, mean or sum."
             )
-        self.mended.add(f"rows shared their time with another ({self.duplicates} of them was taken)", len(rows) - len(starts), name)
-        ends = np.concatenate([starts[1:], [len(rows)]])
-        kept: np.ndarray = rows[ends - 1].copy()
-        if self.duplicates != "last":
-            reduce = np.nanmean if self.duplicates == "mean" else np.nansum
-            for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
-                if end - start > 1:
-                    group = rows["numbers"][start:end]
-                    there = ~np.isnan(group).all(axis=0)
-                    kept["numbers"][place][there] = reduce(group[:, there], axis=0)
+        self.mended.add(f"rows shared their time with another ({self.duplicates} of them was taken)", len(rows.times) - len(starts), name)
+        ends = np.concatenate([starts[1:], [len(rows.times)]])
+        kept = Rows(rows.times[ends - 1], rows.numbers[ends - 1], rows.row[ends - 1])
+        if self.duplicates == "last":
+            return kept
+        targets, unlike = len(self.table.columns.targets), 0
+        reduce = np.nanmean if self.duplicates == "mean" else np.nansum
+        for place in np.flatnonzero(ends - starts > 1):
+            group = rows.numbers[starts[place] : ends[place]]
+            added = group if self.duplicates == "mean" else group[:, :targets]  # a price is no more when it stands there twice
+            there = np.flatnonzero(~np.isnan(added).all(axis=0))
+            kept.numbers[place, there] = reduce(added[:, there], axis=0)
+            if self.duplicates == "sum":
+                unlike += self._take_last(kept.numbers[place], group, targets)
+        self.mended.add("times whose rows differ in a covariate, of which the last was taken", unlike, name)
         return kept
 
-    def _on_grid(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _take_last(self, kept: np.ndarray, group: np.ndarray, targets: int) -> bool:
+        """The last number that is there in each column behind the targets; whether there were different ones."""
+        unlike = False
+        for column in range(targets, group.shape[1]):
+            there = group[~np.isnan(group[:, column]), column]
+            if len(there):
+                kept[column] = there[-1]
+                unlike = unlike or bool((there != there[-1]).any())
+        return unlike
+
+    def _on_grid(self, name: Hashable, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Times (T,) and numbers (T, all) with a row for every step; NaN where there was none."""
-        times = np.array(rows["time"])
+        times = rows.times
         try:
             steps = self.frequency.positions(times)
         except IrregularTimeError as error:
             raise DataError(
-                f"{self.place(int(rows['row'][error.index]))}, series `{name}`: times must be one {self.frequency.words} apart, but"
+                f"{self.table.place(int(rows.row[error.index]))}, series `{name}`: times must be one {self.frequency.words} apart, but"
                 f" {self._shown(times[error.index])} is not a whole number of steps behind {self._shown(times[0])}."
-                " Bring the series to one frequency, or set `task.frequency`."
+                f" {self._remedy(times, error.index)}"
             ) from None
         if len(steps) == steps[-1] + 1:
-            return times, np.array(rows["numbers"])
+            return times, rows.numbers
         gaps = int(steps[-1]) + 1 - len(steps)
         if gaps > 100 * len(steps) + 10_000:
             raise DataError(
                 f"Series `{name}` must have most of its steps, but lacks {gaps:,} of {steps[-1] + 1:,}."
                 " Set `task.frequency` to its real step."
             )
-        numbers = np.full((int(steps[-1]) + 1, rows["numbers"].shape[1]), np.nan)
-        numbers[steps] = rows["numbers"]
+        numbers = np.full((int(steps[-1]) + 1, rows.numbers.shape[1]), np.nan)
+        numbers[steps] = rows.numbers
         return self.frequency.grid(times, np.arange(len(numbers))), numbers
 
-    def _check_missing(self, name: str, columns: Sequence[str], numbers: np.ndarray, times: np.ndarray, given: np.ndarray) -> None:
+    def _remedy(self, times: np.ndarray, odd: int) -> str:
+        months = times.astype("M8[us]").astype("M8[M]")
+        if self.frequency.unit in MONTHS and len(np.unique(months)) == len(months):
+            return f"If each row stands for a month, write {months[odd]} instead of {self._shown(times[odd])}."
+        if self.table.style.zone is not None and self.table.columns.zone is None:
+            return "Bring the series to one frequency, or set `task.frequency`, or `task.time_zone` where clocks are changed."
+        return "Bring the series to one frequency, or set `task.frequency`."
+
+    def _check_missing(self, name: Hashable, columns: Sequence[str], numbers: np.ndarray, times: np.ndarray, given: np.ndarray) -> None:
         """Count what is missing, or refuse it; `given` are the times that have a row."""
         holes = np.isnan(numbers)
         if not holes.any():
@@ -327,7 +213,6 @@ class SeriesReader:
 
     def _date_hint(self, times: np.ndarray) -> str:
         """A remedy for whole numbers that read like dates without hyphens, 20240131 or 202401: as numbers they have gaps."""
-        assert self.table.style is not None, "there are rows"
         if self.table.style.calendar or (times < 190_001).any():
             return ""
         months = times // 100 if (times > 999_999).all() else times
@@ -336,7 +221,6 @@ class SeriesReader:
         return f" If the times are dates, write {int(times[0])} as {'-'.join(_date_parts(int(times[0])))}."
 
     def _shown(self, time: Any) -> str:
-        assert self.table.style is not None, "there are rows"
         return str(self.table.style.write(np.array([time]))[0])
 
 
@@ -365,16 +249,3 @@ def _date_parts(number: int) -> list[str]:
 
 def _filled(values: np.ndarray, policy: Missing) -> np.ndarray:
     return fill(values, "previous" if policy == "error" else policy)
-
-
-def _number(value: Any, column: str) -> float:
-    """A cell as a number; an empty one is NaN."""
-    if value is None or value == "":
-        return np.nan
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        if isinstance(value, str) and value.strip().lower() in ("na", "n/a", "null", "none"):
-            return np.nan
-        remedy = "Write numbers like 1234.5, and leave a cell empty where the number is not known."
-        raise DataError(f"`{column}` must be a number, but is {value!r}. {remedy}") from None

@@ -82,7 +82,8 @@ def audit_series(
             for corpus in splits[name]:
                 for owner in corpus.used:
                     series = corpus.series(int(owner))
-                    known_until[series.unique_id] = max(int(series.times[-1]), known_until.get(series.unique_id, int(series.times[-1])))
+                    name = str(series.unique_id)
+                    known_until[name] = max(int(series.times[-1]), known_until.get(name, int(series.times[-1])))
     return found
 
 
@@ -96,8 +97,9 @@ def _audit(
             series, origins = corpus.series(int(owner)), corpus.origins(int(owner))
             lengths[len(series)] += 1
             tally.add(series.targets, series.times, (int(origins[0]), int(origins[-1]) + corpus.plan.horizon))
-            if series.unique_id in known_until:
-                seen[series.unique_id] += int((series.times[origins] <= known_until[series.unique_id]).sum())
+            name = str(series.unique_id)
+            if name in known_until:
+                seen[name] += int((series.times[origins] <= known_until[name]).sum())
     overlapping = [name for name, count in seen.items() if count]
     plan = corpora[0].plan
     first, last, begin, end = (str(time) for time in write(np.array(tally.times, dtype=np.int64)))

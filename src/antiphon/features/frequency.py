@@ -1,7 +1,8 @@
 """The step from one time of a series to the next: "15m", "1h", "1d", "1b" (business days), "1w", "1mo", "1q", "1y", "1i" (integers).
 
 The texts are polars' durations, with b for business days. Months, quarters and years have no fixed length, so they are steps of the
-calendar: on one day of the month (the last one that there is), or on the last day of each.
+calendar: on one day of the month (the last one that there is), on the last day of each, or on its first or last business day. Days and
+longer steps are those of the clock on the wall where times have a zone, so a day across a change of clocks has 23 or 25 hours.
 
 Unusual here: a frequency is inferred from all series together, as the most common step, which must divide all others; so gaps in a
 series do not mislead it, and what does not fit is named instead of guessed at.
@@ -9,11 +10,13 @@ series do not mislead it, and what does not fit is named instead of guessed at.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from antiphon.errors import ConfigError, DataError
+from antiphon.features.zones import instants_of, nominal_times
 
 FIXED = {"us": 1, "ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6, "w": 7 * 86400 * 10**6}
 MONTHS = {"mo": 1, "q": 3, "y": 12}
@@ -25,12 +28,19 @@ WORDS |= {"d": "day", "w": "week", "mo": "month", "q": "quarter", "y": "year"}
 _SEASONS = {"s": 60, "m": 1440, "h": 24, "d": 7, "b": 5, "w": 52, "mo": 12, "q": 4, "y": 1, "i": 1, "ms": 1, "us": 1}
 
 
+_BY_DAYS = ("d", "b", "w", *MONTHS)  # units that are counted by the clock on the wall
+
+Day = Literal["day", "last", "first business", "last business"]
+"""Where in its month a series stands: on one day, on the last, or on the first or last business day (Monday to Friday)."""
+
+
 @dataclass(frozen=True)
 class Frequency:
-    """`count` units of time from one step to the next."""
+    """`count` units of time from one step to the next; `zone` is that of the times, None where they have none."""
 
     unit: str
     count: int = 1
+    zone: str | None = None
 
     def __str__(self) -> str:
         return f"{self.count}{self.unit}"
@@ -51,18 +61,25 @@ class Frequency:
         steps = _SEASONS[self.unit]
         return steps // self.count if steps % self.count == 0 else 1
 
+    def at(self, zone: str | None) -> "Frequency":
+        """The same steps of times in a zone."""
+        return replace(self, zone=zone if self.unit in _BY_DAYS else None)
+
     def positions(self, times: np.ndarray) -> np.ndarray:
         """Steps from the first of ascending times (T,) to each, int64 (T,). Raises DataError with the place of one that is off."""
-        steps, fits = self._positions(times)
+        steps, fits = self._positions(nominal_times(times, self.zone))
         if not fits.all():
             raise IrregularTimeError(int(np.argmin(fits)))
         return steps
 
     def grid(self, times: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """The times that lie `steps` behind the first of `times`, which show on which day of the month the series stands."""
+        return instants_of(self._grid(nominal_times(times, self.zone), steps), self.zone)
+
+    def _grid(self, times: np.ndarray, steps: np.ndarray) -> np.ndarray:
         if self.unit in MONTHS:
-            months, rest, end = _months(times)
-            return _month_times(months[0] + steps * (MONTHS[self.unit] * self.count), rest, end)
+            months, rest, day = _months(times)
+            return _month_times(months[0] + steps * (MONTHS[self.unit] * self.count), rest, day)
         if self.unit == "b":
             start = times[0].astype("M8[us]").astype("M8[D]")
             days: np.ndarray = np.busday_offset(start, steps * self.count).astype("M8[us]").astype(np.int64)
@@ -81,9 +98,9 @@ class Frequency:
     def _positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(steps, which of them are whole)."""
         if self.unit in MONTHS:
-            months, rest, end = _months(times)
+            months, rest, day = _months(times)
             steps, over = np.divmod(months - months[0], MONTHS[self.unit] * self.count)
-            fits = _month_times(months, rest, end) == times
+            fits = _month_times(months, rest, day) == times
             if not fits.all():  # find those that are off the usual day, instead of those off the latest
                 within = times - months.astype("M8[M]").astype("M8[us]").astype(np.int64)
                 days, counts = np.unique(within, return_counts=True)
@@ -114,11 +131,17 @@ def parse_frequency(text: str) -> Frequency:
     return Frequency(match[2], int(match[1] or 1))
 
 
-def infer_frequency(series: Sequence[np.ndarray], *, calendar: bool, names: Sequence[str] | None = None) -> Frequency:
-    """The step of some series, each an ascending int64 array of different times; `names` are for people.
+def infer_frequency(
+    series: Sequence[np.ndarray], *, calendar: bool, names: Sequence[str] | None = None, zone: str | None = None
+) -> Frequency:
+    """The step of some series, each an ascending int64 array of different times in a zone; `names` are for people.
 
     Raises DataError when no series has two times, or when no step divides the gaps between them.
     """
+    if zone is not None and calendar:
+        shown = [nominal_times(times, zone) for times in series]
+        if all((np.diff(times) % DAY == 0).all() for times in shown):  # steps of days or longer
+            return infer_frequency(shown, calendar=True, names=names).at(zone)
     names = [name for name, times in zip(names or [""] * len(series), series, strict=True) if len(times) > 1]
     series = [times for times in series if len(times) > 1]
     if not series:
@@ -135,9 +158,16 @@ def infer_frequency(series: Sequence[np.ndarray], *, calendar: bool, names: Sequ
         where = int(np.argmax(np.diff(example[1]) % step != 0))
         raise DataError(
             f"The times of a series must be regular, but most steps are {_shown(step, calendar)} and one{_of(names[example[0]])} is"
-            f" {_shown(int(np.diff(example[1])[where]), calendar)}. Bring the data to one frequency, or set `task.frequency`."
+            f" {_shown(int(np.diff(example[1])[where]), calendar)}. {_remedy(series, calendar)}"
         )
     return _of_microseconds(step) if calendar else Frequency("i", step)
+
+
+def _remedy(series: Sequence[np.ndarray], calendar: bool) -> str:
+    """What helps: a frequency that is set needs its days, too, so days that only stand for months are written as months."""
+    if calendar and all(len(np.unique(times.astype("M8[us]").astype("M8[M]"))) == len(times) for times in series):
+        return "If each row stands for a month, write the month instead of a day in it: 2024-03."
+    return "Bring the data to one frequency, or set `task.frequency`."
 
 
 def _of(name: str) -> str:
@@ -171,8 +201,8 @@ def _whole_months(series: Sequence[np.ndarray]) -> bool:
     for times in series:
         if np.diff(times).min() < 28 * DAY:
             return False
-        months, rest, end = _months(times)
-        if (_month_times(months, rest, end) != times).any():
+        months, rest, day = _months(times)
+        if (_month_times(months, rest, day) != times).any():
             return False
     return True
 
@@ -185,21 +215,29 @@ def _business_days(series: Sequence[np.ndarray], gaps: np.ndarray) -> bool:
     return all(bool(np.is_busday(each).all()) for each in days) and any(np.busday_count(each[0], each[-1]) >= 5 for each in days)
 
 
-def _months(times: np.ndarray) -> tuple[np.ndarray, int, bool]:
-    """(month numbers (T,), microseconds of the latest time within its month, whether all stand on a month's last day)."""
+def _months(times: np.ndarray) -> tuple[np.ndarray, int, Day]:
+    """(month numbers (T,), microseconds of the latest time within its month, where in the month all stand)."""
     stamps = times.astype("M8[us]")
     months = stamps.astype("M8[M]")
-    rest = (stamps - months.astype("M8[us]")).astype(np.int64)
-    end = bool(((stamps.astype("M8[D]") + 1).astype("M8[M]") > months).all())
-    return months.astype(np.int64), int(rest.max()), end
+    numbers, rest = months.astype(np.int64), int((stamps - months.astype("M8[us]")).astype(np.int64).max())
+    if bool(((stamps.astype("M8[D]") + 1).astype("M8[M]") > months).all()):
+        return numbers, rest, "last"
+    kinds: tuple[Day, ...] = ("day", "first business", "last business")
+    found: Day = next((kind for kind in kinds if (_month_times(numbers, rest, kind) == times).all()), "day")
+    return numbers, rest, found
 
 
-def _month_times(months: np.ndarray, rest: int, end: bool) -> np.ndarray:
-    """The times within months (T,), on the same day, or the last one where a month is shorter."""
-    starts = months.astype("M8[M]").astype("M8[us]").astype(np.int64)
-    lasts = (months + 1).astype("M8[M]").astype("M8[us]").astype(np.int64) - DAY
-    within: np.ndarray = rest % DAY + (lasts if end else np.minimum(starts + rest // DAY * DAY, lasts))
-    return within
+def _month_times(months: np.ndarray, rest: int, day: Day) -> np.ndarray:
+    """The times within months (T,): on the same day (the last one where a month is shorter), or as `day` says."""
+    firsts, nexts = months.astype("M8[M]").astype("M8[D]"), (months + 1).astype("M8[M]").astype("M8[D]")
+    days: np.ndarray
+    if day == "first business":
+        days = np.busday_offset(firsts, 0, roll="forward")
+    elif day == "last business":
+        days = np.busday_offset(nexts, -1, roll="forward")
+    else:
+        days = nexts - 1 if day == "last" else np.minimum(firsts + rest // DAY, nexts - 1)
+    return days.astype("M8[us]").astype(np.int64) + rest % DAY
 
 
 def _shown(step: int, calendar: bool) -> str:

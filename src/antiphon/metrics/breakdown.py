@@ -4,7 +4,7 @@ Unusual: each part is the metric of that part alone, by the same statistics as t
 its steps weighted by their counts, and no second definition can drift from the first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ class Breakdown:
     name: str
     steps: Float[np.ndarray, " H"]
     counts: Int[np.ndarray, " H"]
-    series: dict[str, float]
+    series: dict[Hashable, float]
 
 
 def breakdown(metric: Metric, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Breakdown:
@@ -41,7 +41,7 @@ def breakdown(metric: Metric, predictions: Sequence[Any], references: Sequence[S
         raise ConfigError(f"Only metrics of forecasts have steps, but `{metric.name}` is none.")
     check_items(predictions, references)
     horizon = max(len(prediction.point) for prediction in predictions)
-    steps, counts, series = np.zeros((horizon, 2)), np.zeros(horizon, dtype=np.int64), dict[str, np.ndarray]()
+    steps, counts, series = np.zeros((horizon, 2)), np.zeros(horizon, dtype=np.int64), dict[Hashable, np.ndarray]()
     for prediction, alternatives in zip(predictions, references, strict=True):
         errors = metric.errors(prediction, alternatives[0])
         series[prediction.unique_id] = series.get(prediction.unique_id, np.zeros(2)) + metric.reduce(errors)

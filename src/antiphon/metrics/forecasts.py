@@ -1,5 +1,6 @@
 """What forecast metrics compare: a forecast, and what really happened. No torch here, as in all of `metrics`."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +11,14 @@ from jaxtyping import Float
 class Forecast:
     """The future of one series, in the units of the data.
 
-    unique_id   the series
+    unique_id   the series, with the type that the data gives its name
     times       the H times that are forecast, as the data writes them
     point       (H, C)
     quantiles   (H, C, Q) for `levels` (Q,), ascending; None for a point forecast
     samples     (N, H, C) sample paths, or None
     """
 
-    unique_id: str
+    unique_id: Hashable
     times: tuple[object, ...]
     point: Float[np.ndarray, "H C"]
     quantiles: Float[np.ndarray, "H C Q"] | None = None

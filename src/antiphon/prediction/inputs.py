@@ -4,7 +4,6 @@ Unusual here: standard input is read by blocks, straight from the system, so tha
 no UTF-8 keeps its place: its bytes stay in the text (`surrogateescape`), for the predictor to refuse that input alone.
 """
 
-import csv
 import os
 import select
 import sys
@@ -20,7 +19,7 @@ from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.data.audio_archives import in_archive
 from antiphon.data.documents import FILE, DocumentFolder
-from antiphon.data.records import FileRecords, JoinedRecords
+from antiphon.data.records import FileRecords, JoinedRecords, TextRows
 from antiphon.errors import ConfigError, DataError
 from antiphon.recipe.assembly import read_given
 
@@ -48,7 +47,7 @@ def open_inputs(named: Sequence[Path | FileConfig], task: Task) -> "Inputs":
     if not named:
         lines = StandardInput(sys.stdin.buffer)
         tabular = isinstance(task, Tabular)
-        items = csv.DictReader(lines.decoded(strict=True)) if tabular else lines.decoded()
+        items = TextRows(lines.decoded(strict=True), "standard input") if tabular else lines.decoded()
         return Inputs(items, task, live=lines, are_lines=not tabular)
     records = read_given(named[0] if len(named) == 1 else tuple(named), task, with_targets=False)
     if isinstance(records, DocumentFolder):
@@ -71,6 +70,7 @@ class Inputs:
     paths       the files that are read; looked at once at most
     are_lines   whether each is a line of a text, in which blank lines may stand
     places      records that know where each of them stands
+    whole       all of them as records, for a task that makes something else of rows; None where they come one by one
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Inputs:
         places: Records | None = None,
     ):
         self.documents, self.paths, self.are_lines = documents, paths, are_lines
+        self.whole = items if isinstance(items, Records) else None
         self._places, self._named = places, 0
         self._items, self._live = iter(items), live
         self._source = None if isinstance(task, Tabular) else task.source_columns[0]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.contracts import registry
-from antiphon.contracts.abilities import HoldsOut, KeepsTogether, OpensFiles, WritesText, key_columns, load_calibration
+from antiphon.contracts.abilities import HoldsOut, JoinsFiles, KeepsTogether, OpensFiles, WritesText, key_columns, load_calibration
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
@@ -59,14 +59,15 @@ class Split:
 
     def __call__(self) -> Iterator[tuple[int, Record]]:
         """Every record once, with the number that `place` knows it by."""
-        return self._joined()
+        return self.whole()
 
     def place(self, number: int) -> str:
         """Where a record stands."""
-        return self._joined.place(number)
+        return self.whole.place(number)
 
     @property
-    def _joined(self) -> Records:
+    def whole(self) -> Records:
+        """All parts as one."""
         return self.parts[0][0] if len(self.parts) == 1 else JoinedRecords([part for part, _ in self.parts])
 
     def count(self) -> int:
@@ -92,7 +93,7 @@ def build_task(recipe: Recipe) -> Task:
 def fit_task(task: Task, train: "Split") -> None:
     """Fit the task's features on the training records. Raises DataError or ConfigError saying that it is about them."""
     try:
-        task.fit(train)
+        task.fit(train.whole)
     except (DataError, ConfigError) as error:
         raise type(error)(f"`data.train`: {error}") from error
 
@@ -192,7 +193,7 @@ def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True
     required = task.columns if with_targets else task.source_columns
     source_column, target_column = _aligned_columns(task, with_targets)
     parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
-    return Split(name, tuple(parts))
+    return Split(name, tuple(task.joined_files(parts) if isinstance(task, JoinsFiles) else parts))
 
 
 def _own_way(task: Task) -> OpenFile | None:

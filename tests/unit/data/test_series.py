@@ -1,28 +1,43 @@
 """Rows become series: order, gaps, duplicates, missing values, and what is refused."""
 
 import datetime
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from antiphon.data import series as series_module
-from antiphon.data.series import RowTable, Series, SeriesColumns, SeriesReader, fill
+from antiphon.data import series_reading, series_table
+from antiphon.data.series import Series, SeriesReader, fill
+from antiphon.data.series_reading import read_table
+from antiphon.data.series_table import SeriesColumns
 from antiphon.errors import DataError
 from antiphon.features.frequency import parse_frequency
 
 COLUMNS = SeriesColumns("id", "ds", ("y",))
 
 
-def place(number: int) -> str:
-    return f"train.csv:{number + 2}"
+class Placed:
+    """Rows that know where they stand."""
+
+    def __init__(self, rows: list[dict[str, Any]]):
+        self.rows = rows
+
+    def __call__(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        return iter(enumerate(self.rows))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
+
+    def place(self, number: int) -> str:
+        return f"train.csv:{number + 2}"
 
 
 def read(
     rows: list[dict[str, Any]], columns: SeriesColumns = COLUMNS, frequency: str = "1d", missing: Any = "error", duplicates: Any = "error"
 ) -> tuple[list[Series], SeriesReader]:
-    table = RowTable(columns).read(enumerate(rows), place)
-    reader = SeriesReader(table, parse_frequency(frequency), missing, duplicates, place)
+    table = read_table(Placed(rows), columns, ())
+    reader = SeriesReader(table, parse_frequency(frequency).at(columns.zone or table.style.zone), missing, duplicates)
     return list(reader), reader
 
 
@@ -41,12 +56,12 @@ def test_rows_of_several_series_in_any_order() -> None:
 
 
 def test_rows_beyond_the_memory_go_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(series_module, "_MEMORY", 200)
-    monkeypatch.setattr(series_module, "_BLOCK", 3)
+    monkeypatch.setattr(series_table, "_MEMORY", 200)
+    monkeypatch.setattr(series_reading, "_BLOCK", 3)
     rows = [row for day in range(1, 15) for name in "abc" for row in days(day * 10 + ord(name), name=name, start=day)]
     found, _ = read(rows)
     for series in found:
-        assert series.targets[:, 0].tolist() == [day * 10 + ord(series.unique_id) for day in range(1, 15)]
+        assert series.targets[:, 0].tolist() == [day * 10 + ord(str(series.unique_id)) for day in range(1, 15)]
 
 
 def test_missing_steps_and_values() -> None:
@@ -78,6 +93,17 @@ def test_duplicates(policy: Any, expected: float) -> None:
     (series,), reader = read(rows, duplicates=policy)
     assert series.targets[:, 0].tolist() == [1, expected, 3]
     assert "1 rows shared their time" in " ".join(reader.mended.sentences())
+
+
+def test_a_sum_adds_targets_only() -> None:
+    columns = SeriesColumns("id", "ds", ("y",), past=("visitors",), known=("price",), static=("size",))
+    rows = [{**row, "visitors": 10, "price": 2, "size": 5} for row in days(1, 2, 3)]
+    (series,), reader = read([*rows, {**rows[1], "y": 5, "price": 2.5}, {**rows[2], "visitors": None}], columns, duplicates="sum")
+    assert series.targets[:, 0].tolist() == [1, 7, 6]
+    assert series.known[:, 0].tolist() == [2, 2.5, 2]
+    assert series.past[:, 0].tolist() == [10, 10, 10]
+    assert series.static == (5,)
+    assert "1 times whose rows differ in a covariate, of which the last was taken" in " ".join(reader.mended.sentences())
 
 
 def test_the_future_has_known_covariates_only() -> None:
@@ -142,3 +168,14 @@ def test_static_values_must_not_change() -> None:
         DataError, match=r"series `a`: the static column `region` must have one value for a series, but is 'north' and 'south'"
     ):
         read(rows, columns)
+
+
+def test_month_ends_of_a_market_are_refused_with_a_remedy_that_works() -> None:
+    ends = ["2024-01-31", "2024-02-29", "2024-03-28", "2024-04-30"]
+    rows = [{"id": "a", "ds": day, "y": 1.0} for day in ends]
+    with pytest.raises(
+        DataError, match=r"train.csv:4, series `a`: times must be one month apart, .* write 2024-03 instead of 2024-03-28\."
+    ):
+        read(rows, frequency="1mo")
+    (series,), _ = read([{**row, "ds": row["ds"][:7]} for row in rows], frequency="1mo")
+    assert len(series) == 4

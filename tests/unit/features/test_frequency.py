@@ -106,3 +106,26 @@ def test_the_series_that_is_irregular_is_named():
         infer_frequency([monthly, odd], calendar=True, names=["monthly", "odd"])
     with pytest.raises(DataError, match=r"and one of series `b` is"):
         infer_frequency([np.arange(0, 20, 2), np.array([0, 2, 5])], calendar=False, names=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("days", "behind"),
+    [
+        (["2024-01-31", "2024-02-29", "2024-03-29", "2024-04-30", "2024-05-31", "2024-06-28"], ["2024-07-31", "2024-08-30"]),
+        (["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01", "2024-06-03"], ["2024-07-01", "2024-08-01"]),
+    ],
+)
+def test_business_days_that_stand_for_months(days: list[str], behind: list[str]) -> None:
+    times = read_times(days)
+    frequency = infer_frequency([times], calendar=True)
+    assert str(frequency) == "1mo"
+    assert frequency.positions(times).tolist() == list(range(6))
+    assert frequency.following(times, 2).tolist() == read_times(behind).tolist()
+    assert str(infer_frequency([times[::3]], calendar=True)) == "1q"
+
+
+def test_days_of_months_that_follow_no_rule_have_a_remedy_that_works() -> None:
+    days = ["2024-01-31", "2024-02-29", "2024-03-28", "2024-04-30"]  # Good Friday is no day of trade
+    with pytest.raises(DataError, match=r"If each row stands for a month, write the month instead of a day in it: 2024-03\."):
+        infer_frequency([read_times(days)], calendar=True)
+    assert str(infer_frequency([read_times([day[:7] for day in days])], calendar=True)) == "1mo"

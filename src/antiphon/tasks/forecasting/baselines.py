@@ -4,7 +4,7 @@ Baselines read the whole history before an origin, one channel at a time, with m
 What a baseline learns from several histories, it learns from none that reaches behind the first origin of its series.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def baseline_forecasts(
 ) -> dict[str, list[Forecast]]:
     """The forecasts of each named baseline for (series, origin), in the order of the items."""
     histories = [fill(series.targets[:origin], "previous" if missing == "error" else missing) for series, origin in items]
-    first: dict[str, np.ndarray] = {}
+    first: dict[Hashable, np.ndarray] = {}
     for (series, _), history in zip(items, histories, strict=True):
         if series.unique_id not in first or len(history) < len(first[series.unique_id]):
             first[series.unique_id] = history

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from antiphon.contracts.configuration import config, plugin_name
-from antiphon.data.series import Duplicates, Missing, SeriesColumns
+from antiphon.data.series import Duplicates, Missing
+from antiphon.data.series_table import SeriesColumns
 from antiphon.data.windows import Weighting
 from antiphon.features.calendar import Cycle
 from antiphon.features.frequency import parse_frequency
 from antiphon.features.scaling import Scaling, ScalingConfig, Transform, TransformConfig
+from antiphon.features.zones import check_zone
 
 Steps = Annotated[int, Field(ge=1)]
 
@@ -41,6 +43,8 @@ class ForecastingConfig:
     """Column that names the series; null when the data is one series."""
     time: str = "ds"
     """Column with the times: whole numbers, or dates such as 1994-12 or 1994-12-31T23:00."""
+    time_zone: str | None = None
+    """Zone of times that have an offset from UTC, such as Europe/Berlin: days and the calendar are local. Null takes that of the times."""
     target: str | tuple[str, ...] = "y"
     """Column that is forecast, or several that are forecast together. In wide data the name that values get."""
     format: Literal["long", "wide"] = "long"
@@ -71,7 +75,7 @@ class ForecastingConfig:
     observed_mask: bool = False
     """Whether the model also reads which values were there."""
     duplicates: Duplicates = "error"
-    """What several rows of one series and time become: an error, the last of them, their mean or their sum."""
+    """What several rows of one series and time become: an error, the last of them, their mean, or the sum of their targets."""
     decoding: Literal["rollout", "direct"] = "rollout"
     """Step by step, each step reading the one before, or all steps at once, as a model that has no steps always does. It decides `search`
     and `training.decoder_inputs` where they are not given."""
@@ -90,6 +94,8 @@ class ForecastingConfig:
     def __post_init__(self) -> None:
         if self.frequency is not None:
             parse_frequency(self.frequency)
+        if self.time_zone is not None:
+            check_zone(self.time_zone)
         names = [name for name in (self.id, self.time) if name is not None]
         names += [*self.targets, *self.past, *self.known, *self.static]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -147,4 +153,4 @@ class ForecastingConfig:
     def series_columns(self) -> SeriesColumns:
         """Which columns hold what, for reading."""
         wide = self.format == "wide"
-        return SeriesColumns(None if wide else self.id, self.time, self.targets, self.past, self.known, self.static, wide)
+        return SeriesColumns(None if wide else self.id, self.time, self.targets, self.past, self.known, self.static, wide, self.time_zone)

@@ -13,6 +13,7 @@ from antiphon.features.calendar import calendar_features, calendar_width
 from antiphon.features.covariates import NumberColumns, StaticColumns
 from antiphon.features.frequency import Frequency, infer_frequency, parse_frequency
 from antiphon.features.times import TimeStyle
+from antiphon.features.zones import wall_times
 from antiphon.tasks.forecasting.config import ForecastingConfig
 
 _REMEMBERED = 65536  # combinations of static values
@@ -51,9 +52,9 @@ class Covariates:
         if self.settings.calendar and not style.calendar:
             raise ConfigError(f"`task.calendar` needs dates, but `{self.settings.time}` holds whole numbers. Leave it out.")
         if self.settings.frequency is None:
-            self.frequency = infer_frequency(list(times.values()), calendar=style.calendar, names=list(times))
+            self.frequency = infer_frequency(list(times.values()), calendar=style.calendar, names=list(times), zone=self.zone(style))
             return
-        self.frequency = parse_frequency(self.settings.frequency)
+        self.frequency = parse_frequency(self.settings.frequency).at(self.zone(style))
         if self.frequency.calendar != style.calendar:
             holds = "dates" if style.calendar else "whole numbers"
             fitting = "1d" if style.calendar else "1i"
@@ -61,6 +62,24 @@ class Covariates:
                 f"`task.frequency` must fit the times, but is {self.frequency} and `{self.settings.time}` holds {holds}."
                 f" Set one such as {fitting}, or null to infer it."
             )
+
+    def zone(self, style: TimeStyle) -> str | None:
+        """The zone whose days and hours count for times of a style. Raises ConfigError when one is set, and they have none."""
+        if self.settings.time_zone is None or not style.calendar:
+            return style.zone
+        if style.zone is None:
+            raise ConfigError(
+                f"`task.time_zone` is for times with an offset from UTC, but `{self.settings.time}` has none. Leave it out: days and hours"
+                " are those of the data."
+            )
+        return self.settings.time_zone
+
+    def clock(self, style: TimeStyle) -> Frequency:
+        """The frequency, for times of a style. Raises DataError when they are no dates and those of training were, or the other way."""
+        if style.calendar != self.style.calendar:
+            kinds = ("dates", "whole numbers") if self.style.calendar else ("whole numbers", "dates")
+            raise DataError(f"`{self.settings.time}` must hold {kinds[0]}, as in training, but holds {kinds[1]}.")
+        return self.frequency.at(self.zone(style))
 
     def observe(self, series: Series) -> None:
         """Learn from a training series; `finish` ends it."""
@@ -79,6 +98,8 @@ class Covariates:
     def to_plain(self) -> dict[str, Any]:
         """What was fitted, for JSON."""
         times = {"kind": self.style.kind, "precision": self.style.precision, "separator": self.style.separator}
+        if self.style.zone is not None:
+            times |= {"zone": self.style.zone, "offset": self.style.offset}
         return {
             "times": times,
             "frequency": str(self.frequency),
@@ -88,7 +109,8 @@ class Covariates:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """What `to_plain` gave."""
-        self.style, self.frequency = TimeStyle(**saved["times"]), parse_frequency(saved["frequency"])
+        self.style = TimeStyle(**saved["times"])
+        self.frequency = parse_frequency(saved["frequency"]).at(self.style.zone and self.zone(self.style))
         self.numbers.restore(saved["numbers"])
         self.static.restore(saved["static"])
         self._static_channels = {}
@@ -115,7 +137,8 @@ class Covariates:
         channels[len(series) :, :past] = 0
         if not settings.calendar:
             return channels
-        return np.concatenate([channels, calendar_features(self.times(series, steps), settings.calendar)], axis=1)
+        local = wall_times(self.times(series, steps), self.zone(series.style or self.style))
+        return np.concatenate([channels, calendar_features(local, settings.calendar)], axis=1)
 
     def static_of(self, series: Series) -> np.ndarray:
         """The static channels of a series, remembered for each combination of values."""
@@ -134,7 +157,8 @@ class Covariates:
         missing = steps - len(series.times)
         if missing <= 0:
             return series.times[:steps]
-        return np.concatenate([series.times, self.frequency.following(series.times, missing)])
+        following = self.clock(series.style or self.style).following(series.times, missing)
+        return np.concatenate([series.times, following])
 
     def shown(self, time: Any) -> str:
         """A time as the data writes it."""

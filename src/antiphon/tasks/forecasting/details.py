@@ -13,7 +13,7 @@ Unusual: series and forecasts are ranked by MASE, which is the same for series o
 by, sMAPE takes its place, then MAE. What has no value by that metric is counted, not ranked.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ def _by_series(parts: Mapping[str, Mapping[str, Breakdown]], ranking: str, forec
     worst, best    at most so many of either, each with its errors and those of the baselines by the metric; none is in both
     left_out       ranked series in neither
     """
-    windows: dict[str, int] = {}
+    windows: dict[Hashable, int] = {}
     for forecast in forecasts:
         windows[forecast.unique_id] = windows.get(forecast.unique_id, 0) + 1
     if ranking not in parts:  # nothing at all was observed
@@ -100,7 +100,7 @@ def _by_series(parts: Mapping[str, Mapping[str, Breakdown]], ranking: str, forec
     unranked = [name for name in own if not np.isfinite(own[name])]
     best_from = max(MOST_WORST, len(ranked) - MOST_BEST)
 
-    def row(name: str) -> dict[str, Any]:
+    def row(name: Hashable) -> dict[str, Any]:
         errors = {metric: _number(found["model"].series[name]) for metric, found in parts.items()}
         return {
             "unique_id": name,

@@ -1,61 +1,113 @@
-"""Rows of the user's data -> the table that series are read from, with what is wrong named by its place."""
+"""Rows of the user's data -> the packed table that fitting, holding out and corpora look at; it is read once.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+The rows of several files are those of one table, so that a series may go on in the next file.
+"""
 
-from antiphon.contracts.records import Record
-from antiphon.data.series import RowTable, SeriesColumns
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol, final, runtime_checkable
+
+import numpy as np
+
+from antiphon.contracts.records import Record, Records
+from antiphon.data.records import JoinedRecords
+from antiphon.data.series_reading import Progress, read_table
+from antiphon.data.series_table import SeriesColumns, SeriesTable
 from antiphon.errors import DataError
-
-Place = Callable[[int], str]
-"""How people find the row of this number."""
 
 
 @runtime_checkable
-class Located(Protocol):
-    """Records that know where each of them stands."""
+class HasTable(Protocol):
+    """Records that are a table of series, or a view of one."""
 
-    def __call__(self) -> Iterator[tuple[int, Record]]: ...
-
-    def place(self, number: int) -> str: ...
+    def table(self, progress: Progress | None = None) -> SeriesTable: ...
 
 
-def open_rows(records: Iterable[Any], series: SeriesColumns, columns: Sequence[str]) -> tuple[RowTable, Place]:
-    """All rows, and how to name the place of one. Raises DataError where rows are none, or lack one of `columns`."""
-    if isinstance(records, Located):
-        return read_rows(records(), records.place, series, columns), records.place
-    return read_rows(enumerate(records), _record_place, series, columns), _record_place
+def open_table(records: Any, columns: SeriesColumns, required: Sequence[str], progress: Progress | None = None) -> SeriesTable:
+    """The series of any rows. Raises DataError where there are none, or one cannot be used."""
+    if isinstance(records, HasTable):
+        return records.table(progress)
+    whole = getattr(records, "whole", None)  # what inputs that are read one by one, and splits, know of themselves
+    records = whole if isinstance(whole, Records) else records
+    if isinstance(records, HasTable):
+        return records.table(progress)
+    if isinstance(records, JoinedRecords) and all(isinstance(part, HasTable) for part in records.parts):
+        return _joined([part.table(progress) for part in records.parts if isinstance(part, HasTable)])
+    return read_table(records, columns, required, progress)
 
 
-def read_rows(records: Iterable[tuple[int, Record]], place: Place, series: SeriesColumns, columns: Sequence[str]) -> RowTable:
-    """All rows. Raises DataError where there are none, or one lacks a column."""
-    table = RowTable(series).read(_checked(records, columns, place), place)
-    if not table.ids:
-        raise DataError("There must be at least one row, but there is none.")
-    return table
+def joined_files(parts: Sequence[tuple[Records, float]], columns: SeriesColumns, required: Sequence[str]) -> list[tuple[Records, float]]:
+    """Files that weigh the same as one, each once."""
+    by_weight: dict[float, list[Records]] = defaultdict(list)
+    for records, weight in parts:
+        by_weight[weight].append(records)
+    return [(SeriesRecords(same, columns, required), weight) for weight, same in by_weight.items()]
 
 
-def watched(records: Iterator[tuple[int, Record]], progress: Callable[[int], None] | None) -> Iterator[tuple[int, Record]]:
-    """The records, telling from time to time how many there were."""
-    for number, record in records:
-        yield number, record
-        if progress is not None and number % 4096 == 4095:
-            progress(number + 1)
+@final
+class SeriesRecords(Records):
+    """The rows of some files, and their table, which is read when it is first asked for and kept."""
+
+    def __init__(self, parts: Sequence[Records], columns: SeriesColumns, required: Sequence[str]):
+        self.inner = parts[0] if len(parts) == 1 else JoinedRecords(parts)
+        self.columns, self.required = columns, tuple(required)
+        self._table: SeriesTable | None = None
+
+    def table(self, progress: Progress | None = None) -> SeriesTable:
+        """The series. Raises DataError where there are none, or a row cannot be used."""
+        if self._table is None:
+            self._table = read_table(self.inner, self.columns, self.required, progress)
+        return self._table
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return self.inner()
+
+    def place(self, number: int) -> str:
+        """Where the row stands in its file."""
+        return self.inner.place(number)
+
+    def label(self, number: int) -> str:
+        """How its file names the row."""
+        return self.inner.label(number)
+
+    def signature(self) -> str:
+        """That of the files."""
+        return hashlib.sha256(f"series:{self.inner.signature()}:{self.columns}".encode()).hexdigest()
 
 
-def _checked(records: Iterable[tuple[int, Record]], columns: Sequence[str], place: Place) -> Iterator[tuple[int, Record]]:
-    """The records, each seen to be a mapping with the columns."""
-    for number, record in records:
-        if not isinstance(record, Mapping):
-            raise DataError(f"{place(number)} must be a row with the columns {', '.join(columns)}, but is a {type(record).__name__}.")
-        for column in columns:
-            if column not in record:
-                raise DataError(
-                    f"{place(number)} has no column `{column}`; it has: {', '.join(map(str, record))}. Say in `task` how yours are called"
-                    " (`id`, `time`, `target`, ...)."
-                )
-        yield number, record
+def _joined(tables: Sequence[SeriesTable]) -> SeriesTable:
+    """The series of several tables, none of which may stand in two: how often it is shown could not be told."""
+    weights: dict[str, int] = {}
+    for number, table in enumerate(tables):
+        for index, name in enumerate(table.names):
+            if weights.setdefault(str(name), number) != number:
+                place = table.place(int(table.row[table.starts[index]]))
+                raise DataError(f"{place}, series `{name}`: a series must have one `weight`, but goes on in a file of another weight.")
+    first, *others = tables
+    if not others:
+        return first
+    if any(other.style.calendar != first.style.calendar or other.style.zone != first.style.zone for other in others):
+        raise DataError("The times of all files must be of one kind and zone, but are not.")
+    shifts = np.cumsum([0, *(len(table.times) for table in tables)])
+    rows = np.cumsum([0, *(int(table.row.max(initial=-1)) + 1 for table in tables)])
 
+    def place_of(number: int) -> str:
+        part = int(np.searchsorted(rows, number, side="right")) - 1
+        return tables[part].place(number - int(rows[part]))
 
-def _record_place(number: int) -> str:
-    return f"record {number}"
+    counts = np.cumsum([0, *(len(table) for table in tables)])
+    return replace(
+        first,
+        names=tuple(name for table in tables for name in table.names),
+        static=tuple(static for table in tables for static in table.static),
+        place=place_of,
+        times=np.concatenate([table.times for table in tables]),
+        numbers=tuple(np.concatenate(columns) for columns in zip(*(table.numbers for table in tables), strict=True)),
+        row=np.concatenate([table.row + start for table, start in zip(tables, rows, strict=False)]),
+        starts=np.concatenate([table.starts + shift for table, shift in zip(tables, shifts, strict=False)]),
+        stops=np.concatenate([table.stops + shift for table, shift in zip(tables, shifts, strict=False)]),
+        unsorted=frozenset(index + int(count) for table, count in zip(tables, counts, strict=False) for index in table.unsorted),
+        doubled=frozenset(index + int(count) for table, count in zip(tables, counts, strict=False) for index in table.doubled),
+    )

@@ -1,4 +1,8 @@
-"""Series without their last steps: what is learned from when the end is held out."""
+"""Series without their last steps: what is learned from when the end is held out.
+
+What is held out of a series are its own last steps, whatever file they stand in and wherever other series end: what is forecast in
+validation was never forecast in training. Both sides are views of one table.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -7,57 +11,66 @@ from typing import final
 import numpy as np
 
 from antiphon.contracts.records import Record, Records
-from antiphon.data.series import ONE, RowTable, SeriesColumns
-from antiphon.features.times import read_time
-
-
-def without_end(records: Records, columns: SeriesColumns, steps: int) -> Records:
-    """The records, less those at and behind the last `steps` times of each series that have a value."""
-    return _WithoutEnd(records, columns, steps)
+from antiphon.data.series_reading import Progress
+from antiphon.data.series_table import SeriesTable
+from antiphon.tasks.forecasting.series_rows import SeriesRecords
 
 
 @final
-class _WithoutEnd(Records):
-    """Reads the records twice: once for the times, once to pass on what lies before the end."""
+class WithoutEnd(Records):
+    """The rows of series, less those at and behind the last `steps` times of each that have a value."""
 
-    def __init__(self, records: Records, columns: SeriesColumns, steps: int):
-        self.inner, self.columns, self.steps = records, columns, steps
-        self._ends: dict[str, int] | None = None
+    def __init__(self, whole: SeriesRecords, steps: int):
+        self.whole, self.steps = whole, steps
+        self._table: SeriesTable | None = None
+
+    def table(self, progress: Progress | None = None) -> SeriesTable:
+        """The beginnings of the series."""
+        if self._table is None:
+            table = self.whole.table(progress)
+            self._table = table.until(_stops(table, self.steps))
+        return self._table
 
     def __call__(self) -> Iterator[tuple[int, Record]]:
-        ends = self._ends = self._ends if self._ends is not None else self._find_ends()
-        columns = self.columns
-        for number, record in self.inner():
-            name = ONE if columns.wide or columns.id is None else str(record.get(columns.id))
-            if read_time(record.get(columns.time)) < ends[name]:
+        """Rows that are learned from; in a wide one, the cells of series that are held out there are empty."""
+        table, columns = self.table(), self.whole.columns
+        whole = self.whole.table()
+        cut: dict[int, list[str]] = {}  # the series that each row is held out of
+        for index, name in enumerate(table.names):
+            for row in whole.row[int(table.stops[index]) : int(whole.stops[index])]:
+                cut.setdefault(int(row), []).append(str(name))
+        for number, record in self.whole():
+            held = cut.get(number)
+            if held is None:
                 yield number, record
+            elif columns.wide and len(held) < len(record) - 1 - len(columns.known):
+                yield number, {**record, **dict.fromkeys(held)}
 
     def place(self, number: int) -> str:
-        """Where the record stands in the other source."""
-        return self.inner.place(number)
+        """Where the row stands."""
+        return self.whole.place(number)
 
     def label(self, number: int) -> str:
-        """How the other source names the record."""
-        return self.inner.label(number)
+        """How its file names the row."""
+        return self.whole.label(number)
 
     def signature(self) -> str:
-        """That of the other source and of what is left out."""
-        return hashlib.sha256(f"{self.inner.signature()}:{self.columns}:{self.steps}".encode()).hexdigest()
+        """That of the whole and of what is left out."""
+        return hashlib.sha256(f"{self.whole.signature()}:{self.steps}".encode()).hexdigest()
 
-    def _find_ends(self) -> dict[str, int]:
-        """The time of the first step that is held out, for each series; for wide data one for all."""
-        table = RowTable(self.columns).read(self.inner(), self.inner.place)
-        times: dict[str, np.ndarray] = {}
-        for index, name in enumerate(table.names):
-            rows = table.rows(index)
-            with_value = ~np.isnan(rows["numbers"][:, : len(self.columns.targets)]).all(axis=1)
-            key = ONE if self.columns.wide else name
-            found = np.unique(rows["time"][with_value])
-            times[key] = np.union1d(times[key], found) if key in times else found
-        return {key: self._end(found) for key, found in times.items()}
 
-    def _end(self, times: np.ndarray) -> int:
-        """Where learning ends. A series that has no more steps than are held out keeps its first, so that it is counted as too short."""
-        if len(times) > self.steps:
-            return int(times[-self.steps])
-        return int(times[0]) + 1 if len(times) else int(np.iinfo(np.int64).min)
+def _stops(table: SeriesTable, steps: int) -> np.ndarray:
+    """Where learning ends. A series that has no more steps than are held out keeps its first, so that it is counted as too short."""
+    stops: np.ndarray = np.maximum(table.stops - steps, np.minimum(table.starts + 1, table.stops))
+    empty = np.logical_and.reduce([np.isnan(column) for column in table.numbers[: len(table.columns.targets)]])
+    filled = np.concatenate([[0], np.cumsum(~empty)])
+    with_gaps = filled[table.stops] - filled[table.starts] < table.stops - table.starts
+    for index in {*np.flatnonzero(with_gaps).tolist(), *table.doubled}:
+        own = table.own(index)
+        times = np.unique(table.times[own][~empty[own]])
+        if len(times):
+            end = times[-steps] if len(times) > steps else times[0] + 1
+            stops[index] = own.start + int(np.searchsorted(table.times[own], end))
+        else:
+            stops[index] = own.stop  # said when it is read
+    return stops

@@ -20,11 +20,13 @@ from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Reques
 from antiphon.contracts.specs import ValueSpec
 from antiphon.contracts.task import Task
 from antiphon.data.records import SourceRecords
-from antiphon.data.series import RowTable, Series, SeriesReader
+from antiphon.data.series import Series, SeriesReader
 from antiphon.data.series_audit import SeriesAudit, audit_series
+from antiphon.data.series_table import SeriesTable
 from antiphon.data.windows import Plan, WindowCorpus, build_windows, check_windows
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.scaling import POWERS, Scale, ScalingConfig, measure, power_likelihoods
+from antiphon.features.times import TimeStyle
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.store import checkpoint
 from antiphon.tasks.forecasting.baselines import baseline_forecasts
@@ -35,10 +37,11 @@ from antiphon.tasks.forecasting.covariates import Covariates
 from antiphon.tasks.forecasting.details import forecast_details
 from antiphon.tasks.forecasting.possible import possible
 from antiphon.tasks.forecasting.rows import forecast_rows
-from antiphon.tasks.forecasting.series_rows import Place, open_rows, read_rows, watched
-from antiphon.tasks.forecasting.series_split import without_end
+from antiphon.tasks.forecasting.series_rows import SeriesRecords, joined_files, open_table
+from antiphon.tasks.forecasting.series_split import WithoutEnd
 from antiphon.tasks.forecasting.windows import WindowContext, WindowEncoder, as_plain, from_plain
 
+_READING = 2  # goes up when the same rows become other series, so that what was stored is not taken for them
 _LOOKED_AT = 2000  # series that a frequency is inferred from
 
 
@@ -121,12 +124,11 @@ class Forecasting(Task):
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the frequency, the scales of covariates, the categories and, where asked for, the overall scale and the power."""
-        table, place = open_rows(records, self.settings.series_columns, self.columns)
-        assert table.style is not None, "a table without rows is refused"
-        looked_at = {name: np.unique(table.rows(index)["time"]) for index, name in enumerate(table.names[:_LOOKED_AT])}
+        table = open_table(records, self.settings.series_columns, self.columns)
+        looked_at = {str(name): np.unique(table.times[table.own(index)]) for index, name in enumerate(table.names[:_LOOKED_AT])}
         self.covariates.fit_clock(table.style, looked_at)
         self.context = self.settings.context_length or max(2 * self.horizon, 2 * self.season)
-        reader = self._reader(table, place)
+        reader = self._reader(table)
         self._learn(reader)
         if self.settings.scaled.over == "all":
             encoder = self.encoder
@@ -142,7 +144,7 @@ class Forecasting(Task):
             count, steps = count + 1, steps + len(series)
             self.covariates.observe(series)
             if (np.nanmax(series.targets, axis=0) == np.nanmin(series.targets, axis=0)).any():
-                constant, first = constant + 1, first or series.unique_id
+                constant, first = constant + 1, first or str(series.unique_id)
             if wants_power:
                 likelihoods += sum(power_likelihoods(column) for column in series.targets.T)
         self.covariates.finish()
@@ -171,22 +173,17 @@ class Forecasting(Task):
         if limits != Limits():
             raise ConfigError("`data.limits` has no effect on series: set `task.context_length` and `task.horizon` instead.")
         opened = records if isinstance(records, Records) else SourceRecords(records)
-        identity = hashlib.sha256(f"{opened.signature()}|{self.fingerprint}|{keep_records}".encode()).hexdigest()
+        identity = hashlib.sha256(f"{opened.signature()}|{self.fingerprint}|{keep_records}|{_READING}".encode()).hexdigest()
         readers: list[SeriesReader] = []
-        columns = self.settings.series_columns
 
         def series() -> Iterator[tuple[Series, np.ndarray]]:
-            rows = read_rows(watched(opened(), progress), opened.place, columns, self.columns)
-            readers.append(self._reader(rows, opened.place))
+            readers.append(self._reader(open_table(opened, self.settings.series_columns, self.columns, progress)))
             encoder, whole = self.encoder, self.settings.scaled.over == "series" and not keep_records
             for one in readers[0]:
                 check_values(one, self.settings, self.covariates.shown)
                 self.covariates.static_of(one)
                 scale = encoder.measured(one.targets) if whole else None
-                yield (
-                    Series(one.unique_id, one.times, one.targets, one.past, one.known, one.static, scale),
-                    self.covariates.channels(one, len(one)),
-                )
+                yield replace(one, scale=scale), self.covariates.channels(one, len(one))
 
         def facts() -> dict[str, Any]:
             return {"mended": readers[0].mended.sentences()}
@@ -207,7 +204,12 @@ class Forecasting(Task):
                 f"`data.validation` must hold out at least the {self.settings.held_out} steps that `task.horizon` and `task.backtest`"
                 f" score, but is {wanted}."
             )
-        return without_end(records, self.settings.series_columns, wanted), records
+        whole = records if isinstance(records, SeriesRecords) else SeriesRecords([records], self.settings.series_columns, self.columns)
+        return WithoutEnd(whole, wanted), whole
+
+    def joined_files(self, parts: Sequence[tuple[Records, float]]) -> Sequence[tuple[Records, float]]:
+        """Files that weigh the same as one: a series may go on in the next file."""
+        return joined_files(parts, self.settings.series_columns, self.columns)
 
     def _window(self, series: Series, covariates: np.ndarray, origin: int, number: int) -> Example:
         return self.encoder.example(
@@ -226,8 +228,8 @@ class Forecasting(Task):
 
         An item of a series that cannot be used says so when it is encoded. Raises DataError where rows cannot even be told apart.
         """
-        table, place = open_rows(records, self.settings.series_columns, self.columns)
-        reader = self._reader(table, place)
+        table = open_table(records, self.settings.series_columns, self.columns)
+        reader = self._reader(table)
         for index, name in enumerate(table.names):
             try:
                 series = reader.series(index)
@@ -268,7 +270,7 @@ class Forecasting(Task):
         quantiles, samples = best.quantiles, best.samples
         forecast = Forecast(
             context.unique_id,
-            self.covariates.style.write(context.times),
+            (context.style or self.covariates.style).write(context.times),
             encoder.restore(best.elements, context.scale),
             None if quantiles is None else encoder.restore_quantiles(np.asarray(quantiles.values), context.scale),
             () if quantiles is None else quantiles.levels,
@@ -284,7 +286,7 @@ class Forecasting(Task):
         if "error" in record:
             return f"series {record['unique_id']}"
         series, origin = self._opened(record)
-        return f"series {series.unique_id} up to {self.covariates.shown(series.times[origin - 1])}"
+        return f"series {series.unique_id} up to {self._style_of(series).write(series.times[origin - 1 : origin])[0]}"
 
     def reference(self, record: Record) -> Actual:
         """What really happened, and the errors of the seasonal naive forecast within the history."""
@@ -330,8 +332,8 @@ class Forecasting(Task):
     ) -> dict[str, Any]:
         """Errors by step and by series, coverage, and forecasts to draw."""
         windows, said = [self._opened(item) for item in items], [prediction.value for prediction in predictions]
-        actuals, channels = [actual for actual, *_ in references], self.settings.targets
-        return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=self.covariates.style.write)
+        actuals, channels, write = [actual for actual, *_ in references], self.settings.targets, self._style_of(windows[0][0]).write
+        return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=write)
 
     def remarks(self, items: Sequence[Record]) -> Sequence[str]:
         """Which series have fewer windows than the backtest asks for."""
@@ -379,8 +381,11 @@ class Forecasting(Task):
 
     # ------------------------------------------------------------------------------------------------------------ parts
 
-    def _reader(self, table: RowTable, place: Place) -> SeriesReader:
-        return SeriesReader(table, self.covariates.frequency, self.settings.missing, self.settings.duplicates, place)
+    def _reader(self, table: SeriesTable) -> SeriesReader:
+        return SeriesReader(table, self.covariates.clock(table.style), self.settings.missing, self.settings.duplicates)
+
+    def _style_of(self, series: Series) -> TimeStyle:
+        return series.style or self.covariates.style
 
     def _opened(self, record: Record) -> tuple[Series, int]:
         if "error" in record:

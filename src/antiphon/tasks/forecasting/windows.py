@@ -8,6 +8,7 @@
 Missing targets are filled from within the window, never from behind its origin; among the labels they stay NaN and do not count.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -16,17 +17,19 @@ import numpy as np
 from antiphon.contracts.sequences import Example
 from antiphon.data.series import Missing, Series, fill
 from antiphon.features.scaling import Scale, ScalingConfig, TransformConfig, measure, transform, undo_transform
+from antiphon.features.times import TimeStyle
 
 
 @dataclass(frozen=True)
 class WindowContext:
-    """What turns a hypothesis for a window into a forecast: the series, the H times, and the scale of its values. `unused` rows of the
-    future lie behind the horizon."""
+    """What turns a hypothesis for a window into a forecast: the series, the H times, the scale of its values, and how times are written.
+    `unused` rows of the future lie behind the horizon."""
 
-    unique_id: str
+    unique_id: Hashable
     times: np.ndarray
     scale: Scale
     unused: int = 0
+    style: TimeStyle | None = None
 
 
 @final
@@ -109,7 +112,7 @@ class WindowEncoder:
                 target[-1, -channels:] = known[-1, -channels:]
             target[1:, :channels] = scale.apply(self.transformed(series.targets[origin : origin + self.horizon]))
         unused = len(series.times) - len(series) - self.horizon if origin == len(series) else 0
-        return Example(source, target, number, WindowContext(series.unique_id, times, scale, max(0, unused)))
+        return Example(source, target, number, WindowContext(series.unique_id, times, scale, max(0, unused), series.style))
 
     def restore(self, values: np.ndarray, scale: Scale) -> np.ndarray:
         """Scaled values (..., H, C) in the units of the data."""
