@@ -145,7 +145,7 @@ TEXT_PAIRS: dict[str, dict[str, Any]] = {
 }
 # What each task is tried with: records, settings that all trials share, and for each setting another value, with what that asks for.
 TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str, Any]]]] = {
-    "translation": (PAIRS, {"vocabulary": {"kind": "word", "size": 12}}, TEXT_PAIRS),
+    "translation": (PAIRS, {"vocabulary": {"kind": "word", "size": 12}}, {**TEXT_PAIRS, "lines": {"lines": "together"}}),
     "summarization": (
         [{**record, "document": record["source"], "summary": record["target"]} for record in PAIRS],
         {"source": "source", "target": "target", "vocabulary": {"kind": "word", "size": 12}, "open_words": 0},
@@ -227,6 +227,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
             "static": {"static": ["s"]},
             "categorical": {"static": ["n"], "categorical": ["n"]},
             "calendar": {"calendar": ["weekday"]},
+            "time_zone": {"calendar": ["weekday"], "time_zone": "Asia/Tokyo"},
             "scaling": {"scaling": {"name": "mean", "over": "series"}},
             "transform": {"transform": "log"},
             "counts": {"counts": True},

@@ -5,7 +5,7 @@ An event is a plain mapping with a `kind`. docs/training.md lists the kinds.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -56,7 +56,7 @@ class Tracker(EventSink, Protocol):
 class TrackerPlugin:
     """What a file in `trackers/` defines as `plugin`. `open(config, run)` begins or continues a tracked run, once `package` is there.
 
-    module    what of that package is imported; None when it needs none
+    module    what is to be there, by the name under which it is imported; None when nothing is
     package   what installs it
     extra     the extra of Antiphon that it comes with
 
@@ -73,11 +73,8 @@ class TrackerPlugin:
 
     def need(self) -> None:
         """Raise MissingPackageError when what it needs is not installed."""
-        try:
-            if self.module is not None:
-                import_module(self.module)
-        except ImportError as error:
-            raise MissingPackageError(f"The tracker `{self.name}`", self.package, self.extra) from error
+        if self.module is not None and find_spec(self.module) is None:
+            raise MissingPackageError(f"The tracker `{self.name}`", self.package, self.extra)
 
 
 def numbers_of(event: Event) -> dict[str, float]:

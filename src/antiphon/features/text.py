@@ -106,7 +106,8 @@ class TextFeature(TargetFeature):
         """Changes with the vocabulary, and with every setting but those that are only for learning it."""
         settings = {name: value for name, value in plain(self.config).items() if name not in _LEARNING}
         normalization = [self.normalization, self._model_normalizes]
-        facts = [settings | self._fitted_settings() | {"normalization": normalization}, self.vocabulary.fingerprint]
+        marks = isinstance(self.vocabulary, WordVocabulary) and self.vocabulary.marks_apart
+        facts = [settings | self._fitted_settings() | {"normalization": normalization}, marks, self.vocabulary.fingerprint]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def fit(self, values: Iterable[Any]) -> None:

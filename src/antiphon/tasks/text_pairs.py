@@ -348,4 +348,4 @@ def _escaped(letter: str) -> str:
 
 
 def _says_something(feature: TextFeature | PretrainedText, text: str) -> bool:
-    return any(map(str.isalnum, text)) or len(feature.phrase(text)) > 0
+    return any(map(str.isalnum, text)) or (bool(text.strip()) and len(feature.phrase(text)) > 0)

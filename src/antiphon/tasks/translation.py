@@ -57,6 +57,7 @@ class Translation(TextPairs):
     """A text and what it is turned into."""
 
     name = "translation"
+    not_encoded = TextPairs.not_encoded | {"lines"}
 
     def __init__(self, settings: TranslationConfig):
         self._apart = settings.lines == "apart"

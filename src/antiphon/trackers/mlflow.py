@@ -81,7 +81,7 @@ plugin = TrackerPlugin(
     summary="A run of MLflow, in a database or on a server.",
     Config=MlflowConfig,
     open=Mlflow,
-    module="mlflow.tracking",
+    module="mlflow",
     package="mlflow-skinny",
     extra="mlflow",
 )

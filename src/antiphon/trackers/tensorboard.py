@@ -43,7 +43,7 @@ plugin = TrackerPlugin(
     summary="TensorBoard files in the run's folder.",
     Config=TensorBoardConfig,
     open=TensorBoard,
-    module="torch.utils.tensorboard",
+    module="tensorboard",
     package="tensorboard",
     extra="track",
 )

@@ -72,7 +72,7 @@ def test_one_that_cannot_be_opened_closes_those_before_it(tmp_path, opened):
 
 @pytest.mark.parametrize(
     ("name", "package", "extra"),
-    [("tensorboard", "torch.utils.tensorboard", "track"), ("mlflow", "mlflow", "mlflow"), ("wandb", "wandb", "wandb")],
+    [("tensorboard", "tensorboard", "track"), ("mlflow", "mlflow", "mlflow"), ("wandb", "wandb", "wandb")],
 )
 def test_a_missing_package_names_the_extra(tmp_path, monkeypatch, name, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
