@@ -146,12 +146,10 @@ def _without_names(tokenizer: Any, special: set[str]) -> Any:
     """A copy of a tokenizer's unigram model that finds no special symbols in a text; None where splitting them is enough."""
     if not tokenizer.is_fast:
         return None
-    from tokenizers import Tokenizer
-    from tokenizers.models import Unigram
-
-    if not isinstance(tokenizer.backend_tokenizer.model, Unigram):
+    backend = tokenizer.backend_tokenizer
+    if type(backend.model).__name__ != "Unigram":
         return None
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state = json.loads(backend.to_str())
 
     def hidden(piece: str) -> str:
         return f" {piece}" if piece in special else piece  # the model is asked for words, none of which has a space
@@ -161,6 +159,6 @@ def _without_names(tokenizer: Any, special: set[str]) -> Any:
         {**added, "content": hidden(added["content"]), "special": added["content"] in special} for added in state["added_tokens"]
     ]
     state |= {"post_processor": None, "truncation": None, "padding": None}
-    reading = Tokenizer.from_str(json.dumps(state))
+    reading = type(backend).from_str(json.dumps(state))
     reading.encode_special_tokens = True
     return reading
