@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from worker import serve
+from worker import Task, serve
 
 
-def set_up(settings: argparse.Namespace) -> dict[str, object]:
+def set_up(settings: argparse.Namespace) -> dict[str, Task]:
     """Both tasks: the table alone, and the table with all series made from it, on their grid and checked."""
     from antiphon.data.records import open_records
     from antiphon.data.series import SeriesReader
@@ -35,4 +35,4 @@ if __name__ == "__main__":
     parser.add_argument("--kind", required=True)
     parser.add_argument("--values", type=int, required=True)
     arguments = parser.parse_args()
-    serve(lambda: set_up(arguments))  # type: ignore[arg-type,return-value]
+    serve(lambda: set_up(arguments))

@@ -130,6 +130,7 @@ SERIES = [
     for day in range(14)
 ]
 SERIES.append({**SERIES[0], "y": 50})
+HOURLY = [{"ds": f"2024-01-01T{hour:02}:00+00:00", "y": row["y2"]} for hour, row in enumerate(SERIES[:14])]
 ONE_SERIES = [{"ds": row["ds"], "y": row["y2"]} for row in SERIES[:14]]
 
 TEXT_PAIRS: dict[str, dict[str, Any]] = {
@@ -227,7 +228,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
             "static": {"static": ["s"]},
             "categorical": {"static": ["n"], "categorical": ["n"]},
             "calendar": {"calendar": ["weekday"]},
-            "time_zone": {"calendar": ["weekday"], "time_zone": "Asia/Tokyo"},
+            "time_zone": {"time_zone": "Asia/Tokyo"},
             "scaling": {"scaling": {"name": "mean", "over": "series"}},
             "transform": {"transform": "log"},
             "counts": {"counts": True},
@@ -250,8 +251,9 @@ ASKS_FOR: dict[tuple[str, str], dict[str, Any]] = {
     ("forecasting", "time"): {"calendar": ["yearday"]},
     ("forecasting", "categorical"): {"static": ["n"]},
     ("forecasting", "format"): {"id": None},
+    ("forecasting", "time_zone"): {"id": None, "frequency": "1h", "calendar": ["hour"]},
 }
-RECORDS = {("forecasting", "format"): ONE_SERIES}
+RECORDS = {("forecasting", "format"): ONE_SERIES, ("forecasting", "time_zone"): HOURLY}
 # Settings that count although nothing is encoded differently here: these records do not show it.
 UNSEEN = {("denoising", "mask_name"), ("forecasting", "season"), ("forecasting", "format"), ("forecasting", "shortest_context")}
 

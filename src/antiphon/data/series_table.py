@@ -15,6 +15,7 @@ import numpy as np
 from antiphon.features.times import TimeStyle
 
 _MEMORY = 64 * 2**20
+_COUNTED = 2**21
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 
 Place = Callable[[int], str]
@@ -238,7 +239,10 @@ class Packer:
 
 def _by_owner(owners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Where the rows of each series start (N + 1,), and the order that brings them there; None where they stand so."""
-    starts = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=count))]).astype(np.int64)
+    counts = np.zeros(count, dtype=np.int64)
+    for begin in range(0, len(owners), _COUNTED):  # which makes wider numbers of all that it is given
+        counts += np.bincount(owners[begin : begin + _COUNTED], minlength=count)
+    starts = np.concatenate([[0], np.cumsum(counts)])
     return starts, None if (owners[1:] >= owners[:-1]).all() else _compact(np.argsort(owners, kind="stable"))
 
 

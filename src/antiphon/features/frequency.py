@@ -101,10 +101,12 @@ class Frequency:
             months, rest, day = _months(times)
             steps, over = np.divmod(months - months[0], MONTHS[self.unit] * self.count)
             fits = _month_times(months, rest, day) == times
-            if not fits.all():  # find those that are off the usual day, instead of those off the latest
+            if not fits.all():  # find those that are off the rule that most follow, instead of those off the latest day
                 within = times - months.astype("M8[M]").astype("M8[us]").astype(np.int64)
                 days, counts = np.unique(within, return_counts=True)
-                fits = within == days[np.argmax(counts)]
+                rules: tuple[Day, ...] = ("last", "first business", "last business")
+                found = [within == days[np.argmax(counts)], *(_month_times(months, rest, rule) == times for rule in rules)]
+                fits = max(found, key=np.count_nonzero)
             return steps, (over == 0) & fits
         if self.unit == "b":
             days = times.astype("M8[us]").astype("M8[D]")

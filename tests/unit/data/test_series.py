@@ -173,9 +173,7 @@ def test_static_values_must_not_change() -> None:
 def test_month_ends_of_a_market_are_refused_with_a_remedy_that_works() -> None:
     ends = ["2024-01-31", "2024-02-29", "2024-03-28", "2024-04-30"]
     rows = [{"id": "a", "ds": day, "y": 1.0} for day in ends]
-    with pytest.raises(
-        DataError, match=r"train.csv:4, series `a`: times must be one month apart, .* write 2024-03 instead of 2024-03-28\."
-    ):
+    with pytest.raises(DataError, match=r"train.csv:4, series `a`: times must be one month .* write 2024-03 instead of 2024-03-28\."):
         read(rows, frequency="1mo")
     (series,), _ = read([{**row, "ds": row["ds"][:7]} for row in rows], frequency="1mo")
     assert len(series) == 4

@@ -29,6 +29,7 @@ class Covariates:
         self.static = StaticColumns(settings.static, settings.categorical)
         self.style = TimeStyle()
         self.frequency = Frequency("i")
+        self._in_utc = False  # as in runs of versions that knew no zones: their days and hours were those of UTC
         self._static_channels: dict[tuple[Any, ...], np.ndarray] = {}
 
     @property
@@ -65,6 +66,8 @@ class Covariates:
 
     def zone(self, style: TimeStyle) -> str | None:
         """The zone whose days and hours count for times of a style. Raises ConfigError when one is set, and they have none."""
+        if self._in_utc:
+            return None
         if self.settings.time_zone is None or not style.calendar:
             return style.zone
         if style.zone is None:
@@ -97,8 +100,8 @@ class Covariates:
 
     def to_plain(self) -> dict[str, Any]:
         """What was fitted, for JSON."""
-        times = {"kind": self.style.kind, "precision": self.style.precision, "separator": self.style.separator}
-        if self.style.zone is not None:
+        times: dict[str, Any] = {"kind": self.style.kind, "precision": self.style.precision, "separator": self.style.separator}
+        if not self._in_utc:
             times |= {"zone": self.style.zone, "offset": self.style.offset}
         return {
             "times": times,
@@ -109,8 +112,8 @@ class Covariates:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """What `to_plain` gave."""
-        self.style = TimeStyle(**saved["times"])
-        self.frequency = parse_frequency(saved["frequency"]).at(self.style.zone and self.zone(self.style))
+        self.style, self._in_utc = TimeStyle(**saved["times"]), "zone" not in saved["times"]
+        self.frequency = parse_frequency(saved["frequency"]).at(None if self.style.zone is None else self.zone(self.style))
         self.numbers.restore(saved["numbers"])
         self.static.restore(saved["static"])
         self._static_channels = {}

@@ -242,6 +242,14 @@ def test_hours_across_a_change_of_clocks_are_hours_and_the_calendar_is_local(tmp
     again.load(tmp_path)
     assert again.fingerprint == made.fingerprint
     assert times_behind(again, data) == tuple(datetime(2024, 10, 27, hour, tzinfo=BERLIN) for hour in (13, 14, 15))
+    saved = json.loads((tmp_path / "task.json").read_text())
+    del saved["times"]["zone"], saved["times"]["offset"]  # as a version that knew no zones wrote it, whose hours were those of UTC
+    (tmp_path / "task.json").write_text(json.dumps(saved))
+    earlier = Forecasting(made.settings)
+    earlier.load(tmp_path)
+    utc = np.array([stamp.astimezone(ZoneInfo("UTC")).hour for stamp in hours.to_list()][-24:])
+    (item,) = earlier.items(data)
+    np.testing.assert_allclose(earlier.encode(item).source[:, 1], np.sin(2 * np.pi * utc / 24), atol=1e-6)
 
 
 def test_dates_and_whole_numbers_are_told_apart() -> None:
