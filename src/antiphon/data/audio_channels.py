@@ -18,14 +18,14 @@ _QUIET = 10 ** (-65 / 10)  # power below which channels hold nothing that could 
 _SHORTEST = 0.1  # seconds, below which samples may cancel by chance
 
 
-def channel_of(value: Any) -> Channel:
-    """A channel as a table tells it: a number from 1, or `mix`, which an empty cell means, too. Raises DataError for anything else."""
+def channel_of(value: Any, name: str) -> Channel:
+    """A channel as the column `name` tells it: a number from 1, or `mix`, as is an empty cell. Raises DataError otherwise."""
     whole = isinstance(value, float) and value.is_integer()  # as a table has numbers of which some are missing
     text = "" if value is None else str(int(value) if whole else value).strip()
     if text in ("", "mix"):
         return "mix"
     if not text.isdecimal() or int(text) < 1:
-        raise DataError(f"The channel must be a number, counted from 1, or `mix`, but is {value!r}.")
+        raise DataError(f"`{name}` must be a channel, counted from 1, or `mix`, but is {value!r}.")
     return int(text)
 
 

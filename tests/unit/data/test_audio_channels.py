@@ -52,10 +52,10 @@ def test_a_channel_that_is_not_there_is_named():
 
 
 def test_channels_as_tables_tell_them():
-    assert [channel_of(value) for value in (2, "2", " 2 ", 2.0, "mix", "", None)] == [2, 2, 2, 2, "mix", "mix", "mix"]
+    assert [channel_of(value, "side") for value in (2, "2", " 2 ", 2.0, "mix", "", None)] == [2, 2, 2, 2, "mix", "mix", "mix"]
     for wrong in (0, "A", 1.5, -1, "0", True):
-        with pytest.raises(DataError, match="counted from 1, or `mix`"):
-            channel_of(wrong)
+        with pytest.raises(DataError, match="`side` must be a channel, counted from 1, or `mix`"):
+            channel_of(wrong, "side")
 
 
 def test_a_stream_hears_a_channel_and_tells_of_a_mix_that_cancels():

@@ -88,7 +88,8 @@ def test_empty_targets_are_kept_where_the_recipe_says_so() -> None:
         assert taken is given
         assert tally == Tally()
         assert applied(limits.of_sources(), given)[0] is given, "in validation, too"
-    assert applied(Limits(empty="error").of_sources(), given)[1].dropped == {"empty target": 1}
+    with pytest.raises(DataError, match="its target is empty"):
+        applied(Limits(empty="error").of_sources(), given)
     assert applied(Limits(empty="keep"), example(0, 4))[1].dropped == {"empty source": 1}
     assert applied(Limits(empty="keep", max_source_length=3), given)[1].dropped == {"source too long": 1}
 

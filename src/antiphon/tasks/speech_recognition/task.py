@@ -255,12 +255,7 @@ class SpeechRecognition(ExamplePerRecord):
     def _channel(self, record: Record) -> Channel:
         """The channel of its recording that a record is about."""
         column = self._channel_column
-        if column is None:
-            return channel_of(self.settings.channel)
-        try:
-            return channel_of(record.get(column))
-        except DataError as error:
-            raise DataError(f"`{column}`: {error}") from error
+        return channel_of(self.settings.channel if column is None else record.get(column), column or "task.channel")
 
     @staticmethod
     def _second(record: Record, column: str | None) -> float | None:

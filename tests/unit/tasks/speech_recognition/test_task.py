@@ -330,7 +330,7 @@ def test_each_row_of_a_call_hears_its_channel(tmp_path):
     long, _ = fitted(table, channel="channel", segments={"longest": 1.0})
     longer = {"audio": np.concatenate([samples] * 2), "sample_rate": 16000, "channel": 2}
     assert all(np.argmax(np.abs(np.fft.rfft(long.sound(part).waveform[:8000]))) == 1000 for part in long.parts(longer))
-    with pytest.raises(DataError, match="`channel`: The channel must be a number, counted from 1"):
+    with pytest.raises(DataError, match="`channel` must be a channel, counted from 1"):
         task.encode({**rows[0], "channel": "A"})
     second, _ = fitted(table, channel=2, normalization="none")
     np.testing.assert_array_equal(second.encode(rows[0]).source, task.encode(rows[1]).source)
