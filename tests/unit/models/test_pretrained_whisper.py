@@ -281,7 +281,7 @@ def test_tasks_and_checkpoints_that_do_not_fit_are_one_sentence(checkpoint: Any,
     whisper, bart = checkpoint("english"), write_checkpoint(tmp_path / "bart", "bart")
     text = {"task": {"name": "translation", "vocabulary": {"kind": "pretrained", "model": str(whisper)}}}
     assert "`task.name` must be speech_recognition for" in refused(
-        {**values(whisper, "english"), **text}, tmp_path, [{"source": "a", "target": "b"}] * 5
+        {**values(whisper, "english"), **text}, tmp_path, [{"source": letter, "target": "b"} for letter in "abcde"]
     )
     said = refused(values(bart, "english"), tmp_path)
     assert "must be a Whisper, or `model.name` another architecture" in said
@@ -291,9 +291,10 @@ def test_tasks_and_checkpoints_that_do_not_fit_are_one_sentence(checkpoint: Any,
     ctc = tmp_path / "wav2vec2"
     transformers.AutoConfig.for_model("wav2vec2").save_pretrained(ctc)
     assert "(wav2vec2) is not: it says something of each frame (CTC)." in refused(values(ctc, "english"), tmp_path)
-    wrong = tmp_path / "wrong.wav"
-    wrong.write_bytes(b"this is a text")
-    assert "wrong.wav" in refused(values(whisper, "english"), tmp_path, [{"audio": str(wrong), "text": "hund"}] * 5)
+    wrong = [tmp_path / f"{number}.wav" for number in range(5)]
+    for path in wrong:
+        path.write_bytes(b"this is a text")
+    assert ".wav" in refused(values(whisper, "english"), tmp_path, [{"audio": str(path), "text": "hund"} for path in wrong])
 
 
 def test_words_have_times_within_the_recording_not_within_its_silence() -> None:

@@ -95,9 +95,10 @@ class Forecasting(Task):
         return ValueSpec(len(self.settings.targets), self.covariates.known + self.settings.sizes, self.horizon, sizes=self.settings.sizes)
 
     @property
-    def learned(self) -> Any:
+    def learned(self) -> dict[str, Any]:
         """The frequency, scales and categories."""
-        return self._fitted()
+        found = {**self.covariates.to_plain(), "context": self.context, "power": self.power, "scale": as_plain(self.overall)}
+        return {**found, "scaling": self.settings.scaled.name} if self.settings.sizes else found
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -359,7 +360,7 @@ class Forecasting(Task):
 
     def save(self, folder: Path) -> None:
         """Write what was fitted."""
-        checkpoint.write_json(folder / "task.json", {**self._fitted(), "horizon": self.horizon, "notes": list(self._notes)})
+        checkpoint.write_json(folder / "task.json", {**self.learned, "horizon": self.horizon, "notes": list(self._notes)})
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
@@ -374,10 +375,6 @@ class Forecasting(Task):
         self.covariates.restore(saved)
         self.context, self.power, self.overall = saved["context"], saved["power"], from_plain(saved["scale"])
         self._notes = tuple(saved["notes"])
-
-    def _fitted(self) -> dict[str, Any]:
-        found = {**self.covariates.to_plain(), "context": self.context, "power": self.power, "scale": as_plain(self.overall)}
-        return {**found, "scaling": self.settings.scaled.name} if self.settings.sizes else found
 
     # ------------------------------------------------------------------------------------------------------------ parts
 
@@ -396,10 +393,8 @@ class Forecasting(Task):
 
     def _covariates_for(self, item: Record) -> np.ndarray:
         """The covariates of an item up to the end of its horizon."""
-        if "covariates" in item:
-            covariates: np.ndarray = item["covariates"]
-            return covariates
-        return self.covariates.channels(item["series"], item["origin"] + self.horizon)
+        known: np.ndarray | None = item.get("covariates")
+        return self.covariates.channels(item["series"], item["origin"] + self.horizon) if known is None else known
 
 
 def _item(series: Series, covariates: np.ndarray, origin: int) -> Record:
