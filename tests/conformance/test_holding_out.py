@@ -10,7 +10,8 @@ import pytest
 
 from antiphon.contracts import registry
 from antiphon.contracts.abilities import HoldsOut, key_columns
-from antiphon.recipe.assembly import build_task, open_splits
+from antiphon.contracts.limits import Limits
+from antiphon.recipe.assembly import build_corpora, build_task, fit_task, open_splits
 from antiphon.recipe.recipe import recipe_from
 from tests.unit.data.sounds import tone, write
 
@@ -77,3 +78,63 @@ def test_no_key_is_on_both_sides(name, tmp_path, seed):
         assert not keys["train"] & keys["validation"]
         assert sum(split.count() for split in splits.values()) == len(rows)
         assert f"{splits['validation'].count()} of {len(rows)} training records are held out for validation" in splits["validation"].note
+
+
+def targets_of(corpora, horizon):
+    """(series, time) of every value that a window of these corpora asks for."""
+    found = set()
+    for corpus in corpora:
+        for index in range(len(corpus)):
+            record = corpus.record(index)
+            times = record["series"].times[record["origin"] : record["origin"] + horizon]
+            found |= {(str(record["unique_id"]), int(time)) for time in times}
+    return found
+
+
+DAYS = [f"2024-{1 + day // 28:02}-{1 + day % 28:02}" for day in range(56)]
+LENGTHS = {"a": 56, "b": 40, "c": 31}  # series end where they end
+
+
+def long_rows(names):
+    return [{"unique_id": name, "ds": DAYS[day], "y": day + ord(name)} for name in names for day in range(LENGTHS[name])]
+
+
+def wide_rows(names):
+    return [{"ds": ds, **{name: day + ord(name) if day < LENGTHS[name] else None for name in names}} for day, ds in enumerate(DAYS)]
+
+
+SERIES = {
+    "long": [long_rows("abc")],
+    "long in two files": [long_rows("ab"), long_rows("c")],
+    "series that go on in the next file": [long_rows("abc")[::2], long_rows("abc")[1::2]],
+    "wide": [wide_rows("abc")],
+    "wide in two files": [wide_rows("abc")[:30], wide_rows("abc")[30:]],
+}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("name", SERIES)
+def test_no_value_of_a_series_is_asked_for_on_both_sides(name, suffix, tmp_path):
+    files = []
+    for number, rows in enumerate(SERIES[name]):
+        files.append(tmp_path / f"{number}.{suffix}")
+        WRITERS[suffix](files[-1], rows)
+    task = {"name": "forecasting", "horizon": 4, "context_length": 8, "backtest": {"windows": 2}, "frequency": "1d", "missing": "previous"}
+    recipe = recipe_from(
+        {
+            "task": {**task, "format": "wide" if name.startswith("wide") else "long"},
+            "model": {"name": "linear"},
+            "data": {"train": [str(path) for path in files], "validation": 8},
+            "training": {"max_steps": 1},
+        }
+    )
+    made = build_task(recipe)
+    splits = open_splits(recipe, made)
+    fit_task(made, splits["train"])
+    learned, scored = (
+        targets_of(build_corpora(splits[side], made, tmp_path, Limits(), keep_records=side == "validation"), 4)
+        for side in ("train", "validation")
+    )
+    assert {series for series, _ in scored} == set("abc")
+    assert not learned & scored
+    assert len(scored) == 3 * 8
