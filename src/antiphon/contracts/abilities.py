@@ -38,8 +38,8 @@ class Augments(Protocol):
 class HoldsOut(Protocol):
     """Records to validate on are not drawn at random: they are the ends of series."""
 
-    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records]:
-        """Records to learn from and to validate on, when `wanted` are to be held out."""
+    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records, str]:
+        """Records to learn from and to validate on, when `wanted` are to be held out, and a sentence that says what was done."""
 
 
 @runtime_checkable

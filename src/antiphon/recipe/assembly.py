@@ -210,9 +210,10 @@ def _aligned_columns(task: Task, with_targets: bool) -> tuple[str, str]:
 def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, Split]:
     """Split records off the training data: as the task wants it, or else drawn by the seed."""
     if isinstance(task, HoldsOut):
-        chosen = [(task.hold_out(part, wanted), weight) for part, weight in train.parts]
-        kept_parts = tuple((parts[0], weight) for parts, weight in chosen)
-        return Split("train", kept_parts), Split("validation", tuple((parts[1], 1.0) for parts, _ in chosen))
+        chosen = [(*task.hold_out(part, wanted), weight) for part, weight in train.parts]
+        kept = tuple((part, weight) for part, _, _, weight in chosen)
+        note = " ".join(dict.fromkeys(note for _, _, note, _ in chosen))
+        return Split("train", kept), Split("validation", tuple((part, 1.0) for _, part, _, _ in chosen), note)
     columns = key_columns(task)
     named = isinstance(task, KeepsTogether) and not set(columns) & set(task.source_columns)
     found = split([part for part, _ in train.parts], columns, wanted, seed, named=named)

@@ -198,7 +198,7 @@ class Forecasting(Task):
         check_windows(corpus)
         return corpus
 
-    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records]:
+    def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records, str]:
         """Learn from all but the last `wanted` steps of each series; score forecasts of those."""
         if wanted < self.settings.held_out:
             raise ConfigError(
@@ -206,7 +206,7 @@ class Forecasting(Task):
                 f" score, but is {wanted}."
             )
         whole = records if isinstance(records, SeriesRecords) else SeriesRecords([records], self.settings.series_columns, self.columns)
-        return WithoutEnd(whole, wanted), whole
+        return WithoutEnd(whole, wanted), whole, f"The last {wanted} steps of each series are held out for validation."
 
     def joined_files(self, parts: Sequence[tuple[Records, float]]) -> Sequence[tuple[Records, float]]:
         """Files that weigh the same as one: a series may go on in the next file."""
@@ -375,8 +375,6 @@ class Forecasting(Task):
         self.covariates.restore(saved)
         self.context, self.power, self.overall = saved["context"], saved["power"], from_plain(saved["scale"])
         self._notes = tuple(saved["notes"])
-
-    # ------------------------------------------------------------------------------------------------------------ parts
 
     def _reader(self, table: SeriesTable) -> SeriesReader:
         return SeriesReader(table, self.covariates.clock(table.style), self.settings.missing, self.settings.duplicates)
