@@ -159,6 +159,6 @@ def _without_names(tokenizer: Any, special: set[str]) -> Any:
         {**added, "content": hidden(added["content"]), "special": added["content"] in special} for added in state["added_tokens"]
     ]
     state |= {"post_processor": None, "truncation": None, "padding": None}
-    reading = type(backend).from_str(json.dumps(state))
+    reading = type(backend).from_str(json.dumps(state, allow_nan=False))
     reading.encode_special_tokens = True
     return reading

@@ -31,6 +31,7 @@ from antiphon.models import pretrained_speech as speech
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
 from antiphon.models.pretrained_search import lost_of, published_generation, search_of
 from antiphon.models.pretrained_weights import BaseConfig, identity, published_class, published_weights, same_base
+from antiphon.store.json_text import json_text
 
 
 @config
@@ -262,7 +263,7 @@ def start(model: Pretrained, settings: PretrainedConfig) -> Sequence[str]:
     if missing:
         notes.append(f"  fresh, since it has none: {', '.join(missing)}")
     if settings.generation:
-        said = ", ".join(f"{name} {json.dumps(value)}" for name, value in settings.generation.items())
+        said = ", ".join(f"{name} {json_text(value)}" for name, value in settings.generation.items())
         notes.append(f"Where the recipe does not say, `search` is what it asks for: {said}.")
         notes += [f"  {sentence}" for sentence in lost_of(settings.generation)]
     if settings.adapter is not None:

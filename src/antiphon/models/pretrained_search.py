@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from antiphon.store.json_text import json_text
+
 _FILES = ("generation_config.json", "config.json")
 _SPECIAL_LENGTH = 2  # the start and the end symbol, in lengths of transformers
 _TOP_K = 50  # what transformers draws from where nothing is said
@@ -85,7 +87,7 @@ def search_of(generation: Mapping[str, Any]) -> dict[str, Any]:
 def lost_of(generation: Mapping[str, Any]) -> list[str]:
     """What a checkpoint says of searches and we cannot do, one sentence each."""
     lost = [
-        f"`{name}: {json.dumps(generation[name])}` has no counterpart here."
+        f"`{name}: {json_text(generation[name])}` has no counterpart here."
         for name, usual in _UNKNOWN.items()
         if generation.get(name) not in (None, usual)
     ]
@@ -93,7 +95,7 @@ def lost_of(generation: Mapping[str, Any]) -> list[str]:
     if beams > 1 and float(generation.get("length_penalty", 1.0)) < 0:
         lost.append(f"`length_penalty: {generation['length_penalty']}`: only powers of at least 0 are known here, so 0 is used.")
     if beams > 1 and generation.get("early_stopping", False) is not True:
-        stopping = json.dumps(generation.get("early_stopping", False)).strip('"')
+        stopping = json_text(generation.get("early_stopping", False)).strip('"')
         lost.append(f"`early_stopping: {stopping}`: a beam search here stops as with true; `search.patience` makes it go on.")
     if beams > 1 and generation.get("do_sample"):
         lost.append(f"`do_sample: true`: a beam search here draws nothing, so its {beams} beams hold the best.")

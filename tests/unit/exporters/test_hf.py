@@ -113,7 +113,7 @@ def test_the_card_has_data_recipe_scores_and_a_place_for_the_licence(exported: A
     front, rest = card.removeprefix("---\n").split("---\n", 1)
     assert {"library_name: transformers", "pipeline_tag: translation", "license: unknown"} <= set(front.splitlines())
     assert "lora adapter of rank 2, merged" in rest
-    assert "* learned from: 14 examples" in rest
+    assert "* learned from: 12 examples" in rest
     assert f"| chrf | {evaluation['chrf']:.4g} |" in rest
     assert "beam_size: 3" in rest
     assert "**To be filled in.**" in rest

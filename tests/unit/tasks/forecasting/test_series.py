@@ -135,12 +135,12 @@ def test_names_come_out_as_they_went_in(tmp_path: Path, form: str) -> None:
     predictions = model.predict(polars.read_csv(data) if form == "csv" else polars.read_parquet(data) if form == "parquet" else data)
     assert [prediction.value.unique_id for prediction in predictions] == [7, 12]
     said = io.StringIO()
-    for as_json in (True, False):
-        writer = writer_for(said, ".csv", model.task, as_json=as_json)
+    for kind in ("json", "csv"):
+        writer = writer_for(said, kind, model.task)
         for prediction in predictions:
             writer.write(prediction, {})
         writer.finish()
-        if as_json:
+        if kind == "json":
             assert [row["unique_id"] for one in json.loads(said.getvalue()) for row in one["prediction"]] == [7] * 3 + [12] * 3
             said.seek(said.truncate(0))
     assert [row["unique_id"] for row in csv.DictReader(said.getvalue().splitlines())] == ["7"] * 3 + ["12"] * 3
