@@ -7,11 +7,11 @@ The two languages that a recipe names are that of the speech and that of the tex
 English can be translated into. The symbols are put around a text by the tokenizer itself, as transformers prepares labels.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from antiphon.errors import ConfigError, nearest
+from antiphon.features.published import settings_in
 
 _MULTILINGUAL = 51_865  # so many symbols, or more, have the models that know more than English
 # What `generate` must know of a Whisper besides the search.
@@ -20,8 +20,8 @@ _KEPT = ("is_multilingual", "lang_to_id", "task_to_id", "no_timestamps_token_id"
 
 def is_whisper(folder: Path) -> bool:
     """Whether the tokenizer in a folder is Whisper's, as far as its files say."""
-    return str(_read(folder / "tokenizer_config.json").get("tokenizer_class")).startswith("Whisper") or (
-        _read(folder / "config.json").get("model_type") == "whisper"
+    return str(settings_in(folder / "tokenizer_config.json").get("tokenizer_class")).startswith("Whisper") or (
+        settings_in(folder / "config.json").get("model_type") == "whisper"
     )
 
 
@@ -80,11 +80,3 @@ def kept_of(generation: dict[str, Any]) -> dict[str, Any]:
 def suppressed_of(generation: dict[str, Any], name: str, size: int) -> tuple[int, ...]:
     """Symbols of `suppress_tokens` or `begin_suppress_tokens`; negative ones mean that there are none."""
     return tuple(sorted({int(symbol) for symbol in generation.get(name) or () if 0 <= int(symbol) < size}))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # what is wrong with it is said when it is read in earnest
-    return found if isinstance(found, dict) else {}

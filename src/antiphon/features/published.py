@@ -3,11 +3,13 @@
 Unusual here: whether the hub can be reached is asked for three seconds at most, so that a machine without network says so at once.
 """
 
+import json
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from antiphon.errors import ConfigError, MissingPackageError
@@ -81,3 +83,12 @@ def _hub_answers() -> bool:
             return True
     except OSError:
         return False
+
+
+def settings_in(path: Path) -> dict[str, Any]:
+    """What a file of JSON in a published folder says; nothing where it is missing or damaged, which is said when it is read in earnest."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -5,11 +5,11 @@ A checkpoint names its search in `generation_config.json`; older ones in `config
 Unusual here: transformers counts the start symbol and the end symbol in `min_length` and `max_length`, we count neither.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from antiphon.features.published import settings_in
 from antiphon.store.json_text import json_text
 
 _FILES = ("generation_config.json", "config.json")
@@ -60,7 +60,7 @@ _OF_WHISPER = ("begin_suppress_tokens", "suppress_tokens", "max_length")
 
 def published_generation(folder: Path) -> dict[str, Any]:
     """What a checkpoint says of searches, in the words of transformers."""
-    written = [_read(folder / name) for name in _FILES]
+    written = [settings_in(folder / name) for name in _FILES]
     found = next((values for values in written if values), {})
     ignored = _OF_WHISPER if written[-1].get("model_type") == "whisper" else ()
     names = [name for name in (*_KNOWN, *_UNKNOWN) if name not in ignored and found.get(name) is not None]
@@ -143,11 +143,3 @@ def _processors(generation: Mapping[str, Any]) -> dict[str, Any]:
         if chosen := sorted({int(symbol) for symbol in symbols if int(symbol) >= 0}):
             found[name] = chosen
     return found
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # what is wrong with it is said when it is read in earnest
-    return found if isinstance(found, dict) else {}
