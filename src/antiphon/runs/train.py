@@ -62,7 +62,7 @@ from antiphon.training.loggers import CallbackLogger, ConsoleLogger, JsonLinesLo
 from antiphon.training.optimizers import build_optimizer
 from antiphon.training.progress import Progress
 from antiphon.training.settings import check_best, warmup_notes
-from antiphon.training.step import Update, seed_from
+from antiphon.training.step import Update, precision_notes, seed_from
 from antiphon.training.tracking import open_trackers, trackers_of
 from antiphon.training.trainer import Trainer
 
@@ -175,7 +175,8 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     if last is not None:
         trainer.resume(last)
     ranks.broadcast(parameter.data for parameter in model.parameters())
-    notes += [*warmup_notes(recipe.training, batches.estimate()), *([validation.note] if validation.note else [])]
+    notes += [*warmup_notes(recipe.training, batches.estimate()), *precision_notes(recipe.training.precision, ranks.device)]
+    notes += [validation.note] if validation.note else []
     parameters = sum(parameter.numel() for parameter in model.parameters())
     for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
         say(line)

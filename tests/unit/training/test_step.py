@@ -15,7 +15,7 @@ from antiphon.losses.cross_entropy import cross_entropy
 from antiphon.models.lstm import LSTM
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
-from antiphon.training.step import Update, seed_from, split
+from antiphon.training.step import Update, autocast, precision_notes, seed_from, split
 
 SPEC = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3)
 LENGTHS = [(7, 9), (2, 3), (5, 2), (1, 6), (4, 4), (3, 8), (6, 2)]
@@ -214,6 +214,16 @@ def test_bf16_moves_the_weights_about_as_fp32_does(seed):
     steps = [torch.cat([(tensor - start[name]).flatten() for name, tensor in weights(model).items()]) for model in (exact, rough)]
     assert float(torch.nn.functional.cosine_similarity(*steps, dim=0)) > 0.98
     assert all(tensor.dtype == torch.float32 for tensor in weights(rough).values())
+
+
+def test_a_cpu_without_bf16_computes_in_fp32_and_says_so(monkeypatch):
+    cpu = torch.device("cpu")
+    for has in (True, False):
+        monkeypatch.setattr("antiphon.training.step._has_bf16", lambda _, has=has: has)
+        with autocast("bf16", cpu):
+            assert torch.is_autocast_enabled("cpu") == has
+        assert ["can only imitate" in note for note in precision_notes("bf16", cpu)] == [True] * (not has)
+        assert precision_notes("fp32", cpu) == []
 
 
 def test_splitting_keeps_rows_and_drops_padding(seed):
