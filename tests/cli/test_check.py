@@ -106,3 +106,34 @@ def test_what_is_fetched_is_a_note(antiphon: Command, project: Path, change: str
     [note] = [line for line in result.out.splitlines() if line.startswith("note")]
     assert note.split()[1] == part
     assert "somebody/model is no folder here: training takes it from the hub." in note
+
+
+def test_series_that_go_on_in_the_next_file_are_looked_at(antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"a,{day},{day % 7}" for day in range(60)]
+    for name, part in (("one.csv", rows[:40]), ("two.csv", rows[40:])):
+        Path(name).write_text("\n".join(["unique_id,ds,y", *part]) + "\n")
+    Path("s.yaml").write_text(
+        "task: {name: forecasting, horizon: 3, context_length: 6}\ndata: {train: [one.csv, two.csv], validation: 3}\n"
+        "model: {name: linear}\ntraining: {max_steps: 1}\n"
+    )
+    said = antiphon("check", "s.yaml")
+    assert said.status == 0, said.err
+    assert "one.csv: 40 records were read" in said.out
+    assert "two.csv: 20 records were read" in said.out
+
+
+def test_a_record_that_cannot_be_learned_from_is_named_by_its_place(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [json.dumps({"source": None if number == 7 else f"w{number}", "target": "a"}) for number in range(20)]
+    Path("one.jsonl").write_text("\n".join(rows[:5]) + "\n")
+    Path("two.jsonl").write_text("\n".join(rows[5:]) + "\n")
+    Path("r.yaml").write_text(
+        "task: {name: translation, vocabulary: {kind: word}}\ndata: {train: [one.jsonl, two.jsonl], validation: 8}\n"
+        "model: {name: lstm, dim: 8}\ntraining: {max_steps: 1}\n"
+    )
+    said = antiphon("check", "r.yaml")
+    assert said.status == 1
+    assert "two.jsonl:3: `source` must be a text, but is null" in said.out

@@ -55,5 +55,5 @@ class OneChannel:
         if heard and self._mixed < _CANCELLED * self._power:
             raise DataError(
                 f"{name} must have channels that can be mixed, but theirs are in opposite phase, and cancel each other. Hear one of them:"
-                " `task.channel: 1`."
+                " `task.channel: 1`, or 1 in the column that it names."
             )

@@ -23,9 +23,9 @@ _NAMED = 10
 @final
 @dataclass(frozen=True)
 class Division:
-    """Each part less what is held out of it, what is held out of each part (None where nothing is), and a sentence about both."""
+    """Each part less what is held out of it, what is held out of each part (None where nothing is left, or held out), and a sentence."""
 
-    training: tuple[Records, ...]
+    training: tuple[Records | None, ...]
     validation: tuple[Records | None, ...]
     note: str
 
@@ -56,7 +56,7 @@ def split(parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: i
     training, validation = [], []
     for part, start, end in zip(parts, starts[:-1], starts[1:], strict=True):
         numbers = frozenset(np.flatnonzero(held[start:end]).tolist())
-        training.append(ChosenRecords(part, numbers, keep=False))
+        training.append(ChosenRecords(part, numbers, keep=False) if len(numbers) < end - start else None)
         validation.append(ChosenRecords(part, numbers, keep=True) if numbers else None)
     note = f"{held.sum():,} of {len(keys):,} training records are held out for validation"
     if named:

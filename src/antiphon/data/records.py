@@ -13,6 +13,7 @@ import csv
 import hashlib
 import json
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -30,6 +31,7 @@ from antiphon.errors import ConfigError, DataError
 __all__ = [
     "ChosenRecords",
     "FileRecords",
+    "FirstRecords",
     "FrameRecords",
     "JoinedRecords",
     "MemoryRecords",
@@ -83,19 +85,21 @@ class FileRecords(Records):
 
 @final
 class JoinedRecords(Records):
-    """Several sources one after another; the record number runs through all of them."""
+    """Several sources one after another; the record number runs through all of them, with the gaps that a source has in its own."""
 
     def __init__(self, parts: Sequence[Records]):
         self.parts = tuple(parts)
         self._starts: list[int] = []
 
     def __call__(self) -> Iterator[tuple[int, Record]]:
-        total, starts = 0, []
+        start, starts = 0, []
         for part in self.parts:
-            starts.append(total)
-            for _, record in part():
-                yield total, record
-                total += 1
+            starts.append(start)
+            number = start - 1
+            for own, record in part():
+                number = start + own
+                yield number, record
+            start = number + 1
         self._starts = starts
 
     def place(self, number: int) -> str:
@@ -107,17 +111,37 @@ class JoinedRecords(Records):
         return part.label(own)
 
     def _locate(self, number: int) -> tuple[Records, int]:
-        """The part that a record is in, and its number there; the parts' lengths are known once all have been read."""
+        """The part that a record is in, and its number there; where the parts begin is known once all have been read."""
         if len(self._starts) < len(self.parts):
-            starts = [0]
-            for part in self.parts[:-1]:
-                starts.append(starts[-1] + part.count())
-            self._starts = starts
+            deque(self(), maxlen=0)
         owner = bisect_right(self._starts, number) - 1
         return self.parts[owner], number - self._starts[owner]
 
     def signature(self) -> str:
         return _hash([part.signature() for part in self.parts])
+
+
+@final
+class FirstRecords(Records):
+    """The first so many records of another source."""
+
+    def __init__(self, records: Records, most: int):
+        self.inner, self.most = records, most
+
+    def __call__(self) -> Iterator[tuple[int, Record]]:
+        return islice(self.inner(), self.most)
+
+    def place(self, number: int) -> str:
+        """Where the record stands in the other source."""
+        return self.inner.place(number)
+
+    def label(self, number: int) -> str:
+        """How the other source names the record."""
+        return self.inner.label(number)
+
+    def signature(self) -> str:
+        """That of the other source and of the number."""
+        return f"{self.inner.signature()}:{self.most}"
 
 
 @final

@@ -217,7 +217,7 @@ def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, 
     columns = key_columns(task)
     named = isinstance(task, KeepsTogether) and not set(columns) & set(task.source_columns)
     found = split([part for part, _ in train.parts], columns, wanted, seed, named=named)
-    kept = tuple((part, weight) for part, (_, weight) in zip(found.training, train.parts, strict=True))
+    kept = tuple((part, weight) for part, (_, weight) in zip(found.training, train.parts, strict=True) if part is not None)
     held = tuple((part, 1.0) for part in found.validation if part is not None)
     return Split("train", kept), Split("validation", held, found.note)
 

@@ -18,13 +18,14 @@ import torch
 from antiphon.contracts import registry
 from antiphon.contracts.abilities import items_of
 from antiphon.contracts.model import Seq2SeqModel
-from antiphon.contracts.records import Record
+from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.data.cache import check_cache
 from antiphon.data.collate import collate
 from antiphon.data.limits import cut_source
+from antiphon.data.records import FirstRecords, JoinedRecords
 from antiphon.errors import AntiphonError, ConfigError, DataError, MissingPackageError
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.prediction.decoding import decode_examples
@@ -110,11 +111,11 @@ def _check(path: Path, overrides: Sequence[str], trust_code: bool) -> Iterator[F
     published = list(_published(recipe))
     yield from published
     task = build_task(recipe)
-    records: list[Record] = []
+    sample: list[Records] = []
     for name in ("train", "validation", "test"):
-        yield from _found(f"data.{name}", partial(_split, recipe, task, name, records))
-    if records and all(finding.state == "ok" for finding in published):
-        yield from _found("model", partial(_model, recipe, task, records))
+        yield from _found(f"data.{name}", partial(_split, recipe, task, name, sample))
+    if sample and all(finding.state == "ok" for finding in published):
+        yield from _found("model", partial(_model, recipe, task, JoinedRecords(sample)))
 
 
 def _found(part: str, look: Callable[[], Iterator[str | Finding]]) -> Iterator[Finding]:
@@ -196,7 +197,7 @@ def _published(recipe: Recipe) -> Iterator[Finding]:
 # -------------------------------------------------------------------------------------------------------------------- data
 
 
-def _split(recipe: Recipe, task: Task, name: str, sample: list[Record]) -> Iterator[str | Finding]:
+def _split(recipe: Recipe, task: Task, name: str, sample: list[Records]) -> Iterator[str | Finding]:
     """Look at the first records of each file; those of the training data are kept in `sample`."""
     source = getattr(recipe.data, name)
     if source is None and name == "train":
@@ -207,22 +208,25 @@ def _split(recipe: Recipe, task: Task, name: str, sample: list[Record]) -> Itera
         yield Finding("data.test", "note", "none: `antiphon evaluate` will need `--data`")
     elif isinstance(source, int):
         yield f"{source:,} of the training records"
-        if 0 < len(sample) < SAMPLE and source >= len(sample):
-            raise DataError(f"`data.validation` must be less than the number of training records ({len(sample)}), but is {source}.")
+        count = JoinedRecords(sample).count()
+        if 0 < count < SAMPLE and source >= count:
+            raise DataError(f"`data.validation` must be less than the number of training records ({count}), but is {source}.")
     else:
-        for file, (records, _) in zip(source, open_split(name, source, task).parts, strict=True):
-            first = [record for _, record in islice(records(), SAMPLE)]
+        for file in source:
+            ((records, _),) = open_split(name, (file,), task).parts
+            first = FirstRecords(records, SAMPLE)
+            count = first.count()
             shown = file.path or " and ".join(filter(None, (file.source, file.target)))
-            if not first:
+            if not count:
                 raise DataError(f"{shown} has no records.")
-            yield f"{shown}: {len(first):,} {'records were' if len(first) < SAMPLE else 'records, the first, were'} read"
-            sample += first if name == "train" else []
+            yield f"{shown}: {count:,} {'records were' if count < SAMPLE else 'records, the first, were'} read"
+            sample += [first] if name == "train" else []
 
 
 # ------------------------------------------------------------------------------------------------------------------- model
 
 
-def _model(recipe: Recipe, task: Task, records: Sequence[Record]) -> Iterator[str | Finding]:
+def _model(recipe: Recipe, task: Task, records: Records) -> Iterator[str | Finding]:
     """Fit the task, build the model, and see what does not go together."""
     try:
         task.fit(records)
@@ -230,8 +234,9 @@ def _model(recipe: Recipe, task: Task, records: Sequence[Record]) -> Iterator[st
     except MissingPackageError:
         raise
     except (ConfigError, DataError) as error:
-        few = f"the first {len(records):,} records do not tell" if len(records) >= SAMPLE else "the training data is not fit for it"
-        yield Finding("model", "note" if len(records) >= SAMPLE else "wrong", f"Not built, since {few}: {error}")
+        count = records.count()
+        few = f"the first {count:,} records do not tell" if count >= SAMPLE else "the training data is not fit for it"
+        yield Finding("model", "note" if count >= SAMPLE else "wrong", f"Not built, since {few}: {error}")
         return
     known = resolved(recipe)
     try:
@@ -283,7 +288,7 @@ def _search(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example, i
     yield f"{recipe.search.name} finds outputs of the model"
 
 
-def _usable(recipe: Recipe, task: Task, records: Sequence[Record]) -> Iterator[Record]:
+def _usable(recipe: Recipe, task: Task, records: Records) -> Iterator[Record]:
     """Items that can be learned from. Raises DataError when none can."""
     first: DataError | None = None
     none = True

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.data.holding_out import split
-from antiphon.data.records import MemoryRecords
+from antiphon.data.records import JoinedRecords, MemoryRecords
 from antiphon.errors import DataError
 
 
@@ -86,3 +86,20 @@ def test_sounds_in_memory_are_told_apart_by_their_content():
     found = split([records(*rows)], ["audio"], 2, 3)
     assert [part.count() for part in found.validation if part] == [2]
     assert "4 records repeat the `audio`" in found.note
+
+
+def test_a_part_that_is_held_out_whole_is_no_part_to_learn_from(seed):
+    rows = pairs(40, 40)
+    found = split([records(row) for row in rows], ["source"], 15, seed)
+    assert sum(part is not None for part in found.training) == 25
+    assert [part.count() for part in found.validation if part] == [1] * 15
+
+
+def test_what_is_left_of_several_parts_is_named_by_its_place(seed):
+    parts = [records(*pairs(30, 30)), records(*pairs(20, 20))]
+    found = split(parts, ["target"], 18, seed)
+    joined = JoinedRecords([part for part in found.training if part])
+    for number, record in joined():
+        assert joined.place(number) == f"record {record['target']}"
+    fresh = JoinedRecords(joined.parts)
+    assert [fresh.place(number) for number, _ in joined()] == [f"record {record['target']}" for record in joined]
