@@ -1,6 +1,7 @@
 """antiphon evaluate: scores with intervals, and whether one run is better than another. Of forecasts, errors by step and by series; of
 speech, by speaker and by length."""
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,7 +79,7 @@ def evaluate(
     if as_json:
         plain: dict[str, Any] = _plain_scores(found, by)
         if other:
-            plain = {"runs": [plain, _plain_scores(other, by)], "comparisons": [_plain(comparison) for comparison in comparisons]}
+            plain = {"runs": [plain, _plain_scores(other, by)], "comparisons": list(map(asdict, comparisons))}
         print(json_text(plain, indent=1))
         return
     for one in (found, other):
@@ -107,18 +108,8 @@ def _same_data(run: Path, trust_code: bool) -> Any:
 
 def _plain_scores(found: "Evaluation", by: By | None) -> dict[str, Any]:
     """An evaluation without its items; with `by` also that part of its details."""
-    from antiphon.store.json_text import plain_numbers
-
     plain = found.to_plain()
-    return plain if by is None else {**plain, "details": {by.part: plain_numbers(found.details[by.part])}}
-
-
-def _plain(comparison: "Comparison") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from antiphon.store.json_text import plain_numbers
-
-    return dict(plain_numbers(asdict(comparison)))
+    return plain if by is None else {**plain, "details": {by.part: found.details[by.part]}}
 
 
 def _print(found: "Evaluation") -> None:

@@ -24,7 +24,6 @@ def list_plugins(
 
     Example: antiphon list models
     """
-
     from antiphon.contracts import registry
     from antiphon.errors import ConfigError, nearest
 

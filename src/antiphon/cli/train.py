@@ -77,7 +77,6 @@ def supervise(
 
 
 def _print_summary(folder: Path) -> None:
-
     from antiphon.runs.summary import summary_of
 
     print(json_text(summary_of(folder), indent=1))

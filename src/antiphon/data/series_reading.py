@@ -7,7 +7,7 @@ import copy
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -27,15 +27,6 @@ _BLOCK = 4096
 
 Progress = Callable[[int], None]
 """Is told from time to time how many rows were read."""
-
-
-@runtime_checkable
-class Located(Protocol):
-    """Records that know where each of them stands."""
-
-    def __call__(self) -> Iterator[tuple[int, Record]]: ...
-
-    def place(self, number: int) -> str: ...
 
 
 def read_table(source: Iterable[Any], columns: SeriesColumns, required: Sequence[str], progress: Progress | None = None) -> SeriesTable:
@@ -78,7 +69,7 @@ class TableReader:
             except IrregularError:
                 self._packer.rewind(mark)
                 self._next = first
-        records = source() if isinstance(source, Located) else enumerate(source)
+        records = source() if isinstance(source, Records) else enumerate(source)
         typed = not isinstance(source, Records) or has_types(source)
         while block := list(islice(self._checked(records, first), _BLOCK)):
             self._rows(block, typed=typed)
@@ -98,7 +89,7 @@ class TableReader:
         """Where a row stands."""
         part = bisect_right(self._starts, number) - 1
         source, own = self._sources[part], number - self._starts[part]
-        return source.place(own) if isinstance(source, Located) else f"record {own}"
+        return source.place(own) if isinstance(source, Records) else f"record {own}"
 
     def _add(self, rows: Packed, after: int) -> None:
         self._packer.add(rows)

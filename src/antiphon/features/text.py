@@ -11,7 +11,6 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -204,12 +203,6 @@ class TextFeature(TargetFeature):
     def normalization(self) -> Form:
         """The Unicode normalization of texts of this side."""
         return self._forms[self.side]
-
-    def with_prefix(self, prefix: str) -> "TextFeature":
-        """A feature with the same vocabulary and another prefix: the other side of a joint vocabulary."""
-        other = copy.copy(self)
-        other.config = replace(self.config, prefix=prefix)
-        return other
 
     def save(self, folder: Path) -> None:
         """Write `text.json` (the settings that matter, notes, fingerprint) and the vocabulary, as JSON or a sentencepiece model."""

@@ -140,11 +140,6 @@ def read_time(value: Any) -> int:
     return _read(value)[0]
 
 
-def read_times(values: Sequence[Any]) -> np.ndarray:
-    """Times (T,) as int64. Raises DataError for the first that is no time."""
-    return np.fromiter((read_time(value) for value in values), dtype=np.int64, count=len(values))
-
-
 _WHOLE, _DATE = TimeStyle("integer"), TimeStyle("date")
 
 

@@ -50,20 +50,9 @@ class Split:
     parts: tuple[tuple[Records, float], ...]
     note: str = ""
 
-    def records(self) -> Iterator[Record]:
-        """Every record once."""
-        return (record for part, _ in self.parts for _, record in part())
-
     def __iter__(self) -> Iterator[Record]:
-        return self.records()
-
-    def __call__(self) -> Iterator[tuple[int, Record]]:
-        """Every record once, with the number that `place` knows it by."""
-        return self.whole()
-
-    def place(self, number: int) -> str:
-        """Where a record stands."""
-        return self.whole.place(number)
+        """Every record once."""
+        return iter(self.whole)
 
     @property
     def whole(self) -> Records:

@@ -17,7 +17,6 @@ from typing import Any
 
 from antiphon.errors import CheckpointError
 from antiphon.store.checkpoint import find_checkpoint, read_json, replace_json
-from antiphon.store.json_text import plain_numbers
 
 
 def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any) -> Path | None:
@@ -35,7 +34,7 @@ def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any
     path = _free_name(run / "evaluations", Path(data_name(source).split(",")[0]).name, of, evaluation, identity)
     try:
         path.parent.mkdir(exist_ok=True)
-        replace_json(path, plain_numbers(kept))
+        replace_json(path, kept)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written: {error.strerror}. The evaluation is not kept.") from error
     return path

@@ -277,7 +277,7 @@ def _validation_items(folder: Path | None, recipe: Recipe, task: Task) -> list[A
             return [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
     if recipe.data.train is None or recipe.data.validation is None:
         raise ConfigError("There is nothing to tune on: the run has no validation data any more. Name a file with `--data`.")
-    return list(items_of(task, open_splits(recipe, task)["validation"].records(), scored=True))
+    return list(items_of(task, open_splits(recipe, task)["validation"].whole, scored=True))
 
 
 def _run_of(path: Path, folder: Path) -> Path | None:

@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 from antiphon.contracts.abilities import unfolded
 from antiphon.contracts.limits import Limits
@@ -57,17 +57,9 @@ class ExamplePerRecord(Task, ABC):
         )
 
 
-@runtime_checkable
-class _Located(Protocol):
-    """Records that know where each stands."""
-
-    def __call__(self) -> Iterator[tuple[int, Record]]: ...
-    def place(self, number: int) -> str: ...
-
-
 def of_each(records: Iterable[Record], make: Callable[[Record], _Made]) -> Iterator[_Made]:
     """What is made of each record; an error says where the record stands, if the records know."""
-    if not isinstance(records, _Located):
+    if not isinstance(records, Records):
         yield from map(make, records)
         return
     for number, record in records():

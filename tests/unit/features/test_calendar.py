@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon.features.calendar import Cycle, calendar_features, calendar_width
-from antiphon.features.times import read_times
+from antiphon.features.times import TimesRead
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from antiphon.features.times import read_times
     ],
 )
 def test_a_cycle_begins_at_zero_and_passes_its_quarter(cycle: Cycle, start: str, quarter: str | None) -> None:
-    features = calendar_features(read_times([start]), [cycle])
+    features = calendar_features(TimesRead().values([start]), [cycle])
     np.testing.assert_allclose(features, [[0, 1]], atol=1e-6)
     if quarter is not None:
-        np.testing.assert_allclose(calendar_features(read_times([quarter]), [cycle]), [[1, 0]], atol=1e-6)
+        np.testing.assert_allclose(calendar_features(TimesRead().values([quarter]), [cycle]), [[1, 0]], atol=1e-6)
 
 
 def test_weekdays_and_two_cycles() -> None:
-    times = read_times([f"2024-01-0{day}" for day in range(1, 9)])
+    times = TimesRead().values([f"2024-01-0{day}" for day in range(1, 9)])
     features = calendar_features(times, ["weekday", "month"])
     assert features.shape == (8, calendar_width(["weekday", "month"])) == (8, 4)
     assert features.dtype == np.float32
@@ -38,4 +38,4 @@ def test_weekdays_and_two_cycles() -> None:
 
 
 def test_times_before_1970() -> None:
-    np.testing.assert_allclose(calendar_features(read_times(["1969-12-29"]), ["weekday"]), [[0, 1]], atol=1e-6)
+    np.testing.assert_allclose(calendar_features(TimesRead().values(["1969-12-29"]), ["weekday"]), [[0, 1]], atol=1e-6)

@@ -5,7 +5,7 @@ import pytest
 
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.frequency import Frequency, IrregularTimeError, infer_frequency, parse_frequency
-from antiphon.features.times import read_time, read_times, style_of
+from antiphon.features.times import TimesRead, read_time, style_of
 
 
 def _stamps(start: str, end: str, step: int, unit: str) -> np.ndarray:
@@ -51,10 +51,10 @@ def test_gaps_do_not_mislead() -> None:
 
 
 def test_a_series_on_the_thirtieth_passes_february() -> None:
-    times = read_times(["2021-01-30", "2021-02-28", "2021-03-30"])
+    times = TimesRead().values(["2021-01-30", "2021-02-28", "2021-03-30"])
     frequency = infer_frequency([times], calendar=True)
     assert frequency == Frequency("mo")
-    assert frequency.following(times, 2).tolist() == read_times(["2021-04-30", "2021-05-30"]).tolist()
+    assert frequency.following(times, 2).tolist() == TimesRead().values(["2021-04-30", "2021-05-30"]).tolist()
 
 
 def test_integers() -> None:
@@ -63,19 +63,19 @@ def test_integers() -> None:
 
 
 def test_days_without_a_weekend_between_them_are_days() -> None:
-    assert str(infer_frequency([read_times(["2024-01-01", "2024-01-02", "2024-01-03"])], calendar=True)) == "1d"
+    assert str(infer_frequency([TimesRead().values(["2024-01-01", "2024-01-02", "2024-01-03"])], calendar=True)) == "1d"
 
 
 def test_what_is_irregular_is_named() -> None:
     with pytest.raises(DataError, match=r"most steps are hour and one is 90 minutes"):
-        infer_frequency([read_times([f"2020-01-01 0{time}" for time in ("0:00", "1:00", "2:00", "3:30")])], calendar=True)
+        infer_frequency([TimesRead().values([f"2020-01-01 0{time}" for time in ("0:00", "1:00", "2:00", "3:30")])], calendar=True)
     with pytest.raises(DataError, match=r"no series has two times"):
         infer_frequency([np.array([5])], calendar=True)
     with pytest.raises(IrregularTimeError) as found:
-        Frequency("d").positions(read_times(["2020-01-01T00", "2020-01-02T00", "2020-01-03T01"]))
+        Frequency("d").positions(TimesRead().values(["2020-01-01T00", "2020-01-02T00", "2020-01-03T01"]))
     assert found.value.index == 2
     with pytest.raises(IrregularTimeError):
-        Frequency("b").positions(read_times(["2024-01-05", "2024-01-06"]))  # a Saturday
+        Frequency("b").positions(TimesRead().values(["2024-01-05", "2024-01-06"]))  # a Saturday
     with pytest.raises(ConfigError, match=r"must be a number and a unit such as 15m"):
         parse_frequency("hourly")
 
@@ -85,7 +85,7 @@ def test_what_is_irregular_is_named() -> None:
 )
 def test_times_are_written_as_they_were_read(text: str) -> None:
     style = style_of(text)
-    assert [str(time) for time in style.write(read_times([text]))] == [text]
+    assert [str(time) for time in style.write(TimesRead().values([text]))] == [text]
 
 
 def test_times_with_an_offset_are_utc_and_objects_are_read() -> None:
@@ -97,11 +97,11 @@ def test_times_with_an_offset_are_utc_and_objects_are_read() -> None:
 @pytest.mark.parametrize("value", ["", None, "soon", 1.5, True, "2020-13-01"])
 def test_no_time(value: object) -> None:
     with pytest.raises(DataError, match="a time must be"):
-        read_times(["2020-01-01", value])
+        TimesRead().values(["2020-01-01", value])
 
 
 def test_the_series_that_is_irregular_is_named():
-    monthly, odd = (read_times([f"2020-{month:02}" for month in months]) for months in ((1, 3, 5, 7, 9), (1, 3, 4)))
+    monthly, odd = (TimesRead().values([f"2020-{month:02}" for month in months]) for months in ((1, 3, 5, 7, 9), (1, 3, 4)))
     with pytest.raises(DataError, match=r"most steps are 2 months and one of series `odd` is 1"):
         infer_frequency([monthly, odd], calendar=True, names=["monthly", "odd"])
     with pytest.raises(DataError, match=r"and one of series `b` is"):
@@ -116,16 +116,16 @@ def test_the_series_that_is_irregular_is_named():
     ],
 )
 def test_business_days_that_stand_for_months(days: list[str], behind: list[str]) -> None:
-    times = read_times(days)
+    times = TimesRead().values(days)
     frequency = infer_frequency([times], calendar=True)
     assert str(frequency) == "1mo"
     assert frequency.positions(times).tolist() == list(range(6))
-    assert frequency.following(times, 2).tolist() == read_times(behind).tolist()
+    assert frequency.following(times, 2).tolist() == TimesRead().values(behind).tolist()
     assert str(infer_frequency([times[::3]], calendar=True)) == "1q"
 
 
 def test_days_of_months_that_follow_no_rule_have_a_remedy_that_works() -> None:
     days = ["2024-01-31", "2024-02-29", "2024-03-28", "2024-04-30"]  # Good Friday is no day of trade
     with pytest.raises(DataError, match=r"If each row stands for a month, write the month instead of a day in it: 2024-03\."):
-        infer_frequency([read_times(days)], calendar=True)
-    assert str(infer_frequency([read_times([day[:7] for day in days])], calendar=True)) == "1mo"
+        infer_frequency([TimesRead().values(days)], calendar=True)
+    assert str(infer_frequency([TimesRead().values([day[:7] for day in days])], calendar=True)) == "1mo"

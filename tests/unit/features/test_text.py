@@ -164,10 +164,6 @@ def test_prefix_and_tags() -> None:
     feature = fitted(kind="unigram", prefix="translate: ", tags=["<2de>"])
     assert feature.decode(feature.encode("the cat")) == "translate: the cat"
     assert feature.pieces(feature.encode("<2de>the cat")).count("<2de>") == 1
-    plain = feature.with_prefix("")
-    assert plain.decode(plain.encode("the cat")) == "the cat"
-    assert plain.spec == feature.spec
-    assert feature.config.prefix == "translate: "
 
 
 def test_sampling_needs_a_seed() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.frequency import Frequency, infer_frequency
-from antiphon.features.times import TimesRead, TimeStyle, read_time, read_times, style_of
+from antiphon.features.times import TimesRead, TimeStyle, read_time, style_of
 from antiphon.features.zones import check_zone, instants_of, nominal_times, python_zone, wall_times, zone_of
 
 SAO_PAULO = "America/Sao_Paulo"  # where clocks were changed at midnight, until 2019
@@ -16,7 +16,7 @@ SAO_PAULO = "America/Sao_Paulo"  # where clocks were changed at midnight, until 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", SAO_PAULO, "Asia/Kolkata", "UTC", "-03:30", None])
 def test_as_python_has_it(zone: str | None) -> None:
-    instants = read_times(["2018-03-01T12:00"])[0] + np.arange(24 * 365) * 3_600_000_000
+    instants = TimesRead().values(["2018-03-01T12:00"])[0] + np.arange(24 * 365) * 3_600_000_000
     shown = wall_times(instants, zone)
     python = UTC if zone is None else python_zone(zone)
     expected = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(each)) for each in instants[::97]]
@@ -27,10 +27,10 @@ def test_as_python_has_it(zone: str | None) -> None:
 
 
 def test_an_hour_that_is_left_out() -> None:
-    nothing = read_times(["2018-11-04T00:00"])  # clocks went from 00:00 to 01:00
-    assert wall_times(instants_of(nothing, SAO_PAULO), SAO_PAULO).tolist() == read_times(["2018-11-04T01:00"]).tolist()
-    days = instants_of(read_times([f"2018-11-0{day}" for day in range(1, 9)]), SAO_PAULO)
-    assert nominal_times(days, SAO_PAULO).tolist() == read_times([f"2018-11-0{day}" for day in range(1, 9)]).tolist()
+    nothing = TimesRead().values(["2018-11-04T00:00"])  # clocks went from 00:00 to 01:00
+    assert wall_times(instants_of(nothing, SAO_PAULO), SAO_PAULO).tolist() == TimesRead().values(["2018-11-04T01:00"]).tolist()
+    days = instants_of(TimesRead().values([f"2018-11-0{day}" for day in range(1, 9)]), SAO_PAULO)
+    assert nominal_times(days, SAO_PAULO).tolist() == TimesRead().values([f"2018-11-0{day}" for day in range(1, 9)]).tolist()
     assert str(infer_frequency([days], calendar=True, zone=SAO_PAULO)) == "1d"
     assert Frequency("d", zone=SAO_PAULO).following(days[:2], 6).tolist() == days[2:].tolist()
 
@@ -77,7 +77,7 @@ def test_offsets_that_differ() -> None:
     with pytest.raises(DataError, match=r"have the offsets \+01:00 and \+02:00"):
         seen.style(None)
     style = seen.style("Europe/Berlin")
-    times = read_times(["2024-03-30T23:00Z", "2024-03-31T22:00Z"])
+    times = TimesRead().values(["2024-03-30T23:00Z", "2024-03-31T22:00Z"])
     assert style.write(times) == ("2024-03-31T00:00+01:00", "2024-04-01T00:00+02:00")
     with pytest.raises(DataError, match=r"an offset from UTC everywhere or nowhere"):
         seen.values(["2024-04-02T00:00"])

@@ -73,7 +73,7 @@ def corpora(kind: str, folder: Path, **settings: Any) -> tuple[list[WindowCorpus
     held = build_corpora(splits["validation"], made, folder / "corpora", Limits(), keep_records=True)
     # What is learned from as rows is what is learned from as a table.
     again = Forecasting(recipe.task)
-    again.fit([record for _, record in splits["train"]()])
+    again.fit([record for _, record in splits["train"].whole()])
     assert again.fingerprint == made.fingerprint
     return [part for part in train if isinstance(part, WindowCorpus)], [part for part in held if isinstance(part, WindowCorpus)]
 
