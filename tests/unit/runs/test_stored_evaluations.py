@@ -1,6 +1,7 @@
 """Every evaluation is kept under a name of its own, whole at every moment, in JSON that any program reads."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,9 @@ def test_it_is_whole_or_as_before(run: Path, monkeypatch: pytest.MonkeyPatch) ->
         store(evaluation("test.tsv", 2.0), [run], "test.tsv")
     (kept,) = (run / "evaluations").iterdir()
     assert json.loads(kept.read_text())["scores"][0]["value"] == 1.0
+
+
+def test_json_has_no_nan(run: Path) -> None:
+    path = store(evaluation("test.tsv", math.nan), [run], "test.tsv")
+    assert path is not None
+    assert "NaN" not in path.read_text()
