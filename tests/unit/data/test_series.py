@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.contracts.records import Records
 from antiphon.data import series_reading, series_table
 from antiphon.data.series import Series, SeriesReader, fill
 from antiphon.data.series_reading import read_table
@@ -17,7 +18,7 @@ from antiphon.features.frequency import parse_frequency
 COLUMNS = SeriesColumns("id", "ds", ("y",))
 
 
-class Placed:
+class Placed(Records):
     """Rows that know where they stand."""
 
     def __init__(self, rows: list[dict[str, Any]]):
@@ -26,11 +27,11 @@ class Placed:
     def __call__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         return iter(enumerate(self.rows))
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self.rows)
-
     def place(self, number: int) -> str:
         return f"train.csv:{number + 2}"
+
+    def signature(self) -> str:
+        return ""
 
 
 def read(
