@@ -7,7 +7,7 @@ prediction a target begins with the model's own outputs for the sentences before
 Unusual: the sentences are joined as symbols rather than as texts, so that a sentence is cut into the same subwords with and without them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -74,14 +74,22 @@ class DocumentTranslation(TextPairs):
         """Each record or text with what stands before it."""
         return ContextReader(self.context, self.settings.source, self.settings.target, self._apart).of(records)
 
-    def build_corpus(self, records: RecordSource, folder: Path, *, limits: Limits, **others: Any) -> MappedCorpus:
+    def build_corpus(
+        self,
+        records: RecordSource,
+        folder: Path,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> MappedCorpus:
         """Encode the records. Raises ConfigError for limits that would cut off the sentence and leave what stands before it."""
         if limits.too_long == "truncate" and (limits.max_source_length or limits.max_target_length):
             raise ConfigError(
                 "`data.limits.too_long` must be `drop` or `error` with `task.context`, but is `truncate`, which would cut off the sentence"
                 " itself and leave those before it."
             )
-        return super().build_corpus(records, folder, limits=limits, **others)
+        return super().build_corpus(records, folder, limits=limits, keep_records=keep_records, progress=progress)
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """The record as symbols, each side with what stands before it."""
