@@ -163,6 +163,16 @@ class LSTM(StepwiseModel):
         """Elements of the source for one state of the memory."""
         return 1 if self.subsampling is None else self.settings.subsampling
 
+    @property
+    def gives_attention(self) -> bool:
+        """Unless it decodes from the passed-on state alone."""
+        return self.alignment is not None
+
+    @property
+    def copies(self) -> bool:
+        """With the head `pointer`."""
+        return self._copies
+
     def _stack(self, input_dim: int, layers: int, *, bidirectional: bool) -> RecurrentStack:
         settings = self.settings
         return RecurrentStack(
