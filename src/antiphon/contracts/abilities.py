@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
@@ -178,6 +178,25 @@ def restored(task: Task, record: Record) -> str | None:
     if isinstance(task, RestoresTargets):
         return task.restored(record)
     return str(task.target_text.decode(task.target_text.encode(task.reference(record)))) if isinstance(task, WritesText) else None
+
+
+@runtime_checkable
+class KnowsWords(Protocol):
+    """Both sides are texts, whose words can be aligned."""
+
+    def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
+        """The word of each symbol of a record's source, and of its target without start and end; -1 where a symbol is part of none.
+
+        Words are what stands between white space, numbered from 0.
+        """
+
+
+@runtime_checkable
+class Rescales(Protocol):
+    """Values are scaled before a model says them, so that densities are, too."""
+
+    def log_slopes(self, example: Example) -> Float[np.ndarray, "T C"]:
+        """For each value of a target, the logarithm of the slope of what it was scaled by, at this value; anything where it is missing."""
 
 
 @runtime_checkable

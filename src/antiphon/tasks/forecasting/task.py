@@ -264,6 +264,10 @@ class Forecasting(Task):
         source = encoder.source(series, covariates, self.covariates.static_of(series), origin, scale)
         return Request(known=encoder.known(source, covariates, scale, origin, self.horizon))
 
+    def log_slopes(self, example: Example) -> np.ndarray:
+        """How much each value of a target (T, C) grows in scaling it, as a logarithm."""
+        return self.encoder.log_slopes(example)
+
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The best hypothesis as a `Forecast` in the units of the data."""
         context: WindowContext = example.context

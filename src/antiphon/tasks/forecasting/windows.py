@@ -122,6 +122,20 @@ class WindowEncoder:
         """Scaled quantiles (H, C, Q) in the units of the data: transforms ascend, so quantiles stay quantiles."""
         return undo_transform(self.transforming, scale.spread(values.astype(np.float64)), self.power)
 
+    def log_slopes(self, example: Example) -> np.ndarray:
+        """For each value of a target (H, C), the logarithm of the slope of transform and scale there: by how much densities differ."""
+        assert example.target is not None, "there is a target to score"
+        scale: Scale = example.context.scale
+        scaled = example.target[1:, : len(scale.scale)]
+        slopes: np.ndarray = -np.log(np.broadcast_to(scale.scale, scaled.shape))
+        name = self.transforming.name
+        if name == "none":
+            return slopes
+        values = self.restore(scaled, scale)
+        power = self.power if name == "box_cox" else 0.0
+        slopes += (power - 1) * (np.log1p(values) if name == "log1p" else np.log(values))
+        return slopes
+
     def unit(self, scale: Scale) -> np.ndarray:
         """One unit of the scale in the units of the data, (C,); under a transform, the one above the location."""
         zeros, ones = np.zeros(len(scale.scale)), np.ones(len(scale.scale))
