@@ -153,7 +153,7 @@ class LSTM(StepwiseModel):
             )
             self.combine = Linear(2 * dim, dim, bias=False)
         self.head = self._tie()
-        self.copies = check_pointer(self.head, source, target, attention=self.alignment is not None)
+        self._copies = check_pointer(self.head, source, target, attention=self.alignment is not None)
         self.frame_head: Categorical | None = None
         if settings.ctc and isinstance(target, TokenSpec):
             self.frame_head = frame_head(target, dim)
@@ -190,6 +190,11 @@ class LSTM(StepwiseModel):
             self.source_frontend.embedding = target
         tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
+
+    @property
+    def copies(self) -> bool:
+        """Whether the head is a pointer."""
+        return self._copies
 
     def encode(self, source: Padded) -> Memory:
         """Read the source step by step."""

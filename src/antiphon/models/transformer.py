@@ -60,7 +60,7 @@ class Transformer(StepwiseModel):
         self.target_positioned, self.decoder, self.decoder_norm = decoder.positioned, decoder.blocks, decoder.norm
         self._decoders = (decoder,)  # in a tuple, since its parts are registered already
         self.head = self._tie()
-        self.copies = check_pointer(self.head, source, target, attention=True)
+        self._copies = check_pointer(self.head, source, target, attention=True)
         ctc = settings.ctc and isinstance(target, TokenSpec)
         self.frame_head: Categorical | None = frame_head(target, settings.dim) if ctc and isinstance(target, TokenSpec) else None
 
@@ -80,6 +80,11 @@ class Transformer(StepwiseModel):
             self.source_positioned.frontend.embedding = target
         tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
+
+    @property
+    def copies(self) -> bool:
+        """Whether the head is a pointer."""
+        return self._copies
 
     def encode(self, source: Padded) -> Memory:
         """Read the source, all positions at once."""
