@@ -14,6 +14,7 @@ from typing import Any, final
 
 import numpy as np
 
+from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example
 from antiphon.data.series import Missing, Series, fill
 from antiphon.features.scaling import Scale, ScalingConfig, TransformConfig, measure, transform, undo_transform
@@ -151,3 +152,8 @@ def as_plain(scale: Scale | None) -> Any:
 def from_plain(plain: Any) -> Scale | None:
     """What `as_plain` gave."""
     return None if plain is None else Scale(*(np.array(part, dtype=float) for part in plain))
+
+
+def item_of(series: Series, covariates: np.ndarray, origin: int) -> Record:
+    """A window as an item to predict, with the covariates that are known of it."""
+    return {"unique_id": series.unique_id, "series": series, "covariates": covariates, "origin": origin}
