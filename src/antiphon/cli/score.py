@@ -55,22 +55,22 @@ def _write(predictor: "Predictor", records: "Records", output: "Output", *, alig
     from antiphon.prediction.score_writers import shown_record
 
     task = predictor.task
-    given = deque[tuple[str, Any]]()  # what was read and has no score yet: its name, and itself
+    given = deque[tuple[str, Any]]()  # what was read and has no score yet: its place, and itself
     refused = cut = count = 0
 
     def items() -> Iterator[Any]:
-        for name, item in _named_items(task, records):
-            given.append((name, item))
+        for place, record, item in _items(task, records):
+            given.append((place, record))
             yield item
 
     with output:
         for count, prediction in enumerate(predictor.score_items(items(), alignment=alignment, on_error="keep"), 1):
-            name, item = given.popleft()
+            place, record = given.popleft()
             if "error" in prediction.details:
                 refused += 1
-                print(f"antiphon: {name or f'item {count}'}: {prediction.details['error']}", file=sys.stderr)
+                print(f"antiphon: {place or f'item {count}'}: {prediction.details['error']}", file=sys.stderr)
             cut += "source_cut" in prediction.details
-            output.write(prediction, shown_record(item, task))
+            output.write(prediction, shown_record(record, task))
     if cut and not quiet:
         most = predictor.recipe.data.limits.max_source_length
         print(f"antiphon: {cut} of {count} sources were cut to {most} elements, as `data.limits` says.", file=sys.stderr)
@@ -79,10 +79,11 @@ def _write(predictor: "Predictor", records: "Records", output: "Output", *, alig
         raise DataError(f"{what} no score.")
 
 
-def _named_items(task: "Task", records: "Records") -> "Iterator[tuple[str, Any]]":
-    """What is scored one by one, with its place where it is a record as it was read."""
+def _items(task: "Task", records: "Records") -> "Iterator[tuple[str, Any, Any]]":
+    """What is scored one by one, with the record that it was made of and where that stands; where it is made of many, with itself."""
     from antiphon.contracts.abilities import MakesItems, items_of
 
+    items = items_of(task, records, scored=True)
     if isinstance(task, MakesItems):
-        return (("", item) for item in items_of(task, records, scored=True))
-    return ((records.label(number), record) for number, record in records())
+        return (("", item, item) for item in items)
+    return ((records.label(number), record, item) for (number, record), item in zip(records(), items, strict=True))

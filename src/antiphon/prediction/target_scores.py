@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from antiphon.contracts.abilities import KnowsWords, Rescales
+from antiphon.contracts.abilities import Continues, KnowsWords, Rescales
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, to_device
@@ -125,8 +125,11 @@ class TargetScorer:
     def _prediction(self, entry: _Ready, hypothesis: Hypothesis) -> Prediction:
         """The target as a prediction: its score is the mean log-probability of what it is made of, the end symbol included."""
         details: dict[str, Any] = {}
+        if isinstance(self._task, Continues) and self._task.continues:  # what was said of the records before is given
+            hypothesis = self._task.decode([hypothesis], entry.example).hypothesis
         if isinstance(self._task.target_spec, TokenSpec):
-            details["target_pieces"] = self._task.pieces("target", np.asarray(entry.example.target)[1:])
+            target = np.asarray(entry.example.target)
+            details["target_pieces"] = self._task.pieces("target", target[len(target) - len(hypothesis.step_scores) :])
         if hypothesis.alignment is not None and entry.words is not None:
             details["word_alignment"] = pharaoh(_links(hypothesis.alignment, *entry.words))
         if entry.example.cut:
@@ -136,5 +139,5 @@ class TargetScorer:
 
 
 def _links(attention: np.ndarray, source: np.ndarray, target: np.ndarray) -> Links:
-    """The links of words; of a source that was cut, those of the words that are left."""
-    return word_links(attention, source[: attention.shape[1]], target[: len(attention)])
+    """The links of words; of a source that was cut, those of the words that are left. A target may have lost what stood before it."""
+    return word_links(attention, source[: attention.shape[1]], target[len(target) - len(attention) :])
