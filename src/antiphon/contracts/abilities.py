@@ -35,6 +35,15 @@ class Augments(Protocol):
 
 
 @runtime_checkable
+class Weighs(Protocol):
+    """A column of the records says how much each of them counts in learning."""
+
+    @property
+    def weight_column(self) -> str | None:
+        """Its name, where the settings give one. Records to learn from have it; others need not."""
+
+
+@runtime_checkable
 class HoldsOut(Protocol):
     """Records to validate on are not drawn at random: they are the ends of series."""
 
@@ -294,6 +303,11 @@ class HasRemarks(Protocol):
 def augments(task: Task) -> bool:
     """Whether examples are varied when they are learned from."""
     return isinstance(task, Augments) and task.augments
+
+
+def weight_column(task: Task) -> str | None:
+    """The column that says how much records count in learning; None where all count alike."""
+    return task.weight_column if isinstance(task, Weighs) else None
 
 
 def key_columns(task: Task) -> tuple[str, ...]:
