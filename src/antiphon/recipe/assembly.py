@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from antiphon.contracts import registry
-from antiphon.contracts.abilities import HoldsOut, JoinsFiles, KeepsTogether, OpensFiles, WritesText, key_columns, load_calibration
+from antiphon.contracts.abilities import (
+    HoldsOut,
+    JoinsFiles,
+    KeepsTogether,
+    OpensFiles,
+    WritesText,
+    key_columns,
+    load_calibration,
+    weight_column,
+)
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
@@ -20,7 +29,7 @@ from antiphon.contracts.search import Search
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import FOREIGN, Trust
-from antiphon.data.corpus import MixedCorpus
+from antiphon.data.corpus import MappedCorpus, MixedCorpus
 from antiphon.data.holding_out import split
 from antiphon.data.records import JoinedRecords, OpenFile, open_parts, open_records
 from antiphon.errors import CheckpointError, ConfigError, DataError
@@ -200,6 +209,8 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
+    weight = weight_column(task) if name == "train" else None
+    required = required if weight is None else (*required, weight)
     source_column, target_column = _aligned_columns(task, with_targets)
     parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
     return Split(name, tuple(task.joined_files(parts) if isinstance(task, JoinsFiles) else parts))
@@ -234,11 +245,17 @@ def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, 
 def build_corpora(
     split: Split, task: Task, folder: Path, limits: Limits, *, keep_records: bool, progress: Callable[[int], None] | None = None
 ) -> list[StoredCorpus]:
-    """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are."""
-    return [
-        task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
-        for number, (part, _) in enumerate(split.parts)
-    ]
+    """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are.
+
+    Raises DataError when records to learn from lack the column of their weights, which a folder of recordings cannot have.
+    """
+    weight, corpora = weight_column(task), list[StoredCorpus]()
+    for number, (part, _) in enumerate(split.parts):
+        corpus = task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
+        if weight is not None and split.name == "train" and isinstance(corpus, MappedCorpus) and corpus.weights is None:
+            raise DataError(f"`data.train` must have the column `{weight}`, as `task.weight` says, but {part.label(0)} has none.")
+        corpora.append(corpus)
+    return corpora
 
 
 def alignment_notes(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: Sequence[Any], split: Split) -> tuple[str, ...]:

@@ -37,6 +37,9 @@ class LanguageModelingConfig:
     """The name of this task."""
     text: str = "text"
     """Column with the texts; each is learned from its beginning to its end."""
+    weight: str | None = None
+    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
+    Null counts all alike."""
     vocabulary: TextConfig | None = None
     """How texts become symbols. For a model that is to help another in its search: `{run: PATH}` of the other."""
 
