@@ -117,9 +117,9 @@ class Predictor:
         When it raises, all that it gave before is answered first. If it has a method `is_ready`, which says whether its next input is
         there, what was read is answered whenever it is not.
 
-        A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
-        opening and for phrases that must or must not appear. `details` counts symbols of the source that were cut off (`source_cut`), and
-        that the vocabulary does not know (`source_unknown`).
+        A record is a mapping with the task's source columns; its optional fields `prefix`, `required`, `banned` and `hot_words` ask for a
+        forced opening and for phrases that must, must not or should appear. `details` counts symbols of the source that were cut off
+        (`source_cut`), and that the vocabulary does not know (`source_unknown`).
 
         on_error   what an input that cannot be used (empty, far too long, no text, asking for what cannot be said) does: "raise" a
                    DataError that names it, or "keep" its place with an empty prediction, whose `details["error"]` says why

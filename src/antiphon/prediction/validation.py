@@ -157,7 +157,7 @@ def decode_records(
     return decode_examples(model, search, task, examples, requests, batch_size=recipe.evaluation.batch_size, device=device, say=say)
 
 
-_WISHES = ("prefix", "required", "banned")
+_WISHES = ("prefix", "required", "banned", "hot_words")
 
 
 def _example(recipe: Recipe, task: Task, record: Any, number: int) -> Example:
