@@ -21,7 +21,8 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray]) ->
     The log-probability includes that of the end symbol, as in every search. To score several targets of a source, repeat its row
     (`select_rows`).
 
-    Raises ConfigError when the model writes no symbols, DataError when a target holds a symbol outside its vocabulary.
+    Raises ConfigError when the model writes no symbols, DataError when a target holds a symbol outside its vocabulary, or more than it
+    can say.
     """
     spec = token_target(model, "Scoring")
     assert len(targets) == len(source.lengths), f"{len(source.lengths)} sources need as many targets, not {len(targets)}"
@@ -30,6 +31,11 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray]) ->
         size = spec.size + spec.open_words
         if lowest < 0 or highest >= size:
             raise DataError(f"Target {row} of the batch must hold symbols from 0 to {size - 1}, but holds {lowest} to {highest}.")
+        if model.longest_target is not None and len(target) >= model.longest_target:
+            raise DataError(
+                f"Target {row} of the batch must have at most {model.longest_target - 1} symbols, which is all that the model can say, but"
+                f" has {len(target)}."
+            )
     inputs, labels = teacher_forced(targets, spec, source.lengths.device)
     logits = model.decode(inputs, model.encode(source)).values.float()
     wanted = labels.values if logits.shape[-1] > spec.size else spec.known(labels.values)
