@@ -5,6 +5,7 @@ Most metrics cannot use the former: chrF ignores what was said where the referen
 latter only long sources count here. What is said for a long reference can be scored; only its loss cannot be measured.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -57,8 +58,7 @@ def records_to_score(source: Any, task: Task, limits: Limits, model: Seq2SeqMode
         read += 1
         if side and limits.empty == "error":
             raise DataError(
-                f"{place(number)} must have something on both sides, but its {side} is empty. Remove it, or set"
-                " `data.limits.empty: drop`."
+                f"{place(number)} must have something on both sides, but its {side} is empty. Remove it, or set `data.limits.empty: drop`."
             )
         if most is not None and length > most and limits.too_long == "error":
             raise DataError(
@@ -90,7 +90,15 @@ def _seen(records: Records, task: Task, most: int | None) -> Iterator[tuple[int,
         for number, item in enumerate(task.items(records, scored=True)):
             yield number, item, "", _length(item, task) if most is not None else 0
         return
-    for number, record in records():
+    numbers = deque[int]()
+
+    def counted() -> Iterator[Record]:
+        for number, record in records():
+            numbers.append(number)
+            yield record
+
+    for record in items_of(task, counted()):  # one for one, since the task makes no items
+        number = numbers.popleft()
         try:
             side = _empty_side(record, number, task)
             length = 0 if side == "source" or most is None else _length(record, task)

@@ -26,8 +26,14 @@ LONG_SOURCE = {"source": "abc" * 10, "target": "c"}
 LONG_TARGET = {"source": "abc", "target": "cba" * 10}
 RECORDS = [*FITTING, LONG_SOURCE, LONG_TARGET]
 OWN = {
-    **{"name": "transformer", "dim": 8, "heads": 2, "feed_forward_dim": 8, "encoder_layers": 1, "decoder_layers": 1},
-    **{"positions": "learned", "max_positions": POSITIONS},
+    "name": "transformer",
+    "dim": 8,
+    "heads": 2,
+    "feed_forward_dim": 8,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "positions": "learned",
+    "max_positions": POSITIONS,
 }
 NOTE = f"The model reads at most {POSITIONS} elements of a source and says at most {POSITIONS} of a target"
 
@@ -193,5 +199,5 @@ def test_one_long_document_does_not_lose_the_file_of_a_published_model(name: str
     endless = antiphon.load(found, overrides=["search.limits.max_offset=500", "search.limits.min_length=300"]).predict("cat")
     assert len(endless.hypothesis.elements) == 127, "128 positions, and the end"
     assert antiphon.evaluate(found, records).records == 3
-    with pytest.raises(ConfigError, match="`data.limits.max_source_length` must be at most 128"):
+    with pytest.raises(ConfigError, match=r"`data\.limits\.max_source_length` must be at most 128"):
         predictor.model.encode(Padded(torch.full((1, 129), 5), torch.tensor([129])))
