@@ -15,7 +15,7 @@ from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.trust import foreign
-from antiphon.data.limits import cut_source, empty_side
+from antiphon.data.limits import cut_source, empty_side, fitting
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Part, Said
@@ -80,6 +80,7 @@ class Predictor:
         if needs_steps(self.recipe.search):
             models = [stepwise(model) for model in models]
         self.model: Seq2SeqModel = models[0] if len(models) == 1 else together(models)
+        self.limits = fitting(self.recipe.data.limits, self.model)
         self.search = build_search(self.recipe.search, self.task)
 
     def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
@@ -253,8 +254,7 @@ class Predictor:
 
     def _unknown(self, source: np.ndarray, spec: TokenSpec) -> int:
         """How many symbols stand for what the vocabulary does not know; an open word is known to a model that can copy it."""
-        copies = any(getattr(one.model, "copies", False) for one in self.trained)
-        return int((source == spec.unknown).sum() + (0 if copies else (source >= spec.size).sum()))
+        return int((source == spec.unknown).sum() + (0 if self.model.copies else (source >= spec.size).sum()))
 
     def _entries(self, inputs: Iterator[Any], on_error: OnError, blank: Blank) -> Iterator[_Entry]:
         """Inputs made ready one by one."""
@@ -300,9 +300,13 @@ class Predictor:
         """The example, cut where the recipe cuts. Raises DataError for a source that is empty or far too long."""
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
-        limits = self.recipe.data.limits
-        example = cut_source(example, limits, self.task.source_spec)
-        most, length = limits.max_source_length, len(example.source)
+        example = cut_source(example, self.limits, self.task.source_spec)
+        most, length, longest = self.recipe.data.limits.max_source_length, len(example.source), self.model.longest_source
+        if longest is not None and length > longest:
+            raise DataError(
+                f"the source has {length} elements, more than the {longest} that the model can read. Split it, or cut it with"
+                " `data.limits.too_long=truncate`."
+            )
         if most is not None and length > most * LONG:
             raise DataError(
                 f"the source has {length} elements, more than {LONG} times the longest of training ({most}). Split it, or cut it with"
