@@ -159,7 +159,7 @@ def decode_records(
     return decode_examples(model, search, task, examples, requests, batch_size=recipe.evaluation.batch_size, device=device, say=say)
 
 
-_WISHES = ("prefix", "required", "banned")
+_WISHES = ("prefix", "required", "banned", "hot_words")
 
 
 def _example(limits: Limits, task: Task, record: Any, number: int) -> Example:

@@ -30,6 +30,7 @@ from antiphon.contracts.tracker import Event, EventSink, TrackedRun
 from antiphon.data.identity import identity_of
 from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.mapped import MappedCorpus
+from antiphon.data.weights import weights_said
 from antiphon.distillation.teacher import Teacher, open_teacher
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.prediction.validation import Validation, decode_records
@@ -271,6 +272,8 @@ def _tally(name: str, corpus: StoredCorpus, records: Records) -> Iterator[str]:
             first = [one if isinstance(one, str) else records.label(one) for one in tally["first"].get(reason, [])[:3]]
             which = f"{unit} " if any(isinstance(one, str) for one in tally["first"].get(reason, [])) else ""
             yield f"  {count:,} {verb}: {reason} ({which}{', '.join(first)}{', ...' if count > 3 else ''})"
+    if isinstance(corpus, MappedCorpus) and corpus.weights is not None:
+        yield f"  {weights_said(corpus.weights)}"
 
 
 def _warn_of_equal_targets(corpus: StoredCorpus, console: Console) -> None:
