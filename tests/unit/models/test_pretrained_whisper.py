@@ -233,7 +233,7 @@ def test_trained_on_saved_and_used_without_the_checkpoint(adapter: str | None, t
 
 def test_a_long_recording_is_heard_in_parts_and_not_learned_from(checkpoint: Any, tmp_path: Path) -> None:
     too_long = {"audio": {"array": recording(1, 2.5), "sampling_rate": 16000}, "text": "weg"}
-    recipe = recipe_from(values(checkpoint("english"), "english", data={"validation": None}, training={"max_steps": 1}))
+    recipe = recipe_from(values(checkpoint("english"), "english", data={}, training={"max_steps": 1}))
     run = antiphon.train(recipe, tmp_path / "run", data={"train": [*DATA, too_long], "validation": DATA[:2]})
     assert MappedCorpus(run / "corpus" / "train-0").tally["dropped"] == {"source too long": 1}
     found = antiphon.evaluate(run, [*DATA[:2], too_long])
