@@ -11,10 +11,10 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from antiphon.contracts.limits import Limits
+from antiphon.contracts.limits import Limits, least
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Example
-from antiphon.contracts.specs import Spec, TokenSpec
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import DataError
 
 _KEPT_NUMBERS = 20
@@ -53,11 +53,17 @@ class Tally:
 
 
 def fitting(limits: Limits, *models: Seq2SeqModel) -> Limits:
-    """The limits, made narrow enough for models that read or write symbols. Of series the task alone decides how long they are."""
+    """The limits, made narrow enough for models that write symbols. Of series the task alone decides how long they are."""
     for model in models:
         if isinstance(model.target, TokenSpec):
-            limits = limits.within(model.longest_source, model.longest_target)
+            limits = limits.within(longest_source(model), model.longest_target)
     return limits
+
+
+def longest_source(model: Seq2SeqModel) -> int | None:
+    """The most elements of a source that may be given to a model that writes symbols; recordings that are filled up to a length have no
+    more."""
+    return least(model.longest_source, model.source.length if isinstance(model.source, ValueSpec) else None)
 
 
 def fitting_note(limits: Limits, fitted: Limits) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.trust import foreign
-from antiphon.data.limits import cut_source, empty_side, fitting
+from antiphon.data.limits import cut_source, empty_side, fitting, longest_source
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Part, Said
@@ -301,7 +301,8 @@ class Predictor:
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
         example = cut_source(example, self.limits, self.task.source_spec)
-        most, length, longest = self.recipe.data.limits.max_source_length, len(example.source), self.model.longest_source
+        most, length = self.recipe.data.limits.max_source_length, len(example.source)
+        longest = longest_source(self.model) if isinstance(self.task.target_spec, TokenSpec) else None
         if longest is not None and length > longest:
             raise DataError(
                 f"the source has {length} elements, more than the {longest} that the model can read. Split it, or cut it with"
