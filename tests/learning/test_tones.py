@@ -58,7 +58,7 @@ def learned(name: str, settings: dict[str, Any], loss: Any, steps: int, seed: in
     for _ in range(steps):
         batch = draw(rng, 24)
         labels = batch.labels
-        mean = (scored(model(batch.source, batch.inputs), labels) * labels.mask).sum() / labels.lengths.sum()
+        mean = scored(model(batch.source, batch.inputs), labels).total / labels.lengths.sum()
         optimizer.zero_grad()
         mean.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -91,6 +91,7 @@ CONFORMER = {"name": "conformer", "dim": 48, "layers": 2, "convolution_kernel": 
 ENCODERS = {
     "conformer": {"encoder": CONFORMER, "subsampling": 2},
     "conformer in chunks": {"encoder": CONFORMER, "subsampling": 2, "chunk": 4},
+    "conformer in chunks, two before": {"encoder": CONFORMER, "subsampling": 2, "chunk": 4, "left_chunks": 2},
     "transformer": {"encoder": {"name": "transformer", "dim": 48, "layers": 2, **ENCODER}, "subsampling": 4},
     "lstm": {"encoder": {"name": "lstm", "dim": 64, "layers": 1, "dropout": 0.0}, "subsampling": 4, "subsampling_kind": "stack"},
 }

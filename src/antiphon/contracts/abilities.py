@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
@@ -32,6 +32,15 @@ class Augments(Protocol):
 
     def augment(self, example: Example, seed: int) -> Example:
         """The example as it is learned from this time, decided by the seed alone. Lengths may change a little."""
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A column of the records says how much each of them counts in learning."""
+
+    @property
+    def weight_column(self) -> str | None:
+        """Its name, where the settings give one. Records to learn from have it; others need not."""
 
 
 @runtime_checkable
@@ -102,6 +111,29 @@ class MakesItems(Protocol):
 
     def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Record]:
         """The items of records; `scored` asks for those that have a reference."""
+
+
+@runtime_checkable
+class ReadsInOrder(Protocol):
+    """What is read of a record depends on the records before it: the sentences of a document."""
+
+    def in_order(self, records: Iterable[Any]) -> Iterator[Any]:
+        """Each record with what is to be known of those before it, one for one; records that have it already stay as they are."""
+
+
+@runtime_checkable
+class Continues(Protocol):
+    """An output may begin with what was said of the records before, so that records are predicted one after another."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether the settings ask for it."""
+
+    def place(self, record: Record) -> tuple[int, int]:
+        """The number of a record's document, and of the record in it, of records that are in order."""
+
+    def continued(self, record: Record, said: Mapping[int, str]) -> Record:
+        """The record with what was said of earlier ones of its document, by their numbers; what is missing was not said."""
 
 
 @runtime_checkable
@@ -181,6 +213,25 @@ def restored(task: Task, record: Record) -> str | None:
 
 
 @runtime_checkable
+class KnowsWords(Protocol):
+    """Both sides are texts, whose words can be aligned."""
+
+    def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
+        """The word of each symbol of a record's source, and of its target without start and end; -1 where a symbol is part of none.
+
+        Words are what stands between white space, numbered from 0.
+        """
+
+
+@runtime_checkable
+class Rescales(Protocol):
+    """Values are scaled before a model says them, so that densities are, too."""
+
+    def log_slopes(self, example: Example) -> Float[np.ndarray, "T C"]:
+        """For each value of a target, the logarithm of the slope of what it was scaled by, at this value; anything where it is missing."""
+
+
+@runtime_checkable
 class Tabular(Protocol):
     """A prediction is rows of a table rather than one text."""
 
@@ -254,6 +305,11 @@ def augments(task: Task) -> bool:
     return isinstance(task, Augments) and task.augments
 
 
+def weight_column(task: Task) -> str | None:
+    """The column that says how much records count in learning; None where all count alike."""
+    return task.weight_column if isinstance(task, Weighs) else None
+
+
 def key_columns(task: Task) -> tuple[str, ...]:
     """The columns by which records are told apart when some are held out: their source, or where that says nothing all that they have."""
     if isinstance(task, KeepsTogether):
@@ -268,7 +324,9 @@ def unfolded(task: Task, records: Records) -> Records:
 
 def items_of(task: Task, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
     """What is predicted one by one: the records (or texts) themselves, unless the task makes something of them."""
-    return task.items(records, scored=scored) if isinstance(task, MakesItems) else iter(records)
+    if isinstance(task, MakesItems):
+        return task.items(records, scored=scored)
+    return task.in_order(records) if isinstance(task, ReadsInOrder) else iter(records)
 
 
 def parts_of(task: Task, record: Record) -> Sequence[Record]:

@@ -1,5 +1,6 @@
 """How long examples may be, and what becomes of those that are longer or empty."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -7,16 +8,22 @@ from pydantic import Field
 from antiphon.contracts.configuration import Count, config
 
 
+def least(*lengths: int | None) -> int | None:
+    """The least of several limits; None is no limit."""
+    return min((length for length in lengths if length is not None), default=None)
+
+
 @config
 class Limits:
     """Lengths are in encoded elements, as the model sees them: the end symbol counts, a target's start element does not."""
 
     max_source_length: Count | None = None
-    """The longest source, in elements; null is no limit."""
+    """The longest source, in elements; null is no limit but that of the model's positions."""
     max_target_length: Count | None = None
-    """The longest target, in elements; null is no limit."""
+    """The longest target, in elements; null is no limit but that of the model's positions."""
     too_long: Literal["drop", "truncate", "error"] = "drop"
-    """What happens to an example beyond a length: it is left out, cut (keeping its end symbol), or stops the run."""
+    """What happens to an example beyond a length: it is left out, cut (keeping its end symbol), or stops the run. Beyond what the model has
+    positions for, it happens wherever records are read."""
     max_length_ratio: Annotated[float, Field(ge=1)] | None = None
     """Leave out examples of which one side is more than this many times as long as the other; null is no limit."""
     empty: Literal["drop", "error", "keep"] = "drop"
@@ -25,7 +32,10 @@ class Limits:
 
     def of_sources(self) -> "Limits":
         """What holds for every record, also one that is not learned from: where long sources are truncated, all are, and empty is empty."""
-        truncates = self.too_long == "truncate"
-        if truncates:
-            return Limits(max_source_length=self.max_source_length, too_long="truncate", empty=self.empty)
-        return Limits(empty=self.empty)
+        most = self.max_source_length if self.too_long == "truncate" else None
+        return Limits(max_source_length=most, too_long=self.too_long, empty=self.empty)
+
+    def within(self, longest_source: int | None, longest_target: int | None) -> "Limits":
+        """The same limits, made narrow enough for a model that reads and says so much at most."""
+        source, target = least(self.max_source_length, longest_source), least(self.max_target_length, longest_target)
+        return replace(self, max_source_length=source, max_target_length=target)

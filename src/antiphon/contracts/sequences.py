@@ -52,7 +52,7 @@ class Example:
 
     `record` identifies the record in the user's data. `context` holds what is needed to turn a hypothesis into a prediction (scales of
     a series, the surface forms of copied words) and is opaque to everything but the task. `cut` says how many elements of the source
-    were left out, where the recipe's limits ask for that.
+    were left out, where the recipe's limits ask for that. `weight` says how much it counts in learning.
     """
 
     source: np.ndarray
@@ -60,15 +60,17 @@ class Example:
     record: int = -1
     context: Any = None
     cut: int = 0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples side by side. `records` names the records in the order of the rows."""
+    """Examples side by side. `records` names the records in the order of the rows; `weights` say how much each counts, if not all alike."""
 
     source: Padded
     target: Padded | None
     records: tuple[int, ...] = ()
+    weights: Float[Tensor, " B"] | None = None
 
     @property
     def inputs(self) -> Padded:
@@ -90,7 +92,8 @@ class Batch:
     def select_rows(self, index: Int[Tensor, " N"]) -> "Batch":
         """The batch of some rows, as wide as the longest of them."""
         target = None if self.target is None else self.target.select_rows(index)
-        return Batch(self.source.select_rows(index), target, tuple(self.records[row] for row in index.tolist()))
+        weights = None if self.weights is None else self.weights.index_select(0, index)
+        return Batch(self.source.select_rows(index), target, tuple(self.records[row] for row in index.tolist()), weights)
 
 
 @dataclass(frozen=True)
@@ -215,8 +218,9 @@ def one_behind_another(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of one output. In symbols: how it must begin, and the phrases that must or must not appear. `given` symbols of the
-    beginning are no part of what is said (Whisper's language and task), so a length penalty does not count them.
+    """What a user asks of one output. In symbols: how it must begin, the phrases that must or must not appear, and `hot` ones that are to
+    be preferred. `given` symbols of the beginning are no part of what is said (Whisper's language and task), so a length penalty does not
+    count them.
 
     Of values: `known` (T, C + known), what the decoder reads at each step: its first row is the start element, and in all rows the
     channels that are known in advance are filled in; the others are ignored after the first row. T is the horizon.
@@ -227,6 +231,7 @@ class Request:
     banned: tuple[tuple[int, ...], ...] = ()
     known: np.ndarray | None = None
     given: int = 0
+    hot: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
