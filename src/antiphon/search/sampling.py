@@ -25,6 +25,7 @@ from antiphon.search.limits import Limits, LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.randomness import source_key
+from antiphon.search.scorer import longest_of
 from antiphon.search.scorers import scorers_of
 from antiphon.search.single_path import follow
 
@@ -83,7 +84,14 @@ class SamplingSearch:
         """Decode a batch. Raises ConfigError or DataError when a request cannot be met by sampling."""
         settings = self.settings
         prepared = prepare(
-            model, source, requests, search="sampling", width=settings.samples, limits=settings.limits, processors=settings.processors
+            model,
+            source,
+            requests,
+            search="sampling",
+            width=settings.samples,
+            limits=settings.limits,
+            processors=settings.processors,
+            longest=longest_of(self._scorers),
         )
         uniforms = _uniforms(source, prepared.limits, settings.seed, settings.samples).to(prepared.device)
 
