@@ -17,6 +17,7 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.trust import foreign
 from antiphon.data.limits import cut_source, empty_side, fitting, longest_source
 from antiphon.errors import ConfigError, DataError
+from antiphon.layers.linear import pack_weights
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Part, Said
 from antiphon.prediction.target_scores import TargetScorer
@@ -366,18 +367,28 @@ def _nothing(reason: FinishReason) -> Prediction:
 
 
 def load(
-    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
+    path: Path | str | Sequence[Path | str],
+    *,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    trust_code: bool = False,
+    packed_weights: bool = True,
 ) -> Predictor:
     """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
 
-    overrides    recipe settings such as "search.beam_size=1"
-    device       cpu, cuda, mps or auto
-    trust_code   whether code outside Antiphon that the runs name may be imported
+    overrides        recipe settings such as "search.beam_size=1"
+    device           cpu, cuda, mps or auto
+    trust_code       whether code outside Antiphon that the runs name may be imported
+    packed_weights   on CPUs with AVX-512: whether linear layers keep a second copy of their weights in the layout that decoding reads
+                     fastest, from the first prediction on; False takes half of the memory
 
     Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
     """
     PREDICTION.check(overrides)
-    return open_predictor(path, device=device, overrides=overrides, trust_code=trust_code)
+    predictor = open_predictor(path, device=device, overrides=overrides, trust_code=trust_code)
+    for item in predictor.trained:
+        pack_weights(item.model, packed_weights)
+    return predictor
 
 
 def open_predictor(
