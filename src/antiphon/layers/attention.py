@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import dropout, scaled_dot_product_attention
 
 from antiphon.layers.linear import Linear
 from antiphon.layers.positions import rotate
@@ -70,11 +70,11 @@ class SelfAttention(nn.Module):
             cosines, sines = rotation
             first = keys.shape[2] - queries.shape[2]
             queries, keys = rotate(queries, cosines[first:], sines[first:]), rotate(keys, cosines, sines)
-        dropout = self.dropout if self.training else 0.0
+        rate = self.dropout if self.training else 0.0
         if isinstance(mask, SlidingWindow):
-            mixed = mask.attend(queries, keys, values, dropout=dropout)
+            mixed = mask.attend(queries, keys, values, dropout=rate)
         else:
-            mixed = attend(queries, keys, values, mask, causal=causal, dropout=dropout)
+            mixed = attend(queries, keys, values, mask, causal=causal, dropout=rate)
         return self.out(mixed.transpose(1, 2).flatten(2)), kept
 
     def step(
@@ -144,11 +144,11 @@ class CrossAttention(nn.Module):
             scores = queries @ memory.keys.transpose(-1, -2) / self.head_dim**0.5
             scores = scores if visible is None else scores.masked_fill(~visible, float("-inf"))
             probabilities = scores.softmax(dim=-1)
-            mixed = probabilities @ memory.values
+            # The mixture loses some of them at random, as in the layers that nobody reads; what is read (to copy by, say) loses none.
+            mixed = dropout(probabilities, self.dropout, self.training) @ memory.values
             per_head = probabilities.view(sources, self.groups, rows // sources * steps, -1, probabilities.shape[-1])
             attention = per_head.mean(dim=(1, 3)).reshape(rows, steps, -1)
         else:
-            dropout = self.dropout if self.training else 0.0
-            mixed = attend(queries, memory.keys, memory.values, visible, dropout=dropout)
+            mixed = attend(queries, memory.keys, memory.values, visible, dropout=self.dropout if self.training else 0.0)
         mixed = mixed.view(sources, self.groups, rows // sources * steps, -1, self.head_dim)
         return self.out(mixed.transpose(1, 2).reshape(rows, steps, -1)), attention
