@@ -164,8 +164,9 @@ def _sayable(example: Example, source: Spec) -> Example:
 
 
 def _cut(array: np.ndarray, most: int, spec: Spec) -> np.ndarray:
-    """The first `most` elements; where the whole ended with the end symbol, so does the cut."""
+    """The first `most` elements; where the whole ended with the end symbol, or that and one more (mBART's language), so does the cut."""
     cut = array[:most].copy()
-    if isinstance(spec, TokenSpec) and array[-1] == spec.end:
-        cut[-1] = spec.end
+    if isinstance(spec, TokenSpec):
+        kept = next((count for count in (1, 2) if count <= min(most, len(array)) and array[-count] == spec.end), 0)
+        cut[most - kept :] = array[len(array) - kept :]
     return cut
