@@ -77,17 +77,17 @@ class ChannelIndependent(StepwiseModel):
 
     @property
     def longest_source(self) -> int | None:
-        """As the wrapped model's."""
+        """As the wrapped model."""
         return self.inner.longest_source  # type: ignore[no-any-return]
 
     @property
     def longest_target(self) -> int | None:
-        """As the wrapped model's."""
+        """As the wrapped model."""
         return self.inner.longest_target  # type: ignore[no-any-return]
 
     @property
     def gives_attention(self) -> bool:
-        """As the wrapped model's."""
+        """As the wrapped model."""
         return self.inner.gives_attention  # type: ignore[no-any-return]
 
     def encode(self, source: Padded) -> Memory:
