@@ -146,7 +146,8 @@ def _places(channels: int, width: int, own: tuple[int, int]) -> Int[Tensor, "C K
 
 def _apart(values: Float[Tensor, "B *rest N"], places: Int[Tensor, "C K"]) -> Float[Tensor, "B C *rest K"]:
     """What each channel is given of values."""
-    return values.index_select(-1, places.flatten()).unflatten(-1, places.shape).movedim(-2, 1)
+    given: Tensor = values.index_select(-1, places.flatten()).unflatten(-1, places.shape)
+    return given.movedim(-2, 1)
 
 
 def check_channels(source: Spec, target: Spec) -> None:
