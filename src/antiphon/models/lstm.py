@@ -201,11 +201,6 @@ class LSTM(StepwiseModel):
         tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
 
-    @property
-    def copies(self) -> bool:
-        """Whether the head is a pointer."""
-        return self._copies
-
     def encode(self, source: Padded) -> Memory:
         """Read the source step by step."""
         read = Padded(self.source_frontend(source.values), source.lengths) if self.subsampling is None else self.subsampling(source)

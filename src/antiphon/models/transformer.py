@@ -104,11 +104,6 @@ class Transformer(StepwiseModel):
         tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
 
-    @property
-    def copies(self) -> bool:
-        """Whether the head is a pointer."""
-        return self._copies
-
     def encode(self, source: Padded) -> Memory:
         """Read the source, all positions at once."""
         if self.patches is not None:
