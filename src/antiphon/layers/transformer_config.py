@@ -7,7 +7,7 @@ from pydantic import Field
 from antiphon.contracts.configuration import Count, Fraction, config, plugin_field
 from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.layers.channelwise import check_channels
+from antiphon.layers.channelwise import ChannelInputs, check_channels
 from antiphon.layers.feed_forward import Activation
 from antiphon.layers.subsampling import Subsampling, check_frames
 
@@ -83,6 +83,9 @@ class TransformerConfig:
     decoding."""
     channels: Literal["mixing", "independent"] = "mixing"
     """Whether the channels of a target of values are read and said together, or each by itself with the same weights."""
+    channel_inputs: ChannelInputs = "own"
+    """With `channels: independent`: whether a channel reads its own mark of what was observed and its own size, or (all) those of every
+    channel, as it did in runs of versions up to 0.1."""
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
@@ -125,6 +128,10 @@ def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> No
         check_channels(source, target)
         if settings.subsampling > 1:
             raise ConfigError(f"`model.subsampling` must be 1 with `model.channels: independent`, but is {settings.subsampling}.")
+    elif settings.channel_inputs != "own":
+        raise ConfigError(
+            f"`model.channel_inputs` has no effect without `model.channels: independent`, but is {settings.channel_inputs}. Leave it out."
+        )
     if settings.subsampling > 1 and length is not None:
         raise ConfigError(
             f"`model.patch_length` must be left out with `model.subsampling: {settings.subsampling}`: both shorten the source."

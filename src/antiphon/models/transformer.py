@@ -164,8 +164,17 @@ def build(settings: TransformerConfig, source: Spec, target: Spec) -> StepwiseMo
     """Make the model. Raises ConfigError for sizes that do not fit each other."""
     check_settings(settings, source, target)
     if settings.channels == "independent" and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
-        return ChannelIndependent(lambda one, said: Transformer(settings, one, said), take_apart, source, target)
+        return ChannelIndependent(
+            lambda one, said: Transformer(settings, one, said), take_apart, source, target, inputs=settings.channel_inputs
+        )
     return Transformer(settings, source, target)
+
+
+def upgrade(revision: int, weights: dict[str, Tensor], settings: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Revision 1 gave a channel by itself the marks and sizes of all channels."""
+    if revision < 2 and settings.get("channels") == "independent":
+        settings = {**settings, "channel_inputs": "all"}
+    return weights, settings
 
 
 def defaults(settings: TransformerConfig) -> dict[str, Any]:
@@ -178,6 +187,8 @@ plugin = Architecture(
     summary="Transformer encoder-decoder: pre- or post-norm, four kinds of positions, grouped heads, gated feed-forward.",
     Config=TransformerConfig,
     build=build,
+    revision=2,
+    upgrade=upgrade,
     defaults=defaults,
     presets={
         "tiny": {"dim": 128, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "feed_forward_dim": 512},
