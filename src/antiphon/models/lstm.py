@@ -163,6 +163,16 @@ class LSTM(StepwiseModel):
         """Elements of the source for one state of the memory."""
         return 1 if self.subsampling is None else self.settings.subsampling
 
+    @property
+    def gives_attention(self) -> bool:
+        """Unless it decodes from the passed-on state alone."""
+        return self.alignment is not None
+
+    @property
+    def copies(self) -> bool:
+        """With the head `pointer`."""
+        return self._copies
+
     def _stack(self, input_dim: int, layers: int, *, bidirectional: bool) -> RecurrentStack:
         settings = self.settings
         return RecurrentStack(
@@ -190,11 +200,6 @@ class LSTM(StepwiseModel):
             self.source_frontend.embedding = target
         tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
-
-    @property
-    def copies(self) -> bool:
-        """Whether the head is a pointer."""
-        return self._copies
 
     def encode(self, source: Padded) -> Memory:
         """Read the source step by step."""

@@ -69,6 +69,29 @@ class Transformer(StepwiseModel):
         """Elements of the source for one state of the memory."""
         return 1 if self.subsampling is None else self.settings.subsampling
 
+    @property
+    def longest_source(self) -> int | None:
+        """As many elements as its states have learned positions for."""
+        states = self.source_positioned.longest
+        if states is None:
+            return None
+        return states * self.stride if self.patches is None else self.patches.longest(states)
+
+    @property
+    def longest_target(self) -> int | None:
+        """As many as there are learned positions."""
+        return self._decoder.positioned.longest
+
+    @property
+    def gives_attention(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def copies(self) -> bool:
+        """With the head `pointer`."""
+        return self._copies
+
     def _tie(self) -> nn.Module:
         source, target = self.source_positioned.frontend.embedding, self.target_positioned.frontend.embedding
         if self.settings.tied_embeddings == "all":
@@ -80,11 +103,6 @@ class Transformer(StepwiseModel):
             self.source_positioned.frontend.embedding = target
         tied: Any = target.weight if target is not None and self.settings.tied_embeddings != "none" else None
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
-
-    @property
-    def copies(self) -> bool:
-        """Whether the head is a pointer."""
-        return self._copies
 
     def encode(self, source: Padded) -> Memory:
         """Read the source, all positions at once."""
