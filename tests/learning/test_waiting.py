@@ -14,7 +14,7 @@ def test_a_model_learns_to_say_while_it_reads(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     rows = []
     for _ in range(400):
-        numbers = rng.integers(12, size=rng.integers(3, 7))
+        numbers = rng.integers(9, size=rng.integers(3, 7))
         rows.append({"source": " ".join(f"a{n}" for n in numbers), "target": " ".join(f"b{n}" for n in numbers)})
     recipe = {
         "task": {"name": "translation", "vocabulary": {"kind": "word"}},
@@ -31,9 +31,9 @@ def test_a_model_learns_to_say_while_it_reads(tmp_path: Path) -> None:
             "wait_k_paths": [1, 3],
         },
         "training": {
-            "max_steps": 150,
-            "validate_every": 150,
-            "batching": {"target_tokens": 200},
+            "max_steps": 220,
+            "validate_every": 220,
+            "batching": {"target_tokens": 300},
             "optimizer": {"name": "adamw", "learning_rate": 8e-3},
             "schedule": {"name": "linear", "warmup_steps": 30},
             "device": "cpu",
