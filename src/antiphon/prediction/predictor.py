@@ -190,14 +190,11 @@ class Predictor:
         return self.task.stream(self.model, blocks, sample_rate)
 
     def stream_text(self, words: Iterable[str], record: Record | None = None) -> Iterator[Prediction]:
-        """What a text says while it is read: a prediction of all that is decided after each word, and one of the whole at the end.
-
-        words     the words of one source, as they come
-        record    the other columns of a source, such as tags
+        """What a text says while it is read: a prediction of all that is decided after each of its words, and one of the whole at the end,
+        which is what `search: greedy` finds in it. `record` has the other columns of a source, such as tags.
 
         `details` says how many words were `read`, which `words` are decided, each with how many had been read then (`after`), and whether
-        this is the `final` one. Nothing is taken back, and at the end there is what `search: greedy` finds in the whole source. Needs one
-        run of a task of texts with `model.wait_k`. Raises ConfigError when the run cannot do this.
+        this is the `final` one. Needs one run with `model.wait_k`. Raises ConfigError when the run cannot do this.
         """
         if not isinstance(self.task, StreamsText):
             raise ConfigError(f"A stream of words needs a run that turns texts into texts, but this is one of {self.task.name}.")
