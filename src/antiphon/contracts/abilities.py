@@ -164,6 +164,15 @@ class Streams(Protocol):
         """What is said so far, after each block of samples (N,) or (N, channels), and once more at the end."""
 
 
+@runtime_checkable
+class StreamsText(Protocol):
+    """A text can be followed while it is said."""
+
+    def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
+        """What is said so far, after each word of the source, and once more at the end; `record` has the other columns of the source, and
+        `search` are the settings of the recipe's search."""
+
+
 @dataclass(frozen=True)
 class Sound:
     """What a model hears of a record: one channel of samples, the frames made of them, and where it lies in its recording, in seconds."""

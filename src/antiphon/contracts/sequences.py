@@ -190,6 +190,7 @@ class Hypothesis:
     copied         of a model that copies: what was copied, and from where
     spans          (T, 2) the first state of the memory that says each symbol, and the one behind the last (CTC), or None; what a task is
                    given to decode is in elements of the source
+    read           (T,) of a model that waits (wait-k): how many states of the memory had been read when each symbol was said, or None
     """
 
     elements: np.ndarray
@@ -202,6 +203,7 @@ class Hypothesis:
     samples: np.ndarray | None = None
     spans: np.ndarray | None = None
     copied: Copied | None = None
+    read: np.ndarray | None = None
 
 
 def one_behind_another(hypotheses: Sequence[Hypothesis]) -> Hypothesis:

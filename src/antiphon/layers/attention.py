@@ -128,17 +128,17 @@ class CrossAttention(nn.Module):
         return KeysValues(keys, values) if torch.is_grad_enabled() else KeysValues(keys.contiguous(), values.contiguous())
 
     def forward(
-        self, x: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "B S"] | None, *, weights: bool = False
+        self, x: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "*M S"] | None, *, weights: bool = False
     ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N T S"] | None]:
         """Attend to the memory: N is B, or R = B * W with T = 1. Returns also the weights, averaged over heads, when asked.
 
-        No mask says that the memory has no padding.
+        The mask is (B, S), or (N, T, S) where steps do not see the same; none says that the memory has no padding.
         """
         rows, steps = x.shape[:2]
         sources = len(memory.keys)
         queries = self.query(x).view(sources, rows // sources * steps, self.groups, -1, self.head_dim)
         queries = queries.permute(0, 2, 1, 3, 4).flatten(2, 3)  # (B, G, W * T * H/G, K)
-        visible = None if mask is None else mask[:, None, None, :]
+        visible = None if mask is None else mask[:, None, None, :] if mask.dim() == 2 else self._by_query(mask, sources)
         attention = None
         if weights:
             scores = queries @ memory.keys.transpose(-1, -2) / self.head_dim**0.5
@@ -152,3 +152,7 @@ class CrossAttention(nn.Module):
             mixed = attend(queries, memory.keys, memory.values, visible, dropout=self.dropout if self.training else 0.0)
         mixed = mixed.view(sources, self.groups, rows // sources * steps, -1, self.head_dim)
         return self.out(mixed.transpose(1, 2).reshape(rows, steps, -1)), attention
+
+    def _by_query(self, mask: Bool[Tensor, "N T S"], sources: int) -> Bool[Tensor, "B 1 Q S"]:
+        """What each query sees, in the order in which queries that share keys stand side by side."""
+        return mask.view(sources, -1, mask.shape[2]).repeat_interleave(self.heads // self.groups, dim=1).unsqueeze(1)

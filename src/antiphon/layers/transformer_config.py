@@ -58,6 +58,12 @@ class TransformerConfig:
     """With `window`: the first so many states attend to all others, and all others to them."""
     chunk_length: Count | None = None
     """For long sources: the encoder reads pieces of so many states, which do not see each other; the decoder attends to all of them."""
+    wait_k: Count | None = None
+    """For simultaneous translation (wait-k): output t sees the first t + k - 1 symbols of the source, and the encoder none behind a symbol,
+    so that words can be said while others are still read. null reads the whole source first."""
+    wait_k_paths: tuple[Count, Count] | None = None
+    """With `wait_k`: the smallest and the largest k, one of which is drawn for each source while training (multi-path), so that one model
+    serves them all (`--set model.wait_k=5`). null always learns with `wait_k`."""
     dropout: Fraction = 0.1
     """Dropout on embeddings and on the output of every sub-layer."""
     attention_dropout: Fraction = 0.0
@@ -101,6 +107,7 @@ def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> N
         raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
     _check_values(settings, source, target)
     _check_long_sources(settings)
+    _check_wait_k(settings, source)
     if settings.positions == "rotary" and settings.dim // settings.heads % 2:
         raise ConfigError(f"`model.dim` / `model.heads` must be even for rotary positions, but is {settings.dim // settings.heads}.")
 
@@ -115,6 +122,21 @@ def _check_long_sources(settings: TransformerConfig) -> None:
             f"`model.global_positions` must be 0 without a `model.window`, but is {settings.global_positions}: without one, every state"
             " attends to everything."
         )
+
+
+def _check_wait_k(settings: TransformerConfig, source: Spec) -> None:
+    paths = settings.wait_k_paths
+    if paths is not None and (settings.wait_k is None or paths[0] > paths[1]):
+        raise ConfigError(
+            "`model.wait_k_paths` must be a smallest and a largest k with a `model.wait_k`, such as [1, 9],"
+            f" but is {list(paths)} with `wait_k` {'null' if settings.wait_k is None else settings.wait_k}."
+        )
+    if settings.wait_k is None:
+        return
+    if isinstance(source, ValueSpec):
+        raise ConfigError("`model.wait_k` must be left out when the source is made of values: it counts symbols.")
+    if settings.window is not None or settings.chunk_length is not None:
+        raise ConfigError("`model.window` and `model.chunk_length` must be left out with `model.wait_k`, whose encoder never looks ahead.")
 
 
 def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> None:

@@ -160,13 +160,16 @@ class Positioned(nn.Module):
         return self.dropout(self.norm(x))  # type: ignore[no-any-return]
 
     def visible(
-        self, mask: Bool[Tensor, "B S"], dtype: torch.dtype, *, window: int | None = None, global_positions: int = 0
+        self, mask: Bool[Tensor, "B S"], dtype: torch.dtype, *, window: int | None = None, global_positions: int = 0, ahead: bool = True
     ) -> Tensor | SlidingWindow:
-        """What an encoder's attention needs: the mask of what is real, with biases of relative positions, and with the window."""
+        """What an encoder's attention needs: the mask of what is real, with biases of relative positions, and with the window; without
+        `ahead` no state sees one behind it."""
         length = mask.shape[1]
         if window is not None and window + 1 < length:  # else every state sees all others
             return sliding_window(mask, window, global_positions, self.bias, dtype)
         real = mask[:, None, None, :]
+        if not ahead:
+            real = real & torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
         if self.bias is None:
             return real
         positions = torch.arange(length, device=mask.device)

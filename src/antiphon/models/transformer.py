@@ -118,7 +118,8 @@ class Transformer(StepwiseModel):
         if chunk is not None:
             x, mask = chunks.cut(x, mask, chunk)
         window, global_positions = self.settings.window, self.settings.global_positions
-        visible = self.source_positioned.visible(mask, x.dtype, window=window, global_positions=global_positions)
+        ahead = self.settings.wait_k is None
+        visible = self.source_positioned.visible(mask, x.dtype, window=window, global_positions=global_positions, ahead=ahead)
         # Rotations by positions within a chunk do as well: only distances within the chunk matter.
         rotation = self.source_positioned.rotary.angles(positions[: x.shape[1]]) if self.source_positioned.rotary else None
         for layer in self.encoder:
@@ -130,6 +131,11 @@ class Transformer(StepwiseModel):
     def frames(self, memory: Memory) -> Frames | None:
         """What the CTC head says of each state; None without `ctc`."""
         return None if self.frame_head is None else Frames(memory.states, memory.mask, self.frame_head)
+
+    @property
+    def wait_k(self) -> int | None:
+        """How many symbols of the source the first output waits for."""
+        return self.settings.wait_k
 
     def project(self, memory: Memory) -> Memory:
         """Cross-attention keys and values of every decoder layer."""

@@ -213,6 +213,7 @@ class DocumentTranslation(TextPairs):
             step_scores=scores,
             log_prob=float(sum(scores)) if hypothesis.step_scores else hypothesis.log_prob,
             alignment=None if hypothesis.alignment is None else hypothesis.alignment[first:],
+            read=None if hypothesis.read is None else hypothesis.read[first:],
         )
 
     # ------------------------------------------------------------------------------------------------------------- scoring

@@ -7,7 +7,7 @@ Words of a source that a joint vocabulary of words does not have can be open: th
 source, and the target of the same record may use them. A model that copies can say them; every other reads them as the unknown symbol.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from jaxtyping import Int
 
 from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.contracts.specs import TokenSpec
@@ -27,9 +28,12 @@ from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import BYTE_PIECES, SPECIAL_PIECES
 from antiphon.features.word_places import NO_WORD, word_places
+from antiphon.metrics.timed import TimedText
 from antiphon.store import checkpoint
 from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
+from antiphon.tasks.growing_words import words_in
 from antiphon.tasks.text_requests import text_of, text_request
+from antiphon.tasks.text_stream import stream_words
 
 MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
 
@@ -348,7 +352,22 @@ class TextPairs(ExamplePerRecord):
                 {"probability": round(float(probability), 4), "position": int(position)}
                 for probability, position in zip(hypothesis.copied.probability, hypothesis.copied.position, strict=True)
             ]
+        if hypothesis.read is not None:
+            text = self._timed(text, hypothesis, example)
         return Prediction(text, hypothesis, (), details)
+
+    def _timed(self, text: str, hypothesis: Hypothesis, example: Example) -> TimedText:
+        """The text with how many words of the source had been read when each of its words was said, that is, its last symbol."""
+        assert hypothesis.read is not None, "only what was said while reading knows this"
+        source = words_in(example.source[example.source != self.source_spec.end], self.source_text.decode)
+        begins = np.array([word.elements[0] if word.elements else 0 for word in source], dtype=np.int64)
+        said = words_in(hypothesis.elements, self.target_text.decode)[-max(len(text.split()), 1) :]
+        read = [int(hypothesis.read[word.elements[-1]]) if word.elements else len(example.source) for word in said if text.strip()]
+        return TimedText(text, [int(np.searchsorted(begins, symbols)) for symbols in read], len(source))
+
+    def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
+        """What is said so far, after each word of the source and once more at the end; `record` has what else a source needs (tags)."""
+        return stream_words(self, model, search, words, {**record, self.settings.source: ""})
 
     def _decoded(self, elements: np.ndarray, words: Sequence[str]) -> str:
         return self.target_text.decode(elements, words) if isinstance(self.target_text, TextFeature) else self.target_text.decode(elements)
