@@ -94,8 +94,10 @@ def inputs_to_measure(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padd
     return without_values(inputs, value_target(model, "`training.decoder_inputs: direct`").channels)
 
 
-def decode_for_training(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int) -> Output:
-    """The output that the loss sees, under the policy."""
+def decode_for_training(
+    settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int, *, attention: bool = False
+) -> Output:
+    """The output that the loss sees, under the policy; with its attention where the loss looks at it."""
     inputs = inputs_to_measure(settings, model, inputs)
     if isinstance(settings, ScheduledSamplingConfig):
         probability = truth_probability(settings, step)
@@ -108,7 +110,7 @@ def decode_for_training(settings: DecoderInputs, model: Seq2SeqModel, inputs: Pa
                 predicted = predict(values, symbols=not inputs.values.is_floating_point(), sample=settings.sample)
             mixed = Padded(mix(inputs.values, predicted, probability), inputs.lengths)
         inputs = mixed
-    return model.decode(inputs, memory)
+    return model.decode(inputs, memory, attention=attention)
 
 
 def predict(values: Any, *, symbols: bool, sample: bool) -> Tensor:
