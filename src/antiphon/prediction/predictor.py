@@ -15,8 +15,9 @@ from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.trust import foreign
-from antiphon.data.limits import cut_source, empty_side
+from antiphon.data.limits import cut_source, empty_side, fitting, longest_source
 from antiphon.errors import ConfigError, DataError
+from antiphon.layers.linear import pack_weights
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Part, Said
 from antiphon.prediction.target_scores import TargetScorer
@@ -80,6 +81,7 @@ class Predictor:
         if needs_steps(self.recipe.search):
             models = [stepwise(model) for model in models]
         self.model: Seq2SeqModel = models[0] if len(models) == 1 else together(models)
+        self.limits = fitting(self.recipe.data.limits, self.model)
         self.search = build_search(self.recipe.search, self.task)
 
     def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
@@ -117,9 +119,9 @@ class Predictor:
         When it raises, all that it gave before is answered first. If it has a method `is_ready`, which says whether its next input is
         there, what was read is answered whenever it is not.
 
-        A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
-        opening and for phrases that must or must not appear. `details` counts symbols of the source that were cut off (`source_cut`), and
-        that the vocabulary does not know (`source_unknown`).
+        A record is a mapping with the task's source columns; its optional fields `prefix`, `required`, `banned` and `hot_words` ask for a
+        forced opening and for phrases that must, must not or should appear. `details` counts symbols of the source that were cut off
+        (`source_cut`), and that the vocabulary does not know (`source_unknown`).
 
         on_error   what an input that cannot be used (empty, far too long, no text, asking for what cannot be said) does: "raise" a
                    DataError that names it, or "keep" its place with an empty prediction, whose `details["error"]` says why
@@ -253,8 +255,7 @@ class Predictor:
 
     def _unknown(self, source: np.ndarray, spec: TokenSpec) -> int:
         """How many symbols stand for what the vocabulary does not know; an open word is known to a model that can copy it."""
-        copies = any(getattr(one.model, "copies", False) for one in self.trained)
-        return int((source == spec.unknown).sum() + (0 if copies else (source >= spec.size).sum()))
+        return int((source == spec.unknown).sum() + (0 if self.model.copies else (source >= spec.size).sum()))
 
     def _entries(self, inputs: Iterator[Any], on_error: OnError, blank: Blank) -> Iterator[_Entry]:
         """Inputs made ready one by one."""
@@ -300,9 +301,14 @@ class Predictor:
         """The example, cut where the recipe cuts. Raises DataError for a source that is empty or far too long."""
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
-        limits = self.recipe.data.limits
-        example = cut_source(example, limits, self.task.source_spec)
-        most, length = limits.max_source_length, len(example.source)
+        example = cut_source(example, self.limits, self.task.source_spec)
+        most, length = self.recipe.data.limits.max_source_length, len(example.source)
+        longest = longest_source(self.model) if isinstance(self.task.target_spec, TokenSpec) else None
+        if longest is not None and length > longest:
+            raise DataError(
+                f"the source has {length} elements, more than the {longest} that the model can read. Split it, or cut it with"
+                " `data.limits.too_long=truncate`."
+            )
         if most is not None and length > most * LONG:
             raise DataError(
                 f"the source has {length} elements, more than {LONG} times the longest of training ({most}). Split it, or cut it with"
@@ -361,18 +367,28 @@ def _nothing(reason: FinishReason) -> Prediction:
 
 
 def load(
-    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
+    path: Path | str | Sequence[Path | str],
+    *,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    trust_code: bool = False,
+    packed_weights: bool = True,
 ) -> Predictor:
     """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
 
-    overrides    recipe settings such as "search.beam_size=1"
-    device       cpu, cuda, mps or auto
-    trust_code   whether code outside Antiphon that the runs name may be imported
+    overrides        recipe settings such as "search.beam_size=1"
+    device           cpu, cuda, mps or auto
+    trust_code       whether code outside Antiphon that the runs name may be imported
+    packed_weights   on CPUs with AVX-512: whether linear layers keep a second copy of their weights in the layout that decoding reads
+                     fastest, from the first prediction on; False takes half of the memory
 
     Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
     """
     PREDICTION.check(overrides)
-    return open_predictor(path, device=device, overrides=overrides, trust_code=trust_code)
+    predictor = open_predictor(path, device=device, overrides=overrides, trust_code=trust_code)
+    for item in predictor.trained:
+        pack_weights(item.model, packed_weights)
+    return predictor
 
 
 def open_predictor(

@@ -40,11 +40,11 @@ from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.arpa import read_arpa
-from antiphon.search.beam import BeamSearch
-from antiphon.search.ctc import CTCSearch
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
-from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
+from antiphon.search.hot_words import Phrases
+from antiphon.search.mbr import MinimumBayesRiskSearch, Utility, text_utility
 from antiphon.search.ngram import ngrams
+from antiphon.search.scorers import TakesHelp
 from antiphon.store import checkpoint
 from antiphon.store.revisions import upgraded, upgraded_settings
 from antiphon.version import __version__
@@ -122,24 +122,44 @@ def build_losses(recipe: Recipe, task: Task) -> tuple[Loss | LossOfBatch, Loss]:
 
 
 def build_search(settings: Any, task: Task) -> Search:
-    """A search; one that compares texts learns from the task how symbols become text."""
+    """A search; one that compares texts learns from the task how symbols become text, and a language model and hot words are opened."""
     search: Search = registry.find("search", settings.name).build(settings)
-    if isinstance(search, MinimumBayesRiskSearch) and settings.metric is not None:
-        metric = registry.find("metrics", settings.metric)
-        if metric.higher_is_better is None:
-            raise ConfigError(
-                f"`search.metric` must say which of two outputs is better, but `{metric.name}` only describes them. Take one such as `chrf`"
-                " or `rouge_l`."
-            )
-
-        def statistics(predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Any:
-            return metric.suited(references).statistics(predictions, references)
-
-        decode = partial(_text_of, task)
-        return search.with_utility(text_utility(statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
-    if isinstance(search, BeamSearch | CTCSearch) and settings.language_model is not None:
-        return search.with_language_model(_open_language_model(settings.language_model, task))
+    if isinstance(search, MinimumBayesRiskSearch):
+        search = search.with_candidates(build_search(settings.candidates, task))
+        return search if settings.metric is None else search.with_utility(_utility_of(settings.metric, task))
+    if isinstance(search, TakesHelp) and (settings.language_model is not None or settings.hot_words.phrases):
+        helper = None if settings.language_model is None else _open_language_model(settings.language_model, task)
+        helped: Search = search.with_help(helper, _in_symbols(settings.hot_words.phrases, task))
+        return helped
     return search
+
+
+def _utility_of(name: str, task: Task) -> Utility:
+    """What compares the candidates of minimum Bayes risk by a metric. Raises ConfigError for one that says nothing of better and worse."""
+    metric = registry.find("metrics", name)
+    if metric.higher_is_better is None:
+        raise ConfigError(
+            f"`search.metric` must say which of two outputs is better, but `{metric.name}` only describes them. Take one such as `chrf`"
+            " or `rouge_l`."
+        )
+
+    def statistics(predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Any:
+        return metric.suited(references).statistics(predictions, references)
+
+    return text_utility(statistics, metric.aggregate, partial(_text_of, task), higher_is_better=metric.higher_is_better)
+
+
+def _in_symbols(phrases: Sequence[str], task: Task) -> Phrases:
+    """Hot words for all outputs. Raises ConfigError for what the vocabulary cannot write."""
+    if not phrases:
+        return ()
+    if not isinstance(task, WritesText) or not isinstance(task.target_spec, TokenSpec):
+        raise ConfigError("`search.hot_words.phrases` must be left out unless the targets of the task are texts.")
+    found = tuple(tuple(task.target_text.phrase(phrase)) for phrase in phrases)
+    for text, symbols in zip(phrases, found, strict=True):
+        if not symbols or task.target_spec.unknown in symbols:
+            raise ConfigError(f"`search.hot_words.phrases` must be what the vocabulary can write, but {text!r:.80} is not.")
+    return found
 
 
 def _open_language_model(settings: LanguageModelConfig, task: Task) -> LanguageModel:

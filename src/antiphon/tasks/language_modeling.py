@@ -123,7 +123,7 @@ class LanguageModeling(ExamplePerRecord):
         return [self._example(symbols, index) for (index, _), symbols in zip(records, found, strict=True)]
 
     def request(self, record: Record) -> Request:
-        """From the optional fields `prefix` (how the text begins), `required` and `banned` (a text or a list of texts)."""
+        """From the optional fields `prefix` (how the text begins), `required`, `banned` and `hot_words` (a text or a list of texts)."""
         return text_request(record, lambda _: self.target_text.phrase, self.target_spec.unknown)
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:

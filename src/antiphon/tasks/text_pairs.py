@@ -251,7 +251,7 @@ class TextPairs(ExamplePerRecord):
         return places
 
     def request(self, record: Record) -> Request:
-        """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
+        """From the optional fields `prefix` (a text), `required`, `banned` and `hot_words` (a text or a list of texts)."""
         return text_request(record, self._phrase_of, self.target_spec.unknown, self.target_text.opening, before=self.settings.target_prefix)
 
     def _phrase_of(self, record: Record) -> Callable[[str], tuple[int, ...]]:
