@@ -28,6 +28,9 @@ class TransformerConfig:
     """Depth of the decoder; a shallow one decodes fast."""
     heads: Count = 4
     """Attention heads; must divide `dim`."""
+    alignment_heads: Count | None = None
+    """Heads of the second last decoder layer whose mean is the attention that is shown, that a pointer copies by, and that learns from
+    alignments (`training.loss.guided_alignment`, for which 1 leaves the others free); None is all."""
     decoder: Literal["attention", "ssru"] = "attention"
     """How the decoder looks back: by self-attention, or by a simple recurrent unit (SSRU), which decodes fast."""
     key_value_heads: Count | None = None
@@ -103,6 +106,8 @@ def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> N
     groups = settings.key_value_heads or settings.heads
     if settings.dim % settings.heads:
         raise ConfigError(f"`model.heads` must divide `model.dim` ({settings.dim}), but is {settings.heads}.")
+    if settings.alignment_heads is not None and settings.alignment_heads > settings.heads:
+        raise ConfigError(f"`model.alignment_heads` must be at most `model.heads` ({settings.heads}), but is {settings.alignment_heads}.")
     if settings.heads % groups:
         raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
     _check_values(settings, source, target)

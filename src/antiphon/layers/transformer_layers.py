@@ -97,6 +97,7 @@ class DecoderLayer(nn.Module):
                 head_dim=settings.dim // heads,
                 dropout=settings.attention_dropout,
                 bias=settings.bias,
+                shown_heads=settings.alignment_heads,
             )
             self.cross_residual = SubLayer(settings)
         self.feed_forward, self.feed_forward_residual = _feed_forward(settings, hidden_dim), SubLayer(settings)

@@ -97,8 +97,10 @@ def inputs_to_measure(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padd
     return without_values(inputs, value_target(model, "`training.decoder_inputs: direct`").channels)
 
 
-def decode_for_training(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int) -> Output:
-    """The output that the loss sees, under the policy."""
+def decode_for_training(
+    settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int, *, attention: bool = False
+) -> Output:
+    """The output that the loss sees, under the policy; with its attention where the loss looks at it."""
     inputs = inputs_to_measure(settings, model, inputs)
     mixed = inputs
     if isinstance(settings, ScheduledSamplingConfig):
@@ -109,7 +111,7 @@ def decode_for_training(settings: DecoderInputs, model: Seq2SeqModel, inputs: Pa
                 places = predicted_places(inputs, probability)
                 elements = predicted(output, mixed, places, model.target, sample=settings.sample)
             mixed = Padded(mix(inputs.values, elements, places), inputs.lengths)
-    return model.decode(mixed, memory)
+    return model.decode(mixed, memory, attention=attention)
 
 
 def predicted_places(inputs: Padded, probability: float) -> Bool[Tensor, "B T"]:
