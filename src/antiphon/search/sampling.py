@@ -18,6 +18,7 @@ from antiphon.contracts.configuration import config
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.search import SearchPlugin
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
+from antiphon.heads.draws import draw_symbols
 from antiphon.search.alignment import traced
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig
 from antiphon.search.hot_words import HotWordsConfig, Phrases
@@ -112,12 +113,8 @@ def draw(logits: Float[Tensor, "R V"], uniforms: Float[Tensor, " R"], settings: 
     elif settings.top_p < 1:
         probabilities, order = _likeliest(probabilities, settings.top_p)
     probabilities = _truncated(probabilities, settings)
-    cumulative = probabilities.cumsum(-1)
-    total = cumulative[:, -1:]
-    # Strictly below the total, also after rounding: else the search would run past the last symbol that may be drawn.
-    target = torch.minimum(uniforms.unsqueeze(1) * total, torch.nextafter(total, torch.zeros_like(total)))
-    symbols = torch.searchsorted(cumulative, target, right=True)
-    return (symbols if order is None else order.gather(1, symbols)).squeeze(1)
+    symbols = draw_symbols(probabilities, uniforms)
+    return symbols if order is None else order.gather(1, symbols.unsqueeze(1)).squeeze(1)
 
 
 _FEW = 512
