@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
@@ -32,6 +32,24 @@ class Augments(Protocol):
 
     def augment(self, example: Example, seed: int) -> Example:
         """The example as it is learned from this time, decided by the seed alone. Lengths may change a little."""
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A column of the records says how much each of them counts in learning."""
+
+    @property
+    def weight_column(self) -> str | None:
+        """Its name, where the settings give one. Records to learn from have it; others need not."""
+
+
+@runtime_checkable
+class Aligned(Protocol):
+    """A column of the records says which words of both sides belong together."""
+
+    @property
+    def alignment_column(self) -> str | None:
+        """Its name, where the settings give one. Records to learn from have it; others need not."""
 
 
 @runtime_checkable
@@ -155,6 +173,15 @@ class Streams(Protocol):
         """What is said so far, after each block of samples (N,) or (N, channels), and once more at the end."""
 
 
+@runtime_checkable
+class StreamsText(Protocol):
+    """A text can be followed while it is said."""
+
+    def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
+        """What is said so far, after each word of the source, and once more at the end; `record` has the other columns of the source, and
+        `search` are the settings of the recipe's search."""
+
+
 @dataclass(frozen=True)
 class Sound:
     """What a model hears of a record: one channel of samples, the frames made of them, and where it lies in its recording, in seconds."""
@@ -201,6 +228,25 @@ def restored(task: Task, record: Record) -> str | None:
     if isinstance(task, RestoresTargets):
         return task.restored(record)
     return str(task.target_text.decode(task.target_text.encode(task.reference(record)))) if isinstance(task, WritesText) else None
+
+
+@runtime_checkable
+class KnowsWords(Protocol):
+    """Both sides are texts, whose words can be aligned."""
+
+    def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
+        """The word of each symbol of a record's source, and of its target without start and end; -1 where a symbol is part of none.
+
+        Words are what stands between white space, numbered from 0.
+        """
+
+
+@runtime_checkable
+class Rescales(Protocol):
+    """Values are scaled before a model says them, so that densities are, too."""
+
+    def log_slopes(self, example: Example) -> Float[np.ndarray, "T C"]:
+        """For each value of a target, the logarithm of the slope of what it was scaled by, at this value; anything where it is missing."""
 
 
 @runtime_checkable
@@ -275,6 +321,21 @@ class HasRemarks(Protocol):
 def augments(task: Task) -> bool:
     """Whether examples are varied when they are learned from."""
     return isinstance(task, Augments) and task.augments
+
+
+def weight_column(task: Task) -> str | None:
+    """The column that says how much records count in learning; None where all count alike."""
+    return task.weight_column if isinstance(task, Weighs) else None
+
+
+def alignment_column(task: Task) -> str | None:
+    """The column that says which words belong together; None where none does."""
+    return task.alignment_column if isinstance(task, Aligned) else None
+
+
+def learning_columns(task: Task) -> tuple[str, ...]:
+    """What only records to learn from must have: their weight, and the alignment of their words."""
+    return tuple(column for column in (weight_column(task), alignment_column(task)) if column is not None)
 
 
 def key_columns(task: Task) -> tuple[str, ...]:

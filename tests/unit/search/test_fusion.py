@@ -142,6 +142,15 @@ def test_a_source_alone_finds_what_it_finds_in_a_batch(seed):
         assert [one.elements.tolist() for one in alone] == [one.elements.tolist() for one in together[row]]
 
 
+def test_a_search_ends_where_the_language_model_does(seed):
+    (variant,) = (one for one in VARIANTS["transformer"] if one.name == "default")
+    model = built(variant, seed, TINY, TINY)
+    settings = {"name": "transformer", "dim": 8, "layers": 1, "heads": 2, "positions": "learned", "max_positions": 4}
+    helper = NeuralLanguageModel(built(Variant("decoder_only", "learned", {"decoder": settings}), seed, NOTHING, TINY))
+    search = beam(0.1, helper, beam_size=2, limits=LimitsConfig(min_length=9))
+    assert {len(own[0].elements) for own in search(model, SOURCE)} == {3}, "and the end is the fourth"
+
+
 def test_ngrams_by_symbols_take_part_in_the_beam(arpa, seed):
     model = built(Variant("lstm", "default"), seed, TINY, TINY)
     pieces = ["<pad>", "<unk>", "<s>", "</s>", "a", "b"]
@@ -164,7 +173,7 @@ def test_a_wide_prefix_beam_finds_what_enumeration_finds(arpa, seed):
     pieces = ["<pad>", "<unk>", "<s>", "</s>", "a", "b"]
     helper = ngrams(arpa, None, TINY, pieces, str)
     settings = CTCSearchConfig(beam_size=60, n_best=4, language_model=LanguageModelConfig(ngram="x", weight=0.8))
-    found = CTCSearch(settings).with_language_model(helper)(model, source)
+    found = CTCSearch(settings).with_help(helper, ())(model, source)
     symbols = torch.tensor([[*said, *[0] * (LONGEST - len(said))] for said in EVERY])
     lengths = torch.tensor([len(said) for said in EVERY])
     for row in range(2):
@@ -251,5 +260,5 @@ def test_what_cannot_be_used_is_refused(arpa):
         validate(CTCSearchConfig, {"beam_size": 3, "language_model": {"run": "x"}})
     with pytest.raises(ConfigError, match="must be at least 2 with a `language_model`"):
         validate(CTCSearchConfig, {"language_model": {"ngram": "x"}})
-    with pytest.raises(ConfigError, match="with_language_model"):
+    with pytest.raises(ConfigError, match="with_help"):
         BeamSearch(BeamConfig(language_model=LanguageModelConfig(run="x")))(built(Variant("lstm", "default"), 1, TINY, TINY), SOURCE)
