@@ -81,7 +81,7 @@ class ConvolutionModule(nn.Module):
         return self.contract(nn.functional.silu(x)), kept
 
     def _mixed(self, x: Float[Tensor, "B R D"]) -> Float[Tensor, "B S D"]:
-        """The depthwise convolution. On the CPU as one over images of one row with channels innermost: so nothing has to be put in order."""
+        """The depthwise convolution; on the CPU one over images of one row, channels innermost, so that nothing has to be moved."""
         weight, bias = self.depthwise.weight, self.depthwise.bias
         if x.device.type != "cpu":
             return self.depthwise(x.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
