@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from antiphon.contracts.sequences import Batch, Example, pad
@@ -22,11 +23,13 @@ def collate(examples: Sequence[Example], source: Spec, target: Spec) -> Batch:
         without = next(example.record for example in examples if example.target is None)
         raise DataError(f"The records of a batch must all have a target, or none, but record {without} has none.")
     weights = [example.weight for example in examples]
+    links = [np.zeros((0, 2), dtype=np.int64) if example.links is None else example.links for example in examples]
     return Batch(
         source=pad([example.source for example in examples], _padding(source)),
         target=pad(targets, _padding(target)) if targets else None,
         records=tuple(example.record for example in examples),
         weights=None if all(weight == 1 for weight in weights) else torch.tensor(weights, dtype=torch.float32),
+        links=None if all(example.links is None for example in examples) else pad(links),
     )
 
 

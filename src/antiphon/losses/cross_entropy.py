@@ -12,13 +12,14 @@ from pydantic import Field
 from torch import Tensor
 
 from antiphon.contracts.configuration import Fraction, config
-from antiphon.contracts.loss import Loss, LossPlugin, LossSum
+from antiphon.contracts.loss import Loss, LossOfBatch, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.pointer import Mixture
 from antiphon.losses.chunked import chunked
 from antiphon.losses.coverage import coverage_loss
+from antiphon.losses.guided_alignment import GuidedAlignmentConfig, GuidedLoss
 from antiphon.losses.summing import summed
 
 
@@ -32,6 +33,8 @@ class CrossEntropyConfig:
     """Share of the probability that is spread over the whole vocabulary (Szegedy et al. 2016)."""
     coverage: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the coverage loss, which punishes attending again to the same places (See et al. 2017; they used 1)."""
+    guided_alignment: GuidedAlignmentConfig | None = None
+    """Attention also learns from the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
 
 
 @final
@@ -97,11 +100,12 @@ def _losses(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: 
     return (losses - smoothing * log_probs.mean(dim=-1) if smoothing else losses), log_probs
 
 
-def build(settings: CrossEntropyConfig, target: Spec) -> Loss:
+def build(settings: CrossEntropyConfig, target: Spec) -> Loss | LossOfBatch:
     """Make the loss. Raises ConfigError when the target is real-valued."""
     if not isinstance(target, TokenSpec):
         raise ConfigError("`training.loss.name` must not be `cross_entropy` when the target is real-valued.")
-    return CrossEntropy(settings.label_smoothing, settings.coverage, target)
+    loss = CrossEntropy(settings.label_smoothing, settings.coverage, target)
+    return loss if settings.guided_alignment is None else GuidedLoss(loss, settings.guided_alignment)
 
 
 def measure(settings: CrossEntropyConfig, target: Spec) -> Loss:

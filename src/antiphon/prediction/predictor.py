@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import Continues, PreparesSources, Streams, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Continues, PreparesSources, Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
@@ -189,6 +189,17 @@ class Predictor:
         if not isinstance(self.task, Streams):
             raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
         return self.task.stream(self.model, blocks, sample_rate)
+
+    def stream_text(self, words: Iterable[str], record: Record | None = None) -> Iterator[Prediction]:
+        """What a text says while it is read: a prediction of all that is decided after each of its words, and one of the whole at the end,
+        which is what `search: greedy` finds in it. `record` has the other columns of a source, such as tags.
+
+        `details` says how many words were `read`, which `words` are decided, each with how many had been read then (`after`), and whether
+        this is the `final` one. Needs one run with `model.wait_k`. Raises ConfigError when the run cannot do this.
+        """
+        if not isinstance(self.task, StreamsText):
+            raise ConfigError(f"A stream of words needs a run that turns texts into texts, but this is one of {self.task.name}.")
+        return self.task.stream_text(self.model, self.recipe.search, words, record or {})
 
     def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
         """Predict for what `task.items` made of records."""

@@ -120,10 +120,11 @@ def evaluate(
     if progress is not None:
         predictor = copy.copy(predictor)
         predictor.search = _counted(predictor.search, len(pairs), progress)
+    tally = Tally()
+    likelihood = _likelihood(predictor, records, ranks, say, tally)  # before what takes long, as it may find what stops the run
     decoded = decode_and_score(predictor.predict_items, task, pairs, metrics, ranks, resamples=resamples)
     values, baselines = [prediction.value for prediction in decoded.predictions], baselines_of(task, items)
-    tally = Tally()
-    scores = (*decoded.scores, *_likelihood(predictor, records, ranks, say, tally))
+    scores = (*decoded.scores, *likelihood)
     of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points
     evaluation = Evaluation(
         run=_shown_runs(run),

@@ -7,7 +7,7 @@ Words of a source that a joint vocabulary of words does not have can be open: th
 source, and the target of the same record may use them. A model that copies can say them; every other reads them as the unknown symbol.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from jaxtyping import Int
 
 from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.contracts.specs import TokenSpec
@@ -26,10 +27,13 @@ from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import BYTE_PIECES, SPECIAL_PIECES
-from antiphon.features.word_places import NO_WORD, word_places
+from antiphon.metrics.timed import TimedText
 from antiphon.store import checkpoint
 from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
+from antiphon.tasks.growing_words import words_in
+from antiphon.tasks.text_links import side_places, symbol_links, word_links
 from antiphon.tasks.text_requests import text_of, text_request
+from antiphon.tasks.text_stream import stream_words
 
 MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
 
@@ -56,6 +60,8 @@ class TextPairsSettings(Protocol):
     def tags(self) -> tuple[str, ...]: ...
     @property
     def open_words(self) -> int: ...
+    @property
+    def alignment(self) -> str | None: ...
 
 
 def check_settings(settings: TextPairsSettings) -> None:
@@ -100,6 +106,11 @@ class TextPairs(ExamplePerRecord):
     def source_columns(self) -> tuple[str, ...]:
         """Columns that records to predict must have."""
         return (self.settings.source, *self.settings.tags)
+
+    @property
+    def alignment_column(self) -> str | None:
+        """The column that says which words belong together."""
+        return self.settings.alignment
 
     @property
     def kept_together(self) -> tuple[str, ...]:
@@ -176,7 +187,9 @@ class TextPairs(ExamplePerRecord):
         source, target = self.source_text.encode(self._source(record), seed=seed), None
         if self.settings.target in record:
             target = self.target_text.encode(self._target(record), seed=None if seed is None else seed + 1)
-        return self._example(record, source, target, index)
+        example = self._example(record, source, target, index)
+        # Symbols that were drawn and do not tell where words begin give way to the usual ones.
+        return self.encode(record, index) if seed is not None and example.links is None and self._is_aligned(record) else example
 
     def _encode_open(self, record: Record, index: int) -> Example:
         """The record as symbols, with open words; the context is these words."""
@@ -211,20 +224,35 @@ class TextPairs(ExamplePerRecord):
             return Example(closed, None, index, context=words)
         if not _says_something(self.target_text, text_of(record, self.settings.target)):
             target = target[:0]
+        links = self._links(record, closed, target) if self._is_aligned(record) else None
         framed = np.concatenate([[self.target_spec.start], target, [self.target_spec.end]]).astype(np.int64)
-        return Example(closed, framed, index, context=words)
+        return Example(closed, framed, index, context=words, links=links)
+
+    def _is_aligned(self, record: Record) -> bool:
+        return self.settings.alignment is not None and self.settings.alignment in record and self.settings.target in record
+
+    def _links(self, record: Record, source: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+        """The links between symbols; None where symbols that were drawn do not tell their words."""
+        column = str(self.settings.alignment)
+        places = self._places(record, source, target)
+        words = word_links(record[column], column, text_of(record, self.settings.source), text_of(record, self.settings.target))
+        return None if places is None else symbol_links(words, *places)
+
+    def _places(self, record: Record, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """The word of each symbol of an encoded source and of a target without start and end."""
+        settings, before = self.settings, "".join(self.lead(record)) + self.settings.source_prefix
+        closed = self.source_text.closes or source.tolist() == [self.source_spec.end]
+        read = side_places(self.source_text, source, text_of(record, settings.source), before, closed=closed)
+        said = side_places(self.target_text, target, text_of(record, settings.target), settings.target_prefix, closed=False)
+        return None if read is None or said is None else (read, said)
 
     def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
         """The word of each symbol of the encoded source, and of the target without start and end; -1 of symbols of no word."""
-        text, settings = text_of(record, self.settings.source), self.settings
-        source = np.zeros(0, dtype=np.int64)
-        if _says_something(self.source_text, text):
-            source = word_places(self.source_text, text, "".join(self.lead(record)) + settings.source_prefix)
-        if self.source_text.closes or not len(source):
-            source = np.append(source, NO_WORD)
-        text = text_of(record, settings.target)
-        target = word_places(self.target_text, text, settings.target_prefix) if _says_something(self.target_text, text) else source[:0]
-        return source, target
+        example = TextPairs.encode(self, {name: value for name, value in record.items() if name != self.settings.alignment})
+        assert example.target is not None, "there is a target to align"
+        places = self._places(record, example.source, example.target[1:-1])
+        assert places is not None, "the symbols are the usual ones"
+        return places
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required`, `banned` and `hot_words` (a text or a list of texts)."""
@@ -348,7 +376,22 @@ class TextPairs(ExamplePerRecord):
                 {"probability": round(float(probability), 4), "position": int(position)}
                 for probability, position in zip(hypothesis.copied.probability, hypothesis.copied.position, strict=True)
             ]
+        if hypothesis.read is not None:
+            text = self._timed(text, hypothesis, example)
         return Prediction(text, hypothesis, (), details)
+
+    def _timed(self, text: str, hypothesis: Hypothesis, example: Example) -> TimedText:
+        """The text with how many words of the source had been read when each of its words was said, that is, its last symbol."""
+        assert hypothesis.read is not None, "only what was said while reading knows this"
+        source = words_in(example.source[example.source != self.source_spec.end], self.source_text.decode)
+        begins = np.array([word.elements[0] if word.elements else 0 for word in source], dtype=np.int64)
+        said = words_in(hypothesis.elements, self.target_text.decode)[-max(len(text.split()), 1) :]
+        read = [int(hypothesis.read[word.elements[-1]]) if word.elements else len(example.source) for word in said if text.strip()]
+        return TimedText(text, [int(np.searchsorted(begins, symbols)) for symbols in read], len(source))
+
+    def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
+        """What is said so far, after each word of the source and once more at the end; `record` has what else a source needs (tags)."""
+        return stream_words(self, model, search, words, {**record, self.settings.source: ""})
 
     def _decoded(self, elements: np.ndarray, words: Sequence[str]) -> str:
         return self.target_text.decode(elements, words) if isinstance(self.target_text, TextFeature) else self.target_text.decode(elements)

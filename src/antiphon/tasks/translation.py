@@ -46,6 +46,9 @@ class TranslationConfig:
     weight: str | None = None
     """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
     Null counts all alike."""
+    alignment: str | None = None
+    """Column with alignments of words, as `0-0 1-2` (Pharaoh's format: words of the source by words of the target, from 0, parted by white
+    space), that attention learns from with `training.loss.guided_alignment`."""
     open_words: Annotated[int, Field(ge=0)] = 0
     """With one `vocabulary` of kind `word`: so many words of each source that the vocabulary does not have may be copied, by a model with
     `head: pointer`."""
