@@ -67,7 +67,7 @@ def predict(
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
-    _answer(predictor, inputs, opened, progress, quiet=quiet)
+    _answer(predictor if opened.has_details else predictor.without_copies(), inputs, opened, progress, quiet=quiet)
 
 
 def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002
