@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
-from antiphon.cli.options import AsJson, Quiet, Runs, Set, TrustCode
+from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
@@ -41,6 +41,8 @@ def predict(
             " predictions, FOLDER/ a file for each, other names lines (of forecasts csv).",
         ),
     ] = "-",
+    weights: Weights = None,
+    average: Averaged = None,
     settings: Set = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -61,7 +63,7 @@ def predict(
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    predictor = load(runs, overrides=settings or (), trust_code=trust_code)
+    predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
     inputs = open_inputs(files or _named(input), predictor.task)
     opened = open_output(output, predictor.task, inputs, as_json=as_json)
     if inputs.are_typed and not quiet:

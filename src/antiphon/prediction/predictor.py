@@ -25,7 +25,7 @@ from antiphon.prediction.windows import Live, full, growing, windows
 from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
 from antiphon.recipe.effects import PREDICTION
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
-from antiphon.search.ensemble import together
+from antiphon.search.ensemble import Average, together
 from antiphon.training.device import find_device
 
 OnError = Literal["raise", "keep"]
@@ -60,7 +60,15 @@ class Predictor:
     `search` may be changed by `with_search`; results do not depend on what else is in a batch.
     """
 
-    def __init__(self, trained: Sequence[Trained], *, device: str = "auto", overrides: Sequence[str] = ()):
+    def __init__(
+        self,
+        trained: Sequence[Trained],
+        *,
+        device: str = "auto",
+        overrides: Sequence[str] = (),
+        weights: Sequence[float] | None = None,
+        average: Average | None = None,
+    ):
         first = trained[0]
         for other in trained[1:]:
             if (other.task.source_spec, other.task.target_spec) != (first.task.source_spec, first.task.target_spec):
@@ -80,7 +88,7 @@ class Predictor:
         models = [item.model.to(self.device).eval() for item in trained]
         if needs_steps(self.recipe.search):
             models = [stepwise(model) for model in models]
-        self.model: Seq2SeqModel = models[0] if len(models) == 1 else together(models)
+        self.model: Seq2SeqModel = together(models, average, weights)
         self.search, self._copies = build_search(self.recipe.search, self.task), True
 
     def without_copies(self) -> "Predictor":
@@ -377,26 +385,39 @@ def _nothing(reason: FinishReason) -> Prediction:
 
 
 def load(
-    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
+    path: Path | str | Sequence[Path | str],
+    *,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    trust_code: bool = False,
+    weights: Sequence[float] | None = None,
+    average: Average | None = None,
 ) -> Predictor:
     """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
 
     overrides    recipe settings such as "search.beam_size=1"
     device       cpu, cuda, mps or auto
     trust_code   whether code outside Antiphon that the runs name may be imported
+    weights      how much each run of an ensemble counts; they need not sum to 1, and are alike when left out
+    average      what an ensemble averages: "probability" (the default), or "log_probability", where each run can veto a symbol
 
     Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
     """
     PREDICTION.check(overrides)
-    return open_predictor(path, device=device, overrides=overrides, trust_code=trust_code)
+    return open_predictor(path, device=device, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
 
 
 def open_predictor(
-    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
+    path: Path | str | Sequence[Path | str],
+    *,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    trust_code: bool = False,
+    weights: Sequence[float] | None = None,
+    average: Average | None = None,
 ) -> Predictor:
     """As `load`, for what does more than to predict: its caller checks which settings have an effect."""
     find_device(device, "device")  # before anything is read
     paths = [path] if isinstance(path, Path | str) else list(path)
-    return Predictor(
-        [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths], device=device, overrides=overrides
-    )
+    trained = [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths]
+    return Predictor(trained, device=device, overrides=overrides, weights=weights, average=average)

@@ -1,5 +1,6 @@
 """Every search with a model that copies: open words are said, traced to their places, scored, required and banned."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -111,6 +112,16 @@ def test_an_ensemble_copies_where_one_of_its_members_does() -> None:
     ensemble = Ensemble([copier(), copier("categorical", seed=1)])
     found = GreedySearch(GreedyConfig(limits=LIMITS))(ensemble, SOURCE, [Request(prefix=(10,)), Request()])
     assert found[0][0].elements[0] == 10
+
+
+@pytest.mark.parametrize("search", [GreedySearch(GreedyConfig(limits=LIMITS)), BeamSearch(BeamConfig(limits=LIMITS))])
+def test_an_ensemble_with_a_model_without_attention_says_what_it_found(search: GreedySearch | BeamSearch) -> None:
+    torch.manual_seed(1)
+    blind = build(LSTMConfig(dim=16, attention="none"), SPEC, SPEC).eval()
+    ensemble = Ensemble([copier(), blind])
+    found, traced = search(ensemble, SOURCE), search.with_copies()(ensemble, SOURCE)
+    assert [one.elements.tolist() for own in traced for one in own] == [one.elements.tolist() for own in found for one in own]
+    assert all(math.isfinite(own[0].score) for own in found)
 
 
 def test_open_words_are_read_as_unknown() -> None:
