@@ -119,9 +119,13 @@ class CrossAttention(nn.Module):
         self.out = Linear(heads * head_dim, dim, bias=bias)
 
     def project(self, states: Float[Tensor, "B S M"]) -> KeysValues:
-        """The memory's keys and values."""
+        """The memory's keys and values.
+
+        Decoding reads them at every step, and slowly where they lie among those of other heads: so there they are put in a row once.
+        """
         parts = self.key_value(states).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-        return KeysValues(*parts.split(self.groups, dim=1))
+        keys, values = parts.split(self.groups, dim=1)
+        return KeysValues(keys, values) if torch.is_grad_enabled() else KeysValues(keys.contiguous(), values.contiguous())
 
     def forward(
         self, x: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "B S"] | None, *, weights: bool = False

@@ -33,7 +33,7 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray], *,
     (`select_rows`). With `alignment` a hypothesis has the attention (T, S) of its elements.
 
     Raises ConfigError when the model writes no symbols, or has no attention that is asked for, DataError when a target holds a symbol
-    outside its vocabulary.
+    outside its vocabulary, or more than it can say.
     """
     spec = token_target(model, "Scoring")
     assert len(targets) == len(source.lengths), f"{len(source.lengths)} sources need as many targets, not {len(targets)}"
@@ -42,6 +42,11 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray], *,
         size = spec.size + spec.open_words
         if lowest < 0 or highest >= size:
             raise DataError(f"Target {row} of the batch must hold symbols from 0 to {size - 1}, but holds {lowest} to {highest}.")
+        if model.longest_target is not None and len(target) >= model.longest_target:
+            raise DataError(
+                f"Target {row} of the batch must have at most {model.longest_target - 1} symbols, which is all that the model can say, but"
+                f" has {len(target)}."
+            )
     memory, device = model.encode(source), source.lengths.device
     frames = None if isinstance(model, StepwiseModel) else model.frames(memory)
     inputs, labels = teacher_forced(targets, spec, device)

@@ -100,3 +100,14 @@ def test_grouped_heads_equal_repeated_keys(groups, kind, seed):
     }[kind]
     full = repeat_groups(layer, groups)
     torch.testing.assert_close(layer(x, mask, causal=kind == "causal"), full(x, mask, causal=kind == "causal"))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_keys_and_values_lie_in_a_row_where_every_step_reads_them(groups, seed):
+    layer, states = CrossAttention(DIM, 7, 4, groups, head_dim=HEAD_DIM), torch.randn(2, 5, 7)
+    learned = layer.project(states)
+    with torch.no_grad():
+        decoded = layer.project(states)
+    for one, other in zip(learned, decoded, strict=True):
+        assert other.is_contiguous()
+        torch.testing.assert_close(one.detach(), other)
