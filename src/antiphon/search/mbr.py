@@ -7,6 +7,7 @@ A utility compares sequences. The one built in compares symbols; `with_utility` 
 two functions, so that a recipe can decode with chrF or BLEU while the search still knows no text.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -57,18 +58,28 @@ class MinimumBayesRiskSearch:
     `log_prob` stays the model's own.
     """
 
-    def __init__(self, settings: MinimumBayesRiskConfig, utility: Utility | None = None, candidates: Search | None = None):
-        self.settings = settings
+    def __init__(self, settings: MinimumBayesRiskConfig, utility: Utility | None = None):
+        self.settings, self._copies = settings, False
         self._utility = utility
-        self._candidates: Search = candidates or registry.find("search", settings.candidates.name).build(settings.candidates)
+        self._candidates: Search = registry.find("search", settings.candidates.name).build(candidate_settings(settings))
 
     def with_utility(self, utility: Utility) -> "MinimumBayesRiskSearch":
         """The same search with another utility."""
-        return MinimumBayesRiskSearch(self.settings, utility, self._candidates)
+        other = copy.copy(self)
+        other._utility = utility
+        return other
 
     def with_candidates(self, candidates: Search) -> "MinimumBayesRiskSearch":
         """The same search with the search that its settings name, made ready by the caller (language model, hot words)."""
-        return MinimumBayesRiskSearch(self.settings, self._utility, candidates)
+        other = copy.copy(self)
+        other._candidates = candidates
+        return other
+
+    def with_copies(self) -> "MinimumBayesRiskSearch":
+        """The same search, which says what a model that copies did copy."""
+        other = copy.copy(self)
+        other._copies = True
+        return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
@@ -79,7 +90,16 @@ class MinimumBayesRiskSearch:
                 raise ConfigError(f"`search.metric` is `{self.settings.metric}`, so the search needs `with_utility` before it is used.")
             utility = symbol_utility
         found = [choose(own, utility)[: self.settings.n_best] for own in self._candidates(model, source, requests)]
-        return traced(model, model.encode(source), found, alignment=self.settings.alignment)
+        alignment = self.settings.alignment or getattr(self.settings.candidates, "alignment", False)
+        if not alignment and not (self._copies and model.copies):
+            return found
+        return traced(model, model.encode(source), found, alignment=alignment, copies=self._copies)
+
+
+def candidate_settings(settings: MinimumBayesRiskConfig) -> Any:
+    """Those of the search for candidates, most of which are thrown away: only what is chosen is aligned."""
+    inner = settings.candidates
+    return replace(inner, alignment=False) if getattr(inner, "alignment", False) else inner
 
 
 def choose(candidates: Sequence[Hypothesis], utility: Utility) -> list[Hypothesis]:
