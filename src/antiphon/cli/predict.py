@@ -60,8 +60,8 @@ def predict(
     """
     from antiphon.errors import ConfigError
     from antiphon.prediction.inputs import open_inputs, runs_and_files
+    from antiphon.prediction.loading import load
     from antiphon.prediction.outputs import open_output
-    from antiphon.prediction.predictor import load
 
     runs, files = runs_and_files(run)
     if files and input != "-":

@@ -20,8 +20,9 @@ from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.metrics.scoring import find_metrics, named
 from antiphon.metrics.significance import Comparison, compare
+from antiphon.prediction.loading import open_predictor
 from antiphon.prediction.memory import Say, silent
-from antiphon.prediction.predictor import Predictor, open_predictor
+from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
 from antiphon.recipe.assembly import build_losses, metric_names
