@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
 from antiphon.recipe.assembly import build_losses, metric_names
 from antiphon.recipe.effects import EVALUATION
+from antiphon.recipe.recipe import Recipe
 from antiphon.runs import stored_evaluations
 from antiphon.search.ensemble import Average
 from antiphon.store.json_text import plain_numbers
@@ -112,14 +114,9 @@ def evaluate(
     own, and an ensemble's in its first run. Raises DataError when there is nothing to score.
     """
     EVALUATION.check(overrides)
-    if isinstance(run, Predictor):
-        predictor = _opened(run, overrides, weights, average)
-    else:
-        predictor = open_predictor(run, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
-    recipe, task = predictor.recipe, predictor.task
-    source = recipe.data.test if data is None else data
-    if source is None:
-        raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
+    opened = partial(open_predictor, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
+    predictor = _opened(run, overrides, weights, average) if isinstance(run, Predictor) else opened(run)
+    recipe, task, source = predictor.recipe, predictor.task, _source(predictor.recipe, data)
     records, left_out = records_to_score(source, task, recipe.data.limits, predictor.model)
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
@@ -151,6 +148,14 @@ def evaluate(
         actual=tuple(references),
     )
     return evaluation if isinstance(run, Predictor) else _stored(evaluation, [run] if isinstance(run, Path | str) else run, source)
+
+
+def _source(recipe: Recipe, data: Any) -> Any:
+    """What to evaluate on. Raises ConfigError when neither the caller nor the recipe names anything."""
+    source = recipe.data.test if data is None else data
+    if source is None:
+        raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
+    return source
 
 
 def _opened(predictor: Predictor, overrides: Sequence[str], weights: Sequence[float] | None, average: Average | None) -> Predictor:
