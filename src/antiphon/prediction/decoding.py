@@ -84,4 +84,4 @@ def _on_source(hypothesis: Hypothesis, stride: int) -> Hypothesis:
 
 
 def _without_target(example: Example) -> Example:
-    return Example(example.source, None, example.record, example.context)
+    return replace(example, target=None, links=None)
