@@ -171,15 +171,13 @@ class Predictor:
     def score(
         self, records: Any, *, alignment: bool = False, on_error: OnError = "raise"
     ) -> Prediction | list[Prediction] | Iterator[Prediction]:
-        """What the model thinks of the targets of records, which may be anybody's: for one, for a list or a frame, or lazily for an
-        iterator, in the order given.
+        """What the model thinks of targets that are given: for a record, for a list or a frame, or lazily for an iterator, in order.
 
         A prediction's value is the target. Its hypothesis has `log_prob`, the natural logarithm of the target's probability, `score`, the
-        mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names. Of values they
-        are log-densities of the steps. Of a model with CTC and no decoder they are of all alignments. The search has no part in it.
+        mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names; of values
+        log-densities of the steps, of a model with CTC and no decoder those over all alignments.
 
-        alignment   whether `details["word_alignment"]` links each word of the target to the word of the source that it looks at most,
-                    as `0-0 1-2`, source words by target words, which white space parts
+        alignment   whether `details["word_alignment"]` links each word to that of the source which it looks at most: `0-0 1-2`
         on_error    what a record that cannot be used does: "raise" a DataError that names it, or "keep" its place, as in `predict`
 
         Raises ConfigError when the model has no attention to align words by, or says values but no distribution of them.
