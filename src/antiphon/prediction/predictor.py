@@ -15,10 +15,11 @@ from antiphon.contracts.records import Record
 from antiphon.contracts.search import SaysCopies
 from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction
 from antiphon.contracts.specs import TokenSpec
-from antiphon.data.limits import cut_source, empty_side, fitting, longest_source
+from antiphon.data.limits import empty_side, fitting
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Part, Said
+from antiphon.prediction.sources import readable
 from antiphon.prediction.target_scores import TargetScorer
 from antiphon.prediction.windows import Live, full, growing, windows
 from antiphon.recipe.assembly import Trained, build_search, load_task, needs_steps, read_given, stepwise
@@ -311,7 +312,7 @@ class Predictor:
             raise DataError(f"it must be a record with the columns {', '.join(self.task.columns)}, but is {type(item).__name__}.")
         if isinstance(self.task.source_spec, TokenSpec):
             _check_unicode(item.get(self.task.source_columns[0]))
-        example = self._within_limits(self.task.encode(item, number), item)
+        example = readable(self.task.encode(item, number), item, self.task, self.model, self.recipe.data.limits)
         if example.target is None:
             raise DataError("it has no target that could be scored.")
         most, length = self.model.longest_target, len(example.target) - 1
@@ -325,31 +326,7 @@ class Predictor:
     def _prepare(self, record: Record, number: int) -> Part:
         target = self.task.target_column
         example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
-        return Part(record, self._within_limits(example, record), self.task.request(record))
-
-    def _within_limits(self, example: Example, record: Record) -> Example:
-        """The example, cut where the recipe cuts. Raises DataError for a source that is empty or far too long."""
-        if not str(self.task.source_of(record)).strip():
-            raise DataError("the source is empty.")
-        example = cut_source(example, self.limits, self.task.source_spec)
-        most, length = self.recipe.data.limits.max_source_length, len(example.source)
-        longest = longest_source(self.model) if isinstance(self.task.target_spec, TokenSpec) else None
-        if longest is not None and length > longest:
-            raise DataError(
-                f"the source has {length} elements, more than the {longest} that the model can read. Split it, or cut it with"
-                " `data.limits.too_long=truncate`."
-            )
-        if most is not None and length > most * LONG:
-            raise DataError(
-                f"the source has {length} elements, more than {LONG} times the longest of training ({most}). Split it, or cut it with"
-                " `data.limits.too_long=truncate`."
-            )
-        if most is None and length > VERY_LONG and isinstance(self.task.source_spec, TokenSpec):
-            raise DataError(
-                f"the source has {length} elements, more than {VERY_LONG}, and the recipe has no limit. Split it, or say with"
-                " `data.limits.max_source_length` that such sources are meant."
-            )
-        return example
+        return Part(record, readable(example, record, self.task, self.model, self.recipe.data.limits), self.task.request(record))
 
     def _record(self, item: Any) -> Record:
         if isinstance(item, str | bytes | Path):
@@ -365,10 +342,6 @@ class Predictor:
 def _prepared(trained: Trained) -> str | None:
     """How sources become numbers, if their spec does not tell."""
     return trained.task.source_fingerprint if isinstance(trained.task, PreparesSources) else None
-
-
-VERY_LONG = 50_000  # elements of a source that nobody spoke of when the model was trained
-LONG = 8  # an input so many times longer than any in training is refused: it would take all memory and give nonsense
 
 
 def _parts_in(entry: _Entry) -> int:
