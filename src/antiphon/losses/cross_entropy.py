@@ -79,8 +79,8 @@ class _InPlace(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-        losses, normalizer = _losses(logits, labels, smoothing)
-        gradient = logits.sub_(normalizer.unsqueeze(1)).exp_()
+        losses, log_probs = _losses(logits, labels, smoothing)
+        gradient = log_probs.exp_()
         if smoothing:
             gradient -= smoothing / logits.shape[-1]
         gradient.scatter_add_(1, labels.unsqueeze(1), gradient.new_full((len(labels), 1), smoothing - 1))
@@ -92,11 +92,12 @@ class _InPlace(torch.autograd.Function):
         return ctx.gradient.mul_(upstream.unsqueeze(1)), None, None
 
 
-def _losses(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: float) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-    """Losses, and what normalizes the logits."""
-    normalizer = logits.logsumexp(dim=-1)
-    losses = normalizer - (1 - smoothing) * logits.gather(1, labels.unsqueeze(1)).squeeze(1)
-    return (losses - smoothing * logits.mean(dim=-1) if smoothing else losses), normalizer
+def _losses(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: float) -> tuple[Float[Tensor, " N"], Float[Tensor, "N V"]]:
+    """Losses, and log-probabilities, which take the place of the logits on the CPU, where passes over memory are dear."""
+    in_place = logits.device.type == "cpu" and logits.is_contiguous()
+    log_probs = torch.log_softmax(logits, dim=-1, out=logits) if in_place else logits.log_softmax(dim=-1)
+    losses = (smoothing - 1) * log_probs.gather(1, labels.unsqueeze(1)).squeeze(1)
+    return (losses - smoothing * log_probs.mean(dim=-1) if smoothing else losses), log_probs
 
 
 def build(settings: CrossEntropyConfig, target: Spec) -> Loss | LossOfBatch:
