@@ -107,7 +107,8 @@ def cut_source(example: Example, limits: Limits, source: Spec) -> Example:
     most = limits.max_source_length
     if limits.too_long != "truncate" or most is None or len(example.source) <= most:
         return example
-    return _sayable(replace(example, source=_cut(example.source, most, source), cut=len(example.source) - most), source)
+    cut = _cut_source(example, _cut(example.source, most, source))
+    return _sayable(replace(cut, cut=len(example.source) - most), source)
 
 
 def empty_side(example: Example, source: Spec, target: Spec) -> Literal["", "source", "target"]:
@@ -152,9 +153,16 @@ def shortened(example: Example, limits: Limits, source: Spec, target: Spec, tall
         tally.truncate(f"{side} too long", example.record)
     if not arrays:
         return example
-    cut = replace(example, source=arrays.get("source", example.source), target=arrays.get("target", example.target))
+    cut = _cut_source(replace(example, target=arrays.get("target", example.target)), arrays.get("source", example.source))
     cut = replace(cut, links=_links_left(cut, source, target, arrays))
     return _sayable(cut, source) if "source" in arrays else cut
+
+
+def _cut_source(example: Example, source: np.ndarray) -> Example:
+    """The example with a source of fewer symbols, the last of which has the factors that the whole ended with."""
+    if example.factors is None or len(source) == len(example.source):
+        return replace(example, source=source)
+    return replace(example, source=source, factors=np.concatenate([example.factors[: len(source) - 1], example.factors[-1:]]))
 
 
 def _links_left(example: Example, source: Spec, target: Spec, cut: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -157,7 +157,7 @@ class Teacher:
         return TaughtRecords(records, target, outputs)
 
     def _decode(self, records: Sequence[Record]) -> Sequence[Prediction]:
-        return self.predictor.predict(list(records), on_error="keep")
+        return self.predictor.without_copies().predict(list(records), on_error="keep")
 
     def loss(self, loss: Loss | LossOfBatch) -> Loss | LossOfBatch:
         """The loss to train with: the given one, mixed with the distance from the teacher's probabilities where these are learned from."""

@@ -95,7 +95,7 @@ class Transformer(StepwiseModel):
     def _tie(self) -> nn.Module:
         source, target = self.source_positioned.frontend.embedding, self.target_positioned.frontend.embedding
         if self.settings.tied_embeddings == "all":
-            if source is None or target is None or self.source != self.target:
+            if source is None or target is None or not (isinstance(self.source, TokenSpec) and self.source.has_symbols_of(self.target)):
                 raise ConfigError(
                     "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one vocabulary, but is `all`."
                     " Give both sides one vocabulary."
@@ -113,7 +113,7 @@ class Transformer(StepwiseModel):
         length = source.values.shape[1]
         self.source_positioned.check(length)
         positions = torch.arange(length, device=source.values.device)
-        x, mask = self.source_positioned.embed(source.values, positions), source.mask
+        x, mask = self.source_positioned.embed(source.values, positions, source.factors), source.mask
         chunk = None if self.settings.chunk_length is None else min(self.settings.chunk_length, length)
         if chunk is not None:
             x, mask = chunks.cut(x, mask, chunk)

@@ -12,20 +12,18 @@ from antiphon.contracts.abilities import Continues, PreparesSources, Streams, St
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
+from antiphon.contracts.search import SaysCopies
 from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction
 from antiphon.contracts.specs import TokenSpec
-from antiphon.contracts.trust import foreign
 from antiphon.data.limits import cut_source, empty_side, fitting, longest_source
 from antiphon.errors import ConfigError, DataError
-from antiphon.layers.linear import pack_weights
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Part, Said
 from antiphon.prediction.target_scores import TargetScorer
 from antiphon.prediction.windows import Live, full, growing, windows
-from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
-from antiphon.recipe.effects import PREDICTION
+from antiphon.recipe.assembly import Trained, build_search, load_task, needs_steps, read_given, stepwise
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
-from antiphon.search.ensemble import together
+from antiphon.search.ensemble import Average, together
 from antiphon.training.device import find_device
 
 OnError = Literal["raise", "keep"]
@@ -60,7 +58,15 @@ class Predictor:
     `search` may be changed by `with_search`; results do not depend on what else is in a batch.
     """
 
-    def __init__(self, trained: Sequence[Trained], *, device: str = "auto", overrides: Sequence[str] = ()):
+    def __init__(
+        self,
+        trained: Sequence[Trained],
+        *,
+        device: str = "auto",
+        overrides: Sequence[str] = (),
+        weights: Sequence[float] | None = None,
+        average: Average | None = None,
+    ):
         first = trained[0]
         for other in trained[1:]:
             if (other.task.source_spec, other.task.target_spec) != (first.task.source_spec, first.task.target_spec):
@@ -80,9 +86,23 @@ class Predictor:
         models = [item.model.to(self.device).eval() for item in trained]
         if needs_steps(self.recipe.search):
             models = [stepwise(model) for model in models]
-        self.model: Seq2SeqModel = models[0] if len(models) == 1 else together(models)
+        self.model: Seq2SeqModel = together(models, average, weights)
         self.limits = fitting(self.recipe.data.limits, self.model)
-        self.search = build_search(self.recipe.search, self.task)
+        self.search, self._copies = build_search(self.recipe.search, self.task), True
+
+    def without_copies(self) -> "Predictor":
+        """The same model, whose predictions do not say what was copied (`details["copied"]`, of models that copy). It is faster by a
+        quarter or so."""
+        other = copy.copy(self)
+        other._copies = False
+        return other
+
+    def _saying_copies(self) -> "Predictor":
+        if not (self._copies and self.model.copies and isinstance(self.search, SaysCopies)):
+            return self
+        other = copy.copy(self)
+        other.search = self.search.with_copies()
+        return other
 
     def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
         """The same model with other search settings: `{"beam_size": 1}`, or `{"name": "sampling", "temperature": 0.8}`.
@@ -127,15 +147,16 @@ class Predictor:
                    DataError that names it, or "keep" its place with an empty prediction, whose `details["error"]` says why
         blank      whether a source of nothing but blanks is such an input, or is answered with nothing, as the blank lines of a text are
         """
+        stream = self._saying_copies()._stream
         if isinstance(inputs, str | bytes | Path | Mapping):
-            return next(self._stream(items_of(self.task, [inputs]), on_error, blank))
+            return next(stream(items_of(self.task, [inputs]), on_error, blank))
         if isinstance(inputs, Sequence):
-            return list(self._stream(items_of(self.task, inputs), on_error, blank))
+            return list(stream(items_of(self.task, inputs), on_error, blank))
         if isinstance(inputs, Frame):
-            return list(self._stream(items_of(self.task, read_given(inputs, self.task, with_targets=False)), on_error, blank))
+            return list(stream(items_of(self.task, read_given(inputs, self.task, with_targets=False)), on_error, blank))
         if isinstance(inputs, Iterable):
             live = inputs if isinstance(inputs, Live) else None
-            return self._stream(items_of(self.task, inputs), on_error, blank, sizes=growing(self.recipe.evaluation.batch_size), live=live)
+            return stream(items_of(self.task, inputs), on_error, blank, sizes=growing(self.recipe.evaluation.batch_size), live=live)
         raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
 
     @overload
@@ -150,15 +171,13 @@ class Predictor:
     def score(
         self, records: Any, *, alignment: bool = False, on_error: OnError = "raise"
     ) -> Prediction | list[Prediction] | Iterator[Prediction]:
-        """What the model thinks of the targets of records, which may be anybody's: for one, for a list or a frame, or lazily for an
-        iterator, in the order given.
+        """What the model thinks of targets that are given: for a record, for a list or a frame, or lazily for an iterator, in order.
 
         A prediction's value is the target. Its hypothesis has `log_prob`, the natural logarithm of the target's probability, `score`, the
-        mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names. Of values they
-        are log-densities of the steps. Of a model with CTC and no decoder they are of all alignments. The search has no part in it.
+        mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names; of values
+        log-densities of the steps, of a model with CTC and no decoder those over all alignments.
 
-        alignment   whether `details["word_alignment"]` links each word of the target to the word of the source that it looks at most,
-                    as `0-0 1-2`, source words by target words, which white space parts
+        alignment   whether `details["word_alignment"]` links each word to that of the source which it looks at most: `0-0 1-2`
         on_error    what a record that cannot be used does: "raise" a DataError that names it, or "keep" its place, as in `predict`
 
         Raises ConfigError when the model has no attention to align words by, or says values but no distribution of them.
@@ -202,7 +221,7 @@ class Predictor:
         return self.task.stream_text(self.model, self.recipe.search, words, record or {})
 
     def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
-        """Predict for what `task.items` made of records."""
+        """Predict for what `task.items` made of records, to be scored: nothing is said of what was copied."""
         return list(self._stream(iter(items), on_error))
 
     def predict_table(self, inputs: Any) -> Any:
@@ -375,39 +394,3 @@ def _refused(reason: str) -> Prediction:
 def _nothing(reason: FinishReason) -> Prediction:
     score = 0.0 if reason == "end" else float("-inf")
     return Prediction("", Hypothesis(np.zeros(0, dtype=np.int64), score, score, finish_reason=reason))
-
-
-def load(
-    path: Path | str | Sequence[Path | str],
-    *,
-    device: str = "auto",
-    overrides: Sequence[str] = (),
-    trust_code: bool = False,
-    packed_weights: bool = True,
-) -> Predictor:
-    """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
-
-    overrides        recipe settings such as "search.beam_size=1"
-    device           cpu, cuda, mps or auto
-    trust_code       whether code outside Antiphon that the runs name may be imported
-    packed_weights   on CPUs with AVX-512: whether linear layers keep a second copy of their weights in the layout that decoding reads
-                     fastest, from the first prediction on; False takes half of the memory
-
-    Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
-    """
-    PREDICTION.check(overrides)
-    predictor = open_predictor(path, device=device, overrides=overrides, trust_code=trust_code)
-    for item in predictor.trained:
-        pack_weights(item.model, packed_weights)
-    return predictor
-
-
-def open_predictor(
-    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
-) -> Predictor:
-    """As `load`, for what does more than to predict: its caller checks which settings have an effect."""
-    find_device(device, "device")  # before anything is read
-    paths = [path] if isinstance(path, Path | str) else list(path)
-    return Predictor(
-        [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths], device=device, overrides=overrides
-    )

@@ -42,7 +42,7 @@ from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.arpa import read_arpa
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.hot_words import Phrases
-from antiphon.search.mbr import MinimumBayesRiskSearch, Utility, text_utility
+from antiphon.search.mbr import MinimumBayesRiskSearch, Utility, candidate_settings, text_utility
 from antiphon.search.ngram import ngrams
 from antiphon.search.scorers import TakesHelp
 from antiphon.store import checkpoint
@@ -125,7 +125,7 @@ def build_search(settings: Any, task: Task) -> Search:
     """A search; one that compares texts learns from the task how symbols become text, and a language model and hot words are opened."""
     search: Search = registry.find("search", settings.name).build(settings)
     if isinstance(search, MinimumBayesRiskSearch):
-        search = search.with_candidates(build_search(settings.candidates, task))
+        search = search.with_candidates(build_search(candidate_settings(settings), task))
         return search if settings.metric is None else search.with_utility(_utility_of(settings.metric, task))
     if isinstance(search, TakesHelp) and (settings.language_model is not None or settings.hot_words.phrases):
         helper = None if settings.language_model is None else _open_language_model(settings.language_model, task)

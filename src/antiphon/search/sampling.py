@@ -5,6 +5,7 @@ sample and step, turned into a symbol by inverting the cumulative distribution. 
 in any order, and whichever other rows are still running.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Annotated, Literal, final
 
@@ -74,11 +75,18 @@ class SamplingSearch:
     say, untruncated and at temperature 1."""
 
     def __init__(self, settings: SamplingConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
-        self.settings, self._scorers = settings, scorers_of(settings, language_model, hot_words)
+        self.settings, self._copies = settings, False
+        self._scorers = scorers_of(settings, language_model, hot_words)
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "SamplingSearch":
         """The same search with what its settings name."""
         return SamplingSearch(self.settings, language_model, hot_words)
+
+    def with_copies(self) -> "SamplingSearch":
+        """The same search, which says what a model that copies did copy."""
+        other = copy.copy(self)
+        other._copies = True
+        return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
@@ -101,7 +109,7 @@ class SamplingSearch:
 
         drawn = follow(model, prepared, settings.samples, choose, self._scorers)
         found = [sorted(own, key=lambda item: -item.score) for own in drawn]
-        return traced(model, prepared.encoded, found, alignment=settings.alignment)
+        return traced(model, prepared.encoded, found, alignment=settings.alignment, copies=self._copies)
 
 
 def draw(logits: Float[Tensor, "R V"], uniforms: Float[Tensor, " R"], settings: SamplingConfig) -> Int[Tensor, " R"]:
