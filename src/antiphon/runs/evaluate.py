@@ -111,10 +111,7 @@ def evaluate(
     own, and an ensemble's in its first run. Raises DataError when there is nothing to score.
     """
     EVALUATION.check(overrides)
-    if isinstance(run, Predictor):
-        predictor = _opened(run, overrides, weights, average)
-    else:
-        predictor = open_predictor(run, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
+    predictor = _opened(run, overrides, trust_code, weights, average)
     recipe, task = predictor.recipe, predictor.task
     source = recipe.data.test if data is None else data
     if source is None:
@@ -125,9 +122,7 @@ def evaluate(
     metrics, resamples, ranks = metric_names(recipe), recipe.evaluation.resamples, Ranks(0, 1, predictor.device)
     pairs = group_references(task, records, alternatives=recipe.evaluation.alternatives)
     items, references = [record for record, _ in pairs], [found for _, found in pairs]
-    if progress is not None:
-        predictor = copy.copy(predictor)
-        predictor.search = _counted(predictor.search, len(pairs), progress)
+    predictor = predictor if progress is None else _telling(predictor, len(pairs), progress)
     decoded = decode_and_score(predictor.predict_items, task, pairs, metrics, ranks, resamples=resamples)
     values, baselines = [prediction.value for prediction in decoded.predictions], baselines_of(task, items)
     tally = Tally()
@@ -151,13 +146,21 @@ def evaluate(
     return evaluation if isinstance(run, Predictor) else _stored(evaluation, [run] if isinstance(run, Path | str) else run, source)
 
 
-def _opened(predictor: Predictor, overrides: Sequence[str], weights: Sequence[float] | None, average: Average | None) -> Predictor:
-    """A predictor that was opened before; overrides would come too late for it."""
+def _opened(
+    run: Path | str | Predictor | Sequence[Path | str],
+    overrides: Sequence[str],
+    trust_code: bool,
+    weights: Sequence[float] | None,
+    average: Average | None,
+) -> Predictor:
+    """The runs, or a predictor that was opened before; settings would come too late for it."""
+    if not isinstance(run, Predictor):
+        return open_predictor(run, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
     late = [name for name, value in (("weights", weights), ("average", average)) if value is not None]
     if overrides or late:
         given = ", ".join(f"`{override}`" for override in (*overrides, *late))
         raise ConfigError(f"A Predictor has its settings already: give {given} to `antiphon.load`.")
-    return predictor
+    return run
 
 
 def _items(task: Task, decoded: Decoded, references: Sequence[Sequence[Any]]) -> Iterator[Item]:
@@ -250,6 +253,13 @@ def _shown_runs(run: Path | str | Predictor | Sequence[Path | str], weights: Seq
     runs = [str(run)] if isinstance(run, Path | str) else list(map(str, run))
     shown = runs if weights is None else [f"{weight:g} {one}" for weight, one in zip(weights, runs, strict=True)]
     return " + ".join(shown) + (f" ({average})" if average is not None else "")
+
+
+def _telling(predictor: Predictor, total: int, progress: Progress) -> Predictor:
+    """The predictor, telling after each batch how far it is."""
+    other = copy.copy(predictor)
+    other.search = _counted(predictor.search, total, progress)
+    return other
 
 
 def _counted(search: Search, total: int, progress: Progress) -> Search:
