@@ -40,7 +40,7 @@ def score(
     Example: antiphon score runs/german --data crawled.tsv --output scored.tsv
     """
     from antiphon.prediction.inputs import paths_of
-    from antiphon.prediction.predictor import load
+    from antiphon.prediction.loading import load
     from antiphon.prediction.score_writers import open_scores
     from antiphon.recipe.assembly import read_given
     from antiphon.recipe.named_files import named_files

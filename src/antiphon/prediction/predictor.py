@@ -8,25 +8,22 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import Continues, Streams, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Continues, Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.search import SaysCopies
 from antiphon.contracts.sequences import Example, Prediction
 from antiphon.contracts.specs import TokenSpec
-from antiphon.contracts.trust import foreign
 from antiphon.data.limits import cut_source, empty_side, fitting, longest_source
 from antiphon.errors import ConfigError, DataError
-from antiphon.layers.linear import pack_weights
 from antiphon.prediction.alike import check_alike
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Part, Said
 from antiphon.prediction.refusals import check_unicode, nothing, refused
 from antiphon.prediction.target_scores import TargetScorer
 from antiphon.prediction.windows import Live, full, growing, windows
-from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
-from antiphon.recipe.effects import PREDICTION
+from antiphon.recipe.assembly import Trained, build_search, load_task, needs_steps, read_given, stepwise
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.ensemble import Average, together
 from antiphon.training.device import find_device
@@ -164,15 +161,13 @@ class Predictor:
     def score(
         self, records: Any, *, alignment: bool = False, on_error: OnError = "raise"
     ) -> Prediction | list[Prediction] | Iterator[Prediction]:
-        """What the model thinks of the targets of records, which may be anybody's: for one, for a list or a frame, or lazily for an
-        iterator, in the order given.
+        """What the model thinks of targets that are given: for a record, for a list or a frame, or lazily for an iterator, in order.
 
         A prediction's value is the target. Its hypothesis has `log_prob`, the natural logarithm of the target's probability, `score`, the
-        mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names. Of values they
-        are log-densities of the steps. Of a model with CTC and no decoder they are of all alignments. The search has no part in it.
+        mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names; of values
+        log-densities of the steps, of a model with CTC and no decoder those over all alignments.
 
-        alignment   whether `details["word_alignment"]` links each word of the target to the word of the source that it looks at most,
-                    as `0-0 1-2`, source words by target words, which white space parts
+        alignment   whether `details["word_alignment"]` links each word to that of the source which it looks at most: `0-0 1-2`
         on_error    what a record that cannot be used does: "raise" a DataError that names it, or "keep" its place, as in `predict`
 
         Raises ConfigError when the model has no attention to align words by, or says values but no distribution of them.
@@ -203,6 +198,17 @@ class Predictor:
         if not isinstance(self.task, Streams):
             raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
         return self.task.stream(self.model, blocks, sample_rate)
+
+    def stream_text(self, words: Iterable[str], record: Record | None = None) -> Iterator[Prediction]:
+        """What a text says while it is read: a prediction of all that is decided after each of its words, and one of the whole at the end,
+        which is what `search: greedy` finds in it. `record` has the other columns of a source, such as tags.
+
+        `details` says how many words were `read`, which `words` are decided, each with how many had been read then (`after`), and whether
+        this is the `final` one. Needs one run with `model.wait_k`. Raises ConfigError when the run cannot do this.
+        """
+        if not isinstance(self.task, StreamsText):
+            raise ConfigError(f"A stream of words needs a run that turns texts into texts, but this is one of {self.task.name}.")
+        return self.task.stream_text(self.model, self.recipe.search, words, record or {})
 
     def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
         """Predict for what `task.items` made of records, to be scored: nothing is said of what was copied."""
@@ -353,48 +359,3 @@ LONG = 8  # an input so many times longer than any in training is refused: it wo
 def _parts_in(entry: _Entry) -> int:
     """How much there is to decode of an input; at least 1, so that windows end."""
     return 1 if isinstance(entry, Prediction) else max(1, len(entry.parts))
-
-
-def load(
-    path: Path | str | Sequence[Path | str],
-    *,
-    device: str = "auto",
-    overrides: Sequence[str] = (),
-    trust_code: bool = False,
-    packed_weights: bool = True,
-    weights: Sequence[float] | None = None,
-    average: Average | None = None,
-) -> Predictor:
-    """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
-
-    overrides        recipe settings such as "search.beam_size=1"
-    device           cpu, cuda, mps or auto
-    trust_code       whether code outside Antiphon that the runs name may be imported
-    packed_weights   on CPUs with AVX-512: whether linear layers keep a second copy of their weights in the layout that decoding reads
-                     fastest, from the first prediction on; False takes half of the memory
-    weights          how much each run of an ensemble counts; they need not sum to 1, and are alike when left out
-    average          what an ensemble averages: "probability" (the default), or "log_probability", where each run can veto a symbol
-
-    Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
-    """
-    PREDICTION.check(overrides)
-    predictor = open_predictor(path, device=device, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
-    for item in predictor.trained:
-        pack_weights(item.model, packed_weights)
-    return predictor
-
-
-def open_predictor(
-    path: Path | str | Sequence[Path | str],
-    *,
-    device: str = "auto",
-    overrides: Sequence[str] = (),
-    trust_code: bool = False,
-    weights: Sequence[float] | None = None,
-    average: Average | None = None,
-) -> Predictor:
-    """As `load`, for what does more than to predict: its caller checks which settings have an effect."""
-    find_device(device, "device")  # before anything is read
-    paths = [path] if isinstance(path, Path | str) else list(path)
-    trained = [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths]
-    return Predictor(trained, device=device, overrides=overrides, weights=weights, average=average)

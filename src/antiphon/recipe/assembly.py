@@ -15,14 +15,16 @@ from antiphon.contracts.abilities import (
     KeepsTogether,
     OpensFiles,
     WritesText,
+    alignment_column,
     key_columns,
+    learning_columns,
     load_calibration,
     weight_column,
 )
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
-from antiphon.contracts.loss import Loss
+from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.search import Search
@@ -102,12 +104,20 @@ def build_model(recipe: Recipe, task: Task) -> Seq2SeqModel:
     return model
 
 
-def build_losses(recipe: Recipe, task: Task) -> tuple[Loss, Loss]:
-    """The loss to train with, and the one to report; the natural one for the model's output layer unless the recipe names another."""
+def build_losses(recipe: Recipe, task: Task) -> tuple[Loss | LossOfBatch, Loss]:
+    """The loss to train with, and the one to report; the natural one for the model's output layer unless the recipe names another.
+
+    Raises ConfigError when alignments are given but not learned from, or the reverse.
+    """
     settings = recipe.training.loss
     head = registry.find("heads", head_name(getattr(recipe.model, "head", None), task.target_spec))
     plugin = registry.find("losses", head.loss if settings is None else settings.name)
     settings = plugin.Config() if settings is None else settings
+    guided, column = getattr(settings, "guided_alignment", None) is not None, alignment_column(task)
+    if guided and column is None:
+        raise ConfigError("`training.loss.guided_alignment` needs alignments: name the column that has them in `task.alignment`.")
+    if column is not None and not guided:
+        raise ConfigError("`task.alignment` has no effect without `training.loss.guided_alignment`. Set that to {}, or leave both out.")
     return plugin.build(settings, task.target_spec), plugin.measure(settings, task.target_spec)
 
 
@@ -209,8 +219,7 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
-    weight = weight_column(task) if name == "train" else None
-    required = required if weight is None else (*required, weight)
+    required = (*required, *learning_columns(task)) if name == "train" else required
     source_column, target_column = _aligned_columns(task, with_targets)
     parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
     return Split(name, tuple(task.joined_files(parts) if isinstance(task, JoinsFiles) else parts))

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.metrics.scoring import find_metrics, named
 from antiphon.metrics.significance import Comparison, compare
+from antiphon.prediction.loading import open_predictor
 from antiphon.prediction.memory import Say, silent
-from antiphon.prediction.predictor import Predictor, open_predictor
+from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
 from antiphon.recipe.assembly import build_losses, metric_names
 from antiphon.recipe.effects import EVALUATION
+from antiphon.recipe.recipe import Recipe
 from antiphon.runs import stored_evaluations
 from antiphon.search.ensemble import Average
 from antiphon.store.json_text import plain_numbers
@@ -111,22 +114,23 @@ def evaluate(
     own, and an ensemble's in its first run. Raises DataError when there is nothing to score.
     """
     EVALUATION.check(overrides)
-    predictor = _opened(run, overrides, trust_code, weights, average)
-    recipe, task = predictor.recipe, predictor.task
-    source = recipe.data.test if data is None else data
-    if source is None:
-        raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
+    opened = partial(open_predictor, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
+    predictor = _opened(run, overrides, weights, average) if isinstance(run, Predictor) else opened(run)
+    recipe, task, source = predictor.recipe, predictor.task, _source(predictor.recipe, data)
     records, left_out = records_to_score(source, task, recipe.data.limits, predictor.model)
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
     metrics, resamples, ranks = metric_names(recipe), recipe.evaluation.resamples, Ranks(0, 1, predictor.device)
     pairs = group_references(task, records, alternatives=recipe.evaluation.alternatives)
     items, references = [record for record, _ in pairs], [found for _, found in pairs]
-    predictor = predictor if progress is None else _telling(predictor, len(pairs), progress)
+    if progress is not None:
+        predictor = copy.copy(predictor)
+        predictor.search = _counted(predictor.search, len(pairs), progress)
+    tally = Tally()
+    likelihood = _likelihood(predictor, records, ranks, say, tally)  # before what takes long, as it may find what stops the run
     decoded = decode_and_score(predictor.predict_items, task, pairs, metrics, ranks, resamples=resamples)
     values, baselines = [prediction.value for prediction in decoded.predictions], baselines_of(task, items)
-    tally = Tally()
-    scores = (*decoded.scores, *_likelihood(predictor, records, ranks, say, tally))
+    scores = (*decoded.scores, *likelihood)
     of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points
     evaluation = Evaluation(
         run=_shown_runs(run, weights, average),
@@ -146,21 +150,21 @@ def evaluate(
     return evaluation if isinstance(run, Predictor) else _stored(evaluation, [run] if isinstance(run, Path | str) else run, source)
 
 
-def _opened(
-    run: Path | str | Predictor | Sequence[Path | str],
-    overrides: Sequence[str],
-    trust_code: bool,
-    weights: Sequence[float] | None,
-    average: Average | None,
-) -> Predictor:
-    """The runs, or a predictor that was opened before; settings would come too late for it."""
-    if not isinstance(run, Predictor):
-        return open_predictor(run, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
+def _source(recipe: Recipe, data: Any) -> Any:
+    """What to evaluate on. Raises ConfigError when neither the caller nor the recipe names anything."""
+    source = recipe.data.test if data is None else data
+    if source is None:
+        raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
+    return source
+
+
+def _opened(predictor: Predictor, overrides: Sequence[str], weights: Sequence[float] | None, average: Average | None) -> Predictor:
+    """A predictor that was opened before; overrides would come too late for it."""
     late = [name for name, value in (("weights", weights), ("average", average)) if value is not None]
     if overrides or late:
         given = ", ".join(f"`{override}`" for override in (*overrides, *late))
         raise ConfigError(f"A Predictor has its settings already: give {given} to `antiphon.load`.")
-    return run
+    return predictor
 
 
 def _items(task: Task, decoded: Decoded, references: Sequence[Sequence[Any]]) -> Iterator[Item]:
@@ -253,13 +257,6 @@ def _shown_runs(run: Path | str | Predictor | Sequence[Path | str], weights: Seq
     runs = [str(run)] if isinstance(run, Path | str) else list(map(str, run))
     shown = runs if weights is None else [f"{weight:g} {one}" for weight, one in zip(weights, runs, strict=True)]
     return " + ".join(shown) + (f" ({average})" if average is not None else "")
-
-
-def _telling(predictor: Predictor, total: int, progress: Progress) -> Predictor:
-    """The predictor, telling after each batch how far it is."""
-    other = copy.copy(predictor)
-    other.search = _counted(predictor.search, total, progress)
-    return other
 
 
 def _counted(search: Search, total: int, progress: Progress) -> Search:

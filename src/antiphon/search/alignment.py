@@ -29,7 +29,9 @@ def traced(
 
     Raises ConfigError when an alignment is asked of a model without attention.
     """
-    copies = copies and memory.copyable is not None
+    if alignment and not model.gives_attention:
+        raise ConfigError("`search.alignment` needs a model with attention, but this model has none. Set it to false.")
+    copies = copies and model.copies
     if not alignment and not copies:
         return [list(own) for own in hypotheses]
     spec = token_target(model, "An alignment")
@@ -40,15 +42,13 @@ def traced(
         sources = [row for row, own in enumerate(hypotheses) if rank < len(own)]
         inputs, labels = teacher_forced([hypotheses[row][rank].elements for row in sources], spec, memory.mask.device)
         chosen = select_rows(memory, torch.tensor(sources, device=memory.mask.device))
-        output = model.decode(inputs, chosen, attention=True)
-        if alignment and output.attention is None:
-            raise ConfigError("`search.alignment` needs a model with attention, but this model has none. Set it to false.")
-        arrays = None if output.attention is None else output.attention.float().cpu().numpy()
+        output = model.decode(inputs, chosen, attention=alignment)
+        arrays = output.attention.float().cpu().numpy() if alignment and output.attention is not None else None
         origins = _origins(output, labels) if copies else None
         for index, row in enumerate(sources):
             one = hypotheses[row][rank]
             length = len(one.elements)
-            if alignment and arrays is not None:
+            if arrays is not None:
                 one = replace(one, alignment=arrays[index, :length, : lengths[row]].copy())
             if origins is not None:
                 one = replace(one, copied=Copied(origins[0][index, :length].copy(), origins[1][index, :length].copy()))

@@ -40,7 +40,7 @@ from antiphon.search.limits import LimitsConfig
 from antiphon.search.penalties import WITH_ALPHA, LengthPenalty, length_penalty
 from antiphon.search.preparation import Prepared, prepare
 from antiphon.search.processors import ProcessorsConfig, StepScores
-from antiphon.search.scorer import ActiveScorers
+from antiphon.search.scorer import ActiveScorers, longest_of
 from antiphon.search.scorers import scorers_of
 
 
@@ -165,6 +165,7 @@ class BeamSearch:
             limits=settings.limits,
             processors=settings.processors,
             can_require=True,
+            longest=longest_of(self._scorers),
         )
         if settings.groups > 1 and any(request.required for request in prepared.requests):
             raise ConfigError(f"`search.groups` must be 1 where phrases are required, but is {settings.groups}.")

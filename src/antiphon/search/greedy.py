@@ -19,6 +19,7 @@ from antiphon.search.hot_words import HotWordsConfig, Phrases
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
+from antiphon.search.scorer import longest_of
 from antiphon.search.scorers import scorers_of
 from antiphon.search.single_path import follow
 
@@ -68,7 +69,16 @@ class GreedySearch:
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch. Raises ConfigError or DataError when a request cannot be met by a greedy search."""
         settings = self.settings
-        prepared = prepare(model, source, requests, search="greedy", width=1, limits=settings.limits, processors=settings.processors)
+        prepared = prepare(
+            model,
+            source,
+            requests,
+            search="greedy",
+            width=1,
+            limits=settings.limits,
+            processors=settings.processors,
+            longest=longest_of(self._scorers),
+        )
         found = follow(model, prepared, 1, _likeliest, self._scorers)
         return traced(model, prepared.encoded, found, alignment=settings.alignment, copies=self._copies)
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,10 +24,10 @@ SOURCE = Padded(torch.tensor([[9, 10, 5, 3], [11, 6, 3, 0]]), torch.tensor([4, 3
 LIMITS = LimitsConfig(max_length=6)
 
 
-def copier(head: str = "pointer", seed: int = 0) -> LSTM:
+def copier(head: str = "pointer", seed: int = 0, **settings: Any) -> LSTM:
     """A model that copies nearly always."""
     torch.manual_seed(seed)
-    model = build(LSTMConfig(dim=16, head=registry.find("heads", head).Config()), SPEC, SPEC).eval()
+    model = build(LSTMConfig(dim=16, head=registry.find("heads", head).Config(), **settings), SPEC, SPEC).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2)
@@ -109,9 +110,10 @@ def test_a_model_that_does_not_copy_takes_them_for_unknown() -> None:
 
 
 def test_an_ensemble_copies_where_one_of_its_members_does() -> None:
-    ensemble = Ensemble([copier(), copier("categorical", seed=1)])
-    found = GreedySearch(GreedyConfig(limits=LIMITS))(ensemble, SOURCE, [Request(prefix=(10,)), Request()])
-    assert found[0][0].elements[0] == 10
+    for others in ({}, {"attention": "none"}):  # no alignment is asked for
+        ensemble = Ensemble([copier(), copier("categorical", seed=1, **others)])
+        found = GreedySearch(GreedyConfig(limits=LIMITS))(ensemble, SOURCE, [Request(prefix=(10,)), Request()])
+        assert found[0][0].elements[0] == 10
 
 
 @pytest.mark.parametrize("search", [GreedySearch(GreedyConfig(limits=LIMITS)), BeamSearch(BeamConfig(limits=LIMITS))])

@@ -142,6 +142,15 @@ def test_a_source_alone_finds_what_it_finds_in_a_batch(seed):
         assert [one.elements.tolist() for one in alone] == [one.elements.tolist() for one in together[row]]
 
 
+def test_a_search_ends_where_the_language_model_does(seed):
+    (variant,) = (one for one in VARIANTS["transformer"] if one.name == "default")
+    model = built(variant, seed, TINY, TINY)
+    settings = {"name": "transformer", "dim": 8, "layers": 1, "heads": 2, "positions": "learned", "max_positions": 4}
+    helper = NeuralLanguageModel(built(Variant("decoder_only", "learned", {"decoder": settings}), seed, NOTHING, TINY))
+    search = beam(0.1, helper, beam_size=2, limits=LimitsConfig(min_length=9))
+    assert {len(own[0].elements) for own in search(model, SOURCE)} == {3}, "and the end is the fourth"
+
+
 def test_ngrams_by_symbols_take_part_in_the_beam(arpa, seed):
     model = built(Variant("lstm", "default"), seed, TINY, TINY)
     pieces = ["<pad>", "<unk>", "<s>", "</s>", "a", "b"]

@@ -20,8 +20,8 @@ from antiphon.data.audio_channels import Channel
 from antiphon.errors import ConfigError
 from antiphon.features.audio import AudioFeature
 from antiphon.search.ctc_stream import Heard, stream
+from antiphon.tasks.growing_words import GrowingWords
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
-from antiphon.tasks.speech_recognition.words import GrowingWords
 
 
 def stream_speech(
