@@ -10,7 +10,7 @@ source, and the target of the same record may use them. A model that copies can 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -31,57 +31,12 @@ from antiphon.metrics.timed import TimedText
 from antiphon.store import checkpoint
 from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
 from antiphon.tasks.growing_words import words_in
-from antiphon.tasks.source_factors import FactorConfig, SourceFactors
+from antiphon.tasks.source_factors import SourceFactors
 from antiphon.tasks.text_links import side_places, symbol_links, word_links
+from antiphon.tasks.text_pairs_settings import TextPairsSettings
 from antiphon.tasks.text_requests import text_of, text_request
 from antiphon.tasks.text_stream import stream_words
 from antiphon.tasks.text_tags import collect_tags
-
-
-@runtime_checkable
-class TextPairsSettings(Protocol):
-    """What the settings of such a task have in common; the fields of the configs describe them."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def target(self) -> str: ...
-    @property
-    def vocabulary(self) -> TextConfig | None: ...
-    @property
-    def source_vocabulary(self) -> TextConfig | None: ...
-    @property
-    def target_vocabulary(self) -> TextConfig | None: ...
-    @property
-    def source_prefix(self) -> str: ...
-    @property
-    def target_prefix(self) -> str: ...
-    @property
-    def tags(self) -> tuple[str, ...]: ...
-    @property
-    def open_words(self) -> int: ...
-    @property
-    def alignment(self) -> str | None: ...
-    @property
-    def source_factors(self) -> dict[str, FactorConfig] | None: ...
-
-
-def check_settings(settings: TextPairsSettings) -> None:
-    """Raises ValueError for settings that contradict each other; for `__post_init__` of a config."""
-    sides = (settings.source_vocabulary, settings.target_vocabulary)
-    if settings.vocabulary is not None and sides != (None, None):
-        raise ValueError("give either `vocabulary` for both sides, or `source_vocabulary` and `target_vocabulary`.")
-    if (settings.source_vocabulary is None) != (settings.target_vocabulary is None):
-        raise ValueError("`source_vocabulary` and `target_vocabulary` go together; use `vocabulary` for a joint one.")
-    if any(side is not None and side.kind == "pretrained" for side in sides):
-        raise ValueError("a `pretrained` tokenizer serves both sides: give it as `vocabulary`.")
-    if settings.vocabulary is not None and settings.vocabulary.kind == "pretrained" and settings.tags:
-        raise ValueError("`tags` must be left out with a `pretrained` tokenizer, whose pieces are what they are. Use `source_prefix`.")
-    if settings.vocabulary is not None and settings.vocabulary.kind == "pretrained" and settings.source_factors:
-        raise ValueError("`source_factors` must be left out with a `pretrained` tokenizer, whose model reads no such thing.")
-    for vocabulary in (settings.vocabulary, *sides):
-        if vocabulary is not None and vocabulary.prefix:
-            raise ValueError("use `source_prefix` or `target_prefix` of the task instead of `prefix` of a vocabulary.")
 
 
 class TextPairs(ExamplePerRecord):
@@ -111,11 +66,6 @@ class TextPairs(ExamplePerRecord):
     def source_columns(self) -> tuple[str, ...]:
         """Columns that records to predict must have."""
         return (self.settings.source, *self.settings.tags, *self.factors.columns)
-
-    @property
-    def alignment_column(self) -> str | None:
-        """The column that says which words belong together."""
-        return self.settings.alignment
 
     @property
     def kept_together(self) -> tuple[str, ...]:
