@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import plain
-from antiphon.contracts.loss import Loss
+from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Prediction
@@ -154,10 +154,15 @@ class Teacher:
     def _decode(self, records: Sequence[Record]) -> Sequence[Prediction]:
         return self.predictor.predict(list(records), on_error="keep")
 
-    def loss(self, loss: Loss) -> Loss | DistillationLoss:
-        """The loss to train with: the given one, mixed with the distance from the teacher's probabilities where these are learned from."""
+    def loss(self, loss: Loss | LossOfBatch) -> Loss | LossOfBatch:
+        """The loss to train with: the given one, mixed with the distance from the teacher's probabilities where these are learned from.
+
+        Raises ConfigError for a loss of a whole batch, with which nothing is mixed.
+        """
         if not self.settings.asks_for_probabilities:
             return loss
+        if isinstance(loss, LossOfBatch):
+            raise ConfigError("`training.loss.name` must not be `minimum_risk` unless `distillation.level` is `sequence`.")
         model = self.predictor.model.requires_grad_(False)
         return DistillationLoss(loss, model, self.settings.weight, self.settings.temperature)
 
