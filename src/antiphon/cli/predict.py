@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
-from antiphon.cli.options import AsJson, Quiet, Runs, Set, TrustCode
+from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
@@ -44,6 +44,8 @@ def predict(
     stream: Annotated[
         bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
     ] = False,
+    weights: Weights = None,
+    average: Averaged = None,
     settings: Set = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -58,15 +60,15 @@ def predict(
     """
     from antiphon.errors import ConfigError
     from antiphon.prediction.inputs import open_inputs, runs_and_files
+    from antiphon.prediction.loading import load
     from antiphon.prediction.outputs import open_output
-    from antiphon.prediction.predictor import load
 
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
     if stream and (files or input != "-" or output != "-" or as_json):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
-    predictor = load(runs, overrides=settings or (), trust_code=trust_code)
+    predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
     if stream:
         _follow(predictor)
         return
@@ -75,7 +77,7 @@ def predict(
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
-    _answer(predictor, inputs, opened, progress, quiet=quiet)
+    _answer(predictor if opened.has_details else predictor.without_copies(), inputs, opened, progress, quiet=quiet)
 
 
 def _follow(predictor: "Predictor") -> None:

@@ -44,6 +44,15 @@ class Weighs(Protocol):
 
 
 @runtime_checkable
+class Aligned(Protocol):
+    """A column of the records says which words of both sides belong together."""
+
+    @property
+    def alignment_column(self) -> str | None:
+        """Its name, where the settings give one. Records to learn from have it; others need not."""
+
+
+@runtime_checkable
 class HoldsOut(Protocol):
     """Records to validate on are not drawn at random: they are the ends of series."""
 
@@ -119,21 +128,6 @@ class ReadsInOrder(Protocol):
 
     def in_order(self, records: Iterable[Any]) -> Iterator[Any]:
         """Each record with what is to be known of those before it, one for one; records that have it already stay as they are."""
-
-
-@runtime_checkable
-class Continues(Protocol):
-    """An output may begin with what was said of the records before, so that records are predicted one after another."""
-
-    @property
-    def continues(self) -> bool:
-        """Whether the settings ask for it."""
-
-    def place(self, record: Record) -> tuple[int, int]:
-        """The number of a record's document, and of the record in it, of records that are in order."""
-
-    def continued(self, record: Record, said: Mapping[int, str]) -> Record:
-        """The record with what was said of earlier ones of its document, by their numbers; what is missing was not said."""
 
 
 @runtime_checkable
@@ -317,6 +311,16 @@ def augments(task: Task) -> bool:
 def weight_column(task: Task) -> str | None:
     """The column that says how much records count in learning; None where all count alike."""
     return task.weight_column if isinstance(task, Weighs) else None
+
+
+def alignment_column(task: Task) -> str | None:
+    """The column that says which words belong together; None where none does."""
+    return task.alignment_column if isinstance(task, Aligned) else None
+
+
+def learning_columns(task: Task) -> tuple[str, ...]:
+    """What only records to learn from must have: their weight, and the alignment of their words."""
+    return tuple(column for column in (weight_column(task), alignment_column(task)) if column is not None)
 
 
 def key_columns(task: Task) -> tuple[str, ...]:

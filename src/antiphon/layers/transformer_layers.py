@@ -97,6 +97,7 @@ class DecoderLayer(nn.Module):
                 head_dim=settings.dim // heads,
                 dropout=settings.attention_dropout,
                 bias=settings.bias,
+                shown_heads=settings.alignment_heads,
             )
             self.cross_residual = SubLayer(settings)
         self.feed_forward, self.feed_forward_residual = _feed_forward(settings, hidden_dim), SubLayer(settings)
@@ -150,9 +151,9 @@ class Positioned(nn.Module):
         self.rotary = Rotary(settings.dim // settings.heads) if self.kind == "rotary" and attends else None
         self.bias = RelativeBias(settings.heads, bidirectional=bidirectional) if self.kind == "relative" and attends else None
 
-    def embed(self, elements: Tensor, positions: Int[Tensor, "..."]) -> Float[Tensor, "... D"]:
+    def embed(self, elements: Tensor, positions: Int[Tensor, "..."], factors: Int[Tensor, "B T K"] | None = None) -> Float[Tensor, "... D"]:
         """Vectors for elements at positions; `positions` is (T,) for a sequence and (R,) for a step."""
-        x = self.frontend(elements)
+        x = self.frontend(elements, factors)
         if self.kind == "sinusoidal":
             x = x + sinusoids(positions, x.shape[-1]).to(x.dtype)
         elif self.table is not None:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from antiphon.contracts.configuration import Fraction, config, plugin_name
-from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.loss import Loss, LossOfBatch, LossPlugin
 from antiphon.contracts.specs import Spec
 from antiphon.losses import cross_entropy
 from antiphon.losses.cross_entropy import CrossEntropyConfig
@@ -40,7 +40,7 @@ class MinimumRiskConfig:
     """Share of the probability that cross-entropy spreads over the whole vocabulary (Szegedy et al. 2016)."""
 
 
-def build(settings: MinimumRiskConfig, target: Spec) -> Loss:
+def build(settings: MinimumRiskConfig, target: Spec) -> Loss | LossOfBatch:
     """The cross-entropy beside the risk, which needs the model and the metric. Raises ConfigError when the target is real-valued."""
     return cross_entropy.build(CrossEntropyConfig(label_smoothing=settings.label_smoothing), target)
 

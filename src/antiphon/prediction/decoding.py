@@ -92,4 +92,4 @@ def read_at(steps: int, k: int, source: np.ndarray) -> np.ndarray:
 
 
 def _without_target(example: Example) -> Example:
-    return Example(example.source, None, example.record, example.context)
+    return replace(example, target=None, links=None)
