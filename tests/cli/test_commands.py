@@ -102,7 +102,8 @@ def test_evaluate_scores_an_ensemble(antiphon: Command, trained: Path) -> None:
 
 def test_an_ensemble_has_weights(antiphon: Command, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("abc1\n", encoding="utf-8")
-    last, ensemble = trained / "last", ("--weights", "0.9,0.1", "--average", "log_probability")
+    last = next(folder for folder in (trained / "checkpoints").iterdir() if folder != (trained / "best").resolve())
+    ensemble = ("--weights", "0.9,0.1", "--average", "log_probability")
     plain = json.loads(antiphon("evaluate", trained, last, *ensemble, "--json").out)
     assert plain["run"] == f"0.9 {trained} + 0.1 {last} (log_probability)"
     alone, both, weighted = (

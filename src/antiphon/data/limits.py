@@ -166,10 +166,10 @@ def _cut_source(example: Example, source: np.ndarray) -> Example:
 
 
 def _links_left(example: Example, source: Spec, target: Spec, cut: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """The links between what is left of both sides. The end symbol of a side that was cut stands where a symbol of a word stood."""
+    """The links between what is left of both sides. The ending of a side that was cut stands where symbols of words stood."""
     if example.links is None or example.target is None:
         return example.links
-    ends = [isinstance(spec, TokenSpec) and side in cut for side, spec in (("source", source), ("target", target))]
+    ends = [_ending(cut[side], spec) if side in cut else 0 for side, spec in (("source", source), ("target", target))]
     longest = len(example.source) - ends[0], len(example.target) - 1 - ends[1]
     return example.links[(example.links < longest).all(axis=1)]
 
@@ -183,9 +183,11 @@ def _sayable(example: Example, source: Spec) -> Example:
 
 
 def _cut(array: np.ndarray, most: int, spec: Spec) -> np.ndarray:
-    """The first `most` elements; where the whole ended with the end symbol, or that and one more (mBART's language), so does the cut."""
-    cut = array[:most].copy()
-    if isinstance(spec, TokenSpec):
-        kept = next((count for count in (1, 2) if count <= min(most, len(array)) and array[-count] == spec.end), 0)
-        cut[most - kept :] = array[len(array) - kept :]
-    return cut
+    """The first `most` elements; as the whole ends, so does the cut."""
+    kept = _ending(array, spec) if _ending(array, spec) <= most else 0
+    return np.concatenate([array[: most - kept], array[len(array) - kept :]])
+
+
+def _ending(array: np.ndarray, spec: Spec) -> int:
+    """The elements that end a sequence: the end symbol, or that and a language behind it (mBART)."""
+    return next((count for count in (1, 2) if isinstance(spec, TokenSpec) and count <= len(array) and array[-count] == spec.end), 0)

@@ -17,7 +17,7 @@ from antiphon.contracts.sequences import Frames, Hypothesis, Output, Padded, pad
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError, DataError
 from antiphon.heads.pointer import Mixture
-from antiphon.search.ctc_prefix import chain, frame_scores
+from antiphon.search.ctc_chain import chain
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.preparation import token_target
 
@@ -96,7 +96,7 @@ def _log_probs(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], spec: To
 def _over_alignments(frames: Frames, spec: TokenSpec, targets: Sequence[np.ndarray]) -> Float[Tensor, "B T"]:
     """The log-probability of each symbol and of the end, over all alignments; minus infinity from where there is none on."""
     symbols = _moved(pad([np.asarray(target, dtype=np.int64) for target in targets], float(spec.pad)), frames.mask.device)
-    found = chain(frame_scores(frames, spec.pad), spec.known(symbols.values), symbols.lengths)
+    found = chain(frames, spec.pad, spec.known(symbols.values), symbols.lengths)
     return found.masked_fill(found.cumsum(1) < _IMPOSSIBLE, -float("inf")).float()
 
 

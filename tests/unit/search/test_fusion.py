@@ -14,7 +14,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.search.arpa import read_arpa
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig
-from antiphon.search.ctc_prefix import chain, frame_scores
+from antiphon.search.ctc_chain import chain
 from antiphon.search.fusion import LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.ngram import SymbolNGrams, WordNGrams, ngrams
@@ -109,7 +109,7 @@ def test_with_ctc_the_three_scores_are_summed(seed):
         own = np.array([one.log_prob for one in score(model, rows, EVERY)])
         with torch.no_grad():
             frames = model.frames(model.encode(rows))
-        heard = chain(frame_scores(frames, TINY.pad), symbols, lengths).sum(1).detach().numpy()
+        heard = chain(frames, TINY.pad, symbols, lengths).sum(1).detach().numpy()
         total = 0.6 * own + 0.4 * heard + 0.5 * log_probs_of(other)
         best = np.argsort(-total)[:3]
         assert [one.score for one in found[row]] == pytest.approx(total[best], abs=1e-3)
@@ -178,7 +178,7 @@ def test_a_wide_prefix_beam_finds_what_enumeration_finds(arpa, seed):
     lengths = torch.tensor([len(said) for said in EVERY])
     for row in range(2):
         rows = select_rows(source, torch.full((len(EVERY),), row))
-        heard = chain(frame_scores(model.frames(model.encode(rows)), TINY.pad), symbols, lengths).sum(1).detach().numpy()
+        heard = chain(model.frames(model.encode(rows)), TINY.pad, symbols, lengths).sum(1).detach().numpy()
         state, said = helper.begin(len(EVERY), 0, torch.device("cpu")), np.zeros(len(EVERY))
         last = torch.full((len(EVERY),), TINY.start)
         for step in range(LONGEST + 1):
@@ -243,6 +243,19 @@ def test_a_broken_file_is_named_with_its_line(tmp_path, old, new, message):
     (tmp_path / "model.arpa").write_text(ARPA.replace(old, new, 1))
     with pytest.raises(DataError, match=message):
         read_arpa(tmp_path / "model.arpa")
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2009", "\x0b", "\x85"])
+def test_only_blanks_and_tabs_stand_between_words(tmp_path, space):
+    """A no-break space is part of a word (10 000), as KenLM reads it."""
+    word = f"10{space}000"
+    text = ARPA.replace("\tc\n", f"\t{word}\n").replace("-0.2\ta a", f"-0.2\ta {word}").replace("-0.9\t</s>", f"-0.9\t</s>{' '}")
+    (tmp_path / "model.arpa").write_text(text, encoding="utf-8", newline="")
+    arpa = read_arpa(tmp_path / "model.arpa")
+    assert word in arpa.words
+    assert arpa.log_prob((arpa.number("a"),), arpa.number(word)) == pytest.approx(-0.2 * math.log(10))
+    (tmp_path / "edge.arpa").write_text(ARPA.replace("\tc\n", f"\t{space}\n"), encoding="utf-8", newline="")
+    assert space in read_arpa(tmp_path / "edge.arpa").words
 
 
 def test_what_cannot_be_used_is_refused(arpa):

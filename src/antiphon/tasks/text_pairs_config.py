@@ -1,4 +1,4 @@
-"""The settings that tasks with two texts have in common, and which of them go together."""
+"""The settings that all tasks of two texts have, and which of them contradict each other."""
 
 from typing import Protocol, runtime_checkable
 
