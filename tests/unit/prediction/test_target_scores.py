@@ -16,7 +16,7 @@ from antiphon.contracts.sequences import pad
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction import target_scores
 from antiphon.prediction.predictor import Predictor
-from antiphon.prediction.word_alignment import pharaoh, word_links
+from antiphon.prediction.word_alignment import AlignmentErrors, pharaoh, word_links
 
 ROWS = [{"source": f"ab c{number}", "target": f"c{number} ab", "kept": number} for number in range(10)]
 
@@ -136,6 +136,15 @@ def test_links_of_words() -> None:
     assert links == ((1, 0), (1, 1)), "the end of the source is no word"
     assert pharaoh(links) == "1-0 1-1"
     assert word_links(attention[:0], np.array([0, 1, -1]), np.array([], dtype=np.int64)) == ()
+
+
+def test_alignment_errors_by_hand() -> None:
+    errors = AlignmentErrors()
+    assert errors.rate is None
+    errors.add("0-0 1-1", "0-0 1-2 2-1")
+    assert errors.rate == pytest.approx(1 - 2 / 5)
+    errors.add("0-0", "0-0")
+    assert errors.rate == pytest.approx(1 - 4 / 7)
 
 
 # ------------------------------------------------------------------------------------------------------------------- series
