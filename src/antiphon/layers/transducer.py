@@ -1,0 +1,135 @@
+"""The parts of a transducer behind its encoder (Graves 2012): what predicts from the symbols said so far, and what joins both sides.
+
+    predictor   a stateless one sees the last symbols only, through an embedding and a small convolution (Ghodsi et al. 2020), or an LSTM
+                sees all of them
+    joiner      logits of every symbol, and of the blank, at every pair of a state of the encoder and a number of symbols said
+
+Unusual here: a predictor's state has a row per hypothesis and is reordered by `select_rows`, as that of any decoder.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from antiphon.contracts.specs import TokenSpec
+from antiphon.layers.dropout import Dropout
+from antiphon.layers.frontends import Frontend
+from antiphon.layers.linear import Linear, Product
+from antiphon.layers.recurrent import RecurrentStack, RecurrentState
+
+
+class Predictor(nn.Module, ABC):
+    """Symbols said so far to vectors of width `dim`; the start symbol is the first of them."""
+
+    dim: int
+
+    @abstractmethod
+    def forward(self, symbols: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """The vector behind each symbol, all at once."""
+
+    @abstractmethod
+    def begin(self, rows: int) -> Any:
+        """The state before the start symbol, for R rows."""
+
+    @abstractmethod
+    def step(self, last: Int[Tensor, " R"], state: Any) -> tuple[Float[Tensor, "R D"], Any]:
+        """The vector behind one more symbol for each row. The state given stays as it is."""
+
+
+@final
+class StatelessPredictor(Predictor):
+    """Sees the last `context` symbols: embeddings, a depthwise convolution over them, and a rectifier."""
+
+    def __init__(self, target: TokenSpec, dim: int, *, context: int, dropout: float):
+        super().__init__()
+        self.dim, self.context, self.target = dim, context, target
+        self.embedding = nn.Embedding(target.size, dim, padding_idx=target.pad)  # before the start there is padding, which is zero
+        self.convolution = nn.Conv1d(dim, dim, context, groups=dim) if context > 1 else None
+        self.dropout = Dropout(dropout)
+
+    def forward(self, symbols: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """The vector behind each symbol."""
+        return self._vectors(nn.functional.pad(symbols, (self.context - 1, 0), value=self.target.pad))
+
+    def begin(self, rows: int) -> Int[Tensor, "R P"]:
+        """Nothing but padding."""
+        return self.embedding.weight.new_full((rows, self.context - 1), self.target.pad, dtype=torch.int64)
+
+    def step(self, last: Int[Tensor, " R"], state: Int[Tensor, "R P"]) -> tuple[Float[Tensor, "R D"], Int[Tensor, "R P"]]:
+        """The vector behind the last symbols."""
+        window = torch.cat([state, last.unsqueeze(1)], dim=1)
+        return self._vectors(window).squeeze(1), window[:, 1:]
+
+    def _vectors(self, symbols: Int[Tensor, "N P"]) -> Float[Tensor, "N T D"]:
+        x: Tensor = self.dropout(self.embedding(self.target.known(symbols)))
+        if self.convolution is None:
+            return x
+        return self.convolution(x.transpose(1, 2)).transpose(1, 2).relu()  # type: ignore[no-any-return]
+
+
+@final
+class RecurrentPredictor(Predictor):
+    """Sees all symbols: embeddings and a stack of LSTM layers."""
+
+    def __init__(self, target: TokenSpec, dim: int, *, layers: int, dropout: float):
+        super().__init__()
+        self.dim = dim
+        self.frontend = Frontend(target, dim)
+        self.stack = RecurrentStack(dim, dim, layers, cell="lstm", bidirectional=False, dropout=dropout, variational=False)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, symbols: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """The vector behind each symbol."""
+        states, _ = self.stack(self.dropout(self.frontend(symbols)))
+        return self.dropout(states)  # type: ignore[no-any-return]
+
+    def begin(self, rows: int) -> RecurrentState:
+        """Zeros."""
+        weight = self.frontend.embedding.weight if self.frontend.embedding is not None else None
+        assert weight is not None, "a target of symbols is embedded"
+        zeros = weight.new_zeros(rows, len(self.stack.layers), self.dim)
+        return RecurrentState(zeros, zeros)
+
+    def step(self, last: Int[Tensor, " R"], state: RecurrentState) -> tuple[Float[Tensor, "R D"], RecurrentState]:
+        """One step of the stack."""
+        return self.stack.step(self.frontend(last), state)  # type: ignore[no-any-return]
+
+
+@final
+class Joiner(nn.Module):
+    """Two sides of width `dim` -> logits over the target's symbols, of which padding is the blank: a linear layer of the tanh of their sum."""
+
+    def __init__(self, encoder_dim: int, predictor_dim: int, dim: int, size: int):
+        super().__init__()
+        self.from_encoder = Linear(encoder_dim, dim)
+        self.from_predictor = Linear(predictor_dim, dim, bias=False)
+        out = nn.Linear(dim, size)
+        self.weight, self.bias = nn.Parameter(out.weight.data), nn.Parameter(out.bias.data)
+        self.product = Product()
+
+    def forward(self, encoded: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
+        """Unnormalized log-probabilities for sides that `from_encoder` and `from_predictor` made, broadcast against each other."""
+        logits: Tensor = self.product(torch.tanh(encoded + predicted), self.weight, self.bias)
+        return logits
+
+
+@final
+@dataclass(frozen=True)
+class Lattice:
+    """What the output of a transducer applies to its features, which are the predictor's side of the joiner (B, U, J).
+
+    `encoded` is the encoder's side, and `mask` says which of its states are real. A loss reads both and the joiner's weights, since the
+    logits of all pairs (B, S, U, V) would fill the memory.
+    """
+
+    joiner: Joiner
+    encoded: Float[Tensor, "B S J"]
+    mask: Bool[Tensor, "B S"]
+
+    def __call__(self, predicted: Float[Tensor, "B U J"]) -> Float[Tensor, "B S U V"]:
+        """Logits of all pairs."""
+        return self.joiner(self.encoded.unsqueeze(2), predicted.unsqueeze(1))  # type: ignore[no-any-return]
