@@ -4,12 +4,12 @@
                 sees all of them
     joiner      logits of every symbol, and of the blank, at every pair of a state of the encoder and a number of symbols said
 
-Unusual here: a predictor's state has a row per hypothesis and is reordered by `select_rows`, as that of any decoder.
+Unusual here: a predictor's state is a tensor with a row per hypothesis, since searches over states advance some rows and not others.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,13 +17,12 @@ from torch import Tensor, nn
 
 from antiphon.contracts.specs import TokenSpec
 from antiphon.layers.dropout import Dropout
-from antiphon.layers.frontends import Frontend
 from antiphon.layers.linear import Linear, Product
 from antiphon.layers.recurrent import RecurrentStack, RecurrentState
 
 
 class Predictor(nn.Module, ABC):
-    """Symbols said so far to vectors of width `dim`; the start symbol is the first of them."""
+    """Symbols said so far to vectors of width `dim`; the start symbol is the first of them. A state is one tensor, a row per hypothesis."""
 
     dim: int
 
@@ -32,11 +31,11 @@ class Predictor(nn.Module, ABC):
         """The vector behind each symbol, all at once."""
 
     @abstractmethod
-    def begin(self, rows: int) -> Any:
+    def begin(self, rows: int) -> Tensor:
         """The state before the start symbol, for R rows."""
 
     @abstractmethod
-    def step(self, last: Int[Tensor, " R"], state: Any) -> tuple[Float[Tensor, "R D"], Any]:
+    def step(self, last: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R D"], Tensor]:
         """The vector behind one more symbol for each row. The state given stays as it is."""
 
 
@@ -56,7 +55,7 @@ class StatelessPredictor(Predictor):
         return self._vectors(nn.functional.pad(symbols, (self.context - 1, 0), value=self.target.pad))
 
     def begin(self, rows: int) -> Int[Tensor, "R P"]:
-        """Nothing but padding."""
+        """The symbols seen beside the next one: nothing but padding."""
         return self.embedding.weight.new_full((rows, self.context - 1), self.target.pad, dtype=torch.int64)
 
     def step(self, last: Int[Tensor, " R"], state: Int[Tensor, "R P"]) -> tuple[Float[Tensor, "R D"], Int[Tensor, "R P"]]:
@@ -77,26 +76,25 @@ class RecurrentPredictor(Predictor):
 
     def __init__(self, target: TokenSpec, dim: int, *, layers: int, dropout: float):
         super().__init__()
-        self.dim = dim
-        self.frontend = Frontend(target, dim)
+        self.dim, self.target = dim, target
+        self.embedding = nn.Embedding(target.size, dim)
         self.stack = RecurrentStack(dim, dim, layers, cell="lstm", bidirectional=False, dropout=dropout, variational=False)
         self.dropout = Dropout(dropout)
 
     def forward(self, symbols: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """The vector behind each symbol."""
-        states, _ = self.stack(self.dropout(self.frontend(symbols)))
+        states, _ = self.stack(self.dropout(self.embedding(self.target.known(symbols))))
         return self.dropout(states)  # type: ignore[no-any-return]
 
-    def begin(self, rows: int) -> RecurrentState:
-        """Zeros."""
-        weight = self.frontend.embedding.weight if self.frontend.embedding is not None else None
-        assert weight is not None, "a target of symbols is embedded"
-        zeros = weight.new_zeros(rows, len(self.stack.layers), self.dim)
-        return RecurrentState(zeros, zeros)
+    def begin(self, rows: int) -> Float[Tensor, "R L 2 D"]:
+        """Hidden and cell of each layer: zeros."""
+        return self.embedding.weight.new_zeros(rows, len(self.stack.layers), 2, self.dim)
 
-    def step(self, last: Int[Tensor, " R"], state: RecurrentState) -> tuple[Float[Tensor, "R D"], RecurrentState]:
+    def step(self, last: Int[Tensor, " R"], state: Float[Tensor, "R L 2 D"]) -> tuple[Float[Tensor, "R D"], Float[Tensor, "R L 2 D"]]:
         """One step of the stack."""
-        return self.stack.step(self.frontend(last), state)  # type: ignore[no-any-return]
+        before = RecurrentState(state[:, :, 0], state[:, :, 1])
+        vector, after = self.stack.step(self.embedding(self.target.known(last)), before)
+        return vector, torch.stack(after, dim=2)
 
 
 @final

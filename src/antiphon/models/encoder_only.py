@@ -156,7 +156,7 @@ class EncoderOnly(Seq2SeqModel):
             self.encoder = RecurrentEncoder(settings, encoder, source.width)
         else:
             self.encoder = ConformerEncoder(_shape(settings, encoder), source.width)
-        self.head = frame_head(target, encoder.dim)
+        self.head: nn.Module = frame_head(target, encoder.dim)
 
     @property
     def stride(self) -> int:
@@ -232,8 +232,8 @@ def _shape(settings: EncoderOnlyConfig, encoder: ConformerEncoderConfig | Transf
     )
 
 
-def build(settings: EncoderOnlyConfig, source: Spec, target: Spec) -> EncoderOnly:
-    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+def check_encoder(settings: EncoderOnlyConfig) -> None:
+    """Raise ConfigError for sizes of an encoder that do not fit each other."""
     encoder = settings.encoder
     if isinstance(encoder, RecurrentEncoderConfig):
         if encoder.bidirectional and encoder.dim % 2:
@@ -242,6 +242,11 @@ def build(settings: EncoderOnlyConfig, source: Spec, target: Spec) -> EncoderOnl
             raise ConfigError("`model.encoder.bidirectional` must be false with `model.chunk`: who reads backwards waits for the end.")
         if settings.intermediate_ctc:
             raise ConfigError("`model.intermediate_ctc` has no effect on an `lstm` encoder. Leave it out.")
+
+
+def build(settings: EncoderOnlyConfig, source: Spec, target: Spec) -> EncoderOnly:
+    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+    check_encoder(settings)
     return EncoderOnly(settings, *check_specs("encoder_only", source, target))
 
 

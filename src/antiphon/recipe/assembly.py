@@ -34,6 +34,7 @@ from antiphon.search.ctc import CTCSearch
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
 from antiphon.search.ngram import ngrams
+from antiphon.search.transducer import TransducerSearch
 from antiphon.store import checkpoint
 from antiphon.store.revisions import upgraded, upgraded_settings
 from antiphon.version import __version__
@@ -118,7 +119,7 @@ def build_search(settings: Any, task: Task) -> Search:
 
         decode = partial(_text_of, task)
         return search.with_utility(text_utility(statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
-    if isinstance(search, BeamSearch | CTCSearch) and settings.language_model is not None:
+    if isinstance(search, BeamSearch | CTCSearch | TransducerSearch) and settings.language_model is not None:
         return search.with_language_model(_open_language_model(settings.language_model, task))
     return search
 

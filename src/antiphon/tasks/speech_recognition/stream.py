@@ -19,7 +19,7 @@ from antiphon.data.audio_blocks import StreamResampler
 from antiphon.data.audio_channels import Channel
 from antiphon.errors import ConfigError
 from antiphon.features.audio import AudioFeature
-from antiphon.search.ctc_stream import Heard, stream
+from antiphon.search.stream import Heard, stream
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.words import GrowingWords
 

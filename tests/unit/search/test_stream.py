@@ -9,7 +9,7 @@ import torch
 from antiphon.contracts.sequences import Padded
 from antiphon.errors import ConfigError
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig
-from antiphon.search.ctc_stream import stream
+from antiphon.search.stream import stream
 from tests.conformance.variants import VARIANTS, build
 
 KIND = "values to tokens"
