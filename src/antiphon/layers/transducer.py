@@ -94,12 +94,13 @@ class RecurrentPredictor(Predictor):
         """One step of the stack."""
         before = RecurrentState(state[:, :, 0], state[:, :, 1])
         vector, after = self.stack.step(self.embedding(self.target.known(last)), before)
-        return vector, torch.stack(after, dim=2)
+        assert after.cell is not None, "an LSTM has cells"
+        return vector, torch.stack([after.hidden, after.cell], dim=2)
 
 
 @final
 class Joiner(nn.Module):
-    """Two sides of width `dim` -> logits over the target's symbols, of which padding is the blank: a linear layer of the tanh of their sum."""
+    """Two sides of width `dim` -> logits of the target's symbols, with padding as blank: a linear layer of the tanh of their sum."""
 
     def __init__(self, encoder_dim: int, predictor_dim: int, dim: int, size: int):
         super().__init__()

@@ -177,7 +177,9 @@ class _TransducerLoss(torch.autograd.Function):
         wanted = _Gradients.of(ctx.needs_input_grad, encoded, predicted, weight, bias)
         blank, label = ctx.occupied
         with torch.autocast(encoded.device.type, enabled=False):
-            _backward(wanted, (encoded, predicted, weight, bias), symbols, ctx.arcs, blank, label * (1 + ctx.fast_emit), ctx.blank, upstream)
+            _backward(
+                wanted, (encoded, predicted, weight, bias), symbols, ctx.arcs, blank, label * (1 + ctx.fast_emit), ctx.blank, upstream
+            )
         return (*wanted.all(ctx.dtypes), None, None, None, None)
 
 

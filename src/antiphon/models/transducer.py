@@ -13,6 +13,8 @@ Unusual here: the logits of all pairs are made only if somebody asks for the out
 
 from typing import Annotated, Any, Literal, final
 
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from antiphon.contracts.configuration import Choice, Count, Fraction, config
@@ -118,7 +120,7 @@ class Transducer(Seq2SeqModel):
         return self.encoder.latency
 
     def follow(self) -> FollowedRecording:
-        """Begin to follow a recording: the encoder's side of the joiner, (S', J). Raises ConfigError for an encoder that looks at all of it."""
+        """Begin to follow a recording, as what is `heard` of it. Raises ConfigError for an encoder that looks at all of it."""
         return FollowedRecording(self.encoder.follow().states, self.joiner.from_encoder)
 
     def encode(self, source: Padded) -> Memory:
@@ -130,9 +132,30 @@ class Transducer(Seq2SeqModel):
         """What the CTC head says of each state; None without `ctc`."""
         return self.encoder.frames(memory) if self.settings.ctc else None
 
+    def heard(self, memory: Memory) -> Float[Tensor, "B S J"]:
+        """The encoder's side of the joiner."""
+        side: Tensor = self.joiner.from_encoder(memory.states)
+        return side
+
+    def begin(self, rows: int) -> tuple[Float[Tensor, "R J"], Tensor]:
+        """The predictor's side of the joiner behind the start symbol, for R rows, and the predictor's state."""
+        starts = torch.full((rows,), self.target.start, dtype=torch.int64, device=self.joiner.weight.device)
+        return self.advance(starts, self.predictor.begin(rows))
+
+    def advance(self, symbols: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R J"], Tensor]:
+        """The predictor's side behind one more symbol for each row, and its state; the state given stays as it is."""
+        vectors, after = self.predictor.step(symbols, state)
+        side: Tensor = self.joiner.from_predictor(vectors)
+        return side, after
+
+    def join(self, heard: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
+        """Logits for pairs of both sides, which are broadcast against each other."""
+        logits: Tensor = self.joiner(heard, predicted)
+        return logits
+
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """The joiner over all states and all inputs: `values` are logits (B, S', U, V)."""
-        lattice = Lattice(self.joiner, self.joiner.from_encoder(memory.states), memory.mask)
+        lattice = Lattice(self.joiner, self.heard(memory), memory.mask)
         return Output(self.joiner.from_predictor(self.predictor(inputs.values)), lattice, frames=self.frames(memory))
 
 

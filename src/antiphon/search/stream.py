@@ -16,7 +16,7 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.search.preparation import token_target
-from antiphon.search.transducer_path import MAX_SYMBOLS, LikeliestPath, Parts, is_transducer, parts_of
+from antiphon.search.transducer_path import MAX_SYMBOLS, LikeliestPath, Parts, Transduces, parts_of
 
 
 @runtime_checkable
@@ -61,7 +61,7 @@ def stream(model: Seq2SeqModel, pieces: Iterable[np.ndarray], *, max_symbols: in
             f"A stream needs `model: encoder_only` or `model: transducer` with `chunk`, but this model is a {type(model).__name__}."
         )
     followed = model.follow()
-    transduces = is_transducer(model)
+    transduces = isinstance(model, Transduces)
     path = _LikeliestPath(parts_of(model, "A stream"), max_symbols) if transduces else _BestPath(token_target(model, "A stream"))
     received = 0
     for piece in pieces:

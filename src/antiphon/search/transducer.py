@@ -72,7 +72,7 @@ class TransducerSearch:
         if any(request.prefix or request.required or request.banned for request in requests or ()):
             raise ConfigError("A forced opening, required or banned phrases need `search: {name: beam}`, but the search is `transducer`.")
         memory = model.encode(source)
-        encoded, frames = parts.joiner.from_encoder(memory.states), memory.mask.sum(1)
+        encoded, frames = parts.model.heard(memory), memory.mask.sum(1)
         if settings.beam_size == 1:
             path = LikeliestPath(parts, len(frames), settings.max_symbols)
             path.extend(encoded, frames)

@@ -1,4 +1,4 @@
-"""Beam search over the states of a transducer (Graves 2012): the best sequences, each with the probability of all ways to it that were kept.
+"""Beam search over the states of a transducer (Graves 2012): the best sequences, each with the probability of all ways that were kept.
 
 State by state: every hypothesis either waits for the next state (the blank) or says a symbol and stays. Hypotheses that have waited and say
 the same are one, and their probabilities add up; so each state ends with `width` different ones.
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from antiphon.contracts.sequences import Hypothesis
 from antiphon.search.hypotheses import hypothesis
-from antiphon.search.ngram import Contexts, NGrams
+from antiphon.search.ngram import Contexts, NGrams, Row
 from antiphon.search.transducer_path import Parts
 
 _NEVER = -torch.inf
@@ -113,7 +113,7 @@ def _beside(beams: Sequence[_Beam]) -> _Beam:
     return _Beam(score, digest, node, torch.cat([beam.predicted for beam in beams], dim=1), states.flatten(0, 1), language)
 
 
-def _of_source(contexts: Contexts, source: int, sources: int) -> Sequence[object]:
+def _of_source(contexts: Contexts, source: int, sources: int) -> Sequence[Row]:
     width = len(contexts.rows) // sources
     return contexts.rows[source * width : (source + 1) * width]
 
@@ -162,7 +162,7 @@ class TransducerBeam:
         self.parts, self.width, self.most = parts, width, most
         self.seen = 0
         self._histories = _Histories()
-        predicted, state = parts.begin(sources)
+        predicted, state = parts.model.begin(sources)
         nothing = torch.zeros(sources, 1, dtype=torch.int64, device=predicted.device)
         score = predicted.new_zeros(sources, 1, dtype=torch.promote_types(predicted.dtype, torch.float32))
         language = None if ngrams is None else _Language.begin(ngrams, weight, nothing + parts.target.start)
@@ -205,7 +205,7 @@ class TransducerBeam:
         parents, said = index // symbols, index % symbols
         score = scores.flatten(1).gather(1, index).masked_fill(~alive, _NEVER)
         before = beam.select(parents)
-        predicted, state = self.parts.advance(said.flatten(), before.state)
+        predicted, state = self.parts.model.advance(said.flatten(), before.state)
         node = self._histories.add(before.node, said, place, score)
         digest = before.digest * _FACTOR + said + 1
         language = None if before.language is None else before.language.after(said)

@@ -7,16 +7,16 @@ over symbols rather than states (as the label-looping of Bataev et al. 2024).
 """
 
 from dataclasses import dataclass, field
-from typing import final
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Memory
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.layers.transducer import Joiner, Predictor
 from antiphon.search.preparation import token_target
 
 MAX_SYMBOLS = 8  # at one state, unless a search says otherwise
@@ -24,44 +24,44 @@ MAX_SYMBOLS = 8  # at one state, unless a search says otherwise
 _AHEAD = 8  # states that are looked at together
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a search needs of a transducer. The blank is the target's padding symbol."""
+@runtime_checkable
+class Transduces(Protocol):
+    """A model that says symbols at each state of its memory, until it says the blank, which is the target's padding symbol."""
 
-    predictor: Predictor
-    joiner: Joiner
-    target: TokenSpec
+    def heard(self, memory: Memory) -> Float[Tensor, "B S J"]:
+        """The encoder's side of each state."""
 
     def begin(self, rows: int) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side behind the start symbol, and its state."""
-        starts = torch.full((rows,), self.target.start, dtype=torch.int64, device=self.joiner.weight.device)
-        return self.advance(starts, self.predictor.begin(rows))
+        """The predictor's side behind the start symbol, for R rows, and its state, a tensor with a row for each."""
 
     def advance(self, symbols: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side behind one more symbol, and its state."""
-        vectors, after = self.predictor.step(symbols, state)
-        return self.joiner.from_predictor(vectors), after
+        """The predictor's side behind one more symbol, and its state. The state given stays as it is."""
 
-    def log_probs(self, encoded: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
+    def join(self, heard: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
+        """Unnormalized log-probabilities of what is said next, for sides that are broadcast against each other."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A transducer, and what it writes."""
+
+    model: Transduces
+    target: TokenSpec
+
+    def log_probs(self, heard: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
         """Of every symbol; what cannot be said is minus infinity, and the others are as the model says them."""
-        logits = self.joiner(encoded, predicted)
-        found = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        logits = self.model.join(heard, predicted)
+        found: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
         found[..., self.target.start] = -torch.inf
         found[..., self.target.end] = -torch.inf
         return found
 
 
-def is_transducer(model: Seq2SeqModel) -> bool:
-    """Whether a model has a predictor and a joiner."""
-    return isinstance(getattr(model, "predictor", None), Predictor) and isinstance(getattr(model, "joiner", None), Joiner)
-
-
 def parts_of(model: Seq2SeqModel, reader: str) -> Parts:
-    """The parts of a transducer. Raises ConfigError for another model; `reader` says who asks."""
-    predictor, joiner = getattr(model, "predictor", None), getattr(model, "joiner", None)
-    if not (isinstance(predictor, Predictor) and isinstance(joiner, Joiner)):
-        raise ConfigError(f"{reader} needs a single `model: transducer`, but this model is a {type(model).__name__}.")
-    return Parts(predictor, joiner, token_target(model, reader))
+    """The model as a transducer. Raises ConfigError for another model; `reader` says who asks."""
+    if not isinstance(model, Transduces):
+        raise ConfigError(f"{reader} needs `model: transducer`, and no ensemble, but this model is a {type(model).__name__}.")
+    return Parts(model, token_target(model, reader))
 
 
 @dataclass
@@ -86,7 +86,7 @@ class LikeliestPath:
         self.parts, self.most = parts, most
         self.rows = [Said() for _ in range(rows)]
         self.seen = 0
-        self._predicted, self._state = parts.begin(rows)
+        self._predicted, self._state = parts.model.begin(rows)
         self._count = torch.zeros(rows, dtype=torch.int64, device=self._predicted.device)  # said at the state that is looked at
 
     def extend(self, encoded: Float[Tensor, "B S J"], frames: Int[Tensor, " B"]) -> None:
@@ -117,7 +117,7 @@ class LikeliestPath:
         self._count[rows] = torch.where(speaks, count, 0)
         speaking = rows[speaks]
         if len(speaking):
-            self._predicted[speaking], self._state[speaking] = self.parts.advance(chosen[speaks], self._state[speaking])
+            self._predicted[speaking], self._state[speaking] = self.parts.model.advance(chosen[speaks], self._state[speaking])
         return torch.minimum(place + first, frames[rows])
 
     def _note(self, rows: Tensor, speaks: Tensor, symbol: Tensor, score: Tensor, waited: Tensor, state: Tensor) -> None:
