@@ -146,7 +146,11 @@ TEXT_PAIRS: dict[str, dict[str, Any]] = {
 }
 # What each task is tried with: records, settings that all trials share, and for each setting another value, with what that asks for.
 TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str, Any]]]] = {
-    "translation": (PAIRS, {"vocabulary": {"kind": "word", "size": 12}}, {**TEXT_PAIRS, "lines": {"lines": "together"}}),
+    "translation": (
+        PAIRS,
+        {"vocabulary": {"kind": "word", "size": 12}},
+        {**TEXT_PAIRS, "lines": {"lines": "together"}, "context": {"context": {}}},
+    ),
     "summarization": (
         [{**record, "document": record["source"], "summary": record["target"]} for record in PAIRS],
         {"source": "source", "target": "target", "vocabulary": {"kind": "word", "size": 12}, "open_words": 0},

@@ -39,7 +39,7 @@ def learned(model, data):
     """The gradient of CTC and of every frame's own loss, for each parameter."""
     model.zero_grad(set_to_none=True)
     output = model(data.source, data.inputs)
-    (CTCLoss(TOKENS, 0.3)(output, data.labels).sum() + frame_loss(output)).backward()
+    (CTCLoss(TOKENS, 0.3)(output, data.labels).total + frame_loss(output)).backward()
     return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
 
 

@@ -87,7 +87,7 @@ def said(head, features, layer, rows, seed):
 
 
 @every_combination
-def test_a_loss_is_one_number_per_element_and_padding_changes_none(name, head, kind, seed):
+def test_a_loss_is_a_sum_of_rows_and_padding_changes_none(name, head, kind, seed):
     data, spec = batch(kind, seed), SPECS[kind][1]
     generator = torch.Generator().manual_seed(seed)
     labels, wide = (labels_for(head, each) for each in (data.labels, widened(data.labels, 2, spec, generator)))
@@ -97,15 +97,19 @@ def test_a_loss_is_one_number_per_element_and_padding_changes_none(name, head, k
     for loss in losses_for(name, kind):
         everything = slice(0, 3)
         found = loss(said(head, features[:, :length], layer, everything, seed), labels)
-        assert found.shape == labels.values.shape[:2]
-        assert bool(found[labels.mask].isfinite().all())
+        assert bool(found.rows.isfinite().all())
+        close(found.total, found.rows.sum(), 1e-5)
+        weights = torch.tensor([0.5, 0.0, 2.0])
+        weighted = loss(said(head, features[:, :length], layer, everything, seed), labels, weights)
+        close(weighted.total, (found.rows * weights).sum(), 1e-5)
+        close(weighted.rows, found.rows, 1e-5)
         more = loss(said(head, features, layer, everything, seed), wide)
-        close(more[:, :length][labels.mask], found[labels.mask], 1e-5)
+        close(more.rows, found.rows, 1e-5)
         for row in range(3):
             own = Padded(labels.values[row : row + 1], labels.lengths[row : row + 1])
             one = slice(row, row + 1)
             alone = loss(said(head, features[one, :length], layer, one, seed), own)
-            close(alone[0][labels.mask[row]], found[row][labels.mask[row]], 1e-5)
+            close(alone.rows[0], found.rows[row], 1e-5)
 
 
 @every_combination
@@ -117,12 +121,12 @@ def test_a_loss_falls_when_it_is_minimized(name, head, kind, seed):
 
     def reported():
         with torch.no_grad():
-            return float(measure(model(source, inputs), labels)[labels.mask].mean())
+            return float(measure(model(source, inputs), labels).total / labels.mask.sum())
 
     before = reported()
     for _ in range(40):
         optimizer.zero_grad()
-        (loss(model(source, inputs), labels) * labels.mask).sum().backward()
+        loss(model(source, inputs), labels).total.backward()
         optimizer.step()
     assert reported() < before - 0.3 * abs(before)
 

@@ -58,7 +58,7 @@ def learned(name: str, settings: dict[str, Any], loss: Any, steps: int, seed: in
     for _ in range(steps):
         batch = draw(rng, 24)
         labels = batch.labels
-        mean = (scored(model(batch.source, batch.inputs), labels) * labels.mask).sum() / labels.lengths.sum()
+        mean = scored(model(batch.source, batch.inputs), labels).total / labels.lengths.sum()
         optimizer.zero_grad()
         mean.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -1,5 +1,5 @@
 """antiphon evaluate: scores with intervals, and whether one run is better than another. Of forecasts, errors by step and by series; of
-speech, by speaker and by length."""
+speech, by speaker and by length; of documents, scores by document."""
 
 from dataclasses import asdict
 from enum import StrEnum
@@ -21,21 +21,25 @@ if TYPE_CHECKING:
 
 
 class By(StrEnum):
-    """What errors of forecasts, or of speech recognition, are listed by."""
+    """What errors of forecasts or of speech recognition, or scores of documents, are listed by."""
 
     STEP = "step"
     SERIES = "series"
     SPEAKER = "speaker"
     LENGTH = "length"
+    DOCUMENT = "document"
 
     @property
     def part(self) -> str:
         """Where an evaluation's details have it."""
-        return {By.STEP: "steps", By.SERIES: "series", By.SPEAKER: "speakers", By.LENGTH: "lengths"}[self]
+        parts = {By.STEP: "steps", By.SERIES: "series", By.SPEAKER: "speakers", By.LENGTH: "lengths", By.DOCUMENT: "documents"}
+        return parts[self]
 
     @property
     def needs(self) -> str:
         """What a run must do to have it."""
+        if self is By.DOCUMENT:
+            return "translates documents and has a `task.context`"
         if self is By.SPEAKER:
             return "recognizes speech and names `task.speaker`"
         return "recognizes speech" if self is By.LENGTH else "forecasts series"
@@ -50,7 +54,9 @@ def evaluate(
         ),
     ] = None,
     compare: Annotated[Path | None, typer.Option(metavar="RUN2", help="Another run: is the difference significant?")] = None,
-    by: Annotated[By | None, typer.Option(help="Also list errors: of forecasts by step or series, of speech by speaker or length.")] = None,
+    by: Annotated[
+        By | None, typer.Option(help="Also list errors of forecasts by step or series, of speech by speaker or length; scores by document.")
+    ] = None,
     settings: Set = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -149,6 +155,8 @@ def _print_details(found: "Evaluation", by: By | None) -> None:
         _print_steps(console, found.details["steps"])
     elif by is By.SERIES:
         _print_series(console, found.details["series"])
+    elif by is By.DOCUMENT:
+        _print_documents(console, found.details["documents"])
     elif by is not None:
         _print_speech(console, found.details[by.part], by)
 
@@ -180,6 +188,21 @@ def _print_speech(console: "Console", rows: list[dict[str, Any]], by: By) -> Non
         rates = (f"{row[rate]:.2f}" for rate in ("word_error_rate", "character_error_rate"))
         kinds = (f"{row[kind]:,}" for kind in ("substitutions", "deletions", "insertions"))
         table.add_row(name, f"{row['utterances']:,}", f"{row['reference_words']:,}", *rates, *kinds)
+    _print_table(console, table)
+
+
+def _print_documents(console: "Console", rows: list[dict[str, Any]]) -> None:
+    """Scores of each document, in the order of the data."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="Scores by document", title_justify="left")
+    table.add_column("document", overflow="fold", max_width=44)
+    scores = [name for name in rows[0] if name not in ("document", "sentences")]
+    for column in ("sentences", *scores):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(escape(row["document"]), f"{row['sentences']:,}", *(f"{row[name]:.2f}" for name in scores))
     _print_table(console, table)
 
 

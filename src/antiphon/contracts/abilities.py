@@ -105,6 +105,29 @@ class MakesItems(Protocol):
 
 
 @runtime_checkable
+class ReadsInOrder(Protocol):
+    """What is read of a record depends on the records before it: the sentences of a document."""
+
+    def in_order(self, records: Iterable[Any]) -> Iterator[Any]:
+        """Each record with what is to be known of those before it, one for one; records that have it already stay as they are."""
+
+
+@runtime_checkable
+class Continues(Protocol):
+    """An output may begin with what was said of the records before, so that records are predicted one after another."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether the settings ask for it."""
+
+    def place(self, record: Record) -> tuple[int, int]:
+        """The number of a record's document, and of the record in it, of records that are in order."""
+
+    def continued(self, record: Record, said: Mapping[int, str]) -> Record:
+        """The record with what was said of earlier ones of its document, by their numbers; what is missing was not said."""
+
+
+@runtime_checkable
 class SplitsInputs(Protocol):
     """An input that is too long to be predicted at once is cut, and the predictions of its parts are joined."""
 
@@ -268,7 +291,9 @@ def unfolded(task: Task, records: Records) -> Records:
 
 def items_of(task: Task, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
     """What is predicted one by one: the records (or texts) themselves, unless the task makes something of them."""
-    return task.items(records, scored=scored) if isinstance(task, MakesItems) else iter(records)
+    if isinstance(task, MakesItems):
+        return task.items(records, scored=scored)
+    return task.in_order(records) if isinstance(task, ReadsInOrder) else iter(records)
 
 
 def parts_of(task: Task, record: Record) -> Sequence[Record]:

@@ -1,10 +1,16 @@
 """How long examples may be, and what becomes of those that are longer or empty."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from antiphon.contracts.configuration import Count, config
+
+
+def least(*lengths: int | None) -> int | None:
+    """The least of several limits; None is no limit."""
+    return min((length for length in lengths if length is not None), default=None)
 
 
 @config
@@ -25,7 +31,10 @@ class Limits:
 
     def of_sources(self) -> "Limits":
         """What holds for every record, also one that is not learned from: where long sources are truncated, all are, and empty is empty."""
-        truncates = self.too_long == "truncate"
-        if truncates:
-            return Limits(max_source_length=self.max_source_length, too_long="truncate", empty=self.empty)
-        return Limits(empty=self.empty)
+        most = self.max_source_length if self.too_long == "truncate" else None
+        return Limits(max_source_length=most, too_long=self.too_long, empty=self.empty)
+
+    def within(self, longest_source: int | None, longest_target: int | None) -> "Limits":
+        """The same limits, made narrow enough for a model that reads and says so much at most."""
+        source, target = least(self.max_source_length, longest_source), least(self.max_target_length, longest_target)
+        return replace(self, max_source_length=source, max_target_length=target)

@@ -10,8 +10,34 @@ from torch import Tensor
 from antiphon.contracts.sequences import Batch, Output, Padded
 from antiphon.contracts.specs import Spec
 
-Loss = Callable[[Output, Padded], Float[Tensor, "B T"]]
-"""One number per element, never reduced and not masked: the training step multiplies by the mask and divides by the global count."""
+
+@dataclass(frozen=True)
+class LossSum:
+    """What a loss says of a batch, summed up and never averaged: the update divides once, by what all ranks have counted.
+
+    total   () the sum over all elements, each record's times its weight; gradients come from it
+    rows    (B,) the sum of each record's elements, whatever its weight; without gradients
+    """
+
+    total: Float[Tensor, ""]
+    rows: Float[Tensor, " B"]
+
+    def __add__(self, other: "LossSum") -> "LossSum":
+        return LossSum(self.total + other.total, self.rows + other.rows)
+
+    def __mul__(self, factor: float) -> "LossSum":
+        return LossSum(self.total * factor, self.rows * factor)
+
+    __rmul__ = __mul__
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """Scores what a model says of a batch. Padding has no loss, and no gradient."""
+
+    def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
+        """The loss of labels (B, T) or (B, T, C); `weights` say how much each record counts, all alike where there are none."""
+        ...
 
 
 @runtime_checkable

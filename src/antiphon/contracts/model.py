@@ -36,6 +36,26 @@ class Seq2SeqModel(nn.Module, ABC):
         """Elements of the source for one state of the memory."""
         return 1
 
+    @property
+    def longest_source(self) -> int | None:
+        """The most elements of a source that it can read; None for any number."""
+        return None
+
+    @property
+    def longest_target(self) -> int | None:
+        """The most elements that it can say, the end symbol included; None for any number."""
+        return None
+
+    @property
+    def gives_attention(self) -> bool:
+        """Whether `decode` and `step` give the weights over the source when asked."""
+        return False
+
+    @property
+    def copies(self) -> bool:
+        """Whether it can say what stands in the source, so that `Memory.copyable` is there."""
+        return False
+
     def own_weights(self) -> dict[str, Tensor]:
         """What a checkpoint of this model holds: all of its state, or what is `stored` of it."""
         return {name: tensor for name, tensor in self.state_dict().items() if self.stored is None or name in self.stored}

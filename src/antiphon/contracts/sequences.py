@@ -52,7 +52,7 @@ class Example:
 
     `record` identifies the record in the user's data. `context` holds what is needed to turn a hypothesis into a prediction (scales of
     a series, the surface forms of copied words) and is opaque to everything but the task. `cut` says how many elements of the source
-    were left out, where the recipe's limits ask for that.
+    were left out, where the recipe's limits ask for that. `weight` says how much it counts in learning.
     """
 
     source: np.ndarray
@@ -60,15 +60,17 @@ class Example:
     record: int = -1
     context: Any = None
     cut: int = 0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples side by side. `records` names the records in the order of the rows."""
+    """Examples side by side. `records` names the records in the order of the rows; `weights` say how much each counts, if not all alike."""
 
     source: Padded
     target: Padded | None
     records: tuple[int, ...] = ()
+    weights: Float[Tensor, " B"] | None = None
 
     @property
     def inputs(self) -> Padded:
@@ -90,7 +92,8 @@ class Batch:
     def select_rows(self, index: Int[Tensor, " N"]) -> "Batch":
         """The batch of some rows, as wide as the longest of them."""
         target = None if self.target is None else self.target.select_rows(index)
-        return Batch(self.source.select_rows(index), target, tuple(self.records[row] for row in index.tolist()))
+        weights = None if self.weights is None else self.weights.index_select(0, index)
+        return Batch(self.source.select_rows(index), target, tuple(self.records[row] for row in index.tolist()), weights)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ class TokenSpec:
     `open_words` are the symbols from `size` on: words of one source that the vocabulary does not have, numbered within that source. A
     model may copy them; to everything else they are unknown. `word_starts` (size,) says which symbols begin a word, where that is known.
 
-    Of published models: `suppressed` symbols are not to be said, `suppressed_first` ones not first, and a decoder reads at most `length`
-    symbols, the start included.
+    Of published models: `suppressed` symbols are not to be said, `suppressed_first` ones not first.
     """
 
     size: int
@@ -27,7 +26,6 @@ class TokenSpec:
     word_starts: np.ndarray | None = field(default=None, compare=False, repr=False)
     suppressed: tuple[int, ...] = field(default=(), compare=False, repr=False)
     suppressed_first: tuple[int, ...] = field(default=(), compare=False, repr=False)
-    length: int | None = field(default=None, compare=False, repr=False)
 
     @property
     def says_nothing(self) -> bool:

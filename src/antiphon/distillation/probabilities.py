@@ -5,17 +5,14 @@ must read and write the student's symbols.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import final
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from antiphon.contracts.loss import Loss
 from antiphon.contracts.model import Seq2SeqModel
-from antiphon.contracts.sequences import Batch, Output, Padded
-from antiphon.losses.distillation import divergence
+from antiphon.contracts.sequences import Batch
+from antiphon.losses.distillation import TaughtLoss
 
 
 @final
@@ -35,8 +32,4 @@ class DistillationLoss:
         """The loss of this batch's outputs. The teacher always reads the truth, whatever the student reads."""
         with torch.no_grad():
             taught = self.teacher(batch.source, batch.inputs)
-        return partial(self._mixed, taught)
-
-    def _mixed(self, taught: Output, output: Output, labels: Padded) -> Float[Tensor, "B T"]:
-        distance = divergence(output, taught, labels, self.temperature)
-        return distance if self.weight == 1 else self.weight * distance + (1 - self.weight) * self.loss(output, labels)
+        return TaughtLoss(taught, self.temperature, self.weight, self.loss)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.contracts.abilities import WritesText
+from antiphon.contracts.limits import least
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ExportError
 from antiphon.exporters.generation import for_speech, generation_settings
@@ -33,14 +34,9 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     network: Any = model.network
     if model.settings.adapter is not None:
         merge(network)
-    longest = trained.recipe["data"]["limits"]["max_source_length"]
+    longest = least(trained.recipe["data"]["limits"]["max_source_length"], model.longest_source)
     listens = isinstance(model.source, ValueSpec)
-    if isinstance(model.source, ValueSpec):
-        longest = model.source.length
-    positions = model.target.length or getattr(
-        network.config, "max_decoder_position_embeddings", getattr(network.config, "max_position_embeddings", None)
-    )
-    settings, lost = generation_settings(trained.recipe["search"], model.target, text.opening, longest, positions)
+    settings, lost = generation_settings(trained.recipe["search"], model.target, text.opening, longest, model.longest_target)
     prefix = trained.recipe["task"].get("target_prefix")
     if prefix:
         lost.append(f"`task.target_prefix`: outputs are not made to begin with {prefix!r}, and it is not removed from them.")

@@ -52,7 +52,6 @@ class _Facts:
     opening: tuple[int, ...]
     suppressed: tuple[int, ...] = ()
     suppressed_first: tuple[int, ...] = ()
-    length: int | None = None
     kept: dict[str, Any] = field(default_factory=dict)
     reader: Literal["tokenizer", "sentencepiece"] = "tokenizer"
 
@@ -86,7 +85,6 @@ class PretrainedText(TargetFeature):
             word_starts=starts,
             suppressed=facts.suppressed,
             suppressed_first=facts.suppressed_first,
-            length=facts.length,
         )
 
     @property
@@ -170,6 +168,7 @@ class PretrainedText(TargetFeature):
         try:
             saved = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
             languages = saved.pop("languages")
+            saved.pop("length", None)  # which the model says now
             facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
             self._facts = _Facts(**facts)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -287,16 +286,15 @@ class PretrainedText(TargetFeature):
                 f"The tokenizer of {self.model} must fit its embeddings, but has {len(self._tokenizer):,} pieces for {size:,} embeddings."
             )
         facts = _Facts(size, int(pad), int(unknown), int(start), int(end), opening)
-        return self._with_rules(facts, generation or written, config) if self._listens else facts
+        return self._with_rules(facts, generation or written) if self._listens else facts
 
     @staticmethod
-    def _with_rules(facts: _Facts, generation: dict[str, Any], config: Any) -> _Facts:
-        """With what a Whisper must not say, and how long its texts may be."""
+    def _with_rules(facts: _Facts, generation: dict[str, Any]) -> _Facts:
+        """With what a Whisper must not say."""
         return replace(
             facts,
             suppressed=whisper.suppressed_of(generation, "suppress_tokens", facts.size),
             suppressed_first=whisper.suppressed_of(generation, "begin_suppress_tokens", facts.size),
-            length=getattr(config, "max_target_positions", None),
             kept=whisper.kept_of(generation),
         )
 

@@ -54,6 +54,21 @@ class ChannelIndependent(StepwiseModel):
         self.settings = self.inner.settings
         self._head = say(self.inner.head)
 
+    @property
+    def longest_source(self) -> int | None:
+        """As the wrapped model."""
+        return self.inner.longest_source  # type: ignore[no-any-return]
+
+    @property
+    def longest_target(self) -> int | None:
+        """As the wrapped model."""
+        return self.inner.longest_target  # type: ignore[no-any-return]
+
+    @property
+    def gives_attention(self) -> bool:
+        """As the wrapped model."""
+        return self.inner.gives_attention  # type: ignore[no-any-return]
+
     def encode(self, source: Padded) -> Memory:
         """Each channel read by itself; states are (B, S, C * D)."""
         return self._joined(self.inner.encode(self._apart(source)))

@@ -26,6 +26,10 @@ class Patches:
         rows = torch.arange(len(steps), device=steps.device)[:, None, None]
         return Padded(source.values[rows, steps].flatten(2), self._counts(source.lengths))
 
+    def longest(self, patches: int) -> int:
+        """The most steps that become so many patches."""
+        return self.length + (patches - 1) * self.stride
+
     def _counts(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         return -(-(lengths - self.length).clamp(min=0) // self.stride) + 1
 

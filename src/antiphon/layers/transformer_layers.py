@@ -172,10 +172,15 @@ class Positioned(nn.Module):
         positions = torch.arange(length, device=mask.device)
         return self.bias(positions, positions).to(dtype).masked_fill(~real, float("-inf"))  # type: ignore[no-any-return]
 
+    @property
+    def longest(self) -> int | None:
+        """The most elements that have a position; None for any number."""
+        return None if self.table is None else self.table.num_embeddings
+
     def check(self, length: int) -> None:
         """Raises ConfigError when a sequence has more steps than learned positions."""
-        if self.table is not None and length > self.table.num_embeddings:
+        if self.longest is not None and length > self.longest:
             raise ConfigError(
-                f"`model.max_positions` must be at least the length of the longest sequence ({length}), but is {self.table.num_embeddings}."
+                f"`model.max_positions` must be at least the length of the longest sequence ({length}), but is {self.longest}."
                 " Raise it, limit the length, or use `model.positions: rotary`."
             )

@@ -1,1 +1,1 @@
-"""(output, labels) -> one number per element."""
+"""(output, labels, weights) -> what a batch loses, summed up."""

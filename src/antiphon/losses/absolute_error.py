@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from antiphon.contracts.configuration import config
-from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec
 from antiphon.losses.observed import needs, observed, values_only
+from antiphon.losses.summing import summed
 
 
 @config
@@ -26,12 +27,12 @@ def build(settings: AbsoluteErrorConfig, target: Spec) -> Loss:
     return partial(absolute_error, channels=values_only(target, "absolute_error").channels)
 
 
-def absolute_error(output: Output, labels: Padded, channels: int) -> Float[Tensor, "B T"]:
+def absolute_error(output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None, *, channels: int) -> LossSum:
     """|point - label|, the mean over a step's observed channels. Raises ConfigError when the head says no points."""
     if not isinstance(output.values, Tensor):
         raise needs("points", "absolute_error", output.values)
     known = observed(labels, channels)
-    return known.mean((output.values.to(known.values.dtype) - known.values).abs())
+    return summed(known.mean((output.values.to(known.values.dtype) - known.values).abs()), weights)
 
 
 plugin = LossPlugin(

@@ -3,8 +3,8 @@
 Each frame says a symbol or the blank; an alignment becomes a target by dropping repetitions, then blanks. The blank is the padding symbol
 of the target. The end symbol is no label: frames end by themselves.
 
-Unusual here: a loss is one number per element in this package, so a sequence's loss is spread evenly over its elements. And a target that
-is too long for its frames has no alignment, so an infinite loss: it counts 0, teaches nothing, and is named in a warning.
+Unusual here: a target that is too long for its frames has no alignment, so an infinite loss: it counts 0, teaches nothing, and is named
+in a warning.
 """
 
 import warnings
@@ -16,10 +16,11 @@ from pydantic import Field
 from torch import Tensor
 
 from antiphon.contracts.configuration import config
-from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Frames, Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
+from antiphon.losses.summing import of_rows
 
 
 @config
@@ -55,7 +56,7 @@ class TooFewFramesWarning(UserWarning):
 
 @final
 class CTCLoss:
-    """Callable: (output with frames, labels) -> (B, T). Raises ConfigError when the model says nothing of frames.
+    """The loss of outputs with frames. Raises ConfigError when the model says nothing of frames.
 
     `unlearned` counts the sequences so far that had too few frames. A warning says so at the first of them, and whenever they are ten times
     as many as when it last did.
@@ -66,8 +67,8 @@ class CTCLoss:
         self.unlearned = 0
         self._warned = 0
 
-    def __call__(self, output: Output, labels: Padded) -> Float[Tensor, "B T"]:
-        """Each sequence's loss in nats, spread over its elements; 0 on padding, and where no alignment exists."""
+    def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
+        """Each sequence's loss in nats; 0 where no alignment exists."""
         frames = output.frames
         if frames is None:
             raise ConfigError(
@@ -80,7 +81,7 @@ class CTCLoss:
         if self.intermediate_weight and frames.inner:
             inner = [self._of_sequences(frames.head(features), frames, labels, lengths) for features in frames.inner]
             losses = (1 - self.intermediate_weight) * losses + self.intermediate_weight * torch.stack(inner).mean(0)
-        return (losses / labels.lengths.clamp(min=1)).unsqueeze(1) * labels.mask
+        return of_rows(losses, weights)
 
     def _of_sequences(self, logits: Tensor, frames: Frames, labels: Padded, lengths: Tensor) -> Float[Tensor, " B"]:
         log_probs = torch.nn.functional.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))

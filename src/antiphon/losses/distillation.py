@@ -1,72 +1,95 @@
 """How far a student's distribution over symbols is from its teacher's, at every target step (Hinton et al. 2015; Kim and Rush 2016).
 
 Unusual here: as with cross-entropy, no tensor of all logits exists. A chunk of real target steps at a time, the teacher's and the
-student's logits become losses and, in the same pass, the student's gradients.
+student's logits become losses and, in the same pass, the student's gradients; cross-entropy with the label takes the same logits.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from antiphon.contracts.loss import Loss, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.errors import ConfigError
-from antiphon.heads.categorical import Categorical
 from antiphon.heads.pointer import Mixture
-from antiphon.losses.cross_entropy import FusedProjection
+from antiphon.losses.chunked import chunked
+from antiphon.losses.cross_entropy import CrossEntropy
 
 
-def divergence(student: Output, teacher: Output, labels: Padded, temperature: float = 1.0) -> Float[Tensor, "B T"]:
-    """KL(teacher || student) in nats at each real label, 0 on padding.
+@final
+@dataclass(frozen=True)
+class TaughtLoss:
+    """weight * KL(teacher || student) + (1 - weight) * loss, of what a teacher said of the same batch.
 
-    Both distributions are flattened by the temperature, and the result is multiplied by its square, which keeps gradients as large as
+    Both distributions are flattened by the temperature, and the divergence is multiplied by its square, which keeps gradients as large as
     those of cross-entropy (Hinton et al. 2015). The gradient reaches the student only.
-
-    Raises ConfigError when one of them says more symbols than the other, or the student copies from the source.
     """
-    if isinstance(student.head, Mixture):  # what it cannot say has probability 0 exactly, at which a divergence has no gradient
-        raise ConfigError("`distillation.level` must be `sequence` with `model.head: pointer`, whose words differ from source to source.")
-    mask = labels.mask
-    head = student.head
-    if isinstance(head, Categorical) and "values" not in student.__dict__ and torch.is_grad_enabled():
-        taught = _logits_of(teacher, mask)
 
-        def losses_of(logits: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
-            return _loss_and_gradient(logits, _checked(taught(rows), logits), temperature)
+    teacher: Output
+    temperature: float = 1.0
+    weight: float = 1.0
+    loss: Loss | None = None
 
-        losses = FusedProjection.apply(student.features[mask], head.weight, head.bias, losses_of)  # type: ignore[no-untyped-call]
-    else:
-        logits = student.values[mask].float()
-        taught_all = _checked(_logits_of(teacher, mask)(slice(None)), logits).detach()
-        losses, _ = _distance((logits / temperature).log_softmax(dim=-1), taught_all, temperature)
-    return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, losses)
+    def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
+        """The loss of a batch in nats. Raises ConfigError when one of the two says more symbols, or the student copies from the source."""
+        if isinstance(output.head, Mixture):  # what it cannot say has probability 0 exactly, at which a divergence has no gradient
+            raise ConfigError(
+                "`distillation.level` must be `sequence` with `model.head: pointer`, whose words differ from source to source."
+            )
+        mask, rest = labels.mask, 1 - self.weight
+        taught = _logits_of(self.teacher, mask)
+        beside = self.loss if isinstance(self.loss, CrossEntropy) and rest and not self.loss.coverage else None
+        real = None if beside is None else beside.known(labels)
+
+        def losses_of(part: slice, features: Tensor) -> Tensor:
+            logits: Tensor = output.head(features)
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            with torch.no_grad():
+                goal = _checked(taught(part), logits)
+            if beside is None or real is None:
+                return self.weight * _distance(logits, goal, self.temperature)
+            distance = _distance(logits.clone(), goal, self.temperature)
+            return self.weight * distance + rest * beside.of_logits(logits, real[part])
+
+        found = chunked(losses_of, [output.features[mask]], output.head, mask, weights)
+        return found if self.loss is None or beside is not None or not rest else found + rest * self.loss(output, labels, weights)
 
 
 def _logits_of(teacher: Output, mask: Tensor) -> Callable[[slice], Tensor]:
     """The teacher's logits for some of the real steps: by its head when they are asked for, where the head takes any vectors."""
-    if isinstance(teacher.head, Categorical) and "values" not in teacher.__dict__:
+    if isinstance(teacher.head, nn.Module):
         features = teacher.features[mask]
-        return lambda rows: teacher.head(features[rows])
+        return lambda part: teacher.head(features[part])
     values = teacher.values[mask]
-    return lambda rows: values[rows]
+    return lambda part: values[part]
 
 
-@torch.no_grad()
-def _loss_and_gradient(logits: Float[Tensor, "N V"], taught: Float[Tensor, "N V"], temperature: float) -> tuple[Tensor, Tensor]:
-    """Losses, and their gradients with respect to the student's logits, which are used up."""
-    own = logits.div_(temperature)
-    own -= own.logsumexp(dim=-1, keepdim=True)
-    losses, likely = _distance(own, taught, temperature)
-    return losses, own.exp_().sub_(likely).mul_(temperature)
+def _distance(logits: Float[Tensor, "N V"], taught: Float[Tensor, "N V"], temperature: float) -> Float[Tensor, " N"]:
+    found: Tensor = _Divergence.apply(logits, taught, temperature)  # type: ignore[no-untyped-call]
+    return found
 
 
-def _distance(own: Float[Tensor, "N V"], taught: Float[Tensor, "N V"], temperature: float) -> tuple[Tensor, Tensor]:
-    """Losses for the student's log-probabilities, and the teacher's probabilities."""
-    goal = (taught.float() / temperature).log_softmax(dim=-1)
-    likely = goal.exp()
-    # What the teacher excludes has probability 0 and log-probability -inf: 0 * inf would be no number.
-    return torch.where(likely > 0, likely * (goal - own), 0.0).sum(dim=-1) * temperature**2, likely
+class _Divergence(torch.autograd.Function):
+    """A student's logits (N, V), which become their own gradients, and a teacher's -> losses (N,)."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, taught: Tensor, temperature: float) -> Tensor:
+        own = logits.div_(temperature)
+        own -= own.logsumexp(dim=-1, keepdim=True)
+        goal = (taught.to(logits.dtype) / temperature).log_softmax(dim=-1)
+        likely = goal.exp()
+        # What the teacher excludes has probability 0 and log-probability -inf: 0 * inf would be no number.
+        losses = torch.where(likely > 0, likely * (goal - own), 0.0).sum(dim=-1) * temperature**2
+        ctx.gradient = own.exp_().sub_(likely).mul_(temperature)
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        return ctx.gradient.mul_(upstream.unsqueeze(1)), None, None
 
 
 def _checked(taught: Tensor, logits: Tensor) -> Tensor:

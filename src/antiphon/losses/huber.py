@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from antiphon.contracts.configuration import config
-from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec
 from antiphon.losses.observed import needs, observed, values_only
+from antiphon.losses.summing import summed
 
 
 @config
@@ -30,7 +31,7 @@ def build(settings: HuberConfig, target: Spec) -> Loss:
     return partial(huber, channels=values_only(target, "huber").channels, delta=settings.delta)
 
 
-def huber(output: Output, labels: Padded, channels: int, delta: float) -> Float[Tensor, "B T"]:
+def huber(output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None, *, channels: int, delta: float) -> LossSum:
     """e^2 / 2 below `delta`, delta (|e| - delta / 2) above, the mean over a step's observed channels.
 
     Raises ConfigError when the head says no points.
@@ -38,7 +39,7 @@ def huber(output: Output, labels: Padded, channels: int, delta: float) -> Float[
     if not isinstance(output.values, Tensor):
         raise needs("points", "huber", output.values)
     known = observed(labels, channels)
-    return known.mean(huber_loss(output.values.to(known.values.dtype), known.values, reduction="none", delta=delta))
+    return summed(known.mean(huber_loss(output.values.to(known.values.dtype), known.values, reduction="none", delta=delta)), weights)
 
 
 plugin = LossPlugin(

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from antiphon.contracts.configuration import Fraction, config
-from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec
 from antiphon.losses import cross_entropy
@@ -36,15 +36,15 @@ class JointCTCConfig:
 @final
 @dataclass(frozen=True)
 class JointLoss:
-    """Callable: (output with frames, labels) -> (B, T)."""
+    """The loss of outputs with frames."""
 
     ctc: CTCLoss
     spoken: Loss
     ctc_weight: float
 
-    def __call__(self, output: Output, labels: Padded) -> Float[Tensor, "B T"]:
-        """The weighted sum, element by element; the part of CTC is spread evenly over a sequence's elements."""
-        return self.ctc_weight * self.ctc(output, labels) + (1 - self.ctc_weight) * self.spoken(output, labels)
+    def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
+        """Both losses, weighed."""
+        return self.ctc_weight * self.ctc(output, labels, weights) + (1 - self.ctc_weight) * self.spoken(output, labels, weights)
 
 
 def build(settings: JointCTCConfig, target: Spec) -> Loss:

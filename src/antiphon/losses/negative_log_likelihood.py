@@ -8,12 +8,13 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from antiphon.contracts.configuration import config
-from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import DataError
 from antiphon.heads.draws import sized
 from antiphon.losses.observed import Observed, needs, observed, values_only
+from antiphon.losses.summing import summed
 
 
 @config
@@ -29,7 +30,7 @@ def build(settings: NegativeLogLikelihoodConfig, target: Spec) -> Loss:
     return partial(negative_log_likelihood, target=values_only(target, "negative_log_likelihood"))
 
 
-def negative_log_likelihood(output: Output, labels: Padded, target: ValueSpec) -> Float[Tensor, "B T"]:
+def negative_log_likelihood(output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None, *, target: ValueSpec) -> LossSum:
     """-log p(label) in nats, the mean over a step's observed channels. Of counts that were divided it is that of the count.
 
     Raises ConfigError when the head says no distribution, DataError when a label of a distribution of counts is no count.
@@ -40,7 +41,7 @@ def negative_log_likelihood(output: Output, labels: Padded, target: ValueSpec) -
     known = observed(labels, target.channels)
     if getattr(distribution.support, "is_discrete", False):
         _check_counts(distribution, known)
-    return known.mean(-distribution.log_prob(known.values))
+    return summed(known.mean(-distribution.log_prob(known.values)), weights)
 
 
 def _check_counts(distribution: Distribution, known: Observed) -> None:

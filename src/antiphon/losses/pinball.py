@@ -8,10 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from antiphon.contracts.configuration import config
-from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded, Quantiles
 from antiphon.contracts.specs import Spec
 from antiphon.losses.observed import needs, observed, values_only
+from antiphon.losses.summing import summed
 
 
 @config
@@ -27,7 +28,7 @@ def build(settings: PinballConfig, target: Spec) -> Loss:
     return partial(pinball, channels=values_only(target, "pinball").channels)
 
 
-def pinball(output: Output, labels: Padded, channels: int) -> Float[Tensor, "B T"]:
+def pinball(output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None, *, channels: int) -> LossSum:
     """max(q e, (q - 1) e) for the error e = label - quantile: the mean over levels and over a step's observed channels.
 
     At level 0.5 it is half the absolute error. Raises ConfigError when the head says no quantiles.
@@ -38,7 +39,7 @@ def pinball(output: Output, labels: Padded, channels: int) -> Float[Tensor, "B T
     known = observed(labels, channels)
     levels = torch.tensor(said.levels, dtype=known.values.dtype, device=known.values.device)
     errors = known.values.unsqueeze(-1) - said.values.to(known.values.dtype)
-    return known.mean(torch.maximum(levels * errors, (levels - 1) * errors).mean(-1))
+    return summed(known.mean(torch.maximum(levels * errors, (levels - 1) * errors).mean(-1)), weights)
 
 
 plugin = LossPlugin(name="pinball", summary="Pinball loss of quantiles.", Config=PinballConfig, build=build, measure=build)

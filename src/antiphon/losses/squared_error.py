@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from antiphon.contracts.configuration import config
-from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec
 from antiphon.losses.observed import needs, observed, values_only
+from antiphon.losses.summing import summed
 
 
 @config
@@ -26,12 +27,12 @@ def build(settings: SquaredErrorConfig, target: Spec) -> Loss:
     return partial(squared_error, channels=values_only(target, "squared_error").channels)
 
 
-def squared_error(output: Output, labels: Padded, channels: int) -> Float[Tensor, "B T"]:
+def squared_error(output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None, *, channels: int) -> LossSum:
     """(point - label)^2, the mean over a step's observed channels. Raises ConfigError when the head says no points."""
     if not isinstance(output.values, Tensor):
         raise needs("points", "squared_error", output.values)
     known = observed(labels, channels)
-    return known.mean((output.values.to(known.values.dtype) - known.values) ** 2)
+    return summed(known.mean((output.values.to(known.values.dtype) - known.values) ** 2), weights)
 
 
 plugin = LossPlugin(name="squared_error", summary="Squared error (MSE) of points.", Config=SquaredErrorConfig, build=build, measure=build)

@@ -94,6 +94,11 @@ class Conformer(StepwiseModel):
         """Frames of the source for one state of the memory."""
         return self.settings.subsampling
 
+    @property
+    def gives_attention(self) -> bool:
+        """Always."""
+        return True
+
     def encode(self, source: Padded) -> Memory:
         """Read the frames; the memory has one state for `subsampling` of them."""
         states, inner = self.encoder(source)

@@ -153,6 +153,11 @@ class DecoderOnly(StepwiseModel):
         if isinstance(self.head, Pointer):
             raise ConfigError("`model.head.name` must not be `pointer` for a language model: there is nothing to copy from.")
 
+    @property
+    def longest_target(self) -> int | None:
+        """As many as there are learned positions."""
+        return self.decoder.positioned.longest if isinstance(self.decoder, TransformerDecoder) else None
+
     def encode(self, source: Padded) -> Memory:
         """A memory with a row for each source, and nothing in it."""
         weight = next(self.parameters())

@@ -86,6 +86,11 @@ class LinearModel(Seq2SeqModel):
         self.advance = nn.Linear(self.known, dim, bias=False) if self.known else None
         self.head = build_head(settings.head, target, dim)
 
+    @property
+    def longest_target(self) -> int | None:
+        """The horizon that it has maps for."""
+        return self.horizon
+
     def encode(self, source: Padded) -> Memory:
         """Keep the target channels of the window, (B, S, C)."""
         return Memory(source.values[..., : self.channels], source.mask)

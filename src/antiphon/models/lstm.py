@@ -153,7 +153,7 @@ class LSTM(StepwiseModel):
             )
             self.combine = Linear(2 * dim, dim, bias=False)
         self.head = self._tie()
-        self.copies = check_pointer(self.head, source, target, attention=self.alignment is not None)
+        self._copies = check_pointer(self.head, source, target, attention=self.alignment is not None)
         self.frame_head: Categorical | None = None
         if settings.ctc and isinstance(target, TokenSpec):
             self.frame_head = frame_head(target, dim)
@@ -162,6 +162,16 @@ class LSTM(StepwiseModel):
     def stride(self) -> int:
         """Elements of the source for one state of the memory."""
         return 1 if self.subsampling is None else self.settings.subsampling
+
+    @property
+    def gives_attention(self) -> bool:
+        """Unless it decodes from the passed-on state alone."""
+        return self.alignment is not None
+
+    @property
+    def copies(self) -> bool:
+        """With the head `pointer`."""
+        return self._copies
 
     def _stack(self, input_dim: int, layers: int, *, bidirectional: bool) -> RecurrentStack:
         settings = self.settings

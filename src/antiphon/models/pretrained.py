@@ -29,6 +29,7 @@ from antiphon.errors import AntiphonError, ConfigError
 from antiphon.features.published import need_transformers, published_folder
 from antiphon.models import pretrained_speech as speech
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
+from antiphon.models.pretrained_positions import check_length, longest_read, longest_said
 from antiphon.models.pretrained_search import lost_of, published_generation, search_of
 from antiphon.models.pretrained_weights import BaseConfig, identity, published_class, published_weights, same_base
 from antiphon.store.json_text import json_text
@@ -93,6 +94,7 @@ class Pretrained(StepwiseModel):
         super().__init__()
         self.settings, self.source, self.target = settings, source, target
         self.network = network
+        self._most_read, self._most_said = longest_read(network), longest_said(network)
         self.head = nn.Identity()
         if settings.adapter is not None:
             self.stored = adapt(self, settings.adapter, within="network", outputs=network.get_output_embeddings())
@@ -102,12 +104,31 @@ class Pretrained(StepwiseModel):
         """Elements of the source for one state of the memory."""
         return speech.STRIDE if isinstance(self.source, ValueSpec) else 1
 
+    @property
+    def longest_source(self) -> int | None:
+        """As many elements as the encoder has positions for; of sound always so many."""
+        if isinstance(self.source, ValueSpec):
+            return speech.STRIDE * int(self.network.config.max_source_positions)
+        return self._most_read
+
+    @property
+    def longest_target(self) -> int | None:
+        """As many as the decoder has positions for."""
+        return self._most_said
+
+    @property
+    def gives_attention(self) -> bool:
+        """Always."""
+        return True
+
     def encode(self, source: Padded) -> Memory:
-        """The encoder's last states; of sound, those of the silence behind it, too. Raises DataError for too long a recording."""
+        """The encoder's last states; of sound, those of the silence behind it, too. Raises DataError for too long a recording, ConfigError
+        for too long a text."""
         if isinstance(self.source, ValueSpec):
             read = speech.filled_up(source, speech.STRIDE * self.network.config.max_source_positions)
             heard = self.network.get_encoder()(read).last_hidden_state
             return Memory(heard, torch.ones(heard.shape[:2], dtype=torch.bool, device=heard.device))
+        check_length("source", source.values.shape[1], self.longest_source)
         states = self.network.get_encoder()(input_ids=_filled(source, self.source), attention_mask=source.mask.long()).last_hidden_state
         return Memory(states, source.mask)
 
@@ -119,17 +140,13 @@ class Pretrained(StepwiseModel):
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """All target steps at once. Raises ConfigError for targets that are longer than the model has positions for."""
-        most, found_length = self.target.length, inputs.values.shape[1]
-        if most is not None and found_length > most:
-            raise ConfigError(
-                f"`data.limits.max_target_length` must be at most {most}, which is how much {self.settings.path} can say, but a target has"
-                f" {found_length}."
-            )
+        check_length("target", inputs.values.shape[1], self.longest_target)
         found = self._call(_filled(inputs, self.target), memory.states, memory.mask, attention=attention)
         return Output(found.logits, self.head, found.cross_attentions[-1].mean(dim=1) if attention else None)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> PretrainedState:
         """Nothing said yet; the source's keys and values for every hypothesis."""
+        check_length("target", max_length, self.longest_target)
         projections = self.project(memory).projections if memory.projections is None else memory.projections
         source, visible = map_tensors(lambda tensor: tensor.repeat_interleave(beam_size, 0), (projections, memory.mask))
         nothing = tuple((keys[:, :, :0], values[:, :, :0]) for keys, values in source)

@@ -60,7 +60,7 @@ class Transformer(StepwiseModel):
         self.target_positioned, self.decoder, self.decoder_norm = decoder.positioned, decoder.blocks, decoder.norm
         self._decoders = (decoder,)  # in a tuple, since its parts are registered already
         self.head = self._tie()
-        self.copies = check_pointer(self.head, source, target, attention=True)
+        self._copies = check_pointer(self.head, source, target, attention=True)
         ctc = settings.ctc and isinstance(target, TokenSpec)
         self.frame_head: Categorical | None = frame_head(target, settings.dim) if ctc and isinstance(target, TokenSpec) else None
 
@@ -68,6 +68,29 @@ class Transformer(StepwiseModel):
     def stride(self) -> int:
         """Elements of the source for one state of the memory."""
         return 1 if self.subsampling is None else self.settings.subsampling
+
+    @property
+    def longest_source(self) -> int | None:
+        """As many elements as its states have learned positions for."""
+        states = self.source_positioned.longest
+        if states is None:
+            return None
+        return states * self.stride if self.patches is None else self.patches.longest(states)
+
+    @property
+    def longest_target(self) -> int | None:
+        """As many as there are learned positions."""
+        return self._decoder.positioned.longest
+
+    @property
+    def gives_attention(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def copies(self) -> bool:
+        """With the head `pointer`."""
+        return self._copies
 
     def _tie(self) -> nn.Module:
         source, target = self.source_positioned.frontend.embedding, self.target_positioned.frontend.embedding

@@ -82,6 +82,16 @@ class Whisper(StepwiseModel):
         """Frames of the source for one state of the memory."""
         return STRIDE
 
+    @property
+    def longest_target(self) -> int | None:
+        """As many as there are learned positions; those of the frames are computed."""
+        return self.decoder.positioned.longest
+
+    @property
+    def gives_attention(self) -> bool:
+        """Always."""
+        return True
+
     def encode(self, source: Padded) -> Memory:
         """Read the frames; the memory has one state for two of them."""
         found: Padded = self.frontend(source)

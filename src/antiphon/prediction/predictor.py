@@ -8,16 +8,17 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import PreparesSources, Streams, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Continues, PreparesSources, Streams, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
-from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction, Request
+from antiphon.contracts.sequences import FinishReason, Hypothesis, Prediction
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.trust import foreign
 from antiphon.data.limits import cut_source
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.decoding import decode_examples
+from antiphon.prediction.documents import Part, Said
 from antiphon.prediction.windows import Live, full, growing, windows
 from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
 from antiphon.recipe.effects import PREDICTION
@@ -35,7 +36,7 @@ class _Ready:
 
     number: int
     record: Record
-    parts: list[tuple[Example, Request]]
+    parts: list[Part]
 
 
 _Entry = Prediction | _Ready
@@ -171,37 +172,40 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Predictions one by one; `sizes` are those of the windows that inputs are decoded in, large ones unless they come one by one."""
         size = self.recipe.evaluation.batch_size
+        said = Said(self.task) if isinstance(self.task, Continues) and self.task.continues else None
         for window in windows(self._entries(inputs, on_error, blank), full(size) if sizes is None else sizes, _parts_in, live):
-            found = iter(self._decoded([entry for entry in window if isinstance(entry, _Ready)], on_error))
+            found = iter(self._decoded([entry for entry in window if isinstance(entry, _Ready)], on_error, said))
             for entry in window:
                 yield entry if isinstance(entry, Prediction) else next(found)
 
-    def _decoded(self, ready: Sequence[_Ready], on_error: OnError) -> Iterator[Prediction]:
-        """The predictions for inputs, from those of their parts."""
-        pairs = [pair for entry in ready for pair in entry.parts]
-        found = iter(
-            decode_examples(
+    def _decoded(self, ready: Sequence[_Ready], on_error: OnError, said: Said | None) -> Iterator[Prediction]:
+        """The predictions for inputs, from those of their parts; `said` is there where they depend on earlier ones."""
+
+        def decode(parts: Sequence[Part]) -> list[Prediction]:
+            return decode_examples(
                 self.model,
                 self.search,
                 self.task,
-                [example for example, _ in pairs],
-                [request for _, request in pairs],
+                [part.example for part in parts],
+                [part.request for part in parts],
                 batch_size=self.recipe.evaluation.batch_size,
                 device=self.device,
                 refused=_refused,
             )
-        )
+
+        parts = [part for entry in ready for part in entry.parts]
+        found = iter(decode(parts) if said is None else said.decoded(parts, decode))
         for entry in ready:
-            parts = [next(found) for _ in entry.parts]
-            wrong = next((part for part in parts if "error" in part.details), None)
+            own = [next(found) for _ in entry.parts]
+            wrong = next((one for one in own if "error" in one.details), None)
             if wrong is not None and on_error == "raise":
                 raise DataError(f"Input {entry.number}: {wrong.details['error']}")
-            yield self._joined(entry, parts) if wrong is None else wrong
+            yield self._joined(entry, own) if wrong is None else wrong
 
     def _joined(self, entry: _Ready, predictions: Sequence[Prediction]) -> Prediction:
         """One prediction, which says how much of its source was cut off, and how much of it the vocabulary does not know."""
         prediction, spec = joined(self.task, predictions, entry.record), self.task.source_spec
-        sources = [example for example, _ in entry.parts]
+        sources = [part.example for part in entry.parts]
         counts = {"source_cut": sum(example.cut for example in sources)}
         if isinstance(spec, TokenSpec):
             counts["source_unknown"] = sum(self._unknown(example.source, spec) for example in sources)
@@ -231,7 +235,7 @@ class Predictor:
                 entry = _refused(str(error))
             yield entry
 
-    def _prepare(self, record: Record, number: int) -> tuple[Example, Request]:
+    def _prepare(self, record: Record, number: int) -> Part:
         target = self.task.target_column
         example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
         if not str(self.task.source_of(record)).strip():
@@ -249,7 +253,7 @@ class Predictor:
                 f"the source has {length} elements, more than {VERY_LONG}, and the recipe has no limit. Split it, or say with"
                 " `data.limits.max_source_length` that such sources are meant."
             )
-        return example, self.task.request(record)
+        return Part(record, example, self.task.request(record))
 
     def _record(self, item: Any) -> Record:
         if isinstance(item, str | bytes | Path):

@@ -3,6 +3,7 @@
 Most metrics cannot use such a record: chrF ignores what was said where the reference is empty, and an empty source cannot be decoded.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,7 +51,15 @@ def records_to_score(source: Any, task: Task, limits: Limits) -> tuple[list[Any]
 
 def _sides(records: Records, task: Task) -> Iterator[tuple[int, Record, str]]:
     """Each record with its number and the side that is empty, if one is."""
-    for number, record in records():
+    numbers = deque[int]()
+
+    def counted() -> Iterator[Record]:
+        for number, record in records():
+            numbers.append(number)
+            yield record
+
+    for record in items_of(task, counted()):  # one for one, since the task makes no items
+        number = numbers.popleft()
         try:
             yield number, record, _empty_side(record, number, task)
         except DataError as error:

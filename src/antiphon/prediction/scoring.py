@@ -83,7 +83,7 @@ def _sums(
     here = to_device(batch, device)
     with autocast(precision, device):
         losses = measure(model(here.source, inputs_to_measure(inputs, model, here.inputs)), here.labels)
-    return float((losses.cpu().double() * here.labels.mask.cpu()).sum()), int(counted(here.labels, model.target).sum())
+    return float(losses.rows.cpu().double().sum()), int(counted(here.labels, model.target).sum())
 
 
 def _halves(batch: Batch) -> list[Batch]:

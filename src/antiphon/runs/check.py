@@ -275,7 +275,7 @@ def _loss(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example) -> 
     batch = collate([example], source=task.source_spec, target=task.target_spec)
     with torch.no_grad():
         found = loss(model(batch.source, inputs_to_measure(recipe.training.decoder_inputs, model, batch.inputs)), batch.labels)
-    yield f"scores a record with {float(found[batch.labels.mask].mean()):.3g} before training"
+    yield f"scores a record with {float(found.rows) / max(int(batch.labels.lengths), 1):.3g} before training"
 
 
 def _search(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example, item: Record) -> Iterator[str]:

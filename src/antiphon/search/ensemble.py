@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from antiphon.contracts.limits import least
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded, Quantiles, select_rows
 from antiphon.contracts.specs import TokenSpec
@@ -63,6 +64,26 @@ class DirectEnsemble(Seq2SeqModel):
     def stride(self) -> int:
         """That of the first member, whose alignment is shown."""
         return self._stride
+
+    @property
+    def longest_source(self) -> int | None:
+        """The least of the members'."""
+        return least(*(model.longest_source for model in self.models))
+
+    @property
+    def longest_target(self) -> int | None:
+        """The least of the members'."""
+        return least(*(model.longest_target for model in self.models))
+
+    @property
+    def gives_attention(self) -> bool:
+        """Whether all members do, over states of the same length."""
+        return len(self._strides) == 1 and all(model.gives_attention for model in self.models)
+
+    @property
+    def copies(self) -> bool:
+        """Whether a member does."""
+        return any(model.copies for model in self.models)
 
     @property
     def models(self) -> Sequence[Seq2SeqModel]:

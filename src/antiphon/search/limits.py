@@ -62,15 +62,15 @@ class Limits:
         return int(self.maximum.max()) + 1
 
 
-def limits_of(settings: LimitsConfig, lengths: Int[Tensor, " B"], length: int | None = None) -> Limits:
-    """The limits for sources of these lengths, which are in the unit of the settings; a decoder reads `length` symbols at most."""
+def limits_of(settings: LimitsConfig, lengths: Int[Tensor, " B"], longest_target: int | None = None) -> Limits:
+    """The limits for sources of these lengths, which are in the unit of the settings; `longest_target` is as of a model."""
     source = lengths.detach().cpu().numpy().astype(np.int64)
     maximum = np.ceil(settings.max_ratio * source).astype(np.int64) + settings.max_offset
     minimum = np.maximum(np.floor(settings.min_ratio * source).astype(np.int64), settings.min_length)
     maximum = np.maximum(maximum, minimum)
     if settings.max_length is not None:
         maximum = np.minimum(maximum, settings.max_length)
-    most = np.iinfo(np.int64).max if length is None else length - 1
+    most = np.iinfo(np.int64).max if longest_target is None else longest_target - 1
     if settings.unit == "symbols":
         maximum = np.minimum(maximum, most)
         return Limits(np.minimum(minimum, maximum), maximum)

@@ -91,11 +91,11 @@ def prepare(
     assert len(asked) == len(source.lengths), f"{len(source.lengths)} sources need as many requests, not {len(asked)}"
     if any(request.required for request in asked) and not can_require:
         raise ConfigError(f"Required phrases need `search: {{name: beam}}`, but the search is `{search}`.")
-    bounds = limits_of(limits, source.lengths if limits.unit == "symbols" else _words(model, source), spec.length)
+    bounds = limits_of(limits, source.lengths if limits.unit == "symbols" else _words(model, source), model.longest_target)
     encoded = model.encode(source)
-    if encoded.copyable is None and spec.open_words:
+    if spec.open_words and not model.copies:
         asked = tuple(_without_open_words(request, spec) for request in asked)
-    reasons = {row: _refusal(request, spec, int(bounds.maximum[row])) for row, request in enumerate(asked)}
+    reasons = {row: _refusal(request, spec, int(bounds.maximum[row]), model.longest_target) for row, request in enumerate(asked)}
     refused = {row: reason for row, reason in reasons.items() if reason is not None}
     if refused:
         raise RequestError(refused)
@@ -126,8 +126,8 @@ def _words(model: StepwiseModel, source: Padded) -> Tensor:
     return (starts[source.values] & source.mask).sum(1)
 
 
-def _refusal(request: Request, spec: TokenSpec, longest: int) -> str | None:
-    """What is wrong with a request, as a sentence about its source; None where it can be."""
+def _refusal(request: Request, spec: TokenSpec, longest: int, sayable: int | None) -> str | None:
+    """What is wrong with a request, as a sentence about its source; None where it can be. `sayable` is as `model.longest_target`."""
     for kind, phrases in (("prefix", (request.prefix,)), ("required phrase", request.required), ("banned phrase", request.banned)):
         for phrase in phrases:
             if not phrase and kind != "prefix":
@@ -140,6 +140,8 @@ def _refusal(request: Request, spec: TokenSpec, longest: int) -> str | None:
                 continue
             if spec.unknown in phrase:
                 return f"the {kind} must be what the model can write, but holds symbol {spec.unknown}, which stands for the unknown."
+            if sayable is not None and len(phrase) >= sayable:
+                return f"the {kind} must have at most {sayable - 1} symbols, which is all that the model can say, but has {len(phrase)}."
             if len(phrase) > longest:
                 return (
                     f"the {kind} must have at most {longest} symbols, the limit for the source's length, but has {len(phrase)}."

@@ -281,6 +281,10 @@ class TextPairs(ExamplePerRecord):
         """Symbols that `lead` may use beside those of the tag columns."""
         return ()
 
+    def said_symbols(self) -> tuple[str, ...]:
+        """Symbols that targets hold beside their texts."""
+        return ()
+
     def _make_features(self) -> None:
         source = self.settings.source_vocabulary or self.settings.vocabulary or TextConfig()
         symbols = tuple(dict.fromkeys((*source.tags, *self.tag_symbols.values(), *self.more_symbols())))
@@ -291,7 +295,11 @@ class TextPairs(ExamplePerRecord):
             return
         self.source_text = TextFeature(replace(source, tags=symbols), "source")
         target = self.settings.target_vocabulary
-        self.target_text = self.source_text.on("target") if target is None else TextFeature(target, "target")
+        if target is None:
+            self.target_text = self.source_text.on("target")
+        else:
+            said = tuple(dict.fromkeys((*target.tags, *self.said_symbols())))
+            self.target_text = TextFeature(replace(target, tags=said), "target")
 
     def _collect_tags(self, records: Iterable[Record]) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -14,6 +14,8 @@ from antiphon.contracts.task import TaskPlugin
 from antiphon.data.documents import DocumentFolder, open_documents
 from antiphon.errors import DataError
 from antiphon.features.text_config import TextConfig
+from antiphon.tasks.document_context import ContextConfig
+from antiphon.tasks.document_translation import DocumentTranslation
 from antiphon.tasks.text_pairs import TextPairs, check_settings
 from antiphon.tasks.text_parts import TextParts
 from antiphon.tasks.text_requests import text_of
@@ -47,9 +49,17 @@ class TranslationConfig:
     lines: Literal["apart", "together"] = "apart"
     """How a text of several lines is predicted: each line by itself, with line ends, blank lines and the blanks at its edges kept as they
     are, or the whole at once (`together`), by a model that has learned from such texts."""
+    context: ContextConfig | None = None
+    """Sentences of the same document that are read before each; null reads each sentence by itself."""
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.context is None:
+            return
+        if self.open_words:
+            raise ValueError(f"`open_words` must be 0 with `context`, which has none, but is {self.open_words}.")
+        if self.context.of == "both" and self.vocabulary is not None and self.vocabulary.kind == "pretrained":
+            raise ValueError("`context.of` must be `source` with a `pretrained` tokenizer, which has no separator of its own.")
 
 
 @final
@@ -57,7 +67,7 @@ class Translation(TextPairs):
     """A text and what it is turned into."""
 
     name = "translation"
-    not_encoded = TextPairs.not_encoded | {"lines"}
+    not_encoded = TextPairs.not_encoded | {"lines", "context"}  # with a context it is another task
 
     def __init__(self, settings: TranslationConfig):
         self._apart = settings.lines == "apart"
@@ -90,6 +100,13 @@ class Translation(TextPairs):
     def _parts(self, record: Record) -> TextParts:
         text = text_of(record, self.settings.source)
         return TextParts.of(text) if self._apart else TextParts((text,), ("", ""))
+
+
+def build(settings: TranslationConfig) -> Translation | DocumentTranslation:
+    """The task: of sentences, or of sentences in documents."""
+    if settings.context is None:
+        return Translation(settings)
+    return DocumentTranslation(settings, settings.context, apart=settings.lines == "apart")
 
 
 TEMPLATE = """\
@@ -133,7 +150,7 @@ plugin = TaskPlugin(
     name="translation",
     summary="Text to text: translation, transliteration, pronunciation, normalization.",
     Config=TranslationConfig,
-    build=Translation,
+    build=build,
     metrics=("bleu", "chrf"),
     template=TEMPLATE,
 )

@@ -1,7 +1,7 @@
 """One update: forward and backward over the micro-batches of all ranks, then the optimizer.
 
-The mean is taken once, over the target elements of all ranks and micro-batches; a mean of means would weigh short batches too much.
-Missing values are no elements: they have no loss, and do not count.
+The mean is taken once, over the target elements of all ranks and micro-batches, each with its record's weight; a mean of means would weigh
+short batches too much. Missing values are no elements: they have no loss, and do not count.
 A batch that does not fit in memory is split and the whole update done again, with the same gradient. An update whose loss or gradient
 is not finite is skipped, and the records that caused it are named. Random numbers are seeded from (seed, step, micro-batch, rank), so
 that nothing of them needs storing for an exact resume.
@@ -26,14 +26,16 @@ from antiphon.training.decoder_inputs import DecoderInputs, decode_for_training
 from antiphon.training.distributed import Ranks
 
 Precision = Literal["fp32", "bf16"]
+RowLosses = tuple[tuple[int, ...], Tensor, Tensor]
+"""The records of a piece, the loss of each (B,), and their weighted sum ()."""
 
 
 @dataclass(frozen=True)
 class UpdateResult:
     """What one update did.
 
-    `loss` is the mean per target element over all ranks; `culprits` are the record numbers of a skipped update; `pieces` is 1 when no rank
-    had to split its batches.
+    `loss` is the weighted mean per target element over all ranks; `culprits` are the record numbers of a skipped update; `pieces` is 1 when
+    no rank had to split its batches.
     """
 
     loss: float
@@ -89,13 +91,11 @@ class Update:
 
     def __call__(self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float) -> UpdateResult:
         """Do update number `step`. Raises TrainingError when a single record does not fit in memory."""
-        observed = sum(int(counted(batch.labels, self.model.target).sum()) for batch in batches if batch)
-        count = torch.tensor(observed, device=self.ranks.device)
-        elements = int(self.ranks.sum(count))
+        elements, weight = self._counted(batches)
         pieces = 1
         while True:
             try:
-                row_losses = self._gradients(batches, step, elements, pieces)
+                row_losses = self._gradients(batches, step, weight, pieces)
                 break
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -111,9 +111,9 @@ class Update:
                 torch.cuda.empty_cache()
         self.ranks.sum_gradients(self.parameters)
         zero = torch.zeros((), device=self.ranks.device)
-        loss_sum = torch.stack([losses.sum() for _, losses in row_losses]).sum() if row_losses else zero
+        loss_sum = torch.stack([total for _, _, total in row_losses]).sum() if row_losses else zero
         sums = self.ranks.sum(torch.stack([loss_sum.float(), zero + pieces - 1]))
-        loss, pieces = float(sums[0]) / max(elements, 1), 1 + int(sums[1])
+        loss, pieces = float(sums[0]) / weight, 1 + int(sums[1])
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf")))
         if not (_finite(loss) and _finite(norm)):
             self.optimizer.zero_grad(set_to_none=True)
@@ -125,8 +125,19 @@ class Update:
         self.optimizer.zero_grad(set_to_none=True)
         return UpdateResult(loss, elements, norm, pieces=pieces)
 
-    def _gradients(self, batches: Sequence[Batch | None], step: int, elements: int, pieces: int) -> list[tuple[tuple[int, ...], Tensor]]:
-        """Gradients of the mean loss over all elements; returns each piece's records and losses per row."""
+    def _counted(self, batches: Sequence[Batch | None]) -> tuple[int, float]:
+        """The target elements of all ranks, and the sum of their weights, which is never 0."""
+        elements, weight = 0, 0.0
+        for batch in filter(None, batches):
+            of_rows = counted(batch.labels, self.model.target).sum(1)
+            elements += int(of_rows.sum())
+            weight += float(of_rows.sum() if batch.weights is None else (of_rows * batch.weights).sum())
+        precise = torch.float32 if self.ranks.device.type == "mps" else torch.float64  # which MPS lacks
+        sums = self.ranks.sum(torch.tensor([elements, weight], device=self.ranks.device, dtype=precise)).tolist()
+        return int(sums[0]), sums[1] or 1.0
+
+    def _gradients(self, batches: Sequence[Batch | None], step: int, weight: float, pieces: int) -> list[RowLosses]:
+        """Gradients of the weighted mean loss over all elements; returns each piece's records, losses per row and weighted sum."""
         self.optimizer.zero_grad(set_to_none=True)
         row_losses = []
         for number, batch in enumerate(batches):
@@ -137,14 +148,14 @@ class Update:
                     memory = self.model.encode(here.source)
                     output = decode_for_training(self.inputs, self.model, here.inputs, memory, step)
                     loss = self.loss.for_batch(here) if isinstance(self.loss, LossOfBatch) else self.loss
-                    per_element = loss(output, here.labels) * here.labels.mask
-                (per_element.sum() / max(elements, 1)).backward()
-                row_losses.append((here.records, per_element.detach().flatten(1).sum(dim=1)))
+                    found = loss(output, here.labels, here.weights)
+                (found.total / weight).backward()
+                row_losses.append((here.records, found.rows, found.total.detach()))
         return row_losses
 
-    def _culprits(self, row_losses: list[tuple[tuple[int, ...], Tensor]]) -> tuple[int, ...]:
+    def _culprits(self, row_losses: list[RowLosses]) -> tuple[int, ...]:
         """The records of all ranks whose loss is not finite; all of the update when every loss is finite and only the gradient is not."""
-        losses = [(record, loss) for records, rows in row_losses for record, loss in zip(records, rows.tolist(), strict=True)]
+        losses = [(record, loss) for records, rows, _ in row_losses for record, loss in zip(records, rows.tolist(), strict=True)]
         bad = self.ranks.gather([record for record, loss in losses if not _finite(loss)])
         return tuple(chain.from_iterable(bad)) or tuple(chain.from_iterable(self.ranks.gather([record for record, _ in losses])))
 

@@ -1,6 +1,5 @@
 """Token level within an update: the loss is the definition's, also when the batch is cut, and only the student learns."""
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch, Padded
 from antiphon.contracts.specs import TokenSpec
 from antiphon.distillation.probabilities import DistillationLoss
-from antiphon.losses.cross_entropy import cross_entropy
+from antiphon.losses.cross_entropy import CrossEntropy
 from antiphon.search.ensemble import Ensemble
 from antiphon.training.decoder_inputs import ScheduledSamplingConfig, TeacherForcingConfig
 from antiphon.training.distributed import Ranks
@@ -20,7 +19,7 @@ from antiphon.training.step import Update
 
 SPEC = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3)
 LENGTHS = [(7, 9), (2, 3), (5, 2), (1, 6), (4, 4)]
-SMOOTHED = partial(cross_entropy, smoothing=0.1)
+SMOOTHED = CrossEntropy(smoothing=0.1)
 
 
 def model(seed: int, name: str, dim: int) -> Any:
@@ -54,8 +53,9 @@ def mean_loss(student: Seq2SeqModel, teacher: Seq2SeqModel, given: Batch, weight
     with torch.no_grad():
         own, theirs = (one(given.source, given.inputs).values / temperature for one in (student, teacher))
         distance = kl_div(own.log_softmax(-1), theirs.softmax(-1), reduction="none").sum(-1) * temperature**2
-        usual = SMOOTHED(student(given.source, given.inputs), given.labels)
-    return float((weight * distance + (1 - weight) * usual)[given.labels.mask].mean())
+        usual = SMOOTHED(student(given.source, given.inputs), given.labels).rows
+    elements = given.labels.mask.sum()
+    return float((weight * (distance * given.labels.mask).sum() + (1 - weight) * usual.sum()) / elements)
 
 
 TEACHERS = {

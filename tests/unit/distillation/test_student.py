@@ -18,7 +18,7 @@ from antiphon.data.mapped import MappedCorpus
 from antiphon.distillation import outputs as outputs_module
 from antiphon.distillation.teacher import Teacher
 from antiphon.errors import CheckpointError, ConfigError
-from antiphon.losses import distillation as loss_module
+from antiphon.losses.distillation import TaughtLoss
 from antiphon.recipe.assembly import load_trained
 from antiphon.recipe.recipe import recipe_from
 from antiphon.runs.train import train
@@ -204,13 +204,13 @@ def test_the_teacher_stays_as_it_is(teacher: Path, tmp_path: Path, monkeypatch: 
 
 def test_token_level_asks_for_every_real_step(teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    original = loss_module.divergence
+    original = TaughtLoss.__call__
 
-    def spy(own: Any, taught: Any, labels: Any, temperature: float) -> Any:
-        asked.append((labels.values.shape, taught.features.shape[:2], temperature))
-        return original(own, taught, labels, temperature)
+    def spy(own: TaughtLoss, output: Any, labels: Any, weights: Any = None) -> Any:
+        asked.append((labels.values.shape, own.teacher.features.shape[:2], own.temperature))
+        return original(own, output, labels, weights)
 
-    monkeypatch.setattr("antiphon.distillation.probabilities.divergence", spy)
+    monkeypatch.setattr(TaughtLoss, "__call__", spy)
     student(teacher, tmp_path / "student", distillation={"level": "token", "temperature": 2.0}, training={"max_steps": 2})
     assert len(asked) == 2
     assert all(labels == taught and temperature == 2.0 for labels, taught, temperature in asked)

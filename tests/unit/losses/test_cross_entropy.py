@@ -9,8 +9,8 @@ from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
-from antiphon.losses import cross_entropy as module
-from antiphon.losses.cross_entropy import CrossEntropyConfig, build, cross_entropy, measure
+from antiphon.losses import chunked
+from antiphon.losses.cross_entropy import CrossEntropy, CrossEntropyConfig, build, measure
 from tests.unit.losses.largest import Largest
 
 SPEC = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3)
@@ -43,51 +43,85 @@ def torchs(head, features, labels, smoothing):
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("chunk", [1024, 3])
 def test_values_and_gradients_equal_torchs(smoothing, bias, tied, chunk, seed, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", chunk)
+    monkeypatch.setattr(chunked, "CHUNK", chunk)
     head, features, labels = make(seed, bias=bias, tied=tied)
     loss = build(CrossEntropyConfig(label_smoothing=smoothing), SPEC)
     # A tied weight is also an embedding: gradients of both uses must add up.
     extra = (head.weight[labels.values] ** 2).sum() if tied else torch.zeros(())
     found = loss(Output(features, head), labels)
     expected = torchs(head, features, labels, smoothing)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found.rows, expected.sum(1))
+    torch.testing.assert_close(found.total, expected.sum())
     inputs = [features, *head.parameters()]
-    ours = torch.autograd.grad(found.sum() / 7 + extra, inputs, retain_graph=True)
+    ours = torch.autograd.grad(found.total / 7 + extra, inputs, retain_graph=True)
     for one, other in zip(ours, torch.autograd.grad(expected.sum() / 7 + extra, inputs), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_the_fused_and_the_plain_path_agree(seed):
+@pytest.mark.parametrize("chunk", [1024, 3])
+def test_each_record_counts_as_much_as_its_weight(chunk, seed, monkeypatch):
+    monkeypatch.setattr(chunked, "CHUNK", chunk)
     head, features, labels = make(seed, bias=True)
-    fused = cross_entropy(Output(features, head), labels)
-    output = Output(features, head)
-    assert output.values.shape == (3, 4, SPEC.size), "who looks at the logits first gets the plain path"
-    torch.testing.assert_close(cross_entropy(output, labels), fused)
+    weights = torch.tensor([0.5, 0.0, 3.0])
+    found = build(CrossEntropyConfig(), SPEC)(Output(features, head), labels, weights)
+    expected = torchs(head, features, labels, 0.1).sum(1)
+    torch.testing.assert_close(found.rows, expected)
+    torch.testing.assert_close(found.total, (expected * weights).sum())
+    inputs = [features, *head.parameters()]
+    ours = torch.autograd.grad(found.total, inputs, retain_graph=True)
+    for one, other in zip(ours, torch.autograd.grad((expected * weights).sum(), inputs), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_head_of_any_kind_gives_the_same(seed):
+    head, features, labels = make(seed, bias=True)
+    inputs = [features, *head.parameters()]
+    fused = CrossEntropy()(Output(features, head), labels)
+    plain = CrossEntropy()(Output(features, lambda rows: head(rows)), labels)
+    torch.testing.assert_close(plain.rows, fused.rows)
+    for one, other in zip(torch.autograd.grad(plain.total, inputs), torch.autograd.grad(fused.total, inputs), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
     with torch.no_grad():
-        torch.testing.assert_close(cross_entropy(Output(features, head), labels), fused.detach())
+        torch.testing.assert_close(CrossEntropy()(Output(features, head), labels).rows, fused.rows)
 
 
-def test_padding_is_never_computed(seed, monkeypatch):
+def test_gradients_in_double_precision(seed, monkeypatch):
+    monkeypatch.setattr(chunked, "CHUNK", 3)
+    head, features, labels = make(seed, bias=True)
+    head, features, weights = head.double(), features.detach().double().requires_grad_(), torch.tensor([0.5, 2.0, 1.0]).double()
+    loss = build(CrossEntropyConfig(label_smoothing=0.2), SPEC)
+
+    def total(rows, weight, bias):
+        head.weight, head.bias = weight, bias
+        return loss(Output(rows, head), labels, weights).total
+
+    weight, bias = head.weight, head.bias
+    assert torch.autograd.gradcheck(total, (features, weight, bias))
+
+
+def test_what_is_frozen_gets_no_gradient_and_costs_none(seed):
+    head, features, labels = make(seed, bias=True)
+    expected = torch.autograd.grad(CrossEntropy()(Output(features, head), labels).total, features)[0]
+    head.requires_grad_(False)
+    with Largest() as frozen:
+        found = CrossEntropy()(Output(features, head), labels)
+    torch.testing.assert_close(torch.autograd.grad(found.total, features)[0], expected)
+    assert head.weight.grad is None
+    assert frozen.elements < head.weight.numel() * 2
+
+
+def test_padding_is_never_computed(seed):
     head, features, labels = make(seed, bias=False)
-    rows, compute = [], module._loss_and_gradient
-    monkeypatch.setattr(module, "_loss_and_gradient", lambda logits, *rest: rows.append(len(logits)) or compute(logits, *rest))
+    rows = []
+    head.register_forward_hook(lambda _, given, __: rows.append(len(given[0])))
     values = features.detach().clone()
     values[~labels.mask] = float("nan")  # what padding may hold
     values.requires_grad_()
-    loss = cross_entropy(Output(values, head), labels)
-    loss.sum().backward()
+    loss = CrossEntropy()(Output(values, head), labels)
+    loss.total.backward()
     assert sum(rows) == 4 + 1 + 3
-    assert bool(loss.isfinite().all())
-    assert not loss[~labels.mask].any()
+    assert bool(loss.rows.isfinite().all())
     assert not values.grad[~labels.mask].any()
-
-
-def test_different_weights_per_element_are_refused(seed):
-    head, features, labels = make(seed, bias=False)
-    loss = cross_entropy(Output(features, head), labels)
-    weights = torch.rand(3, 4)
-    with pytest.raises(AssertionError, match="the same weight on every element"):
-        (loss * weights).sum().backward()
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -97,9 +131,9 @@ def test_bf16_stays_close(bias, seed):
     expected = torch.autograd.grad(torchs(head, features, labels, 0.1).sum(), inputs)
     with torch.autocast("cpu", torch.bfloat16):
         loss = build(CrossEntropyConfig(), SPEC)(Output(features, head), labels)
-    assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, torchs(head, features, labels, 0.1), rtol=0.03, atol=0.05)
-    for one, other in zip(torch.autograd.grad(loss.sum(), inputs), expected, strict=True):
+    assert loss.total.dtype == torch.float32
+    torch.testing.assert_close(loss.rows, torchs(head, features, labels, 0.1).sum(1), rtol=0.03, atol=0.05)
+    for one, other in zip(torch.autograd.grad(loss.total, inputs), expected, strict=True):
         assert one.dtype == other.dtype
         torch.testing.assert_close(one, other, rtol=0.05, atol=0.05)
 
@@ -108,7 +142,7 @@ def test_what_is_reported_has_no_smoothing(seed):
     head, features, labels = make(seed, bias=False)
     output = Output(features, head)
     found = measure(CrossEntropyConfig(label_smoothing=0.3), SPEC)(output, labels)
-    torch.testing.assert_close(found, torchs(head, features, labels, 0.0))
+    torch.testing.assert_close(found.rows, torchs(head, features, labels, 0.0).sum(1))
 
 
 def test_settings_that_cannot_be_are_refused():
@@ -121,7 +155,7 @@ def test_settings_that_cannot_be_are_refused():
 
 def test_measuring_needs_no_more_memory_than_learning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither ever holds the logits of more than a chunk."""
-    monkeypatch.setattr(module, "CHUNK", 8)
+    monkeypatch.setattr(chunked, "CHUNK", 8)
     symbols, steps = 500, 64
     spec = TokenSpec(size=symbols, pad=0, unknown=1, start=2, end=3)
     head = Categorical(2, symbols, bias=True, tied=None)
@@ -132,5 +166,5 @@ def test_measuring_needs_no_more_memory_than_learning(monkeypatch: pytest.Monkey
         learned = loss(Output(features, head), labels)
     with Largest() as measuring, torch.inference_mode():
         measured = loss(Output(features, head), labels)
-    torch.testing.assert_close(measured, learned.detach())
+    torch.testing.assert_close(measured.rows, learned.rows)
     assert measuring.elements <= learning.elements == 8 * symbols

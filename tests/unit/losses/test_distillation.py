@@ -10,8 +10,9 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.categorical import Categorical
 from antiphon.heads.pointer import Pointer
-from antiphon.losses import cross_entropy
-from antiphon.losses.distillation import divergence
+from antiphon.losses import chunked
+from antiphon.losses.cross_entropy import CrossEntropy
+from antiphon.losses.distillation import TaughtLoss
 
 SYMBOLS, STUDENT, TEACHER = 11, 6, 9
 
@@ -28,25 +29,28 @@ def reference(student: Tensor, teacher: Tensor, labels: Padded, temperature: flo
     """The definition, with all logits in memory."""
     own, goal = (logits.float() / temperature for logits in (student, teacher))
     losses = kl_div(own.log_softmax(-1), goal.softmax(-1).detach(), reduction="none").sum(-1)
-    return losses * labels.mask * temperature**2
+    return (losses * labels.mask * temperature**2).sum(1)
+
+
+def plain(output: Output) -> Output:
+    """The same by a head that is no module, so that autograd makes the gradients."""
+    return Output(output.features, lambda features: output.head(features))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("fused", [True, False])
 def test_equals_torch(monkeypatch: pytest.MonkeyPatch, temperature: float, bias: bool, fused: bool) -> None:
-    monkeypatch.setattr(cross_entropy, "CHUNK", 4)  # eleven real steps in three chunks
+    monkeypatch.setattr(chunked, "CHUNK", 4)  # eleven real steps in three chunks
     student, teacher, labels = outputs(seed=3, bias=bias)
-    if not fused:
-        _ = student.values, teacher.values
-    found = divergence(student, teacher, labels, temperature)
-    found.sum().backward()
+    found = TaughtLoss(teacher, temperature)(student if fused else plain(student), labels)
+    found.total.backward()
     gradients = {"features": student.features.grad, **{name: tensor.grad for name, tensor in student.head.named_parameters()}}
     student.features.grad = None
     student.head.zero_grad()
     wanted = reference(student.head(student.features), teacher.head(teacher.features), labels, temperature)
     wanted.sum().backward()
-    torch.testing.assert_close(found, wanted.detach(), check_dtype=False)
+    torch.testing.assert_close(found.rows, wanted.detach(), check_dtype=False)
     for name, tensor in (("features", student.features), *student.head.named_parameters()):
         torch.testing.assert_close(gradients[name], tensor.grad, atol=1e-5, rtol=1e-4, msg=lambda message, name=name: f"{name}: {message}")
 
@@ -55,9 +59,7 @@ def test_equals_torch(monkeypatch: pytest.MonkeyPatch, temperature: float, bias:
 def test_no_gradient_reaches_the_teacher(fused: bool) -> None:
     student, teacher, labels = outputs(seed=4)
     teacher.features.requires_grad_(True)
-    if not fused:
-        _ = student.values
-    divergence(student, teacher, labels).sum().backward()
+    TaughtLoss(teacher)(student if fused else plain(student), labels).total.backward()
     assert student.features.grad is not None
     assert teacher.features.grad is None
     assert all(parameter.grad is None for parameter in teacher.head.parameters())
@@ -65,29 +67,29 @@ def test_no_gradient_reaches_the_teacher(fused: bool) -> None:
 
 def test_padding_costs_nothing() -> None:
     student, teacher, labels = outputs(seed=5)
-    found = divergence(student, teacher, labels)
-    assert (found[~labels.mask] == 0).all()
-    assert (found[labels.mask] > 0).all()
+    found = TaughtLoss(teacher)(student, labels)
+    assert (found.rows > 0).all()
+    student.features.data[~labels.mask] = torch.nan
+    again = TaughtLoss(teacher)(student, labels)
+    torch.testing.assert_close(again.rows, found.rows)
 
 
 def test_a_student_that_says_the_same_is_at_no_distance() -> None:
     _, teacher, labels = outputs(seed=6)
     student = Output(teacher.features.clone().requires_grad_(True), teacher.head)
-    found = divergence(student, teacher, labels, 2.0)
-    torch.testing.assert_close(found, torch.zeros_like(found), atol=1e-6, rtol=0)
+    found = TaughtLoss(teacher, 2.0)(student, labels)
+    torch.testing.assert_close(found.rows, torch.zeros(3), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_symbols_that_the_teacher_excludes(fused: bool) -> None:
     """Log-probabilities of minus infinity, as an ensemble or a masked head may give them, are no reason for a NaN."""
     student, teacher, labels = outputs(seed=7)
-    if not fused:
-        _ = student.values
     logits = teacher.values.detach().clone()
     logits[..., 2] = -torch.inf
-    found = divergence(student, Output(logits, nn.Identity()), labels)
-    found.sum().backward()
-    assert found.isfinite().all()
+    found = TaughtLoss(Output(logits, nn.Identity()))(student if fused else plain(student), labels)
+    found.total.backward()
+    assert found.rows.isfinite().all()
     assert student.features.grad.isfinite().all()
 
 
@@ -95,7 +97,7 @@ def test_other_symbols_are_refused() -> None:
     student, _, labels = outputs(seed=8)
     teacher = Output(torch.randn(3, 5, TEACHER), Categorical(TEACHER, SYMBOLS + 1, bias=False, tied=None))
     with pytest.raises(ConfigError, match=r"must be `sequence`.*12 symbols.*11"):
-        divergence(student, teacher, labels)
+        TaughtLoss(teacher)(student, labels)
 
 
 def test_a_student_that_copies_is_refused() -> None:
@@ -104,4 +106,20 @@ def test_a_student_that_copies_is_refused() -> None:
     memory = Memory(torch.zeros(3, 4, 2), torch.ones(3, 4, dtype=torch.bool), copyable=torch.zeros(3, 4, dtype=torch.int64))
     copying = Output(student.features, head.over(torch.rand(3, 5, 4), memory))
     with pytest.raises(ConfigError, match=r"with `model\.head: pointer`"):
-        divergence(copying, teacher, labels)
+        TaughtLoss(teacher)(copying, labels)
+
+
+@pytest.mark.parametrize("coverage", [0.0, 1.5])
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_loss_of_the_labels_has_the_rest_of_the_weight(coverage: float, fused: bool) -> None:
+    """In one pass over the chunks where it is cross-entropy alone, beside it where it is more."""
+    student, teacher, labels = outputs(seed=10)
+    student = Output(student.features, student.head, torch.rand(3, 5, 4).softmax(-1))
+    usual, weights = CrossEntropy(0.1, coverage), torch.tensor([0.5, 1.0, 2.0])
+    one = student if fused else Output(student.features, plain(student).head, student.attention)
+    found = TaughtLoss(teacher, 2.0, 0.3, usual)(one, labels, weights)
+    apart = 0.3 * TaughtLoss(teacher, 2.0)(student, labels, weights) + 0.7 * usual(student, labels, weights)
+    torch.testing.assert_close(found.rows, apart.rows)
+    inputs = [student.features, *student.head.parameters()]
+    for own, other in zip(torch.autograd.grad(found.total, inputs), torch.autograd.grad(apart.total, inputs), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)

@@ -62,10 +62,15 @@ def batch():
 def test_the_formula_as_a_mean_over_channels(name, seed):
     labels, features = batch()
     found = loss_of(name)(said_by(name, features), labels)
+    expected = []
     for row, length in enumerate([4, 2, 3]):
-        for step in range(length):
-            errors = (labels.values[row, step, :2] - features[row, step]).tolist()
-            assert found[row, step].item() == pytest.approx(sum(element(name, e) for e in errors) / 2, rel=1e-4, abs=1e-5)
+        errors = (labels.values[row, :length, :2] - features[row, :length]).flatten().tolist()
+        expected.append(sum(element(name, error) for error in errors) / 2)
+    assert found.rows.tolist() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert found.total.item() == pytest.approx(sum(expected), rel=1e-4)
+    weighted = loss_of(name)(said_by(name, features), labels, torch.tensor([0.5, 0.0, 2.0]))
+    assert weighted.total.item() == pytest.approx(0.5 * expected[0] + 2 * expected[2], rel=1e-4)
+    assert weighted.rows.tolist() == found.rows.tolist()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,10 +80,11 @@ def test_missing_labels_have_no_loss_no_gradient_and_do_not_count(name, seed):
     labels.values[0, 2, 0] = NAN
     features.requires_grad_()
     found = loss_of(name)(said_by(name, features), labels)
-    assert found[0, 1].item() == 0
-    error = (labels.values[0, 2, 1] - features[0, 2, 1]).item()
-    assert found[0, 2].item() == pytest.approx(element(name, error), rel=1e-4, abs=1e-5), "the mean over what is there"
-    (found * labels.mask).sum().backward()
+    errors = (labels.values[0, :, :2] - features[0]).tolist()
+    whole = [sum(element(name, error) for error in errors[step]) / 2 for step in (0, 3)]
+    expected = sum(whole) + element(name, errors[2][1])  # the mean over what is there
+    assert found.rows[0].item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    found.total.backward()
     assert bool(features.grad.isfinite().all())
     assert not features.grad[0, 1].any()
     assert not features.grad[0, 2, 0].any()
@@ -95,13 +101,13 @@ def test_every_real_symbol_counts():
 def test_delta_of_huber(seed):
     labels = Padded(torch.tensor([[[5.0, 0.1, 0.0]]]), torch.tensor([1]))
     found = loss_of("huber", delta=2.0)(Output(torch.zeros(1, 1, 2), same), labels)
-    assert found.item() == pytest.approx((2 * (5 - 1) + 0.01 / 2) / 2)
+    assert found.total.item() == pytest.approx((2 * (5 - 1) + 0.01 / 2) / 2)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_outputs_are_compared_in_single_precision(name):
     labels = Padded(torch.full((1, 1, 3), 1.001), torch.tensor([1]))
-    assert loss_of(name)(said_by(name, torch.ones(1, 1, 2, dtype=torch.bfloat16)), labels).dtype == torch.float32
+    assert loss_of(name)(said_by(name, torch.ones(1, 1, 2, dtype=torch.bfloat16)), labels).total.dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,4 +141,4 @@ def test_labels_of_a_head_of_counts_must_be_counts(label, shown):
     with pytest.raises(DataError, match=rf"must be counts .*, but one is {shown}\."):
         loss_of("negative_log_likelihood")(output, Padded(values, torch.tensor([2])))
     found = loss_of("negative_log_likelihood")(output, Padded(values, torch.tensor([1])))
-    assert bool(found.isfinite().all()), "padding is no label"
+    assert bool(found.rows.isfinite().all()), "padding is no label"

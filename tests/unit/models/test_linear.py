@@ -122,7 +122,7 @@ def test_any_head_learns(head, seed):
     values = []
     for _ in range(60):
         optimizer.zero_grad()
-        value = loss(model(batch.source, batch.inputs), batch.labels).mean()
+        value = loss(model(batch.source, batch.inputs), batch.labels).total / batch.labels.mask.sum()
         value.backward()
         assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
         optimizer.step()

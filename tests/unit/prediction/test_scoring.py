@@ -9,7 +9,7 @@ import torch
 from antiphon.contracts.specs import ValueSpec
 from antiphon.data.batching import BatchingConfig
 from antiphon.errors import AntiphonError, DataError, TrainingError
-from antiphon.losses.cross_entropy import cross_entropy
+from antiphon.losses.cross_entropy import CrossEntropy
 from antiphon.metrics.scoring import evaluate
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.scoring import batches_of, decode_and_score, group_references, loss_scores, mean_loss
@@ -24,7 +24,7 @@ METRICS = ["exact_match", "chrf"]
 
 def loss_of(model, records, ranks=ALONE, say=print):
     batches = batches_of(toy_corpus(records), toy_task(model), BatchingConfig(target_tokens=40), ranks)
-    return mean_loss(model, cross_entropy, batches, ranks, inputs=TeacherForcingConfig(), say=say)
+    return mean_loss(model, CrossEntropy(), batches, ranks, inputs=TeacherForcingConfig(), say=say)
 
 
 def predict(model, records, size=8, say=print):
@@ -48,7 +48,7 @@ def test_a_loss_is_the_mean_over_all_elements() -> None:
 def test_the_loss_of_nothing_is_no_number() -> None:
     """0 would be better than every other loss."""
     model = Narrow()
-    assert math.isnan(mean_loss(model, cross_entropy, [], ALONE, inputs=TeacherForcingConfig()))
+    assert math.isnan(mean_loss(model, CrossEntropy(), [], ALONE, inputs=TeacherForcingConfig()))
     assert [score.name for score in loss_scores(1.0, toy_task(model))] == ["loss", "perplexity"]
     task = toy_task(model)
     task.target_spec = ValueSpec(1)

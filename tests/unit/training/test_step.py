@@ -11,7 +11,8 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch, Padded
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import TrainingError
-from antiphon.losses.cross_entropy import cross_entropy
+from antiphon.losses.cross_entropy import CrossEntropy
+from antiphon.losses.summing import summed
 from antiphon.models.lstm import LSTM
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
@@ -40,7 +41,10 @@ def make_batch(seed):
     return Batch(*sides, tuple(range(100, 100 + len(LENGTHS))))
 
 
-def make_update(model, *, learning_rate=1.0, clip_norm=None, loss=cross_entropy, precision="fp32", seed=1):
+UNSMOOTHED = CrossEntropy()
+
+
+def make_update(model, *, learning_rate=1.0, clip_norm=None, loss=UNSMOOTHED, precision="fp32", seed=1):
     """Plain gradient descent with rate 1, so that the step is the gradient."""
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=learning_rate)
     ranks = Ranks(0, 1, torch.device("cpu"))
@@ -72,9 +76,24 @@ def test_accumulated_micro_batches_equal_one_big_batch(name, cuts, seed):
 def test_the_loss_is_the_mean_over_elements_and_not_over_batches(seed):
     model, batch = make_model(seed), make_batch(seed)
     with torch.no_grad():
-        losses = cross_entropy(model(batch.source, batch.inputs), batch.labels)
-    expected = float(losses[batch.labels.mask].mean())
+        losses = CrossEntropy()(model(batch.source, batch.inputs), batch.labels)
+    expected = float(losses.total / batch.labels.mask.sum())
     assert make_update(model)(parts_of(batch, 1), 0, 1.0).loss == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_record_counts_as_much_as_its_weight(seed):
+    """A record of weight 2 is as good as two of it, and one of weight 0 is as good as none."""
+    batch, rows = make_batch(seed), torch.tensor([0, 1, 1, 3])
+    weighted = Batch(batch.source, batch.target, batch.records, torch.tensor([1.0, 2.0, 0.0, 1.0] + [0.0] * (len(batch.records) - 4)))
+    expected_model, model = make_model(seed), make_model(seed)
+    expected = make_update(expected_model)([batch.select_rows(rows)], 0, 1.0)
+    found = make_update(model)([weighted.select_rows(part) for part in torch.arange(len(batch.records)).split(3)], 0, 1.0)
+    assert found.loss == pytest.approx(expected.loss, abs=1e-6)
+    assert found.elements == int(batch.labels.lengths.sum()), "what is shown is how many were read"
+    for (key, one), other in zip(weights(model).items(), weights(expected_model).values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6, msg=key)
+    nothing = Batch(batch.source, batch.target, batch.records, torch.zeros(len(batch.records)))
+    assert make_update(make_model(seed))([nothing], 0, 1.0).loss == 0
 
 
 class Narrow(Seq2SeqModel):
@@ -129,14 +148,14 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(seed):
     assert model.tried == [7], "it must not try again"
 
 
-def spoiled(output, labels, rows, value):
+def spoiled(output, labels, weights, *, rows, value):
     """Cross-entropy that is not finite in some rows."""
     losses = torch.nn.functional.cross_entropy(output.values.flatten(0, 1), labels.values.flatten(), reduction="none").view(
         labels.values.shape
     )
     spoil = torch.zeros_like(losses)
     spoil[rows, 0] = value
-    return losses + spoil
+    return summed(losses + spoil, weights)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -151,9 +170,9 @@ def test_an_update_that_is_not_finite_is_skipped_and_its_records_named(value, se
     assert not make_update(model)([make_batch(seed)], 1, 1.0).skipped
 
 
-def infinite_gradient(output, labels):
+def infinite_gradient(output, labels, weights):
     """A finite loss whose gradient is not: the square root at 0."""
-    return (output.values.sum(-1) * 0).sqrt()
+    return summed((output.values.sum(-1) * 0).sqrt(), weights)
 
 
 def test_a_gradient_that_is_not_finite_names_all_records(seed):
@@ -255,7 +274,7 @@ def test_missing_labels_do_not_count(head, seed):
         observed = [(0, range(5)), (1, (0, 1, 3)), (3, range(2))]
         with torch.no_grad():
             found = loss(model(batch.source, batch.inputs), batch.labels)
-            expected = sum(float(found[row, step]) for row, steps in observed for step in steps) / 10
+            expected = float(found.total) / sum(len(steps) for _, steps in observed)
         result = make_update(model, loss=loss)(parts_of(batch, pieces), 0, 1.0)
         assert not result.skipped
         assert result.elements == 10

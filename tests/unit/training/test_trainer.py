@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from antiphon.contracts.loss import LossSum
 from antiphon.contracts.sequences import Batch, Example, Padded
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.batching import BatchingConfig, Sampler
@@ -16,7 +17,7 @@ from antiphon.data.collate import collate
 from antiphon.data.corpus import MemoryCorpus
 from antiphon.data.loader import Loader
 from antiphon.errors import CheckpointError, TrainingError
-from antiphon.losses.cross_entropy import cross_entropy
+from antiphon.losses.cross_entropy import CrossEntropy
 from antiphon.metrics.interface import Score
 from antiphon.store import checkpoint
 from antiphon.training.decoder_inputs import TeacherForcingConfig
@@ -76,7 +77,10 @@ class Log:
         return [event for event in self.events if event["kind"] == kind]
 
 
-def make(folder, seed, *, loss=cross_entropy, scores=(), **settings):
+UNSMOOTHED = CrossEntropy()
+
+
+def make(folder, seed, *, loss=UNSMOOTHED, scores=(), **settings):
     """A trainer of a tiny model."""
     config = TrainingConfig(**{"schedule": ConstantConfig(), "optimizer": AdamWConfig(learning_rate=0.01), **settings})
     model = fresh(Variant("lstm", "default"), seed, dropout=0.3)
@@ -161,14 +165,14 @@ def test_validations_best_and_patience(tmp_path, seed):
     assert len(log.of("sample")) == 4
 
 
-def not_a_number_from(output, labels, calls, first):
+def not_a_number_from(output, labels, weights, calls, first):
     calls.append(1)
-    losses = cross_entropy(output, labels)
+    found = CrossEntropy()(output, labels, weights)
     if len(calls) < first:
-        return losses
-    spoil = torch.zeros_like(losses)
-    spoil[1, 0] = float("nan")
-    return losses + spoil
+        return found
+    spoil = torch.zeros_like(found.rows)
+    spoil[1] = float("nan")
+    return found + LossSum(spoil.sum(), spoil)
 
 
 def test_a_run_that_diverges_ends_and_names_the_records(tmp_path, seed):
@@ -188,9 +192,9 @@ def test_a_run_that_diverges_ends_and_names_the_records(tmp_path, seed):
 def test_one_bad_update_does_not_end_a_run(tmp_path, seed):
     calls = []
 
-    def once(output, labels):
+    def once(output, labels, weights):
         calls.append(1)
-        return cross_entropy(output, labels) + (float("nan") if len(calls) in (2, 4) else 0.0)
+        return CrossEntropy()(output, labels, weights) * (float("nan") if len(calls) in (2, 4) else 1.0)
 
     trainer, log = make(tmp_path, seed, loss=once, max_steps=6, nonfinite_patience=2)
     trainer.run()
