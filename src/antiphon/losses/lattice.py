@@ -177,9 +177,8 @@ class _TransducerLoss(torch.autograd.Function):
         wanted = _Gradients.of(ctx.needs_input_grad, encoded, predicted, weight, bias)
         blank, label = ctx.occupied
         with torch.autocast(encoded.device.type, enabled=False):
-            _backward(
-                wanted, (encoded, predicted, weight, bias), symbols, ctx.arcs, blank, label * (1 + ctx.fast_emit), ctx.blank, upstream
-            )
+            taken = (blank, label * (1 + ctx.fast_emit))
+            _backward(wanted, (encoded, predicted, weight, bias), symbols, ctx.arcs, taken, ctx.blank, upstream)
         return (*wanted.all(ctx.dtypes), None, None, None, None)
 
 
@@ -214,7 +213,7 @@ class _Gradients:
     def of(wanted: tuple[bool, ...], *tensors: Tensor) -> "_Gradients":
         def zeros(place: int) -> Tensor | None:
             precise = torch.promote_types(tensors[place].dtype, torch.float32)
-            return torch.zeros_like(tensors[place], dtype=precise) if wanted[place] else None
+            return torch.zeros(tensors[place].shape, dtype=precise, device=tensors[place].device) if wanted[place] else None
 
         return _Gradients(*map(zeros, range(4)))
 
@@ -230,19 +229,18 @@ def _backward(
     sides: tuple[Tensor, Tensor, Tensor, Tensor],
     symbols: Int[Tensor, "B U"],
     arcs: Arcs,
-    blank_taken: Float[Tensor, "B S U1"],
-    label_taken: Float[Tensor, "B S U1"],
+    taken: tuple[Float[Tensor, "B S U1"], Float[Tensor, "B S U1"]],
     blank: int,
     upstream: Float[Tensor, " B"],
 ) -> None:
     """Add up the gradients, which of a node's logits are (its softmax) * (how often it is left), minus how often each arc is taken."""
     encoded, predicted, weight, bias = sides
-    left = blank_taken + label_taken
+    left = taken[0] + taken[1]
     row, state, column = (left > torch.finfo(left.dtype).eps).nonzero(as_tuple=True)
     states, columns = row * encoded.shape[1] + state, row * predicted.shape[1] + column
     said = torch.nn.functional.pad(symbols, (0, 1))[row, column]
     shift = (left[row, state, column].log() - arcs.normalizer[row, state, column]).unsqueeze(1)
-    minus = (blank_taken[row, state, column].neg(), label_taken[row, state, column].neg())
+    minus = [arc[row, state, column].neg() for arc in taken]
     scale = upstream[row].unsqueeze(1).to(encoded.dtype)
     flat_encoded, flat_predicted = encoded.flatten(0, 1), predicted.flatten(0, 1)
     for first in range(0, len(row), step := max(1, CHUNK // len(bias))):
@@ -282,7 +280,7 @@ def transducer_losses(
     encoded, frames     the encoder's side, and how many states are real; at least one
     predicted           the predictor's side: behind the start, and behind each symbol
     symbols, lengths    what is to be said, and how many symbols that are
-    fast_emit           how much more symbols pull than blanks (FastEmit, Yu et al. 2021), so that they are said earlier; changes gradients only
+    fast_emit           how much more symbols pull than blanks, so that they are said earlier (FastEmit, Yu et al. 2021); in gradients only
     """
     sizes = Sizes.of(frames, lengths)
     result: Tensor = _TransducerLoss.apply(encoded, predicted, weight, bias, symbols, sizes, blank, fast_emit)  # type: ignore[no-untyped-call]

@@ -14,13 +14,14 @@ from pydantic import Field
 from torch import Tensor
 
 from antiphon.contracts.configuration import config
-from antiphon.contracts.loss import Loss, LossPlugin
+from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.layers.transducer import Lattice
 from antiphon.losses.ctc import CTCLoss, symbols_only, without_end
 from antiphon.losses.lattice import transducer_losses
+from antiphon.losses.summing import of_rows
 
 
 @config
@@ -41,20 +42,19 @@ class TransducerLossConfig:
 @final
 @dataclass(frozen=True)
 class TransducerLoss:
-    """Callable: (output of a transducer, labels) -> (B, T). Raises ConfigError for the output of another model."""
+    """The loss of a transducer's outputs. Raises ConfigError for those of another model."""
 
     target: TokenSpec
     ctc: CTCLoss
     ctc_weight: float
     fast_emit: float = 0.0
 
-    def __call__(self, output: Output, labels: Padded) -> Float[Tensor, "B T"]:
-        """Each sequence's loss in nats, spread over its elements; 0 on padding."""
-        losses = self._of_sequences(output, labels)
-        own = (losses / labels.lengths.clamp(min=1)).unsqueeze(1) * labels.mask
+    def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
+        """Each sequence's loss in nats."""
+        own = of_rows(self._of_sequences(output, labels), weights)
         if output.frames is None or not self.ctc_weight:
             return own
-        return self.ctc_weight * self.ctc(output, labels) + (1 - self.ctc_weight) * own
+        return self.ctc_weight * self.ctc(output, labels, weights) + (1 - self.ctc_weight) * own
 
     def _of_sequences(self, output: Output, labels: Padded) -> Float[Tensor, " B"]:
         lattice = output.head

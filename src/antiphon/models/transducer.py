@@ -99,7 +99,7 @@ class Transducer(Seq2SeqModel):
 
     def __init__(self, settings: TransducerConfig, source: Spec, target: TokenSpec):
         super().__init__()
-        self.settings, self.source, self.target = settings, source, target
+        self.settings, self.source, self.target, self.start = settings, source, target, target.start
         dim = settings.encoder.dim
         self.source_frontend = Frontend(source, dim) if isinstance(source, TokenSpec) else None
         read = source if isinstance(source, ValueSpec) else ValueSpec(channels=dim)
@@ -139,7 +139,7 @@ class Transducer(Seq2SeqModel):
 
     def begin(self, rows: int) -> tuple[Float[Tensor, "R J"], Tensor]:
         """The predictor's side of the joiner behind the start symbol, for R rows, and the predictor's state."""
-        starts = torch.full((rows,), self.target.start, dtype=torch.int64, device=self.joiner.weight.device)
+        starts = torch.full((rows,), self.start, dtype=torch.int64, device=self.joiner.weight.device)
         return self.advance(starts, self.predictor.begin(rows))
 
     def advance(self, symbols: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R J"], Tensor]:
