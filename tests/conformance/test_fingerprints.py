@@ -110,7 +110,14 @@ def test_every_setting_of_sounds_changes_the_fingerprint():
 
 WORDS = {"kind": "word"}
 PAIRS = [
-    {"source": text, "target": text[::-1], "other_source": text.upper(), "other_target": text[:5], "kind": f"k{number % 2}"}
+    {
+        "source": text,
+        "target": text[::-1],
+        "other_source": text.upper(),
+        "other_target": text[:5],
+        "kind": f"k{number % 2}",
+        "quality": 0.5 + number,
+    }
     for number, text in enumerate(TEXTS)
 ]
 SERIES = [
@@ -143,6 +150,7 @@ TEXT_PAIRS: dict[str, dict[str, Any]] = {
     "target_prefix": {"target_prefix": "Hund "},
     "tags": {"tags": ["kind"]},
     "open_words": {"open_words": 3},
+    "weight": {"weight": "quality"},
 }
 # What each task is tried with: records, settings that all trials share, and for each setting another value, with what that asks for.
 TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str, Any]]]] = {
@@ -164,7 +172,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
     "language_modeling": (
         PAIRS,
         {"text": "source", "vocabulary": WORDS},
-        {"text": {"text": "target"}, "vocabulary": {"vocabulary": {"kind": "character"}}},
+        {"text": {"text": "target"}, "vocabulary": {"vocabulary": {"kind": "character"}}, "weight": {"weight": "quality"}},
     ),
     "denoising": (
         PAIRS,
@@ -179,6 +187,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
             "masks": {"masks": 2},
             "mask_name": {"mask_name": "hidden"},
             "vocabulary": {"vocabulary": WORDS},
+            "weight": {"weight": "quality"},
         },
     ),
     "speech_recognition": (
@@ -190,6 +199,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
                 "text": text,
                 "other_text": text[:4],
                 "who": f"w{number}",
+                "quality": number,
                 "from": 0.1,
                 "to": 0.3,
             }
@@ -199,6 +209,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
         {
             "audio": {"audio": "other_audio"},
             "text": {"text": "other_text"},
+            "weight": {"weight": "quality"},
             "speaker": {"speaker": "who"},
             "start": {"start": "from", "end": "to"},
             "end": {"start": "from", "end": "to"},

@@ -62,8 +62,8 @@ def test_hypotheses_are_complete_and_their_scores_are_the_models(variant, name, 
             assert item.alignment.shape[0] == len(item.elements)
     for item, scored in zip(hypotheses, score(model, select_rows(source, rows), [item.elements for item in hypotheses]), strict=True):
         assert item.step_scores == pytest.approx(scored.step_scores, abs=1e-4)
-    for own in found:
-        assert [item.score for item in own] == sorted((item.score for item in own), reverse=True)
+    for own in found:  # those of groups come in turn
+        assert "groups" in settings or [item.score for item in own] == sorted((item.score for item in own), reverse=True)
 
 
 @architectures()

@@ -186,6 +186,9 @@ VARIANTS: dict[str, list[Variant]] = {
             subsampling=2,
         ),
         _encoder_only("conformer in chunks", {"name": "conformer", "convolution_kernel": 3}, chunk=2, subsampling=2),
+        _encoder_only(
+            "conformer in chunks, one before", {"name": "conformer", "convolution_kernel": 5}, chunk=2, left_chunks=1, subsampling=2
+        ),
         _encoder_only("transformer", {"name": "transformer"}, subsampling=8),
         _encoder_only("transformer, relative", {"name": "transformer", "positions": "relative"}, subsampling_kind="stack"),
         _encoder_only("transformer in chunks, relative", {"name": "transformer", "positions": "relative"}, chunk=1, subsampling=4),

@@ -96,6 +96,7 @@ CONFORMER = {"name": "conformer", "dim": 48, "layers": 2, "convolution_kernel": 
 ENCODERS = {
     "conformer": {"encoder": CONFORMER, "subsampling": 2},
     "conformer in chunks": {"encoder": CONFORMER, "subsampling": 2, "chunk": 4},
+    "conformer in chunks, two before": {"encoder": CONFORMER, "subsampling": 2, "chunk": 4, "left_chunks": 2},
     "transformer": {"encoder": {"name": "transformer", "dim": 48, "layers": 2, **ENCODER}, "subsampling": 4},
     "lstm": {"encoder": {"name": "lstm", "dim": 64, "layers": 1, "dropout": 0.0}, "subsampling": 4, "subsampling_kind": "stack"},
 }

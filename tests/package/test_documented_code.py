@@ -73,7 +73,16 @@ def few_records(project: Path) -> None:
             few.writelines(packed.readlines()[: count + 1])
 
 
-LONG = ("translation", "fine_tuning", "search", "evaluation", "summarization")  # half a minute each, also when small
+LONG = (  # a quarter or half a minute each, also when small
+    "translation",
+    "fine_tuning",
+    "search",
+    "evaluation",
+    "summarization",
+    "forecasting",
+    "pretraining",
+    "distillation",
+)
 
 
 @pytest.mark.timeout(1200)  # on a busy machine

@@ -98,6 +98,8 @@ def _print_tally(console: "Console", split: "SplitAudit") -> None:
     for verb in ("dropped", "truncated"):
         for reason, count in split.tally[verb].items():
             _plain(console, f"  {count:,} {verb}: {reason}{_where(split, split.tally['first'].get(reason, []))}")
+    for remark in split.tally.get("weights", ()):
+        _plain(console, f"  {remark}")
 
 
 def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:

@@ -6,7 +6,7 @@ import warnings
 import typer
 from rich.console import Console
 
-from antiphon.cli import check, distill, evaluate, export, import_, inspect, listing, new, predict, report, schema, train, tune
+from antiphon.cli import check, distill, evaluate, export, import_, inspect, listing, new, predict, report, schema, score, train, tune
 from antiphon.cli.stopping import Commands, stoppable
 from antiphon.cli.threads import bound_spinning
 from antiphon.errors import AntiphonError
@@ -27,6 +27,7 @@ app.command("distill")(distill.distill)
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("score")(score.score)
 app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("import")(import_.import_)

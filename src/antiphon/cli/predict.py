@@ -111,7 +111,7 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
         raise
     progress.clear()
     if cut and not quiet:
-        most = predictor.recipe.data.limits.max_source_length
+        most = predictor.limits.max_source_length
         print(f"antiphon: {cut} of {number} inputs were cut to {most} elements, as `data.limits` says.", file=sys.stderr)
     for remark, count in remarks.items() if not quiet else ():
         print(f"antiphon: {count} of {number} inputs: {remark}", file=sys.stderr)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
@@ -32,6 +32,15 @@ class Augments(Protocol):
 
     def augment(self, example: Example, seed: int) -> Example:
         """The example as it is learned from this time, decided by the seed alone. Lengths may change a little."""
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A column of the records says how much each of them counts in learning."""
+
+    @property
+    def weight_column(self) -> str | None:
+        """Its name, where the settings give one. Records to learn from have it; others need not."""
 
 
 @runtime_checkable
@@ -204,6 +213,25 @@ def restored(task: Task, record: Record) -> str | None:
 
 
 @runtime_checkable
+class KnowsWords(Protocol):
+    """Both sides are texts, whose words can be aligned."""
+
+    def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
+        """The word of each symbol of a record's source, and of its target without start and end; -1 where a symbol is part of none.
+
+        Words are what stands between white space, numbered from 0.
+        """
+
+
+@runtime_checkable
+class Rescales(Protocol):
+    """Values are scaled before a model says them, so that densities are, too."""
+
+    def log_slopes(self, example: Example) -> Float[np.ndarray, "T C"]:
+        """For each value of a target, the logarithm of the slope of what it was scaled by, at this value; anything where it is missing."""
+
+
+@runtime_checkable
 class Tabular(Protocol):
     """A prediction is rows of a table rather than one text."""
 
@@ -275,6 +303,11 @@ class HasRemarks(Protocol):
 def augments(task: Task) -> bool:
     """Whether examples are varied when they are learned from."""
     return isinstance(task, Augments) and task.augments
+
+
+def weight_column(task: Task) -> str | None:
+    """The column that says how much records count in learning; None where all count alike."""
+    return task.weight_column if isinstance(task, Weighs) else None
 
 
 def key_columns(task: Task) -> tuple[str, ...]:

@@ -46,3 +46,7 @@ class TargetFeature(Feature):
     @abstractmethod
     def decode(self, array: np.ndarray) -> Any:
         """The value that the array stands for."""
+
+    @abstractmethod
+    def phrase(self, text: str) -> tuple[int, ...]:
+        """A part of a target as symbols, without what every target begins with."""

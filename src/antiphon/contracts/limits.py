@@ -18,11 +18,12 @@ class Limits:
     """Lengths are in encoded elements, as the model sees them: the end symbol counts, a target's start element does not."""
 
     max_source_length: Count | None = None
-    """The longest source, in elements; null is no limit."""
+    """The longest source, in elements; null is no limit but that of the model's positions."""
     max_target_length: Count | None = None
-    """The longest target, in elements; null is no limit."""
+    """The longest target, in elements; null is no limit but that of the model's positions."""
     too_long: Literal["drop", "truncate", "error"] = "drop"
-    """What happens to an example beyond a length: it is left out, cut (keeping its end symbol), or stops the run."""
+    """What happens to an example beyond a length: it is left out, cut (keeping its end symbol), or stops the run. Beyond what the model has
+    positions for, it happens wherever records are read."""
     max_length_ratio: Annotated[float, Field(ge=1)] | None = None
     """Leave out examples of which one side is more than this many times as long as the other; null is no limit."""
     empty: Literal["drop", "error", "keep"] = "drop"

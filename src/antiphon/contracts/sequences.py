@@ -218,8 +218,9 @@ def one_behind_another(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of one output. In symbols: how it must begin, and the phrases that must or must not appear. `given` symbols of the
-    beginning are no part of what is said (Whisper's language and task), so a length penalty does not count them.
+    """What a user asks of one output. In symbols: how it must begin, the phrases that must or must not appear, and `hot` ones that are to
+    be preferred. `given` symbols of the beginning are no part of what is said (Whisper's language and task), so a length penalty does not
+    count them.
 
     Of values: `known` (T, C + known), what the decoder reads at each step: its first row is the start element, and in all rows the
     channels that are known in advance are filled in; the others are ignored after the first row. T is the horizon.
@@ -230,6 +231,7 @@ class Request:
     banned: tuple[tuple[int, ...], ...] = ()
     known: np.ndarray | None = None
     given: int = 0
+    hot: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class Task(ABC):
 
     @abstractmethod
     def request(self, record: Record) -> Request:
-        """What the record asks of its output: forced opening, required and banned phrases, values known in advance."""
+        """What the record asks of its output: forced opening, required, banned and hot phrases, values known in advance."""
 
     @abstractmethod
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:

@@ -27,6 +27,7 @@ from antiphon.data import findings
 from antiphon.data.findings import Distribution, Groups, Overlap
 from antiphon.data.gathering import SIDES, Changed, Extremes, Rows, Side, UnknownTexts, per_row, shown_text
 from antiphon.data.mapped import MappedCorpus
+from antiphon.data.weights import weights_said
 from antiphon.data.windows import WindowCorpus
 
 _LISTED = 10
@@ -328,6 +329,8 @@ class _Pass:
             total["truncated"].update(tally["truncated"])
             for reason, first in tally["first"].items():  # numbers of records, or names of series
                 total["first"].setdefault(reason, []).extend(one if isinstance(one, str) else start + one for one in first)
+            if isinstance(part.corpus, MappedCorpus) and part.corpus.weights is not None:
+                total.setdefault("weights", []).append(weights_said(part.corpus.weights))
             if "unit" in tally:
                 total["unit"], total["windows"] = tally["unit"], total.get("windows", 0) + tally["windows"]
         return {**total, "dropped": dict(total["dropped"]), "truncated": dict(total["truncated"])}

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from antiphon.contracts.sequences import Batch, Example, pad
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import DataError
@@ -19,10 +21,12 @@ def collate(examples: Sequence[Example], source: Spec, target: Spec) -> Batch:
     if targets and len(targets) < len(examples):
         without = next(example.record for example in examples if example.target is None)
         raise DataError(f"The records of a batch must all have a target, or none, but record {without} has none.")
+    weights = [example.weight for example in examples]
     return Batch(
         source=pad([example.source for example in examples], _padding(source)),
         target=pad(targets, _padding(target)) if targets else None,
         records=tuple(example.record for example in examples),
+        weights=None if all(weight == 1 for weight in weights) else torch.tensor(weights, dtype=torch.float32),
     )
 
 

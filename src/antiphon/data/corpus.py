@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, final
@@ -24,6 +25,7 @@ from antiphon.data.limits import Tally, apply_limits
 from antiphon.data.mapped import Encode, MappedCorpus, MemoryCorpus
 from antiphon.data.mixing import MixedCorpus
 from antiphon.data.records import SourceRecords
+from antiphon.data.weights import WeightWriter
 from antiphon.errors import DataError
 from antiphon.store.atomic import beside
 
@@ -49,6 +51,7 @@ def build_corpus(
     progress: Callable[[int], None] | None = None,
     block: int = BLOCK,
     half_precision: bool = False,
+    weight_column: str | None = None,
 ) -> MappedCorpus:
     """Encode records into `folder`, or open what is there when it was made from the same.
 
@@ -59,6 +62,7 @@ def build_corpus(
     progress         called with the number of records read so far
     block            how many examples are in memory at a time
     half_precision   store values of sources as float16: half the room, and about 3 decimal digits
+    weight_column    where records say how much they count in learning
 
     Raises DataError with the place of the record that cannot be read or encoded, or when nothing is left of the records.
     """
@@ -67,7 +71,7 @@ def build_corpus(
     if is_current(folder, identity):
         return MappedCorpus(folder, encode)
     with beside(folder) as partial:
-        with _Writer(partial, source, target, keep_records, half_precision) as writer:
+        with _Writer(partial, source, target, keep_records, half_precision, weight_column) as writer:
             tally = _encode_all(opened, encode, encode_many, writer, limits, progress, block)
         _check_something_left(opened, tally)
         writer.write_manifest({"identity": identity, "limits": plain(limits), "keep_records": keep_records, "tally": tally.to_plain()})
@@ -94,6 +98,7 @@ def _encode_all(
     for block in _blocks(records(), size):
         examples = []
         for (number, record), example in zip(block, _encode_block(records, block, encode, encode_many), strict=True):
+            example = _weighed(records, number, record, example, writer)
             taken = _limited(records, number, example, limits, writer, tally)
             if taken is not None:
                 examples.append((number, record, taken))
@@ -127,10 +132,20 @@ def _encode_block(records: Records, block: list[tuple[int, Record]], encode: Enc
     return examples
 
 
+def _weighed(records: Records, number: int, record: Record, example: Example, writer: "_Writer") -> Example:
+    """The example with its weight, where records have one."""
+    if writer.weights is None:
+        return example
+    try:
+        return replace(example, weight=writer.weights.of(record))
+    except DataError as error:
+        raise DataError(f"{records.place(number)}: {error}") from error
+
+
 def _limited(records: Records, number: int, example: Example, limits: Limits, writer: "_Writer", tally: Tally) -> Example | None:
     """Apply the limits; the record's place is looked up only for an error, since that may mean reading the file again."""
     if example.record != number:
-        example = Example(example.source, example.target, number)
+        example = replace(example, record=number)
     try:
         return apply_limits(example, limits, writer.source, writer.target, tally, "A record")
     except DataError as error:
@@ -154,11 +169,12 @@ def _check_something_left(records: Records, tally: Tally) -> None:
 class _Writer:
     """Appends examples to the files of a corpus."""
 
-    def __init__(self, folder: Path, source: Spec, target: Spec, keep_records: bool, half_precision: bool):
+    def __init__(self, folder: Path, source: Spec, target: Spec, keep_records: bool, half_precision: bool, weight_column: str | None):
         self.folder, self.source, self.target = folder, source, target
         self._source = _SideWriter(folder, "source", source, half_precision=half_precision)
         self._target: _SideWriter | None = None
         self._records = _SideWriter(folder, "records", None) if keep_records else None
+        self.weights = None if weight_column is None else WeightWriter(folder, weight_column)
         self._numbers = open(folder / "numbers.bin", "wb")  # noqa: SIM115 -- closed by __exit__
         self._has_targets: bool | None = None
 
@@ -166,7 +182,7 @@ class _Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for side in (self._source, self._target, self._records):
+        for side in (self._source, self._target, self._records, self.weights):
             if side is not None:
                 side.close()
         finish(self._numbers)
@@ -187,12 +203,15 @@ class _Writer:
             self._target.append([example.target for example in examples if example.target is not None])
         if self._records is not None:
             self._records.append([np.frombuffer(_json_bytes(number, record), dtype=np.uint8) for number, record, _ in rows])
+        if self.weights is not None:
+            self.weights.append([example.weight for example in examples])
         self._numbers.write(np.array([number for number, _, _ in rows], dtype=np.int64).tobytes())
 
     def write_manifest(self, facts: dict[str, Any]) -> None:
         """Write what the files hold, last of all."""
         layouts = {"source": self._source.layout, "target": self._target.layout if self._target else None}
-        write_manifest(self.folder, {**layouts, **facts})
+        weights = {} if self.weights is None else {"weighing": self.weights.facts()}
+        write_manifest(self.folder, {**layouts, **weights, **facts})
 
 
 @final

@@ -1,14 +1,18 @@
-"""Which examples a corpus takes: lengths, length ratio, empty sides.
+"""Which examples a corpus takes: lengths, length ratio, empty sides; and what fits into a model.
+
+A model may read or say only so much (`longest_source`, `longest_target`). `fitting` makes the recipe's limits as narrow, and from there on
+nobody has to know which of the two a limit comes from: what is longer is dropped, cut or an error, as the recipe says.
 
 Whatever is dropped or shortened is counted by reason, with the first record numbers of each: nothing disappears silently.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 
 from antiphon.contracts.limits import Limits
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import DataError
@@ -48,6 +52,25 @@ class Tally:
         return {"read": self.read, "kept": self.kept, "dropped": self.dropped, "truncated": self.truncated, "first": self.first}
 
 
+def fitting(limits: Limits, *models: Seq2SeqModel) -> Limits:
+    """The limits, made narrow enough for models that read or write symbols. Of series the task alone decides how long they are."""
+    for model in models:
+        if isinstance(model.target, TokenSpec):
+            limits = limits.within(model.longest_source, model.longest_target)
+    return limits
+
+
+def fitting_note(limits: Limits, fitted: Limits) -> tuple[str, ...]:
+    """A sentence that says how a model has narrowed the limits; nothing where it has not."""
+    sides = (
+        ("reads at most {} elements of a source", limits.max_source_length, fitted.max_source_length),
+        ("says at most {} of a target", limits.max_target_length, fitted.max_target_length),
+    )
+    most = [what.format(f"{now:,}") for what, before, now in sides if now is not None and now != before]
+    fate = {"drop": "left out", "truncate": "cut", "error": "an error"}[limits.too_long]
+    return (f"The model {' and '.join(most)}: what is longer is {fate} (`data.limits.too_long`).",) if most else ()
+
+
 def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, tally: Tally, place: str) -> Example | None:
     """The example as it enters the corpus, or None when it is dropped; `tally` counts either.
 
@@ -62,7 +85,7 @@ def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, t
             raise DataError(f"{place} must have something on both sides, but its {empty} is empty. Remove it, or set `empty: drop`.")
         tally.drop(f"empty {empty}", example.record)
         return None
-    changed = _shorten(example, limits, source, target, tally, place)
+    changed = shortened(example, limits, source, target, tally, place)
     if changed is None or limits.max_length_ratio is None or changed.target is None or kept:
         return changed
     shorter, longer = sorted((len(changed.source), len(changed.target) - 1))
@@ -73,14 +96,14 @@ def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, t
 
 
 def cut_source(example: Example, limits: Limits, source: Spec) -> Example:
-    """The example with its source as long as `limits.of_sources()` lets it be; `cut` says what is missing."""
-    most = limits.of_sources().max_source_length
-    if most is None or len(example.source) <= most:
+    """The example with its source as long as limits that truncate let it be; `cut` says what is missing."""
+    most = limits.max_source_length
+    if limits.too_long != "truncate" or most is None or len(example.source) <= most:
         return example
     return _sayable(replace(example, source=_cut(example.source, most, source), cut=len(example.source) - most), source)
 
 
-def empty_side(example: Example, source: Spec, target: Spec) -> str:
+def empty_side(example: Example, source: Spec, target: Spec) -> Literal["", "source", "target"]:
     """The side, source or target, that says nothing; "" when both say something."""
     if _content(example.source, source, 0) == 0:
         return "source"
@@ -98,8 +121,8 @@ def _content(array: np.ndarray, spec: Spec, start_elements: int) -> int:
     return sum(1 for symbol in array.tolist() if symbol not in (spec.start, spec.end, spec.pad))
 
 
-def _shorten(example: Example, limits: Limits, source: Spec, target: Spec, tally: Tally, place: str) -> Example | None:
-    """Apply the limits of length to both sides."""
+def shortened(example: Example, limits: Limits, source: Spec, target: Spec, tally: Tally, place: str) -> Example | None:
+    """The example as the limits of length leave it; otherwise as `apply_limits`."""
     sides: list[tuple[str, np.ndarray | None, int | None, Spec]] = [
         ("source", example.source, limits.max_source_length, source),
         ("target", example.target, None if limits.max_target_length is None else limits.max_target_length + 1, target),
@@ -111,8 +134,8 @@ def _shorten(example: Example, limits: Limits, source: Spec, target: Spec, tally
         length, limit = (len(array), most) if side == "source" else (len(array) - 1, most - 1)
         if limits.too_long == "error":
             raise DataError(
-                f"{place} must have a {side} of at most {limit} elements (`max_{side}_length`), but has {length}. "
-                "Raise the limit, shorten the record, or set `too_long` to drop or truncate."
+                f"{place} must have a {side} of at most {limit} elements (`max_{side}_length`), but has {length}. Raise the limit, if the"
+                " model has more positions, shorten the record, or set `too_long` to drop or truncate."
             )
         if limits.too_long == "drop":
             tally.drop(f"{side} too long", example.record)

@@ -4,6 +4,7 @@
     source.bin             all sources behind each other: symbols in the smallest unsigned type that fits, values as float32
     source_offsets.bin     int64 (N + 1,): example i is elements offsets[i] to offsets[i + 1]
     target.bin, target_offsets.bin, numbers.bin (int64 record numbers), records.bin, records_offsets.bin (JSON, where kept)
+    weights.bin            float32 (N,): how much each example counts, where records say so
 
 Unusual here: lengths are differences of offsets, so they need no file and no memory of their own. Ask `lengths(indices)` for some;
 `source_lengths` computes all of them (8 bytes each).
@@ -12,6 +13,7 @@ Unusual here: lengths are differences of offsets, so they need no file and no me
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol, final, runtime_checkable
@@ -44,6 +46,8 @@ class MappedCorpus:
         self._encode = encode
         self._source = MappedArrays(folder, "source", self.manifest["source"])
         self._target = MappedArrays(folder, "target", self.manifest["target"]) if self.manifest["target"] else None
+        weighed = self.manifest.get("weighing") is not None
+        self._weights = map_file(folder / "weights.bin", np.dtype(np.float32)) if weighed else None
         self.numbers = map_file(folder / "numbers.bin", np.dtype(np.int64))
         limits = self.manifest["limits"]
         self._most_source = limits["max_source_length"] or sys.maxsize
@@ -66,6 +70,12 @@ class MappedCorpus:
     def tally(self) -> dict[str, Any]:
         """What became of the records: read, kept, dropped and truncated per reason, the first record numbers of each."""
         return dict(self.manifest["tally"])
+
+    @property
+    def weights(self) -> dict[str, Any] | None:
+        """What the weights of the records are like: column, least, most, mean and how many are 0; None where there are none."""
+        found: dict[str, Any] | None = self.manifest.get("weighing")
+        return found
 
     @property
     def has_targets(self) -> bool:
@@ -94,12 +104,12 @@ class MappedCorpus:
         Stored arrays come without a context; `encode_again` gives one.
         """
         if seed is not None and self._records is not None and self._encode is not None:
-            drawn = self.encode_again(index, seed)
+            drawn = replace(self.encode_again(index, seed), weight=self._weight(index))
             if len(drawn.source) <= self._most_source and (drawn.target is None or len(drawn.target) <= self._most_target):
                 return drawn
         index = self._checked(index)
         target = self._target.array(index) if self._target else None
-        return Example(self._source.array(index), target, int(self.numbers[index]))
+        return Example(self._source.array(index), target, int(self.numbers[index]), weight=self._weight(index))
 
     def encode_again(self, index: int, seed: int | None = None) -> Example:
         """The record encoded anew, with its context. It is not cut to the corpus's limits.
@@ -126,6 +136,9 @@ class MappedCorpus:
         for start in range(0, len(self), rows):
             offsets = stored.offsets[start : start + rows + 1]
             yield offsets - offsets[0], stored.values[offsets[0] : offsets[-1]]
+
+    def _weight(self, index: int) -> float:
+        return 1.0 if self._weights is None else float(self._weights[self._checked(index)])
 
     def _checked(self, index: int) -> int:
         if not 0 <= index < len(self):

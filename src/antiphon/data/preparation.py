@@ -6,7 +6,7 @@ before: neither on ranks, nor on worker processes, nor on where a run was resume
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol, final, runtime_checkable
 
@@ -63,7 +63,7 @@ class Preparation:
         """The example as this showing of it is learned from."""
         seed = hash_seed(self.seed, epoch, row, earlier) if earlier else hash_seed(self.seed, epoch, row)
         example = self.corpus.example(row, seed if self.sample else None)
-        return example if self.augment is None else self.augment(example, seed)
+        return example if self.augment is None else replace(self.augment(example, seed), weight=example.weight)
 
 
 __all__ = ["Examples", "Preparation"]

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.loss import Loss
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.specs import TokenSpec
@@ -80,6 +81,11 @@ class Teacher:
     def header(self) -> dict[str, Any]:
         """What the student's checkpoints say of it."""
         return {HEADER: {"teachers": list(self.identities), "search": plain(self.predictor.recipe.search)}}
+
+    @property
+    def read_beside(self) -> tuple[Seq2SeqModel, ...]:
+        """The teacher where it reads each batch that the student learns from, which must fit into both."""
+        return (self.predictor.model,) if self.settings.asks_for_probabilities else ()
 
     def check_resumed(self, header: Mapping[str, Any], folder: Path) -> None:
         """Raises CheckpointError when the run in `folder`, of whose checkpoint this is the header, began with another teacher."""

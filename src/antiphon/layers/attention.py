@@ -46,16 +46,36 @@ class SelfAttention(nn.Module):
 
         `mask` is boolean, True = may be seen, or a float bias, and broadcasts against (B, H, T, T); or it is a sliding window.
         """
+        return self.behind(x, None, mask, causal=causal, rotation=rotation)[0]
+
+    def behind(
+        self,
+        x: Float[Tensor, "B T D"],
+        past: KeysValues | None,
+        mask: Tensor | SlidingWindow | None,
+        *,
+        causal: bool = False,
+        rotation: Rotation | None = None,
+    ) -> tuple[Float[Tensor, "B T D"], KeysValues]:
+        """Attend to a past of P elements and within the sequence; also what is the past of the next elements, (B, G, P + T, K).
+
+        `mask` broadcasts against (B, H, T, P + T), `rotation` is (P + T, K). What is kept is not rotated yet, so positions count from the
+        oldest element that is kept: only distances matter, and in a long stream places would grow beyond what single precision tells apart.
+        """
         queries, keys, values = self._project(x)
+        if past is not None:
+            keys, values = torch.cat([past.keys, keys], dim=2), torch.cat([past.values, values], dim=2)
+        kept = KeysValues(keys, values)
         if rotation is not None:
-            queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
+            cosines, sines = rotation
+            first = keys.shape[2] - queries.shape[2]
+            queries, keys = rotate(queries, cosines[first:], sines[first:]), rotate(keys, cosines, sines)
         dropout = self.dropout if self.training else 0.0
         if isinstance(mask, SlidingWindow):
             mixed = mask.attend(queries, keys, values, dropout=dropout)
         else:
             mixed = attend(queries, keys, values, mask, causal=causal, dropout=dropout)
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return out
+        return self.out(mixed.transpose(1, 2).flatten(2)), kept
 
     def step(
         self,

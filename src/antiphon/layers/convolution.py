@@ -1,7 +1,8 @@
 """The convolution module of the Conformer (Gulati et al. 2020): a gate, a depthwise convolution over time, a normalization, swish.
 
 Unusual here: padding is zero before the convolution, and batch normalization takes its statistics from real frames alone, so neither
-padding nor the size of the batch's longest row changes a result. `causal` looks back only.
+padding nor the size of the batch's longest row changes a result. `causal` looks back only, so it can go on behind frames of which it
+knows the last inputs.
 """
 
 from typing import Literal, final
@@ -51,7 +52,7 @@ class MaskedBatchNorm(nn.Module):
 
 @final
 class ConvolutionModule(nn.Module):
-    """Each frame with its neighbours, (B, S, D) -> (B, S, D)."""
+    """Each frame with its neighbours, (B, S, D) -> (B, S, D), and what the next frames look back at, (B, P, D)."""
 
     def __init__(self, dim: int, kernel_size: int, norm: ConvolutionNorm, *, causal: bool = False):
         super().__init__()
@@ -62,10 +63,18 @@ class ConvolutionModule(nn.Module):
         self.norm: nn.LayerNorm | MaskedBatchNorm = nn.LayerNorm(dim) if norm == "layer" else MaskedBatchNorm(dim)
         self.contract = Linear(dim, dim)
 
-    def forward(self, x: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S D"]:
-        """Mix neighbouring frames of each channel."""
+    def forward(
+        self, x: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"], past: Float[Tensor, "B P D"] | None = None
+    ) -> tuple[Float[Tensor, "B S D"], Float[Tensor, "B P D"]]:
+        """Mix neighbouring frames of each channel. `past` is what the frames before gave, silence when there were none.
+
+        What is given back is the past of the next frames, if all rows are full.
+        """
+        before, after = self.room
+        assert past is None or after == 0, "what looks ahead cannot go on behind a past"
         x = nn.functional.glu(self.expand(x), dim=-1).masked_fill(~mask.unsqueeze(-1), 0.0)
-        x = self.depthwise(nn.functional.pad(x.transpose(1, 2), self.room)).transpose(1, 2)
+        x = nn.functional.pad(x, (0, 0, before, after)) if past is None else torch.cat([past, x], dim=1)
+        kept = x[:, x.shape[1] - before :]
+        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         x = self.norm(x, mask) if isinstance(self.norm, MaskedBatchNorm) else self.norm(x)
-        mixed: Tensor = self.contract(nn.functional.silu(x))
-        return mixed
+        return self.contract(nn.functional.silu(x)), kept

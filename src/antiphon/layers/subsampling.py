@@ -4,8 +4,8 @@
     stack         neighbouring frames side by side (the pyramid of Chan et al. 2016)
 
 Unusual here: what lies behind a recording's end is zero before *every* convolution, as if there were nothing, so padding changes no
-result. And output frame j depends on no input behind its own group, frames j * factor to (j + 1) * factor - 1: a recording that arrives
-piece by piece is subsampled without waiting for more.
+result. And output frame j depends on no input behind its own group, frames j * factor to (j + 1) * factor - 1, and on none before the
+group in front of that: a recording that arrives piece by piece is subsampled without waiting for more (`subsampled_behind`).
 """
 
 from typing import Literal, final
@@ -69,6 +69,21 @@ class StackedFrames(nn.Module):
         x = _silenced(source.values.unsqueeze(1), source.lengths).squeeze(1)
         x = nn.functional.pad(x, (0, 0, 0, -x.shape[1] % self.factor))
         return Padded(self.out(x.unflatten(1, (-1, self.factor)).flatten(2)), subsampled_lengths(source.lengths, self.factor))
+
+
+def subsampled_behind(
+    subsampling: ConvolutionalSubsampling | StackedFrames, source: Padded, past: Float[Tensor, "B P C"] | None
+) -> tuple[Padded, Float[Tensor, "B F C"]]:
+    """What `subsampling` makes of frames that follow others, and the past of the next: the last group, which is looked back at.
+
+    Frames come in whole groups, but for the last of a recording.
+    """
+    kept = source.values[:, max(source.values.shape[1] - subsampling.factor, 0) :]
+    if past is None:
+        return subsampling(source), kept
+    whole = subsampling(Padded(torch.cat([past, source.values], dim=1), past.shape[1] + source.lengths))
+    known = past.shape[1] // subsampling.factor
+    return Padded(whole.values[:, known:], whole.lengths - known), kept
 
 
 def build_subsampling(

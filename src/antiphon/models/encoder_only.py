@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, final
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from antiphon.contracts.configuration import Choice, Count, Fraction, config
@@ -20,9 +21,9 @@ from antiphon.errors import ConfigError
 from antiphon.layers.conformer_layers import ConformerEncoder, ConformerShape, FramePositions
 from antiphon.layers.convolution import ConvolutionNorm
 from antiphon.layers.dropout import Dropout
-from antiphon.layers.frame_stream import ConformerStream, FrameStream, RecurrentStream
-from antiphon.layers.recurrent import Cell, RecurrentStack
-from antiphon.layers.subsampling import Subsampling, build_subsampling
+from antiphon.layers.frame_stream import FrameStream
+from antiphon.layers.recurrent import Cell, RecurrentStack, RecurrentState
+from antiphon.layers.subsampling import Subsampling, build_subsampling, subsampled_behind
 from antiphon.models.conformer import check_specs, frame_head
 
 
@@ -112,6 +113,9 @@ class EncoderOnlyConfig:
     chunk: Count | None = None
     """For recordings that are followed while they are made: a state depends on no frame behind its chunk of this many states; convolutions
     and recurrent layers look back only. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None looks at all."""
+    left_chunks: Annotated[int, Field(ge=0)] | None = None
+    """With `chunk`: chunks before its own that a state attends to in each layer, in training and in a stream, whose costs and memory then
+    stay the same however long it lasts; 0 is the own chunk only. None attends to all that went before. An `lstm` has no use for it."""
     intermediate_ctc: tuple[Count, ...] = ()
     """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
 
@@ -141,6 +145,15 @@ class RecurrentEncoder(nn.Module):
         frames = self.subsampling(source)
         states, _ = self.stack(frames.values, frames.lengths)
         return Padded(self.dropout(states), frames.lengths), ()
+
+    def follow(
+        self, source: Padded, past: tuple[Float[Tensor, "B P C"], RecurrentState] | None = None
+    ) -> tuple[Padded, tuple[Float[Tensor, "B F C"], RecurrentState]]:
+        """As `ConformerEncoder.follow`; the past is the last group of frames and the state of each layer."""
+        assert not self.stack.bidirectional, "who reads backwards waits for the end"
+        frames, kept = subsampled_behind(self.subsampling, source, None if past is None else past[0])
+        states, state = self.stack(frames.values, None, None if past is None else past[1])
+        return Padded(self.dropout(states), frames.lengths), (kept, state)
 
 
 @final
@@ -176,9 +189,7 @@ class EncoderOnly(Seq2SeqModel):
                 "A stream needs `model.chunk`, but this model was trained without it: it looks at all of a recording at once."
             )
         assert not self.training, "a model that is being trained follows no recording"
-        if isinstance(self.encoder, RecurrentEncoder):
-            return FollowedRecording(RecurrentStream(self.encoder.subsampling, self.encoder.stack, channels, chunk), self.head)
-        return FollowedRecording(ConformerStream(self.encoder, channels), self.head)
+        return FollowedRecording(FrameStream(self.encoder, channels, chunk), self.head)
 
     def encode(self, source: Padded) -> Memory:
         """Read the frames; the memory has one state for `subsampling` of them."""
@@ -228,6 +239,7 @@ def _shape(settings: EncoderOnlyConfig, encoder: ConformerEncoderConfig | Transf
         subsampling_kind=settings.subsampling_kind,
         subsampling_width=settings.subsampling_width,
         chunk=settings.chunk,
+        left_chunks=settings.left_chunks,
         inner=settings.intermediate_ctc,
     )
 
@@ -240,6 +252,8 @@ def check_encoder(settings: EncoderOnlyConfig) -> None:
             raise ConfigError(f"`model.encoder.dim` must be even for two directions, but is {encoder.dim}.")
         if encoder.bidirectional and settings.chunk is not None:
             raise ConfigError("`model.encoder.bidirectional` must be false with `model.chunk`: who reads backwards waits for the end.")
+        if settings.left_chunks is not None:
+            raise ConfigError("`model.left_chunks` has no effect on an `lstm` encoder, whose past is one state. Leave it out.")
         if settings.intermediate_ctc:
             raise ConfigError("`model.intermediate_ctc` has no effect on an `lstm` encoder. Leave it out.")
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, final
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor, nn
 
 from antiphon.contracts.configuration import Choice, Count, Fraction, config
@@ -83,6 +84,9 @@ class TransducerConfig:
     chunk: Count | None = None
     """For recordings that are followed while they are made: a state depends on no frame behind its chunk of this many states; convolutions
     and recurrent layers look back only. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None looks at all."""
+    left_chunks: Annotated[int, Field(ge=0)] | None = None
+    """With `chunk`: chunks before its own that a state attends to in each layer, in training and in a stream, whose costs and memory then
+    stay the same however long it lasts; 0 is the own chunk only. None attends to all that went before. An `lstm` has no use for it."""
     predictor: PredictorConfig = StatelessPredictorConfig()
     """What knows the symbols said so far: stateless or lstm, with its sizes."""
     joiner_dim: Count = 256
@@ -167,6 +171,7 @@ def _encoder(settings: TransducerConfig, source: Spec) -> EncoderOnlyConfig:
         subsampling_kind=settings.subsampling_kind,
         subsampling_width=settings.subsampling_width,
         chunk=settings.chunk,
+        left_chunks=settings.left_chunks,
         intermediate_ctc=settings.intermediate_ctc,
     )
 

@@ -53,13 +53,18 @@ def open_inputs(named: Sequence[Path | FileConfig], task: Task) -> "Inputs":
     if isinstance(records, DocumentFolder):
         return Inputs(records, task, documents=records.names, paths=[records.folder / name for name in records.names])
     files = records.parts if isinstance(records, JoinedRecords) else (records,)
-    paths: Iterable[Path] = [path for file in files if isinstance(file, FileRecords) for path in file.paths]
-    paths = paths or [one.expanduser() for one in named if isinstance(one, Path)]
+    paths: Iterable[Path] = paths_of(records) or [one.expanduser() for one in named if isinstance(one, Path)]
     if isinstance(named[0], Path) and named[0].is_dir():
         paths = (Path(str(record[task.source_columns[0]])) for record in records)  # recordings
     are_read = all(isinstance(file, FileRecords) for file in files)
     are_lines = all(isinstance(file, FileRecords) and file.format == "txt" for file in files)
     return Inputs(records, task, paths=paths, are_lines=are_lines, places=records if are_read else None)
+
+
+def paths_of(records: Records) -> list[Path]:
+    """The files that records are read from, one by one; none where something else gives them."""
+    files = records.parts if isinstance(records, JoinedRecords) else (records,)
+    return [path for file in files if isinstance(file, FileRecords) for path in file.paths]
 
 
 @final

@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from antiphon.contracts.task import Task
 from antiphon.errors import DataError
 from antiphon.prediction.inputs import Inputs
 from antiphon.prediction.output_kinds import Kind, kind_of
-from antiphon.prediction.writers import Writer, writer_for
+from antiphon.prediction.writers import TextFile, Writer, writer_for
 from antiphon.store.atomic import replacing
 
 
@@ -69,24 +69,30 @@ def open_output(name: str, task: Task, inputs: Inputs, *, as_json: bool) -> Outp
     Raises DataError when it would replace one of the inputs, or a file in a folder, or has the suffix of what is not written.
     """
     if name == "-":
-        return StandardOutput(task, as_json=as_json)
+        table = isinstance(task, Tabular)
+        kind: Kind = "json" if as_json else "file" if writes_files(task) else "csv" if table else "lines"
+        return StandardOutput(writer_for(sys.stdout, kind, task, name="standard output"))
     path = Path(name)
     if not as_json and (name.endswith("/") or path.is_dir()):
         return FolderOutput(path, task, inputs)
-    for read in inputs.paths if path.exists() else ():
-        if read.exists() and os.path.samefile(path, read):
-            raise DataError(f"`--output` must be another file than the input {read}, which would be replaced by the predictions.")
-    return FileOutput(path, task, as_json=as_json)
+    refuse_inputs(path, inputs.paths)
+    kind = kind_of(path, task, as_json=as_json)
+    return FileOutput(path, lambda file: writer_for(file, kind, task, name=str(path)))
+
+
+def refuse_inputs(path: Path, read: Iterable[Path]) -> None:
+    """Raise DataError when an output would replace a file that is read."""
+    for one in read if path.exists() else ():
+        if one.exists() and os.path.samefile(path, one):
+            raise DataError(f"`--output` must be another file than the input {one}, which would be replaced.")
 
 
 @final
 class StandardOutput(Output):
     """Each prediction is there for the next program as soon as it is made."""
 
-    def __init__(self, task: Task, *, as_json: bool):
-        table = isinstance(task, Tabular)
-        kind: Kind = "json" if as_json else "file" if writes_files(task) else "csv" if table else "lines"
-        self._writer = writer_for(sys.stdout, kind, task, name="standard output")
+    def __init__(self, writer: Writer):
+        self._writer = writer
 
     @property
     def remark(self) -> str:
@@ -119,8 +125,8 @@ class FileOutput(Output):
 
     is_seen = False
 
-    def __init__(self, path: Path, task: Task, *, as_json: bool):
-        self._task, self._kind, self._path = task, kind_of(path, task, as_json=as_json), path
+    def __init__(self, path: Path, writer_into: Callable[[TextFile], Writer]):
+        self._writer_into, self._path = writer_into, path
         self._is_file = not path.exists() or stat.S_ISREG(path.stat().st_mode)
         target = path.resolve() if path.is_symlink() else path  # of a link the file behind it is written
         self._target, self._partial = target, target.with_name(f"{target.name}.partial") if self._is_file else target
@@ -155,7 +161,7 @@ class FileOutput(Output):
             raise DataError(
                 f"{self._partial} is there already: another run writes it, or one that was stopped has left it. Move it, or remove it."
             ) from error
-        self._writer = writer_for(self._file, self._kind, self._task, name=str(self._path))
+        self._writer = self._writer_into(self._file)
 
     def close(self, failure: type[BaseException] | None) -> None:
         """Let the file take its place, or after a failure keep what was written under its partial name."""

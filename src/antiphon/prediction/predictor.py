@@ -12,13 +12,14 @@ from antiphon.contracts.abilities import Continues, PreparesSources, Streams, it
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
-from antiphon.contracts.sequences import FinishReason, Hypothesis, Prediction
+from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.trust import foreign
-from antiphon.data.limits import cut_source
+from antiphon.data.limits import cut_source, empty_side, fitting
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Part, Said
+from antiphon.prediction.target_scores import TargetScorer
 from antiphon.prediction.windows import Live, full, growing, windows
 from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
 from antiphon.recipe.effects import PREDICTION
@@ -79,6 +80,7 @@ class Predictor:
         if needs_steps(self.recipe.search):
             models = [stepwise(model) for model in models]
         self.model: Seq2SeqModel = models[0] if len(models) == 1 else together(models)
+        self.limits = fitting(self.recipe.data.limits, self.model)
         self.search = build_search(self.recipe.search, self.task)
 
     def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
@@ -116,9 +118,9 @@ class Predictor:
         When it raises, all that it gave before is answered first. If it has a method `is_ready`, which says whether its next input is
         there, what was read is answered whenever it is not.
 
-        A record is a mapping with the task's source columns; its optional fields `prefix`, `required` and `banned` ask for a forced
-        opening and for phrases that must or must not appear. `details` counts symbols of the source that were cut off (`source_cut`), and
-        that the vocabulary does not know (`source_unknown`).
+        A record is a mapping with the task's source columns; its optional fields `prefix`, `required`, `banned` and `hot_words` ask for a
+        forced opening and for phrases that must, must not or should appear. `details` counts symbols of the source that were cut off
+        (`source_cut`), and that the vocabulary does not know (`source_unknown`).
 
         on_error   what an input that cannot be used (empty, far too long, no text, asking for what cannot be said) does: "raise" a
                    DataError that names it, or "keep" its place with an empty prediction, whose `details["error"]` says why
@@ -134,6 +136,44 @@ class Predictor:
             live = inputs if isinstance(inputs, Live) else None
             return self._stream(items_of(self.task, inputs), on_error, blank, sizes=growing(self.recipe.evaluation.batch_size), live=live)
         raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
+
+    @overload
+    def score(self, records: Record, *, alignment: bool = False, on_error: OnError = "raise") -> Prediction: ...
+    @overload
+    def score(self, records: Sequence[Record], *, alignment: bool = False, on_error: OnError = "raise") -> list[Prediction]: ...
+    @overload
+    def score(self, records: Frame, *, alignment: bool = False, on_error: OnError = "raise") -> list[Prediction]: ...
+    @overload
+    def score(self, records: Iterator[Record], *, alignment: bool = False, on_error: OnError = "raise") -> Iterator[Prediction]: ...
+
+    def score(
+        self, records: Any, *, alignment: bool = False, on_error: OnError = "raise"
+    ) -> Prediction | list[Prediction] | Iterator[Prediction]:
+        """What the model thinks of the targets of records, which may be anybody's: for one, for a list or a frame, or lazily for an
+        iterator, in the order given.
+
+        A prediction's value is the target. Its hypothesis has `log_prob`, the natural logarithm of the target's probability, `score`, the
+        mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names. Of values they
+        are log-densities of the steps. Of a model with CTC and no decoder they are of all alignments. The search has no part in it.
+
+        alignment   whether `details["word_alignment"]` links each word of the target to the word of the source that it looks at most,
+                    as `0-0 1-2`, source words by target words, which white space parts
+        on_error    what a record that cannot be used does: "raise" a DataError that names it, or "keep" its place, as in `predict`
+
+        Raises ConfigError when the model has no attention to align words by, or says values but no distribution of them.
+        """
+        if isinstance(records, Mapping):
+            return next(self.score_items(items_of(self.task, [records], scored=True), alignment=alignment, on_error=on_error))
+        if isinstance(records, Frame):
+            records = list(read_given(records, self.task, with_targets=True))
+        found = self.score_items(items_of(self.task, records, scored=True), alignment=alignment, on_error=on_error)
+        return list(found) if isinstance(records, Sequence) else found
+
+    def score_items(self, items: Iterator[Any], *, alignment: bool = False, on_error: OnError = "raise") -> Iterator[Prediction]:
+        """As `score`, for what `task.items` made of records."""
+        size, refused = self.recipe.evaluation.batch_size, None if on_error == "raise" else _refused
+        scorer = TargetScorer(self.model, self.task, batch_size=size, device=self.device, alignment=alignment)
+        return scorer.stream(items, self._with_target, refused)
 
     def stream(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
         """What is said in a recording while it is made: a prediction of all so far after each block of samples, and one at the end.
@@ -214,8 +254,7 @@ class Predictor:
 
     def _unknown(self, source: np.ndarray, spec: TokenSpec) -> int:
         """How many symbols stand for what the vocabulary does not know; an open word is known to a model that can copy it."""
-        copies = any(getattr(one.model, "copies", False) for one in self.trained)
-        return int((source == spec.unknown).sum() + (0 if copies else (source >= spec.size).sum()))
+        return int((source == spec.unknown).sum() + (0 if self.model.copies else (source >= spec.size).sum()))
 
     def _entries(self, inputs: Iterator[Any], on_error: OnError, blank: Blank) -> Iterator[_Entry]:
         """Inputs made ready one by one."""
@@ -235,14 +274,39 @@ class Predictor:
                 entry = _refused(str(error))
             yield entry
 
+    def _with_target(self, item: Any, number: int) -> tuple[Record, Example]:
+        """A record whose target is to be scored, and its arrays. Raises DataError saying what is wrong with it."""
+        if not isinstance(item, Mapping):
+            raise DataError(f"it must be a record with the columns {', '.join(self.task.columns)}, but is {type(item).__name__}.")
+        if isinstance(self.task.source_spec, TokenSpec):
+            _check_unicode(item.get(self.task.source_columns[0]))
+        example = self._within_limits(self.task.encode(item, number), item)
+        if example.target is None:
+            raise DataError("it has no target that could be scored.")
+        most, length = self.model.longest_target, len(example.target) - 1
+        if most is not None and length > most:
+            raise DataError(f"the target has {length} elements, more than the {most} that the model can say.")
+        empty = empty_side(example, self.task.source_spec, self.task.target_spec)
+        if empty and not (empty == "target" and self.recipe.data.limits.empty == "keep"):
+            raise DataError(f"the {empty} is empty.")
+        return item, example
+
     def _prepare(self, record: Record, number: int) -> Part:
         target = self.task.target_column
         example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
+        return Part(record, self._within_limits(example, record), self.task.request(record))
+
+    def _within_limits(self, example: Example, record: Record) -> Example:
+        """The example, cut where the recipe cuts. Raises DataError for a source that is empty or far too long."""
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
-        limits = self.recipe.data.limits
-        example = cut_source(example, limits, self.task.source_spec)
-        most, length = limits.max_source_length, len(example.source)
+        example = cut_source(example, self.limits, self.task.source_spec)
+        most, length, longest = self.recipe.data.limits.max_source_length, len(example.source), self.model.longest_source
+        if longest is not None and length > longest:
+            raise DataError(
+                f"the source has {length} elements, more than the {longest} that the model can read. Split it, or cut it with"
+                " `data.limits.too_long=truncate`."
+            )
         if most is not None and length > most * LONG:
             raise DataError(
                 f"the source has {length} elements, more than {LONG} times the longest of training ({most}). Split it, or cut it with"
@@ -253,7 +317,7 @@ class Predictor:
                 f"the source has {length} elements, more than {VERY_LONG}, and the recipe has no limit. Split it, or say with"
                 " `data.limits.max_source_length` that such sources are meant."
             )
-        return Part(record, example, self.task.request(record))
+        return example
 
     def _record(self, item: Any) -> Record:
         if isinstance(item, str | bytes | Path):

@@ -1,14 +1,18 @@
-"""Records to score. What training leaves out since one side says nothing is left out here, too, counted and named, or refused.
+"""Records to score. What training leaves out is left out here, too, counted and named, or refused: records with nothing on one side, and
+those with more on it than the model can read or say.
 
-Most metrics cannot use such a record: chrF ignores what was said where the reference is empty, and an empty source cannot be decoded.
+Most metrics cannot use the former: chrF ignores what was said where the reference is empty, and an empty source cannot be decoded. Of the
+latter only long sources count here. What is said for a long reference can be scored; only its loss cannot be measured.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from antiphon.contracts.abilities import MakesItems, items_of
+from antiphon.contracts.abilities import MakesItems, items_of, parts_of
 from antiphon.contracts.limits import Limits
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
@@ -18,39 +22,74 @@ from antiphon.recipe.assembly import read_given
 
 _NAMED = 3
 
+Empty = Literal["", "source", "target"]
 
-def records_to_score(source: Any, task: Task, limits: Limits) -> tuple[list[Any], str]:
-    """The items of the records of `source`, and a sentence that says which records were left out; empty where all are there.
 
-    Raises DataError, with file and line, where `limits.empty` says so, and when nothing is left.
+@dataclass
+class _LeftOut:
+    """Records of which the first are named."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, place: Callable[[int], str], number: int, what: object) -> None:
+        self.count += 1
+        if len(self.first) < _NAMED:  # to find a place may mean to read the file again
+            self.first.append(f"{place(number)} ({what})")
+
+    def sentences(self, read: int, why: str, key: str) -> Iterator[str]:
+        if self.count:
+            first = f"{', '.join(self.first)}{', ...' if self.count > _NAMED else ''}"
+            yield f"{self.count:,} of {read:,} records {'was' if self.count == 1 else 'were'} left out {why}, as `{key}` says: {first}."
+
+
+def records_to_score(source: Any, task: Task, limits: Limits, model: Seq2SeqModel) -> tuple[list[Any], tuple[str, ...]]:
+    """The items of the records of `source`, and sentences that say which records were left out; none where all are there.
+
+    Raises DataError, with file and line, where `limits` say so, and when nothing is left.
     """
     records = read_given(source, task, with_targets=True)
-    if isinstance(task, MakesItems) or not isinstance(task.target_spec, TokenSpec):
-        return list(items_of(task, records, scored=True)), ""
-    kept, left_out, read = [], list[str](), 0
-    for number, record, side in _sides(records, task):
+    if not isinstance(task.target_spec, TokenSpec):
+        return list(items_of(task, records, scored=True)), ()
+    place = _item_place if isinstance(task, MakesItems) else records.place
+    most = None if limits.too_long == "truncate" else model.longest_source
+    kept, empty, long, read = [], _LeftOut(), _LeftOut(), 0
+    for number, record, side, length in _seen(records, task, most):
         read += 1
         if side and limits.empty == "error":
             raise DataError(
-                f"{records.place(number)} must have something on both sides, but its {side} is empty. Remove it, or set"
-                " `data.limits.empty: drop`."
+                f"{place(number)} must have something on both sides, but its {side} is empty. Remove it, or set `data.limits.empty: drop`."
+            )
+        if most is not None and length > most and limits.too_long == "error":
+            raise DataError(
+                f"{place(number)} must have a source of at most {most} elements, which is all that the model can read, but has"
+                f" {length}. Split it, or set `data.limits.too_long` to drop or truncate."
             )
         if side and not (side == "target" and limits.empty == "keep"):
-            left_out.append(f"{records.place(number)} ({side})" if len(left_out) < _NAMED else "")
+            empty.add(place, number, side)
+        elif most is not None and length > most:
+            long.add(place, number, length)
         else:
             kept.append(record)
-    if not left_out:
-        return kept, ""
-    first = f"{', '.join(left_out[:_NAMED])}{', ...' if len(left_out) > _NAMED else ''}"
-    verb = "was" if len(left_out) == 1 else "were"
-    sentence = f"{len(left_out):,} of {read:,} records {verb} left out for an empty side, as `data.limits.empty` says: {first}."
-    if not kept:
-        raise DataError(f"There is nothing to score: {sentence}")
-    return kept, sentence
+    sentences = (
+        *empty.sentences(read, "for an empty side", "data.limits.empty"),
+        *long.sentences(read, f"since the model reads at most {most or 0:,} elements of a source", "data.limits.too_long"),
+    )
+    if sentences and not kept:
+        raise DataError(f"There is nothing to score: {' '.join(sentences)}")
+    return kept, sentences
 
 
-def _sides(records: Records, task: Task) -> Iterator[tuple[int, Record, str]]:
-    """Each record with its number and the side that is empty, if one is."""
+def _item_place(number: int) -> str:
+    return f"item {number + 1}"
+
+
+def _seen(records: Records, task: Task, most: int | None) -> Iterator[tuple[int, Record, Empty, int]]:
+    """Each item with its number, the side that is empty, if one is, and where that matters the elements of the longest of its parts."""
+    if isinstance(task, MakesItems):  # which makes none that is empty
+        for number, item in enumerate(task.items(records, scored=True)):
+            yield number, item, "", _length(item, task) if most is not None else 0
+        return
     numbers = deque[int]()
 
     def counted() -> Iterator[Record]:
@@ -61,12 +100,18 @@ def _sides(records: Records, task: Task) -> Iterator[tuple[int, Record, str]]:
     for record in items_of(task, counted()):  # one for one, since the task makes no items
         number = numbers.popleft()
         try:
-            yield number, record, _empty_side(record, number, task)
+            side = _empty_side(record, number, task)
+            length = 0 if side == "source" or most is None else _length(record, task)
         except DataError as error:
             raise DataError(f"{records.place(number)}: {error}") from error
+        yield number, record, side, length
 
 
-def _empty_side(record: Record, number: int, task: Task) -> str:
+def _length(record: Record, task: Task) -> int:
+    return max((len(task.encode(part).source) for part in parts_of(task, record)), default=0)
+
+
+def _empty_side(record: Record, number: int, task: Task) -> Empty:
     if isinstance(task.source_spec, TokenSpec):
         if not str(task.source_of(record)).strip():
             return "source"

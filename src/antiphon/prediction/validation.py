@@ -12,6 +12,7 @@ import torch
 
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
+from antiphon.contracts.limits import Limits
 from antiphon.contracts.loss import Loss
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.search import Search
@@ -19,7 +20,7 @@ from antiphon.contracts.sequences import Example, Prediction
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.data.corpus import MixedCorpus
-from antiphon.data.limits import cut_source
+from antiphon.data.limits import cut_source, fitting
 from antiphon.errors import AntiphonError, ConfigError, TrainingError
 from antiphon.metrics.interface import Score
 from antiphon.prediction.decoding import decode_examples
@@ -152,18 +153,19 @@ def decode_records(
     recipe: Recipe, task: Task, model: Seq2SeqModel, search: Search, device: torch.device, records: Sequence[Any], *, say: Say = silent
 ) -> list[Prediction]:
     """Predictions for validation records, which know nothing of their targets, are cut as training sources are, and ask for nothing."""
-    examples = [_example(recipe, task, record, number) for number, record in enumerate(records)]
+    limits = fitting(recipe.data.limits, model)
+    examples = [_example(limits, task, record, number) for number, record in enumerate(records)]
     requests = [task.request({name: value for name, value in record.items() if name not in _WISHES}) for record in records]
     return decode_examples(model, search, task, examples, requests, batch_size=recipe.evaluation.batch_size, device=device, say=say)
 
 
-_WISHES = ("prefix", "required", "banned")
+_WISHES = ("prefix", "required", "banned", "hot_words")
 
 
-def _example(recipe: Recipe, task: Task, record: Any, number: int) -> Example:
+def _example(limits: Limits, task: Task, record: Any, number: int) -> Example:
     target = task.target_column if isinstance(task.target_spec, TokenSpec) else None
     known = record if target is None else {name: value for name, value in record.items() if name != target}
-    return cut_source(task.encode(known, number), recipe.data.limits, task.source_spec)
+    return cut_source(task.encode(known, number), limits, task.source_spec)
 
 
 def search_to_validate(recipe: Recipe, task: Task) -> Any:

@@ -6,7 +6,7 @@ Unusual: in a tsv nothing is quoted, since what reads it knows no quotes. So it 
 import csv
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Protocol, final, runtime_checkable
@@ -53,7 +53,7 @@ def writer_for(file: TextFile, kind: Kind, task: Task, *, name: str = "") -> Wri
         return OnlyFile(file, task, name)
     if kind in ("csv", "tsv"):
         separator = "\t" if kind == "tsv" else ","
-        return Table(file, task, separator) if isinstance(task, Tabular) else InputTable(file, task, separator, name)
+        return Table(file, task, separator) if isinstance(task, Tabular) else InputTable(file, separator, name)
     return Lines(file)
 
 
@@ -128,25 +128,26 @@ class Table(Writer):
 
 @final
 class InputTable(Writer):
-    """The columns of the inputs, and behind them the predictions."""
+    """The columns of the inputs, and behind them what is `added` of each prediction: its value."""
 
-    def __init__(self, file: TextFile, task: Task, separator: str, name: str):
+    def __init__(self, file: TextFile, separator: str, name: str, added: Callable[[Prediction], Mapping[str, Any]] | None = None):
         self._file, self._separator, self._name = file, separator, name
+        self._added = (lambda prediction: {"prediction": str(prediction.value)}) if added is None else added
         self._columns: list[str] | None = None
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """A row. Raises DataError where the inputs have no columns in common, or a tsv cannot hold a text."""
+        added = self._added(prediction)
         if self._columns is None:
-            if "prediction" in record:
-                raise DataError("The inputs have a column `prediction` already, which the output would have twice. Give it another name.")
+            refuse_taken(record, added)
             self._columns = list(record)
-            self._row([*self._columns, "prediction"])
+            self._row([*self._columns, *added])
         more = next((column for column in record if column not in self._columns), None)
         if more is not None:
             raise DataError(
                 f"{self._name} has the columns of the first input, but a later one has `{more}`, too. Write a .jsonl file instead."
             )
-        self._row([*(_cell(record.get(column)) for column in self._columns), str(prediction.value)])
+        self._row([_cell(value) for value in (*map(record.get, self._columns), *added.values())])
 
     def _row(self, cells: Sequence[str]) -> None:
         if self._separator == ",":
@@ -154,6 +155,12 @@ class InputTable(Writer):
         elif wrong := next((cell for cell in cells if _NOT_IN_TSV.search(cell)), None):
             raise DataError(f"{self._name} cannot hold a tab or a line end within a value, as in {wrong!r:.80}. Write a .csv file instead.")
         self._file.write(f"{self._separator.join(cells)}\n")
+
+
+def refuse_taken(record: Mapping[str, Any], added: Iterable[str]) -> None:
+    """Raise DataError when the inputs have a column that the output is to have, too."""
+    if taken := next((column for column in added if column in record), None):
+        raise DataError(f"The inputs have a column `{taken}` already, which the output would have twice. Give it another name.")
 
 
 _TO_QUOTE, _NOT_IN_TSV = re.compile('[,"\r\n]'), re.compile("[\t\r\n]")

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from antiphon.contracts import registry
-from antiphon.contracts.abilities import HoldsOut, JoinsFiles, KeepsTogether, OpensFiles, WritesText, key_columns, load_calibration
+from antiphon.contracts.abilities import (
+    HoldsOut,
+    JoinsFiles,
+    KeepsTogether,
+    OpensFiles,
+    WritesText,
+    key_columns,
+    load_calibration,
+    weight_column,
+)
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
@@ -20,7 +29,7 @@ from antiphon.contracts.search import Search
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import FOREIGN, Trust
-from antiphon.data.corpus import MixedCorpus
+from antiphon.data.corpus import MappedCorpus, MixedCorpus
 from antiphon.data.holding_out import split
 from antiphon.data.records import JoinedRecords, OpenFile, open_parts, open_records
 from antiphon.errors import CheckpointError, ConfigError, DataError
@@ -29,12 +38,11 @@ from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.arpa import read_arpa
-from antiphon.search.beam import BeamSearch
-from antiphon.search.ctc import CTCSearch
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
-from antiphon.search.mbr import MinimumBayesRiskSearch, text_utility
+from antiphon.search.hot_words import Phrases
+from antiphon.search.mbr import MinimumBayesRiskSearch, Utility, text_utility
 from antiphon.search.ngram import ngrams
-from antiphon.search.transducer import TransducerSearch
+from antiphon.search.scorers import TakesHelp
 from antiphon.store import checkpoint
 from antiphon.store.revisions import upgraded, upgraded_settings
 from antiphon.version import __version__
@@ -104,24 +112,44 @@ def build_losses(recipe: Recipe, task: Task) -> tuple[Loss, Loss]:
 
 
 def build_search(settings: Any, task: Task) -> Search:
-    """A search; one that compares texts learns from the task how symbols become text."""
+    """A search; one that compares texts learns from the task how symbols become text, and a language model and hot words are opened."""
     search: Search = registry.find("search", settings.name).build(settings)
-    if isinstance(search, MinimumBayesRiskSearch) and settings.metric is not None:
-        metric = registry.find("metrics", settings.metric)
-        if metric.higher_is_better is None:
-            raise ConfigError(
-                f"`search.metric` must say which of two outputs is better, but `{metric.name}` only describes them. Take one such as `chrf`"
-                " or `rouge_l`."
-            )
-
-        def statistics(predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Any:
-            return metric.suited(references).statistics(predictions, references)
-
-        decode = partial(_text_of, task)
-        return search.with_utility(text_utility(statistics, metric.aggregate, decode, higher_is_better=metric.higher_is_better))
-    if isinstance(search, BeamSearch | CTCSearch | TransducerSearch) and settings.language_model is not None:
-        return search.with_language_model(_open_language_model(settings.language_model, task))
+    if isinstance(search, MinimumBayesRiskSearch):
+        search = search.with_candidates(build_search(settings.candidates, task))
+        return search if settings.metric is None else search.with_utility(_utility_of(settings.metric, task))
+    if isinstance(search, TakesHelp) and (settings.language_model is not None or settings.hot_words.phrases):
+        helper = None if settings.language_model is None else _open_language_model(settings.language_model, task)
+        helped: Search = search.with_help(helper, _in_symbols(settings.hot_words.phrases, task))
+        return helped
     return search
+
+
+def _utility_of(name: str, task: Task) -> Utility:
+    """What compares the candidates of minimum Bayes risk by a metric. Raises ConfigError for one that says nothing of better and worse."""
+    metric = registry.find("metrics", name)
+    if metric.higher_is_better is None:
+        raise ConfigError(
+            f"`search.metric` must say which of two outputs is better, but `{metric.name}` only describes them. Take one such as `chrf`"
+            " or `rouge_l`."
+        )
+
+    def statistics(predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Any:
+        return metric.suited(references).statistics(predictions, references)
+
+    return text_utility(statistics, metric.aggregate, partial(_text_of, task), higher_is_better=metric.higher_is_better)
+
+
+def _in_symbols(phrases: Sequence[str], task: Task) -> Phrases:
+    """Hot words for all outputs. Raises ConfigError for what the vocabulary cannot write."""
+    if not phrases:
+        return ()
+    if not isinstance(task, WritesText) or not isinstance(task.target_spec, TokenSpec):
+        raise ConfigError("`search.hot_words.phrases` must be left out unless the targets of the task are texts.")
+    found = tuple(tuple(task.target_text.phrase(phrase)) for phrase in phrases)
+    for text, symbols in zip(phrases, found, strict=True):
+        if not symbols or task.target_spec.unknown in symbols:
+            raise ConfigError(f"`search.hot_words.phrases` must be what the vocabulary can write, but {text!r:.80} is not.")
+    return found
 
 
 def _open_language_model(settings: LanguageModelConfig, task: Task) -> LanguageModel:
@@ -181,6 +209,8 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
+    weight = weight_column(task) if name == "train" else None
+    required = required if weight is None else (*required, weight)
     source_column, target_column = _aligned_columns(task, with_targets)
     parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
     return Split(name, tuple(task.joined_files(parts) if isinstance(task, JoinsFiles) else parts))
@@ -215,11 +245,17 @@ def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, 
 def build_corpora(
     split: Split, task: Task, folder: Path, limits: Limits, *, keep_records: bool, progress: Callable[[int], None] | None = None
 ) -> list[StoredCorpus]:
-    """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are."""
-    return [
-        task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
-        for number, (part, _) in enumerate(split.parts)
-    ]
+    """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are.
+
+    Raises DataError when records to learn from lack the column of their weights, which a folder of recordings cannot have.
+    """
+    weight, corpora = weight_column(task), list[StoredCorpus]()
+    for number, (part, _) in enumerate(split.parts):
+        corpus = task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
+        if weight is not None and split.name == "train" and isinstance(corpus, MappedCorpus) and corpus.weights is None:
+            raise DataError(f"`data.train` must have the column `{weight}`, as `task.weight` says, but {part.label(0)} has none.")
+        corpora.append(corpus)
+    return corpora
 
 
 def alignment_notes(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: Sequence[Any], split: Split) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.data.cache import check_cache
 from antiphon.data.collate import collate
-from antiphon.data.limits import cut_source
+from antiphon.data.limits import Tally, cut_source, fitting, fitting_note, shortened
 from antiphon.data.records import FirstRecords, JoinedRecords
 from antiphon.errors import AntiphonError, ConfigError, DataError, MissingPackageError
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
@@ -244,6 +244,8 @@ def _model(recipe: Recipe, task: Task, records: Records) -> Iterator[str | Findi
             model = build_model(known, task)
     except (NotImplementedError, RuntimeError):  # it looks into its weights while it is built
         model = build_model(known, task)
+    limits = fitting(recipe.data.limits, model)
+    yield from (Finding("data.limits", "note", note) for note in fitting_note(recipe.data.limits, limits))
     count = sum(parameter.numel() for parameter in model.parameters())
     check_inputs(recipe.training.decoder_inputs, model)
     freeze(model, recipe.training.freeze)
@@ -254,12 +256,16 @@ def _model(recipe: Recipe, task: Task, records: Records) -> Iterator[str | Findi
     if count > LARGEST:
         yield Finding("training.loss", "note", f"not tried, nor the search, since the model has more than {LARGEST:,} parameters")
         return
-    examples = [cut_source(task.encode(item), recipe.data.limits, task.source_spec) for item in items]
+    examples = [cut_source(task.encode(item), limits, task.source_spec) for item in items]
     sizes = [len(example.source) + len(example.target if example.target is not None else ()) for example in examples]
     shortest = sizes.index(min(sizes))
+    kept = shortened(examples[shortest], limits, task.source_spec, task.target_spec, Tally(), "The shortest of the first records")
+    if kept is None:
+        yield Finding("training.loss", "note", "not tried, nor the search: the first records are longer than `data.limits`, or the model")
+        return
     model = build_model(known, task).eval()
-    yield from _found("training.loss", partial(_loss, known, task, model, examples[shortest]))
-    yield from _found("search", partial(_search, known, task, model, examples[shortest], items[shortest]))
+    yield from _found("training.loss", partial(_loss, known, task, model, kept))
+    yield from _found("search", partial(_search, known, task, model, kept, items[shortest]))
 
 
 def _score(recipe: Recipe, references: Sequence[Any]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.contracts.task import Task
 from antiphon.data.corpus import MemoryCorpus
-from antiphon.data.limits import cut_source
+from antiphon.data.limits import Tally, fitting, shortened
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
@@ -111,7 +111,7 @@ def evaluate(
     source = recipe.data.test if data is None else data
     if source is None:
         raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
-    records, left_out = records_to_score(source, task, recipe.data.limits)
+    records, left_out = records_to_score(source, task, recipe.data.limits, predictor.model)
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
     metrics, resamples, ranks = metric_names(recipe), recipe.evaluation.resamples, Ranks(0, 1, predictor.device)
@@ -122,7 +122,8 @@ def evaluate(
         predictor.search = _counted(predictor.search, len(pairs), progress)
     decoded = decode_and_score(predictor.predict_items, task, pairs, metrics, ranks, resamples=resamples)
     values, baselines = [prediction.value for prediction in decoded.predictions], baselines_of(task, items)
-    scores = (*decoded.scores, *_likelihood(predictor, records, ranks, say))
+    tally = Tally()
+    scores = (*decoded.scores, *_likelihood(predictor, records, ranks, say, tally))
     of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points
     evaluation = Evaluation(
         run=_shown_runs(run),
@@ -133,7 +134,7 @@ def evaluate(
         scores=scores,
         finish_reasons=dict(decoded.finish_reasons),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
-        remarks=(*([left_out] if left_out else []), *remarks_of(task, items), *_notes(metrics, references), *_remarks(decoded, scores)),
+        remarks=(*left_out, *remarks_of(task, items), *_notes(metrics, references), *_of_loss(tally), *_remarks(decoded, scores)),
         details=details_of(task, items, decoded.predictions, references, baselines),
         items=tuple(_items(task, decoded, references)),
         values=tuple(values),
@@ -178,18 +179,33 @@ def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str]
 _ENCODED_TOGETHER = 1024  # records whose arrays are in memory at a time
 
 
-def _likelihood(predictor: Predictor, records: Sequence[Any], ranks: Ranks, say: Say) -> list[Score]:
-    """Loss of the references under the model; of symbols also the perplexity."""
+def _likelihood(predictor: Predictor, records: Sequence[Any], ranks: Ranks, say: Say, tally: Tally) -> list[Score]:
+    """Loss of the references under the model; of symbols also the perplexity. `tally` counts what does not fit into the model."""
     recipe, task = predictor.recipe, predictor.task
     _, measure = build_losses(recipe, task)
+    limits = fitting(recipe.data.limits.of_sources(), predictor.model)
 
     def encoded(start: int) -> MemoryCorpus:
-        examples = [task.encode(record, index) for index, record in enumerate(records[start : start + _ENCODED_TOGETHER], start)]
-        return MemoryCorpus([cut_source(example, recipe.data.limits, task.source_spec) for example in examples])
+        numbered = enumerate(records[start : start + _ENCODED_TOGETHER], start)
+        tally.read += len(records[start : start + _ENCODED_TOGETHER])
+        found = (
+            shortened(task.encode(record, index), limits, task.source_spec, task.target_spec, tally, f"Record {index}")
+            for index, record in numbered
+        )
+        return MemoryCorpus([example for example in found if example is not None])
 
     starts = range(0, len(records), _ENCODED_TOGETHER)
     batches = chain.from_iterable(batches_of(encoded(start), task, recipe.training.batching, ranks) for start in starts)
     return loss_scores(mean_loss(predictor.model, measure, batches, ranks, inputs=recipe.training.decoder_inputs, say=say), task)
+
+
+def _of_loss(tally: Tally) -> Iterator[str]:
+    """What the loss, unlike the metrics, was not measured on."""
+    for fate, counts in (("left out of", tally.dropped), ("cut for", tally.truncated)):
+        for reason, count in counts.items():
+            if (fate, reason) != ("cut for", "source too long"):  # which the predictions, too, say
+                verb = "was" if count == 1 else "were"
+                yield f"{count:,} of {tally.read:,} records {verb} {fate} the loss, as `data.limits.too_long` says: {reason} for the model."
 
 
 def _notes(metrics: Sequence[str], references: Sequence[Sequence[Any]]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from antiphon.contracts.task import Task
 from antiphon.contracts.trust import foreign
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.cache import make_cache
+from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.errors import CheckpointError
@@ -110,10 +111,12 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
     else:
         say("fitting the task to the training data")
         fit_task(task, splits["train"])
+    model = build_model(recipe, task)
+    learned = fitting(recipe.data.limits, model)
     parts: dict[str, list[Part]] = {}
     corpora: dict[str, list[StoredCorpus]] = {}
     for split_name, split in splits.items():
-        limits = recipe.data.limits if split_name == "train" else recipe.data.limits.of_sources()
+        limits = learned if split_name == "train" else fitting(recipe.data.limits.of_sources(), model)
         scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
         corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep, progress=partial(_encoded, say, split_name))
@@ -125,14 +128,14 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
     say("looking at the data")
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
-    model = build_model(recipe, task)
     held_out = [split.note for split in splits.values() if split.note]
+    aligned = alignment_notes(recipe, task, model, corpora["train"], splits["train"])
     say(f"trying {PROBED_UPDATES + 1} updates")
     return Inspection(
         name,
         found,
         _probe(recipe, task, model, corpora["train"], splits),
-        (*held_out, *task.notes, *alignment_notes(recipe, task, model, corpora["train"], splits["train"])),
+        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},

@@ -28,7 +28,9 @@ from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.contracts.tracker import Event, EventSink, TrackedRun
 from antiphon.data.identity import identity_of
+from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.mapped import MappedCorpus
+from antiphon.data.weights import weights_said
 from antiphon.distillation.teacher import Teacher, open_teacher
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.prediction.validation import Validation, decode_records
@@ -144,11 +146,10 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
         return
     metrics = metric_names(recipe)
     check_best(recipe.training, metrics)
-    task, splits, corpora = _prepare_data(recipe, order, ranks, teacher, fitted=last.features if last else None)
+    task, model, splits, corpora = _prepare(recipe, order, ranks, teacher, fitted=last.features if last else None)
     identities = {name: identity_of(parts) for name, parts in corpora.items()}
     refuse_other_data(last.header.get("data") if last else None, identities, folder)
-    torch.manual_seed(seed_from(recipe.seed))
-    model = build_model(recipe, task).to(ranks.device)
+    model = model.to(ranks.device)
     check_inputs(recipe.training.decoder_inputs, model)
     notes = [
         *start_weights(model, recipe, task, fresh=last is None),
@@ -201,10 +202,10 @@ def _calibrate(
         say(f"Nothing was calibrated: {error}")
 
 
-def _prepare_data(
+def _prepare(
     recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | None, *, fitted: Path | None
-) -> tuple[Task, dict[str, Split], dict[str, list[StoredCorpus]]]:
-    """Fit the task and encode the data: rank 0 does it, the others open the result."""
+) -> tuple[Task, Seq2SeqModel, dict[str, Split], dict[str, list[StoredCorpus]]]:
+    """Fit the task, build the model, and encode the data that fits into it: rank 0 fits and encodes, the others open the result."""
     folder, say = order.folder, partial(_say, order.console if ranks.first else None)
     task = build_task(recipe)
     splits = open_splits(recipe, task, order.data)
@@ -224,12 +225,17 @@ def _prepare_data(
         splits["train"] = teacher.taught(splits["train"], folder, say)
     taught = teacher is not None and teacher.settings.stores_outputs  # belongs to this run alone
     cache = folder / "corpus" if taught or recipe.data.cache is None else recipe.data.cache
-    limits = {"train": recipe.data.limits, "validation": recipe.data.limits.of_sources()}
+    torch.manual_seed(seed_from(recipe.seed))
+    model = build_model(recipe, task)
+    learned = fitting(recipe.data.limits, model, *(teacher.read_beside if teacher else ()))
+    limits = {"train": learned, "validation": fitting(recipe.data.limits.of_sources(), model)}
     corpora = {
         name: build_corpora(splits[name], task, cache, limits[name], keep_records=name == "validation" or task.samples_encodings)
         for name in ("train", "validation")
     }
     if ranks.first:
+        for line in fitting_note(recipe.data.limits, learned):
+            say(line)
         for name, parts in corpora.items():
             for (records, _), corpus in zip(splits[name].parts, parts, strict=True):
                 for line in _tally(name, corpus, unfolded(task, records)):
@@ -237,7 +243,7 @@ def _prepare_data(
             for corpus in parts:
                 _warn_of_equal_targets(corpus, order.console)
         ranks.wait()
-    return task, splits, corpora
+    return task, model, splits, corpora
 
 
 def _say(console: Console | None, line: str) -> None:
@@ -266,6 +272,8 @@ def _tally(name: str, corpus: StoredCorpus, records: Records) -> Iterator[str]:
             first = [one if isinstance(one, str) else records.label(one) for one in tally["first"].get(reason, [])[:3]]
             which = f"{unit} " if any(isinstance(one, str) for one in tally["first"].get(reason, [])) else ""
             yield f"  {count:,} {verb}: {reason} ({which}{', '.join(first)}{', ...' if count > 3 else ''})"
+    if isinstance(corpus, MappedCorpus) and corpus.weights is not None:
+        yield f"  {weights_said(corpus.weights)}"
 
 
 def _warn_of_equal_targets(corpus: StoredCorpus, console: Console) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.contracts import registry
-from antiphon.contracts.abilities import items_of
 from antiphon.contracts.configuration import plain, setting_fields
+from antiphon.contracts.records import Records
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import Trust
@@ -255,19 +255,19 @@ def _try(predictor: Predictor, settings: Mapping[str, Any], tried: Recipe, metri
 
 def _validation(run: Path, predictor: Predictor, data: Any) -> tuple[list[tuple[Any, list[Any]]], str, tuple[str, ...]]:
     """(record, references) of each item, a name for them, and what was left out."""
-    task, recipe, left_out = predictor.task, predictor.recipe, ""
-    if data is not None:
-        items, left_out = records_to_score(data, task, recipe.data.limits)
-        name = data_name(data)
-    else:
-        items, name = _validation_items(_run_of(run, predictor.trained[0].folder), recipe, task), "validation data"
-    if not items:
+    task, recipe, left_out, name = predictor.task, predictor.recipe, tuple[str, ...](), "validation data"
+    kept = None if data is not None else _kept_items(_run_of(run, predictor.trained[0].folder), recipe)
+    if kept is None:
+        source = data if data is not None else _validation_records(recipe, task)
+        kept, left_out = records_to_score(source, task, recipe.data.limits, predictor.model)
+        name = name if data is None else data_name(data)
+    if not kept:
         raise DataError(f"There is nothing to tune on: {name} has no records.")
-    return group_references(task, items, alternatives=recipe.evaluation.alternatives), name, (left_out,) if left_out else ()
+    return group_references(task, kept, alternatives=recipe.evaluation.alternatives), name, left_out
 
 
-def _validation_items(folder: Path | None, recipe: Recipe, task: Task) -> list[Any]:
-    """What the run was validated on: as its corpus keeps it, which holds even if data was changed or moved, or else from the files."""
+def _kept_items(folder: Path | None, recipe: Recipe) -> list[Any] | None:
+    """What the run was validated on, as its corpus keeps it, which holds even if data was changed or moved; None where none does."""
     if folder is not None and recipe.data.cache is None:
         try:
             corpora = [MappedCorpus(part) for part in sorted((folder / "corpus").glob("validation-*"))]
@@ -275,9 +275,14 @@ def _validation_items(folder: Path | None, recipe: Recipe, task: Task) -> list[A
             corpora = []
         if corpora and all(corpus.keeps_records for corpus in corpora):
             return [corpus.record(index) for corpus in corpora for index in range(len(corpus))]
+    return None
+
+
+def _validation_records(recipe: Recipe, task: Task) -> Records:
+    """The validation data from its files."""
     if recipe.data.train is None or recipe.data.validation is None:
         raise ConfigError("There is nothing to tune on: the run has no validation data any more. Name a file with `--data`.")
-    return list(items_of(task, open_splits(recipe, task)["validation"].whole, scored=True))
+    return open_splits(recipe, task)["validation"].whole
 
 
 def _run_of(path: Path, folder: Path) -> Path | None:

@@ -11,6 +11,8 @@ beam          the best hypotheses found by keeping several at each step
 mbr           the candidate most similar to all others
 rollout       real values step by step, along sample paths
 direct        real values, all steps at once
+scorer        what has a say in the ranking beside the model; `scorers` lists those that settings name:
+              `joint` (frames), `fusion` (language models), `length_reward`, `hot_words`, `coverage`, and
 constraints   required phrases, for the beam search
 ensemble      several models as one
 scoring       the log-probability of given targets

@@ -4,18 +4,16 @@ What is unusual:
 
 * A source leaves the batch at the exact moment: when W hypotheses have finished (times `patience`), or earlier, when no unfinished one
   can still beat the worst finished one that is kept, whatever it says until its length limit. So nothing is computed that cannot
-  change the result, and one step's reordering of the state drops the rows.
+  change the result, and one step's reordering of the state drops the rows. With several `groups`, each counts for itself.
 * A hypothesis that ends takes no place from the unfinished ones, and counts only when it is among the W best of its step; a beam of 1
   is therefore the greedy search.
-* With a `language_model`, every continuation is also ranked by what that says of it (`fusion.py`).
-* With `ctc_weight`, every continuation is ranked by what the encoder's frames say of it, too, not only the best few of the decoder.
-* With `coverage_penalty` or length penalties, finished hypotheses compete by their score; unfinished ones of equal length by their
-  log-probability.
+* What else has a say is a scorer (`scorer.py`): every continuation is ranked by it, not only the best few of the model.
+* Finished hypotheses compete by their score; unfinished ones, of equal length, by their sum of rankings.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,21 +23,24 @@ from torch import Tensor
 from antiphon.contracts.configuration import config
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.search import SearchPlugin
-from antiphon.contracts.sequences import FinishReason, Frames, Hypothesis, Memory, Output, Padded, Request, select_rows
+from antiphon.contracts.sequences import FinishReason, Hypothesis, Memory, Padded, Request, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.alignment import traced
 from antiphon.search.candidates import Candidates, constrained, diverse, plain
-from antiphon.search.constraints import RequiredPhrases, required_phrases
-from antiphon.search.ctc import frames_of
+from antiphon.search.constraints import RequiredPhrases, RequiredPhrasesScorer
+from antiphon.search.coverage import CoveragePenalty
 from antiphon.search.ctc_alignment import with_spans
-from antiphon.search.ctc_prefix import FrameScores, Prefixes, advance, empty_prefixes, frame_scores, joined
 from antiphon.search.finished import FinishedHypotheses
-from antiphon.search.fusion import LanguageModel, LanguageModelConfig, fused
+from antiphon.search.fusion import LanguageModel, LanguageModelConfig
+from antiphon.search.hot_words import HotWordsConfig, Phrases
 from antiphon.search.hypotheses import hypothesis
+from antiphon.search.joint import frames_of
 from antiphon.search.limits import LimitsConfig
-from antiphon.search.penalties import WITH_ALPHA, LengthPenalty, coverage, length_penalty
+from antiphon.search.penalties import WITH_ALPHA, LengthPenalty, length_penalty
 from antiphon.search.preparation import Prepared, prepare
 from antiphon.search.processors import ProcessorsConfig, StepScores
+from antiphon.search.scorer import ActiveScorers
+from antiphon.search.scorers import scorers_of
 
 
 @config
@@ -68,6 +69,11 @@ class BeamConfig:
     language_model: LanguageModelConfig | None = None
     """A language model that has a say in the ranking (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
     `{ngram: FILE, weight: 0.3}`."""
+    length_reward: float = 0.0
+    """What each symbol but the end adds to the log-probability (the word reward of He et al. 2016). The `length_penalty` divides the sum,
+    so it needs `none`, `gnmt` or `power`."""
+    hot_words: HotWordsConfig = HotWordsConfig()
+    """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`. A record may have its own in its field `hot_words`."""
     patience: Annotated[float, Field(gt=0)] = 1.0
     """Stop when `patience * beam_size` hypotheses have finished (Kasai et al. 2022); more finds better scores and takes longer."""
     limits: LimitsConfig = LimitsConfig()
@@ -88,6 +94,10 @@ class BeamConfig:
             raise ConfigError(f"`alpha` has an effect only with `length_penalty: gnmt` or `power`, but that is `{self.length_penalty}`.")
         if self.diversity is not None and self.groups == 1:
             raise ConfigError("`diversity` has an effect only with several `groups`, but there is 1.")
+        if self.length_reward != 0 and self.length_penalty == "average":
+            raise ConfigError(
+                "`length_reward` needs `length_penalty: none`, `gnmt` or `power`, since an average does not grow with length."
+            )
 
 
 @dataclass(frozen=True)
@@ -96,10 +106,7 @@ class _Rows:
 
     history: Tensor  # (R, T) symbols
     step_scores: Tensor  # (R, T) the model's log-probabilities
-    received: Tensor | None  # (R, S) attention so far, for the coverage penalty
-    required: RequiredPhrases | None
-    prefixes: Prefixes | None  # as the frames hear them, for joint decoding
-    language: Any  # the language model's state, for shallow fusion
+    scorers: ActiveScorers
 
 
 @dataclass(frozen=True)
@@ -109,28 +116,30 @@ class _Sources:
 
     numbers: Tensor  # (B,) in the whole batch
     ceiling: Tensor  # (B,)
+    longest: Tensor  # (B,) steps, the end among them
     given: Tensor  # (B,)
     memory: Memory
-    frames: FrameScores | None  # for joint decoding
 
 
 @final
 class BeamSearch:
-    """`n_best` different hypotheses per source, the best first.
+    """`n_best` different hypotheses per source, the best first; with several groups the best of each group, in their order.
 
-    The score is the log-probability under the processors, normalized by the penalties; with `ctc_weight`, it is the weighted sum of the
-    decoder's and of that which the frames give to the whole, and with a language model that of the language model is added, with its
-    weight. Step scores remain the decoder's. With required phrases, hypotheses that
-    say them all come before those that do not, which have the finish reason "constraint". Fewer than `n_best` are given when the search
-    found fewer different ones.
+    The score is the log-probability under the processors, normalized by the penalties. With `ctc_weight`, it is the weighted sum of the
+    decoder's and of that which the frames give to the whole; what a language model, a length reward or hot words say is added. Step scores
+    remain the decoder's. With required phrases, hypotheses that say them all come before those that do not, which have the finish reason
+    "constraint". Fewer than `n_best` are given when the search found fewer different ones.
     """
 
-    def __init__(self, settings: BeamConfig, language_model: LanguageModel | None = None):
-        self.settings, self._language_model = settings, language_model
+    def __init__(self, settings: BeamConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
+        self.settings = settings
+        self._scorers = [*scorers_of(settings, language_model, hot_words), RequiredPhrasesScorer()]
+        if settings.coverage_penalty > 0:
+            self._scorers.append(CoveragePenalty(settings.coverage_penalty))
 
-    def with_language_model(self, language_model: LanguageModel) -> "BeamSearch":
-        """The same search with the language model that its settings name."""
-        return BeamSearch(self.settings, language_model)
+    def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "BeamSearch":
+        """The same search with what its settings name."""
+        return BeamSearch(self.settings, language_model, hot_words)
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
@@ -140,10 +149,6 @@ class BeamSearch:
         nothing of frames, or required phrases meet groups; DataError when a request cannot be met.
         """
         settings = self.settings
-        if settings.language_model is not None and self._language_model is None:
-            raise ConfigError(
-                "`language_model` needs `with_language_model` before the search is used; within another search it must be left out."
-            )
         prepared = prepare(
             model,
             source,
@@ -156,38 +161,31 @@ class BeamSearch:
         )
         if settings.groups > 1 and any(request.required for request in prepared.requests):
             raise ConfigError(f"`search.groups` must be 1 where phrases are required, but is {settings.groups}.")
-        frames = None
-        if settings.ctc_weight > 0 or settings.spans:
-            frames = frames_of(model, prepared.encoded, "`search.ctc_weight`" if settings.ctc_weight > 0 else "`search.spans`")
-        found = self._search(model, prepared, frames)
-        if frames is not None and settings.spans:
+        frames = frames_of(model, prepared.encoded, "`search.spans`") if settings.spans else None
+        found = self._search(model, prepared)
+        if frames is not None:
             found = with_spans(frames, prepared.spec.pad, found)
         return traced(model, prepared.encoded, found, alignment=settings.alignment)
 
-    def _search(self, model: StepwiseModel, prepared: Prepared, frames: Frames | None) -> list[list[Hypothesis]]:
+    def _search(self, model: StepwiseModel, prepared: Prepared) -> list[list[Hypothesis]]:
         settings, steps, end = self.settings, prepared.limits.steps, prepared.spec.end
-        finished = FinishedHypotheses(prepared.sources, settings.n_best)
-        sources, rows, totals = self._begin(prepared, frames)
+        finished = FinishedHypotheses(prepared.sources, settings.groups, settings.n_best)
+        sources, rows, totals = self._begin(model, prepared)
+        gains = torch.tensor([rows.scorers.gain(left) for left in range(steps + 1)], device=prepared.device)
         processors = prepared.processors
         state = model.init_state(sources.memory, settings.beam_size, steps)
         last = prepared.starts(totals.numel())
         for step in range(steps):
-            output, state = model.step(last, sources.memory, state, attention=settings.coverage_penalty > 0)
-            scores = processors(output.values, rows.history[:, :step], rows.required.complete if rows.required else None)
-            if rows.received is not None:
-                rows = replace(rows, received=rows.received + _attention(output))
-            if sources.frames is not None and rows.prefixes is not None:
-                scores = joined(scores, sources.frames, rows.prefixes, settings.ctc_weight, end)
-            if settings.language_model is not None and self._language_model is not None:
-                log_probs, language = self._language_model.step(last, rows.language)
-                rows = replace(rows, language=language)
-                scores = fused(scores, log_probs, settings.language_model.weight, prepared.spec)
-            options = self._options(scores, totals, rows.required, end)
+            output, state = model.step(last, sources.memory, state, attention=rows.scorers.needs_attention)
+            scores = processors(output.values, rows.history[:, :step], rows.scorers.may_end())
+            scores, scorers = rows.scorers.score(replace(scores, attention=output.attention), last)
+            rows = replace(rows, scorers=scorers)
+            options = self._options(scores, totals, scorers.state_of(RequiredPhrasesScorer), end)
             ended = (options.symbols == end) & (options.totals > -float("inf"))
             self._finish(finished, options, ended, scores, sources, rows, step)
             places, totals = _go_on(options, ended, settings.beam_size)
             chosen, last = places
-            keep = self._unfinished(finished, sources, totals)
+            keep = self._unfinished(finished, sources, totals, gains, step)
             if keep is not None:
                 if len(keep) == 0:
                     break
@@ -199,30 +197,20 @@ class BeamSearch:
                 state, rows = select_rows(state, chosen), select_rows(rows, chosen)
             rows.history[:, step] = last
             rows.step_scores[:, step] = step_scores
-            if rows.required is not None:
-                rows = replace(rows, required=rows.required.advance(last))
-            if sources.frames is not None and rows.prefixes is not None:
-                rows = replace(rows, prefixes=advance(sources.frames, rows.prefixes, last))
+            rows = replace(rows, scorers=rows.scorers.advance(last))
         return finished.lists()
 
-    def _begin(self, prepared: Prepared, frames: Frames | None) -> tuple[_Sources, _Rows, Tensor]:
+    def _begin(self, model: StepwiseModel, prepared: Prepared) -> tuple[_Sources, _Rows, Tensor]:
         settings, device = self.settings, prepared.device
         B, W, steps = prepared.sources, settings.beam_size, prepared.limits.steps
         longest = torch.from_numpy(prepared.limits.maximum + 1).to(device)
-        heard = frame_scores(frames, prepared.spec.pad) if frames is not None and settings.ctc_weight > 0 else None
         given = torch.tensor([request.given for request in prepared.requests], device=device)
         ceiling = self._length_penalty((longest - given).clamp(min=1))
-        sources = _Sources(torch.arange(B, device=device), ceiling, given, prepared.memory, heard)
-        received = None
-        if settings.coverage_penalty > 0:
-            received = torch.zeros(B * W, prepared.memory.mask.shape[1], device=device)
+        sources = _Sources(torch.arange(B, device=device), ceiling, longest, given, prepared.memory)
         rows = _Rows(
             history=prepared.symbols(B * W, steps),
             step_scores=torch.zeros(B * W, steps, device=device),
-            received=received,
-            required=required_phrases(prepared.requests, W, device),
-            prefixes=None if heard is None else empty_prefixes(heard, W),
-            language=None if self._language_model is None else self._language_model.begin(B * W, steps, device),
+            scorers=ActiveScorers.begin(self._scorers, model, prepared, W),
         )
         totals = torch.full((B, W), -float("inf"), device=device)
         totals[:, :: W // settings.groups] = 0  # all rows of a group begin alike: only the first may speak
@@ -256,26 +244,33 @@ class BeamSearch:
             return
         parents, symbols = options.rows[source, group, place], options.symbols[source, group, place]
         ranked = options.totals[source, group, place] / self._length_penalty((step + 1 - sources.given[source]).clamp(min=1))
-        if rows.received is not None:
-            ranked = ranked + self.settings.coverage_penalty * coverage(rows.received[parents], sources.memory.mask[source])
+        ranked = ranked + rows.scorers.finish(parents)
         history = rows.history[parents, :step].cpu().numpy()
         step_scores = torch.cat((rows.step_scores[parents, :step], scores.log_probs(parents, symbols).unsqueeze(1)), 1).cpu().numpy()
         cut = [False] * len(source) if scores.cut is None else scores.cut[parents].tolist()
-        lacking = [False] * len(source) if rows.required is None else (~rows.required.complete[parents]).tolist()
-        described = zip(sources.numbers[source].tolist(), ranked.tolist(), cut, lacking, strict=True)
-        for index, (number, score, is_cut, is_lacking) in enumerate(described):
+        may_end = rows.scorers.may_end()
+        lacking = [False] * len(source) if may_end is None else (~may_end[parents]).tolist()
+        described = zip(sources.numbers[source].tolist(), group.tolist(), ranked.tolist(), cut, lacking, strict=True)
+        for index, (number, own, score, is_cut, is_lacking) in enumerate(described):
             reason: FinishReason = "constraint" if is_lacking else "length" if is_cut else "end"
-            finished.add(number, hypothesis(history[index], step_scores[index], score, reason))
+            finished.add(number, own, hypothesis(history[index], step_scores[index], score, reason))
 
-    def _unfinished(self, finished: FinishedHypotheses, sources: _Sources, totals: Float[Tensor, "B W"]) -> Tensor | None:
+    def _unfinished(
+        self, finished: FinishedHypotheses, sources: _Sources, totals: Float[Tensor, "B W"], gains: Float[Tensor, " T"], step: int
+    ) -> Tensor | None:
         """The sources that go on, as rows of this step's batch; None when all do."""
         if not finished.counts.any():
             return None
-        numbers = sources.numbers.cpu().numpy()
+        settings, numbers = self.settings, sources.numbers.cpu().numpy()
         worst = torch.from_numpy(finished.worst[numbers]).to(totals)
-        enough = torch.from_numpy(finished.counts[numbers] >= self.settings.patience * self.settings.beam_size).to(totals.device)
-        # The most that an unfinished hypothesis can reach: no more log-probability is lost, its length is the limit, its coverage 0.
-        done = enough | (totals.amax(1) / sources.ceiling <= worst)
+        enough = torch.from_numpy(finished.counts[numbers] >= settings.patience * settings.beam_size / settings.groups).to(totals.device)
+        # The most that an unfinished hypothesis can reach: it gains all that it can, at its limit if less than nothing is left, or else at
+        # once; what is added at its end is at most 0.
+        most = totals.view(len(numbers), settings.groups, -1).amax(2) + gains[(sources.longest - step - 1).clamp(min=0)].unsqueeze(1)
+        soonest = self._length_penalty((step + 2 - sources.given).clamp(min=1))
+        reach = most / torch.where(most < 0, sources.ceiling.unsqueeze(1), soonest.unsqueeze(1))
+        finished.closed[numbers] |= (enough | (reach <= worst)).cpu().numpy()
+        done = torch.from_numpy(finished.closed[numbers].all(1)).to(totals.device)
         return (~done).nonzero().squeeze(1) if done.any() else None
 
 
@@ -286,12 +281,6 @@ def _go_on(options: Candidates, ended: Bool[Tensor, "B G K"], beam_size: int) ->
     totals = options.totals.masked_fill(ended, -float("inf")).gather(2, pick)
     rows, symbols = options.rows.gather(2, pick), options.symbols.gather(2, pick)
     return (rows.view(B, beam_size), symbols.view(B, beam_size)), totals.view(B, beam_size)
-
-
-def _attention(output: Output) -> Float[Tensor, "R S"]:
-    if output.attention is None:
-        raise ConfigError("`search.coverage_penalty` needs a model with attention, but this model has none. Set it to 0.")
-    return output.attention.float()
 
 
 plugin = SearchPlugin(

@@ -16,7 +16,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.sequences import Request
+from antiphon.search.preparation import Prepared
+from antiphon.search.scorer import Scorer
 
 _NO_SYMBOL = -1
 
@@ -61,6 +64,23 @@ class RequiredPhrases:
         said = said | (begun == lengths)
         whole = torch.where(said, lengths, 0).sum(2)
         return whole + torch.where(said, 0, begun).amax(2)
+
+
+@final
+class RequiredPhrasesScorer(Scorer):
+    """Lets a hypothesis end when it has said all phrases. Its state is what a beam is dealt out by (`candidates.constrained`)."""
+
+    def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> RequiredPhrases | None:
+        """Nothing said yet."""
+        return required_phrases(prepared.requests, width, prepared.device)
+
+    def advance(self, state: RequiredPhrases, symbols: Int[Tensor, " R"]) -> RequiredPhrases:
+        """What is known after each row said a symbol."""
+        return state.advance(symbols)
+
+    def may_end(self, state: RequiredPhrases) -> Bool[Tensor, " R"]:
+        """The rows that have said all phrases."""
+        return state.complete
 
 
 def required_phrases(requests: Sequence[Request], width: int, device: torch.device) -> RequiredPhrases | None:

@@ -2,8 +2,8 @@
 
 Unusual here: prefix beam search is vectorized over the batch. Two ways to one prefix meet by comparing prefixes as rows of a tensor, so no
 table of strings is kept. A hypothesis's score is exact: the log-probability of the sequence over all alignments, not only of those that the
-beam kept; with n-grams, their weighted log-probability is added. Its steps are those of the chain rule: each symbol given those before
-it, and the end.
+beam kept; what n-grams and hot words say is added, with their weights. Its steps are those of the chain rule: each symbol given those
+before it, and the end.
 """
 
 from collections.abc import Sequence
@@ -12,20 +12,24 @@ from typing import Annotated, Literal, final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
 from antiphon.contracts.configuration import config
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.search import SearchPlugin
-from antiphon.contracts.sequences import Frames, Hypothesis, Memory, Padded, Request, select_rows
+from antiphon.contracts.sequences import Hypothesis, Padded, Request
+from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.search.ctc_alignment import with_spans
+from antiphon.search.ctc_biases import Biases
 from antiphon.search.ctc_prefix import FrameScores, chain, frame_scores
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig
+from antiphon.search.hot_words import HotWordsConfig, HotWordsScorer, Phrases
 from antiphon.search.hypotheses import hypothesis
-from antiphon.search.ngram import Contexts, NGrams
+from antiphon.search.joint import frames_of
+from antiphon.search.ngram import NGrams
 from antiphon.search.preparation import token_target
 
 
@@ -41,6 +45,8 @@ class CTCSearchConfig:
     """Hypotheses given per source; at most `beam_size`."""
     language_model: LanguageModelConfig | None = None
     """N-grams that have a say in the ranking of prefixes: `{ngram: FILE, weight: 0.5}`; needs a beam."""
+    hot_words: HotWordsConfig = HotWordsConfig()
+    """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`; needs a beam. A record may have its own in a field `hot_words`."""
     spans: bool = False
     """Whether to give the frames that say each symbol (word timestamps)."""
 
@@ -49,6 +55,8 @@ class CTCSearchConfig:
             raise ConfigError("`language_model` of the search `ctc` must be an `ngram`, but is a `run`, which helps `search: beam`.")
         if self.language_model is not None and self.beam_size == 1:
             raise ConfigError("`beam_size` must be at least 2 with a `language_model`, but is 1.")
+        if self.hot_words.phrases and self.beam_size == 1:
+            raise ConfigError("`beam_size` must be at least 2 with `hot_words`, but is 1.")
         if self.n_best > self.beam_size:
             raise ConfigError(f"`n_best` must be at most `beam_size` ({self.beam_size}), but is {self.n_best}.")
 
@@ -57,40 +65,55 @@ class CTCSearchConfig:
 class CTCSearch:
     """`n_best` different hypotheses per source, the likeliest first."""
 
-    def __init__(self, settings: CTCSearchConfig, ngrams: NGrams | None = None):
+    def __init__(self, settings: CTCSearchConfig, ngrams: NGrams | None = None, hot_words: Phrases | None = None):
         self.settings, self._ngrams = settings, ngrams
+        self._hot_words = HotWordsScorer(settings.hot_words, hot_words)
 
-    def with_language_model(self, language_model: LanguageModel) -> "CTCSearch":
-        """The same search with the n-grams that its settings name."""
-        assert isinstance(language_model, NGrams), "the settings name n-grams"
-        return CTCSearch(self.settings, language_model)
+    def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "CTCSearch":
+        """The same search with what its settings name."""
+        assert language_model is None or isinstance(language_model, NGrams), "the settings name n-grams"
+        return CTCSearch(self.settings, language_model, hot_words)
 
     @torch.inference_mode()
     def __call__(self, model: Seq2SeqModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch. Raises ConfigError when the model says nothing of frames, or a request needs a search step by step."""
-        spec, helper = token_target(model, "The search `ctc`"), self.settings.language_model
-        if helper is not None and self._ngrams is None:
-            raise ConfigError("`language_model` needs `with_language_model` before the search is used.")
-        if any(request.prefix or request.required or request.banned for request in requests or ()):
-            raise ConfigError("A forced opening, required or banned phrases need `search: {name: beam}`, but the search is `ctc`.")
+        spec, settings = token_target(model, "The search `ctc`"), self.settings
+        asked = requests if requests is not None else (Request(),) * len(source.lengths)
+        self._check(asked)
         frames = frames_of(model, model.encode(source), "The search `ctc`")
         scores = frame_scores(frames, spec.pad)
         choice = scores.possible.index_fill(2, torch.tensor([spec.start, spec.end], device=frames.mask.device), -float("inf"))
-        width = self.settings.beam_size
-        language = None
-        if helper is not None and self._ngrams is not None:
-            language = Language.begin(self._ngrams, helper.weight, spec.start, len(choice), width, choice.device)
-        symbols, lengths, language = (*best_path(choice, spec.pad), None) if width == 1 else prefix_beam(choice, spec.pad, width, language)
-        found = _hypotheses(scores, symbols, lengths, self.settings.n_best, None if language is None else language.whole(spec.end))
-        return with_spans(frames, spec.pad, found) if self.settings.spans else found
+        biases = self._biases(asked, spec, choice)
+        if settings.beam_size == 1:
+            symbols, lengths = best_path(choice, spec.pad)
+        else:
+            symbols, lengths, biases = prefix_beam(choice, spec.pad, settings.beam_size, biases)
+        found = _hypotheses(scores, symbols, lengths, settings.n_best, None if biases is None else biases.whole(spec.end))
+        return with_spans(frames, spec.pad, found) if settings.spans else found
 
+    def _check(self, requests: Sequence[Request]) -> None:
+        """Raise ConfigError for what needs another search, or a beam."""
+        if any(request.prefix or request.required or request.banned for request in requests):
+            raise ConfigError("A forced opening, required or banned phrases need `search: {name: beam}`, but the search is `ctc`.")
+        if self.settings.beam_size == 1 and any(request.hot for request in requests):
+            raise ConfigError("`search.beam_size` must be at least 2 where records have `hot_words`, but is 1.")
 
-def frames_of(model: Seq2SeqModel, memory: Memory, reader: str) -> Frames:
-    """What the model says of each state of the memory. Raises ConfigError when it says nothing; `reader` says who asks."""
-    frames = model.frames(memory)
-    if frames is None:
-        raise ConfigError(f"{reader} needs a model that says something of frames. Train one with `model.ctc: true`, or `encoder_only`.")
-    return frames
+    def _biases(self, requests: Sequence[Request], spec: TokenSpec, choice: Float[Tensor, "B S V"]) -> Biases | None:
+        """What has a say beside the frames, before the first; None when nothing has."""
+        width, weight, device = self.settings.beam_size, 0.0, choice.device
+        if self.settings.language_model is not None:
+            weight = self.settings.language_model.weight
+            if self._ngrams is None:
+                raise ConfigError("`search.language_model` needs `with_help` before the search is used.")
+        hot = self._hot_words.begun(requests, width, device)
+        if self._ngrams is None and hot is None:
+            return None
+        contexts = None
+        if self._ngrams is not None:
+            rows = len(choice) * width
+            _, contexts = self._ngrams.step(torch.full((rows,), spec.start, device=device), self._ngrams.begin(rows, 0, device))
+        nothing = choice.new_zeros(len(choice), width)
+        return Biases.of(self._ngrams, weight, contexts, hot, self.settings.hot_words.weight, nothing, choice.shape[2])
 
 
 def best_path(log_probs: Float[Tensor, "B S V"], blank: int) -> tuple[Int[Tensor, "B 1 S"], Int[Tensor, "B 1"]]:
@@ -123,51 +146,12 @@ class _Beam:
         return same & (self.lengths.unsqueeze(2) + 1 == self.lengths.unsqueeze(1))
 
 
-@dataclass(frozen=True)
-class Language:
-    """What n-grams say of W prefixes per source: of each so far, and of each symbol that may come next, times their weight."""
-
-    ngrams: NGrams
-    weight: float
-    contexts: Contexts
-    said: Float[Tensor, "B W"]
-    following: Float[Tensor, "B W V"]
-
-    @staticmethod
-    def begin(ngrams: NGrams, weight: float, start: int, sources: int, width: int, device: torch.device) -> "Language":
-        """Nothing said yet."""
-        starts = torch.full((sources * width,), start, device=device)
-        following, contexts = ngrams.step(starts, ngrams.begin(len(starts), 0, device))
-        following = following.view(sources, width, -1).double() * weight
-        return Language(ngrams, weight, contexts, following.new_zeros(sources, width), following)
-
-    def candidates(self, choices: Int[Tensor, "B K"]) -> Float[Tensor, "B N"]:
-        """Of prefixes that stay as they are, and of those that grow by one of the choices, side by side."""
-        gained = self.following.gather(2, choices.unsqueeze(1).expand(-1, self.said.shape[1], -1))
-        return torch.cat([self.said, (self.said.unsqueeze(2) + gained).flatten(1)], dim=1)
-
-    def after(self, parent: Int[Tensor, "B W"], symbol: Int[Tensor, "B W"], grows: Bool[Tensor, "B W"]) -> "Language":
-        """Of the parents, where they do not grow, or of these with one more symbol."""
-        B, W = parent.shape
-        gained = self.following.gather(1, parent.unsqueeze(2).expand_as(self.following)).gather(2, symbol.unsqueeze(2)).squeeze(2)
-        said = self.said.gather(1, parent) + torch.where(grows, gained, 0.0)
-        rows = (parent + torch.arange(0, B * W, W, device=parent.device).unsqueeze(1)).flatten()
-        described = zip(select_rows(self.contexts, rows).rows, symbol.flatten().tolist(), grows.flatten().tolist(), strict=True)
-        contexts = Contexts(tuple(self.ngrams.after(row, one) if grown else row for row, one, grown in described))
-        following = self.ngrams.log_probs(contexts, parent.device).view_as(self.following) * self.weight
-        return Language(self.ngrams, self.weight, contexts, said, following.double())
-
-    def whole(self, end: int) -> Float[Tensor, "B W"]:
-        """Of the prefixes as whole texts."""
-        return self.said + self.following[..., end]
-
-
-_FEW = 128  # symbols of which all are tried at each frame, where n-grams may prefer an unlikely one
+_FEW = 128  # symbols of which all are tried at each frame, where n-grams or hot words may prefer an unlikely one
 
 
 def prefix_beam(
-    log_probs: Float[Tensor, "B S V"], blank: int, width: int, language: Language | None = None
-) -> tuple[Int[Tensor, "B W S"], Int[Tensor, "B W"], Language | None]:
+    log_probs: Float[Tensor, "B S V"], blank: int, width: int, biases: Biases | None = None
+) -> tuple[Int[Tensor, "B W S"], Int[Tensor, "B W"], Biases | None]:
     """The `width` best prefixes after the last frame: symbols and how many they are; negative where fewer prefixes are possible."""
     B, S, _ = log_probs.shape
     never = log_probs.new_full((B, width), -float("inf"))
@@ -177,11 +161,11 @@ def prefix_beam(
     beam = _Beam(symbols, lengths, torch.full_like(lengths, -1), never.masked_fill(lengths == 0, 0.0), never)
     # Of the symbols that make new prefixes, the best 2 W + 1 are enough: at most W - 1 are in the beam, and one repeats the last.
     without_blank = log_probs.index_fill(2, torch.tensor([blank], device=log_probs.device), -float("inf"))
-    enough = 2 * width + 1 if language is None else max(2 * width + 1, _FEW)
+    enough = 2 * width + 1 if biases is None else max(2 * width + 1, _FEW)
     values, choices = without_blank.topk(min(enough, log_probs.shape[2] - 1))
     for frame in range(S):
-        beam, language = _next(beam, log_probs[:, frame], blank, values[:, frame], choices[:, frame], language)
-    return beam.symbols, beam.lengths, language
+        beam, biases = _next(beam, log_probs[:, frame], blank, values[:, frame], choices[:, frame], biases)
+    return beam.symbols, beam.lengths, biases
 
 
 def _next(
@@ -190,8 +174,8 @@ def _next(
     blank: int,
     values: Float[Tensor, "B K"],
     choices: Int[Tensor, "B K"],
-    language: Language | None,
-) -> tuple[_Beam, Language | None]:
+    biases: Biases | None,
+) -> tuple[_Beam, Biases | None]:
     """The best prefixes after one more frame; new ones are made with `choices`, whose log-probabilities are `values`."""
     width, never = beam.last.shape[1], -float("inf")
     total = torch.logaddexp(beam.blank_ending, beam.symbol_ending)
@@ -207,7 +191,7 @@ def _next(
     new = values.unsqueeze(1) + torch.where(repeats, beam.blank_ending.unsqueeze(2), total.unsqueeze(2))
     new = new.masked_fill(known, never)
     candidates = torch.cat([torch.logaddexp(stay_blank, stay_symbol), new.flatten(1)], dim=1)
-    index = (candidates if language is None else candidates + language.candidates(choices)).topk(width).indices
+    index = (candidates if biases is None else candidates + biases.candidates(choices)).topk(width).indices
     best = candidates.gather(1, index)
     is_new = index >= width
     count = choices.shape[1]
@@ -217,7 +201,7 @@ def _next(
     symbols = beam.symbols.gather(1, parent.unsqueeze(2).expand_as(beam.symbols))
     place = lengths.clamp(min=0, max=symbols.shape[2] - 1).unsqueeze(2)
     symbols = symbols.scatter(2, place, torch.where(is_new.unsqueeze(2), symbol.unsqueeze(2), symbols.gather(2, place)))
-    following = None if language is None else language.after(parent, symbol, is_new)
+    following = None if biases is None else biases.after(parent, symbol, is_new)
     after = _Beam(
         symbols,
         torch.where(best == never, -9, lengths + is_new),

@@ -9,14 +9,13 @@ as small as exp(-10000), so all of it is in double precision and in logarithms. 
 changes no probability: no lengths are needed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from antiphon.contracts.sequences import Frames
-from antiphon.search.processors import StepScores
 
 _LEAST = -1e4  # the least log-probability of a symbol at a frame
 _NEVER = -1e30  # the log-probability of what cannot be; finite, so that differences are numbers
@@ -99,16 +98,6 @@ def advance(frames: FrameScores, prefixes: Prefixes, symbols: Int[Tensor, " R"])
     symbol_ending = _accumulated(arriving, emitted)
     blank_ending = _accumulated(_shifted(symbol_ending), frames.of(torch.full_like(symbols, frames.blank)))
     return Prefixes(symbol_ending, blank_ending, symbols, (arriving + emitted).logsumexp(1).clamp(min=_FLOOR))
-
-
-def joined(scores: StepScores, frames: FrameScores, prefixes: Prefixes, weight: float, end: int) -> StepScores:
-    """Scores that rank by (1 - weight) of what the decoder says and `weight` of what the frames say; the model's own stay as they are.
-
-    Summed up over the steps, the frames' part is the log-probability of the prefix, and with the end symbol that of the whole.
-    """
-    gained = (continuations(frames, prefixes, end) - prefixes.score.unsqueeze(1)).to(scores.ranking.dtype)
-    ranking = (1 - weight) * (scores.ranking - scores.ranking_norm) + weight * gained
-    return replace(scores, ranking=ranking, ranking_norm=torch.zeros_like(scores.ranking_norm))
 
 
 def chain(frames: FrameScores, symbols: Int[Tensor, "R T"], lengths: Int[Tensor, " R"]) -> Float[Tensor, "R T1"]:

@@ -19,7 +19,9 @@ from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.sequences import Memory, Padded
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
+from antiphon.search.preparation import Prepared
 from antiphon.search.processors import StepScores
+from antiphon.search.scorer import Scorer
 
 
 @config
@@ -85,16 +87,38 @@ class NeuralLanguageModel(LanguageModel):
         return output.values.float().log_softmax(-1), _NeuralState(state.memory, after)
 
 
-def fused(scores: StepScores, log_probs: Float[Tensor, "R V2"], weight: float, spec: TokenSpec) -> StepScores:
-    """Scores that rank by what they did and `weight` of the language model's; the model's own stay as they are.
+@final
+class LanguageModelScorer(Scorer):
+    """Ranks by `weight` of what a language model says, too.
 
-    Open words, which no language model knows, count as the unknown symbol. What rules forbid stays forbidden.
+    Open words, which no language model knows, count as the unknown symbol.
     """
-    missing = scores.ranking.shape[1] - log_probs.shape[1]
-    if missing > 0:
-        log_probs = torch.cat([log_probs, log_probs[:, spec.unknown : spec.unknown + 1].expand(-1, missing)], dim=1)
-    ranking = scores.ranking - scores.ranking_norm + weight * log_probs.to(scores.ranking.dtype)
-    return replace(scores, ranking=ranking, ranking_norm=torch.zeros_like(scores.ranking_norm))
+
+    def __init__(self, model: LanguageModel | None, weight: float):
+        self.model, self.weight = model, weight
+
+    def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> "_Fused":
+        """The language model's state. Raises ConfigError when there is none yet."""
+        if self.model is None:
+            raise ConfigError("`search.language_model` needs `with_help` before the search is used.")
+        state = self.model.begin(prepared.sources * width, prepared.limits.steps, prepared.device)
+        return _Fused(state, prepared.spec.unknown)
+
+    def score(self, scores: StepScores, last: Int[Tensor, " R"], state: "_Fused") -> tuple[StepScores, "_Fused"]:
+        """A step of the language model."""
+        assert self.model is not None, "checked when it began"
+        log_probs, after = self.model.step(last, state.inner)
+        missing = scores.ranking.shape[1] - log_probs.shape[1]
+        if missing > 0:
+            log_probs = torch.cat([log_probs, log_probs[:, state.unknown : state.unknown + 1].expand(-1, missing)], dim=1)
+        scores.ranking.add_(log_probs.to(scores.ranking.dtype), alpha=self.weight)
+        return scores, replace(state, inner=after)
+
+
+@dataclass(frozen=True)
+class _Fused:
+    inner: Any
+    unknown: int
 
 
 def check_same_symbols(helper: TokenSpec, helped: TokenSpec, place: str) -> None:

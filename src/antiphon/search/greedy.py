@@ -1,10 +1,11 @@
-"""Greedy search: say the likeliest symbol at each step."""
+"""Greedy search: say the likeliest symbol at each step, by the model and what else has a say (`scorer.py`)."""
 
 from collections.abc import Sequence
-from typing import Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
 
 from antiphon.contracts.configuration import config
@@ -12,9 +13,12 @@ from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.search import SearchPlugin
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.search.alignment import traced
+from antiphon.search.fusion import LanguageModel, LanguageModelConfig
+from antiphon.search.hot_words import HotWordsConfig, Phrases
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
+from antiphon.search.scorers import scorers_of
 from antiphon.search.single_path import follow
 
 
@@ -24,6 +28,15 @@ class GreedyConfig:
 
     name: Literal["greedy"] = "greedy"
     """The search."""
+    ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How much of the choice is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC."""
+    language_model: LanguageModelConfig | None = None
+    """A language model that has a say in the choice (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
+    `{ngram: FILE, weight: 0.3}`."""
+    length_reward: float = 0.0
+    """What each symbol but the end is favoured by, in log-probability: above 0, outputs become longer."""
+    hot_words: HotWordsConfig = HotWordsConfig()
+    """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`. A record may have its own in its field `hot_words`."""
     limits: LimitsConfig = LimitsConfig()
     """How long a hypothesis may become."""
     processors: ProcessorsConfig = ProcessorsConfig()
@@ -36,15 +49,19 @@ class GreedyConfig:
 class GreedySearch:
     """One hypothesis per source; the first of equally likely symbols is taken."""
 
-    def __init__(self, settings: GreedyConfig):
-        self.settings = settings
+    def __init__(self, settings: GreedyConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
+        self.settings, self._scorers = settings, scorers_of(settings, language_model, hot_words)
+
+    def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "GreedySearch":
+        """The same search with what its settings name."""
+        return GreedySearch(self.settings, language_model, hot_words)
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch. Raises ConfigError or DataError when a request cannot be met by a greedy search."""
         settings = self.settings
         prepared = prepare(model, source, requests, search="greedy", width=1, limits=settings.limits, processors=settings.processors)
-        found = follow(model, prepared, 1, _likeliest)
+        found = follow(model, prepared, 1, _likeliest, self._scorers)
         return traced(model, prepared.encoded, found, alignment=settings.alignment)
 
 

@@ -20,7 +20,7 @@ from pydantic import Field
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import config, plugin_field, plugin_name
 from antiphon.contracts.model import StepwiseModel
-from antiphon.contracts.search import SearchPlugin
+from antiphon.contracts.search import Search, SearchPlugin
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.errors import ConfigError
 from antiphon.search.alignment import traced
@@ -57,14 +57,18 @@ class MinimumBayesRiskSearch:
     `log_prob` stays the model's own.
     """
 
-    def __init__(self, settings: MinimumBayesRiskConfig, utility: Utility | None = None):
+    def __init__(self, settings: MinimumBayesRiskConfig, utility: Utility | None = None, candidates: Search | None = None):
         self.settings = settings
         self._utility = utility
-        self._candidates = registry.find("search", settings.candidates.name).build(settings.candidates)
+        self._candidates: Search = candidates or registry.find("search", settings.candidates.name).build(settings.candidates)
 
     def with_utility(self, utility: Utility) -> "MinimumBayesRiskSearch":
         """The same search with another utility."""
-        return MinimumBayesRiskSearch(self.settings, utility)
+        return MinimumBayesRiskSearch(self.settings, utility, self._candidates)
+
+    def with_candidates(self, candidates: Search) -> "MinimumBayesRiskSearch":
+        """The same search with the search that its settings name, made ready by the caller (language model, hot words)."""
+        return MinimumBayesRiskSearch(self.settings, self._utility, candidates)
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:

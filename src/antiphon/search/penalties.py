@@ -1,22 +1,17 @@
-"""What turns the log-probability of a finished hypothesis into its score: length and coverage (Wu et al. 2016, section 7).
+"""What the log-probability of a finished hypothesis is divided by, so that lengths can be compared (Wu et al. 2016, section 7).
 
-    score = log_prob / length_penalty(length) + coverage_penalty * sum over source steps of log(min(attention received, 1))
-
-Lengths here count the end symbol. Both terms are bounded for a hypothesis that is still growing, which is what lets a beam search stop at
-the exact moment: log-probabilities only fall, the penalty only grows with length, and the coverage term is at most 0.
+Lengths here count the end symbol. The penalty only grows with length, which is what lets a beam search stop at the exact moment.
 """
 
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 LengthPenalty = Literal["none", "average", "gnmt", "power"]
 WITH_ALPHA = ("gnmt", "power")
 """Those that `alpha` is for."""
-
-_LEAST_COVERAGE = 1e-10  # a source step that no attention reached would otherwise rule a hypothesis out for good
 
 
 def length_penalty(kind: LengthPenalty, alpha: float, lengths: Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
@@ -26,9 +21,3 @@ def length_penalty(kind: LengthPenalty, alpha: float, lengths: Int[Tensor, "*N"]
     if kind == "average":
         return lengths.float()
     return lengths.float() ** alpha if kind == "power" else ((5 + lengths.float()) / 6) ** alpha
-
-
-def coverage(received: Float[Tensor, "N S"], mask: Bool[Tensor, "N S"]) -> Float[Tensor, " N"]:
-    """The sum of log(min(attention received, 1)) over the real source steps; at most 0."""
-    logs = received.clamp(min=_LEAST_COVERAGE, max=1).log()
-    return logs.masked_fill(~mask, 0).sum(-1)

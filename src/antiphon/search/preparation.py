@@ -111,7 +111,8 @@ def _without_open_words(request: Request, spec: TokenSpec) -> Request:
         return tuple(symbol if symbol < spec.size else spec.unknown for symbol in phrase)
 
     banned = tuple(phrase for phrase in map(known, request.banned) if spec.unknown not in phrase)  # what it cannot say need not be banned
-    return replace(request, prefix=known(request.prefix), required=tuple(map(known, request.required)), banned=banned)
+    required, hot = tuple(map(known, request.required)), tuple(map(known, request.hot))
+    return replace(request, prefix=known(request.prefix), required=required, banned=banned, hot=hot)
 
 
 def _words(model: StepwiseModel, source: Padded) -> Tensor:
@@ -128,7 +129,8 @@ def _words(model: StepwiseModel, source: Padded) -> Tensor:
 
 def _refusal(request: Request, spec: TokenSpec, longest: int, sayable: int | None) -> str | None:
     """What is wrong with a request, as a sentence about its source; None where it can be. `sayable` is as `model.longest_target`."""
-    for kind, phrases in (("prefix", (request.prefix,)), ("required phrase", request.required), ("banned phrase", request.banned)):
+    asked = {"prefix": (request.prefix,), "required phrase": request.required, "banned phrase": request.banned, "hot phrase": request.hot}
+    for kind, phrases in asked.items():
         for phrase in phrases:
             if not phrase and kind != "prefix":
                 return f"a {kind} must have at least one symbol, but is empty."
@@ -140,6 +142,8 @@ def _refusal(request: Request, spec: TokenSpec, longest: int, sayable: int | Non
                 continue
             if spec.unknown in phrase:
                 return f"the {kind} must be what the model can write, but holds symbol {spec.unknown}, which stands for the unknown."
+            if kind == "hot phrase":
+                continue
             if sayable is not None and len(phrase) >= sayable:
                 return f"the {kind} must have at most {sayable - 1} symbols, which is all that the model can say, but has {len(phrase)}."
             if len(phrase) > longest:

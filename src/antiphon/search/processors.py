@@ -53,6 +53,7 @@ class StepScores:
     ranking    logits after the rules; minus infinity where a symbol may not follow. `ranking - ranking_norm` is what to rank by
     logits     the model's own; `logits - norm` is the model's log-probability
     cut        True for rows that the length limit ended though they would have gone on; None when no row is at its limit
+    attention  the weights over the memory's states, where they were asked for
     """
 
     ranking: Float[Tensor, "R V"]
@@ -60,6 +61,7 @@ class StepScores:
     logits: Float[Tensor, "R V"]
     norm: Float[Tensor, "R 1"]
     cut: Bool[Tensor, " R"] | None = None
+    attention: Float[Tensor, "R S"] | None = None
 
     def log_probs(self, rows: Int[Tensor, "*N"], symbols: Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
         """The model's log-probability of `symbols` in `rows`."""

@@ -19,10 +19,13 @@ from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.search import SearchPlugin
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.search.alignment import traced
+from antiphon.search.fusion import LanguageModel, LanguageModelConfig
+from antiphon.search.hot_words import HotWordsConfig, Phrases
 from antiphon.search.limits import Limits, LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.randomness import source_key
+from antiphon.search.scorers import scorers_of
 from antiphon.search.single_path import follow
 
 
@@ -46,6 +49,15 @@ class SamplingConfig:
     """Leave out symbols less probable than this share of the likeliest one's probability (Nguyen et al. 2024)."""
     epsilon: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Leave out symbols less probable than this (Hewitt et al. 2022); 0.02 suits minimum Bayes risk (Freitag et al. 2023)."""
+    ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How much of the distribution is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC."""
+    language_model: LanguageModelConfig | None = None
+    """A language model that has a say in the distribution (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
+    `{ngram: FILE, weight: 0.3}`."""
+    length_reward: float = 0.0
+    """What each symbol but the end is favoured by, in log-probability: above 0, outputs become longer."""
+    hot_words: HotWordsConfig = HotWordsConfig()
+    """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`. A record may have its own in its field `hot_words`."""
     limits: LimitsConfig = LimitsConfig()
     """How long a hypothesis may become."""
     processors: ProcessorsConfig = ProcessorsConfig()
@@ -56,11 +68,15 @@ class SamplingConfig:
 
 @final
 class SamplingSearch:
-    """`samples` hypotheses per source, the likeliest first. Their scores are the model's log-probabilities, untruncated and at
-    temperature 1."""
+    """`samples` hypotheses per source, those with the highest score first. Scores are the model's log-probabilities, with what else has a
+    say, untruncated and at temperature 1."""
 
-    def __init__(self, settings: SamplingConfig):
-        self.settings = settings
+    def __init__(self, settings: SamplingConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
+        self.settings, self._scorers = settings, scorers_of(settings, language_model, hot_words)
+
+    def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "SamplingSearch":
+        """The same search with what its settings name."""
+        return SamplingSearch(self.settings, language_model, hot_words)
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
@@ -74,7 +90,7 @@ class SamplingSearch:
         def choose(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
             return draw(ranking, uniforms[rows, step], settings)
 
-        drawn = follow(model, prepared, settings.samples, choose)
+        drawn = follow(model, prepared, settings.samples, choose, self._scorers)
         found = [sorted(own, key=lambda item: -item.score) for own in drawn]
         return traced(model, prepared.encoded, found, alignment=settings.alignment)
 

@@ -1,10 +1,11 @@
 """The loop of searches in which a row never changes its parent: greedy search and sampling differ only in how a symbol is chosen.
 
-A source leaves the batch, with its rows of the memory and the state, as soon as all of its rows have ended.
+A source leaves the batch, with its rows of the memory and the state, as soon as all of its rows have ended. Scorers may change what is
+chosen from, and then a hypothesis is worth the sum of what it was ranked by.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -15,9 +16,10 @@ from antiphon.contracts.sequences import Hypothesis, select_rows
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.preparation import Prepared
 from antiphon.search.processors import StepScores
+from antiphon.search.scorer import ActiveScorers, Scorer
 
 Choose = Callable[[Float[Tensor, "R V"], int, Int[Tensor, " R"]], Int[Tensor, " R"]]
-"""(logits after the rules, step, number of each row in the whole batch) -> a symbol for each row."""
+"""(logits after rules and scorers, step, number of each row in the whole batch) -> a symbol for each row."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,11 @@ class _Paths:
     scores: Tensor  # (R, T) log-probabilities
     lengths: Tensor  # (R,) the step at which the end symbol came, -1 before it does
     cut: Tensor  # (R,) True where the limit ended the row
+    totals: Tensor  # (R,) what was ranked by, summed up
+    scorers: ActiveScorers
 
 
-def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose) -> list[list[Hypothesis]]:
+def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose, scorers: Sequence[Scorer] = ()) -> list[list[Hypothesis]]:
     """Walk `width` paths from each source to their ends; per source its hypotheses in the order of the rows."""
     end, steps, device = prepared.spec.end, prepared.limits.steps, prepared.device
     memory, processors = prepared.memory, prepared.processors
@@ -42,17 +46,22 @@ def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose)
         scores=torch.zeros(len(rows), steps, device=device),
         lengths=torch.full_like(rows, -1),
         cut=torch.zeros_like(rows, dtype=torch.bool),
+        totals=torch.zeros(len(rows), device=device),
+        scorers=ActiveScorers.begin(scorers, model, prepared, width),
     )
     last = prepared.starts(len(rows))
     state = model.init_state(memory, width, steps)
     found: list[Hypothesis | None] = [None] * len(rows)
     for step in range(steps):
-        output, state = model.step(last, memory, state)
-        scores = processors(output.values, paths.history[:, :step])
+        output, state = model.step(last, memory, state, attention=paths.scorers.needs_attention)
+        scores = processors(output.values, paths.history[:, :step], paths.scorers.may_end())
+        scores, active = paths.scorers.score(replace(scores, attention=output.attention), last)
+        paths = replace(paths, scorers=active)
         last = choose(scores.ranking, step, paths.rows)
         _record(paths, scores, last, step, end)
         ended = (paths.lengths >= 0).view(-1, width).all(1)
         if not ended.any():
+            paths = replace(paths, scorers=paths.scorers.advance(last))
             continue
         _collect(paths, ended.repeat_interleave(width), found)
         keep = (~ended).nonzero().squeeze(1)
@@ -61,6 +70,7 @@ def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose)
         stay = (~ended).repeat_interleave(width).nonzero().squeeze(1)
         memory, state, paths, last = select_rows(memory, keep), select_rows(state, stay), select_rows(paths, stay), last[stay]
         processors = processors.keep(stay)
+        paths = replace(paths, scorers=paths.scorers.advance(last))
     complete = [item for item in found if item is not None]
     assert len(complete) == len(found), "the length limit ends every row"
     return [complete[first : first + width] for first in range(0, len(complete), width)]
@@ -69,7 +79,12 @@ def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose)
 def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: int) -> None:
     paths.history[:, step] = symbols
     paths.scores[:, step : step + 1] = scores.logits.gather(1, symbols.unsqueeze(1)) - scores.norm
-    ends_now = (symbols == end) & (paths.lengths < 0)
+    running = paths.lengths < 0
+    ends_now = (symbols == end) & running
+    if paths.scorers.scorers:
+        gained = (scores.ranking.gather(1, symbols.unsqueeze(1)) - scores.ranking_norm).squeeze(1)
+        finish = paths.scorers.finish(torch.arange(len(symbols), device=symbols.device))
+        paths.totals.add_(torch.where(running, gained, 0.0)).add_(torch.where(ends_now, finish, 0.0))
     paths.lengths.masked_fill_(ends_now, step)
     if scores.cut is not None:
         paths.cut.logical_or_(scores.cut & ends_now)
@@ -78,6 +93,7 @@ def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: 
 def _collect(paths: _Paths, ended: Tensor, found: list[Hypothesis | None]) -> None:
     done = select_rows(paths, ended.nonzero().squeeze(1))
     history, scores = done.history.cpu().numpy(), done.scores.cpu().numpy()
-    described = zip(done.rows.tolist(), done.lengths.tolist(), done.cut.tolist(), strict=True)
-    for index, (row, length, cut) in enumerate(described):
-        found[row] = hypothesis(history[index, :length], scores[index, : length + 1], None, "length" if cut else "end")
+    totals = done.totals.tolist() if done.scorers.scorers else [None] * len(history)
+    described = zip(done.rows.tolist(), done.lengths.tolist(), done.cut.tolist(), totals, strict=True)
+    for index, (row, length, cut, total) in enumerate(described):
+        found[row] = hypothesis(history[index, :length], scores[index, : length + 1], total, "length" if cut else "end")

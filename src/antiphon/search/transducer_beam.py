@@ -18,8 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from antiphon.contracts.sequences import Hypothesis
+from antiphon.search.ctc_biases import Biases
 from antiphon.search.hypotheses import hypothesis
-from antiphon.search.ngram import Contexts, NGrams, Row
 from antiphon.search.transducer_path import Parts
 
 _NEVER = -torch.inf
@@ -42,12 +42,12 @@ class _Beam:
     node: Int[Tensor, "B W"]
     predicted: Float[Tensor, "B W J"]
     state: Tensor
-    language: "_Language | None"
+    biases: Biases | None
 
     @property
     def ranking(self) -> Float[Tensor, "B W"]:
         """What hypotheses are compared by."""
-        return self.score if self.language is None else self.score + self.language.said
+        return self.score if self.biases is None else self.score + self.biases.said
 
     def select(self, index: Int[Tensor, "B N"]) -> "_Beam":
         """N hypotheses of each source."""
@@ -58,37 +58,8 @@ class _Beam:
             self.node.gather(1, index),
             self.predicted.flatten(0, 1)[rows].unflatten(0, index.shape),
             self.state[rows],
-            None if self.language is None else self.language.select(rows, index),
+            None if self.biases is None else self.biases.select(index),
         )
-
-
-@dataclass(frozen=True)
-class _Language:
-    """What n-grams say of hypotheses so far, and of each symbol that may come next, times their weight."""
-
-    ngrams: NGrams
-    weight: float
-    contexts: Contexts
-    said: Float[Tensor, "B W"]
-    following: Float[Tensor, "B W V"]
-
-    @staticmethod
-    def begin(ngrams: NGrams, weight: float, starts: Int[Tensor, "B 1"]) -> "_Language":
-        """Nothing said yet."""
-        following, contexts = ngrams.step(starts.flatten(), ngrams.begin(starts.numel(), 0, starts.device))
-        table = weight * following.unflatten(0, starts.shape)
-        return _Language(ngrams, weight, contexts, torch.zeros_like(table[..., 0]), table)
-
-    def select(self, rows: Int[Tensor, " R"], index: Int[Tensor, "B N"]) -> "_Language":
-        """Those of some hypotheses."""
-        following = self.following.flatten(0, 1)[rows].unflatten(0, index.shape)
-        return _Language(self.ngrams, self.weight, self.contexts.select_rows(rows), self.said.gather(1, index), following)
-
-    def after(self, symbols: Int[Tensor, "B N"]) -> "_Language":
-        """Those with one more symbol."""
-        said = self.said + self.following.gather(2, symbols.unsqueeze(2)).squeeze(2)
-        following, contexts = self.ngrams.step(symbols.flatten(), self.contexts)
-        return _Language(self.ngrams, self.weight, contexts, said, self.weight * following.view_as(self.following))
 
 
 def _rows(index: Int[Tensor, "B N"], width: int) -> Int[Tensor, " R"]:
@@ -101,21 +72,17 @@ def _beside(beams: Sequence[_Beam]) -> _Beam:
     if len(beams) == 1:
         return beams[0]
     sources = len(beams[0].score)
-    language = None
-    languages = [beam.language for beam in beams if beam.language is not None]
-    if languages:
-        said = torch.cat([one.said for one in languages], dim=1)
-        following = torch.cat([one.following for one in languages], dim=1)
-        rows = [row for source in range(sources) for one in languages for row in _of_source(one.contexts, source, sources)]
-        language = _Language(languages[0].ngrams, languages[0].weight, Contexts(tuple(rows)), said, following)
+    biases = [beam.biases for beam in beams if beam.biases is not None]
     states = torch.cat([beam.state.unflatten(0, (sources, -1)) for beam in beams], dim=1)
     score, digest, node = (torch.cat([getattr(beam, name) for beam in beams], dim=1) for name in ("score", "digest", "node"))
-    return _Beam(score, digest, node, torch.cat([beam.predicted for beam in beams], dim=1), states.flatten(0, 1), language)
-
-
-def _of_source(contexts: Contexts, source: int, sources: int) -> Sequence[Row]:
-    width = len(contexts.rows) // sources
-    return contexts.rows[source * width : (source + 1) * width]
+    return _Beam(
+        score,
+        digest,
+        node,
+        torch.cat([beam.predicted for beam in beams], dim=1),
+        states.flatten(0, 1),
+        Biases.beside(biases) if biases else None,
+    )
 
 
 @final
@@ -157,16 +124,15 @@ class _Histories:
 class TransducerBeam:
     """The search over a batch of sources, which goes on with every part of their states."""
 
-    def __init__(self, parts: Parts, sources: int, width: int, most: int, ngrams: NGrams | None = None, weight: float = 0.0):
-        """`width` hypotheses are kept of each source; at one state `most` symbols may be said."""
+    def __init__(self, parts: Parts, sources: int, width: int, most: int, biases: Biases | None = None):
+        """`width` hypotheses are kept of each source, and at one state `most` symbols may be said; `biases` are of one empty hypothesis."""
         self.parts, self.width, self.most = parts, width, most
         self.seen = 0
         self._histories = _Histories()
         predicted, state = parts.model.begin(sources)
         nothing = torch.zeros(sources, 1, dtype=torch.int64, device=predicted.device)
         score = predicted.new_zeros(sources, 1, dtype=torch.promote_types(predicted.dtype, torch.float32))
-        language = None if ngrams is None else _Language.begin(ngrams, weight, nothing + parts.target.start)
-        self._beam = _Beam(score, nothing, nothing + _ROOT, predicted.unsqueeze(1), state, language)
+        self._beam = _Beam(score, nothing, nothing + _ROOT, predicted.unsqueeze(1), state, biases)
 
     def extend(self, encoded: Float[Tensor, "B S J"], frames: Int[Tensor, " B"]) -> None:
         """Go on for some states, of which the first `frames` of each row are real."""
@@ -197,7 +163,7 @@ class TransducerBeam:
         """The best hypotheses with one more symbol, those that are better than the worst that waits; None where there is none."""
         symbols = log_probs.shape[2]
         scores = beam.score.unsqueeze(2) + log_probs
-        ranking = scores if beam.language is None else scores + beam.language.said.unsqueeze(2) + beam.language.following
+        ranking = scores if beam.biases is None else scores + beam.biases.said.unsqueeze(2) + beam.biases.following
         best, index = ranking.flatten(1).topk(min(self.width, ranking[0].numel()))
         alive = real & (best > (_NEVER if worst is None else worst))
         if not bool(alive.any()):
@@ -208,8 +174,8 @@ class TransducerBeam:
         predicted, state = self.parts.model.advance(said.flatten(), before.state)
         node = self._histories.add(before.node, said, place, score)
         digest = before.digest * _FACTOR + said + 1
-        language = None if before.language is None else before.language.after(said)
-        return _Beam(score, digest, node, predicted.unflatten(0, said.shape), state, language)
+        biases = None if before.biases is None else before.biases.grown(said)
+        return _Beam(score, digest, node, predicted.unflatten(0, said.shape), state, biases)
 
     def _merged(self, beam: _Beam) -> _Beam:
         """The best different hypotheses; those that say the same are one, with the history of the likeliest."""
@@ -226,8 +192,7 @@ class TransducerBeam:
     def hypotheses(self, n_best: int) -> list[list[Hypothesis]]:
         """Of each source the best `n_best`, as if nothing came behind."""
         beam, end = self._beam, self.parts.target.end
-        added = None if beam.language is None else beam.language.said + beam.language.following[..., end]
-        ranking = beam.score if added is None else beam.score + added
+        ranking = beam.score if beam.biases is None else beam.score + beam.biases.whole(end)
         order = ranking.argsort(dim=1, descending=True, stable=True)[:, :n_best]
         nodes, scores, ranks = (table.gather(1, order).tolist() for table in (beam.node, beam.score, ranking))
         paths = iter(self._histories.traced([node for own in nodes for node in own]))
@@ -239,7 +204,7 @@ class TransducerBeam:
 
 
 def _with_score(beam: _Beam, score: Float[Tensor, "B W"]) -> _Beam:
-    return _Beam(score, beam.digest, beam.node, beam.predicted, beam.state, beam.language)
+    return _Beam(score, beam.digest, beam.node, beam.predicted, beam.state, beam.biases)
 
 
 def _made(path: list[tuple[int, int, float]], score: float, rank: float) -> Hypothesis:

@@ -52,6 +52,9 @@ class DenoisingConfig:
     """The name of this task."""
     text: str | tuple[str, ...] = "text"
     """Column with the texts, or several columns, each of whose texts is learned by itself."""
+    weight: str | None = None
+    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
+    Null counts all alike."""
     scheme: Literal["spans", "infilling"] = "spans"
     """`spans`: a mask of its own for each hidden span, the output says the spans (T5, Raffel et al. 2020). `infilling`: one kind of mask,
     some of which hide nothing, the output is the whole text (BART, Lewis et al. 2020): slower to train, and nearer to summarization."""
@@ -172,7 +175,7 @@ class Denoising(ExamplePerRecord):
 
     def unfold(self, records: Records) -> Records:
         """A record for each text, with the seed that hides it."""
-        return _Texts(records, self.columns)
+        return _Texts(records, self.columns, self.weight_column)
 
     def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
         """Texts whose masks are to be filled; `scored`, texts that are to be hidden: one for each column of a record."""
@@ -310,13 +313,13 @@ class Denoising(ExamplePerRecord):
 class _Texts(Records):
     """The texts of other records, each a record with the seed of its noise."""
 
-    def __init__(self, inner: Records, columns: tuple[str, ...]):
-        self.inner, self.columns = inner, columns
+    def __init__(self, inner: Records, columns: tuple[str, ...], weight: str | None):
+        self.inner, self.columns, self.weight = inner, columns, weight
 
     def __call__(self) -> Iterator[tuple[int, Record]]:
         for number, record in self.inner():
             try:
-                items = list(_unfolded(record, self.columns))
+                items = list(_unfolded(record, self.columns, self.weight))
             except DataError as error:
                 raise DataError(f"{self.inner.place(number)}: {error}") from error
             yield from ((number * len(self.columns) + place, item) for place, item in enumerate(items))
@@ -331,15 +334,16 @@ class _Texts(Records):
 
     def signature(self) -> str:
         """That of the other source, and the columns."""
-        return f"{self.inner.signature()}:{','.join(self.columns)}"
+        return f"{self.inner.signature()}:{','.join(self.columns)}{'' if self.weight is None else f':{self.weight}'}"
 
 
-def _unfolded(record: Record, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """A record for each text of a record, in the first column, with a seed that depends on nothing but the text."""
+def _unfolded(record: Record, columns: tuple[str, ...], weight: str | None = None) -> Iterator[dict[str, Any]]:
+    """A record for each text of a record, in the first column, with the record's weight, and a seed that depends on the text alone."""
+    kept = {weight: record[weight]} if weight is not None and weight in record else {}
     for column in columns:
         text = text_of(record, column)
         drawn = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=7).digest()
-        yield {columns[0]: text, NOISE: int.from_bytes(drawn)}
+        yield {**kept, columns[0]: text, NOISE: int.from_bytes(drawn)}
 
 
 TEMPLATE = """\

@@ -23,6 +23,7 @@ from antiphon.data.documents import DocumentFolder, open_documents
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
+from antiphon.features.word_places import NO_WORD
 from antiphon.metrics import bleu, chrf
 from antiphon.tasks.document_context import CONTEXT, DOCUMENT, ContextConfig, ContextReader, RecordsInDocuments, context_of
 from antiphon.tasks.text_pairs import TextPairs, TextPairsSettings
@@ -112,6 +113,13 @@ class DocumentTranslation(TextPairs):
             before = self._before(self.target_text, self._translated(record))
             target = np.concatenate([target[:1], before, target[1:]]).astype(np.int64)
         return replace(example, source=source, target=target)
+
+    def word_places(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
+        """The word of each symbol of both sides; what stands before them has none of their words."""
+        example, own = self.encode(record), super().word_places(record)
+        assert example.target is not None, "there is a target to align"
+        before = [np.full(length, NO_WORD) for length in (len(example.source) - len(own[0]), len(example.target) - 2 - len(own[1]))]
+        return np.concatenate([before[0], own[0]]), np.concatenate([before[1], own[1]])
 
     def _translated(self, record: Record) -> Sequence[str]:
         return context_of(record, "target") if self.context.of == "both" else ()

@@ -27,6 +27,11 @@ class ExamplePerRecord(Task, ABC):
         """Whether a corpus stores the values of sources in 16 bits."""
         return False
 
+    @property
+    def weight_column(self) -> str | None:
+        """The column that says how much a record counts in learning."""
+        return getattr(self.settings, "weight", None)
+
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
         """`encode` for (index, record) pairs; a task may do this faster."""
         return [self.encode(record, index) for index, record in records]
@@ -54,6 +59,7 @@ class ExamplePerRecord(Task, ABC):
             progress=progress,
             block=self.block,
             half_precision=self.half_precision,
+            weight_column=self.weight_column,
         )
 
 

@@ -37,6 +37,9 @@ class LanguageModelingConfig:
     """The name of this task."""
     text: str = "text"
     """Column with the texts; each is learned from its beginning to its end."""
+    weight: str | None = None
+    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
+    Null counts all alike."""
     vocabulary: TextConfig | None = None
     """How texts become symbols. For a model that is to help another in its search: `{run: PATH}` of the other."""
 
@@ -120,7 +123,7 @@ class LanguageModeling(ExamplePerRecord):
         return [self._example(symbols, index) for (index, _), symbols in zip(records, found, strict=True)]
 
     def request(self, record: Record) -> Request:
-        """From the optional fields `prefix` (how the text begins), `required` and `banned` (a text or a list of texts)."""
+        """From the optional fields `prefix` (how the text begins), `required`, `banned` and `hot_words` (a text or a list of texts)."""
         return text_request(record, lambda _: self.target_text.phrase, self.target_spec.unknown)
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Int
 
 from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
@@ -25,6 +26,7 @@ from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import BYTE_PIECES, SPECIAL_PIECES
+from antiphon.features.word_places import NO_WORD, word_places
 from antiphon.store import checkpoint
 from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
 from antiphon.tasks.text_requests import text_of, text_request
@@ -212,8 +214,20 @@ class TextPairs(ExamplePerRecord):
         framed = np.concatenate([[self.target_spec.start], target, [self.target_spec.end]]).astype(np.int64)
         return Example(closed, framed, index, context=words)
 
+    def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
+        """The word of each symbol of the encoded source, and of the target without start and end; -1 of symbols of no word."""
+        text, settings = text_of(record, self.settings.source), self.settings
+        source = np.zeros(0, dtype=np.int64)
+        if _says_something(self.source_text, text):
+            source = word_places(self.source_text, text, "".join(self.lead(record)) + settings.source_prefix)
+        if self.source_text.closes or not len(source):
+            source = np.append(source, NO_WORD)
+        text = text_of(record, settings.target)
+        target = word_places(self.target_text, text, settings.target_prefix) if _says_something(self.target_text, text) else source[:0]
+        return source, target
+
     def request(self, record: Record) -> Request:
-        """From the optional fields `prefix` (a text), `required` and `banned` (a text or a list of texts)."""
+        """From the optional fields `prefix` (a text), `required`, `banned` and `hot_words` (a text or a list of texts)."""
         return text_request(record, self._phrase_of, self.target_spec.unknown, self.target_text.opening, before=self.settings.target_prefix)
 
     def _phrase_of(self, record: Record) -> Callable[[str], tuple[int, ...]]:

@@ -1,7 +1,7 @@
-"""The texts of a record, and what it asks of its output: `prefix` (a text), `required` and `banned` (a text or a list of texts).
+"""The texts of a record, and what it asks of its output: `prefix` (a text), `required`, `banned` and `hot_words` (a text or several).
 
-What must be said must be sayable: a prefix or a required phrase that the vocabulary has no symbols for is refused. What must not be said
-and cannot be said is no wish at all.
+What must or should be said must be sayable: a prefix, a required phrase or a hot word that the vocabulary has no symbols for is refused.
+What must not be said and cannot be said is no wish at all.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,8 +24,8 @@ def text_request(
     Raises DataError for a field that holds something else, or what must be said and cannot be written.
     """
     own = str(record.get("prefix") or "")
-    required, banned = (list(_phrases(record, field)) for field in ("required", "banned"))
-    if not (before or own or required or banned):
+    required, banned, hot = (list(_phrases(record, field)) for field in ("required", "banned", "hot_words"))
+    if not (before or own or required or banned or hot):
         return Request(prefix=opening)
     phrase = phrase_of(record)
 
@@ -41,6 +41,7 @@ def text_request(
         prefix=(*opening, *(sayable(before + own, first) if before or own else ())),
         required=tuple(symbols for text in required if (symbols := sayable(text, "`required`"))),
         banned=tuple(symbols for symbols in written if symbols and unknown not in symbols),
+        hot=tuple(symbols for text in hot if (symbols := sayable(text, "`hot_words`"))),
     )
 
 

@@ -42,7 +42,7 @@ def test_a_block_is_that_of_transformers(seed):
     for training in (False, True):
         said = theirs.train(training)(x)
         expected = said[0] if isinstance(said, tuple) else said
-        found = ours.train(training)(x, mask, mask[:, None, None], None)
+        found, _ = ours.train(training)(x, mask, mask[:, None, None], None)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -103,7 +103,7 @@ def test_a_single_frame_in_training_is_no_nan():
 def test_a_convolution_sees_its_neighbours(kernel, causal, seed):
     module = ConvolutionModule(4, kernel, "layer", causal=causal).double()
     x = torch.randn(1, 11, 4, dtype=torch.float64, requires_grad=True)
-    out = module(x, torch.ones(1, 11, dtype=torch.bool))
+    out, _ = module(x, torch.ones(1, 11, dtype=torch.bool))
     (gradient,) = torch.autograd.grad((out[0, 5] ** 2).sum(), x)
     seen = (gradient[0].abs().amax(1) > 0).nonzero().flatten().tolist()
     assert seen == (list(range(5 - kernel + 1, 6)) if causal else list(range(5 - kernel // 2, 6 + kernel // 2)))
@@ -123,7 +123,7 @@ def test_what_is_said_moves_with_the_recording(positions, seed):
     seen = visible if encoder.bias is None else encoder.bias(places, places).to(x.dtype).masked_fill(~visible, -float("inf"))
     y = frames.values
     for block in encoder.blocks:
-        y = block(y, frames.mask, seen, None if encoder.rotary is None else encoder.rotary.angles(places))
+        y, _ = block(y, frames.mask, seen, None if encoder.rotary is None else encoder.rotary.angles(places))
     torch.testing.assert_close(y[:, 6:], states.values, rtol=1e-5, atol=1e-5)  # angles are in single precision
 
 

@@ -74,7 +74,7 @@ def test_only_adapters_learn_and_are_saved(base: Any, tmp_path: Path, name: str,
     assert all(torch.equal(kept[one], tensor) for one, tensor in theirs.state_dict().items()), "the base stays as it is"
 
 
-@pytest.mark.parametrize("kind", ["lora", "dora"])
+@pytest.mark.parametrize("kind", ["lora", pytest.param("dora", marks=pytest.mark.slow)])
 def test_nothing_learned_changes_nothing_and_resuming_is_exact(base: Any, tmp_path: Path, kind: str) -> None:
     still = adapted(base(), {"rank": 2, "kind": kind}, optimizer={"name": "sgd", "learning_rate": 1e-30}, max_steps=1)
     assert texts(antiphon.train(still, tmp_path / "still", data=DATA)) == texts(base())
@@ -86,8 +86,14 @@ def test_nothing_learned_changes_nothing_and_resuming_is_exact(base: Any, tmp_pa
     assert all(torch.equal(tensor, two[key]) for key, tensor in one.items())
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("kind", ["lora", "dora"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, marks=[pytest.mark.slow] * (kind == "dora" and name != "transformer"))
+        for kind in ("lora", "dora")
+        for name in MODELS
+    ],
+)
 def test_merged_it_is_a_run_of_its_own(base: Any, tmp_path: Path, name: str, kind: str) -> None:
     folder = shutil.copytree(base(name), tmp_path / "base")
     made = adapted(folder, {**ADAPTERS.get(name, {"rank": 2}), "kind": kind, "alpha": 32}, max_steps=8, freeze=["*lora_A*"])

@@ -72,6 +72,13 @@ def test_presets_are_built(name):
         ("encoder_only", {"encoder": {"name": "lstm", "dim": 7}}, r"`model\.encoder\.dim` must be even"),
         ("encoder_only", {"encoder": {"name": "lstm"}, "chunk": 4}, r"`model\.encoder\.bidirectional` must be false"),
         ("encoder_only", {"encoder": {"name": "lstm"}, "intermediate_ctc": [1]}, "no effect on an `lstm` encoder"),
+        ("encoder_only", {"left_chunks": 4}, r"`model\.left_chunks` must be left out without a `model\.chunk`, but is 4"),
+        ("encoder_only", {"chunk": 4, "left_chunks": -1}, r"`model\.left_chunks`.* 0.* -1"),
+        (
+            "encoder_only",
+            {"encoder": {"name": "lstm", "bidirectional": False}, "chunk": 4, "left_chunks": 2},
+            r"`model\.left_chunks` has no effect on an `lstm` encoder",
+        ),
         ("encoder_only", {"encoder": {"name": "lstm", "heads": 4}}, r"`model\.encoder\.heads` is not a setting"),
         ("lstm", {"attention": "location", "location_kernel": 4}, r"`model\.location_kernel` must be odd"),
         ("lstm", {"attention": "location", "coverage": True}, r"`model\.coverage` needs `model\.attention`"),

@@ -1,8 +1,9 @@
 """Streams: what is ready is delivered, whatever becomes of the source."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,7 @@ def beam(model: Predictor) -> Predictor:
         ({"prefix": "zz"}, "`prefix` must be what the vocabulary can write, but 'zz' is not."),
         ({"required": ["a", "1baba"]}, "the required phrase must have at most 3 symbols, the limit for the source's length, but has 5."),
         ({"prefix": "1bab"}, "the prefix must have at most 3 symbols, the limit for the source's length, but has 4."),
+        ({"hot_words": ["a", "az"]}, "`hot_words` must be what the vocabulary can write, but 'az' is not."),
     ],
 )
 def test_what_cannot_be_said_refuses_its_input_alone(beam: Predictor, wish: dict[str, str], reason: str) -> None:
@@ -141,6 +143,23 @@ def test_what_cannot_be_said_refuses_its_input_alone(beam: Predictor, wish: dict
     with pytest.raises(DataError, match="Input 2: ") as raised:
         next(answers)
     assert reason in str(raised.value)
+
+
+@pytest.mark.parametrize("search", [{"name": "greedy"}, {"name": "beam"}, {"name": "sampling"}, {"name": "mbr"}])
+def test_hot_words_of_a_recipe_and_of_a_record_are_said(model: Predictor, search: dict[str, Any]) -> None:
+    inner = {"name": "sampling", "samples": 4} if search["name"] == "mbr" else {}
+    heavy = {"hot_words": {"weight": 9.0}, "limits": {"max_length": 3}}
+
+    def text(record: dict[str, Any], phrases: Sequence[str] = ()) -> str:
+        own = {**heavy, "hot_words": {"weight": 9.0, "phrases": list(phrases)}}
+        settings = {**search, "candidates": {**inner, **own}} if inner else {**search, **own}
+        return model.with_search(settings).predict(record).text
+
+    assert "b1a" in text({"source": "ab1", "hot_words": "b1a"})
+    assert "1bb" in text({"source": "ab1"}, ["1bb"])
+    assert text({"source": "ab1", "hot_words": ["aa"]}, ["a"]) == "aaa", "both count"
+    with pytest.raises(ConfigError, match=r"`search\.hot_words\.phrases` must be what the vocabulary can write, but 'xyz' is not"):
+        text({"source": "ab1"}, ["a", "xyz"])
 
 
 def test_a_ban_of_what_cannot_be_said_changes_nothing(beam: Predictor) -> None:

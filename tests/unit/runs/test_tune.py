@@ -80,7 +80,7 @@ def test_the_best_is_stored_and_used(run: Path) -> None:
 
 def test_scores_are_those_of_decoding_the_validation_data(run: Path) -> None:
     found = tune(run, grid=GRID, metric="chrf", dry_run=True)
-    records = tuning_run._validation_items(run, antiphon.load(run).recipe, antiphon.load(run).task)
+    records = tuning_run._kept_items(run, antiphon.load(run).recipe)
     assert len(records) == found.records == 4
     shown = antiphon.evaluate(run, records, overrides=["search.limits.max_length=null", "search.beam_size=3"])
     trial = next(trial for trial in found.trials if trial.settings == {"limits.max_length": None, "beam_size": 3})

@@ -104,7 +104,7 @@ def test_n_best_is_sorted_and_distinct(groups, seed):
         assert 1 <= len(own) <= 8
         assert groups > 1 or len(own) == 8
         scores = [item.score for item in own]
-        assert scores == sorted(scores, reverse=True)
+        assert groups > 1 or scores == sorted(scores, reverse=True)
         assert len({tuple(item.elements) for item in own}) == len(own)
         for item in own:
             assert item.log_prob == pytest.approx(sum(item.step_scores))
@@ -141,6 +141,44 @@ def test_groups_differ_more_than_one_beam():
     assert [5] not in [item.elements.tolist() for item in without]
     assert len({tuple(item.elements) for item in without}) == len(without), "what both groups find is given once"
     assert diverse[0].score == pytest.approx(diverse[0].log_prob), "what diversity takes off is in no score"
+
+
+@pytest.mark.parametrize("penalty", ["none", "average"])
+def test_the_first_group_is_a_beam_of_its_width(penalty, seed):
+    model, source = ToyModel(size=11, seed=seed), toy_source(*SENTENCES)
+    beam = BeamSearch(BeamConfig(beam_size=3, n_best=3, length_penalty=penalty))(model, source)
+    diverse = BeamSearch(BeamConfig(beam_size=9, n_best=9, groups=3, diversity=2.0, length_penalty=penalty))(model, source)
+    for one, other in zip(beam, diverse, strict=True):
+        assert other[0].elements.tolist() == one[0].elements.tolist()
+        assert [item.elements.tolist() for item in one][1] in [item.elements.tolist() for item in other]
+
+
+def test_each_group_gives_its_best_first_in_order(seed):
+    """With groups of one, each shuns what those before it say: so every group can be followed by a plain greedy search."""
+    model, source, diversity = ToyModel(size=11, seed=seed), toy_source(*SENTENCES), 1.5
+    limits = LimitsConfig(max_length=6)
+    found = BeamSearch(BeamConfig(beam_size=4, groups=4, n_best=4, diversity=diversity, limits=limits))(model, source)
+    for sentence, own in zip(SENTENCES, found, strict=True):
+        memory, said = model.encode(toy_source(sentence)), [[] for _ in range(4)]
+        ended = [None] * 4
+        for step in range(7):
+            symbols = []
+            for group in range(4):
+                inputs = Padded(torch.tensor([[START, *said[group]]]), torch.tensor([step + 1]))
+                ranked = model.decode(inputs, memory).values[0, -1].log_softmax(-1)
+                ranked[[PAD, START]] = -float("inf")
+                if step == 6:
+                    ranked[[symbol for symbol in range(11) if symbol != END]] = -float("inf")
+                for symbol in symbols:
+                    ranked[symbol] -= diversity
+                order = ranked.argsort(descending=True).tolist()
+                if order[0] == END:  # it has ended, and goes on for the others
+                    ended[group] = said[group] if ended[group] is None else ended[group]
+                going_on = next(symbol for symbol in order if symbol != END)
+                symbols.append(going_on)
+                said[group] = [*said[group], going_on]
+        different = list(dict.fromkeys(map(tuple, ended)))
+        assert [tuple(item.elements.tolist()) for item in own] == different
 
 
 def test_patience_looks_further():

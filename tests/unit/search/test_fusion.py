@@ -164,7 +164,7 @@ def test_a_wide_prefix_beam_finds_what_enumeration_finds(arpa, seed):
     pieces = ["<pad>", "<unk>", "<s>", "</s>", "a", "b"]
     helper = ngrams(arpa, None, TINY, pieces, str)
     settings = CTCSearchConfig(beam_size=60, n_best=4, language_model=LanguageModelConfig(ngram="x", weight=0.8))
-    found = CTCSearch(settings).with_language_model(helper)(model, source)
+    found = CTCSearch(settings).with_help(helper, ())(model, source)
     symbols = torch.tensor([[*said, *[0] * (LONGEST - len(said))] for said in EVERY])
     lengths = torch.tensor([len(said) for said in EVERY])
     for row in range(2):
@@ -251,5 +251,5 @@ def test_what_cannot_be_used_is_refused(arpa):
         validate(CTCSearchConfig, {"beam_size": 3, "language_model": {"run": "x"}})
     with pytest.raises(ConfigError, match="must be at least 2 with a `language_model`"):
         validate(CTCSearchConfig, {"language_model": {"ngram": "x"}})
-    with pytest.raises(ConfigError, match="with_language_model"):
+    with pytest.raises(ConfigError, match="with_help"):
         BeamSearch(BeamConfig(language_model=LanguageModelConfig(run="x")))(built(Variant("lstm", "default"), 1, TINY, TINY), SOURCE)

@@ -4,10 +4,12 @@ import torch
 
 from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import ConfigError, DataError
+from antiphon.search import scoring
 from antiphon.search.alignment import traced
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.scoring import score
 from tests.toys import END, START, ToyModel, toy_source
+from tests.unit.search.alignments import SPEC, FramesModel, probabilities, random_frames
 
 
 def test_scores_against_single_steps(seed):
@@ -70,3 +72,42 @@ def test_uneven_lists_are_aligned():
     aligned = traced(model, model.encode(source), [[first], [second, second, second]], alignment=True)
     assert [len(own) for own in aligned] == [1, 3]
     np.testing.assert_array_equal(aligned[1][0].alignment, aligned[1][2].alignment)
+
+
+def test_alignment_beside_scores_is_that_of_the_search(seed):
+    model, source = ToyModel(size=9, seed=seed), toy_source([4, 5, 6], [7, 8])
+    targets = [np.array([5, 4, 6]), np.array([6])]
+    expected = traced(model, model.encode(source), [[item] for item in score(model, source, targets)], alignment=True)
+    for own, (traced_one,) in zip(score(model, source, targets, alignment=True), expected, strict=True):
+        np.testing.assert_allclose(own.alignment, traced_one.alignment, atol=1e-6)
+
+
+def test_no_alignment_without_attention():
+    with pytest.raises(ConfigError, match=r"Word alignments need a model with attention, but this model has none\."):
+        score(ToyModel(has_attention=False), toy_source([4]), [np.array([4])], alignment=True)
+
+
+def test_frames_are_summed_over_all_alignments(seed):
+    generator = torch.Generator().manual_seed(seed)
+    model, source = FramesModel(), random_frames([4, 3], SPEC.size, generator)
+    targets = [np.array([4, 5, 4]), np.array([5])]
+    for row, found in enumerate(score(model, source, targets)):
+        logits = source.values[row, : source.lengths[row]]
+        expected = probabilities(logits.log_softmax(-1))[tuple(targets[row].tolist())]
+        assert found.log_prob == pytest.approx(np.log(expected), abs=1e-4)
+        assert len(found.step_scores) == len(targets[row]) + 1
+
+
+def test_what_frames_cannot_say_is_impossible(seed):
+    generator = torch.Generator().manual_seed(seed)
+    found = score(FramesModel(), random_frames([2], SPEC.size, generator), [np.array([4, 4])])
+    assert found[0].log_prob == -np.inf
+
+
+def test_logits_in_parts_are_the_same(seed, monkeypatch):
+    model, source = ToyModel(size=9, seed=seed), toy_source([4, 5, 6], [7, 8])
+    targets = [np.array([5, 4, 6]), np.array([6])]
+    whole = score(model, source, targets)
+    monkeypatch.setattr(scoring, "_ROWS", 2)
+    for one, other in zip(score(model, source, targets), whole, strict=True):
+        assert one.step_scores == pytest.approx(other.step_scores, abs=1e-6)

@@ -1,5 +1,6 @@
 """Search for transducers against plain ones, with a joiner whose log-probabilities are known."""
 
+import itertools
 import math
 
 import numpy as np
@@ -153,7 +154,7 @@ def test_n_grams_have_a_say(variant, seed, tmp_path):
     ngrams = SymbolNGrams(read_arpa(tmp_path / "lm.arpa"), TOKENS, ["<pad>", "<unk>", "<s>", "</s>", *"defghij"])
     settings = {"beam_size": 4, "n_best": 4, "max_symbols": 2, "language_model": {"ngram": str(tmp_path / "lm.arpa"), "weight": 0.7}}
     plain = TransducerSearch(validate(TransducerSearchConfig, settings))
-    with pytest.raises(ConfigError, match="needs `with_language_model`"):
+    with pytest.raises(ConfigError, match="needs `with_help`"):
         plain(model, source)
 
     def following(said):
@@ -168,11 +169,33 @@ def test_n_grams_have_a_say(variant, seed, tmp_path):
     def bonus(said):
         return sum(0.7 * float(following(said[:place])[symbol]) for place, symbol in enumerate(said))
 
-    for row, own in enumerate(plain.with_language_model(ngrams)(model, source)):
+    for row, own in enumerate(plain.with_help(ngrams, ())(model, source)):
         expected = beamed(model, source, row, 4, 2, bonus, lambda said: 0.7 * float(following(said)[TOKENS.end]))
         assert [tuple(item.elements.tolist()) for item in own] == [said for _, _, said in expected]
         assert [item.score for item in own] == pytest.approx([rank for rank, _, _ in expected], abs=1e-5)
         assert [item.log_prob for item in own] == pytest.approx([score for _, score, _ in expected], abs=1e-5)
+
+
+@every_model
+def test_hot_words_have_a_say_and_records_may_have_their_own(variant, seed):
+    model, source = made(variant, seed)
+    settings = {"beam_size": 4, "n_best": 4, "max_symbols": 2, "hot_words": {"phrases": ["as text"], "weight": 1.2}}
+    own = [Request(hot=((7,),)), Request(), Request()]
+    with pytest.raises(ConfigError, match=r"`search\.hot_words\.phrases` need `with_help`"):
+        TransducerSearch(validate(TransducerSearchConfig, settings))(model, source)
+    found = TransducerSearch(validate(TransducerSearchConfig, settings)).with_help(None, ((5, 6),))(model, source, own)
+    for row, hypotheses in enumerate(found):
+
+        def bonus(said, whole=False, row=row):
+            pairs = sum(pair == (5, 6) for pair in itertools.pairwise(said))
+            under_way = said[-1:] == (5,) and not whole
+            return 1.2 * (2 * pairs + under_way + (said.count(7) if row == 0 else 0))
+
+        expected = beamed(model, source, row, 4, 2, bonus, lambda said, bonus=bonus: bonus(said, True) - bonus(said))
+        assert [tuple(item.elements.tolist()) for item in hypotheses] == [said for _, _, said in expected]
+        assert [item.score for item in hypotheses] == pytest.approx([rank for rank, _, _ in expected], abs=1e-5)
+    with pytest.raises(ConfigError, match="must be at least 2 where records have `hot_words`"):
+        TransducerSearch(TransducerSearchConfig())(model, source, own)
 
 
 def test_what_cannot_be_is_refused(seed):
@@ -184,6 +207,7 @@ def test_what_cannot_be_is_refused(seed):
     for settings, message in (
         ({"n_best": 2}, "`n_best` must be at most `beam_size`"),
         ({"language_model": {"ngram": "x"}}, "`beam_size` must be at least 2"),
+        ({"hot_words": {"phrases": ["x"]}}, "`beam_size` must be at least 2 with `hot_words`"),
         ({"beam_size": 2, "language_model": {"run": "x"}}, "must be an `ngram`, but is a `run`"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -39,7 +39,7 @@ from antiphon.tasks.forecasting.possible import possible
 from antiphon.tasks.forecasting.rows import forecast_rows
 from antiphon.tasks.forecasting.series_rows import SeriesRecords, joined_files, open_table
 from antiphon.tasks.forecasting.series_split import WithoutEnd
-from antiphon.tasks.forecasting.windows import WindowContext, WindowEncoder, as_plain, from_plain
+from antiphon.tasks.forecasting.windows import WindowContext, WindowEncoder, as_plain, from_plain, item_of
 
 _READING = 2  # goes up when the same rows become other series, so that what was stored is not taken for them
 _LOOKED_AT = 2000  # series that a frequency is inferred from
@@ -194,7 +194,7 @@ class Forecasting(Task):
         stride, last = (self.settings.origin_step, self.settings.backtest.windows) if keep_records else (self.settings.stride, None)
         plan = Plan(self.context, shortest, self.horizon, stride, last)
         weighting = "windows" if keep_records else self.settings.weighting
-        corpus = WindowCorpus(folder, plan, self._window, _item, weighting=weighting)
+        corpus = WindowCorpus(folder, plan, self._window, item_of, weighting=weighting)
         check_windows(corpus)
         return corpus
 
@@ -263,6 +263,10 @@ class Forecasting(Task):
         covariates, scale = self._covariates_for(record), encoder.scale_of(series, origin)
         source = encoder.source(series, covariates, self.covariates.static_of(series), origin, scale)
         return Request(known=encoder.known(source, covariates, scale, origin, self.horizon))
+
+    def log_slopes(self, example: Example) -> np.ndarray:
+        """How much each value of a target (T, C) grows in scaling it, as a logarithm."""
+        return self.encoder.log_slopes(example)
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
         """The best hypothesis as a `Forecast` in the units of the data."""
@@ -393,7 +397,3 @@ class Forecasting(Task):
         """The covariates of an item up to the end of its horizon."""
         known: np.ndarray | None = item.get("covariates")
         return self.covariates.channels(item["series"], item["origin"] + self.horizon) if known is None else known
-
-
-def _item(series: Series, covariates: np.ndarray, origin: int) -> Record:
-    return {"unique_id": series.unique_id, "series": series, "covariates": covariates, "origin": origin}

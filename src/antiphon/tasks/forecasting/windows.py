@@ -14,6 +14,7 @@ from typing import Any, final
 
 import numpy as np
 
+from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example
 from antiphon.data.series import Missing, Series, fill
 from antiphon.features.scaling import Scale, ScalingConfig, TransformConfig, measure, transform, undo_transform
@@ -122,6 +123,20 @@ class WindowEncoder:
         """Scaled quantiles (H, C, Q) in the units of the data: transforms ascend, so quantiles stay quantiles."""
         return undo_transform(self.transforming, scale.spread(values.astype(np.float64)), self.power)
 
+    def log_slopes(self, example: Example) -> np.ndarray:
+        """For each value of a target (H, C), the logarithm of the slope of transform and scale there: by how much densities differ."""
+        assert example.target is not None, "there is a target to score"
+        scale: Scale = example.context.scale
+        scaled = example.target[1:, : len(scale.scale)]
+        slopes: np.ndarray = -np.log(np.broadcast_to(scale.scale, scaled.shape))
+        name = self.transforming.name
+        if name == "none":
+            return slopes
+        values = self.restore(scaled, scale)
+        power = self.power if name == "box_cox" else 0.0
+        slopes += (power - 1) * (np.log1p(values) if name == "log1p" else np.log(values))
+        return slopes
+
     def unit(self, scale: Scale) -> np.ndarray:
         """One unit of the scale in the units of the data, (C,); under a transform, the one above the location."""
         zeros, ones = np.zeros(len(scale.scale)), np.ones(len(scale.scale))
@@ -137,3 +152,8 @@ def as_plain(scale: Scale | None) -> Any:
 def from_plain(plain: Any) -> Scale | None:
     """What `as_plain` gave."""
     return None if plain is None else Scale(*(np.array(part, dtype=float) for part in plain))
+
+
+def item_of(series: Series, covariates: np.ndarray, origin: int) -> Record:
+    """A window as an item to predict, with the covariates that are known of it."""
+    return {"unique_id": series.unique_id, "series": series, "covariates": covariates, "origin": origin}

@@ -23,6 +23,9 @@ class SpeechRecognitionConfig:
     """Column with the name of the recording, relative to the table; `clips.zip/one.mp3` is a member of an archive."""
     text: str = "text"
     """Column with what is said."""
+    weight: str | None = None
+    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
+    Null counts all alike."""
     speaker: str | None = None
     """Column with who speaks: records that are held out then have speakers of their own, and scores are also given by speaker."""
     start: str | None = None

@@ -299,7 +299,7 @@ class SpeechRecognition(ExamplePerRecord):
         return [{**record, self.settings.audio: _Part(recording, *bounds)} for bounds in found]
 
     def request(self, record: Record) -> Request:
-        """From the optional fields `prefix`, `required` and `banned`; a published model's outputs begin with symbols of its own."""
+        """From the optional fields `prefix`, `required`, `banned` and `hot_words`; a published model's outputs begin as it was taught."""
         opening = self.target_text.opening
         asked = text_request(record, lambda _: self.target_text.phrase, self.target_spec.unknown, opening)
         return replace(asked, given=len(opening))

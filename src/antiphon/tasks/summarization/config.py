@@ -32,6 +32,9 @@ class SummarizationConfig:
     """Text that every summary begins with; predictions are forced to begin with it, and it is removed from them."""
     tags: tuple[str, ...] = ()
     """Columns whose values (a kind, a section) become one symbol each in front of the document."""
+    weight: str | None = None
+    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
+    Null counts all alike."""
     open_words: Annotated[int, Field(ge=0)] = 100
     """With one `vocabulary` of kind `word`: so many words of each document that the vocabulary does not have may be copied, by a model
     with `head: pointer`."""

@@ -1,0 +1,74 @@
+"""How much each record counts in learning: a column of the data, such as a score of quality.
+
+A record of weight 2 pulls as hard as two of weight 1, a record of weight 0 not at all; only the proportions matter, since the update
+divides by the sum. That is another thing than the weight of a file, which says how often its records are shown.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from antiphon.contracts.records import Record
+from antiphon.data.folders import finish
+from antiphon.errors import DataError
+
+
+def weight_of(record: Record, column: str) -> float:
+    """The weight of a record. Raises DataError where there is no number from 0 up."""
+    value = record.get(column)
+    try:
+        weight = math.nan if isinstance(value, bool) or value is None else float(value)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        what = "is missing" if value is None else f"is {value!r:.40}"
+        raise DataError(f"`{column}` must be a weight, a number from 0 up, but {what}.")
+    return weight
+
+
+@final
+class WeightWriter:
+    """Stores the weights of a corpus. Records without the column are fine as long as none has it: those to validate on need no weights."""
+
+    def __init__(self, folder: Path, column: str):
+        self._column, self._file = column, open(folder / "weights.bin", "wb")  # noqa: SIM115 -- closed by `close`
+        self._present: bool | None = None
+        self._count, self._sum, self._zeros, self._least, self._most = 0, 0.0, 0, math.inf, -math.inf
+
+    def of(self, record: Record) -> float:
+        """The weight of a record. Raises DataError where it is no weight, and where it is missing but others have one."""
+        present = self._column in record
+        self._present = present if self._present is None else self._present
+        if present != self._present:
+            raise DataError(
+                f"All records must have a weight in `{self._column}`, or none, but this one {'has one' if present else 'has none'}."
+            )
+        return weight_of(record, self._column) if present else 1.0
+
+    def append(self, weights: list[float]) -> None:
+        """Store the weights of examples that were kept."""
+        self._file.write(np.array(weights, dtype=np.float32).tobytes())
+        self._count, self._sum = self._count + len(weights), self._sum + math.fsum(weights)
+        self._zeros += sum(weight == 0 for weight in weights)
+        self._least, self._most = min(self._least, *weights), max(self._most, *weights)
+
+    def close(self) -> None:
+        """Write to disk and close."""
+        finish(self._file)
+
+    def facts(self) -> dict[str, Any] | None:
+        """What the weights are like; None where no record has one. Raises DataError when no record counts."""
+        if not self._present:
+            return None
+        if self._most == 0:
+            raise DataError(f"At least one record must have a weight above 0 in `{self._column}`, but all are 0.")
+        mean = self._sum / self._count
+        return {"column": self._column, "least": self._least, "most": self._most, "mean": mean, "zeros": self._zeros}
+
+
+def weights_said(facts: dict[str, Any]) -> str:
+    """What stored weights are like, as a remark."""
+    zeros = f"; {facts['zeros']:,} are 0 and teach nothing" if facts["zeros"] else ""
+    return f"weights in `{facts['column']}` from {facts['least']:.4g} to {facts['most']:.4g}, mean {facts['mean']:.4g}{zeros}"

@@ -1,0 +1,27 @@
+"""From attention over symbols to links between words, in Pharaoh's format: `0-0 1-2` links source word 0 with target word 0."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+Links = tuple[tuple[int, int], ...]
+"""(source word, target word), by target word."""
+
+
+def word_links(attention: Float[np.ndarray, "T S"], source: Int[np.ndarray, " S"], target: Int[np.ndarray, " T"]) -> Links:
+    """For each word of the target the word of the source that its symbols look at most, all in all.
+
+    source, target   the word of each symbol, or -1 where it belongs to none: the end symbol, a tag. What looks there counts nothing
+    """
+    if not (target >= 0).any() or not (source >= 0).any():
+        return ()
+    looked = np.zeros((int(target.max()) + 1, int(source.max()) + 1))
+    rows, columns = target >= 0, source >= 0
+    np.add.at(looked, (target[rows][:, None], source[columns][None, :]), attention[np.ix_(rows, columns)])
+    return tuple((int(looked[word].argmax()), word) for word in np.unique(target[rows]).tolist())
+
+
+def pharaoh(links: Iterable[tuple[int, int]]) -> str:
+    """Links as a line of text."""
+    return " ".join(f"{source}-{target}" for source, target in links)

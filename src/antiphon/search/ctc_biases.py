@@ -1,0 +1,108 @@
+"""What n-grams and hot words add to the prefixes of a search over frames, where a prefix grows at some frames only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from antiphon.search.hot_words import HotWords
+from antiphon.search.ngram import Contexts, NGrams, Row
+
+
+@dataclass(frozen=True)
+class Biases:
+    """What n-grams and hot words say of W prefixes per source, times their weights: of each so far, and of each symbol that may follow."""
+
+    ngrams: NGrams | None
+    weight: float
+    contexts: Contexts | None
+    hot: HotWords | None
+    hot_weight: float
+    said: Float[Tensor, "B W"]
+    following: Float[Tensor, "B W V"]
+
+    @staticmethod
+    def of(
+        ngrams: NGrams | None,
+        weight: float,
+        contexts: Contexts | None,
+        hot: HotWords | None,
+        hot_weight: float,
+        said: Float[Tensor, "B W"],
+        symbols: int,
+    ) -> "Biases":
+        """For prefixes that are so far in both."""
+        following = said.new_zeros(said.numel(), symbols)
+        if ngrams is not None and contexts is not None:
+            following += ngrams.log_probs(contexts, said.device).to(said.dtype) * weight
+        if hot is not None:
+            hot.add_to(following, hot_weight)
+        return Biases(ngrams, weight, contexts, hot, hot_weight, said, following.view(*said.shape, symbols))
+
+    def candidates(self, choices: Int[Tensor, "B K"]) -> Float[Tensor, "B N"]:
+        """Of prefixes that stay as they are, and of those that grow by one of the choices, side by side."""
+        gained = self.following.gather(2, choices.unsqueeze(1).expand(-1, self.said.shape[1], -1))
+        return torch.cat([self.said, (self.said.unsqueeze(2) + gained).flatten(1)], dim=1)
+
+    def after(self, parent: Int[Tensor, "B W"], symbol: Int[Tensor, "B W"], grows: Bool[Tensor, "B W"]) -> "Biases":
+        """Of the parents, where they do not grow, or of these with one more symbol."""
+        B, W = parent.shape
+        gained = self.following.gather(1, parent.unsqueeze(2).expand_as(self.following)).gather(2, symbol.unsqueeze(2)).squeeze(2)
+        said = self.said.gather(1, parent) + torch.where(grows, gained, 0.0)
+        rows = (parent + torch.arange(0, B * W, W, device=parent.device).unsqueeze(1)).flatten()
+        contexts, hot = self.contexts, self.hot
+        if self.ngrams is not None and contexts is not None:
+            described = zip(contexts.select_rows(rows).rows, symbol.flatten().tolist(), grows.flatten().tolist(), strict=True)
+            contexts = Contexts(tuple(self.ngrams.after(row, one) if grown else row for row, one, grown in described))
+        if hot is not None:
+            stayed = hot.select_rows(rows)
+            hot = stayed.advance(symbol.flatten()).where(grows.flatten(), stayed)
+        return Biases.of(self.ngrams, self.weight, contexts, hot, self.hot_weight, said, self.following.shape[2])
+
+    def select(self, index: Int[Tensor, "B N"]) -> "Biases":
+        """Of N of the prefixes."""
+        B, W = self.said.shape
+        rows = (index + torch.arange(0, B * W, W, device=index.device).unsqueeze(1)).flatten()
+        return replace(
+            self,
+            contexts=None if self.contexts is None else self.contexts.select_rows(rows),
+            hot=None if self.hot is None else self.hot.select_rows(rows),
+            said=self.said.gather(1, index),
+            following=self.following.flatten(0, 1)[rows].unflatten(0, index.shape),
+        )
+
+    def grown(self, symbols: Int[Tensor, "B W"]) -> "Biases":
+        """Of all prefixes with one more symbol."""
+        said = self.said + self.following.gather(2, symbols.unsqueeze(2)).squeeze(2)
+        contexts, hot = self.contexts, None if self.hot is None else self.hot.advance(symbols.flatten())
+        if self.ngrams is not None and contexts is not None:
+            both = zip(contexts.rows, symbols.flatten().tolist(), strict=True)
+            contexts = Contexts(tuple(self.ngrams.after(row, symbol) for row, symbol in both))
+        return Biases.of(self.ngrams, self.weight, contexts, hot, self.hot_weight, said, self.following.shape[2])
+
+    @staticmethod
+    def beside(parts: Sequence["Biases"]) -> "Biases":
+        """Of the prefixes of all parts, source by source."""
+        sources = len(parts[0].said)
+        every = [part.contexts.rows for part in parts if part.contexts is not None]
+        contexts = Contexts(tuple(row for source in range(sources) for rows in every for row in _of_source(rows, source, sources)))
+        nodes = [part.hot.node.unflatten(0, (sources, -1)) for part in parts if part.hot is not None]
+        hot = parts[0].hot
+        return replace(
+            parts[0],
+            contexts=contexts if every else None,
+            hot=None if hot is None else replace(hot, node=torch.cat(nodes, dim=1).flatten()),
+            said=torch.cat([part.said for part in parts], dim=1),
+            following=torch.cat([part.following for part in parts], dim=1),
+        )
+
+    def whole(self, end: int) -> Float[Tensor, "B W"]:
+        """Of the prefixes as whole texts."""
+        return self.said + self.following[..., end]
+
+
+def _of_source(rows: Sequence[Row], source: int, sources: int) -> Sequence[Row]:
+    width = len(rows) // sources
+    return rows[source * width : (source + 1) * width]

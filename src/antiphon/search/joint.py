@@ -1,0 +1,70 @@
+"""Joint decoding: every continuation is also ranked by what the encoder's frames say of it (Watanabe et al. 2017).
+
+Unusual here: all symbols are scored, not only the decoder's best few (`ctc_prefix.py`).
+"""
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.sequences import Frames, Memory, select_rows
+from antiphon.errors import ConfigError
+from antiphon.search.ctc_prefix import FrameScores, Prefixes, advance, continuations, empty_prefixes, frame_scores
+from antiphon.search.preparation import Prepared
+from antiphon.search.processors import StepScores
+from antiphon.search.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """Frames have a row per source, prefixes one per hypothesis."""
+
+    frames: FrameScores
+    prefixes: Prefixes
+    width: int
+    end: int
+
+    def select_rows(self, index: Int[Tensor, " N"]) -> "_Heard":
+        """Rows of the prefixes, and of the frames those of the sources that stay. These never change their order."""
+        frames = self.frames
+        if len(index) < len(self.prefixes.last):
+            frames = select_rows(frames, index[:: self.width] // self.width)
+        return replace(self, frames=frames, prefixes=select_rows(self.prefixes, index))
+
+
+@final
+class CTCPrefixScorer(Scorer):
+    """Ranks by (1 - weight) of what was ranked by so far, and `weight` of what the frames say.
+
+    Summed up over the steps, the frames' part is the log-probability of the prefix, and with the end symbol that of the whole.
+    """
+
+    def __init__(self, weight: float):
+        self.weight = weight
+
+    def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> _Heard:
+        """Nothing said yet. Raises ConfigError when the model says nothing of frames."""
+        frames = frame_scores(frames_of(model, prepared.encoded, "`search.ctc_weight`"), prepared.spec.pad)
+        return _Heard(frames, empty_prefixes(frames, width), width, prepared.spec.end)
+
+    def score(self, scores: StepScores, last: Int[Tensor, " R"], state: _Heard) -> tuple[StepScores, _Heard]:
+        """What each symbol adds to the prefix."""
+        gained = continuations(state.frames, state.prefixes, state.end) - state.prefixes.score.unsqueeze(1)
+        ranking = (1 - self.weight) * (scores.ranking - scores.ranking_norm) + self.weight * gained.to(scores.ranking.dtype)
+        return replace(scores, ranking=ranking, ranking_norm=torch.zeros_like(scores.ranking_norm)), state
+
+    def advance(self, state: _Heard, symbols: Int[Tensor, " R"]) -> _Heard:
+        """Each prefix with one more symbol."""
+        return replace(state, prefixes=advance(state.frames, state.prefixes, symbols))
+
+
+def frames_of(model: Seq2SeqModel, memory: Memory, reader: str) -> Frames:
+    """What the model says of each state of the memory. Raises ConfigError when it says nothing; `reader` says who asks."""
+    frames = model.frames(memory)
+    if frames is None:
+        raise ConfigError(f"{reader} needs a model that says something of frames. Train one with `model.ctc: true`, or `encoder_only`.")
+    return frames

@@ -1,0 +1,122 @@
+"""What has a say in the ranking of hypotheses beside the model: a language model, the encoder's frames, phrases that are wished for.
+
+A search knows none of them by name. At each step it shows its scores to every scorer, which may add to what is ranked by; the model's own
+log-probabilities stay as they are. What a scorer must remember of each hypothesis is its state, which the search reorders with the model's.
+So greedy search, sampling and beams have the same scorers, and a new one is a file.
+
+Unusual here: a scorer also says how much it may still add (`gain`), and so a beam search that stops at the exact moment stays exact.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.sequences import select_rows
+from antiphon.search.preparation import Prepared
+from antiphon.search.processors import StepScores
+
+
+class Scorer(ABC):
+    """One that has a say. Its state is a tree of tensors with a row per hypothesis, R = B * width, or has a `select_rows` of its own.
+
+    In each step, a search calls `may_end`, `score`, for hypotheses that end `finish`, and behind its choice of symbols `select_rows` of the
+    state and `advance`.
+    """
+
+    needs_attention: bool = False
+    """Whether `score` reads `scores.attention`."""
+
+    @abstractmethod
+    def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> Any:
+        """The state before the first symbol, `width` rows for each source; None when there is nothing to say in this batch.
+
+        Raises ConfigError when the model lacks what is needed.
+        """
+
+    def score(self, scores: StepScores, last: Int[Tensor, " R"], state: Any) -> tuple[StepScores, Any]:
+        """Add to what is ranked by, behind `last`, at first the start symbol. May write into `scores.ranking`, never into `scores.logits`;
+        what is at minus infinity stays there."""
+        return scores, state
+
+    def advance(self, state: Any, symbols: Int[Tensor, " R"]) -> Any:
+        """The state after each row said one more symbol."""
+        return state
+
+    def finish(self, state: Any, rows: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """What is added to the scores of hypotheses that end, those of some rows, after all length penalties; at most 0."""
+        return torch.zeros(len(rows), device=rows.device)
+
+    def may_end(self, state: Any) -> Bool[Tensor, " R"] | None:
+        """Rows that may end before the length limit; None for all."""
+        return None
+
+    def gain(self, state: Any, steps: int) -> float:
+        """The most that a row's sum of rankings can still rise in so many steps, the end among them. 0 where all that is added is at most
+        0, such as a log-probability."""
+        return 0.0
+
+
+@final
+@dataclass(frozen=True)
+class ActiveScorers:
+    """Those that have something to say in a batch, each with its state."""
+
+    scorers: tuple[Scorer, ...]
+    states: tuple[Any, ...]
+
+    @staticmethod
+    def begin(scorers: Sequence[Scorer], model: StepwiseModel, prepared: Prepared, width: int) -> "ActiveScorers":
+        """The scorers that have something to say, before the first symbol; they have their say in this order."""
+        begun = [(scorer, scorer.begin(model, prepared, width)) for scorer in scorers]
+        active = [(scorer, state) for scorer, state in begun if state is not None]
+        return ActiveScorers(tuple(scorer for scorer, _ in active), tuple(state for _, state in active))
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether one of them reads the attention."""
+        return any(scorer.needs_attention for scorer in self.scorers)
+
+    def select_rows(self, index: Int[Tensor, " N"]) -> "ActiveScorers":
+        """As `sequences.select_rows`."""
+        return replace(self, states=tuple(select_rows(state, index) for state in self.states))
+
+    def score(self, scores: StepScores, last: Int[Tensor, " R"]) -> tuple[StepScores, "ActiveScorers"]:
+        """What to rank by when all have had their say."""
+        states = []
+        for scorer, state in zip(self.scorers, self.states, strict=True):
+            scores, after = scorer.score(scores, last, state)
+            states.append(after)
+        return scores, replace(self, states=tuple(states))
+
+    def advance(self, symbols: Int[Tensor, " R"]) -> "ActiveScorers":
+        """After each row said one more symbol."""
+        both = zip(self.scorers, self.states, strict=True)
+        return replace(self, states=tuple(scorer.advance(state, symbols) for scorer, state in both))
+
+    def finish(self, rows: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """What is added to the scores of hypotheses that end, all together."""
+        both = zip(self.scorers, self.states, strict=True)
+        return sum((scorer.finish(state, rows) for scorer, state in both), torch.zeros(len(rows), device=rows.device))
+
+    def may_end(self) -> Bool[Tensor, " R"] | None:
+        """Rows that all let end; None where no scorer forbids any."""
+        found = None
+        for scorer, state in zip(self.scorers, self.states, strict=True):
+            own = scorer.may_end(state)
+            if own is not None:
+                found = own if found is None else found & own
+        return found
+
+    def gain(self, steps: int) -> float:
+        """The most that all of them can still add in so many steps."""
+        return sum((scorer.gain(state, steps) for scorer, state in zip(self.scorers, self.states, strict=True)), 0.0)
+
+    def state_of(self, kind: type[Scorer]) -> Any:
+        """The state of the scorer of this kind; None when there is none."""
+        return next((state for scorer, state in zip(self.scorers, self.states, strict=True) if isinstance(scorer, kind)), None)
