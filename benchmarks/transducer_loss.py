@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from antiphon.losses.lattice import transducer_losses
+from antiphon.layers.lattice import transducer_losses
 
 BLANK = 0
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from antiphon.contracts.sequences import Batch, Padded, select_rows
 from antiphon.losses.transducer import TransducerLoss, TransducerLossConfig
 from antiphon.losses.transducer import plugin as loss_plugin
 from antiphon.recipe.assembly import load_weights
+from antiphon.search.scoring import score
 from antiphon.search.transducer import TransducerSearch, TransducerSearchConfig
 from antiphon.store import checkpoint
 from tests.conformance.variants import SPECS, TOKENS, VARIANTS, batch, build, close, fresh, shaken, widened
@@ -161,6 +163,16 @@ def likelihood(model, source, row, symbols):
     measured = loss_plugin.measure(TransducerLossConfig(), TOKENS)
     assert isinstance(measured, TransducerLoss)
     return -float(measured(model(data.source, data.inputs), data.labels).total.detach())
+
+
+@every_model
+def test_targets_are_scored_over_all_alignments(variant, seed):
+    model, data, _ = made(variant, seed)
+    targets = [np.array(said) for said in ([4, 9, 9], [], [10])]
+    for row, (scored, said) in enumerate(zip(score(model, data.source, targets), targets, strict=True)):
+        assert len(scored.step_scores) == len(said) + 1
+        assert scored.log_prob == pytest.approx(sum(scored.step_scores))
+        assert scored.log_prob == pytest.approx(likelihood(model, data.source, row, said.tolist()), abs=1e-5)
 
 
 @pytest.mark.parametrize("variant", [VARIANTS["transducer"][1], VARIANTS["transducer"][5]], ids=lambda variant: variant.id)

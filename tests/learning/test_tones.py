@@ -124,12 +124,6 @@ PREDICTORS = {
 }
 
 
-def test_tones_are_learned_by_a_transducer(seed):
-    """The fast one."""
-    model = learned("transducer", {**ENCODERS["conformer"], **PREDICTORS["stateless"], "ctc": True}, TransducerLossConfig(), 140, seed)
-    assert letter_accuracy(model, PATH, seed) >= 0.97
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("predictor", PREDICTORS)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from antiphon.contracts.specs import TokenSpec
 from antiphon.layers.dropout import Dropout
+from antiphon.layers.lattice import chain_scores
 from antiphon.layers.linear import Linear, Product
 from antiphon.layers.recurrent import RecurrentStack, RecurrentState
 
@@ -132,3 +133,10 @@ class Lattice:
     def __call__(self, predicted: Float[Tensor, "B U J"]) -> Float[Tensor, "B S U V"]:
         """Logits of all pairs."""
         return self.joiner(self.encoded.unsqueeze(2), predicted.unsqueeze(1))  # type: ignore[no-any-return]
+
+    def chain(
+        self, predicted: Float[Tensor, "B U1 J"], symbols: Int[Tensor, "B U"], lengths: Int[Tensor, " B"], blank: int
+    ) -> Float[Tensor, "B U1"]:
+        """The log-probability of each symbol given those before it, and of the end behind the last; 0 behind that."""
+        joiner = self.joiner
+        return chain_scores(self.encoded, predicted, joiner.weight, joiner.bias, symbols, self.mask.sum(1), lengths, blank)

@@ -18,9 +18,9 @@ from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
+from antiphon.layers.lattice import transducer_losses
 from antiphon.layers.transducer import Lattice
 from antiphon.losses.ctc import CTCLoss, symbols_only, without_end
-from antiphon.losses.lattice import transducer_losses
 from antiphon.losses.summing import of_rows
 
 

@@ -41,6 +41,16 @@ class Transduces(Protocol):
         """Unnormalized log-probabilities of what is said next, for sides that are broadcast against each other."""
 
 
+@runtime_checkable
+class Chains(Protocol):
+    """What a transducer's output applies to its features, which knows all states."""
+
+    def chain(
+        self, predicted: Float[Tensor, "B U1 J"], symbols: Int[Tensor, "B U"], lengths: Int[Tensor, " B"], blank: int
+    ) -> Float[Tensor, "B U1"]:
+        """The log-probability of each symbol given those before it, over all alignments, and of the end behind the last."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """A transducer, and what it writes."""

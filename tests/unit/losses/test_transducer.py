@@ -9,10 +9,11 @@ from antiphon.contracts.configuration import validate
 from antiphon.contracts.sequences import Frames, Output, Padded
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
+from antiphon.layers import lattice
+from antiphon.layers.lattice import transducer_losses
 from antiphon.layers.transducer import Joiner, Lattice
-from antiphon.losses import cross_entropy, lattice, transducer
+from antiphon.losses import cross_entropy, transducer
 from antiphon.losses.ctc import CTCLoss
-from antiphon.losses.lattice import transducer_losses
 from tests.unit.losses.largest import Largest
 
 BLANK = 2
@@ -82,6 +83,27 @@ def test_sharp_alignments_have_the_same_gradients_in_single_precision(seed):
     rough = torch.autograd.grad(ours(*(other := [side.detach().float().requires_grad_() for side in given])).sum(), other)
     for found, expected in zip(rough, exact, strict=True):
         torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-4)
+
+
+def chain(*given):
+    return lattice.chain_scores(*given, BLANK)
+
+
+def test_scores_follow_the_chain_rule(seed):
+    """What may follow a beginning, any symbol or the end, has the probability 1 altogether."""
+    encoded, predicted, weight, bias = (side.detach() for side in sides())
+    found = chain(encoded, predicted, weight, bias, SYMBOLS, FRAMES, LENGTHS)
+    torch.testing.assert_close(found.sum(1), -ours(encoded, predicted, weight, bias))
+    following = [symbol for symbol in range(7) if symbol != BLANK]
+    for row, length in ((0, 2), (3, 2), (2, 0)):
+        heard, said = (side[row].expand(6, -1, -1) for side in (encoded, predicted[:, : length + 2]))
+        begun, frames = SYMBOLS[row, :length].expand(6, -1), FRAMES[row].expand(6)
+        ended = chain(heard, said[:, : length + 1], weight, bias, begun, frames, torch.full((6,), length))
+        longer = torch.cat([begun, torch.tensor(following).unsqueeze(1)], dim=1)
+        grown = chain(heard, said, weight, bias, longer, frames, torch.full((6,), length + 1))
+        torch.testing.assert_close(grown[:, length].exp().sum() + ended[0, length].exp(), torch.ones((), dtype=torch.float64))
+        torch.testing.assert_close(grown[:, :length], found[row, :length].expand(6, -1))
+        assert not found[row, int(LENGTHS[row]) + 1 :].any()
 
 
 def test_fast_emit_pulls_more_at_symbols(seed):

@@ -285,3 +285,29 @@ def transducer_losses(
     sizes = Sizes.of(frames, lengths)
     result: Tensor = _TransducerLoss.apply(encoded, predicted, weight, bias, symbols, sizes, blank, fast_emit)  # type: ignore[no-untyped-call]
     return result
+
+
+@torch.no_grad()
+def chain_scores(
+    encoded: Float[Tensor, "B S J"],
+    predicted: Float[Tensor, "B U1 J"],
+    weight: Float[Tensor, "V J"],
+    bias: Float[Tensor, " V"],
+    symbols: Int[Tensor, "B U"],
+    frames: Int[Tensor, " B"],
+    lengths: Int[Tensor, " B"],
+    blank: int,
+) -> Float[Tensor, "B U1"]:
+    """The log-probability of each symbol given those before it, over all alignments, and of the end behind the last; 0 behind that.
+
+    Arguments as those of `transducer_losses`, of which this is the other side: the sum of a row is the log-probability of its target.
+    """
+    sizes = Sizes.of(frames, lengths)
+    arcs = arcs_of(encoded, predicted, weight, bias, symbols, sizes, blank)
+    scores = forward_scores(arcs)
+    real = torch.arange(scores.shape[1], device=scores.device) < frames.unsqueeze(1)
+    said = (scores + arcs.label).masked_fill(~real.unsqueeze(2), -torch.inf).logsumexp(1)  # (B, U1): each symbol at whichever state
+    place = torch.arange(scores.shape[2], device=scores.device)
+    begins = torch.where(place == lengths.unsqueeze(1), total_scores(arcs, scores, sizes).unsqueeze(1), said)
+    steps = begins - torch.nn.functional.pad(begins[:, :-1], (1, 0))
+    return steps.masked_fill(place > lengths.unsqueeze(1), 0.0).to(arcs.blank.dtype)
