@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from worker import Ready, serve
 
-from antiphon.prediction.predictor import Predictor, load
+from antiphon.prediction.loading import load
+from antiphon.prediction.predictor import Predictor
 from antiphon.recipe.assembly import read_given
 
 SEARCHES: dict[str, Mapping[str, Any]] = {"greedy": {"name": "greedy"}, "beam 5": {"name": "beam", "beam_size": 5}}

@@ -13,7 +13,7 @@ from pathlib import Path
 from own_predictions import SEARCHES, sources
 from turns import System, machine, table, take_turns, versions
 
-from antiphon.prediction.predictor import load
+from antiphon.prediction.loading import load
 from antiphon.recipe.assembly import metric_names
 from antiphon.runs.evaluate import Evaluation, compare_evaluations, evaluate
 

@@ -52,6 +52,10 @@ class ToyModel(StepwiseModel):
         self.rows_per_step: list[int] = []
         self.sources_per_step: list[int] = []
 
+    @property
+    def gives_attention(self) -> bool:
+        return self.has_attention
+
     def encode(self, source: Padded) -> Memory:
         return Memory(self.embedding[source.values], source.mask)
 

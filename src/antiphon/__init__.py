@@ -19,7 +19,8 @@ from antiphon.version import __version__ as __version__
 __all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "import_model", "load", "train", "tune"]
 
 if TYPE_CHECKING:
-    from antiphon.prediction.predictor import Predictor, load
+    from antiphon.prediction.loading import load
+    from antiphon.prediction.predictor import Predictor
     from antiphon.recipe.recipe import Recipe
     from antiphon.runs.distill import distill
     from antiphon.runs.evaluate import evaluate
@@ -35,7 +36,7 @@ _PLACES = {
     "evaluate": "runs.evaluate",
     "export": "runs.export",
     "import_model": "runs.import_",
-    "load": "prediction.predictor",
+    "load": "prediction.loading",
     "train": "runs.train",
     "tune": "runs.tune",
 }

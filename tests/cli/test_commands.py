@@ -100,6 +100,22 @@ def test_evaluate_scores_an_ensemble(antiphon: Command, trained: Path) -> None:
     assert {score["name"] for score in plain["scores"]} >= {"chrf", "exact_match"}
 
 
+def test_an_ensemble_has_weights(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("abc1\n", encoding="utf-8")
+    last = next(folder for folder in (trained / "checkpoints").iterdir() if folder != (trained / "best").resolve())
+    ensemble = ("--weights", "0.9,0.1", "--average", "log_probability")
+    plain = json.loads(antiphon("evaluate", trained, last, *ensemble, "--json").out)
+    assert plain["run"] == f"0.9 {trained} + 0.1 {last} (log_probability)"
+    alone, both, weighted = (
+        json.loads(antiphon("predict", *runs, "--json", "--input", tmp_path / "in.txt").out)[0]["log_prob"]
+        for runs in ((trained,), (trained, last), (trained, last, *ensemble))
+    )
+    assert len({alone, both, weighted}) == 3
+    wrong = antiphon("predict", trained, "--weights", "1")
+    assert "`weights` must be left out unless several runs are an ensemble." in wrong.err
+    assert "`--weights` must be numbers, such as 0.6,0.4, but is 'x'." in antiphon("predict", trained, last, "--weights", "x").err
+
+
 def test_scores_have_four_digits(antiphon: Command, trained: Path) -> None:
     lines = antiphon("evaluate", trained, "--compare", trained / "last").out.splitlines()
     (loss,) = {line.split("│")[2].strip() for line in lines if line.startswith("│ loss")}

@@ -117,6 +117,8 @@ PAIRS = [
         "other_target": text[:5],
         "kind": f"k{number % 2}",
         "quality": 0.5 + number,
+        "links": "0-0",
+        "pos": " ".join("NV"[len(word) % 2] for word in text.split()),
     }
     for number, text in enumerate(TEXTS)
 ]
@@ -151,6 +153,8 @@ TEXT_PAIRS: dict[str, dict[str, Any]] = {
     "tags": {"tags": ["kind"]},
     "open_words": {"open_words": 3},
     "weight": {"weight": "quality"},
+    "alignment": {"alignment": "links"},
+    "source_factors": {"source_factors": {"pos": {}}},
 }
 # What each task is tried with: records, settings that all trials share, and for each setting another value, with what that asks for.
 TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str, Any]]]] = {

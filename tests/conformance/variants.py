@@ -301,6 +301,9 @@ VARIANTS: dict[str, list[Variant]] = {
         _transformer("stacked frames", ("values", "values to tokens"), subsampling=2, subsampling_kind="stack", positions="rotary"),
         _transformer("subsampling, window, ctc", SPEECH, subsampling=2, subsampling_width=8, window=1, ctc=True),
         _transformer("channel-independent patches, rotary", ONLY_VALUES, channels="independent", patch_length=2, positions="rotary"),
+        _transformer("wait-k", wait_k=2, specs=ONLY_TOKENS),
+        _transformer("wait-k, relative, one group", wait_k=3, positions="relative", key_value_heads=1, specs=ONLY_TOKENS),
+        _transformer("wait-k, ssru, pointer", wait_k=2, decoder="ssru", head="pointer", specs=ONLY_TOKENS),
     ],
     "whisper": [
         _whisper("default"),

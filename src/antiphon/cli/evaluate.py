@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli.counting import counter, teller
-from antiphon.cli.options import AsJson, Quiet, Runs, Set, TrustCode
+from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
 from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def evaluate(
     by: Annotated[
         By | None, typer.Option(help="Also list errors of forecasts by step or series, of speech by speaker or length; scores by document.")
     ] = None,
+    weights: Weights = None,
+    average: Averaged = None,
     settings: Set = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -73,10 +75,10 @@ def evaluate(
     given = None if data is None else named_files(data, "--data")
     progress, say = counter("records decoded", quiet=quiet), teller(quiet=quiet)
 
-    def evaluated(runs: Any, on: Any) -> "Evaluation":
-        return run_evaluation(runs, on, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
+    def evaluated(runs: Any, on: Any, **ensemble: Any) -> "Evaluation":
+        return run_evaluation(runs, on, overrides=settings or (), trust_code=trust_code, progress=progress, say=say, **ensemble)
 
-    found = evaluated(run[0] if len(run) == 1 else run, given)
+    found = evaluated(run[0] if len(run) == 1 else run, given, weights=numbers_of(weights), average=average)
     other = evaluated(compare, given or _same_data(run[0], trust_code)) if compare else None
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
     comparisons = compare_evaluations(found, other, names) if other else []

@@ -1,7 +1,7 @@
 """Arguments that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,3 +12,22 @@ TrustCode = Annotated[bool, typer.Option("--trust-code", help="Import code outsi
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what was asked for: no progress, no remarks.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue exactly where the last checkpoint is; begin where there is none.")]
+Weights = Annotated[
+    str | None, typer.Option(metavar="W1,W2", help="Of an ensemble: how much each run counts, such as 0.6,0.4; alike when left out.")
+]
+
+
+Averaged = Annotated[
+    Literal["probability", "log_probability"] | None,
+    typer.Option("--average", help="Of an ensemble: what is averaged; probabilities when left out.", show_default=False),
+]
+
+
+def numbers_of(weights: str | None) -> list[float] | None:
+    """The weights of an ensemble. Raises ConfigError when they are no numbers."""
+    from antiphon.errors import ConfigError
+
+    try:
+        return None if weights is None else [float(part) for part in weights.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"`--weights` must be numbers, such as 0.6,0.4, but is {weights!r}.") from error

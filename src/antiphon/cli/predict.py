@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
-from antiphon.cli.options import AsJson, Quiet, Runs, Set, TrustCode
+from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
@@ -41,6 +41,11 @@ def predict(
             " predictions, FOLDER/ a file for each, other names lines (of forecasts csv).",
         ),
     ] = "-",
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
+    ] = False,
+    weights: Weights = None,
+    average: Averaged = None,
     settings: Set = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -55,19 +60,38 @@ def predict(
     """
     from antiphon.errors import ConfigError
     from antiphon.prediction.inputs import open_inputs, runs_and_files
+    from antiphon.prediction.loading import load
     from antiphon.prediction.outputs import open_output
-    from antiphon.prediction.predictor import load
 
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    predictor = load(runs, overrides=settings or (), trust_code=trust_code)
+    if stream and (files or input != "-" or output != "-" or as_json):
+        raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
+    predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
+    if stream:
+        _follow(predictor)
+        return
     inputs = open_inputs(files or _named(input), predictor.task)
     opened = open_output(output, predictor.task, inputs, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
-    _answer(predictor, inputs, opened, progress, quiet=quiet)
+    _answer(predictor if opened.has_details else predictor.without_copies(), inputs, opened, progress, quiet=quiet)
+
+
+def _follow(predictor: "Predictor") -> None:
+    """Say the words of each line as soon as they are decided."""
+    from antiphon.prediction.spoken_input import lines_of_words
+
+    for words in lines_of_words(sys.stdin.buffer):
+        told = 0
+        for prediction in predictor.stream_text(words):
+            decided = prediction.details["words"]
+            for entry in decided[told:]:
+                print(f"{' ' if told else ''}{entry['word']}", end="", flush=True)
+                told += 1
+        print(flush=True)
 
 
 def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002

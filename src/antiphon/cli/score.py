@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.options import Quiet, Runs, Set, TrustCode
+from antiphon.cli.options import Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
 
 if TYPE_CHECKING:
     from antiphon.contracts.records import Records
@@ -26,6 +26,8 @@ def score(
         typer.Option("--output", "-o", help="Where to write: *.tsv, *.csv, or *.jsonl with all details; - is standard output, as tsv."),
     ] = "-",
     alignment: Annotated[bool, typer.Option("--alignment", help="Also align words by attention: `0-0 1-2`, source by target.")] = False,
+    weights: Weights = None,
+    average: Averaged = None,
     settings: Set = None,
     quiet: Quiet = False,
     trust_code: TrustCode = False,
@@ -38,13 +40,13 @@ def score(
     Example: antiphon score runs/german --data crawled.tsv --output scored.tsv
     """
     from antiphon.prediction.inputs import paths_of
-    from antiphon.prediction.predictor import load
+    from antiphon.prediction.loading import load
     from antiphon.prediction.score_writers import open_scores
     from antiphon.recipe.assembly import read_given
     from antiphon.recipe.named_files import named_files
 
     given = named_files(data, "--data")
-    predictor = load(run, overrides=settings or (), trust_code=trust_code)
+    predictor = load(run, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
     records = read_given(given, predictor.task, with_targets=True)
     _write(predictor, records, open_scores(output, paths_of(records), alignment=alignment), alignment=alignment, quiet=quiet)
 

@@ -44,6 +44,15 @@ class Weighs(Protocol):
 
 
 @runtime_checkable
+class Aligned(Protocol):
+    """A column of the records says which words of both sides belong together."""
+
+    @property
+    def alignment_column(self) -> str | None:
+        """Its name, where the settings give one. Records to learn from have it; others need not."""
+
+
+@runtime_checkable
 class HoldsOut(Protocol):
     """Records to validate on are not drawn at random: they are the ends of series."""
 
@@ -162,6 +171,15 @@ class Streams(Protocol):
 
     def stream(self, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
         """What is said so far, after each block of samples (N,) or (N, channels), and once more at the end."""
+
+
+@runtime_checkable
+class StreamsText(Protocol):
+    """A text can be followed while it is said."""
+
+    def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
+        """What is said so far, after each word of the source, and once more at the end; `record` has the other columns of the source, and
+        `search` are the settings of the recipe's search."""
 
 
 @dataclass(frozen=True)
@@ -308,6 +326,16 @@ def augments(task: Task) -> bool:
 def weight_column(task: Task) -> str | None:
     """The column that says how much records count in learning; None where all count alike."""
     return task.weight_column if isinstance(task, Weighs) else None
+
+
+def alignment_column(task: Task) -> str | None:
+    """The column that says which words belong together; None where none does."""
+    return task.alignment_column if isinstance(task, Aligned) else None
+
+
+def learning_columns(task: Task) -> tuple[str, ...]:
+    """What only records to learn from must have: their weight, and the alignment of their words."""
+    return tuple(column for column in (weight_column(task), alignment_column(task)) if column is not None)
 
 
 def key_columns(task: Task) -> tuple[str, ...]:

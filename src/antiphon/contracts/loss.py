@@ -48,6 +48,25 @@ class LossOfBatch(Protocol):
         """The loss of this batch's outputs; called within the precision of the update."""
 
 
+@runtime_checkable
+class ReadsAttention(Protocol):
+    """A loss that looks at the attention of the outputs, which must be asked for."""
+
+    @property
+    def reads_attention(self) -> bool:
+        """Whether it does, under its settings."""
+
+
+def loss_for(loss: Loss | LossOfBatch, batch: Batch) -> Loss:
+    """The loss of a batch's outputs."""
+    return loss.for_batch(batch) if isinstance(loss, LossOfBatch) else loss
+
+
+def reads_attention(loss: Loss | LossOfBatch) -> bool:
+    """Whether outputs must bring their attention."""
+    return isinstance(loss, ReadsAttention) and loss.reads_attention
+
+
 @dataclass(frozen=True)
 class LossPlugin:
     """What a file in `losses/` defines as `plugin`.
@@ -59,5 +78,5 @@ class LossPlugin:
     name: str
     summary: str
     Config: type[Any]
-    build: Callable[[Any, Spec], Loss]
+    build: Callable[[Any, Spec], Loss | LossOfBatch]
     measure: Callable[[Any, Spec], Loss]

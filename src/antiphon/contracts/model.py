@@ -47,6 +47,12 @@ class Seq2SeqModel(nn.Module, ABC):
         return None
 
     @property
+    def wait_k(self) -> int | None:
+        """Where it says something before it has read all: output t, from 1, sees the first t + k - 1 states of the memory, which do not
+        change as the source goes on. None for a model that reads the whole source first."""
+        return None
+
+    @property
     def gives_attention(self) -> bool:
         """Whether `decode` and `step` give the weights over the source when asked."""
         return False

@@ -30,6 +30,15 @@ class Search(Protocol):
         ...
 
 
+@runtime_checkable
+class SaysCopies(Protocol):
+    """A search that can say what a model that copies did copy, and from where (`Hypothesis.copied`), which takes a pass more."""
+
+    def with_copies(self) -> Search:
+        """The same search, which says so."""
+        ...
+
+
 @dataclass(frozen=True)
 class SearchPlugin:
     """What a file in `search/` defines as `plugin`. `build(config)` makes the search.

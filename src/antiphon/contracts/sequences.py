@@ -29,10 +29,14 @@ Tree = TypeVar("Tree")
 
 @dataclass(frozen=True)
 class Padded:
-    """Sequences of different lengths in one tensor; what lies behind a row's length has no meaning."""
+    """Sequences of different lengths in one tensor; what lies behind a row's length has no meaning.
+
+    `factors` are features that each symbol of a source has beside it, where there are any.
+    """
 
     values: Tensor  # (B, T) symbols, or (B, T, C) channels
     lengths: Int[Tensor, " B"]
+    factors: Int[Tensor, "B T K"] | None = None
 
     @cached_property
     def mask(self) -> Bool[Tensor, "B T"]:
@@ -43,7 +47,9 @@ class Padded:
     def select_rows(self, index: Int[Tensor, " N"]) -> "Padded":
         """Some rows, as wide as the longest of them."""
         lengths = self.lengths.index_select(0, index)
-        return Padded(self.values.index_select(0, index)[:, : int(lengths.max())], lengths)
+        longest = int(lengths.max())
+        factors = None if self.factors is None else self.factors.index_select(0, index)[:, :longest]
+        return Padded(self.values.index_select(0, index)[:, :longest], lengths, factors)
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class Example:
     `record` identifies the record in the user's data. `context` holds what is needed to turn a hypothesis into a prediction (scales of
     a series, the surface forms of copied words) and is opaque to everything but the task. `cut` says how many elements of the source
     were left out, where the recipe's limits ask for that. `weight` says how much it counts in learning.
+    `links` are a word alignment: a symbol of the source, and the step of the target, its start element not counted, that says the same.
+    `factors` are features that each symbol of the source has beside it.
     """
 
     source: np.ndarray
@@ -61,16 +69,20 @@ class Example:
     context: Any = None
     cut: int = 0
     weight: float = 1.0
+    links: np.ndarray | None = None  # (N, 2)
+    factors: np.ndarray | None = None  # (S, K)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples side by side. `records` names the records in the order of the rows; `weights` say how much each counts, if not all alike."""
+    """Examples side by side. `records` names the records in the order of the rows; `weights` say how much each counts, if not all alike;
+    `links` (B, N, 2) are those of the examples, where some have any."""
 
     source: Padded
     target: Padded | None
     records: tuple[int, ...] = ()
     weights: Float[Tensor, " B"] | None = None
+    links: Padded | None = None
 
     @property
     def inputs(self) -> Padded:
@@ -93,7 +105,8 @@ class Batch:
         """The batch of some rows, as wide as the longest of them."""
         target = None if self.target is None else self.target.select_rows(index)
         weights = None if self.weights is None else self.weights.index_select(0, index)
-        return Batch(self.source.select_rows(index), target, tuple(self.records[row] for row in index.tolist()), weights)
+        links = None if self.links is None else self.links.select_rows(index)
+        return Batch(self.source.select_rows(index), target, tuple(self.records[row] for row in index.tolist()), weights, links)
 
 
 @dataclass(frozen=True)
@@ -190,6 +203,7 @@ class Hypothesis:
     copied         of a model that copies: what was copied, and from where
     spans          (T, 2) the first state of the memory that says each symbol, and the one behind the last (CTC), or None; what a task is
                    given to decode is in elements of the source
+    read           (T,) of a model that waits (wait-k): how many states of the memory had been read when each symbol was said, or None
     """
 
     elements: np.ndarray
@@ -202,6 +216,7 @@ class Hypothesis:
     samples: np.ndarray | None = None
     spans: np.ndarray | None = None
     copied: Copied | None = None
+    read: np.ndarray | None = None
 
 
 def one_behind_another(hypotheses: Sequence[Hypothesis]) -> Hypothesis:

@@ -1,9 +1,23 @@
 """What a model learns about data, and all that it learns: sequences of symbols, or of real numbers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A feature of each symbol of a source, one of `size` values: 0 where a symbol has none, 1 for a value that is unknown.
+
+    Its vector is added to the symbol's (sum), or stands beside it, `dim` wide (concat).
+    """
+
+    name: str
+    size: int
+    combine: Literal["sum", "concat"]
+    dim: int
 
 
 @dataclass(frozen=True)
@@ -14,6 +28,8 @@ class TokenSpec:
     model may copy them; to everything else they are unknown. `word_starts` (size,) says which symbols begin a word, where that is known.
 
     Of published models: `suppressed` symbols are not to be said, `suppressed_first` ones not first.
+
+    Of a source, `factors` are features that each of its symbols has beside it.
     """
 
     size: int
@@ -26,6 +42,11 @@ class TokenSpec:
     word_starts: np.ndarray | None = field(default=None, compare=False, repr=False)
     suppressed: tuple[int, ...] = field(default=(), compare=False, repr=False)
     suppressed_first: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    factors: tuple[Factor, ...] = field(default=(), repr=False)
+
+    def has_symbols_of(self, other: "Spec") -> bool:
+        """Whether a symbol means the same in both, so that embeddings can be shared; factors are no symbols."""
+        return isinstance(other, TokenSpec) and replace(self, factors=()) == replace(other, factors=())
 
     @property
     def says_nothing(self) -> bool:

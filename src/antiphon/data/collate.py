@@ -1,10 +1,12 @@
 """Examples side by side, padded to the longest of each side."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 
-from antiphon.contracts.sequences import Batch, Example, pad
+from antiphon.contracts.sequences import Batch, Example, Padded, pad
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import DataError
 
@@ -22,12 +24,24 @@ def collate(examples: Sequence[Example], source: Spec, target: Spec) -> Batch:
         without = next(example.record for example in examples if example.target is None)
         raise DataError(f"The records of a batch must all have a target, or none, but record {without} has none.")
     weights = [example.weight for example in examples]
+    links = [np.zeros((0, 2), dtype=np.int64) if example.links is None else example.links for example in examples]
     return Batch(
-        source=pad([example.source for example in examples], _padding(source)),
+        source=_sources(examples, source),
         target=pad(targets, _padding(target)) if targets else None,
         records=tuple(example.record for example in examples),
         weights=None if all(weight == 1 for weight in weights) else torch.tensor(weights, dtype=torch.float32),
+        links=None if all(example.links is None for example in examples) else pad(links),
     )
+
+
+def _sources(examples: Sequence[Example], spec: Spec) -> Padded:
+    """The sources side by side, with their factors where the model reads any."""
+    padded = pad([example.source for example in examples], _padding(spec))
+    if not isinstance(spec, TokenSpec) or not spec.factors:
+        return padded
+    factors = [example.factors for example in examples if example.factors is not None]
+    assert len(factors) == len(examples), "every source has factors where the model reads them"
+    return replace(padded, factors=pad(factors).values)
 
 
 def _padding(spec: Spec) -> float:

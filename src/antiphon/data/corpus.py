@@ -174,6 +174,11 @@ class _Writer:
         self._source = _SideWriter(folder, "source", source, half_precision=half_precision)
         self._target: _SideWriter | None = None
         self._records = _SideWriter(folder, "records", None) if keep_records else None
+        factors = source.factors if isinstance(source, TokenSpec) else ()
+        most = max((factor.size for factor in factors), default=1)
+        self._factors = ArrayWriter(folder, "factors", np.min_scalar_type(most - 1), len(factors)) if factors else None
+        self._links: ArrayWriter | None = None
+        self._has_links: bool | None = None
         self.weights = None if weight_column is None else WeightWriter(folder, weight_column)
         self._numbers = open(folder / "numbers.bin", "wb")  # noqa: SIM115 -- closed by __exit__
         self._has_targets: bool | None = None
@@ -182,7 +187,7 @@ class _Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for side in (self._source, self._target, self._records, self.weights):
+        for side in (self._source, self._target, self._records, self.weights, self._links, self._factors):
             if side is not None:
                 side.close()
         finish(self._numbers)
@@ -201,6 +206,17 @@ class _Writer:
         if self._has_targets:
             self._target = self._target or _SideWriter(self.folder, "target", self.target)
             self._target.append([example.target for example in examples if example.target is not None])
+        for number, _, example in rows:
+            self._has_links = example.links is not None if self._has_links is None else self._has_links
+            if self._has_links != (example.links is not None):
+                raise DataError(
+                    f"All records must have an alignment, or none, but record {number} {'has none' if self._has_links else 'has one'}."
+                )
+        if self._factors is not None:
+            self._factors.append([example.factors for example in examples if example.factors is not None])
+        if self._has_links:
+            self._links = self._links or ArrayWriter(self.folder, "links", np.dtype(np.uint32), 2)
+            self._links.append([example.links for example in examples if example.links is not None])
         if self._records is not None:
             self._records.append([np.frombuffer(_json_bytes(number, record), dtype=np.uint8) for number, record, _ in rows])
         if self.weights is not None:
@@ -210,6 +226,7 @@ class _Writer:
     def write_manifest(self, facts: dict[str, Any]) -> None:
         """Write what the files hold, last of all."""
         layouts = {"source": self._source.layout, "target": self._target.layout if self._target else None}
+        layouts |= {name: one.layout for name, one in (("links", self._links), ("factors", self._factors)) if one is not None}
         weights = {} if self.weights is None else {"weighing": self.weights.facts()}
         write_manifest(self.folder, {**layouts, **weights, **facts})
 

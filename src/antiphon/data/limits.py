@@ -6,15 +6,16 @@ nobody has to know which of the two a limit comes from: what is longer is droppe
 Whatever is dropped or shortened is counted by reason, with the first record numbers of each: nothing disappears silently.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final
 
 import numpy as np
 
-from antiphon.contracts.limits import Limits
+from antiphon.contracts.limits import Limits, least
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Example
-from antiphon.contracts.specs import Spec, TokenSpec
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import DataError
 
 _KEPT_NUMBERS = 20
@@ -53,11 +54,17 @@ class Tally:
 
 
 def fitting(limits: Limits, *models: Seq2SeqModel) -> Limits:
-    """The limits, made narrow enough for models that read or write symbols. Of series the task alone decides how long they are."""
+    """The limits, made narrow enough for models that write symbols. Of series the task alone decides how long they are."""
     for model in models:
         if isinstance(model.target, TokenSpec):
-            limits = limits.within(model.longest_source, model.longest_target)
+            limits = limits.within(longest_source(model), model.longest_target)
     return limits
+
+
+def longest_source(model: Seq2SeqModel) -> int | None:
+    """The most elements of a source that may be given to a model that writes symbols; recordings that are filled up to a length have no
+    more."""
+    return least(model.longest_source, model.source.length if isinstance(model.source, ValueSpec) else None)
 
 
 def fitting_note(limits: Limits, fitted: Limits) -> tuple[str, ...]:
@@ -100,7 +107,8 @@ def cut_source(example: Example, limits: Limits, source: Spec) -> Example:
     most = limits.max_source_length
     if limits.too_long != "truncate" or most is None or len(example.source) <= most:
         return example
-    return _sayable(replace(example, source=_cut(example.source, most, source), cut=len(example.source) - most), source)
+    cut = _cut_source(example, _cut(example.source, most, source))
+    return _sayable(replace(cut, cut=len(example.source) - most), source)
 
 
 def empty_side(example: Example, source: Spec, target: Spec) -> Literal["", "source", "target"]:
@@ -145,8 +153,25 @@ def shortened(example: Example, limits: Limits, source: Spec, target: Spec, tall
         tally.truncate(f"{side} too long", example.record)
     if not arrays:
         return example
-    cut = replace(example, source=arrays.get("source", example.source), target=arrays.get("target", example.target))
+    cut = _cut_source(replace(example, target=arrays.get("target", example.target)), arrays.get("source", example.source))
+    cut = replace(cut, links=_links_left(cut, source, target, arrays))
     return _sayable(cut, source) if "source" in arrays else cut
+
+
+def _cut_source(example: Example, source: np.ndarray) -> Example:
+    """The example with a source of fewer symbols, the last of which has the factors that the whole ended with."""
+    if example.factors is None or len(source) == len(example.source):
+        return replace(example, source=source)
+    return replace(example, source=source, factors=np.concatenate([example.factors[: len(source) - 1], example.factors[-1:]]))
+
+
+def _links_left(example: Example, source: Spec, target: Spec, cut: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The links between what is left of both sides. The end symbol of a side that was cut stands where a symbol of a word stood."""
+    if example.links is None or example.target is None:
+        return example.links
+    ends = [isinstance(spec, TokenSpec) and side in cut for side, spec in (("source", source), ("target", target))]
+    longest = len(example.source) - ends[0], len(example.target) - 1 - ends[1]
+    return example.links[(example.links < longest).all(axis=1)]
 
 
 def _sayable(example: Example, source: Spec) -> Example:
@@ -158,8 +183,9 @@ def _sayable(example: Example, source: Spec) -> Example:
 
 
 def _cut(array: np.ndarray, most: int, spec: Spec) -> np.ndarray:
-    """The first `most` elements; where the whole ended with the end symbol, so does the cut."""
+    """The first `most` elements; where the whole ended with the end symbol, or that and one more (mBART's language), so does the cut."""
     cut = array[:most].copy()
-    if isinstance(spec, TokenSpec) and array[-1] == spec.end:
-        cut[-1] = spec.end
+    if isinstance(spec, TokenSpec):
+        kept = next((count for count in (1, 2) if count <= min(most, len(array)) and array[-count] == spec.end), 0)
+        cut[most - kept :] = array[len(array) - kept :]
     return cut

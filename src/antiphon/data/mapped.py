@@ -4,6 +4,8 @@
     source.bin             all sources behind each other: symbols in the smallest unsigned type that fits, values as float32
     source_offsets.bin     int64 (N + 1,): example i is elements offsets[i] to offsets[i + 1]
     target.bin, target_offsets.bin, numbers.bin (int64 record numbers), records.bin, records_offsets.bin (JSON, where kept)
+    links.bin, links_offsets.bin   uint32 (N, 2) behind each other: symbols of the source by steps of the target, where records are aligned
+    factors.bin, factors_offsets.bin   (S, K) behind each other: features beside the symbols of the source
     weights.bin            float32 (N,): how much each example counts, where records say so
 
 Unusual here: lengths are differences of offsets, so they need no file and no memory of their own. Ask `lengths(indices)` for some;
@@ -46,6 +48,8 @@ class MappedCorpus:
         self._encode = encode
         self._source = MappedArrays(folder, "source", self.manifest["source"])
         self._target = MappedArrays(folder, "target", self.manifest["target"]) if self.manifest["target"] else None
+        self._links = MappedArrays(folder, "links", self.manifest["links"]) if self.manifest.get("links") else None
+        self._factors = MappedArrays(folder, "factors", self.manifest["factors"]) if self.manifest.get("factors") else None
         weighed = self.manifest.get("weighing") is not None
         self._weights = map_file(folder / "weights.bin", np.dtype(np.float32)) if weighed else None
         self.numbers = map_file(folder / "numbers.bin", np.dtype(np.int64))
@@ -109,7 +113,10 @@ class MappedCorpus:
                 return drawn
         index = self._checked(index)
         target = self._target.array(index) if self._target else None
-        return Example(self._source.array(index), target, int(self.numbers[index]), weight=self._weight(index))
+        links = None if self._links is None else self._links.array(index)
+        factors = None if self._factors is None else self._factors.array(index)
+        number, weight = int(self.numbers[index]), self._weight(index)
+        return Example(self._source.array(index), target, number, weight=weight, links=links, factors=factors)
 
     def encode_again(self, index: int, seed: int | None = None) -> Example:
         """The record encoded anew, with its context. It is not cut to the corpus's limits.

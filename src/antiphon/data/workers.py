@@ -158,15 +158,30 @@ def _described(error: Exception) -> str:
 def _packed(batch: Batch | None) -> Any:
     if batch is None:
         return None
-    target = None if batch.target is None else (batch.target.values.numpy(), batch.target.lengths.numpy())
-    return (batch.source.values.numpy(), batch.source.lengths.numpy()), target, batch.records
+    weights = None if batch.weights is None else batch.weights.numpy()
+    return _arrays(batch.source), _arrays(batch.target), batch.records, weights, _arrays(batch.links)
 
 
 def _unpacked(packed: Any) -> Batch | None:
     if packed is None:
         return None
-    source, target, records = packed
-    return Batch(Padded(*map(torch.from_numpy, source)), None if target is None else Padded(*map(torch.from_numpy, target)), records)
+    source, target, records, weights, links = packed
+    read = _padded(source)
+    assert read is not None, "a batch has sources"
+    return Batch(read, _padded(target), records, None if weights is None else torch.from_numpy(weights), _padded(links))
+
+
+def _arrays(padded: Padded | None) -> Any:
+    if padded is None:
+        return None
+    return padded.values.numpy(), padded.lengths.numpy(), None if padded.factors is None else padded.factors.numpy()
+
+
+def _padded(arrays: Any) -> Padded | None:
+    if arrays is None:
+        return None
+    values, lengths, factors = arrays
+    return Padded(torch.from_numpy(values), torch.from_numpy(lengths), None if factors is None else torch.from_numpy(factors))
 
 
 # ----------------------------------------------------------------------------------------------------------- in the worker

@@ -9,7 +9,7 @@ from typing import final
 
 import torch
 
-from antiphon.contracts.loss import Loss
+from antiphon.contracts.loss import Loss, LossOfBatch, loss_for, reads_attention
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch
 from antiphon.losses.distillation import TaughtLoss
@@ -23,7 +23,7 @@ class DistillationLoss:
     Paper: Kim and Rush 2016, equation 6; Hinton et al. 2015 for the temperature.
     """
 
-    loss: Loss
+    loss: Loss | LossOfBatch
     teacher: Seq2SeqModel
     weight: float
     temperature: float
@@ -32,4 +32,9 @@ class DistillationLoss:
         """The loss of this batch's outputs. The teacher always reads the truth, whatever the student reads."""
         with torch.no_grad():
             taught = self.teacher(batch.source, batch.inputs)
-        return TaughtLoss(taught, self.temperature, self.weight, self.loss)
+        return TaughtLoss(taught, self.temperature, self.weight, loss_for(self.loss, batch))
+
+    @property
+    def reads_attention(self) -> bool:
+        """Whether the loss beside the teacher's does."""
+        return reads_attention(self.loss)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import plain
-from antiphon.contracts.loss import Loss
+from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Prediction
@@ -130,6 +130,11 @@ class Teacher:
         """
         if not self.settings.stores_outputs:
             return split
+        if getattr(self.recipe.task, "alignment", None) is not None:
+            raise ConfigError(
+                f"`task.alignment` must be left out with `distillation.level: {self.settings.level}`: the targets are the teacher's own,"
+                " and nobody has aligned them. Use `level: token`."
+            )
         parts = [
             (self._taught(part, folder / FOLDER / f"{split.name}-{number}.jsonl.zst", say), weight)
             for number, (part, weight) in enumerate(split.parts)
@@ -152,9 +157,9 @@ class Teacher:
         return TaughtRecords(records, target, outputs)
 
     def _decode(self, records: Sequence[Record]) -> Sequence[Prediction]:
-        return self.predictor.predict(list(records), on_error="keep")
+        return self.predictor.without_copies().predict(list(records), on_error="keep")
 
-    def loss(self, loss: Loss) -> Loss | DistillationLoss:
+    def loss(self, loss: Loss | LossOfBatch) -> Loss | LossOfBatch:
         """The loss to train with: the given one, mixed with the distance from the teacher's probabilities where these are learned from."""
         if not self.settings.asks_for_probabilities:
             return loss
@@ -192,11 +197,12 @@ def _lent_task(recipe: Recipe, one: Trained) -> Any:
     assert recipe.distillation is not None, "without distillation nobody lends anything"
     wanted, own, theirs = recipe.distillation.vocabulary, recipe.task, one.recipe.task
     stated = {name: getattr(own, name) for name, setting in own.__dataclass_fields__.items() if getattr(own, name) != _default(setting)}
-    same = all(getattr(theirs, name) == value for name, value in stated.items())
+    beside = {name: getattr(own, name) for name in ("weight", "alignment") if hasattr(own, name)}  # of the data, not of the vocabulary
+    same = all(getattr(theirs, name) == value for name, value in stated.items() if name not in beside)
     if wanted == "own" or (wanted is None and not same):
         return None
     try:
-        return replace(theirs, **stated)
+        return replace(theirs, **(beside | stated))
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise ConfigError(

@@ -96,7 +96,7 @@ class AudioFeature(Feature):
         self.deviation = np.sqrt(np.maximum(squares / count - np.square(self.mean), 0.0))
 
     def extract(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
-        """Frames before normalization. Raises DataError when the waveform is shorter than a frame, or longer than it may be."""
+        """Frames before normalization. Raises DataError when the waveform is shorter than a frame."""
         samples = self._padded(waveform)
         if len(samples) < self.shortest:
             least = f"{self.shortest} samples ({1000 * self.shortest / self.sample_rate:g} ms)"
@@ -154,12 +154,7 @@ class AudioFeature(Feature):
         if seconds is None:
             return waveform
         wanted = round(seconds * self.sample_rate)
-        if len(waveform) > wanted:
-            raise DataError(
-                f"The audio must be no longer than `features.padded_seconds` ({seconds:g} s), but has"
-                f" {len(waveform) / self.sample_rate:.2f} s. Cut it, or set `segments.longest` to predict it in parts."
-            )
-        return np.pad(waveform, (0, wanted - len(waveform)))
+        return np.pad(waveform, (0, max(0, wanted - len(waveform))))  # what is longer, limits of length leave out or cut
 
 
 __all__ = ["WHISPER_RATE", "AudioFeature", "AudioFeaturesConfig", "Normalization"]

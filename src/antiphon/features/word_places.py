@@ -1,8 +1,9 @@
 """Which word of a text each of its symbols belongs to: what alignments and features of words need, since models know symbols alone.
 
-Words are what stands between white space in the text as it was given, before it was normalized. Every vocabulary is served alike, since
-words are encoded one by one: where the parts are the whole, they say who owns what. Where they are not (a published tokenizer that looks
-at its neighbours), longer and longer beginnings of the text are encoded, and a symbol belongs to the word with which it came.
+Words are what stands between white space in the text as it was given, before it was normalized. Subwords mostly say themselves where a word
+begins. Where they do not, words are encoded one by one, and where the parts are the whole they say who owns what. Where they are not (a
+published tokenizer that looks at its neighbours), longer and longer beginnings of the text are encoded, and a symbol belongs to the word
+with which it came. So every vocabulary is served.
 """
 
 import re
@@ -11,6 +12,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
+
+from antiphon.features.text import TextFeature
+from antiphon.features.vocabulary import UNKNOWN, split_tags, tag_splitter
 
 _WORD = re.compile(r"\S+")
 NO_WORD = -1
@@ -35,19 +39,51 @@ def words_in(text: str) -> list[str]:
 
 def word_places(feature: Reads, text: str, before: str = "") -> Int[np.ndarray, " T"]:
     """For each symbol of `feature.encode(before + text)` the number of its word in `text`, or -1; (T,) int64."""
+    found = places_of(feature, np.asarray(feature.encode(before + text), dtype=np.int64), text, before)
+    assert found is not None, "the symbols are those of the text"
+    return found
+
+
+def places_of(feature: Reads, symbols: Int[np.ndarray, " T"], text: str, before: str) -> Int[np.ndarray, " T"] | None:
+    """For each of some symbols of `before + text` the number of its word in `text`, or -1.
+
+    The symbols may be another segmentation than the usual one, as long as they say where words begin; None where they do not.
+    """
+    if isinstance(feature, TextFeature) and (found := _by_starts(feature, symbols, text, before)) is not None:
+        return found
     whole, inner = np.asarray(feature.encode(before + text), dtype=np.int64), feature.phrase(before + text)
+    if not np.array_equal(whole, symbols):
+        return None
     ends = [found.end() for found in _WORD.finditer(text)]
     owners = np.full(len(whole), NO_WORD, dtype=np.int64)
     if not ends or not inner:
         return owners
-    starts = [0, *ends[:-1]]
-    stops = [*ends[:-1], len(text)]
+    starts, stops = [0, *ends[:-1]], [*ends[:-1], len(text)]
     parts = [feature.phrase(text[start:stop]) for start, stop in zip(starts, stops, strict=True)]
     front = feature.phrase(before) if before else ()
-    found = _as_parts(inner, front, parts) or _as_beginnings(feature, inner, before, [text[:stop] for stop in stops])
+    words = _as_parts(inner, front, parts) or _as_beginnings(feature, inner, before, [text[:stop] for stop in stops])
     place = next((place for place in range(len(whole) - len(inner) + 1) if tuple(whole[place : place + len(inner)]) == inner), 0)
-    owners[place : place + len(inner)] = found[: len(whole) - place]
+    owners[place : place + len(inner)] = words[: len(whole) - place]
     return owners
+
+
+def _by_starts(feature: TextFeature, symbols: Int[np.ndarray, " T"], text: str, before: str) -> Int[np.ndarray, " T"] | None:
+    """The owners, where as many symbols begin a word as there are words; None where that is not so, as with symbols of characters."""
+    vocabulary = feature.vocabulary
+    starts = vocabulary.word_starts
+    if starts is None or feature.opening or not len(symbols):
+        return None
+    begins = starts[symbols]
+    if feature.can_be_open and feature.config.punctuation == "attached":
+        begins |= symbols == UNKNOWN  # a word, whatever it is
+    tags = feature.config.tags
+    is_tag = np.array([bool(tags) and vocabulary.pieces[symbol] in tags for symbol in symbols.tolist()])
+    begins &= ~is_tag
+    ordinary = begins[~is_tag]
+    earlier = sum(len(words_in(part)) for part in split_tags(tag_splitter(tags), before)[::2])
+    if not len(ordinary) or not ordinary[0] or int(begins.sum()) != earlier + len(words_in(text)):
+        return None
+    return np.where(is_tag, NO_WORD, np.maximum(np.cumsum(begins) - 1 - earlier, NO_WORD))
 
 
 def _as_parts(inner: tuple[int, ...], front: tuple[int, ...], parts: Sequence[tuple[int, ...]]) -> list[int] | None:

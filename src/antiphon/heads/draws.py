@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -58,6 +58,15 @@ def draw(distribution: Distribution, uniforms: Float[Tensor, "*batch U"]) -> Flo
             f"{type(distribution).__name__} cannot give sample paths: a head's distribution needs `icdf`, or `uniforms` and `draw`."
         ) from error
     return inverted
+
+
+def draw_symbols(probabilities: Float[Tensor, "N V"], uniforms: Float[Tensor, " N"]) -> Int[Tensor, " N"]:
+    """One symbol for each row, by inverting the distribution function; probabilities need not sum to 1."""
+    cumulative = probabilities.cumsum(-1)
+    total = cumulative[:, -1:]
+    # Strictly below the total, also after rounding: else the search would run past the last symbol that may be drawn.
+    target = torch.minimum(uniforms.unsqueeze(1) * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(cumulative, target, right=True).squeeze(1)
 
 
 def quantiles_of(distribution: Distribution, levels: Sequence[float]) -> Float[Tensor, "*batch Q"] | None:

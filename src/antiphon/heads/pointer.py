@@ -142,7 +142,7 @@ def check_pointer(head: nn.Module, source: Spec, target: Spec, *, attention: boo
             "`model.head.name` must not be `pointer` without attention, which says what to copy. Set `model.attention` (such as `general`),"
             " or use `model.name: transformer`."
         )
-    if not isinstance(source, TokenSpec) or source != target:
+    if not isinstance(source, TokenSpec) or not source.has_symbols_of(target):
         raise ConfigError(
             "`model.head.name` must not be `pointer` unless source and target share one vocabulary, since copied symbols must mean the same"
             " on both sides. Give both sides one vocabulary."

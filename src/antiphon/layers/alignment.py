@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from antiphon.layers.additive_scores import additive_scores
 from antiphon.layers.attention import CrossAttention, KeysValues
 from antiphon.layers.linear import Linear
 
@@ -66,21 +67,24 @@ class Alignment(nn.Module):
         rows, steps = queries.shape[:2]
         keys, values = memory.keys.squeeze(1), memory.values.squeeze(1)
         per_source = queries.reshape(len(keys), -1, self.dim)  # (B, W * T, D)
-        covered = self.covered
-        seen = None if earlier is None or covered is None else earlier.view(len(keys), -1, keys.shape[1])
+        seen = None if earlier is None else earlier.view(len(keys), -1, keys.shape[1])
         if self.query is not None and self.energy is not None:
-            inner = self.query(per_source).unsqueeze(2) + keys.unsqueeze(1)
-            inner = inner if seen is None or covered is None else inner + seen.unsqueeze(-1) * covered
-            inner = inner if earlier is None or self.located is None else inner + self._location(earlier).view_as(inner)
-            scores = self.energy(torch.tanh(inner)).squeeze(-1)
+            scores = additive_scores(self.query(per_source), keys, self.energy.weight[0], *self._places(seen))
         else:
             scores = per_source @ keys.transpose(1, 2)
-            scores = scores if seen is None or covered is None else scores + seen * covered
+            scores = scores if seen is None or self.covered is None else scores + seen * self.covered
         weights = scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(dim=-1)
         return (weights @ values).view(rows, steps, -1), weights.view(rows, steps, -1)
 
-    def _location(self, weights: Float[Tensor, "N S"]) -> Float[Tensor, "N S D"]:
-        """What each place sees of the weights around it. Weights of padding are 0, as is what lies beyond the ends."""
-        assert self.filters is not None
-        assert self.located is not None
-        return self.located(self.filters(weights.unsqueeze(1)).transpose(1, 2))  # type: ignore[no-any-return]
+    def _places(self, earlier: Float[Tensor, "B W S"] | None) -> tuple[Tensor | None, Tensor | None]:
+        """What additive scores see of earlier weights at each place, (B, W, S, F), and the map of it to vectors, (D, F).
+
+        With coverage that is what was attended to so far; with location-aware scores, a convolution over where the step before looked.
+        Weights of padding are 0, as is what lies beyond the ends.
+        """
+        if earlier is None:
+            return None, None
+        if self.filters is not None and self.located is not None:
+            around = self.filters(earlier.flatten(0, 1).unsqueeze(1)).transpose(1, 2)
+            return around.unflatten(0, earlier.shape[:2]), self.located.weight
+        return (None, None) if self.covered is None else (earlier.unsqueeze(-1), self.covered.unsqueeze(-1))

@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import dropout, scaled_dot_product_attention
 
 from antiphon.layers.linear import Linear
 from antiphon.layers.positions import rotate
@@ -70,11 +70,11 @@ class SelfAttention(nn.Module):
             cosines, sines = rotation
             first = keys.shape[2] - queries.shape[2]
             queries, keys = rotate(queries, cosines[first:], sines[first:]), rotate(keys, cosines, sines)
-        dropout = self.dropout if self.training else 0.0
+        rate = self.dropout if self.training else 0.0
         if isinstance(mask, SlidingWindow):
-            mixed = mask.attend(queries, keys, values, dropout=dropout)
+            mixed = mask.attend(queries, keys, values, dropout=rate)
         else:
-            mixed = attend(queries, keys, values, mask, causal=causal, dropout=dropout)
+            mixed = attend(queries, keys, values, mask, causal=causal, dropout=rate)
         return self.out(mixed.transpose(1, 2).flatten(2)), kept
 
     def step(
@@ -110,41 +110,61 @@ class CrossAttention(nn.Module):
     """Attention to a memory. `project` is done once per source; the queries of all its hypotheses share the result."""
 
     def __init__(
-        self, dim: int, memory_dim: int, heads: int, key_value_heads: int, *, head_dim: int, dropout: float = 0.0, bias: bool = True
+        self,
+        dim: int,
+        memory_dim: int,
+        heads: int,
+        key_value_heads: int,
+        *,
+        head_dim: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        shown_heads: int | None = None,
     ):
         super().__init__()
         self.heads, self.groups, self.head_dim, self.dropout = heads, key_value_heads, head_dim, dropout
+        self.shown_heads = shown_heads
         self.query = Linear(dim, heads * head_dim, bias=bias)
         self.key_value = Linear(memory_dim, 2 * key_value_heads * head_dim, bias=bias)
         self.out = Linear(heads * head_dim, dim, bias=bias)
 
     def project(self, states: Float[Tensor, "B S M"]) -> KeysValues:
-        """The memory's keys and values."""
+        """The memory's keys and values.
+
+        Decoding reads them at every step, and slowly where they lie among those of other heads: so there they are put in a row once.
+        """
         parts = self.key_value(states).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-        return KeysValues(*parts.split(self.groups, dim=1))
+        keys, values = parts.split(self.groups, dim=1)
+        return KeysValues(keys, values) if torch.is_grad_enabled() else KeysValues(keys.contiguous(), values.contiguous())
 
     def forward(
-        self, x: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "B S"] | None, *, weights: bool = False
+        self, x: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "*M S"] | None, *, weights: bool = False
     ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N T S"] | None]:
-        """Attend to the memory: N is B, or R = B * W with T = 1. Returns also the weights, averaged over heads, when asked.
+        """Attend to the memory: N is B, or R = B * W with T = 1. Returns also the weights, averaged over heads (the first
+        `shown_heads` of them), when asked.
 
-        No mask says that the memory has no padding.
+        The mask is (B, S), or (N, T, S) where steps do not see the same; none says that the memory has no padding.
         """
         rows, steps = x.shape[:2]
         sources = len(memory.keys)
         queries = self.query(x).view(sources, rows // sources * steps, self.groups, -1, self.head_dim)
         queries = queries.permute(0, 2, 1, 3, 4).flatten(2, 3)  # (B, G, W * T * H/G, K)
-        visible = None if mask is None else mask[:, None, None, :]
+        visible = None if mask is None else mask[:, None, None, :] if mask.dim() == 2 else self._by_query(mask, sources)
         attention = None
         if weights:
             scores = queries @ memory.keys.transpose(-1, -2) / self.head_dim**0.5
             scores = scores if visible is None else scores.masked_fill(~visible, float("-inf"))
             probabilities = scores.softmax(dim=-1)
-            mixed = probabilities @ memory.values
+            # The mixture loses some of them at random, as in the layers that nobody reads; what is read (to copy by, say) loses none.
+            mixed = dropout(probabilities, self.dropout, self.training) @ memory.values
             per_head = probabilities.view(sources, self.groups, rows // sources * steps, -1, probabilities.shape[-1])
-            attention = per_head.mean(dim=(1, 3)).reshape(rows, steps, -1)
+            shown = per_head.transpose(2, 3).flatten(1, 2)[:, : self.shown_heads]
+            attention = shown.mean(dim=1).reshape(rows, steps, -1)
         else:
-            dropout = self.dropout if self.training else 0.0
-            mixed = attend(queries, memory.keys, memory.values, visible, dropout=dropout)
+            mixed = attend(queries, memory.keys, memory.values, visible, dropout=self.dropout if self.training else 0.0)
         mixed = mixed.view(sources, self.groups, rows // sources * steps, -1, self.head_dim)
         return self.out(mixed.transpose(1, 2).reshape(rows, steps, -1)), attention
+
+    def _by_query(self, mask: Bool[Tensor, "N T S"], sources: int) -> Bool[Tensor, "B 1 Q S"]:
+        """What each query sees, in the order in which queries that share keys stand side by side."""
+        return mask.view(sources, -1, mask.shape[2]).repeat_interleave(self.heads // self.groups, dim=1).unsqueeze(1)

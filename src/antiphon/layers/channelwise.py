@@ -1,15 +1,16 @@
 """Every channel of a target by itself, through one model of a single channel: channel independence (Nie et al. 2023, PatchTST).
 
-The channels of a source become sources of their own, each with its own past and all that stands beside the targets; what the model says
-for them is put together again. So weights are shared, channels cannot be confused, and there are C times as many examples to learn from.
+The channels of a source become sources of their own, each with its own past, its own mark of what was observed, its own size, and all that
+stands beside the targets; what the model says for them is put together again. So weights are shared, channels cannot be confused, and
+there are C times as many examples to learn from.
 
-Unusual here: a row of the wrapped model is (row, channel), the channels of a row side by side. For the steps of several hypotheses the
-memory is repeated, so that the state keeps this order, and `select_rows` of the wrapped state still applies.
+Unusual here: a source of the wrapped model is (source, channel), and its hypotheses are rows side by side, as the contract wants them. So
+its memory is never copied for them; what is re-ordered is the state, whose rows are (source, channel, hypothesis).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float, Int
@@ -20,24 +21,35 @@ from antiphon.contracts.sequences import Memory, Output, Padded, select_rows
 from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError
 
+ChannelInputs = Literal["own", "all"]
+
 
 @dataclass(frozen=True)
 class ChannelRows:
-    """A tree of the wrapped model, whose rows are R * C."""
+    """A tree of the wrapped model, whose rows are (source, channel, hypothesis): `width` hypotheses of each source, C channels."""
 
     inner: Any
     channels: int
+    width: int = 1
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "ChannelRows":
-        """As `sequences.select_rows`, all channels of a row together."""
-        rows = (index[:, None] * self.channels + torch.arange(self.channels, device=index.device)).flatten()
-        return replace(self, inner=select_rows(self.inner, rows))
+        """As `sequences.select_rows`, all channels of a row together. A source keeps its number of hypotheses where that can be."""
+        return self.grouped(index, self.width if len(index) % self.width == 0 else 1)
+
+    def grouped(self, index: Int[Tensor, " N"], width: int) -> "ChannelRows":
+        """Some rows, `width` of them for each source."""
+        first = index // self.width * (self.channels * self.width) + index % self.width  # where each row's first channel is
+        each = first[:, None] + torch.arange(self.channels, device=index.device) * self.width
+        places = each.view(len(index) // width, width, self.channels).transpose(1, 2).flatten()
+        return replace(self, inner=select_rows(self.inner, places), width=width)
 
 
 @final
 class ChannelIndependent(StepwiseModel):
     """`make(source, target)` builds the StepwiseModel of one channel, whose output layer is its `head`; `say` makes of it a function that
     says channels with a vector each, (..., C, D). The target channels must be the first of the source.
+
+    `inputs` says whether a channel reads its own mark and size, or those of all.
     """
 
     def __init__(
@@ -46,11 +58,20 @@ class ChannelIndependent(StepwiseModel):
         say: Callable[[nn.Module], Callable[[Tensor], Any]],
         source: ValueSpec,
         target: ValueSpec,
+        *,
+        inputs: ChannelInputs = "own",
     ):
         super().__init__()
         self.source, self.target, self.channels = source, target, target.channels
-        beside = source.channels - target.channels
-        self.inner = make(ValueSpec(1 + beside, length=source.length), ValueSpec(1, target.known, target.length))
+        marks, sizes = (source.marks, target.sizes) if inputs == "own" else (0, 0)
+        read = _places(self.channels, source.width, own=(source.marks, marks))
+        heard = _places(self.channels, target.width, own=(target.width - target.sizes, sizes))
+        self._read: Tensor
+        self._heard: Tensor
+        self.register_buffer("_read", read, persistent=False)
+        self.register_buffer("_heard", heard, persistent=False)
+        one = ValueSpec(read.shape[1], length=source.length, marks=min(marks, 1))
+        self.inner = make(one, ValueSpec(1, heard.shape[1] - 1, target.length, sizes=min(sizes, 1)))
         self.settings = self.inner.settings
         self._head = say(self.inner.head)
 
@@ -70,56 +91,63 @@ class ChannelIndependent(StepwiseModel):
         return self.inner.gives_attention  # type: ignore[no-any-return]
 
     def encode(self, source: Padded) -> Memory:
-        """Each channel read by itself; states are (B, S, C * D)."""
-        return self._joined(self.inner.encode(self._apart(source)))
+        """Each channel read by itself. The wrapped model's memory is among the projections; states are empty, (B, S, 0)."""
+        values = _apart(source.values, self._read).flatten(0, 1)
+        return self._joined(self.inner.encode(Padded(values, source.lengths.repeat_interleave(self.channels))))
 
     def project(self, memory: Memory) -> Memory:
         """What the wrapped model projects, for each channel."""
-        return self._joined(self.inner.project(self._divided(memory)))
+        return self._joined(self.inner.project(memory.projections.inner))
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """All steps of all channels; weights over the source are the mean of theirs."""
-        return self._together(self.inner.decode(self._apart(inputs), self._divided(memory), attention=attention))
+        values = _apart(inputs.values, self._heard).flatten(0, 1)
+        apart = Padded(values, inputs.lengths.repeat_interleave(self.channels))
+        return self._together(self.inner.decode(apart, memory.projections.inner, attention=attention), 1)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> ChannelRows:
         """The wrapped model's first state for every row and channel."""
-        return ChannelRows(self.inner.init_state(self._divided(memory, beam_size), 1, max_length), self.channels)
+        return ChannelRows(self.inner.init_state(memory.projections.inner, beam_size, max_length), self.channels, beam_size)
 
     def step(self, last: Tensor, memory: Memory, state: ChannelRows, *, attention: bool = False) -> tuple[Output, ChannelRows]:
         """One step of every channel."""
-        divided = self._divided(memory, len(last) // len(memory.mask))
-        output, inner = self.inner.step(self._values_apart(last).flatten(0, 1), divided, state.inner, attention=attention)
-        return self._together(output), replace(state, inner=inner)
-
-    def _values_apart(self, values: Tensor) -> Tensor:
-        """(B, ..., C + beside) -> (B, C, ..., 1 + beside)."""
-        own, beside = values[..., : self.channels], values[..., self.channels :]
-        each = own.movedim(-1, 1).unsqueeze(-1)
-        return torch.cat([each, beside.unsqueeze(1).expand(-1, self.channels, *beside.shape[1:])], dim=-1)
-
-    def _apart(self, padded: Padded) -> Padded:
-        return Padded(self._values_apart(padded.values).flatten(0, 1), padded.lengths.repeat_interleave(self.channels))
+        width = len(last) // len(memory.mask)
+        if width != state.width:  # hypotheses begin alike: the first step may have been taken once for all of a source
+            state = state.grouped(torch.arange(len(last), device=last.device), width)
+        values = _apart(last.unflatten(0, (len(memory.mask), width)), self._heard).flatten(0, 2)  # (B, C, W) rows
+        output, inner = self.inner.step(values, memory.projections.inner, state.inner, attention=attention)
+        return self._together(output, width), replace(state, inner=inner)
 
     def _joined(self, memory: Memory) -> Memory:
-        """A memory of B * C rows as one of B rows."""
-        states = memory.states.unflatten(0, (-1, self.channels)).movedim(1, 2).flatten(2)
-        return Memory(states, memory.mask[:: self.channels], ChannelRows((memory.final, memory.projections), self.channels))
+        """The memory of B * C sources as one of B."""
+        own = slice(None, None, self.channels)
+        return Memory(memory.states[own, :, :0], memory.mask[own], projections=ChannelRows(memory, self.channels))
 
-    def _divided(self, memory: Memory, width: int = 1) -> Memory:
-        """A memory of B rows as one of B * width * C rows."""
-        if width > 1:
-            memory = select_rows(memory, torch.arange(len(memory.mask), device=memory.mask.device).repeat_interleave(width))
-        states = memory.states.unflatten(2, (self.channels, -1)).movedim(2, 1).flatten(0, 1)
-        return Memory(states, memory.mask.repeat_interleave(self.channels, 0), *memory.final.inner)
-
-    def _together(self, output: Output) -> Output:
-        """What was said for R * C rows as what is said for R rows: features (R, ..., C * D)."""
-        features = output.features.unflatten(0, (-1, self.channels)).movedim(1, -2).flatten(-2)
-        weights = None if output.attention is None else output.attention.unflatten(0, (-1, self.channels)).mean(dim=1)
+    def _together(self, output: Output, width: int) -> Output:
+        """What was said for (B, C, W) rows as what is said for R rows: features (R, ..., C * D)."""
+        rows = (-1, self.channels, width)
+        features = output.features.unflatten(0, rows).transpose(1, 2).flatten(0, 1).movedim(1, -2).flatten(-2)
+        weights = None if output.attention is None else output.attention.unflatten(0, rows).mean(dim=1).flatten(0, 1)
         return Output(features, self._say, weights)
 
     def _say(self, features: Float[Tensor, "... N"]) -> Any:
         return self._head(features.unflatten(-1, (self.channels, -1)))
+
+
+def _places(channels: int, width: int, own: tuple[int, int]) -> Int[Tensor, "C K"]:
+    """Which of `width` numbers each channel is given: its value, its own of the numbers (first, count) that there are one of for each
+    channel, and all others behind the values.
+    """
+    first, count = own
+    each, others = torch.arange(channels)[:, None], torch.arange(channels, width)
+    beside = others[(others < first) | (others >= first + count)].expand(channels, -1)
+    return torch.cat([each, first + each, beside] if count else [each, beside], dim=1)
+
+
+def _apart(values: Float[Tensor, "B *rest N"], places: Int[Tensor, "C K"]) -> Float[Tensor, "B C *rest K"]:
+    """What each channel is given of values."""
+    given: Tensor = values.index_select(-1, places.flatten()).unflatten(-1, places.shape)
+    return given.movedim(-2, 1)
 
 
 def check_channels(source: Spec, target: Spec) -> None:

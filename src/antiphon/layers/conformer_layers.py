@@ -201,4 +201,5 @@ class ConformerEncoder(nn.Module):
         if self.bias is None:
             return visible, rotation
         biases: Tensor = self.bias(positions[before:], positions).to(frames.values.dtype)
-        return biases.masked_fill(~visible, float("-inf")), rotation
+        # Not minus infinity: with `left_chunks`, padding far behind a row's end sees nothing at all, and must stay a number.
+        return biases.masked_fill(~visible, torch.finfo(biases.dtype).min), rotation

@@ -1,8 +1,9 @@
-"""Linear layers in single precision on the CPU: the same sums, about twice as fast on many processors.
+"""Linear layers in single precision on CPUs with AVX-512: the same sums, about twice as fast on many of them.
 
 Unusual here: torch multiplies float32 matrices with MKL, which leaves AVX-512 unused on processors of other makers. oneDNN, which torch
 brings along for other types, does not; so products go there. In decoding, weights are packed once into oneDNN's own layout, since with
-few rows most of the time goes into rearranging the weights. Everything else (GPUs, autocast, tracing) takes torch's own way.
+few rows most of the time goes into rearranging the weights; the packed copy needs as much memory as the weight, and `pack_weights`
+does without it. Everything else (GPUs, autocast, tracing, CPUs with AVX2 alone, where MKL is the faster one) takes torch's own way.
 """
 
 from functools import cache
@@ -16,14 +17,14 @@ from torch.nn.functional import linear
 
 
 @cache
-def _has_onednn() -> bool:
+def _prefers_onednn() -> bool:
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise") or not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
         return False
-    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX")
+    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
 def _suits(x: Tensor, weight: Tensor) -> bool:
-    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu") or not _has_onednn():
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu") or not _prefers_onednn():
         return False
     on_cpu = x.device.type == weight.device.type == "cpu"
     return on_cpu and x.dtype == weight.dtype == torch.float32 and x.dim() > 1 and x.numel() > 0
@@ -73,6 +74,7 @@ class Product(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.packs = True  # see `pack_weights`
         self._packed: tuple[tuple[int, int], Tensor] | None = None
 
     def forward(self, x: Float[Tensor, "... K"], weight: Float[Tensor, "N K"], bias: Float[Tensor, " N"] | None) -> Float[Tensor, "... N"]:
@@ -83,7 +85,7 @@ class Product(nn.Module):
             self._packed = None
             flat: Tensor = _Linear.apply(x.flatten(0, -2), weight, bias)  # type: ignore[no-untyped-call]
             return flat.view(*x.shape[:-1], len(weight))
-        if self.training or weight.is_inference():
+        if self.training or not self.packs or weight.is_inference():
             return product(x, weight, bias)
         result: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(x), self._pack(weight), bias, "none", [], "")
         return result
@@ -102,6 +104,14 @@ class Product(nn.Module):
         if self._packed is None or self._packed[0] != identity:
             self._packed = identity, torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None)
         return self._packed[1]
+
+
+def pack_weights(model: nn.Module, wanted: bool) -> None:
+    """Whether the linear layers of a model keep packed copies of their weights while they decode, in as much memory again."""
+    for module in model.modules():
+        if isinstance(module, Product):
+            module.packs = wanted
+            module._packed = None
 
 
 @final

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from antiphon.contracts.sequences import Padded
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
+from antiphon.layers.halving import halved, silenced
 from antiphon.layers.linear import Linear
 
 Subsampling = Literal["convolution", "stack"]
@@ -46,10 +47,7 @@ class ConvolutionalSubsampling(nn.Module):
 
     def forward(self, source: Padded) -> Padded:
         """The subsampled frames with their lengths."""
-        x, lengths = source.values.unsqueeze(1), source.lengths
-        for layer in self.convolutions:
-            x = layer(_silenced(x, lengths)).relu()
-            lengths = subsampled_lengths(lengths, 2)
+        x, lengths = halved(source.values.unsqueeze(1), self.convolutions, source.lengths)
         return Padded(self.out(x.transpose(1, 2).flatten(2)), lengths)
 
 
@@ -66,7 +64,7 @@ class StackedFrames(nn.Module):
 
     def forward(self, source: Padded) -> Padded:
         """The stacked frames with their lengths."""
-        x = _silenced(source.values.unsqueeze(1), source.lengths).squeeze(1)
+        x = silenced(source.values.unsqueeze(1), source.lengths).squeeze(1)
         x = nn.functional.pad(x, (0, 0, 0, -x.shape[1] % self.factor))
         return Padded(self.out(x.unflatten(1, (-1, self.factor)).flatten(2)), subsampled_lengths(source.lengths, self.factor))
 
@@ -103,9 +101,3 @@ def check_frames(source: Spec, target: Spec, *, subsampling: int, ctc: bool) -> 
         )
     if ctc and not (isinstance(source, ValueSpec) and isinstance(target, TokenSpec)):
         raise ConfigError("`model.ctc` must be false unless the source is made of values and the target of symbols, which CTC aligns.")
-
-
-def _silenced(x: Float[Tensor, "B M S C"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B M S C"]:
-    """Zero behind each row's length."""
-    behind = torch.arange(x.shape[2], device=x.device) >= lengths.unsqueeze(1)
-    return x.masked_fill(behind[:, None, :, None], 0.0)

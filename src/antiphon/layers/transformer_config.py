@@ -7,7 +7,7 @@ from pydantic import Field
 from antiphon.contracts.configuration import Count, Fraction, config, plugin_field
 from antiphon.contracts.specs import Spec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.layers.channelwise import check_channels
+from antiphon.layers.channelwise import ChannelInputs, check_channels
 from antiphon.layers.feed_forward import Activation
 from antiphon.layers.subsampling import Subsampling, check_frames
 
@@ -28,6 +28,9 @@ class TransformerConfig:
     """Depth of the decoder; a shallow one decodes fast."""
     heads: Count = 4
     """Attention heads; must divide `dim`."""
+    alignment_heads: Count | None = None
+    """Heads of the second last decoder layer whose mean is the attention that is shown, that a pointer copies by, and that learns from
+    alignments (`training.loss.guided_alignment`, for which 1 leaves the others free); None is all."""
     decoder: Literal["attention", "ssru"] = "attention"
     """How the decoder looks back: by self-attention, or by a simple recurrent unit (SSRU), which decodes fast."""
     key_value_heads: Count | None = None
@@ -58,6 +61,12 @@ class TransformerConfig:
     """With `window`: the first so many states attend to all others, and all others to them."""
     chunk_length: Count | None = None
     """For long sources: the encoder reads pieces of so many states, which do not see each other; the decoder attends to all of them."""
+    wait_k: Count | None = None
+    """For simultaneous translation (wait-k): output t sees the first t + k - 1 symbols of the source, and the encoder none behind a symbol,
+    so that words can be said while others are still read. null reads the whole source first."""
+    wait_k_paths: tuple[Count, Count] | None = None
+    """With `wait_k`: the smallest and the largest k, one of which is drawn for each source while training (multi-path), so that one model
+    serves them all (`--set model.wait_k=5`). null always learns with `wait_k`."""
     dropout: Fraction = 0.1
     """Dropout on embeddings and on the output of every sub-layer."""
     attention_dropout: Fraction = 0.0
@@ -83,6 +92,9 @@ class TransformerConfig:
     decoding."""
     channels: Literal["mixing", "independent"] = "mixing"
     """Whether the channels of a target of values are read and said together, or each by itself with the same weights."""
+    channel_inputs: ChannelInputs = "own"
+    """With `channels: independent`: whether a channel reads its own mark of what was observed and its own size, or (all) those of every
+    channel, as it did in runs of versions up to 0.1."""
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
@@ -94,10 +106,13 @@ def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> N
     groups = settings.key_value_heads or settings.heads
     if settings.dim % settings.heads:
         raise ConfigError(f"`model.heads` must divide `model.dim` ({settings.dim}), but is {settings.heads}.")
+    if settings.alignment_heads is not None and settings.alignment_heads > settings.heads:
+        raise ConfigError(f"`model.alignment_heads` must be at most `model.heads` ({settings.heads}), but is {settings.alignment_heads}.")
     if settings.heads % groups:
         raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
     _check_values(settings, source, target)
     _check_long_sources(settings)
+    _check_wait_k(settings, source)
     if settings.positions == "rotary" and settings.dim // settings.heads % 2:
         raise ConfigError(f"`model.dim` / `model.heads` must be even for rotary positions, but is {settings.dim // settings.heads}.")
 
@@ -114,6 +129,21 @@ def _check_long_sources(settings: TransformerConfig) -> None:
         )
 
 
+def _check_wait_k(settings: TransformerConfig, source: Spec) -> None:
+    paths = settings.wait_k_paths
+    if paths is not None and (settings.wait_k is None or paths[0] > paths[1]):
+        raise ConfigError(
+            "`model.wait_k_paths` must be a smallest and a largest k with a `model.wait_k`, such as [1, 9],"
+            f" but is {list(paths)} with `wait_k` {'null' if settings.wait_k is None else settings.wait_k}."
+        )
+    if settings.wait_k is None:
+        return
+    if isinstance(source, ValueSpec):
+        raise ConfigError("`model.wait_k` must be left out when the source is made of values: it counts symbols.")
+    if settings.window is not None or settings.chunk_length is not None:
+        raise ConfigError("`model.window` and `model.chunk_length` must be left out with `model.wait_k`, whose encoder never looks ahead.")
+
+
 def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> None:
     """Raise ConfigError for settings of real values that make no sense, or where there are none."""
     length, stride = settings.patch_length, settings.patch_stride
@@ -125,6 +155,10 @@ def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> No
         check_channels(source, target)
         if settings.subsampling > 1:
             raise ConfigError(f"`model.subsampling` must be 1 with `model.channels: independent`, but is {settings.subsampling}.")
+    elif settings.channel_inputs != "own":
+        raise ConfigError(
+            f"`model.channel_inputs` has no effect without `model.channels: independent`, but is {settings.channel_inputs}. Leave it out."
+        )
     if settings.subsampling > 1 and length is not None:
         raise ConfigError(
             f"`model.patch_length` must be left out with `model.subsampling: {settings.subsampling}`: both shorten the source."

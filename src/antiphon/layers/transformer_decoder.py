@@ -19,6 +19,7 @@ from antiphon.contracts.specs import Spec
 from antiphon.layers.decoding_state import AttentionState, CellState, same_place
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
+from antiphon.layers.wait_k import drawn, readable
 
 _FIRST = 8  # steps for which there is room at first
 
@@ -52,11 +53,12 @@ class TransformerDecoder(nn.Module):
         positions = torch.arange(length, device=inputs.values.device)
         x = self.positioned.embed(inputs.values, positions)
         look_back = self._look_back(positions, x.dtype)
+        visible = memory.mask if self.settings.wait_k is None else self._read(memory, positions)
         weights: Tensor | None = None
         for index, layer in enumerate(self._layers()):
 
             def run(y: Tensor, layer: DecoderLayer = layer, wanted: bool = attention and index == self.aligning_layer) -> Any:
-                return layer(y, partial(look_back, layer), layer.project(memory.states), memory.mask, wanted)
+                return layer(y, partial(look_back, layer), layer.project(memory.states), visible, wanted)
 
             x, found = self._run(run, x)
             weights = found if found is not None else weights
@@ -96,12 +98,31 @@ class TransformerDecoder(nn.Module):
         look_back = state.look_back(self.positioned, x.dtype)
         everything = not self.crosses or (same_place(state.position) is not None and bool(memory.mask.all()))
         visible = None if everything else memory.mask
+        if self.settings.wait_k is not None:
+            visible = self._read_by(memory, state.position, self.settings.wait_k)
         weights: Tensor | None = None
         for index, layer in enumerate(self._layers()):
             wanted = attention and index == self.aligning_layer
             x, found = layer(x, partial(look_back, index, layer), memory.projections[index], visible, wanted)
             weights = found.squeeze(1) if found is not None else weights
         return self.norm(x.squeeze(1)), weights, look_back.after()
+
+    def _read(self, memory: Memory, positions: Int[Tensor, " T"]) -> Tensor:
+        """What each step sees of the memory (B, T, S) when it waits; each source by another k while training, where paths are drawn."""
+        settings, rows = self.settings, len(memory.mask)
+        assert settings.wait_k is not None, "asked only of a model that waits"
+        draws = settings.wait_k_paths is not None and self.norm.training
+        k = drawn(settings.wait_k_paths, rows, positions.device) if draws and settings.wait_k_paths else settings.wait_k
+        return readable(memory.mask, positions.expand(rows, -1), k)
+
+    @staticmethod
+    def _read_by(memory: Memory, position: Int[Tensor, " R"], k: int) -> Tensor:
+        """What a step sees of the memory, (R, 1, S), or (B, S) where all rows are at the same place."""
+        place = same_place(position)
+        if place is not None:
+            return readable(memory.mask, position.new_full((len(memory.mask), 1), place), k).squeeze(1)
+        beams = len(position) // len(memory.mask)
+        return readable(memory.mask.repeat_interleave(beams, 0), position.unsqueeze(1), k)
 
     def _layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.blocks if isinstance(layer, DecoderLayer)]

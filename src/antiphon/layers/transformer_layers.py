@@ -97,6 +97,7 @@ class DecoderLayer(nn.Module):
                 head_dim=settings.dim // heads,
                 dropout=settings.attention_dropout,
                 bias=settings.bias,
+                shown_heads=settings.alignment_heads,
             )
             self.cross_residual = SubLayer(settings)
         self.feed_forward, self.feed_forward_residual = _feed_forward(settings, hidden_dim), SubLayer(settings)
@@ -150,9 +151,9 @@ class Positioned(nn.Module):
         self.rotary = Rotary(settings.dim // settings.heads) if self.kind == "rotary" and attends else None
         self.bias = RelativeBias(settings.heads, bidirectional=bidirectional) if self.kind == "relative" and attends else None
 
-    def embed(self, elements: Tensor, positions: Int[Tensor, "..."]) -> Float[Tensor, "... D"]:
+    def embed(self, elements: Tensor, positions: Int[Tensor, "..."], factors: Int[Tensor, "B T K"] | None = None) -> Float[Tensor, "... D"]:
         """Vectors for elements at positions; `positions` is (T,) for a sequence and (R,) for a step."""
-        x = self.frontend(elements)
+        x = self.frontend(elements, factors)
         if self.kind == "sinusoidal":
             x = x + sinusoids(positions, x.shape[-1]).to(x.dtype)
         elif self.table is not None:
@@ -160,13 +161,16 @@ class Positioned(nn.Module):
         return self.dropout(self.norm(x))  # type: ignore[no-any-return]
 
     def visible(
-        self, mask: Bool[Tensor, "B S"], dtype: torch.dtype, *, window: int | None = None, global_positions: int = 0
+        self, mask: Bool[Tensor, "B S"], dtype: torch.dtype, *, window: int | None = None, global_positions: int = 0, ahead: bool = True
     ) -> Tensor | SlidingWindow:
-        """What an encoder's attention needs: the mask of what is real, with biases of relative positions, and with the window."""
+        """What an encoder's attention needs: the mask of what is real, with biases of relative positions, and with the window; without
+        `ahead` no state sees one behind it."""
         length = mask.shape[1]
         if window is not None and window + 1 < length:  # else every state sees all others
             return sliding_window(mask, window, global_positions, self.bias, dtype)
         real = mask[:, None, None, :]
+        if not ahead:
+            real = real & torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
         if self.bias is None:
             return real
         positions = torch.arange(length, device=mask.device)

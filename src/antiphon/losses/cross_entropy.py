@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from antiphon.contracts.configuration import Fraction, config
-from antiphon.contracts.loss import Loss, LossPlugin, LossSum
+from antiphon.contracts.loss import Loss, LossOfBatch, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
@@ -20,6 +20,7 @@ from antiphon.heads.pointer import Mixture
 from antiphon.layers.transducer import Lattice
 from antiphon.losses.chunked import chunked
 from antiphon.losses.coverage import coverage_loss
+from antiphon.losses.guided_alignment import GuidedAlignmentConfig, GuidedLoss
 from antiphon.losses.summing import summed
 
 
@@ -33,6 +34,8 @@ class CrossEntropyConfig:
     """Share of the probability that is spread over the whole vocabulary (Szegedy et al. 2016)."""
     coverage: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the coverage loss, which punishes attending again to the same places (See et al. 2017; they used 1)."""
+    guided_alignment: GuidedAlignmentConfig | None = None
+    """Attention also learns from the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
 
 
 @final
@@ -79,8 +82,8 @@ class _InPlace(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-        losses, normalizer = _losses(logits, labels, smoothing)
-        gradient = logits.sub_(normalizer.unsqueeze(1)).exp_()
+        losses, log_probs = _losses(logits, labels, smoothing)
+        gradient = log_probs.exp_()
         if smoothing:
             gradient -= smoothing / logits.shape[-1]
         gradient.scatter_add_(1, labels.unsqueeze(1), gradient.new_full((len(labels), 1), smoothing - 1))
@@ -92,18 +95,20 @@ class _InPlace(torch.autograd.Function):
         return ctx.gradient.mul_(upstream.unsqueeze(1)), None, None
 
 
-def _losses(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: float) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-    """Losses, and what normalizes the logits."""
-    normalizer = logits.logsumexp(dim=-1)
-    losses = normalizer - (1 - smoothing) * logits.gather(1, labels.unsqueeze(1)).squeeze(1)
-    return (losses - smoothing * logits.mean(dim=-1) if smoothing else losses), normalizer
+def _losses(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: float) -> tuple[Float[Tensor, " N"], Float[Tensor, "N V"]]:
+    """Losses, and log-probabilities, which take the place of the logits on the CPU, where passes over memory are dear."""
+    in_place = logits.device.type == "cpu" and logits.is_contiguous()
+    log_probs = torch.log_softmax(logits, dim=-1, out=logits) if in_place else logits.log_softmax(dim=-1)
+    losses = (smoothing - 1) * log_probs.gather(1, labels.unsqueeze(1)).squeeze(1)
+    return (losses - smoothing * log_probs.mean(dim=-1) if smoothing else losses), log_probs
 
 
-def build(settings: CrossEntropyConfig, target: Spec) -> Loss:
+def build(settings: CrossEntropyConfig, target: Spec) -> Loss | LossOfBatch:
     """Make the loss. Raises ConfigError when the target is real-valued."""
     if not isinstance(target, TokenSpec):
         raise ConfigError("`training.loss.name` must not be `cross_entropy` when the target is real-valued.")
-    return CrossEntropy(settings.label_smoothing, settings.coverage, target)
+    loss = CrossEntropy(settings.label_smoothing, settings.coverage, target)
+    return loss if settings.guided_alignment is None else GuidedLoss(loss, settings.guided_alignment)
 
 
 def measure(settings: CrossEntropyConfig, target: Spec) -> Loss:

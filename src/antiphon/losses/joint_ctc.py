@@ -14,8 +14,7 @@ from antiphon.contracts.configuration import Fraction, config
 from antiphon.contracts.loss import Loss, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec
-from antiphon.losses import cross_entropy
-from antiphon.losses.cross_entropy import CrossEntropyConfig
+from antiphon.losses.cross_entropy import CrossEntropy
 from antiphon.losses.ctc import CTCLoss, symbols_only
 
 
@@ -50,13 +49,13 @@ class JointLoss:
 def build(settings: JointCTCConfig, target: Spec) -> Loss:
     """Make the loss. Raises ConfigError when the target is real-valued."""
     ctc = CTCLoss(symbols_only(target, "joint_ctc"), settings.intermediate_weight)
-    return JointLoss(ctc, cross_entropy.build(CrossEntropyConfig(label_smoothing=settings.label_smoothing), target), settings.ctc_weight)
+    return JointLoss(ctc, CrossEntropy(settings.label_smoothing, target=ctc.target), settings.ctc_weight)
 
 
 def measure(settings: JointCTCConfig, target: Spec) -> Loss:
     """The same without smoothing and without inner layers."""
-    spoken = cross_entropy.measure(CrossEntropyConfig(), target)
-    return JointLoss(CTCLoss(symbols_only(target, "joint_ctc")), spoken, settings.ctc_weight)
+    ctc = CTCLoss(symbols_only(target, "joint_ctc"))
+    return JointLoss(ctc, CrossEntropy(target=ctc.target), settings.ctc_weight)
 
 
 plugin = LossPlugin(

@@ -14,13 +14,14 @@ from pydantic import Field
 from torch import Tensor
 
 from antiphon.contracts.configuration import config
-from antiphon.contracts.loss import Loss, LossPlugin, LossSum
+from antiphon.contracts.loss import Loss, LossOfBatch, LossPlugin, LossSum
 from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.pointer import Mixture
 from antiphon.losses.chunked import chunked
 from antiphon.losses.coverage import coverage_loss
+from antiphon.losses.guided_alignment import GuidedAlignmentConfig, GuidedLoss
 from antiphon.losses.summing import summed
 
 
@@ -34,13 +35,16 @@ class PointerLossConfig:
     """Share of the loss that asks the generator for every symbol of the vocabulary alike (Szegedy et al. 2016)."""
     coverage: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the coverage loss, which punishes attending again to the same places (See et al. 2017; they used 1)."""
+    guided_alignment: GuidedAlignmentConfig | None = None
+    """Attention also learns from the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
 
 
-def build(settings: PointerLossConfig, target: Spec) -> Loss:
+def build(settings: PointerLossConfig, target: Spec) -> Loss | LossOfBatch:
     """Make the loss. Raises ConfigError when the target is real-valued."""
     if not isinstance(target, TokenSpec):
         raise ConfigError("`training.loss.name` must not be `pointer` when the target is real-valued.")
-    return PointerLoss(settings.label_smoothing, settings.coverage)
+    loss = PointerLoss(settings.label_smoothing, settings.coverage)
+    return loss if settings.guided_alignment is None else GuidedLoss(loss, settings.guided_alignment)
 
 
 def measure(settings: PointerLossConfig, target: Spec) -> Loss:

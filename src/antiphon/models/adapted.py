@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import Verdict, config, plugin_field, validate, verdict
@@ -22,6 +22,7 @@ from antiphon.contracts.model import Architecture, Seq2SeqModel
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.contracts.trust import Trust
 from antiphon.errors import CheckpointError, ConfigError
+from antiphon.models import transformer
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, need_peft
 from antiphon.store import checkpoint
 from antiphon.store.revisions import upgraded, upgraded_settings
@@ -167,6 +168,14 @@ def _saved(run: Path) -> checkpoint.Checkpoint:
     return checkpoint.read(checkpoint.find_checkpoint(run).resolve())
 
 
+def upgrade(revision: int, weights: dict[str, Tensor], settings: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Revision 1 was of models of their first revision, of which only the Transformer has another."""
+    model = settings.get("model")
+    if revision < 2 and model is not None and model["name"] == transformer.plugin.name:
+        settings = {**settings, "model": transformer.upgrade(1, {}, model)[1]}
+    return weights, settings
+
+
 plugin = Architecture(
     name="adapted",
     summary="The model of an earlier run with low-rank adapters (LoRA, DoRA), which alone are learned and saved.",
@@ -176,4 +185,6 @@ plugin = Architecture(
     resolve=resolve,
     start=start,
     borrow=borrow,
+    revision=2,
+    upgrade=upgrade,
 )

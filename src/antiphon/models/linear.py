@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool1d, pad
+from torch.nn.functional import avg_pool1d, linear, pad
 
 from antiphon.contracts.configuration import config, plugin_field
 from antiphon.contracts.model import Architecture, Seq2SeqModel
@@ -65,8 +65,11 @@ class ChannelMap(nn.Module):
         self.bias = nn.Parameter(torch.empty(maps, outputs).uniform_(-bound, bound))
 
     def forward(self, windows: Float[Tensor, "B C S"]) -> Float[Tensor, "B C N"]:
-        """The mapped windows."""
-        mapped: Tensor = torch.einsum("bcs,cns->bcn", windows, self.weight.expand(windows.shape[1], -1, -1)) + self.bias
+        """The mapped windows. What all channels share is one product; repeating the map for each of them costs several times as much."""
+        if len(self.weight) == 1:
+            shared: Tensor = linear(windows, self.weight[0], self.bias[0])
+            return shared
+        mapped: Tensor = torch.einsum("bcs,cns->bcn", windows, self.weight) + self.bias
         return mapped
 
 

@@ -192,7 +192,7 @@ class LSTM(StepwiseModel):
                 # Small as weights of the output layer, of unit variance as inputs: with small inputs learning starts slowly.
                 nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
         if self.settings.tied_embeddings == "all":
-            if source is None or target is None or self.source != self.target:
+            if source is None or target is None or not (isinstance(self.source, TokenSpec) and self.source.has_symbols_of(self.target)):
                 raise ConfigError(
                     "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one vocabulary, but is `all`."
                     " Give both sides one vocabulary."
@@ -203,7 +203,11 @@ class LSTM(StepwiseModel):
 
     def encode(self, source: Padded) -> Memory:
         """Read the source step by step."""
-        read = Padded(self.source_frontend(source.values), source.lengths) if self.subsampling is None else self.subsampling(source)
+        read = (
+            Padded(self.source_frontend(source.values, source.factors), source.lengths)
+            if self.subsampling is None
+            else self.subsampling(source)
+        )
         states, final_state = self.encoder(self._drop(read.values), read.lengths)
         return Memory(states, read.mask, final=final_state, copyable=source.values if self.copies else None)
 

@@ -95,7 +95,7 @@ class Transformer(StepwiseModel):
     def _tie(self) -> nn.Module:
         source, target = self.source_positioned.frontend.embedding, self.target_positioned.frontend.embedding
         if self.settings.tied_embeddings == "all":
-            if source is None or target is None or self.source != self.target:
+            if source is None or target is None or not (isinstance(self.source, TokenSpec) and self.source.has_symbols_of(self.target)):
                 raise ConfigError(
                     "`model.tied_embeddings` must be `decoder` or `none` unless source and target share one vocabulary, but is `all`."
                     " Give both sides one vocabulary."
@@ -113,12 +113,13 @@ class Transformer(StepwiseModel):
         length = source.values.shape[1]
         self.source_positioned.check(length)
         positions = torch.arange(length, device=source.values.device)
-        x, mask = self.source_positioned.embed(source.values, positions), source.mask
+        x, mask = self.source_positioned.embed(source.values, positions, source.factors), source.mask
         chunk = None if self.settings.chunk_length is None else min(self.settings.chunk_length, length)
         if chunk is not None:
             x, mask = chunks.cut(x, mask, chunk)
         window, global_positions = self.settings.window, self.settings.global_positions
-        visible = self.source_positioned.visible(mask, x.dtype, window=window, global_positions=global_positions)
+        ahead = self.settings.wait_k is None
+        visible = self.source_positioned.visible(mask, x.dtype, window=window, global_positions=global_positions, ahead=ahead)
         # Rotations by positions within a chunk do as well: only distances within the chunk matter.
         rotation = self.source_positioned.rotary.angles(positions[: x.shape[1]]) if self.source_positioned.rotary else None
         for layer in self.encoder:
@@ -130,6 +131,11 @@ class Transformer(StepwiseModel):
     def frames(self, memory: Memory) -> Frames | None:
         """What the CTC head says of each state; None without `ctc`."""
         return None if self.frame_head is None else Frames(memory.states, memory.mask, self.frame_head)
+
+    @property
+    def wait_k(self) -> int | None:
+        """How many symbols of the source the first output waits for."""
+        return self.settings.wait_k
 
     def project(self, memory: Memory) -> Memory:
         """Cross-attention keys and values of every decoder layer."""
@@ -164,8 +170,17 @@ def build(settings: TransformerConfig, source: Spec, target: Spec) -> StepwiseMo
     """Make the model. Raises ConfigError for sizes that do not fit each other."""
     check_settings(settings, source, target)
     if settings.channels == "independent" and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
-        return ChannelIndependent(lambda one, said: Transformer(settings, one, said), take_apart, source, target)
+        return ChannelIndependent(
+            lambda one, said: Transformer(settings, one, said), take_apart, source, target, inputs=settings.channel_inputs
+        )
     return Transformer(settings, source, target)
+
+
+def upgrade(revision: int, weights: dict[str, Tensor], settings: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Revision 1 gave a channel by itself the marks and sizes of all channels."""
+    if revision < 2 and settings.get("channels") == "independent":
+        settings = {**settings, "channel_inputs": "all"}
+    return weights, settings
 
 
 def defaults(settings: TransformerConfig) -> dict[str, Any]:
@@ -178,6 +193,8 @@ plugin = Architecture(
     summary="Transformer encoder-decoder: pre- or post-norm, four kinds of positions, grouped heads, gated feed-forward.",
     Config=TransformerConfig,
     build=build,
+    revision=2,
+    upgrade=upgrade,
     defaults=defaults,
     presets={
         "tiny": {"dim": 128, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "feed_forward_dim": 512},

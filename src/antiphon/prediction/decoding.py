@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 
 from antiphon.contracts.model import Seq2SeqModel
@@ -55,7 +56,7 @@ def decode_examples(
             batch_size = _half(len(chosen), examples[chosen[0]], say)
             continue
         for index, hypotheses in zip(chosen, found, strict=True):
-            results[index] = task.decode([_on_source(item, model.stride) for item in hypotheses], examples[index])
+            results[index] = task.decode([_as_read(item, model, examples[index]) for item in hypotheses], examples[index])
         start += len(chosen)
     return [results[index] for index in range(len(examples))]
 
@@ -78,10 +79,17 @@ def _half(rows: int, longest: Example, say: Say) -> int:
     return rows // 2
 
 
-def _on_source(hypothesis: Hypothesis, stride: int) -> Hypothesis:
-    """The hypothesis with spans of elements of the source, rather than of states of the memory."""
-    return hypothesis if hypothesis.spans is None else replace(hypothesis, spans=hypothesis.spans * stride)
+def _as_read(hypothesis: Hypothesis, model: Seq2SeqModel, example: Example) -> Hypothesis:
+    """The hypothesis with spans of elements of the source, rather than of states of the memory, and with how much of it had been read."""
+    if hypothesis.spans is not None:
+        hypothesis = replace(hypothesis, spans=hypothesis.spans * model.stride)
+    return hypothesis if model.wait_k is None else replace(hypothesis, read=read_at(len(hypothesis.elements), model.wait_k, example.source))
+
+
+def read_at(steps: int, k: int, source: np.ndarray) -> np.ndarray:
+    """How many symbols of a source had been read at each step of wait-k (T,)."""
+    return np.minimum(np.arange(steps) + k, len(source))
 
 
 def _without_target(example: Example) -> Example:
-    return Example(example.source, None, example.record, example.context)
+    return replace(example, target=None, links=None)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 from antiphon.contracts.abilities import Continues
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Prediction, Request
 
 
+@runtime_checkable
 class ContinuingTask(Continues, Protocol):
     """A task that continues its own outputs."""
 

@@ -32,6 +32,8 @@ class Output(ABC):
     """How many were written."""
     is_seen: bool = True
     """Whether something of each appears on standard output."""
+    has_details: bool = False
+    """Whether it shows `details`, or values alone."""
 
     @abstractmethod
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
@@ -71,13 +73,18 @@ def open_output(name: str, task: Task, inputs: Inputs, *, as_json: bool) -> Outp
     if name == "-":
         table = isinstance(task, Tabular)
         kind: Kind = "json" if as_json else "file" if writes_files(task) else "csv" if table else "lines"
-        return StandardOutput(writer_for(sys.stdout, kind, task, name="standard output"))
+        return _showing(kind, StandardOutput(writer_for(sys.stdout, kind, task, name="standard output")))
     path = Path(name)
     if not as_json and (name.endswith("/") or path.is_dir()):
         return FolderOutput(path, task, inputs)
     refuse_inputs(path, inputs.paths)
     kind = kind_of(path, task, as_json=as_json)
-    return FileOutput(path, lambda file: writer_for(file, kind, task, name=str(path)))
+    return _showing(kind, FileOutput(path, lambda file: writer_for(file, kind, task, name=str(path))))
+
+
+def _showing(kind: Kind, output: Output) -> Output:
+    output.has_details = kind in ("json", "jsonl")
+    return output
 
 
 def refuse_inputs(path: Path, read: Iterable[Path]) -> None:

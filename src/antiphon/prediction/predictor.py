@@ -8,23 +8,22 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import Continues, PreparesSources, Streams, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Continues, PreparesSources, Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
+from antiphon.contracts.search import SaysCopies
 from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction
 from antiphon.contracts.specs import TokenSpec
-from antiphon.contracts.trust import foreign
-from antiphon.data.limits import cut_source, empty_side, fitting
+from antiphon.data.limits import cut_source, empty_side, fitting, longest_source
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Part, Said
 from antiphon.prediction.target_scores import TargetScorer
 from antiphon.prediction.windows import Live, full, growing, windows
-from antiphon.recipe.assembly import Trained, build_search, load_task, load_trained, needs_steps, read_given, stepwise
-from antiphon.recipe.effects import PREDICTION
+from antiphon.recipe.assembly import Trained, build_search, load_task, needs_steps, read_given, stepwise
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
-from antiphon.search.ensemble import together
+from antiphon.search.ensemble import Average, together
 from antiphon.training.device import find_device
 
 OnError = Literal["raise", "keep"]
@@ -59,7 +58,15 @@ class Predictor:
     `search` may be changed by `with_search`; results do not depend on what else is in a batch.
     """
 
-    def __init__(self, trained: Sequence[Trained], *, device: str = "auto", overrides: Sequence[str] = ()):
+    def __init__(
+        self,
+        trained: Sequence[Trained],
+        *,
+        device: str = "auto",
+        overrides: Sequence[str] = (),
+        weights: Sequence[float] | None = None,
+        average: Average | None = None,
+    ):
         first = trained[0]
         for other in trained[1:]:
             if (other.task.source_spec, other.task.target_spec) != (first.task.source_spec, first.task.target_spec):
@@ -79,9 +86,23 @@ class Predictor:
         models = [item.model.to(self.device).eval() for item in trained]
         if needs_steps(self.recipe.search):
             models = [stepwise(model) for model in models]
-        self.model: Seq2SeqModel = models[0] if len(models) == 1 else together(models)
+        self.model: Seq2SeqModel = together(models, average, weights)
         self.limits = fitting(self.recipe.data.limits, self.model)
-        self.search = build_search(self.recipe.search, self.task)
+        self.search, self._copies = build_search(self.recipe.search, self.task), True
+
+    def without_copies(self) -> "Predictor":
+        """The same model, whose predictions do not say what was copied (`details["copied"]`, of models that copy). It is faster by a
+        quarter or so."""
+        other = copy.copy(self)
+        other._copies = False
+        return other
+
+    def _saying_copies(self) -> "Predictor":
+        if not (self._copies and self.model.copies and isinstance(self.search, SaysCopies)):
+            return self
+        other = copy.copy(self)
+        other.search = self.search.with_copies()
+        return other
 
     def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
         """The same model with other search settings: `{"beam_size": 1}`, or `{"name": "sampling", "temperature": 0.8}`.
@@ -126,15 +147,16 @@ class Predictor:
                    DataError that names it, or "keep" its place with an empty prediction, whose `details["error"]` says why
         blank      whether a source of nothing but blanks is such an input, or is answered with nothing, as the blank lines of a text are
         """
+        stream = self._saying_copies()._stream
         if isinstance(inputs, str | bytes | Path | Mapping):
-            return next(self._stream(items_of(self.task, [inputs]), on_error, blank))
+            return next(stream(items_of(self.task, [inputs]), on_error, blank))
         if isinstance(inputs, Sequence):
-            return list(self._stream(items_of(self.task, inputs), on_error, blank))
+            return list(stream(items_of(self.task, inputs), on_error, blank))
         if isinstance(inputs, Frame):
-            return list(self._stream(items_of(self.task, read_given(inputs, self.task, with_targets=False)), on_error, blank))
+            return list(stream(items_of(self.task, read_given(inputs, self.task, with_targets=False)), on_error, blank))
         if isinstance(inputs, Iterable):
             live = inputs if isinstance(inputs, Live) else None
-            return self._stream(items_of(self.task, inputs), on_error, blank, sizes=growing(self.recipe.evaluation.batch_size), live=live)
+            return stream(items_of(self.task, inputs), on_error, blank, sizes=growing(self.recipe.evaluation.batch_size), live=live)
         raise DataError(f"An input must be a text, a record, or several of them, but is {type(inputs).__name__}.")
 
     @overload
@@ -149,15 +171,13 @@ class Predictor:
     def score(
         self, records: Any, *, alignment: bool = False, on_error: OnError = "raise"
     ) -> Prediction | list[Prediction] | Iterator[Prediction]:
-        """What the model thinks of the targets of records, which may be anybody's: for one, for a list or a frame, or lazily for an
-        iterator, in the order given.
+        """What the model thinks of targets that are given: for a record, for a list or a frame, or lazily for an iterator, in order.
 
         A prediction's value is the target. Its hypothesis has `log_prob`, the natural logarithm of the target's probability, `score`, the
-        mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names. Of values they
-        are log-densities of the steps. Of a model with CTC and no decoder they are of all alignments. The search has no part in it.
+        mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names; of values
+        log-densities of the steps, of a model with CTC and no decoder those over all alignments.
 
-        alignment   whether `details["word_alignment"]` links each word of the target to the word of the source that it looks at most,
-                    as `0-0 1-2`, source words by target words, which white space parts
+        alignment   whether `details["word_alignment"]` links each word to that of the source which it looks at most: `0-0 1-2`
         on_error    what a record that cannot be used does: "raise" a DataError that names it, or "keep" its place, as in `predict`
 
         Raises ConfigError when the model has no attention to align words by, or says values but no distribution of them.
@@ -189,8 +209,19 @@ class Predictor:
             raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
         return self.task.stream(self.model, blocks, sample_rate)
 
+    def stream_text(self, words: Iterable[str], record: Record | None = None) -> Iterator[Prediction]:
+        """What a text says while it is read: a prediction of all that is decided after each of its words, and one of the whole at the end,
+        which is what `search: greedy` finds in it. `record` has the other columns of a source, such as tags.
+
+        `details` says how many words were `read`, which `words` are decided, each with how many had been read then (`after`), and whether
+        this is the `final` one. Needs one run with `model.wait_k`. Raises ConfigError when the run cannot do this.
+        """
+        if not isinstance(self.task, StreamsText):
+            raise ConfigError(f"A stream of words needs a run that turns texts into texts, but this is one of {self.task.name}.")
+        return self.task.stream_text(self.model, self.recipe.search, words, record or {})
+
     def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
-        """Predict for what `task.items` made of records."""
+        """Predict for what `task.items` made of records, to be scored: nothing is said of what was copied."""
         return list(self._stream(iter(items), on_error))
 
     def predict_table(self, inputs: Any) -> Any:
@@ -301,7 +332,8 @@ class Predictor:
         if not str(self.task.source_of(record)).strip():
             raise DataError("the source is empty.")
         example = cut_source(example, self.limits, self.task.source_spec)
-        most, length, longest = self.recipe.data.limits.max_source_length, len(example.source), self.model.longest_source
+        most, length = self.recipe.data.limits.max_source_length, len(example.source)
+        longest = longest_source(self.model) if isinstance(self.task.target_spec, TokenSpec) else None
         if longest is not None and length > longest:
             raise DataError(
                 f"the source has {length} elements, more than the {longest} that the model can read. Split it, or cut it with"
@@ -362,29 +394,3 @@ def _refused(reason: str) -> Prediction:
 def _nothing(reason: FinishReason) -> Prediction:
     score = 0.0 if reason == "end" else float("-inf")
     return Prediction("", Hypothesis(np.zeros(0, dtype=np.int64), score, score, finish_reason=reason))
-
-
-def load(
-    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
-) -> Predictor:
-    """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
-
-    overrides    recipe settings such as "search.beam_size=1"
-    device       cpu, cuda, mps or auto
-    trust_code   whether code outside Antiphon that the runs name may be imported
-
-    Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
-    """
-    PREDICTION.check(overrides)
-    return open_predictor(path, device=device, overrides=overrides, trust_code=trust_code)
-
-
-def open_predictor(
-    path: Path | str | Sequence[Path | str], *, device: str = "auto", overrides: Sequence[str] = (), trust_code: bool = False
-) -> Predictor:
-    """As `load`, for what does more than to predict: its caller checks which settings have an effect."""
-    find_device(device, "device")  # before anything is read
-    paths = [path] if isinstance(path, Path | str) else list(path)
-    return Predictor(
-        [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths], device=device, overrides=overrides
-    )

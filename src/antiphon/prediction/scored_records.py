@@ -14,7 +14,7 @@ from antiphon.contracts.abilities import MakesItems, items_of, parts_of
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
-from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.contracts.task import Task
 from antiphon.data.limits import empty_side
 from antiphon.errors import DataError
@@ -52,7 +52,9 @@ def records_to_score(source: Any, task: Task, limits: Limits, model: Seq2SeqMode
     if not isinstance(task.target_spec, TokenSpec):
         return list(items_of(task, records, scored=True)), ()
     place = _item_place if isinstance(task, MakesItems) else records.place
-    most = None if limits.too_long == "truncate" else model.longest_source
+    # Recordings that are filled up to a length are heard in parts of that length, so none needs to be read for it.
+    filled = isinstance(task.source_spec, ValueSpec) and task.source_spec.length is not None
+    most = None if filled or limits.too_long == "truncate" else model.longest_source
     kept, empty, long, read = [], _LeftOut(), _LeftOut(), 0
     for number, record, side, length in _seen(records, task, most):
         read += 1

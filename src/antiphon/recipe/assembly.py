@@ -15,14 +15,16 @@ from antiphon.contracts.abilities import (
     KeepsTogether,
     OpensFiles,
     WritesText,
+    alignment_column,
     key_columns,
+    learning_columns,
     load_calibration,
     weight_column,
 )
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
-from antiphon.contracts.loss import Loss
+from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.search import Search
@@ -40,7 +42,7 @@ from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.arpa import read_arpa
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.hot_words import Phrases
-from antiphon.search.mbr import MinimumBayesRiskSearch, Utility, text_utility
+from antiphon.search.mbr import MinimumBayesRiskSearch, Utility, candidate_settings, text_utility
 from antiphon.search.ngram import ngrams
 from antiphon.search.scorers import TakesHelp
 from antiphon.store import checkpoint
@@ -102,12 +104,20 @@ def build_model(recipe: Recipe, task: Task) -> Seq2SeqModel:
     return model
 
 
-def build_losses(recipe: Recipe, task: Task) -> tuple[Loss, Loss]:
-    """The loss to train with, and the one to report; the natural one for the model's output layer unless the recipe names another."""
+def build_losses(recipe: Recipe, task: Task) -> tuple[Loss | LossOfBatch, Loss]:
+    """The loss to train with, and the one to report; the natural one for the model's output layer unless the recipe names another.
+
+    Raises ConfigError when alignments are given but not learned from, or the reverse.
+    """
     settings = recipe.training.loss
     head = registry.find("heads", head_name(getattr(recipe.model, "head", None), task.target_spec))
     plugin = registry.find("losses", head.loss if settings is None else settings.name)
     settings = plugin.Config() if settings is None else settings
+    guided, column = getattr(settings, "guided_alignment", None) is not None, alignment_column(task)
+    if guided and column is None:
+        raise ConfigError("`training.loss.guided_alignment` needs alignments: name the column that has them in `task.alignment`.")
+    if column is not None and not guided:
+        raise ConfigError("`task.alignment` has no effect without `training.loss.guided_alignment`. Set that to {}, or leave both out.")
     return plugin.build(settings, task.target_spec), plugin.measure(settings, task.target_spec)
 
 
@@ -115,7 +125,7 @@ def build_search(settings: Any, task: Task) -> Search:
     """A search; one that compares texts learns from the task how symbols become text, and a language model and hot words are opened."""
     search: Search = registry.find("search", settings.name).build(settings)
     if isinstance(search, MinimumBayesRiskSearch):
-        search = search.with_candidates(build_search(settings.candidates, task))
+        search = search.with_candidates(build_search(candidate_settings(settings), task))
         return search if settings.metric is None else search.with_utility(_utility_of(settings.metric, task))
     if isinstance(search, TakesHelp) and (settings.language_model is not None or settings.hot_words.phrases):
         helper = None if settings.language_model is None else _open_language_model(settings.language_model, task)
@@ -209,8 +219,7 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
-    weight = weight_column(task) if name == "train" else None
-    required = required if weight is None else (*required, weight)
+    required = (*required, *learning_columns(task)) if name == "train" else required
     source_column, target_column = _aligned_columns(task, with_targets)
     parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
     return Split(name, tuple(task.joined_files(parts) if isinstance(task, JoinsFiles) else parts))

@@ -14,7 +14,8 @@ from typing import Any
 
 from antiphon import __version__
 from antiphon.errors import AntiphonError, CheckpointError
-from antiphon.prediction.predictor import Predictor, load
+from antiphon.prediction.loading import load
+from antiphon.prediction.predictor import Predictor
 from antiphon.report.attention import attention_section
 from antiphon.report.curves import learning_curves
 from antiphon.report.data_view import data_section

@@ -17,6 +17,7 @@ import torch
 
 from antiphon.contracts import registry
 from antiphon.contracts.abilities import items_of
+from antiphon.contracts.loss import loss_for, reads_attention
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example
@@ -280,7 +281,9 @@ def _loss(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example) -> 
     loss, _ = build_losses(recipe, task)
     batch = collate([example], source=task.source_spec, target=task.target_spec)
     with torch.no_grad():
-        found = loss(model(batch.source, inputs_to_measure(recipe.training.decoder_inputs, model, batch.inputs)), batch.labels)
+        memory, inputs = model.encode(batch.source), inputs_to_measure(recipe.training.decoder_inputs, model, batch.inputs)
+        output = model.decode(inputs, memory, attention=reads_attention(loss))
+        found = loss_for(loss, batch)(output, batch.labels)
     yield f"scores a record with {float(found.rows) / max(int(batch.labels.lengths), 1):.3g} before training"
 
 

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.metrics.scoring import find_metrics, named
 from antiphon.metrics.significance import Comparison, compare
+from antiphon.prediction.loading import open_predictor
 from antiphon.prediction.memory import Say, silent
-from antiphon.prediction.predictor import Predictor, open_predictor
+from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
 from antiphon.recipe.assembly import build_losses, metric_names
 from antiphon.recipe.effects import EVALUATION
+from antiphon.recipe.recipe import Recipe
 from antiphon.runs import stored_evaluations
+from antiphon.search.ensemble import Average
 from antiphon.store.json_text import plain_numbers
 from antiphon.training.distributed import Ranks
 
@@ -90,6 +94,8 @@ def evaluate(
     *,
     overrides: Sequence[str] = (),
     trust_code: bool = False,
+    weights: Sequence[float] | None = None,
+    average: Average | None = None,
     progress: Progress | None = None,
     say: Say = silent,
 ) -> Evaluation:
@@ -99,6 +105,8 @@ def evaluate(
     data        a file, or records as `antiphon.train` takes them; None is the recipe's `data.test`
     overrides   recipe settings such as "search.beam_size=1"; a Predictor has had its own from `antiphon.load`
     trust_code  whether code outside Antiphon that the runs name may be imported
+    weights     how much each run of an ensemble counts, as for `antiphon.load`
+    average     what an ensemble averages, as for `antiphon.load`
     progress    called with the number of records decoded so far and of all
     say         called with a sentence when something had to be done otherwise, such as in smaller batches
 
@@ -106,11 +114,9 @@ def evaluate(
     own, and an ensemble's in its first run. Raises DataError when there is nothing to score.
     """
     EVALUATION.check(overrides)
-    predictor = _opened(run, overrides) if isinstance(run, Predictor) else open_predictor(run, overrides=overrides, trust_code=trust_code)
-    recipe, task = predictor.recipe, predictor.task
-    source = recipe.data.test if data is None else data
-    if source is None:
-        raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
+    opened = partial(open_predictor, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
+    predictor = _opened(run, overrides, weights, average) if isinstance(run, Predictor) else opened(run)
+    recipe, task, source = predictor.recipe, predictor.task, _source(predictor.recipe, data)
     records, left_out = records_to_score(source, task, recipe.data.limits, predictor.model)
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
@@ -120,13 +126,14 @@ def evaluate(
     if progress is not None:
         predictor = copy.copy(predictor)
         predictor.search = _counted(predictor.search, len(pairs), progress)
+    tally = Tally()
+    likelihood = _likelihood(predictor, records, ranks, say, tally)  # before what takes long, as it may find what stops the run
     decoded = decode_and_score(predictor.predict_items, task, pairs, metrics, ranks, resamples=resamples)
     values, baselines = [prediction.value for prediction in decoded.predictions], baselines_of(task, items)
-    tally = Tally()
-    scores = (*decoded.scores, *_likelihood(predictor, records, ranks, say, tally))
+    scores = (*decoded.scores, *likelihood)
     of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points
     evaluation = Evaluation(
-        run=_shown_runs(run),
+        run=_shown_runs(run, weights, average),
         data=stored_evaluations.data_name(source),
         records=len(pairs),
         seconds=round(decoded.seconds, 3),
@@ -143,10 +150,19 @@ def evaluate(
     return evaluation if isinstance(run, Predictor) else _stored(evaluation, [run] if isinstance(run, Path | str) else run, source)
 
 
-def _opened(predictor: Predictor, overrides: Sequence[str]) -> Predictor:
+def _source(recipe: Recipe, data: Any) -> Any:
+    """What to evaluate on. Raises ConfigError when neither the caller nor the recipe names anything."""
+    source = recipe.data.test if data is None else data
+    if source is None:
+        raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
+    return source
+
+
+def _opened(predictor: Predictor, overrides: Sequence[str], weights: Sequence[float] | None, average: Average | None) -> Predictor:
     """A predictor that was opened before; overrides would come too late for it."""
-    if overrides:
-        given = ", ".join(f"`{override}`" for override in overrides)
+    late = [name for name, value in (("weights", weights), ("average", average)) if value is not None]
+    if overrides or late:
+        given = ", ".join(f"`{override}`" for override in (*overrides, *late))
         raise ConfigError(f"A Predictor has its settings already: give {given} to `antiphon.load`.")
     return predictor
 
@@ -234,10 +250,13 @@ def _remarks(decoded: Decoded, scores: Sequence[Score]) -> Iterator[str]:
         yield f"On these records {', '.join(undefined)} {verb} no number: nothing counts, or the model diverged."
 
 
-def _shown_runs(run: Path | str | Predictor | Sequence[Path | str]) -> str:
+def _shown_runs(run: Path | str | Predictor | Sequence[Path | str], weights: Sequence[float] | None, average: Average | None) -> str:
+    """The runs as a sum with their weights; what is averaged, where it was said."""
     if isinstance(run, Predictor):
         return ""
-    return str(run) if isinstance(run, Path | str) else " + ".join(map(str, run))
+    runs = [str(run)] if isinstance(run, Path | str) else list(map(str, run))
+    shown = runs if weights is None else [f"{weight:g} {one}" for weight, one in zip(weights, runs, strict=True)]
+    return " + ".join(shown) + (f" ({average})" if average is not None else "")
 
 
 def _counted(search: Search, total: int, progress: Progress) -> Search:

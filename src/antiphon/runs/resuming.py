@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.configuration import plain, texts
+from antiphon.contracts import registry
+from antiphon.contracts.configuration import plain, texts, validate
 from antiphon.data.cache import make_cache
 from antiphon.data.identity import is_same
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.recipe.recipe import Recipe, changed_keys, read_recipe, write_recipe
 from antiphon.store import atomic, checkpoint
+from antiphon.store.revisions import upgraded_settings
 from antiphon.training.budget import limits_of
 from antiphon.training.distributed import Ranks
 from antiphon.training.loggers import last_event
@@ -54,6 +56,18 @@ def prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks, say
     if not (folder / "last").exists():
         raise CheckpointError(f"{folder / 'last'} leads to a checkpoint that is gone. Link it to another one in {folder / 'checkpoints'}.")
     return checkpoint.read((folder / "last").resolve())
+
+
+def as_it_began(recipe: Recipe, last: checkpoint.Checkpoint) -> Recipe:
+    """The recipe with the model's settings as they are of the checkpoint that is resumed: an earlier revision of its architecture may have
+    meant something else by the same words. What is free to change is as the recipe has it."""
+    plugin = registry.find("models", recipe.model.name)
+    if plugin.upgrade is None:
+        return recipe
+    began: Any = validate(plugin.Config, upgraded_settings(last, recipe.trust), trust=recipe.trust)
+    free = {key.removeprefix("model.") for key in FREE_TO_CHANGE if key.startswith("model.")}
+    changed = {own.name: getattr(recipe.model, own.name) for own in fields(began) if own.name in free}
+    return replace(recipe, model=replace(began, **changed))
 
 
 def earlier_recipe(folder: Path, recipe: Recipe) -> Recipe:

@@ -26,7 +26,7 @@ def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any
 
     Raises CheckpointError when it cannot be written.
     """
-    run, of = _place(runs)
+    run, of = _place(runs, str(evaluation["run"]))
     if run is None:
         return None
     identity = _identity(evaluation, source)
@@ -49,15 +49,17 @@ def data_name(source: Any) -> str:
     return "records"
 
 
-def _place(runs: Sequence[Path | str]) -> tuple[Path | None, dict[str, str] | None]:
-    """The run that keeps it, and what was evaluated where that is not the run's best checkpoint: its name, and a part of a file's name."""
+def _place(runs: Sequence[Path | str], shown: str) -> tuple[Path | None, dict[str, str] | None]:
+    """The run that keeps it, and what was evaluated where that is not the run's best checkpoint: its name, and a part of a file's name.
+    `shown` are the runs with what else was said of an ensemble, such as weights."""
     first = Path(runs[0])
     run = first if _is_run(first) else next((place for place in find_checkpoint(first).resolve().parents[:2] if _is_run(place)), None)
     if run is None:
         return None, None
     if len(runs) > 1:
         members = [str(find_checkpoint(member).resolve()) for member in runs]
-        return run, {"name": f"ensemble of {' + '.join(map(str, runs))}", "file": f"ensemble-{_short(members)}"}
+        mixed = [] if shown == " + ".join(map(str, runs)) else [shown]
+        return run, {"name": f"ensemble of {shown}", "file": f"ensemble-{_short([*members, *mixed])}"}
     folder = find_checkpoint(first).resolve()
     if folder == find_checkpoint(run).resolve():
         return run, None

@@ -54,7 +54,16 @@ from antiphon.recipe.assembly import (
 )
 from antiphon.recipe.recipe import Recipe, read_recipe
 from antiphon.recipe.weights import start_weights
-from antiphon.runs.resuming import LOG, RECIPE, earlier_recipe, prepare_folder, refuse_other_data, stored_identity, why_complete
+from antiphon.runs.resuming import (
+    LOG,
+    RECIPE,
+    as_it_began,
+    earlier_recipe,
+    prepare_folder,
+    refuse_other_data,
+    stored_identity,
+    why_complete,
+)
 from antiphon.store import atomic, checkpoint
 from antiphon.training import distributed
 from antiphon.training.batches import TrainingBatches
@@ -139,6 +148,7 @@ def _train(recipe: Recipe, order: _Order) -> Path:
 def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | None) -> None:
     folder, say = order.folder, partial(_say, order.console if ranks.first else None)
     last = prepare_folder(folder, recipe, order.resume, ranks, say)
+    recipe = recipe if last is None else as_it_began(recipe, last)
     if teacher is not None and last is not None:
         teacher.check_resumed(last.header, folder)
     if complete := why_complete(folder, recipe, last):

@@ -26,7 +26,8 @@ from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.metrics.interface import Score, merit, says_better
 from antiphon.metrics.scoring import find_metric
 from antiphon.metrics.significance import Comparison, compare
-from antiphon.prediction.predictor import Predictor, load
+from antiphon.prediction.loading import load
+from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Item, decode_and_score, group_references
 from antiphon.recipe.assembly import metric_names, open_splits

@@ -6,6 +6,7 @@ for such models answer for one word at a time, and compile C++ when they are ins
 """
 
 import gzip
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from antiphon.errors import DataError
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 _NATURAL = float(np.log(10))  # the file has logarithms to the base 10
+_BLANKS = " \t\r\n"  # other spaces of Unicode, such as the no-break space, are parts of words
+_BETWEEN = re.compile(r"[ \t]+")
 _BINARY = b"mmap lm"  # how KenLM's binary files begin
 
 Context = tuple[int, ...]
@@ -110,7 +113,7 @@ def _parsed(path: Path, lines: Iterator[tuple[int, str]]) -> Arpa:
     found: dict[int, int] = {}
     length, ended, begun = 0, False, False
     for place, line in lines:
-        text = line.strip()
+        text = line.strip(_BLANKS)
         if not begun:
             begun = text == "\\data\\"
         elif not text:
@@ -147,7 +150,7 @@ def _add_entry(
     backoffs: dict[Context, float],
 ) -> None:
     """One line: log-probability, `length` words, and a back-off weight or none."""
-    parts = text.split()
+    parts = [part for part in _BETWEEN.split(text) if part]
     try:
         log_prob, backoff = float(parts[0]), float(parts[length + 1]) if len(parts) == length + 2 else 0.0
     except (ValueError, IndexError) as error:

@@ -11,6 +11,7 @@ What is unusual:
 * Finished hypotheses compete by their score; unfinished ones, of equal length, by their sum of rankings.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, final
@@ -39,7 +40,7 @@ from antiphon.search.limits import LimitsConfig
 from antiphon.search.penalties import WITH_ALPHA, LengthPenalty, length_penalty
 from antiphon.search.preparation import Prepared, prepare
 from antiphon.search.processors import ProcessorsConfig, StepScores
-from antiphon.search.scorer import ActiveScorers
+from antiphon.search.scorer import ActiveScorers, longest_of
 from antiphon.search.scorers import scorers_of
 
 
@@ -132,7 +133,7 @@ class BeamSearch:
     """
 
     def __init__(self, settings: BeamConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
-        self.settings = settings
+        self.settings, self._copies = settings, False
         self._scorers = [*scorers_of(settings, language_model, hot_words), RequiredPhrasesScorer()]
         if settings.coverage_penalty > 0:
             self._scorers.append(CoveragePenalty(settings.coverage_penalty))
@@ -140,6 +141,12 @@ class BeamSearch:
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "BeamSearch":
         """The same search with what its settings name."""
         return BeamSearch(self.settings, language_model, hot_words)
+
+    def with_copies(self) -> "BeamSearch":
+        """The same search, which says what a model that copies did copy."""
+        other = copy.copy(self)
+        other._copies = True
+        return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
@@ -158,6 +165,7 @@ class BeamSearch:
             limits=settings.limits,
             processors=settings.processors,
             can_require=True,
+            longest=longest_of(self._scorers),
         )
         if settings.groups > 1 and any(request.required for request in prepared.requests):
             raise ConfigError(f"`search.groups` must be 1 where phrases are required, but is {settings.groups}.")
@@ -165,7 +173,7 @@ class BeamSearch:
         found = self._search(model, prepared)
         if frames is not None:
             found = with_spans(frames, prepared.spec.pad, found)
-        return traced(model, prepared.encoded, found, alignment=settings.alignment)
+        return traced(model, prepared.encoded, found, alignment=settings.alignment, copies=self._copies)
 
     def _search(self, model: StepwiseModel, prepared: Prepared) -> list[list[Hypothesis]]:
         settings, steps, end = self.settings, prepared.limits.steps, prepared.spec.end

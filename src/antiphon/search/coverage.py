@@ -37,14 +37,15 @@ class CoveragePenalty(Scorer):
         self.weight = weight
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> _Received:
-        """No attention received yet."""
+        """No attention received yet. Raises ConfigError for a model that gives none."""
+        if not model.gives_attention:
+            raise ConfigError("`search.coverage_penalty` needs a model with attention, but this model has none. Set it to 0.")
         mask = prepared.memory.mask.repeat_interleave(width, 0)
         return _Received(torch.zeros(mask.shape, device=mask.device), mask)
 
     def score(self, scores: StepScores, last: Int[Tensor, " R"], state: _Received) -> tuple[StepScores, _Received]:
-        """Keep the attention of this step. Raises ConfigError when there is none."""
-        if scores.attention is None:
-            raise ConfigError("`search.coverage_penalty` needs a model with attention, but this model has none. Set it to 0.")
+        """Keep the attention of this step."""
+        assert scores.attention is not None, "the model gives it"
         return scores, replace(state, attention=state.attention + scores.attention.float())
 
     def finish(self, state: _Received, rows: Int[Tensor, " N"]) -> Float[Tensor, " N"]:

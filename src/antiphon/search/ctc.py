@@ -7,7 +7,7 @@ before it, and the end.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, final
 
 import numpy as np
@@ -19,12 +19,12 @@ from torch import Tensor
 from antiphon.contracts.configuration import config
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.search import SearchPlugin
-from antiphon.contracts.sequences import Hypothesis, Padded, Request
+from antiphon.contracts.sequences import Frames, Hypothesis, Padded, Request
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.search.ctc_alignment import with_spans
 from antiphon.search.ctc_biases import Biases
-from antiphon.search.ctc_prefix import FrameScores, chain, frame_scores
+from antiphon.search.ctc_chain import chain, precise
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig
 from antiphon.search.hot_words import HotWordsConfig, HotWordsScorer, Phrases
 from antiphon.search.hypotheses import hypothesis
@@ -81,14 +81,13 @@ class CTCSearch:
         asked = requests if requests is not None else (Request(),) * len(source.lengths)
         self._check(asked)
         frames = frames_of(model, model.encode(source), "The search `ctc`")
-        scores = frame_scores(frames, spec.pad)
-        choice = scores.possible.index_fill(2, torch.tensor([spec.start, spec.end], device=frames.mask.device), -float("inf"))
-        biases = self._biases(asked, spec, choice)
+        biases, never = self._biases(asked, spec, frames), (spec.start, spec.end)
         if settings.beam_size == 1:
-            symbols, lengths = best_path(choice, spec.pad)
+            symbols, lengths = best_path(frames, spec.pad, never)
         else:
-            symbols, lengths, biases = prefix_beam(choice, spec.pad, settings.beam_size, biases)
-        found = _hypotheses(scores, symbols, lengths, settings.n_best, None if biases is None else biases.whole(spec.end))
+            symbols, lengths, biases = prefix_beam(_log_probs(frames, spec.pad, never), spec.pad, settings.beam_size, biases)
+        added = None if biases is None else biases.whole(spec.end)
+        found = _hypotheses(frames, spec.pad, symbols, lengths, settings.n_best, added)
         return with_spans(frames, spec.pad, found) if settings.spans else found
 
     def _check(self, requests: Sequence[Request]) -> None:
@@ -98,9 +97,9 @@ class CTCSearch:
         if self.settings.beam_size == 1 and any(request.hot for request in requests):
             raise ConfigError("`search.beam_size` must be at least 2 where records have `hot_words`, but is 1.")
 
-    def _biases(self, requests: Sequence[Request], spec: TokenSpec, choice: Float[Tensor, "B S V"]) -> Biases | None:
+    def _biases(self, requests: Sequence[Request], spec: TokenSpec, frames: Frames) -> Biases | None:
         """What has a say beside the frames, before the first; None when nothing has."""
-        width, weight, device = self.settings.beam_size, 0.0, choice.device
+        width, weight, device = self.settings.beam_size, 0.0, frames.mask.device
         if self.settings.language_model is not None:
             weight = self.settings.language_model.weight
             if self._ngrams is None:
@@ -110,26 +109,40 @@ class CTCSearch:
             return None
         contexts = None
         if self._ngrams is not None:
-            rows = len(choice) * width
+            rows = len(requests) * width
             _, contexts = self._ngrams.step(torch.full((rows,), spec.start, device=device), self._ngrams.begin(rows, 0, device))
-        nothing = choice.new_zeros(len(choice), width)
-        return Biases.of(self._ngrams, weight, contexts, hot, self.settings.hot_words.weight, nothing, choice.shape[2])
+        nothing = torch.zeros(len(requests), width, dtype=precise(device), device=device)
+        return Biases.of(self._ngrams, weight, contexts, hot, self.settings.hot_words.weight, nothing, frames.logits.shape[2])
 
 
-def best_path(log_probs: Float[Tensor, "B S V"], blank: int) -> tuple[Int[Tensor, "B 1 S"], Int[Tensor, "B 1"]]:
-    """The likeliest symbol of each frame, without repetitions and blanks: symbols and how many they are."""
-    path = log_probs.argmax(-1)
+def best_path(frames: Frames, blank: int, never: Sequence[int]) -> tuple[Int[Tensor, "B 1 S"], Int[Tensor, "B 1"]]:
+    """The likeliest symbol of each frame, without repetitions and blanks: symbols and how many they are. Some are never said."""
+    path = frames.logits.argmax(-1)
+    forbidden = torch.tensor(never, device=path.device)
+    wrong = torch.isin(path, forbidden)
+    if wrong.any():  # rare, so that nothing as large as the logits is made for it
+        path[wrong] = frames.logits[wrong].index_fill(1, forbidden, -float("inf")).argmax(-1)
+    path = torch.where(frames.mask, path, blank)
     said = path != blank
     said[:, 1:] &= path[:, 1:] != path[:, :-1]
     order = (~said).to(torch.int8).argsort(dim=1, stable=True)
     return path.gather(1, order).unsqueeze(1), said.sum(1, keepdim=True)
 
 
+def _log_probs(frames: Frames, blank: int, never: Sequence[int]) -> Float[Tensor, "B S V"]:
+    """Log-probabilities, minus infinity for some symbols; behind a source's end a blank is certain."""
+    log_probs = frames.logits.float().log_softmax(-1)
+    log_probs.masked_fill_(~frames.mask.unsqueeze(-1), -float("inf"))
+    log_probs[..., blank].masked_fill_(~frames.mask, 0.0)
+    return log_probs.index_fill_(2, torch.tensor(never, device=log_probs.device), -float("inf"))
+
+
 @dataclass(frozen=True)
 class _Beam:
     """W prefixes per source, with the log-probability of their alignments so far that end in blank, or in the last symbol."""
 
-    symbols: Int[Tensor, "B W S"]
+    names: Int[Tensor, "B W"]  # a number that stands for the whole prefix
+    parents: Int[Tensor, "B W"]  # that of the prefix without its last symbol
     lengths: Int[Tensor, "B W"]  # negative where there is none
     last: Int[Tensor, "B W"]
     blank_ending: Float[Tensor, "B W"]
@@ -137,13 +150,19 @@ class _Beam:
 
     def children(self) -> Tensor:
         """(B, W, W): whether the second prefix is the first with one more symbol."""
-        longest = max(int(self.lengths.max()), 1)
-        place = torch.arange(longest, device=self.lengths.device)
-        shown = self.symbols[..., :longest]
-        own = shown.masked_fill(place >= self.lengths.unsqueeze(2), -1)
-        parents = shown.masked_fill(place >= self.lengths.unsqueeze(2) - 1, -1)
-        same = (own.unsqueeze(2) == parents.unsqueeze(1)).all(3)
+        same = self.names.unsqueeze(2) == self.parents.unsqueeze(1)
         return same & (self.lengths.unsqueeze(2) + 1 == self.lengths.unsqueeze(1))
+
+
+def _named(parents: Int[Tensor, "B W"], symbols: Int[Tensor, "B W"]) -> Int[Tensor, "B W"]:
+    """Numbers for prefixes with one more symbol: a hash of 64 bits, by the mixing of splitmix64 (Steele et al. 2014).
+
+    The same prefix has the same number however it was reached. Of prefixes of equal length, two that differ share one once in 2 ** 64.
+    """
+    mixed = (parents ^ (symbols + 1)) * -0x61C8864680B583EB  # numbers wrap around
+    mixed = (mixed ^ (mixed >> 30 & 2**34 - 1)) * -0x40A7B892E31B1A47  # the shift fills up with the sign, which must not count
+    mixed = (mixed ^ (mixed >> 27 & 2**37 - 1)) * -0x6B2FB644ECCEEE15
+    return mixed ^ (mixed >> 31 & 2**33 - 1)
 
 
 _FEW = 128  # symbols of which all are tried at each frame, where n-grams or hot words may prefer an unlikely one
@@ -153,19 +172,44 @@ def prefix_beam(
     log_probs: Float[Tensor, "B S V"], blank: int, width: int, biases: Biases | None = None
 ) -> tuple[Int[Tensor, "B W S"], Int[Tensor, "B W"], Biases | None]:
     """The `width` best prefixes after the last frame: symbols and how many they are; negative where fewer prefixes are possible."""
-    B, S, _ = log_probs.shape
-    never = log_probs.new_full((B, width), -float("inf"))
-    lengths = torch.full((B, width), -9, dtype=torch.int64, device=log_probs.device)
+    (B, S, _), device, dtype = log_probs.shape, log_probs.device, precise(log_probs.device)
+    never = torch.full((B, width), -float("inf"), dtype=dtype, device=device)
+    lengths = torch.full((B, width), -9, dtype=torch.int64, device=device)
     lengths[:, 0] = 0
-    symbols = torch.zeros(B, width, S, dtype=torch.int64, device=log_probs.device)
-    beam = _Beam(symbols, lengths, torch.full_like(lengths, -1), never.masked_fill(lengths == 0, 0.0), never)
+    beam = _Beam(torch.zeros_like(lengths), torch.zeros_like(lengths), lengths, lengths.clamp(max=-1), never, never)
+    beam = replace(beam, blank_ending=never.masked_fill(lengths == 0, 0.0))
     # Of the symbols that make new prefixes, the best 2 W + 1 are enough: at most W - 1 are in the beam, and one repeats the last.
-    without_blank = log_probs.index_fill(2, torch.tensor([blank], device=log_probs.device), -float("inf"))
+    without_blank = log_probs.index_fill(2, torch.tensor([blank], device=device), -float("inf"))
     enough = 2 * width + 1 if biases is None else max(2 * width + 1, _FEW)
     values, choices = without_blank.topk(min(enough, log_probs.shape[2] - 1))
+    steps: list[tuple[Tensor, Tensor]] = []
     for frame in range(S):
-        beam, biases = _next(beam, log_probs[:, frame], blank, values[:, frame], choices[:, frame], biases)
-    return beam.symbols, beam.lengths, biases
+        step = _next(beam, log_probs[:, frame].to(dtype), blank, values[:, frame].to(dtype), choices[:, frame], biases)
+        beam, biases = step.beam, step.biases
+        steps.append((step.parent, step.said))
+    return *_traced(steps, beam.lengths), biases
+
+
+def _traced(steps: Sequence[tuple[Tensor, Tensor]], lengths: Int[Tensor, "B W"]) -> tuple[Int[Tensor, "B W S"], Int[Tensor, "B W"]]:
+    """The symbols of the prefixes, from where each came from at every frame and what it said there, -1 for nothing."""
+    place = torch.arange(lengths.shape[1], device=lengths.device).expand_as(lengths)
+    said = []
+    for parent, symbol in reversed(steps):
+        said.append(symbol.gather(1, place))
+        place = parent.gather(1, place)
+    symbols = torch.stack(said[::-1], dim=2)
+    order = (symbols < 0).to(torch.int8).argsort(dim=2, stable=True)
+    return symbols.gather(2, order).clamp(min=0), lengths
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The beam after a frame; which of the prefixes before it each one comes from, and the symbol that it said, -1 for none."""
+
+    beam: _Beam
+    parent: Int[Tensor, "B W"]
+    said: Int[Tensor, "B W"]
+    biases: Biases | None
 
 
 def _next(
@@ -175,7 +219,7 @@ def _next(
     values: Float[Tensor, "B K"],
     choices: Int[Tensor, "B K"],
     biases: Biases | None,
-) -> tuple[_Beam, Biases | None]:
+) -> _Step:
     """The best prefixes after one more frame; new ones are made with `choices`, whose log-probabilities are `values`."""
     width, never = beam.last.shape[1], -float("inf")
     total = torch.logaddexp(beam.blank_ending, beam.symbol_ending)
@@ -197,31 +241,34 @@ def _next(
     count = choices.shape[1]
     parent = torch.where(is_new, (index - width) // count, index)
     symbol = choices.gather(1, (index - width).clamp(min=0) % count)
-    lengths = beam.lengths.gather(1, parent)
-    symbols = beam.symbols.gather(1, parent.unsqueeze(2).expand_as(beam.symbols))
-    place = lengths.clamp(min=0, max=symbols.shape[2] - 1).unsqueeze(2)
-    symbols = symbols.scatter(2, place, torch.where(is_new.unsqueeze(2), symbol.unsqueeze(2), symbols.gather(2, place)))
-    following = None if biases is None else biases.after(parent, symbol, is_new)
+    names = beam.names.gather(1, parent)
     after = _Beam(
-        symbols,
-        torch.where(best == never, -9, lengths + is_new),
+        torch.where(is_new, _named(names, symbol), names),
+        torch.where(is_new, names, beam.parents.gather(1, parent)),
+        torch.where(best == never, -9, beam.lengths.gather(1, parent) + is_new),
         torch.where(is_new, symbol, beam.last.gather(1, parent)),
         stay_blank.gather(1, parent).masked_fill(is_new, never),
         torch.where(is_new, best, stay_symbol.gather(1, parent)),
     )
-    return after, following
+    following = None if biases is None else biases.after(parent, symbol, is_new)
+    return _Step(after, parent, torch.where(is_new, symbol, -1), following)
 
 
 def _hypotheses(
-    scores: FrameScores, symbols: Int[Tensor, "B W S"], lengths: Int[Tensor, "B W"], n_best: int, language: Float[Tensor, "B W"] | None
+    frames: Frames,
+    blank: int,
+    symbols: Int[Tensor, "B W S"],
+    lengths: Int[Tensor, "B W"],
+    n_best: int,
+    biases: Float[Tensor, "B W"] | None,
 ) -> list[list[Hypothesis]]:
-    """Hypotheses with exact scores, per source the best first; `language` is added to them."""
+    """Hypotheses with exact scores, per source the best first; `biases` are added to them."""
     B, W, _ = symbols.shape
     longest = max(int(lengths.max()), 0)
     said = symbols[..., :longest].flatten(0, 1)
-    steps = chain(scores, said, lengths.clamp(min=0).flatten()).cpu().numpy()
+    steps = chain(frames, blank, said, lengths.clamp(min=0).flatten()).cpu().numpy()
     rows, counts = said.cpu().numpy(), lengths.flatten().tolist()
-    added = [None] * len(counts) if language is None else language.flatten().tolist()
+    added = [None] * len(counts) if biases is None else biases.flatten().tolist()
     made = [None if count < 0 else _made(rows[row, :count], steps[row, : count + 1], added[row]) for row, count in enumerate(counts)]
     found = []
     for first in range(0, B * W, W):

@@ -32,11 +32,6 @@ class FrameScores:
     probs: Float[Tensor, "B S V"]
     blank: int
 
-    @property
-    def possible(self) -> Float[Tensor, "B S V"]:
-        """The log-probabilities with minus infinity where they are next to nothing, as behind a source's end."""
-        return self.log_probs.masked_fill(self.log_probs <= _LEAST, -float("inf"))
-
     def of(self, symbols: Int[Tensor, " R"]) -> Float[Tensor, "R S"]:
         """The log-probabilities of one symbol for each of R = B * W rows."""
         B, S, _ = self.log_probs.shape
@@ -98,24 +93,6 @@ def advance(frames: FrameScores, prefixes: Prefixes, symbols: Int[Tensor, " R"])
     symbol_ending = _accumulated(arriving, emitted)
     blank_ending = _accumulated(_shifted(symbol_ending), frames.of(torch.full_like(symbols, frames.blank)))
     return Prefixes(symbol_ending, blank_ending, symbols, (arriving + emitted).logsumexp(1).clamp(min=_FLOOR))
-
-
-def chain(frames: FrameScores, symbols: Int[Tensor, "R T"], lengths: Int[Tensor, " R"]) -> Float[Tensor, "R T1"]:
-    """The log-probability of each symbol given those before it, and of the end behind the last; 0 behind that. R = B * W.
-
-    Their sum is the log-probability of the whole sequence, over all alignments.
-    """
-    rows, longest = symbols.shape
-    prefixes = empty_prefixes(frames, rows // len(frames.probs))
-    found = frames.log_probs.new_zeros(rows, longest + 1)
-    for step in range(longest + 1):
-        ends = lengths == step
-        found[:, step] = torch.where(ends, prefixes.whole - prefixes.score, found[:, step])
-        if step < longest:
-            following = advance(frames, prefixes, symbols[:, step])
-            found[:, step] = torch.where(lengths > step, following.score - prefixes.score, found[:, step])
-            prefixes = following
-    return found
 
 
 def _arrivals(prefixes: Prefixes) -> tuple[Float[Tensor, "R S"], Float[Tensor, "R S"]]:

@@ -61,7 +61,7 @@ class DirectSearch:
     def __call__(self, model: Seq2SeqModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch. Raises ConfigError when the model writes symbols, DataError when a request does not say what is known."""
         spec = value_target(model, "The search `direct`")
-        inputs = without_values(known_inputs(requests, source, spec), spec.channels)
+        inputs = without_values(known_inputs(requests, source, spec, model.longest_target), spec.channels)
         said = sized(model.decode(inputs, model.encode(source)).values, inputs.values, spec)
         return hypotheses_of(self._found(said, source), inputs.lengths.tolist())
 

@@ -40,12 +40,14 @@ class EnsembleState:
 class DirectEnsemble(Seq2SeqModel):
     """The average of several models' probabilities (log-mean-exp), or of their log-probabilities (a geometric mean, unnormalized).
 
-    Of real values it is the average of the members' points, or of each of their quantiles (Lichtendahl et al. 2013).
+    Of real values it is the average of the members' points, or of each of their quantiles (Lichtendahl et al. 2013). `weights` say how
+    much each member counts; they need not sum to 1.
 
-    Raises ConfigError when there is no member, or the members' specs differ; where heads say distributions or differ, once they do.
+    Raises ConfigError when there is no member, the members' specs differ, or weights are no positive number for each; where heads say
+    distributions or differ, once they do.
     """
 
-    def __init__(self, models: Sequence[Seq2SeqModel], average: Average = "probability"):
+    def __init__(self, models: Sequence[Seq2SeqModel], average: Average = "probability", weights: Sequence[float] | None = None):
         super().__init__()
         if not models:
             raise ConfigError("An ensemble must have at least one model, but has none.")
@@ -56,7 +58,11 @@ class DirectEnsemble(Seq2SeqModel):
                     f"but does {model.source} -> {model.target}. Train them with the same vocabulary."
                 )
         self.source, self.target = models[0].source, models[0].target
+        if weights is not None and (len(weights) != len(models) or not all(0 < weight < math.inf for weight in weights)):
+            given = ", ".join(f"{weight:g}" for weight in weights)
+            raise ConfigError(f"`weights` must be a positive number for each of the {len(models)} models, but are {given or 'none'}.")
         self.average = average
+        self._shares = None if weights is None else torch.tensor([weight / sum(weights) for weight in weights], dtype=torch.float64)
         self._members, self._stride = nn.ModuleList(models), models[0].stride
         self._strides = {model.stride for model in models}
 
@@ -108,7 +114,7 @@ class DirectEnsemble(Seq2SeqModel):
                 f" {' and '.join(map(str, sorted(self._strides)))}."
             )
         log_probs = torch.stack([frames.logits.float().log_softmax(-1) for frames in members])
-        return Frames(average_log_probs(log_probs, self.average), members[0].mask, _as_they_are)
+        return Frames(average_log_probs(log_probs, self.average, self._shares), members[0].mask, _as_they_are)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """All steps at once; `values` are the averaged log-probabilities (B, T, V)."""
@@ -118,17 +124,17 @@ class DirectEnsemble(Seq2SeqModel):
 
     def _averaged(self, outputs: list[Output]) -> Output:
         if not isinstance(self.target, TokenSpec):
-            return _average_of_values(outputs)
+            return _average_of_values(outputs, self._shares)
         log_probs = torch.stack(_of_one_width([output.values.float().log_softmax(-1) for output in outputs]))
-        return Output(average_log_probs(log_probs, self.average), _as_they_are, _mean_attention(outputs))
+        return Output(average_log_probs(log_probs, self.average, self._shares), _as_they_are, _mean_attention(outputs, self._shares))
 
 
 @final
 class Ensemble(DirectEnsemble, StepwiseModel):
     """An ensemble of models that decode step by step."""
 
-    def __init__(self, models: Sequence[StepwiseModel], average: Average = "probability"):
-        super().__init__(models, average)
+    def __init__(self, models: Sequence[StepwiseModel], average: Average = "probability", weights: Sequence[float] | None = None):
+        super().__init__(models, average, weights)
 
     @property
     def models(self) -> Sequence[StepwiseModel]:
@@ -152,8 +158,18 @@ class Ensemble(DirectEnsemble, StepwiseModel):
         return self._averaged(list(outputs)), EnsembleState(states)
 
 
-def together(models: Sequence[Seq2SeqModel]) -> Seq2SeqModel:
-    """The models as an ensemble. Raises ConfigError when some of them decode step by step, and others do not."""
+def together(models: Sequence[Seq2SeqModel], average: Average | None = None, weights: Sequence[float] | None = None) -> Seq2SeqModel:
+    """The models as an ensemble, or the only one; what is averaged is the probability unless said otherwise.
+
+    Raises ConfigError when some of them decode step by step, and others do not, for weights or an average of one model, and for an average
+    of probabilities where models say values.
+    """
+    if len(models) == 1:
+        if average is not None or weights is not None:
+            raise ConfigError(f"`{'average' if weights is None else 'weights'}` must be left out unless several runs are an ensemble.")
+        return models[0]
+    if average is not None and models and not isinstance(models[0].target, TokenSpec):
+        raise ConfigError(f"`average` must be left out of models of values, whose points or quantiles are averaged, but is `{average}`.")
     steps = [model for model in models if isinstance(model, StepwiseModel)]
     if 0 < len(steps) < len(models):
         other = next(model for model in models if not isinstance(model, StepwiseModel))
@@ -161,7 +177,8 @@ def together(models: Sequence[Seq2SeqModel]) -> Seq2SeqModel:
             f"Models of an ensemble must all decode step by step, or none of them, but {type(steps[0]).__name__} does and"
             f" {type(other).__name__} does not."
         )
-    return Ensemble(steps) if steps else DirectEnsemble(models)
+    chosen: Average = "probability" if average is None else average
+    return Ensemble(steps, chosen, weights) if steps else DirectEnsemble(models, chosen, weights)
 
 
 def _of_one_width(log_probs: list[Tensor]) -> list[Tensor]:
@@ -170,31 +187,44 @@ def _of_one_width(log_probs: list[Tensor]) -> list[Tensor]:
     return [torch.nn.functional.pad(one, (0, width - one.shape[-1]), value=-math.inf) for one in log_probs]
 
 
-def average_log_probs(log_probs: Float[Tensor, "N *shape V"], average: Average) -> Float[Tensor, "*shape V"]:
-    """The mean over N members."""
+def average_log_probs(
+    log_probs: Float[Tensor, "N *shape V"], average: Average, shares: Float[Tensor, " N"] | None = None
+) -> Float[Tensor, "*shape V"]:
+    """The mean over N members; `shares` sum to 1."""
     if average == "log_probability":
-        return log_probs.mean(0)
-    return log_probs.logsumexp(0) - math.log(log_probs.shape[0])
+        return _mean(log_probs, shares)
+    if shares is None:
+        return log_probs.logsumexp(0) - math.log(log_probs.shape[0])
+    return (log_probs + _beside(shares.log(), log_probs)).logsumexp(0)
 
 
-def _average_of_values(outputs: list[Output]) -> Output:
+def _mean(members: Tensor, shares: Float[Tensor, " N"] | None) -> Tensor:
+    return members.mean(0) if shares is None else (members * _beside(shares, members)).sum(0)
+
+
+def _beside(shares: Float[Tensor, " N"], members: Tensor) -> Tensor:
+    """The shares, one for each member."""
+    return shares.to(members).view(-1, *[1] * (members.ndim - 1))
+
+
+def _average_of_values(outputs: list[Output], shares: Float[Tensor, " N"] | None) -> Output:
     """The mean of points, or of quantiles level by level, which keeps them in order and the forecast as sharp as its members are."""
     said = [output.values for output in outputs]
     if all(isinstance(one, Tensor) for one in said):
-        return Output(torch.stack(said).mean(0), _as_they_are, _mean_attention(outputs))
+        return Output(_mean(torch.stack(said), shares), _as_they_are, _mean_attention(outputs, shares))
     if not all(isinstance(one, Quantiles) and one.levels == said[0].levels for one in said):
         kinds = " and ".join(sorted({type(one).__name__ for one in said}))
         raise ConfigError(f"An ensemble of values must have heads of points, or of quantiles at the same levels, but they say {kinds}.")
-    mean = torch.stack([one.values for one in said]).mean(0)
-    return Output(mean, partial(Quantiles, levels=said[0].levels), _mean_attention(outputs))
+    mean = _mean(torch.stack([one.values for one in said]), shares)
+    return Output(mean, partial(Quantiles, levels=said[0].levels), _mean_attention(outputs, shares))
 
 
-def _mean_attention(outputs: list[Output]) -> Tensor | None:
+def _mean_attention(outputs: list[Output], shares: Float[Tensor, " N"] | None) -> Tensor | None:
     """The members' mean attention; None when one has none, or they look at the source at different resolutions."""
     weights = [output.attention for output in outputs if output.attention is not None]
     if len(weights) < len(outputs) or len({item.shape for item in weights}) != 1:
         return None
-    return torch.stack(weights).mean(0)
+    return _mean(torch.stack(weights), shares)
 
 
 def _as_they_are(log_probs: Tensor) -> Tensor:

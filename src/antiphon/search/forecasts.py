@@ -25,15 +25,18 @@ def check_levels(levels: Sequence[float]) -> None:
         raise ConfigError(f"`levels` must ascend within 0 and 1, but are {list(levels)}.")
 
 
-def known_inputs(requests: Sequence[Request] | None, sources: Padded, spec: ValueSpec) -> Padded:
-    """What the decoder is given: values (B, T, C + known) and the horizon of each source, on the sources' device.
+def known_inputs(requests: Sequence[Request] | None, sources: Padded, spec: ValueSpec, longest: int | None = None) -> Padded:
+    """What the decoder is given: values (B, T, C + known) and the horizon of each source, on the sources' device; `longest` is as
+    `longest_target` of the model.
 
-    Raises DataError when a request does not say what is known, has another width, or holds what is no number, and ConfigError when it
-    asks what only symbols can.
+    Raises DataError when a request does not say what is known, has another width, holds what is no number, or is for more steps than the
+    model can say, and ConfigError when it asks what only symbols can.
     """
     asked = requests if requests is not None else (Request(),) * len(sources.lengths)
     assert len(asked) == len(sources.lengths), f"{len(sources.lengths)} sources need as many requests, not {len(asked)}"
     known = pad([_known(row, request, spec) for row, request in enumerate(asked)])
+    if longest is not None and int(known.lengths.max()) > longest:
+        raise DataError(f"A forecast of this model must have at most {longest} steps, but {int(known.lengths.max())} are asked for.")
     device = sources.values.device
     return Padded(known.values.to(device, _floating(sources.values)), known.lengths.to(device))
 

@@ -49,6 +49,11 @@ class LanguageModelConfig:
 class LanguageModel(ABC):
     """Log-probabilities of the next symbol, given the symbols so far."""
 
+    @property
+    def longest(self) -> int | None:
+        """The most symbols that it has log-probabilities of, one behind the other; None for any number."""
+        return None
+
     @abstractmethod
     def begin(self, rows: int, steps: int, device: torch.device) -> Any:
         """The state before the first symbol, for R rows and at most `steps` steps; `select_rows` reorders it."""
@@ -74,6 +79,11 @@ class NeuralLanguageModel(LanguageModel):
         assert isinstance(model.source, TokenSpec), "a language model has a source of symbols that say nothing"
         self.model, self.nothing = model.eval(), model.source.size - 1
 
+    @property
+    def longest(self) -> int | None:
+        """As long as the model can say."""
+        return self.model.longest_target
+
     def begin(self, rows: int, steps: int, device: torch.device) -> _NeuralState:
         """The state of the model for as many sources as there are rows."""
         model = self.model.to(device)
@@ -96,6 +106,11 @@ class LanguageModelScorer(Scorer):
 
     def __init__(self, model: LanguageModel | None, weight: float):
         self.model, self.weight = model, weight
+
+    @property
+    def longest(self) -> int | None:
+        """As long as the language model has anything to say."""
+        return None if self.model is None else self.model.longest
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> "_Fused":
         """The language model's state. Raises ConfigError when there is none yet."""

@@ -1,5 +1,6 @@
 """Greedy search: say the likeliest symbol at each step, by the model and what else has a say (`scorer.py`)."""
 
+import copy
 from collections.abc import Sequence
 from typing import Annotated, Literal, final
 
@@ -18,6 +19,7 @@ from antiphon.search.hot_words import HotWordsConfig, Phrases
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
+from antiphon.search.scorer import longest_of
 from antiphon.search.scorers import scorers_of
 from antiphon.search.single_path import follow
 
@@ -50,19 +52,35 @@ class GreedySearch:
     """One hypothesis per source; the first of equally likely symbols is taken."""
 
     def __init__(self, settings: GreedyConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
-        self.settings, self._scorers = settings, scorers_of(settings, language_model, hot_words)
+        self.settings, self._copies = settings, False
+        self._scorers = scorers_of(settings, language_model, hot_words)
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "GreedySearch":
         """The same search with what its settings name."""
         return GreedySearch(self.settings, language_model, hot_words)
 
+    def with_copies(self) -> "GreedySearch":
+        """The same search, which says what a model that copies did copy."""
+        other = copy.copy(self)
+        other._copies = True
+        return other
+
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch. Raises ConfigError or DataError when a request cannot be met by a greedy search."""
         settings = self.settings
-        prepared = prepare(model, source, requests, search="greedy", width=1, limits=settings.limits, processors=settings.processors)
+        prepared = prepare(
+            model,
+            source,
+            requests,
+            search="greedy",
+            width=1,
+            limits=settings.limits,
+            processors=settings.processors,
+            longest=longest_of(self._scorers),
+        )
         found = follow(model, prepared, 1, _likeliest, self._scorers)
-        return traced(model, prepared.encoded, found, alignment=settings.alignment)
+        return traced(model, prepared.encoded, found, alignment=settings.alignment, copies=self._copies)
 
 
 def _likeliest(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]) -> Int[Tensor, " R"]:

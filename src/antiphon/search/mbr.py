@@ -7,6 +7,7 @@ A utility compares sequences. The one built in compares symbols; `with_utility` 
 two functions, so that a recipe can decode with chrF or BLEU while the search still knows no text.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 
 from antiphon.contracts import registry
@@ -57,18 +58,28 @@ class MinimumBayesRiskSearch:
     `log_prob` stays the model's own.
     """
 
-    def __init__(self, settings: MinimumBayesRiskConfig, utility: Utility | None = None, candidates: Search | None = None):
-        self.settings = settings
+    def __init__(self, settings: MinimumBayesRiskConfig, utility: Utility | None = None):
+        self.settings, self._copies = settings, False
         self._utility = utility
-        self._candidates: Search = candidates or registry.find("search", settings.candidates.name).build(settings.candidates)
+        self._candidates: Search = registry.find("search", settings.candidates.name).build(candidate_settings(settings))
 
     def with_utility(self, utility: Utility) -> "MinimumBayesRiskSearch":
         """The same search with another utility."""
-        return MinimumBayesRiskSearch(self.settings, utility, self._candidates)
+        other = copy.copy(self)
+        other._utility = utility
+        return other
 
     def with_candidates(self, candidates: Search) -> "MinimumBayesRiskSearch":
         """The same search with the search that its settings name, made ready by the caller (language model, hot words)."""
-        return MinimumBayesRiskSearch(self.settings, self._utility, candidates)
+        other = copy.copy(self)
+        other._candidates = candidates
+        return other
+
+    def with_copies(self) -> "MinimumBayesRiskSearch":
+        """The same search, which says what a model that copies did copy."""
+        other = copy.copy(self)
+        other._copies = True
+        return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
@@ -79,7 +90,16 @@ class MinimumBayesRiskSearch:
                 raise ConfigError(f"`search.metric` is `{self.settings.metric}`, so the search needs `with_utility` before it is used.")
             utility = symbol_utility
         found = [choose(own, utility)[: self.settings.n_best] for own in self._candidates(model, source, requests)]
-        return traced(model, model.encode(source), found, alignment=self.settings.alignment)
+        alignment = self.settings.alignment or getattr(self.settings.candidates, "alignment", False)
+        if not alignment and not (self._copies and model.copies):
+            return found
+        return traced(model, model.encode(source), found, alignment=alignment, copies=self._copies)
+
+
+def candidate_settings(settings: MinimumBayesRiskConfig) -> Any:
+    """Those of the search for candidates, most of which are thrown away: only what is chosen is aligned."""
+    inner = settings.candidates
+    return replace(inner, alignment=False) if getattr(inner, "alignment", False) else inner
 
 
 def choose(candidates: Sequence[Hypothesis], utility: Utility) -> list[Hypothesis]:
@@ -100,18 +120,50 @@ def symbol_utility(candidates: Sequence[np.ndarray], references: Sequence[np.nda
 
     An n for which neither sequence is long enough does not enter the mean.
     """
-    own, other = [_ngrams(item) for item in candidates], [_ngrams(item) for item in references]
-    return np.array([[_f1(left, right) for right in other] for left in own])
+    sequences = [*candidates, *references]
+    lengths = np.array([len(item) for item in sequences])
+    owners, symbols = np.repeat(np.arange(len(sequences)), lengths), np.concatenate([*sequences, np.zeros(0, dtype=np.int64)])
+    places = np.arange(len(symbols)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    known = names = np.unique(symbols, return_inverse=True)[1].astype(np.int64)
+    rows = len(candidates)
+    total, counted = np.zeros((rows, len(references))), np.zeros((rows, len(references)))
+    for n in range(1, 5):
+        if n > 1:  # an n-gram is the one before with one more symbol; what does not fit into its sequence is left out
+            count = max(len(symbols) - n + 1, 0)
+            fits = places[:count] <= np.repeat(lengths - n, lengths)[:count]
+            names = np.where(fits, names[:count] * len(symbols) + known[n - 1 :][:count], -1)
+            names = np.unique(names, return_inverse=True)[1] - int((~fits).any())
+        shared = _shared(owners[: len(names)], names, len(sequences), rows)
+        sizes = np.maximum(lengths - n + 1, 0)
+        both = sizes[:rows, None] + sizes[None, rows:]
+        total += np.where(both > 0, 2 * shared / np.maximum(both, 1), 0.0)
+        counted += both > 0
+    return np.where(counted > 0, total / np.maximum(counted, 1), 1.0)  # two empty sequences are equal
 
 
-def _ngrams(symbols: np.ndarray) -> list[Counter[tuple[int, ...]]]:
-    listed = symbols.tolist()
-    return [Counter(zip(*(listed[first:] for first in range(n)), strict=False)) for n in range(1, 5)]
+_COLUMNS = 4096  # n-grams that are compared at once
 
 
-def _f1(left: list[Counter[tuple[int, ...]]], right: list[Counter[tuple[int, ...]]]) -> float:
-    scores = [2 * (one & two).total() / (one.total() + two.total()) for one, two in zip(left, right, strict=True) if one or two]
-    return sum(scores) / len(scores) if scores else 1.0  # two empty sequences are equal
+def _shared(owners: Int[np.ndarray, " N"], names: Int[np.ndarray, " N"], sequences: int, rows: int) -> Float[np.ndarray, "A B"]:
+    """How many n-grams each of the first `rows` sequences shares with each of the others, as multisets; those named -1 are none.
+
+    The second time that a sequence has an n-gram is a column of its own, so that the smaller of two counts is a product of zeros and ones.
+    """
+    order = np.lexsort((names, owners))
+    owners, names = owners[order], names[order]
+    new = np.append(True, (owners[1:] != owners[:-1]) | (names[1:] != names[:-1]))[: len(names)]
+    place = np.arange(len(names))
+    times = place - np.maximum.accumulate(np.where(new, place, 0))
+    real = names >= 0
+    owners, keys = owners[real], names[real] * (len(place) + 1) + times[real]
+    columns = np.unique(keys, return_inverse=True)[1]
+    shared = np.zeros((rows, sequences - rows))
+    for first in range(0, int(columns.max(initial=-1)) + 1, _COLUMNS):
+        inside = (columns >= first) & (columns < first + _COLUMNS)
+        table = np.zeros((sequences, _COLUMNS), dtype=np.float32)
+        table[owners[inside], columns[inside] - first] = 1
+        shared += table[:rows] @ table[rows:].T
+    return shared
 
 
 def text_utility(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from antiphon.contracts.limits import least
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.search import RequestError
 from antiphon.contracts.sequences import Memory, Padded, Request
@@ -80,8 +81,9 @@ def prepare(
     limits: LimitsConfig,
     processors: ProcessorsConfig,
     can_require: bool = False,
+    longest: int | None = None,
 ) -> Prepared:
-    """Encode the source and set the rules for `width` rows per source.
+    """Encode the source and set the rules for `width` rows per source; `longest` is as of its scorers, where they are not the model.
 
     Raises ConfigError when the model writes no symbols or the search cannot promise required phrases, RequestError when some requests
     cannot be.
@@ -91,11 +93,12 @@ def prepare(
     assert len(asked) == len(source.lengths), f"{len(source.lengths)} sources need as many requests, not {len(asked)}"
     if any(request.required for request in asked) and not can_require:
         raise ConfigError(f"Required phrases need `search: {{name: beam}}`, but the search is `{search}`.")
-    bounds = limits_of(limits, source.lengths if limits.unit == "symbols" else _words(model, source), model.longest_target)
+    longest = least(model.longest_target, longest)
+    bounds = limits_of(limits, source.lengths if limits.unit == "symbols" else _words(model, source), longest)
     encoded = model.encode(source)
     if spec.open_words and not model.copies:
         asked = tuple(_without_open_words(request, spec) for request in asked)
-    reasons = {row: _refusal(request, spec, int(bounds.maximum[row]), model.longest_target) for row, request in enumerate(asked)}
+    reasons = {row: _refusal(request, spec, int(bounds.maximum[row]), longest) for row, request in enumerate(asked)}
     refused = {row: reason for row, reason in reasons.items() if reason is not None}
     if refused:
         raise RequestError(refused)
@@ -128,7 +131,7 @@ def _words(model: StepwiseModel, source: Padded) -> Tensor:
 
 
 def _refusal(request: Request, spec: TokenSpec, longest: int, sayable: int | None) -> str | None:
-    """What is wrong with a request, as a sentence about its source; None where it can be. `sayable` is as `model.longest_target`."""
+    """What is wrong with a request, as a sentence about its source; None where it can be. `sayable` is as of `longest_target`."""
     asked = {"prefix": (request.prefix,), "required phrase": request.required, "banned phrase": request.banned, "hot phrase": request.hot}
     for kind, phrases in asked.items():
         for phrase in phrases:

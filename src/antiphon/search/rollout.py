@@ -62,7 +62,7 @@ class RolloutSearch:
         """Decode a batch. Raises ConfigError when the model writes symbols or its head cannot be sampled, DataError when a request does
         not say what is known."""
         spec = value_target(model, "The search `rollout`")
-        known = known_inputs(requests, source, spec)
+        known = known_inputs(requests, source, spec, model.longest_target)
         steps = known.values.shape[1]
         memory = model.project(model.encode(source))
         state = model.init_state(memory, 1, steps)

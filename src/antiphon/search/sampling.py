@@ -5,6 +5,7 @@ sample and step, turned into a symbol by inverting the cumulative distribution. 
 in any order, and whichever other rows are still running.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Annotated, Literal, final
 
@@ -18,6 +19,7 @@ from antiphon.contracts.configuration import config
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.search import SearchPlugin
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
+from antiphon.heads.draws import draw_symbols
 from antiphon.search.alignment import traced
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig
 from antiphon.search.hot_words import HotWordsConfig, Phrases
@@ -25,6 +27,7 @@ from antiphon.search.limits import Limits, LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.randomness import source_key
+from antiphon.search.scorer import longest_of
 from antiphon.search.scorers import scorers_of
 from antiphon.search.single_path import follow
 
@@ -72,18 +75,32 @@ class SamplingSearch:
     say, untruncated and at temperature 1."""
 
     def __init__(self, settings: SamplingConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
-        self.settings, self._scorers = settings, scorers_of(settings, language_model, hot_words)
+        self.settings, self._copies = settings, False
+        self._scorers = scorers_of(settings, language_model, hot_words)
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "SamplingSearch":
         """The same search with what its settings name."""
         return SamplingSearch(self.settings, language_model, hot_words)
+
+    def with_copies(self) -> "SamplingSearch":
+        """The same search, which says what a model that copies did copy."""
+        other = copy.copy(self)
+        other._copies = True
+        return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         """Decode a batch. Raises ConfigError or DataError when a request cannot be met by sampling."""
         settings = self.settings
         prepared = prepare(
-            model, source, requests, search="sampling", width=settings.samples, limits=settings.limits, processors=settings.processors
+            model,
+            source,
+            requests,
+            search="sampling",
+            width=settings.samples,
+            limits=settings.limits,
+            processors=settings.processors,
+            longest=longest_of(self._scorers),
         )
         uniforms = _uniforms(source, prepared.limits, settings.seed, settings.samples).to(prepared.device)
 
@@ -92,7 +109,7 @@ class SamplingSearch:
 
         drawn = follow(model, prepared, settings.samples, choose, self._scorers)
         found = [sorted(own, key=lambda item: -item.score) for own in drawn]
-        return traced(model, prepared.encoded, found, alignment=settings.alignment)
+        return traced(model, prepared.encoded, found, alignment=settings.alignment, copies=self._copies)
 
 
 def draw(logits: Float[Tensor, "R V"], uniforms: Float[Tensor, " R"], settings: SamplingConfig) -> Int[Tensor, " R"]:
@@ -104,12 +121,8 @@ def draw(logits: Float[Tensor, "R V"], uniforms: Float[Tensor, " R"], settings: 
     elif settings.top_p < 1:
         probabilities, order = _likeliest(probabilities, settings.top_p)
     probabilities = _truncated(probabilities, settings)
-    cumulative = probabilities.cumsum(-1)
-    total = cumulative[:, -1:]
-    # Strictly below the total, also after rounding: else the search would run past the last symbol that may be drawn.
-    target = torch.minimum(uniforms.unsqueeze(1) * total, torch.nextafter(total, torch.zeros_like(total)))
-    symbols = torch.searchsorted(cumulative, target, right=True)
-    return (symbols if order is None else order.gather(1, symbols)).squeeze(1)
+    symbols = draw_symbols(probabilities, uniforms)
+    return symbols if order is None else order.gather(1, symbols.unsqueeze(1)).squeeze(1)
 
 
 _FEW = 512

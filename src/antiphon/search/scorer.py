@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from antiphon.contracts.limits import least
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.sequences import select_rows
 from antiphon.search.preparation import Prepared
@@ -31,6 +32,11 @@ class Scorer(ABC):
 
     needs_attention: bool = False
     """Whether `score` reads `scores.attention`."""
+
+    @property
+    def longest(self) -> int | None:
+        """The most elements of a hypothesis that it can follow, the end symbol included; None for any number."""
+        return None
 
     @abstractmethod
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> Any:
@@ -60,6 +66,11 @@ class Scorer(ABC):
         """The most that a row's sum of rankings can still rise in so many steps, the end among them. 0 where all that is added is at most
         0, such as a log-probability."""
         return 0.0
+
+
+def longest_of(scorers: Sequence[Scorer]) -> int | None:
+    """The most elements that all of them can follow."""
+    return least(*(scorer.longest for scorer in scorers))
 
 
 @final

@@ -18,7 +18,7 @@ from antiphon.contracts.sequences import Frames, Hypothesis, Output, Padded, pad
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError, DataError
 from antiphon.heads.pointer import Mixture
-from antiphon.search.ctc_prefix import chain, frame_scores
+from antiphon.search.ctc_chain import chain
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.preparation import token_target
 from antiphon.search.transducer_path import Chains, Transduces
@@ -38,6 +38,8 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray], *,
     outside its vocabulary, or more than it can say.
     """
     spec = token_target(model, "Scoring")
+    if alignment and not model.gives_attention:
+        raise ConfigError("Word alignments need a model with attention, but this model has none. Leave `--alignment` out.")
     assert len(targets) == len(source.lengths), f"{len(source.lengths)} sources need as many targets, not {len(targets)}"
     for row, target in enumerate(targets):
         lowest, highest = (int(target.min()), int(target.max())) if len(target) else (0, 0)
@@ -58,11 +60,9 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray], *,
     else:
         output = model.decode(inputs, memory, attention=alignment)
         attention, table = output.attention, _of_output(output, labels, spec)
-    if alignment and attention is None:
-        raise ConfigError("Word alignments need a model with attention, but this model has none. Leave `--alignment` out.")
     rows, lengths = table.cpu().numpy(), labels.lengths.tolist()
     scored = [hypothesis(np.asarray(target, dtype=np.int64), rows[row, : lengths[row]], None, "end") for row, target in enumerate(targets)]
-    if not alignment or attention is None:
+    if attention is None:
         return scored
     weights, widths = attention.float().cpu().numpy(), memory.mask.sum(1).tolist()
     return [replace(one, alignment=weights[row, : len(one.elements), : widths[row]].copy()) for row, one in enumerate(scored)]
@@ -107,7 +107,7 @@ def _log_probs(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], spec: To
 def _over_alignments(frames: Frames, spec: TokenSpec, targets: Sequence[np.ndarray]) -> Float[Tensor, "B T"]:
     """The log-probability of each symbol and of the end, over all alignments; minus infinity from where there is none on."""
     symbols = _moved(pad([np.asarray(target, dtype=np.int64) for target in targets], float(spec.pad)), frames.mask.device)
-    found = chain(frame_scores(frames, spec.pad), spec.known(symbols.values), symbols.lengths)
+    found = chain(frames, spec.pad, spec.known(symbols.values), symbols.lengths)
     return found.masked_fill(found.cumsum(1) < _IMPOSSIBLE, -float("inf")).float()
 
 

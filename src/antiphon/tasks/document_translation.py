@@ -26,7 +26,8 @@ from antiphon.features.text import TextFeature
 from antiphon.features.word_places import NO_WORD
 from antiphon.metrics import bleu, chrf
 from antiphon.tasks.document_context import CONTEXT, DOCUMENT, ContextConfig, ContextReader, RecordsInDocuments, context_of
-from antiphon.tasks.text_pairs import TextPairs, TextPairsSettings
+from antiphon.tasks.text_pairs import TextPairs
+from antiphon.tasks.text_pairs_config import TextPairsSettings
 from antiphon.tasks.text_parts import TextParts
 from antiphon.tasks.text_requests import text_of
 
@@ -109,17 +110,20 @@ class DocumentTranslation(TextPairs):
             return example
         source = np.concatenate([self._before(self.source_text, context_of(record, "source")), example.source]).astype(np.int64)
         target = example.target
+        moved = [len(source) - len(example.source), 0]
         if target is not None and len(target) > 2:
             before = self._before(self.target_text, self._translated(record))
-            target = np.concatenate([target[:1], before, target[1:]]).astype(np.int64)
-        return replace(example, source=source, target=target)
+            target, moved[1] = np.concatenate([target[:1], before, target[1:]]).astype(np.int64), len(before)
+        links = None if example.links is None else example.links + np.array(moved)
+        return replace(example, source=source, target=target, links=links)
 
     def word_places(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
         """The word of each symbol of both sides; what stands before them has none of their words."""
-        example, own = self.encode(record), super().word_places(record)
-        assert example.target is not None, "there is a target to align"
-        before = [np.full(length, NO_WORD) for length in (len(example.source) - len(own[0]), len(example.target) - 2 - len(own[1]))]
-        return np.concatenate([before[0], own[0]]), np.concatenate([before[1], own[1]])
+        whole, own = self.encode(record), super().word_places(record)
+        assert whole.target is not None, "there is a target to align"
+        before = len(whole.source) - len(own[0]), len(whole.target) - 2 - len(own[1])
+        read, said = (np.append(np.full(length, NO_WORD), side) for length, side in zip(before, own, strict=True))
+        return read, said
 
     def _translated(self, record: Record) -> Sequence[str]:
         return context_of(record, "target") if self.context.of == "both" else ()
@@ -213,6 +217,7 @@ class DocumentTranslation(TextPairs):
             step_scores=scores,
             log_prob=float(sum(scores)) if hypothesis.step_scores else hypothesis.log_prob,
             alignment=None if hypothesis.alignment is None else hypothesis.alignment[first:],
+            read=None if hypothesis.read is None else hypothesis.read[first:],
         )
 
     # ------------------------------------------------------------------------------------------------------------- scoring

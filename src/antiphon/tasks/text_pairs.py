@@ -7,71 +7,36 @@ Words of a source that a joint vocabulary of words does not have can be open: th
 source, and the target of the same record may use them. A model that copies can say them; every other reads them as the unknown symbol.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int
 
 from antiphon.contracts.feature import Feature
 from antiphon.contracts.files import FileConfig
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.documents import DocumentFolder, open_documents
-from antiphon.errors import ConfigError, DataError, nearest
+from antiphon.errors import DataError, nearest
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
 from antiphon.features.vocabulary import BYTE_PIECES, SPECIAL_PIECES
-from antiphon.features.word_places import NO_WORD, word_places
+from antiphon.metrics.timed import TimedText
 from antiphon.store import checkpoint
 from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
+from antiphon.tasks.growing_words import words_in
+from antiphon.tasks.source_factors import SourceFactors
+from antiphon.tasks.text_links import side_places, symbol_links, word_links
+from antiphon.tasks.text_pairs_config import TextPairsSettings
 from antiphon.tasks.text_requests import text_of, text_request
-
-MAX_TAGS = 1000  # a column with more different values holds texts rather than tags
-
-
-@runtime_checkable
-class TextPairsSettings(Protocol):
-    """What the settings of such a task have in common; the fields of the configs describe them."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def target(self) -> str: ...
-    @property
-    def vocabulary(self) -> TextConfig | None: ...
-    @property
-    def source_vocabulary(self) -> TextConfig | None: ...
-    @property
-    def target_vocabulary(self) -> TextConfig | None: ...
-    @property
-    def source_prefix(self) -> str: ...
-    @property
-    def target_prefix(self) -> str: ...
-    @property
-    def tags(self) -> tuple[str, ...]: ...
-    @property
-    def open_words(self) -> int: ...
-
-
-def check_settings(settings: TextPairsSettings) -> None:
-    """Raises ValueError for settings that contradict each other; for `__post_init__` of a config."""
-    sides = (settings.source_vocabulary, settings.target_vocabulary)
-    if settings.vocabulary is not None and sides != (None, None):
-        raise ValueError("give either `vocabulary` for both sides, or `source_vocabulary` and `target_vocabulary`.")
-    if (settings.source_vocabulary is None) != (settings.target_vocabulary is None):
-        raise ValueError("`source_vocabulary` and `target_vocabulary` go together; use `vocabulary` for a joint one.")
-    if any(side is not None and side.kind == "pretrained" for side in sides):
-        raise ValueError("a `pretrained` tokenizer serves both sides: give it as `vocabulary`.")
-    if settings.vocabulary is not None and settings.vocabulary.kind == "pretrained" and settings.tags:
-        raise ValueError("`tags` must be left out with a `pretrained` tokenizer, whose pieces are what they are. Use `source_prefix`.")
-    for vocabulary in (settings.vocabulary, *sides):
-        if vocabulary is not None and vocabulary.prefix:
-            raise ValueError("use `source_prefix` or `target_prefix` of the task instead of `prefix` of a vocabulary.")
+from antiphon.tasks.text_stream import stream_words
+from antiphon.tasks.text_tags import collect_tags
 
 
 class TextPairs(ExamplePerRecord):
@@ -82,6 +47,7 @@ class TextPairs(ExamplePerRecord):
     def __init__(self, settings: TextPairsSettings):
         self.settings: TextPairsSettings = settings
         self.tag_symbols: dict[str, str] = {}
+        self.factors = SourceFactors(settings.source_factors or {}, settings.source)
         self.source_text: TextFeature | PretrainedText
         self.target_text: TextFeature | PretrainedText
         self._make_features()
@@ -94,12 +60,17 @@ class TextPairs(ExamplePerRecord):
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that training records must have."""
-        return (self.settings.source, self.settings.target, *self.settings.tags)
+        return (self.settings.source, self.settings.target, *self.settings.tags, *self.factors.columns)
 
     @property
     def source_columns(self) -> tuple[str, ...]:
         """Columns that records to predict must have."""
-        return (self.settings.source, *self.settings.tags)
+        return (self.settings.source, *self.settings.tags, *self.factors.columns)
+
+    @property
+    def alignment_column(self) -> str | None:
+        """The column that says which words belong together."""
+        return self.settings.alignment
 
     @property
     def kept_together(self) -> tuple[str, ...]:
@@ -119,7 +90,7 @@ class TextPairs(ExamplePerRecord):
     @property
     def source_spec(self) -> TokenSpec:
         """The source's vocabulary."""
-        return replace(self.source_text.spec, open_words=self.open_words)
+        return replace(self.source_text.spec, open_words=self.open_words, factors=self.factors.specs)
 
     @property
     def target_spec(self) -> TokenSpec:
@@ -139,8 +110,8 @@ class TextPairs(ExamplePerRecord):
 
     @property
     def learned(self) -> Any:
-        """The symbols of tags."""
-        return self.tag_symbols
+        """The symbols of tags, and the values of factors."""
+        return [self.tag_symbols, self.factors.to_plain()] if self.factors else self.tag_symbols
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
         """The texts of a folder, which are sources; nothing where a file is meant."""
@@ -150,8 +121,10 @@ class TextPairs(ExamplePerRecord):
         """Learn the vocabularies, also what stands before every text, and the values of the tag columns. `records` must be iterable several
         times."""
         if self.settings.tags:
-            self.tag_symbols = self._collect_tags(records)
+            taken = (*SPECIAL_PIECES, *BYTE_PIECES, *self.more_symbols())
+            self.tag_symbols = collect_tags(records, self.settings.tags, taken)
             self._make_features()
+        self.factors.fit(records)
 
         def source(record: Record) -> str:
             return self.settings.source_prefix + text_of(record, self.settings.source)
@@ -176,7 +149,10 @@ class TextPairs(ExamplePerRecord):
         source, target = self.source_text.encode(self._source(record), seed=seed), None
         if self.settings.target in record:
             target = self.target_text.encode(self._target(record), seed=None if seed is None else seed + 1)
-        return self._example(record, source, target, index)
+        example = self._example(record, source, target, index)
+        lost = (example.links is None and self._is_aligned(record)) or (example.factors is None and bool(self.factors))
+        # Symbols that were drawn and do not tell where words begin give way to the usual ones.
+        return TextPairs.encode(self, record, index) if seed is not None and lost else example
 
     def _encode_open(self, record: Record, index: int) -> Example:
         """The record as symbols, with open words; the context is these words."""
@@ -207,24 +183,48 @@ class TextPairs(ExamplePerRecord):
             closed = np.array([self.source_spec.end])
         else:
             closed = np.append(source, self.source_spec.end) if self.source_text.closes else source
+        factors = self._factors(record, closed) if self.factors else None
         if target is None:
-            return Example(closed, None, index, context=words)
+            return Example(closed, None, index, context=words, factors=factors)
         if not _says_something(self.target_text, text_of(record, self.settings.target)):
             target = target[:0]
+        links = self._links(record, closed, target) if self._is_aligned(record) else None
         framed = np.concatenate([[self.target_spec.start], target, [self.target_spec.end]]).astype(np.int64)
-        return Example(closed, framed, index, context=words)
+        return Example(closed, framed, index, context=words, links=links, factors=factors)
+
+    def _is_aligned(self, record: Record) -> bool:
+        return self.settings.alignment is not None and self.settings.alignment in record and self.settings.target in record
+
+    def _links(self, record: Record, source: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+        """The links between symbols; None where symbols that were drawn do not tell their words."""
+        column = str(self.settings.alignment)
+        places = self._places(record, source, target)
+        words = word_links(record[column], column, text_of(record, self.settings.source), text_of(record, self.settings.target))
+        return None if places is None else symbol_links(words, *places)
+
+    def _factors(self, record: Record, source: np.ndarray) -> np.ndarray | None:
+        """The factors of each symbol of the source; None where symbols that were drawn do not tell their words."""
+        places = self._source_places(record, source)
+        return None if places is None else self.factors.encode(record, places)
+
+    def _places(self, record: Record, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """The word of each symbol of an encoded source and of a target without start and end."""
+        text, before = text_of(record, self.settings.target), self.settings.target_prefix
+        read, said = self._source_places(record, source), side_places(self.target_text, target, text, before, closed=False)
+        return None if read is None or said is None else (read, said)
+
+    def _source_places(self, record: Record, source: np.ndarray) -> np.ndarray | None:
+        text, before = text_of(record, self.settings.source), "".join(self.lead(record)) + self.settings.source_prefix
+        closed = self.source_text.closes or len(source) == 1  # the end alone, of a text that says nothing
+        return side_places(self.source_text, source, text, before, closed=closed)
 
     def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
         """The word of each symbol of the encoded source, and of the target without start and end; -1 of symbols of no word."""
-        text, settings = text_of(record, self.settings.source), self.settings
-        source = np.zeros(0, dtype=np.int64)
-        if _says_something(self.source_text, text):
-            source = word_places(self.source_text, text, "".join(self.lead(record)) + settings.source_prefix)
-        if self.source_text.closes or not len(source):
-            source = np.append(source, NO_WORD)
-        text = text_of(record, settings.target)
-        target = word_places(self.target_text, text, settings.target_prefix) if _says_something(self.target_text, text) else source[:0]
-        return source, target
+        example = TextPairs.encode(self, {name: value for name, value in record.items() if name != self.settings.alignment})
+        assert example.target is not None, "there is a target to align"
+        places = self._places(record, example.source, example.target[1:-1])
+        assert places is not None, "the symbols are the usual ones"
+        return places
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix` (a text), `required`, `banned` and `hot_words` (a text or a list of texts)."""
@@ -269,11 +269,13 @@ class TextPairs(ExamplePerRecord):
         if not self.joint:
             (folder / "target").mkdir()
             self.target_text.save(folder / "target")
-        checkpoint.write_json(folder / "task.json", {"tags": self.tag_symbols})
+        checkpoint.write_json(folder / "task.json", {"tags": self.tag_symbols, "factors": self.factors.to_plain()})
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        self.tag_symbols = checkpoint.read_json(folder / "task.json")["tags"]
+        saved = checkpoint.read_json(folder / "task.json")
+        self.tag_symbols = saved["tags"]
+        self.factors.restore(saved.get("factors", {}))
         self._make_features()
         self.source_text.load(folder / "source")
         if isinstance(self.source_text, TextFeature) and self.joint:
@@ -315,17 +317,6 @@ class TextPairs(ExamplePerRecord):
             said = tuple(dict.fromkeys((*target.tags, *self.said_symbols())))
             self.target_text = TextFeature(replace(target, tags=said), "target")
 
-    def _collect_tags(self, records: Iterable[Record]) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for record in records:
-            for column in self.settings.tags:
-                value = str(record[column])
-                if value not in found:
-                    found[value] = tag_symbol(value, (*SPECIAL_PIECES, *BYTE_PIECES, *self.more_symbols()))
-                if len(found) > MAX_TAGS:
-                    raise ConfigError(f"`task.tags` must name columns with at most {MAX_TAGS} different values, but `{column}` has more.")
-        return found
-
     def _source(self, record: Record) -> str:
         return "".join(self.lead(record)) + self.settings.source_prefix + text_of(record, self.settings.source)
 
@@ -348,7 +339,22 @@ class TextPairs(ExamplePerRecord):
                 {"probability": round(float(probability), 4), "position": int(position)}
                 for probability, position in zip(hypothesis.copied.probability, hypothesis.copied.position, strict=True)
             ]
+        if hypothesis.read is not None:
+            text = self._timed(text, hypothesis, example)
         return Prediction(text, hypothesis, (), details)
+
+    def _timed(self, text: str, hypothesis: Hypothesis, example: Example) -> TimedText:
+        """The text with how many words of the source had been read when each of its words was said, that is, its last symbol."""
+        assert hypothesis.read is not None, "only what was said while reading knows this"
+        source = words_in(example.source[example.source != self.source_spec.end], self.source_text.decode)
+        begins = np.array([word.elements[0] if word.elements else 0 for word in source], dtype=np.int64)
+        said = words_in(hypothesis.elements, self.target_text.decode)[-max(len(text.split()), 1) :]
+        read = [int(hypothesis.read[word.elements[-1]]) if word.elements else len(example.source) for word in said if text.strip()]
+        return TimedText(text, [int(np.searchsorted(begins, symbols)) for symbols in read], len(source))
+
+    def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
+        """What is said so far, after each word of the source and once more at the end; `record` has what else a source needs (tags)."""
+        return stream_words(self, model, search, words, {**record, self.settings.source: ""})
 
     def _decoded(self, elements: np.ndarray, words: Sequence[str]) -> str:
         return self.target_text.decode(elements, words) if isinstance(self.target_text, TextFeature) else self.target_text.decode(elements)
@@ -356,17 +362,6 @@ class TextPairs(ExamplePerRecord):
     @staticmethod
     def _shown(feature: TextFeature | PretrainedText, array: np.ndarray, words: Sequence[str]) -> list[str]:
         return feature.pieces(array, words) if isinstance(feature, TextFeature) else feature.pieces(array)
-
-
-def tag_symbol(value: str, taken: Collection[str]) -> str:
-    """The symbol of a tag's value, `<de>`. Symbols have no blanks, so these are written as in addresses of the web, `<New%20York>`, and so
-    is the first letter where others have the symbol (`<s>` begins a text); values that differ have symbols that differ."""
-    written = "".join(_escaped(letter) if letter.isspace() or letter in "%\u2581" else letter for letter in value)
-    return f"<{_escaped(value[0])}{written[1:]}>" if f"<{written}>" in taken else f"<{written}>"
-
-
-def _escaped(letter: str) -> str:
-    return f"%{ord(letter):02X}"
 
 
 def _says_something(feature: TextFeature | PretrainedText, text: str) -> bool:

@@ -54,7 +54,7 @@ class TextParts:
         first, *others = self.around
         text = first + "".join(f"{one.value}{behind}" for one, behind in zip(predictions, others, strict=True))
         if len(predictions) == 1:
-            return replace(predictions[0], value=text)
+            return predictions[0] if text == predictions[0].value else replace(predictions[0], value=text)  # which may know more
         hypothesis = replace(one_behind_another([one.hypothesis for one in predictions]), alignment=_alignment(predictions))
         return Prediction(text, hypothesis, (), dict(_details(predictions)))
 

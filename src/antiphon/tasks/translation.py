@@ -16,7 +16,9 @@ from antiphon.errors import DataError
 from antiphon.features.text_config import TextConfig
 from antiphon.tasks.document_context import ContextConfig
 from antiphon.tasks.document_translation import DocumentTranslation
-from antiphon.tasks.text_pairs import TextPairs, check_settings
+from antiphon.tasks.source_factors import FactorConfig
+from antiphon.tasks.text_pairs import TextPairs
+from antiphon.tasks.text_pairs_config import check_settings
 from antiphon.tasks.text_parts import TextParts
 from antiphon.tasks.text_requests import text_of
 
@@ -43,9 +45,15 @@ class TranslationConfig:
     """Text that every target begins with; predictions are forced to begin with it, and it is removed from them."""
     tags: tuple[str, ...] = ()
     """Columns whose values (a language code, a domain) become one symbol each in front of the source."""
+    source_factors: dict[str, FactorConfig] | None = None
+    """Further columns with a value for each word of the source (its part of speech, whether it was capitalized), and how each joins the
+    vectors of the encoder, such as {pos: {combine: concat, dim: 32}, case: {}} (Sennrich and Haddow 2016)."""
     weight: str | None = None
     """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
     Null counts all alike."""
+    alignment: str | None = None
+    """Column with alignments of words, as `0-0 1-2` (Pharaoh's format: words of the source by words of the target, from 0, parted by white
+    space), that attention learns from with `training.loss.guided_alignment`."""
     open_words: Annotated[int, Field(ge=0)] = 0
     """With one `vocabulary` of kind `word`: so many words of each source that the vocabulary does not have may be copied, by a model with
     `head: pointer`."""
@@ -59,6 +67,8 @@ class TranslationConfig:
         check_settings(self)
         if self.context is None:
             return
+        if self.source_factors:
+            raise ValueError("`source_factors` must be left out with `context`, whose sentences have none.")
         if self.open_words:
             raise ValueError(f"`open_words` must be 0 with `context`, which has none, but is {self.open_words}.")
         if self.context.of == "both" and self.vocabulary is not None and self.vocabulary.kind == "pretrained":

@@ -2,7 +2,8 @@
 
 Unusual here: scheduled sampling (Bengio et al. 2015) is done in parallel passes (Mihaylova and Martins 2019): a first pass predicts every
 element from the true inputs, the next one reads a mixture of truth and predictions. That needs only `decode`, so it serves recurrent
-models and Transformers, symbols and real values alike. More passes come closer to the sequential original.
+models and Transformers, symbols and real values alike. More passes come closer to the sequential original. Only what will be read is
+predicted, some steps at a time.
 
 Of real values only the channels that the model says are replaced; what is known in advance stays.
 """
@@ -11,16 +12,18 @@ import math
 from typing import Annotated, Any, Literal
 
 import torch
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
 from antiphon.contracts.configuration import Choice, config
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, Quantiles
-from antiphon.contracts.specs import ValueSpec
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
-from antiphon.heads.draws import sized
+from antiphon.heads.draws import draw_symbols, sized
 from antiphon.heads.quantile import median_of
+from antiphon.heads.steps import said_of
 from antiphon.search.direct import without_values
 from antiphon.search.preparation import value_target
 
@@ -94,43 +97,64 @@ def inputs_to_measure(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padd
     return without_values(inputs, value_target(model, "`training.decoder_inputs: direct`").channels)
 
 
-def decode_for_training(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int) -> Output:
-    """The output that the loss sees, under the policy."""
+def decode_for_training(
+    settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int, *, attention: bool = False
+) -> Output:
+    """The output that the loss sees, under the policy; with its attention where the loss looks at it."""
     inputs = inputs_to_measure(settings, model, inputs)
+    mixed = inputs
     if isinstance(settings, ScheduledSamplingConfig):
         probability = truth_probability(settings, step)
-        mixed = inputs
         for _ in range(settings.passes if probability < 1 else 0):
             with torch.no_grad():
-                values = model.decode(mixed, memory).values
-                if isinstance(model.target, ValueSpec):
-                    values = sized(values, mixed.values, model.target)
-                predicted = predict(values, symbols=not inputs.values.is_floating_point(), sample=settings.sample)
-            mixed = Padded(mix(inputs.values, predicted, probability), inputs.lengths)
-        inputs = mixed
-    return model.decode(inputs, memory)
+                output = model.decode(mixed, memory)
+                places = predicted_places(inputs, probability)
+                elements = predicted(output, mixed, places, model.target, sample=settings.sample)
+            mixed = Padded(mix(inputs.values, elements, places), inputs.lengths)
+    return model.decode(mixed, memory, attention=attention)
 
 
-def predict(values: Any, *, symbols: bool, sample: bool) -> Tensor:
-    """Elements from what a head says: symbols from logits, draws or means from a distribution, medians of quantiles, points as they are."""
-    if isinstance(values, Quantiles):
-        return median_of(values)
-    if isinstance(values, torch.distributions.Distribution):
-        drawn: Tensor = values.sample() if sample else values.mean
-        return drawn
-    assert isinstance(values, Tensor), "scheduled sampling reads logits, distributions, quantiles or points"
-    if not symbols:
-        return values
-    chosen: Tensor = torch.distributions.Categorical(logits=values.float()).sample() if sample else values.argmax(dim=-1)
-    return chosen
-
-
-def mix(truth: Tensor, predicted: Tensor, probability: float) -> Tensor:
-    """Inputs in which each element after the first is the truth with `probability`, else what was predicted for that place."""
-    keep = torch.rand(truth.shape[:2], device=truth.device) < probability
+def predicted_places(inputs: Padded, probability: float) -> Bool[Tensor, "B T"]:
+    """Where the decoder is to read what it said instead of the truth: never first, and never in padding."""
+    keep = torch.rand(inputs.values.shape[:2], device=inputs.values.device) < probability
     keep[:, 0] = True
-    if truth.dim() == 2:
-        return torch.where(keep, truth, torch.cat([truth[:, :1], predicted[:, :-1].to(truth.dtype)], dim=1))
-    values, known = truth.split([predicted.shape[-1], truth.shape[-1] - predicted.shape[-1]], dim=-1)
-    shifted = torch.cat([values[:, :1], predicted[:, :-1].to(truth.dtype)], dim=1)
-    return torch.cat([torch.where(keep.unsqueeze(-1), values, shifted), known], dim=-1)
+    return ~keep & inputs.mask
+
+
+def predicted(
+    output: Output, inputs: Padded, places: Bool[Tensor, "B T"], target: Spec, *, sample: bool
+) -> Int[Tensor, " N"] | Float[Tensor, "N C"]:
+    """What was said one step before each place that is True, by a decoder that read `inputs`.
+
+    The logits of a batch are never in memory at once.
+    """
+    before = torch.cat([places[:, 1:], torch.zeros_like(places[:, :1])], dim=1)
+    read, found = inputs.values[before], []
+    for part, said in said_of(output, before):
+        elements = sized(said, read[part], target) if isinstance(target, ValueSpec) else said
+        found.append(predict(elements, symbols=isinstance(target, TokenSpec), sample=sample))
+    return torch.cat(found)
+
+
+def predict(said: Any, *, symbols: bool, sample: bool) -> Int[Tensor, " N"] | Float[Tensor, "N C"]:
+    """Elements from what a head says of N steps: symbols from logits, draws or means from a distribution, medians of quantiles, points as
+    they are."""
+    if isinstance(said, Quantiles):
+        return median_of(said)
+    if isinstance(said, torch.distributions.Distribution):
+        drawn: Tensor = said.sample() if sample else said.mean
+        return drawn
+    assert isinstance(said, Tensor), "scheduled sampling reads logits, distributions, quantiles or points"
+    if not symbols:
+        return said
+    return draw_symbols(said.float().softmax(-1), torch.rand(len(said), device=said.device)) if sample else said.argmax(dim=-1)
+
+
+def mix(
+    truth: Tensor, elements: Int[Tensor, " N"] | Float[Tensor, "N C"], places: Bool[Tensor, "B T"]
+) -> Int[Tensor, "B T"] | Float[Tensor, "B T width"]:
+    """Inputs that are the truth but at the N places, where they are these elements. What is known in advance stays."""
+    mixed = truth.clone()
+    said = mixed if truth.dim() == 2 else mixed[..., : elements.shape[-1]]
+    said[places] = elements.to(truth.dtype)
+    return mixed

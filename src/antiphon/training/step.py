@@ -17,7 +17,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
-from antiphon.contracts.loss import Loss, LossOfBatch
+from antiphon.contracts.loss import Loss, LossOfBatch, loss_for, reads_attention
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch, to_device
 from antiphon.errors import TrainingError
@@ -146,9 +146,8 @@ class Update:
                 here = to_device(piece, self.ranks.device)
                 with autocast(self.precision, self.ranks.device):
                     memory = self.model.encode(here.source)
-                    output = decode_for_training(self.inputs, self.model, here.inputs, memory, step)
-                    loss = self.loss.for_batch(here) if isinstance(self.loss, LossOfBatch) else self.loss
-                    found = loss(output, here.labels, here.weights)
+                    output = decode_for_training(self.inputs, self.model, here.inputs, memory, step, attention=reads_attention(self.loss))
+                    found = loss_for(self.loss, here)(output, here.labels, here.weights)
                 (found.total / weight).backward()
                 row_losses.append((here.records, found.rows, found.total.detach()))
         return row_losses

@@ -51,6 +51,17 @@ def test_truncation_keeps_the_end_symbol_and_counts() -> None:
     assert given.source[3] == 13, "the example given is not changed"
 
 
+@pytest.mark.parametrize(
+    ("ending", "most", "expected"),
+    [([], 3, [10, 11, 12]), ([3], 3, [10, 11, 3]), ([3, 50], 3, [10, 3, 50]), ([3], 1, [3]), ([3, 50], 1, [10])],
+)
+def test_what_stands_behind_a_text_is_kept(ending: list[int], most: int, expected: list[int]) -> None:
+    """The end symbol, and a language behind it."""
+    given = Example(np.array([*range(10, 20), *ending]), None, 7)
+    cut = cut_source(given, Limits(max_source_length=most, too_long="truncate"), SPEC)
+    assert (cut.source.tolist(), cut.cut) == (expected, len(given.source) - most)
+
+
 def test_open_words_that_were_cut_off_are_unknown_to_the_target() -> None:
     """They cannot be copied: as labels they would cost what an impossible symbol costs."""
     spec = TokenSpec(size=100, pad=0, unknown=1, start=2, end=3, open_words=5)

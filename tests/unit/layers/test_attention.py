@@ -100,3 +100,33 @@ def test_grouped_heads_equal_repeated_keys(groups, kind, seed):
     }[kind]
     full = repeat_groups(layer, groups)
     torch.testing.assert_close(layer(x, mask, causal=kind == "causal"), full(x, mask, causal=kind == "causal"))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_keys_and_values_lie_in_a_row_where_every_step_reads_them(groups, seed):
+    layer, states = CrossAttention(DIM, 7, 4, groups, head_dim=HEAD_DIM), torch.randn(2, 5, 7)
+    learned = layer.project(states)
+    with torch.no_grad():
+        decoded = layer.project(states)
+    for one, other in zip(learned, decoded, strict=True):
+        assert other.is_contiguous()
+        torch.testing.assert_close(one.detach(), other)
+
+
+@torch.no_grad()
+def test_weights_that_are_read_lose_nothing_and_their_mixture_as_much_as_any(seed):
+    """The layer that a pointer reads learns with the dropout of the others; what it may copy is never dropped."""
+    rows = 4000
+    layer = CrossAttention(DIM, DIM, HEADS, HEADS, head_dim=HEAD_DIM, dropout=0.4).double()
+    x, states = torch.randn(1, 2, DIM, dtype=torch.float64), torch.randn(1, 5, DIM, dtype=torch.float64)
+    memory = layer.project(states.expand(rows, -1, -1))
+    expected, expected_weights = layer.eval()(x, layer.project(states), None, weights=True)
+    spreads = []
+    for wanted in (True, False):
+        mixed, weights = layer.train()(x.expand(rows, -1, -1), memory, None, weights=wanted)
+        spreads.append(mixed.std(0))
+        assert bool(((mixed.mean(0) - expected[0]).abs() < 6 * mixed.std(0) / rows**0.5).all())
+        if weights is not None:
+            torch.testing.assert_close(weights, expected_weights.expand(rows, -1, -1))
+    assert bool((spreads[0] > 0).all())
+    torch.testing.assert_close(spreads[0], spreads[1], rtol=0.1, atol=0.0)

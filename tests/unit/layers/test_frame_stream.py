@@ -153,6 +153,19 @@ def test_a_state_sees_its_chunk_and_so_many_before_it(left, seed):
         assert frames <= heard <= frames | {first * FRAMES - 1}, "subsampling looks one frame back"
 
 
+@pytest.mark.parametrize("positions", ["rotary", "relative"])
+@pytest.mark.parametrize("half", [False, True], ids=["single", "half"])
+def test_padding_that_sees_nothing_is_a_number(positions, half, seed):
+    """Far behind a row's end a bounded past holds padding alone; a gradient that is no number would spoil all weights."""
+    encoder = encoder_of("transformer, rotary", seed, encoder={**ENCODERS["transformer, rotary"], "positions": positions}, left_chunks=1)
+    encoder.float().train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        states, _ = encoder(Padded(torch.randn(2, 6 * FRAMES, 3), torch.tensor([6 * FRAMES, 2])))
+    states.values.float()[states.mask].pow(2).sum().backward()
+    assert bool(states.values.isfinite().all())
+    assert all(bool(parameter.grad.isfinite().all()) for parameter in encoder.parameters())
+
+
 def test_an_earlier_model_in_chunks_says_what_it_said():
     """`in_chunks` was written by 0.1.0, before attention had `left_chunks` and streams had the blocks of whole recordings."""
     saved = checkpoint.read(Path(__file__).parents[2] / "checkpoints" / "in_chunks")

@@ -6,7 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from antiphon.layers.linear import Linear, Product, product
+from antiphon.layers import linear
+from antiphon.layers.linear import Linear, Product, pack_weights, product
+
+
+@pytest.fixture(autouse=True, params=["onednn", "mkl"])
+def library(request, monkeypatch):
+    """Which library multiplies; the processor decides otherwise."""
+    if request.param == "onednn" and not torch.backends.mkldnn.is_available():
+        pytest.skip("this build of torch has no oneDNN")
+    monkeypatch.setattr(linear, "_prefers_onednn", lambda: request.param == "onednn")
+    return request.param
 
 
 def close(found, expected):
@@ -88,3 +98,27 @@ def test_other_types_take_torchs_own_way(seed):
     with torch.inference_mode():
         weight = torch.randn(8, 16)
         close(Product()(x, weight, None), x @ weight.T)
+
+
+@pytest.mark.parametrize(("capability", "preferred"), [("AVX512", True), ("AVX512_VNNI", True), ("AVX2", False), ("DEFAULT", False)])
+def test_processors_with_avx2_alone_multiply_by_mkl(capability, preferred, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    linear._prefers_onednn.cache_clear()
+    try:
+        assert linear._prefers_onednn() == (preferred and torch.backends.mkldnn.is_available())
+    finally:
+        linear._prefers_onednn.cache_clear()
+
+
+def test_a_model_can_do_without_packed_weights(library, seed):
+    model, x = nn.Sequential(Linear(16, 8), Linear(8, 4)).eval(), torch.randn(3, 16)
+    expected = decode(model, x)
+    assert all((layer.product._packed is not None) == (library == "onednn") for layer in model)
+    pack_weights(model, False)
+    assert all(layer.product._packed is None for layer in model), "the copies are given up at once"
+    close(decode(model, x), expected)
+    assert all(layer.product._packed is None for layer in model)
+    pack_weights(model, True)
+    decode(model, x)
+    assert all((layer.product._packed is not None) == (library == "onednn") for layer in model)

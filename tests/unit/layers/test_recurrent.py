@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from antiphon.layers import recurrent
 from antiphon.layers.recurrent import RecurrentStack, RecurrentState, drop
 
 
@@ -62,3 +63,45 @@ def test_variational_dropout_keeps_one_mask_over_the_steps(seed):
     assert not torch.equal(varied, varied[:, :1].expand_as(varied))
     assert float(varied.mean()) == pytest.approx(1.0, abs=0.1)
     assert drop(x, 0.5, variational=True, training=False) is x
+
+
+def packed(stack, x, lengths, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(recurrent, "_REAL", 2.0)  # more than all: whatever is padded is packed
+        return stack(x, lengths)
+
+
+def flat(found, mask):
+    out, state = found
+    return [out[mask], state.hidden, *(() if state.cell is None else (state.cell,))]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_cells_that_hold_through_padding_learn_what_packed_ones_do(cell, bidirectional, dtype, monkeypatch, seed):
+    stack = RecurrentStack(5, 8, 2, cell=cell, bidirectional=bidirectional, dropout=0.0, variational=False).to(dtype)
+    lengths = torch.tensor([7, 9, 4, 1, 9])
+    x = torch.randn(5, 9, 5, dtype=dtype)
+    mask = torch.arange(9) < lengths.unsqueeze(1)
+    x = torch.where(mask.unsqueeze(-1), x, 50 * torch.randn_like(x)).requires_grad_()  # what lies behind the ends has no meaning
+    results, expected = flat(stack(x, lengths), mask), flat(packed(stack, x, lengths, monkeypatch), mask)
+    inputs, upstream = [x, *stack.parameters()], [torch.randn_like(result) for result in results]
+    results += torch.autograd.grad(results, inputs, upstream)
+    expected += torch.autograd.grad(expected, inputs, upstream)
+    for one, other in zip(results, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=2e-5 if dtype == torch.float32 else 1e-10)
+
+
+def test_mostly_padding_is_packed(monkeypatch, seed):
+    seen = []
+    monkeypatch.setattr(
+        recurrent, "pack_padded_sequence", lambda *given, **options: seen.append(1) or pack_padded_sequence(*given, **options)
+    )
+    stack = RecurrentStack(3, 4, 1, cell="lstm", bidirectional=True, dropout=0.0, variational=False)
+    x = torch.randn(4, 10, 3)
+    stack(x, torch.tensor([10, 10, 10, 10]))
+    stack(x, torch.tensor([10, 6, 2, 2]))
+    assert not seen, "half is real"
+    stack(x, torch.tensor([10, 5, 2, 2]))
+    assert seen, "more than half is padding"

@@ -49,3 +49,20 @@ def test_only_learning_in_half_precision_goes_the_other_way(monkeypatch, seed):
     assert len(taken) == 5
     attend(half, half, half, None)
     assert len(taken) == 5
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 9, 9), (1, 2, 9, 9), (2, 9, 9)], ids=str)
+def test_learned_biases_in_single_precision(shape, seed):
+    """As torch's way in double precision, whatever the biases are shared by; some hide keys."""
+    inputs = [torch.randn(3, 2, 9, 8, requires_grad=True) for _ in range(3)]
+    hidden = torch.rand(shape) < 0.2
+    hidden[..., 0] = False
+    bias = torch.randn(shape).masked_fill(hidden, torch.finfo(torch.float32).min).requires_grad_()
+    exact = [x.detach().double().requires_grad_() for x in (*inputs, bias)]
+    upstream = torch.randn(3, 2, 9, 8)
+    found = attend(*inputs, bias)
+    assert type(found.grad_fn).__name__ == "_ProductsBackward"
+    found.backward(upstream)
+    scaled_dot_product_attention(*exact[:3], attn_mask=exact[3]).backward(upstream.double())
+    for one, other in zip((*inputs, bias), exact, strict=True):
+        torch.testing.assert_close(one.grad.double(), other.grad, rtol=1e-4, atol=1e-5)

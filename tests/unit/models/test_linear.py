@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import validate
@@ -10,7 +11,7 @@ from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.sequences import Batch, Padded, Request, pad
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ConfigError, DataError
-from antiphon.models.linear import LinearConfig, build, latest, moving_average, season_means
+from antiphon.models.linear import ChannelMap, LinearConfig, build, latest, moving_average, season_means
 from antiphon.search.direct import DirectConfig, DirectSearch
 
 TOKENS = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3)
@@ -60,6 +61,31 @@ def test_the_map_by_hand(seed):
     weight, bias = model.maps[0].weight[0], model.maps[0].bias[0]
     expected = (x[..., 0] @ weight.T + bias) * model.head.weight[0, 0] + model.head.bias[0]
     torch.testing.assert_close(model(Padded(x, torch.tensor([6, 6, 6])), inputs(3, width=1)).values[..., 0], expected)
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the most numbers that an operation gave back."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
+def test_a_shared_map_is_never_repeated_for_the_channels(seed):
+    """40 channels, one window: forward and backward make nothing as large as a map for each channel, and give what a loop gives."""
+    layer = ChannelMap(24, 16, 40, shared=True)
+    windows = torch.randn(1, 40, 24)
+    with Largest() as largest:
+        said = layer(windows)
+        said.square().sum().backward()
+    assert largest.numbers < 40 * 24 * 16 / 4
+    expected = torch.stack([windows[:, channel] @ layer.weight[0].T + layer.bias[0] for channel in range(40)], dim=1)
+    torch.testing.assert_close(said, expected)
+    torch.testing.assert_close(layer.weight.grad[0], 2 * torch.einsum("bcn,bcs->ns", expected, windows), rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import transformers
 import antiphon
 from antiphon.contracts.sequences import Hypothesis, Padded
 from antiphon.data.collate import collate
+from antiphon.data.mapped import MappedCorpus
 from antiphon.errors import ConfigError, DataError
 from antiphon.models.pretrained_speech import filled_up
 from antiphon.prediction.decoding import decode_examples
@@ -230,8 +231,14 @@ def test_trained_on_saved_and_used_without_the_checkpoint(adapter: str | None, t
     assert np.isfinite(antiphon.evaluate(run, DATA)["loss"])
 
 
-def test_a_long_recording_is_heard_in_parts(checkpoint: Any, tmp_path: Path) -> None:
-    run = antiphon.train(recipe_from(values(checkpoint("english"), "english")), tmp_path / "run", data={"train": DATA * 3})
+def test_a_long_recording_is_heard_in_parts_and_not_learned_from(checkpoint: Any, tmp_path: Path) -> None:
+    too_long = {"audio": {"array": recording(1, 2.5), "sampling_rate": 16000}, "text": "weg"}
+    recipe = recipe_from(values(checkpoint("english"), "english", data={}, training={"max_steps": 1}))
+    run = antiphon.train(recipe, tmp_path / "run", data={"train": [*DATA, too_long], "validation": DATA[:2]})
+    assert MappedCorpus(run / "corpus" / "train-0").tally["dropped"] == {"source too long": 1}
+    found = antiphon.evaluate(run, [*DATA[:2], too_long])
+    assert found.records == 3
+    assert any(remark.startswith("1 of 3 records was left out of the loss") for remark in found.remarks)
     pause = np.zeros(8000, dtype=np.float32)
     long = np.concatenate([recording(0, 1.6), pause, recording(1, 1.6), pause, recording(2, 1.0)])
     found = antiphon.load(run).predict({"audio": {"array": long, "sampling_rate": 16000}})

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import antiphon
 from antiphon.errors import ConfigError, DataError
+from antiphon.layers import linear
 from antiphon.prediction.predictor import Predictor
 
 
@@ -114,6 +116,20 @@ def test_a_setting_without_effect_is_refused(run: Path) -> None:
     with pytest.raises(ConfigError, match=r"`data.train` must not be set here"):
         antiphon.evaluate(run, [], overrides=["data.train=x"])
     assert antiphon.load(run, overrides=["evaluation.batch_size=7"]).recipe.evaluation.batch_size == 7
+
+
+def test_packed_copies_of_weights_are_made_only_where_they_are_wanted(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this build of torch has no oneDNN")
+    monkeypatch.setattr(linear, "_prefers_onednn", lambda: True)
+    found = {}
+    for wanted in (True, False):
+        model = antiphon.load(run, device="cpu", packed_weights=wanted)
+        text = model.predict("ab1").text
+        layers = [layer for layer in model.model.modules() if isinstance(layer, linear.Product)]
+        found[wanted] = text, any(layer._packed is not None for layer in layers)
+    assert found[True][0] == found[False][0]
+    assert (found[True][1], found[False][1]) == (True, False)
 
 
 @pytest.fixture(scope="module")

@@ -137,6 +137,8 @@ def test_evaluation_names_what_it_leaves_out(run: Path) -> None:
     assert found["loss"] == pytest.approx(same["loss"], rel=1e-5)
     with pytest.raises(DataError, match=r"ecord 12 must have a source of at most 12 elements"):
         antiphon.evaluate(run, RECORDS, overrides=["data.limits.too_long=error"])
+    with pytest.raises(DataError, match=r"Record 1 must have a target of at most 12 elements"):
+        antiphon.evaluate(run, [FITTING[0], LONG_TARGET], overrides=["data.limits.too_long=error"], progress=lambda *_: pytest.fail("late"))
     with pytest.raises(DataError, match=r"There is nothing to score: 1 of 1 records was left out"):
         antiphon.evaluate(run, [LONG_SOURCE])
 

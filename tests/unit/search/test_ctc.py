@@ -1,15 +1,17 @@
 """CTC search against enumeration of all alignments."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.sequences import Padded, Request, select_rows
 from antiphon.errors import ConfigError
-from antiphon.search.ctc import CTCSearch, CTCSearchConfig, plugin
+from antiphon.search.ctc import CTCSearch, CTCSearchConfig, _named, plugin
 from tests.toys import ToyModel, toy_source
 from tests.unit.search.alignments import END, START, FramesModel, best_path_saying, collapsed, probabilities, random_frames
 
@@ -123,6 +125,39 @@ def test_spans_are_those_of_the_best_alignment(seed):
                     expected[-1][1] = frame + 1
                 last = symbol
             assert item.spans.tolist() == expected
+
+
+class NothingWide(TorchDispatchMode):
+    """A device without double precision."""
+
+    def __torch_dispatch__(self, operation, types, arguments=(), named=None):
+        found = operation(*arguments, **(named or {}))
+        for one in found if isinstance(found, tuple | list) else (found,):
+            assert not isinstance(one, torch.Tensor) or one.dtype != torch.float64, f"{operation} is in double precision"
+        return found
+
+
+@pytest.mark.parametrize("settings", [{}, {"spans": True}, {"beam_size": 6, "n_best": 3}])
+def test_a_device_without_double_precision_finds_the_same(settings, seed, monkeypatch):
+    source = frames(seed)
+    expected = search(source, **settings)
+    monkeypatch.setattr("antiphon.search.ctc_chain.precise", lambda _: torch.float32)
+    monkeypatch.setattr("antiphon.search.ctc.precise", lambda _: torch.float32)
+    with NothingWide():
+        found = search(source, **settings)
+    for one, other in zip(found, expected, strict=True):
+        assert [item.elements.tolist() for item in one] == [item.elements.tolist() for item in other]
+        assert [item.score for item in one] == pytest.approx([item.score for item in other], abs=1e-4)
+
+
+def test_prefixes_are_named_by_what_they_say():
+    """However they were reached, and with symbols of any size."""
+    symbols = [1, 4, 5, 6, 999, 120_000]
+    names = {(): torch.zeros(1, 1, dtype=torch.int64)}
+    for length in range(1, 5):
+        for prefix in itertools.product(symbols, repeat=length):
+            names[prefix] = _named(names[prefix[:-1]], torch.tensor([[prefix[-1]]]))
+    assert len({int(name) for name in names.values()}) == len(names)
 
 
 def test_silence_is_an_empty_hypothesis():

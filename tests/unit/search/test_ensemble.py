@@ -148,7 +148,7 @@ def test_encoders_with_ctc(beam_size, seed):
     output = both(source, Padded(torch.zeros(2, 1, dtype=torch.int64), torch.ones(2, dtype=torch.int64)))
     torch.testing.assert_close(output.frames.logits, expected)
     labels = Padded(torch.tensor([[4, 5, END], [6, END, PAD]]), torch.tensor([3, 2]))
-    assert bool(CTCLoss(both.target)(output, labels).isfinite().all())
+    assert bool(CTCLoss(both.target)(output, labels).rows.isfinite().all())
 
 
 def test_encoders_that_do_not_fit(seed):
@@ -165,3 +165,32 @@ def test_forecasters_without_steps(seed):
     search = DirectSearch(DirectConfig())
     mean = np.mean([search(member, source, requests)[0][0].elements for member in members], axis=0)
     np.testing.assert_allclose(search(together(members), source, requests)[0][0].elements, mean, atol=1e-5)
+
+
+@pytest.mark.parametrize("average", ["probability", "log_probability"])
+def test_weights_by_hand(average, seed):
+    models, source = [ToyModel(size=9, seed=seed + number) for number in range(3)], toy_source([4, 5], [7])
+    inputs = Padded(torch.tensor([[START, 4], [START, 8]]), torch.tensor([2, 2]))
+    outputs = [model.decode(inputs, model.encode(source), attention=True) for model in models]
+    shares = torch.tensor([0.2, 0.5, 0.3]).view(3, 1, 1, 1)
+    log_probs = torch.stack([output.values.log_softmax(-1) for output in outputs])
+    expected = (shares * log_probs.exp()).sum(0).log() if average == "probability" else (shares * log_probs).sum(0)
+    ensemble = Ensemble(models, average, weights=[2, 5, 3])
+    found = ensemble.decode(inputs, ensemble.encode(source), attention=True)
+    torch.testing.assert_close(found.values, expected)
+    torch.testing.assert_close(found.attention, (shares * torch.stack([output.attention for output in outputs])).sum(0))
+    alike = Ensemble(models, average, weights=[0.7, 0.7, 0.7]).decode(inputs, ensemble.encode(source)).values
+    torch.testing.assert_close(alike, Ensemble(models, average).decode(inputs, ensemble.encode(source)).values)
+
+
+def test_weights_and_averages_that_mean_nothing_are_refused():
+    models = [ToyModel(seed=1), ToyModel(seed=2)]
+    with pytest.raises(ConfigError, match=r"`weights` must be a positive number for each of the 2 models, but are 0\.6, 0\.3, 0\.1"):
+        together(models, weights=[0.6, 0.3, 0.1])
+    for wrong in ([1, 0], [1, -1], [1, math.inf], []):
+        with pytest.raises(ConfigError, match="`weights` must be a positive number"):
+            together(models, weights=wrong)
+    for name, given in (("weights", {"weights": [1.0]}), ("average", {"average": "probability"})):
+        with pytest.raises(ConfigError, match=f"`{name}` must be left out unless several runs"):
+            together(models[:1], **given)
+    assert together(models[:1]) is models[0]

@@ -14,7 +14,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.search.arpa import read_arpa
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig
-from antiphon.search.ctc_prefix import chain, frame_scores
+from antiphon.search.ctc_chain import chain
 from antiphon.search.fusion import LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.ngram import SymbolNGrams, WordNGrams, ngrams
@@ -109,7 +109,7 @@ def test_with_ctc_the_three_scores_are_summed(seed):
         own = np.array([one.log_prob for one in score(model, rows, EVERY)])
         with torch.no_grad():
             frames = model.frames(model.encode(rows))
-        heard = chain(frame_scores(frames, TINY.pad), symbols, lengths).sum(1).detach().numpy()
+        heard = chain(frames, TINY.pad, symbols, lengths).sum(1).detach().numpy()
         total = 0.6 * own + 0.4 * heard + 0.5 * log_probs_of(other)
         best = np.argsort(-total)[:3]
         assert [one.score for one in found[row]] == pytest.approx(total[best], abs=1e-3)
@@ -142,6 +142,15 @@ def test_a_source_alone_finds_what_it_finds_in_a_batch(seed):
         assert [one.elements.tolist() for one in alone] == [one.elements.tolist() for one in together[row]]
 
 
+def test_a_search_ends_where_the_language_model_does(seed):
+    (variant,) = (one for one in VARIANTS["transformer"] if one.name == "default")
+    model = built(variant, seed, TINY, TINY)
+    settings = {"name": "transformer", "dim": 8, "layers": 1, "heads": 2, "positions": "learned", "max_positions": 4}
+    helper = NeuralLanguageModel(built(Variant("decoder_only", "learned", {"decoder": settings}), seed, NOTHING, TINY))
+    search = beam(0.1, helper, beam_size=2, limits=LimitsConfig(min_length=9))
+    assert {len(own[0].elements) for own in search(model, SOURCE)} == {3}, "and the end is the fourth"
+
+
 def test_ngrams_by_symbols_take_part_in_the_beam(arpa, seed):
     model = built(Variant("lstm", "default"), seed, TINY, TINY)
     pieces = ["<pad>", "<unk>", "<s>", "</s>", "a", "b"]
@@ -169,7 +178,7 @@ def test_a_wide_prefix_beam_finds_what_enumeration_finds(arpa, seed):
     lengths = torch.tensor([len(said) for said in EVERY])
     for row in range(2):
         rows = select_rows(source, torch.full((len(EVERY),), row))
-        heard = chain(frame_scores(model.frames(model.encode(rows)), TINY.pad), symbols, lengths).sum(1).detach().numpy()
+        heard = chain(model.frames(model.encode(rows)), TINY.pad, symbols, lengths).sum(1).detach().numpy()
         state, said = helper.begin(len(EVERY), 0, torch.device("cpu")), np.zeros(len(EVERY))
         last = torch.full((len(EVERY),), TINY.start)
         for step in range(LONGEST + 1):
@@ -234,6 +243,19 @@ def test_a_broken_file_is_named_with_its_line(tmp_path, old, new, message):
     (tmp_path / "model.arpa").write_text(ARPA.replace(old, new, 1))
     with pytest.raises(DataError, match=message):
         read_arpa(tmp_path / "model.arpa")
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2009", "\x0b", "\x85"])
+def test_only_blanks_and_tabs_stand_between_words(tmp_path, space):
+    """A no-break space is part of a word (10 000), as KenLM reads it."""
+    word = f"10{space}000"
+    text = ARPA.replace("\tc\n", f"\t{word}\n").replace("-0.2\ta a", f"-0.2\ta {word}").replace("-0.9\t</s>", f"-0.9\t</s>{' '}")
+    (tmp_path / "model.arpa").write_text(text, encoding="utf-8", newline="")
+    arpa = read_arpa(tmp_path / "model.arpa")
+    assert word in arpa.words
+    assert arpa.log_prob((arpa.number("a"),), arpa.number(word)) == pytest.approx(-0.2 * math.log(10))
+    (tmp_path / "edge.arpa").write_text(ARPA.replace("\tc\n", f"\t{space}\n"), encoding="utf-8", newline="")
+    assert space in read_arpa(tmp_path / "edge.arpa").words
 
 
 def test_what_cannot_be_used_is_refused(arpa):

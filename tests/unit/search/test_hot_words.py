@@ -12,7 +12,7 @@ from antiphon.contracts.sequences import Request, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.beam import BeamConfig, BeamSearch, plugin
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig
-from antiphon.search.ctc_prefix import chain, frame_scores
+from antiphon.search.ctc_chain import chain
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.hot_words import HotWordsConfig, HotWordsScorer
 from antiphon.search.limits import LimitsConfig
@@ -117,7 +117,7 @@ def test_a_wide_search_over_frames_finds_what_enumeration_finds(seed):
     lengths = torch.tensor([len(said) for said in EVERY])
     for row, phrases in enumerate((hot, (*hot, (5,)))):
         rows = select_rows(source, torch.full((len(EVERY),), row))
-        heard = chain(frame_scores(model.frames(model.encode(rows)), PAD), symbols, lengths).sum(1).numpy()
+        heard = chain(model.frames(model.encode(rows)), PAD, symbols, lengths).sum(1).numpy()
         total = heard + 0.9 * np.array([kept(said, phrases) for said in EVERY])
         best = np.argsort(-total)[:4]
         assert [one.score for one in found[row]] == pytest.approx(total[best], abs=1e-3)

@@ -1,3 +1,6 @@
+import time
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -34,6 +37,46 @@ def test_symbol_utility():
     matrix = symbol_utility([long, empty], [long, short, empty])
     f1 = (2 * 2 / 5 + 2 * 1 / 3 + 0) / 3  # one symbols, pairs, triples; no fours on either side
     np.testing.assert_allclose(matrix, [[1, f1, 0], [0, 0, 1]])
+
+
+def counted(left, right):
+    """The utility by counting the n-grams of each pair."""
+    scores = []
+    for n in range(1, 5):
+        one, two = (Counter(zip(*(item.tolist()[first:] for first in range(n)), strict=False)) for item in (left, right))
+        if one or two:
+            scores.append(2 * (one & two).total() / (one.total() + two.total()))
+    return sum(scores) / len(scores) if scores else 1.0
+
+
+@pytest.mark.parametrize("vocabulary", [1, 2, 5, 400])
+def test_symbol_utility_is_that_of_counting_each_pair(vocabulary, seed):
+    generator = np.random.default_rng(seed)
+    first, second = ([generator.integers(0, vocabulary, generator.integers(0, 12)) + 4 for _ in range(count)] for count in (30, 7))
+    for left, right in (
+        (first, second),
+        (first, first),
+        (second[:1], first),
+        ([np.zeros(0, dtype=np.int64)], second),
+        ([np.array([4])], [np.array([5])]),
+    ):
+        expected = [[counted(one, other) for other in right] for one in left]
+        np.testing.assert_allclose(symbol_utility(left, right), expected, rtol=0, atol=3e-14)
+
+
+def test_symbol_utility_counts_every_sequence_once():
+    """Of twice as many candidates the work is twice as large, but for one matrix product: no pair is counted by itself."""
+    generator = np.random.default_rng(1)
+    sequences = [generator.integers(4, 900, 30) for _ in range(96)]
+    began = time.process_time()
+    symbol_utility(sequences, sequences)
+    vectorized = time.process_time() - began
+    began = time.process_time()
+    for one in sequences[:4]:
+        for other in sequences[:32]:
+            counted(one, other)
+    pairs = (time.process_time() - began) * 96 * 96 / (4 * 32)
+    assert vectorized < pairs / 5, f"{vectorized:.2f} s, where pairs take {pairs:.2f} s"
 
 
 def test_text_utility_scores_pairs_in_order():

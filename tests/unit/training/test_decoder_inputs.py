@@ -20,6 +20,8 @@ from antiphon.training.decoder_inputs import (
     inputs_to_measure,
     mix,
     predict,
+    predicted,
+    predicted_places,
     truth_probability,
 )
 
@@ -52,16 +54,68 @@ def test_schedules_follow_their_formulas(schedule, expected):
     assert falling == sorted(falling, reverse=True)
 
 
-def test_mix_leaves_the_first_element_and_shifts_predictions(seed):
-    truth, predicted = torch.arange(12).view(2, 6), torch.arange(100, 112).view(2, 6)
-    assert torch.equal(mix(truth, predicted, 1.0), truth)
-    assert mix(truth, predicted, 0.0).tolist() == [[0, 100, 101, 102, 103, 104], [6, 106, 107, 108, 109, 110]]
-    many = mix(torch.zeros(200, 50), torch.ones(200, 50), 0.3)
-    assert not many[:, 0].any()
-    assert float(many[:, 1:].mean()) == pytest.approx(0.7, abs=0.03)
-    values = mix(torch.zeros(20, 30, 3), torch.ones(20, 30, 3), 0.5)
-    assert torch.equal(values[..., :1].expand_as(values), values), "the channels of a step come from one place"
-    assert 0 < float(values.mean()) < 1
+def test_places_are_drawn_but_never_the_first_nor_padding(seed):
+    inputs = Padded(torch.zeros(200, 50, dtype=torch.long), torch.randint(2, 51, (200,)))
+    assert not predicted_places(inputs, 1.0).any()
+    behind = inputs.mask & (torch.arange(50) > 0)
+    assert torch.equal(predicted_places(inputs, 0.0), behind)
+    some = predicted_places(inputs, 0.3)
+    assert not some[~behind].any()
+    assert float(some[behind].float().mean()) == pytest.approx(0.7, abs=0.03)
+
+
+def test_mix_puts_elements_at_their_places():
+    places = torch.tensor([[False, True, False, True], [False, False, True, False]])
+    mixed = mix(torch.arange(8).view(2, 4), torch.tensor([100, 101, 102]), places)
+    assert mixed.tolist() == [[0, 100, 2, 101], [4, 5, 102, 7]]
+    values = mix(torch.zeros(2, 4, 3), torch.arange(1.0, 7.0).view(3, 2), places)
+    assert values[places].tolist() == [[1, 2, 0], [3, 4, 0], [5, 6, 0]], "what is known beside the values stays"
+    assert not values[~places].any()
+
+
+@pytest.mark.parametrize("spec", [TOKENS, VALUES], ids=["tokens", "values"])
+def test_what_is_read_was_said_one_step_before(spec, seed):
+    model, inputs, memory = model_and_inputs(spec)
+    output = model.decode(inputs, memory)
+    said = output.values.argmax(-1) if spec is TOKENS else output.values
+    places = predicted_places(inputs, 0.4)
+    found = predicted(output, inputs, places, spec, sample=False)
+    expected = torch.stack([said[row, step - 1] for row, step in places.nonzero().tolist()])
+    torch.testing.assert_close(found, expected)
+
+
+class Counting(torch.nn.Module):
+    """A head, and the most rows that it was given at once."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head, self.most = head, 0
+
+    def forward(self, features):
+        self.most = max(self.most, features[..., 0].numel())
+        return self.head(features)
+
+
+@pytest.mark.parametrize("sample", [False, True])
+@pytest.mark.parametrize("spec", [TOKENS, VALUES], ids=["tokens", "values"])
+def test_a_pass_never_holds_what_is_said_of_all_steps(spec, sample, seed):
+    model, *_ = model_and_inputs(spec)
+    values = torch.randint(4, 9, (40, 80)) if spec is TOKENS else torch.randn(40, 80, 3)
+    inputs = Padded(values, torch.full((40,), 80))
+    model.head = Counting(model.head)
+    settings = ScheduledSamplingConfig(schedule="constant", end=0.0, sample=sample)
+    output = decode_for_training(settings, model, inputs, model.encode(inputs), 0)
+    assert 0 < model.head.most <= 1024
+    assert output.values.shape[:2] == (40, 80)
+
+
+def test_a_pointer_says_what_it_says_of_whole_sequences(seed):
+    plugin = registry.find("models", "lstm")
+    model = plugin.build(validate(plugin.Config, {"dim": 8, "dropout": 0.0, "head": {"name": "pointer"}}), TOKENS, TOKENS)
+    inputs = Padded(torch.randint(4, 9, (3, 6)), torch.tensor([6, 4, 5]))
+    output, places = model.decode(inputs, model.encode(inputs)), predicted_places(inputs, 0.2)
+    expected = output.values.argmax(-1)[:, :-1][places[:, 1:]]
+    assert torch.equal(predicted(output, inputs, places, TOKENS, sample=False), expected)
 
 
 @pytest.mark.parametrize("spec", [TOKENS, VALUES], ids=["tokens", "values"])
@@ -85,7 +139,8 @@ def test_as_many_passes_as_steps_are_the_sequential_original(spec, name, seed):
         state = model.init_state(projected, 1, 6)
         for step in range(6):
             output, state = model.step(last, projected, state)
-            torch.testing.assert_close(found[:, step], output.values, rtol=1e-4, atol=1e-5)
+            real = inputs.mask[:, step]
+            torch.testing.assert_close(found[real, step], output.values[real], rtol=1e-4, atol=1e-5)
             last = output.values.argmax(-1) if spec is TOKENS else output.values
 
 
@@ -103,15 +158,18 @@ def test_predictions_pass_on_no_gradient_and_take_none_away(bf16, seed):
 
 
 def test_predictions_of_every_kind_of_output(seed):
-    logits = torch.randn(2, 3, 9)
+    logits = torch.randn(6, 9)
     assert torch.equal(predict(logits, symbols=True, sample=False), logits.argmax(-1))
-    certain = torch.full((2, 3, 9), -100.0).scatter(-1, torch.tensor([[[4]], [[7]]]).expand(2, 3, 1), 100.0)
-    assert predict(certain, symbols=True, sample=True).tolist() == [[4, 4, 4], [7, 7, 7]]
-    draws = predict(torch.zeros(50, 20, 9), symbols=True, sample=True)
-    assert set(draws.flatten().tolist()) == set(range(9))
-    points = torch.randn(2, 3, 3)
+    certain = torch.full((2, 9), -100.0).scatter(-1, torch.tensor([[4], [7]]), 100.0)
+    assert predict(certain, symbols=True, sample=True).tolist() == [4, 7]
+    torch.manual_seed(seed)
+    draws = predict(logits[:1].expand(20_000, 9), symbols=True, sample=True)
+    torch.testing.assert_close(draws.bincount(minlength=9) / 20_000, logits[0].softmax(-1), rtol=0, atol=0.015)
+    torch.manual_seed(seed)
+    assert torch.equal(predict(logits[:1].expand(20_000, 9), symbols=True, sample=True), draws), "the seed decides"
+    points = torch.randn(6, 3)
     assert predict(points, symbols=False, sample=False) is points
-    normal = torch.distributions.Normal(torch.zeros(2, 3, 3), torch.ones(2, 3, 3))
+    normal = torch.distributions.Normal(torch.zeros(6, 3), torch.ones(6, 3))
     assert not predict(normal, symbols=False, sample=False).any()
     assert predict(normal, symbols=False, sample=True).any()
 
@@ -153,14 +211,6 @@ def test_direct_needs_values(seed):
         decode_for_training(DirectInputsConfig(), model, inputs, memory, 0)
 
 
-def test_mix_leaves_known_channels(seed):
-    truth, predicted = torch.randn(3, 5, 3), torch.full((3, 5, 2), 9.0)
-    mixed = mix(truth, predicted, 0.0)
-    assert torch.equal(mixed[..., 2], truth[..., 2])
-    assert torch.equal(mixed[:, 0], truth[:, 0])
-    assert bool((mixed[:, 1:, :2] == 9).all())
-
-
 @pytest.mark.parametrize("head", ["point", "quantile", "gaussian", "student_t", "mixture", "negative_binomial"])
 @pytest.mark.parametrize("sample", [False, True])
 def test_scheduled_sampling_with_every_head_and_known_channels(head, sample, seed):
@@ -169,7 +219,7 @@ def test_scheduled_sampling_with_every_head_and_known_channels(head, sample, see
     values = decode_for_training(settings, model, inputs, memory, 0).values
     shape = values.values.shape[:3] if head == "quantile" else (values if head == "point" else values.mean).shape
     assert shape == (3, 6, 2)
-    assert predict(Quantiles(torch.tensor([[[[1.0, 2.0, 3.0]]]]), (0.1, 0.5, 0.9)), symbols=False, sample=sample).tolist() == [[[2.0]]]
+    assert predict(Quantiles(torch.tensor([[[1.0, 2.0, 3.0]]]), (0.1, 0.5, 0.9)), symbols=False, sample=sample).tolist() == [[2.0]]
 
 
 def test_scheduled_sampling_needs_a_model_that_reads_what_it_said():

@@ -21,8 +21,8 @@ from antiphon.data.audio_channels import Channel
 from antiphon.errors import ConfigError
 from antiphon.features.audio import AudioFeature
 from antiphon.search.stream import Heard, stream
+from antiphon.tasks.growing_words import GrowingWords
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
-from antiphon.tasks.speech_recognition.words import GrowingWords
 
 
 def stream_speech(

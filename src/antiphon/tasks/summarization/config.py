@@ -6,8 +6,9 @@ from pydantic import Field
 
 from antiphon.contracts.configuration import config
 from antiphon.features.text_config import TextConfig
+from antiphon.tasks.source_factors import FactorConfig
 from antiphon.tasks.summarization.baselines import EVERY, SummaryBaseline
-from antiphon.tasks.text_pairs import check_settings
+from antiphon.tasks.text_pairs_config import check_settings
 
 
 @config
@@ -32,9 +33,15 @@ class SummarizationConfig:
     """Text that every summary begins with; predictions are forced to begin with it, and it is removed from them."""
     tags: tuple[str, ...] = ()
     """Columns whose values (a kind, a section) become one symbol each in front of the document."""
+    source_factors: dict[str, FactorConfig] | None = None
+    """Further columns with a value for each word of the source (its part of speech, whether it was capitalized), and how each joins the
+    vectors of the encoder, such as {pos: {combine: concat, dim: 32}, case: {}} (Sennrich and Haddow 2016)."""
     weight: str | None = None
     """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
     Null counts all alike."""
+    alignment: str | None = None
+    """Column with alignments of words, as `0-0 1-2` (Pharaoh's format: words of the source by words of the target, from 0, parted by white
+    space), that attention learns from with `training.loss.guided_alignment`."""
     open_words: Annotated[int, Field(ge=0)] = 100
     """With one `vocabulary` of kind `word`: so many words of each document that the vocabulary does not have may be copied, by a model
     with `head: pointer`."""

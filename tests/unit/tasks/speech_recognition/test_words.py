@@ -9,7 +9,8 @@ import pytest
 from antiphon.contracts.sequences import Hypothesis
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
-from antiphon.tasks.speech_recognition.words import GrowingWords, words_of
+from antiphon.tasks.growing_words import GrowingWords
+from antiphon.tasks.speech_recognition.words import words_of
 
 
 def hypothesis(feature, text, **more):

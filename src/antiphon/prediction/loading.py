@@ -1,0 +1,57 @@
+"""From the folders of runs to a predictor."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from antiphon.contracts.trust import foreign
+from antiphon.layers.linear import pack_weights
+from antiphon.prediction.predictor import Predictor
+from antiphon.recipe.assembly import load_trained
+from antiphon.recipe.effects import PREDICTION
+from antiphon.search.ensemble import Average
+from antiphon.training.device import find_device
+
+
+def load(
+    path: Path | str | Sequence[Path | str],
+    *,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    trust_code: bool = False,
+    packed_weights: bool = True,
+    weights: Sequence[float] | None = None,
+    average: Average | None = None,
+) -> Predictor:
+    """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
+
+    overrides        recipe settings such as "search.beam_size=1"
+    device           cpu, cuda, mps or auto
+    trust_code       whether code outside Antiphon that the runs name may be imported
+    packed_weights   on CPUs with AVX-512: whether linear layers keep a second copy of their weights in the layout that decoding reads
+                     fastest, from the first prediction on; False takes half of the memory
+    weights          how much each run of an ensemble counts; they need not sum to 1, and are alike when left out
+    average          what an ensemble averages: "probability" (the default), or "log_probability", where each run can veto a symbol
+
+    Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
+    """
+    PREDICTION.check(overrides)
+    predictor = open_predictor(path, device=device, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
+    for item in predictor.trained:
+        pack_weights(item.model, packed_weights)
+    return predictor
+
+
+def open_predictor(
+    path: Path | str | Sequence[Path | str],
+    *,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    trust_code: bool = False,
+    weights: Sequence[float] | None = None,
+    average: Average | None = None,
+) -> Predictor:
+    """As `load`, for what does more than to predict: its caller checks which settings have an effect."""
+    find_device(device, "device")  # before anything is read
+    paths = [path] if isinstance(path, Path | str) else list(path)
+    trained = [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths]
+    return Predictor(trained, device=device, overrides=overrides, weights=weights, average=average)

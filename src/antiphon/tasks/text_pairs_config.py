@@ -1,0 +1,52 @@
+"""The settings that all tasks of two texts have, and which of them contradict each other."""
+
+from typing import Protocol, runtime_checkable
+
+from antiphon.features.text_config import TextConfig
+from antiphon.tasks.source_factors import FactorConfig
+
+
+@runtime_checkable
+class TextPairsSettings(Protocol):
+    """What the settings of such a task have in common; the fields of the configs describe them."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def vocabulary(self) -> TextConfig | None: ...
+    @property
+    def source_vocabulary(self) -> TextConfig | None: ...
+    @property
+    def target_vocabulary(self) -> TextConfig | None: ...
+    @property
+    def source_prefix(self) -> str: ...
+    @property
+    def target_prefix(self) -> str: ...
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+    @property
+    def open_words(self) -> int: ...
+    @property
+    def alignment(self) -> str | None: ...
+    @property
+    def source_factors(self) -> dict[str, FactorConfig] | None: ...
+
+
+def check_settings(settings: TextPairsSettings) -> None:
+    """Raises ValueError for settings that contradict each other; for `__post_init__` of a config."""
+    sides = (settings.source_vocabulary, settings.target_vocabulary)
+    if settings.vocabulary is not None and sides != (None, None):
+        raise ValueError("give either `vocabulary` for both sides, or `source_vocabulary` and `target_vocabulary`.")
+    if (settings.source_vocabulary is None) != (settings.target_vocabulary is None):
+        raise ValueError("`source_vocabulary` and `target_vocabulary` go together; use `vocabulary` for a joint one.")
+    if any(side is not None and side.kind == "pretrained" for side in sides):
+        raise ValueError("a `pretrained` tokenizer serves both sides: give it as `vocabulary`.")
+    if settings.vocabulary is not None and settings.vocabulary.kind == "pretrained" and settings.tags:
+        raise ValueError("`tags` must be left out with a `pretrained` tokenizer, whose pieces are what they are. Use `source_prefix`.")
+    if settings.vocabulary is not None and settings.vocabulary.kind == "pretrained" and settings.source_factors:
+        raise ValueError("`source_factors` must be left out with a `pretrained` tokenizer, whose model reads no such thing.")
+    for vocabulary in (settings.vocabulary, *sides):
+        if vocabulary is not None and vocabulary.prefix:
+            raise ValueError("use `source_prefix` or `target_prefix` of the task instead of `prefix` of a vocabulary.")
