@@ -27,7 +27,7 @@ from antiphon.features.word_places import NO_WORD
 from antiphon.metrics import bleu, chrf
 from antiphon.tasks.document_context import CONTEXT, DOCUMENT, ContextConfig, ContextReader, RecordsInDocuments, context_of
 from antiphon.tasks.text_pairs import TextPairs
-from antiphon.tasks.text_pairs_config import TextPairsSettings
+from antiphon.tasks.text_pairs_settings import TextPairsSettings
 from antiphon.tasks.text_parts import TextParts
 from antiphon.tasks.text_requests import text_of
 

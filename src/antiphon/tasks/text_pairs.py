@@ -33,7 +33,7 @@ from antiphon.tasks.example_per_record import ExamplePerRecord, of_each
 from antiphon.tasks.growing_words import words_in
 from antiphon.tasks.source_factors import SourceFactors
 from antiphon.tasks.text_links import side_places, symbol_links, word_links
-from antiphon.tasks.text_pairs_config import TextPairsSettings
+from antiphon.tasks.text_pairs_settings import TextPairsSettings
 from antiphon.tasks.text_requests import text_of, text_request
 from antiphon.tasks.text_stream import stream_words
 from antiphon.tasks.text_tags import collect_tags
@@ -66,11 +66,6 @@ class TextPairs(ExamplePerRecord):
     def source_columns(self) -> tuple[str, ...]:
         """Columns that records to predict must have."""
         return (self.settings.source, *self.settings.tags, *self.factors.columns)
-
-    @property
-    def alignment_column(self) -> str | None:
-        """The column that says which words belong together."""
-        return self.settings.alignment
 
     @property
     def kept_together(self) -> tuple[str, ...]:

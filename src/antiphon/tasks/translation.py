@@ -18,7 +18,7 @@ from antiphon.tasks.document_context import ContextConfig
 from antiphon.tasks.document_translation import DocumentTranslation
 from antiphon.tasks.source_factors import FactorConfig
 from antiphon.tasks.text_pairs import TextPairs
-from antiphon.tasks.text_pairs_config import check_settings
+from antiphon.tasks.text_pairs_settings import check_settings
 from antiphon.tasks.text_parts import TextParts
 from antiphon.tasks.text_requests import text_of
 

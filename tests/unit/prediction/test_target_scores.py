@@ -21,16 +21,17 @@ from antiphon.prediction.word_alignment import pharaoh, word_links
 ROWS = [{"source": f"ab c{number}", "target": f"c{number} ab", "kept": number} for number in range(10)]
 
 
-def trained(folder: Path, model: Mapping[str, Any], **task: Any) -> Predictor:
+def trained(folder: Path, model: Mapping[str, Any], *, limited: bool = True, **task: Any) -> Predictor:
     recipe = {
         "task": {"name": "translation", "vocabulary": {"kind": "character"}, **task},
-        "data": {"validation": 2, "limits": {"max_source_length": 6, "too_long": "truncate"}},
+        "data": {"limits": {"max_source_length": 6, "too_long": "truncate"} if limited else {}},
         "model": model,
         "training": {"max_steps": 1, "device": "cpu", "samples": 0},
         "evaluation": {"batch_size": 3},
     }
     (folder / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
-    return antiphon.load(antiphon.train(folder / "recipe.yaml", folder / "run", data={"train": ROWS}), device="cpu")
+    data = {"train": ROWS, "validation": ROWS[:2]}
+    return antiphon.load(antiphon.train(folder / "recipe.yaml", folder / "run", data=data), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,19 @@ def test_what_does_not_fit_in_memory_is_scored_in_halves(model: Predictor, monke
     monkeypatch.setattr(target_scores, "score", narrow)
     found = model.score(ROWS)
     assert [one.hypothesis.log_prob for one in found] == pytest.approx([one.hypothesis.log_prob for one in expected], abs=1e-4)
+
+
+def test_sentences_of_documents_are_scored_by_themselves(tmp_path: Path) -> None:
+    model = trained(
+        tmp_path, {"name": "lstm", "dim": 8}, vocabulary={"kind": "word"}, context={"sentences": 1, "of": "both"}, limited=False
+    )
+    rows = [{"source": "ab c1", "target": "c1 ab"}, {"source": "c2 ab", "target": "ab"}]
+    first, second = model.score(rows, alignment=True)
+    assert [len(one.hypothesis.step_scores) for one in (first, second)] == [3, 2], "what was said before is given"
+    assert second.details["target_pieces"][-1] == "</s>"
+    assert second.details["word_alignment"] in ("0-0", "1-0")
+    alone = model.score(rows[1])
+    assert alone.hypothesis.log_prob != pytest.approx(second.hypothesis.log_prob, abs=1e-6), "the context counts"
 
 
 def test_links_of_words() -> None:

@@ -8,7 +8,7 @@ from antiphon.contracts.configuration import config
 from antiphon.features.text_config import TextConfig
 from antiphon.tasks.source_factors import FactorConfig
 from antiphon.tasks.summarization.baselines import EVERY, SummaryBaseline
-from antiphon.tasks.text_pairs_config import check_settings
+from antiphon.tasks.text_pairs_settings import check_settings
 
 
 @config

@@ -1,4 +1,4 @@
-"""The settings that all tasks of two texts have, and which of them contradict each other."""
+"""The settings that tasks with two texts have in common, and which of them go together."""
 
 from typing import Protocol, runtime_checkable
 
