@@ -48,7 +48,9 @@ COMBINATIONS = [
     for loss in registry.names("losses")
     for kind in ("tokens", "values")
     for head in registry.names("heads")
-    if registry.find("heads", head).loss == loss or (head == "point" and loss in ("absolute_error", "huber"))
+    if registry.find("heads", head).loss == loss
+    or (head == "point" and loss in ("absolute_error", "huber"))
+    or (head, loss) == ("categorical", "minimum_risk")
     if (head in ("categorical", "pointer")) == (kind == "tokens")
 ]
 every_combination = pytest.mark.parametrize(("name", "head", "kind"), COMBINATIONS, ids=["-".join(each) for each in COMBINATIONS])

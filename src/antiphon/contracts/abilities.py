@@ -126,21 +126,6 @@ class ReadsInOrder(Protocol):
 
 
 @runtime_checkable
-class Continues(Protocol):
-    """An output may begin with what was said of the records before, so that records are predicted one after another."""
-
-    @property
-    def continues(self) -> bool:
-        """Whether the settings ask for it."""
-
-    def place(self, record: Record) -> tuple[int, int]:
-        """The number of a record's document, and of the record in it, of records that are in order."""
-
-    def continued(self, record: Record, said: Mapping[int, str]) -> Record:
-        """The record with what was said of earlier ones of its document, by their numbers; what is missing was not said."""
-
-
-@runtime_checkable
 class SplitsInputs(Protocol):
     """An input that is too long to be predicted at once is cut, and the predictions of its parts are joined."""
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import Continues, Streams, StreamsText, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
@@ -19,7 +19,7 @@ from antiphon.data.limits import empty_side, fitting
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.alike import check_alike
 from antiphon.prediction.decoding import decode_examples
-from antiphon.prediction.documents import Part, Said
+from antiphon.prediction.documents import Continues, Part, Said
 from antiphon.prediction.refusals import check_unicode, nothing, refused
 from antiphon.prediction.sources import readable
 from antiphon.prediction.target_scores import TargetScorer

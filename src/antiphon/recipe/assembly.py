@@ -124,7 +124,7 @@ def build_search(settings: Any, task: Task) -> Search:
     search: Search = registry.find("search", settings.name).build(settings)
     if isinstance(search, MinimumBayesRiskSearch):
         search = search.with_candidates(build_search(candidate_settings(settings), task))
-        return search if settings.metric is None else search.with_utility(_utility_of(settings.metric, task))
+        return search if settings.metric is None else search.with_utility(utility_of(settings.metric, task, "search.metric"))
     if isinstance(search, TakesHelp) and (settings.language_model is not None or settings.hot_words.phrases):
         helper = None if settings.language_model is None else _open_language_model(settings.language_model, task)
         helped: Search = search.with_help(helper, _in_symbols(settings.hot_words.phrases, task))
@@ -132,12 +132,12 @@ def build_search(settings: Any, task: Task) -> Search:
     return search
 
 
-def _utility_of(name: str, task: Task) -> Utility:
-    """What compares the candidates of minimum Bayes risk by a metric. Raises ConfigError for one that says nothing of better and worse."""
+def utility_of(name: str, task: Task, setting: str) -> Utility:
+    """What compares outputs by the metric that a setting names. Raises ConfigError for one that says nothing of better and worse."""
     metric = registry.find("metrics", name)
     if metric.higher_is_better is None:
         raise ConfigError(
-            f"`search.metric` must say which of two outputs is better, but `{metric.name}` only describes them. Take one such as `chrf`"
+            f"`{setting}` must say which of two outputs is better, but `{metric.name}` only describes them. Take one such as `chrf`"
             " or `rouge_l`."
         )
 
