@@ -211,5 +211,6 @@ def _made(path: list[tuple[int, int, float]], score: float, rank: float) -> Hypo
     symbols = np.array([symbol for symbol, _, _ in path], dtype=np.int64)
     states = np.array([state for _, state, _ in path], dtype=np.int64)
     reached = np.array([0.0, *(then for _, _, then in path), score])
+    reached = np.maximum.accumulate(reached[::-1])[::-1]  # ways to a beginning may have met later: it is as likely as what goes on with it
     made = hypothesis(symbols, np.diff(reached), rank, "end")
     return replace(made, spans=np.stack([states, states + 1], axis=1))

@@ -116,6 +116,7 @@ def test_the_beam_is_that_of_a_plain_one(variant, width, most, seed):
         assert [item.log_prob for item in own] == pytest.approx([score for _, score, _ in expected], abs=1e-6)
         for item in own:
             assert sum(item.step_scores) == pytest.approx(item.log_prob)
+            assert max(item.step_scores) <= 0
             assert (np.diff(item.spans[:, 0]) >= 0).all()
 
 
