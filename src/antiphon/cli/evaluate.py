@@ -3,6 +3,7 @@ speech, by speaker and by length; of documents, scores by document."""
 
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,9 +76,7 @@ def evaluate(
     given = None if data is None else named_files(data, "--data")
     progress, say = counter("records decoded", quiet=quiet), teller(quiet=quiet)
 
-    def evaluated(runs: Any, on: Any, **ensemble: Any) -> "Evaluation":
-        return run_evaluation(runs, on, overrides=settings or (), trust_code=trust_code, progress=progress, say=say, **ensemble)
-
+    evaluated = partial(run_evaluation, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
     found = evaluated(run[0] if len(run) == 1 else run, given, weights=numbers_of(weights), average=average)
     other = evaluated(compare, given or _same_data(run[0], trust_code)) if compare else None
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]

@@ -8,17 +8,20 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import Continues, PreparesSources, Streams, StreamsText, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.search import SaysCopies
-from antiphon.contracts.sequences import Example, FinishReason, Hypothesis, Prediction
+from antiphon.contracts.sequences import Example, Prediction
 from antiphon.contracts.specs import TokenSpec
-from antiphon.data.limits import cut_source, empty_side, fitting, longest_source
+from antiphon.data.limits import empty_side, fitting
 from antiphon.errors import ConfigError, DataError
+from antiphon.prediction.alike import check_alike
 from antiphon.prediction.decoding import decode_examples
-from antiphon.prediction.documents import Part, Said
+from antiphon.prediction.documents import Continues, Part, Said
+from antiphon.prediction.refusals import check_unicode, nothing, refused
+from antiphon.prediction.sources import readable
 from antiphon.prediction.target_scores import TargetScorer
 from antiphon.prediction.windows import Live, full, growing, windows
 from antiphon.recipe.assembly import Trained, build_search, load_task, needs_steps, read_given, stepwise
@@ -67,18 +70,7 @@ class Predictor:
         weights: Sequence[float] | None = None,
         average: Average | None = None,
     ):
-        first = trained[0]
-        for other in trained[1:]:
-            if (other.task.source_spec, other.task.target_spec) != (first.task.source_spec, first.task.target_spec):
-                raise ConfigError(
-                    f"Runs of an ensemble must share their vocabularies, but {other.folder} has others than {first.folder}."
-                    " Train them with the same `data` and `task` and one `data.cache`."
-                )
-            if _prepared(other) != _prepared(first):
-                raise ConfigError(
-                    f"Runs of an ensemble must hear alike, but {other.folder} has another sample rate, other features or another"
-                    f" normalization than {first.folder}. Train them with the same `data` and `task`."
-                )
+        first = check_alike(trained)
         self.device = find_device(device, "device")
         self.trained = tuple(trained)
         self.recipe: Recipe = with_overrides(first.recipe, overrides) if overrides else first.recipe
@@ -91,8 +83,7 @@ class Predictor:
         self.search, self._copies = build_search(self.recipe.search, self.task), True
 
     def without_copies(self) -> "Predictor":
-        """The same model, whose predictions do not say what was copied (`details["copied"]`, of models that copy). It is faster by a
-        quarter or so."""
+        """The same model, whose predictions do not say what was copied (`details["copied"]`), which takes a pass more."""
         other = copy.copy(self)
         other._copies = False
         return other
@@ -191,9 +182,9 @@ class Predictor:
 
     def score_items(self, items: Iterator[Any], *, alignment: bool = False, on_error: OnError = "raise") -> Iterator[Prediction]:
         """As `score`, for what `task.items` made of records."""
-        size, refused = self.recipe.evaluation.batch_size, None if on_error == "raise" else _refused
+        size = self.recipe.evaluation.batch_size
         scorer = TargetScorer(self.model, self.task, batch_size=size, device=self.device, alignment=alignment)
-        return scorer.stream(items, self._with_target, refused)
+        return scorer.stream(items, self._with_target, None if on_error == "raise" else refused)
 
     def stream(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
         """What is said in a recording while it is made: a prediction of all so far after each block of samples, and one at the end.
@@ -202,8 +193,8 @@ class Predictor:
         sample_rate   samples a second
 
         `details` says how many seconds were `received` and `decided`, the `latency` in seconds, and whether this is the `final` one. Needs
-        a run of speech recognition with `model: encoder_only` and `chunk`, and features that can be computed as they come. Raises
-        ConfigError when the run cannot do this, DataError when a block is no sound.
+        a run of speech recognition with `model: encoder_only` or `transducer` and `chunk`, and features that can be computed as they come.
+        Raises ConfigError when the run cannot do this, DataError when a block is no sound.
         """
         if not isinstance(self.task, Streams):
             raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
@@ -261,7 +252,7 @@ class Predictor:
                 [part.request for part in parts],
                 batch_size=self.recipe.evaluation.batch_size,
                 device=self.device,
-                refused=_refused,
+                refused=refused,
             )
 
         parts = [part for entry in ready for part in entry.parts]
@@ -294,15 +285,15 @@ class Predictor:
             try:
                 record = self._record(item)
                 if isinstance(self.task.source_spec, TokenSpec):
-                    _check_unicode(record.get(self.task.source_columns[0]))
+                    check_unicode(record.get(self.task.source_columns[0]))
                 if blank == "answer" and not str(self.task.source_of(record)).strip():
-                    entry = _nothing("end")
+                    entry = nothing("end")
                 else:
                     entry = _Ready(number + 1, record, [self._prepare(part, number) for part in parts_of(self.task, record)])
             except DataError as error:
                 if on_error == "raise":
                     raise DataError(f"Input {number + 1}: {error}") from error
-                entry = _refused(str(error))
+                entry = refused(str(error))
             yield entry
 
     def _with_target(self, item: Any, number: int) -> tuple[Record, Example]:
@@ -310,8 +301,8 @@ class Predictor:
         if not isinstance(item, Mapping):
             raise DataError(f"it must be a record with the columns {', '.join(self.task.columns)}, but is {type(item).__name__}.")
         if isinstance(self.task.source_spec, TokenSpec):
-            _check_unicode(item.get(self.task.source_columns[0]))
-        example = self._within_limits(self.task.encode(item, number), item)
+            check_unicode(item.get(self.task.source_columns[0]))
+        example = readable(self.task.encode(item, number), item, self.task, self.model, self.recipe.data.limits)
         if example.target is None:
             raise DataError("it has no target that could be scored.")
         most, length = self.model.longest_target, len(example.target) - 1
@@ -325,31 +316,7 @@ class Predictor:
     def _prepare(self, record: Record, number: int) -> Part:
         target = self.task.target_column
         example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
-        return Part(record, self._within_limits(example, record), self.task.request(record))
-
-    def _within_limits(self, example: Example, record: Record) -> Example:
-        """The example, cut where the recipe cuts. Raises DataError for a source that is empty or far too long."""
-        if not str(self.task.source_of(record)).strip():
-            raise DataError("the source is empty.")
-        example = cut_source(example, self.limits, self.task.source_spec)
-        most, length = self.recipe.data.limits.max_source_length, len(example.source)
-        longest = longest_source(self.model) if isinstance(self.task.target_spec, TokenSpec) else None
-        if longest is not None and length > longest:
-            raise DataError(
-                f"the source has {length} elements, more than the {longest} that the model can read. Split it, or cut it with"
-                " `data.limits.too_long=truncate`."
-            )
-        if most is not None and length > most * LONG:
-            raise DataError(
-                f"the source has {length} elements, more than {LONG} times the longest of training ({most}). Split it, or cut it with"
-                " `data.limits.too_long=truncate`."
-            )
-        if most is None and length > VERY_LONG and isinstance(self.task.source_spec, TokenSpec):
-            raise DataError(
-                f"the source has {length} elements, more than {VERY_LONG}, and the recipe has no limit. Split it, or say with"
-                " `data.limits.max_source_length` that such sources are meant."
-            )
-        return example
+        return Part(record, readable(example, record, self.task, self.model, self.recipe.data.limits), self.task.request(record))
 
     def _record(self, item: Any) -> Record:
         if isinstance(item, str | bytes | Path):
@@ -362,35 +329,6 @@ class Predictor:
         return item
 
 
-def _prepared(trained: Trained) -> str | None:
-    """How sources become numbers, if their spec does not tell."""
-    return trained.task.source_fingerprint if isinstance(trained.task, PreparesSources) else None
-
-
-VERY_LONG = 50_000  # elements of a source that nobody spoke of when the model was trained
-LONG = 8  # an input so many times longer than any in training is refused: it would take all memory and give nonsense
-
-
 def _parts_in(entry: _Entry) -> int:
     """How much there is to decode of an input; at least 1, so that windows end."""
     return 1 if isinstance(entry, Prediction) else max(1, len(entry.parts))
-
-
-def _check_unicode(text: Any) -> None:
-    """Raise DataError for a text that holds what no text can: bytes that were no UTF-8 (as `surrogateescape` keeps them), half a pair."""
-    try:
-        _ = text.encode("utf-8") if isinstance(text, str) else b""
-    except UnicodeEncodeError as error:
-        if "\udc80" <= text[error.start] <= "\udcff":
-            byte = len(text[: error.start].encode("utf-8")) + 1
-            raise DataError(f"the source must be UTF-8, but its byte {byte} is not.") from error
-        raise DataError(f"the source must be Unicode, but its character {error.start + 1} is half of a surrogate pair.") from error
-
-
-def _refused(reason: str) -> Prediction:
-    return replace(_nothing("refused"), details={"error": reason})
-
-
-def _nothing(reason: FinishReason) -> Prediction:
-    score = 0.0 if reason == "end" else float("-inf")
-    return Prediction("", Hypothesis(np.zeros(0, dtype=np.int64), score, score, finish_reason=reason))

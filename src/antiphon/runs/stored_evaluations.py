@@ -26,7 +26,7 @@ def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any
 
     Raises CheckpointError when it cannot be written.
     """
-    run, of = _place(runs, str(evaluation["run"]))
+    run, of = _place(runs, evaluation.get("run"))
     if run is None:
         return None
     identity = _identity(evaluation, source)
@@ -49,7 +49,7 @@ def data_name(source: Any) -> str:
     return "records"
 
 
-def _place(runs: Sequence[Path | str], shown: str) -> tuple[Path | None, dict[str, str] | None]:
+def _place(runs: Sequence[Path | str], shown: str | None) -> tuple[Path | None, dict[str, str] | None]:
     """The run that keeps it, and what was evaluated where that is not the run's best checkpoint: its name, and a part of a file's name.
     `shown` are the runs with what else was said of an ensemble, such as weights."""
     first = Path(runs[0])
@@ -58,7 +58,9 @@ def _place(runs: Sequence[Path | str], shown: str) -> tuple[Path | None, dict[st
         return None, None
     if len(runs) > 1:
         members = [str(find_checkpoint(member).resolve()) for member in runs]
-        mixed = [] if shown == " + ".join(map(str, runs)) else [shown]
+        plainly = " + ".join(map(str, runs))
+        shown = shown or plainly
+        mixed = [] if shown == plainly else [shown]
         return run, {"name": f"ensemble of {shown}", "file": f"ensemble-{_short([*members, *mixed])}"}
     folder = find_checkpoint(first).resolve()
     if folder == find_checkpoint(run).resolve():
