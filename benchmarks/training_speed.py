@@ -28,6 +28,7 @@ def systems(folder: Path, batches: Path, peers: Path, eole: Path, settings: argp
         System(OURS, "own_training.py", ours, threads=threads),
         System("plain PyTorch Transformer, fp32", "peers/plain_transformer.py", theirs, threads=threads),
         System("Antiphon Transformer, bf16", "own_training.py", (*ours, "--precision=bf16"), threads=threads),
+        System("Antiphon Transformer, bf16 weights", "own_training.py", (*ours, "--precision=bf16_weights"), threads=threads),
         System("plain PyTorch Transformer, bf16", "peers/plain_transformer.py", (*theirs, "--precision=bf16"), threads=threads),
         System("Antiphon LSTM, fp32", "own_training.py", (*ours, "--model=lstm"), threads=threads),
         System("plain PyTorch LSTM, fp32", "peers/plain_lstm.py", theirs, threads=threads),

@@ -62,7 +62,7 @@ def check(model: Seq2SeqModel) -> None:
     assert model.copies == (memory.copyable is not None)
 
 
-@every_variant_and_data()
+@every_variant_and_data(whole=True)
 @torch.no_grad()
 def test_it_reads_and_says_as_much_as_it_promises_and_no_more(variant, kind, seed):
     check(fresh(variant, seed, *SPECS[kind]).eval())

@@ -38,4 +38,6 @@ class Limits:
     def within(self, longest_source: int | None, longest_target: int | None) -> "Limits":
         """The same limits, made narrow enough for a model that reads and says so much at most."""
         source, target = least(self.max_source_length, longest_source), least(self.max_target_length, longest_target)
+        if (source, target) == (self.max_source_length, self.max_target_length):
+            return self
         return replace(self, max_source_length=source, max_target_length=target)

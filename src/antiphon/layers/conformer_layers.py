@@ -124,13 +124,13 @@ class ConformerBlock(nn.Module):
         """One block over frames that follow a past of P; `visible` and `rotation` are as `SelfAttention.behind` takes them."""
         half = 1.0 if self.first is None else 0.5
         if self.first is not None:
-            x = x + half * self.dropout(self.first(self.first_norm(x)))
+            x = torch.add(x, self.dropout(self.first(self.first_norm(x))), alpha=half)
         found, attended = self.attention.behind(self.attention_norm(x), None if past is None else past.attended, visible, rotation=rotation)
         x, convolved = x + self.dropout(found), None
         if self.convolution is not None:
             found, convolved = self.convolution(self.convolution_norm(x), mask, None if past is None else past.convolved)
             x = x + self.dropout(found)
-        x = x + half * self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        x = torch.add(x, self.dropout(self.feed_forward(self.feed_forward_norm(x))), alpha=half)
         return self.norm(x), BlockPast(attended, convolved)
 
 

@@ -1,19 +1,29 @@
 """Inputs whose outputs begin with those before them: one after another within a document, the documents side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, final, runtime_checkable
 
-from antiphon.contracts.abilities import Continues
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Prediction, Request
 
 
 @runtime_checkable
-class ContinuingTask(Continues, Protocol):
-    """A task that continues its own outputs."""
+class Continues(Protocol):
+    """An ability of tasks: an output may begin with what was said of the records before, so that these are predicted first."""
 
-    def request(self, record: Record) -> Request: ...
+    @property
+    def continues(self) -> bool:
+        """Whether the settings ask for it."""
+
+    def place(self, record: Record) -> tuple[int, int]:
+        """The number of a record's document, and of the record in it, of records that are in order."""
+
+    def continued(self, record: Record, said: Mapping[int, str]) -> Record:
+        """The record with what was said of earlier ones of its document, by their numbers; what is missing was not said."""
+
+    def request(self, record: Record) -> Request:
+        """What the record asks of its output, as of every task."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ Decode = Callable[[Sequence[Part]], list[Prediction]]
 class Said:
     """What was said so far in the documents that may go on."""
 
-    def __init__(self, task: ContinuingTask):
+    def __init__(self, task: Continues):
         self._task = task
         self._texts: dict[int, dict[int, str]] = {}
 

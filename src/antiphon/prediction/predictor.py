@@ -8,19 +8,20 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import Continues, Streams, StreamsText, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.search import SaysCopies
 from antiphon.contracts.sequences import Example, Prediction
 from antiphon.contracts.specs import TokenSpec
-from antiphon.data.limits import cut_source, empty_side, fitting, longest_source
+from antiphon.data.limits import empty_side, fitting
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.alike import check_alike
 from antiphon.prediction.decoding import decode_examples
-from antiphon.prediction.documents import Part, Said
+from antiphon.prediction.documents import Continues, Part, Said
 from antiphon.prediction.refusals import check_unicode, nothing, refused
+from antiphon.prediction.sources import readable
 from antiphon.prediction.target_scores import TargetScorer
 from antiphon.prediction.windows import Live, full, growing, windows
 from antiphon.recipe.assembly import Trained, build_search, load_task, needs_steps, read_given, stepwise
@@ -192,8 +193,8 @@ class Predictor:
         sample_rate   samples a second
 
         `details` says how many seconds were `received` and `decided`, the `latency` in seconds, and whether this is the `final` one. Needs
-        a run of speech recognition with `model: encoder_only` and `chunk`, and features that can be computed as they come. Raises
-        ConfigError when the run cannot do this, DataError when a block is no sound.
+        a run of speech recognition with `model: encoder_only` or `transducer` and `chunk`, and features that can be computed as they come.
+        Raises ConfigError when the run cannot do this, DataError when a block is no sound.
         """
         if not isinstance(self.task, Streams):
             raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
@@ -301,7 +302,7 @@ class Predictor:
             raise DataError(f"it must be a record with the columns {', '.join(self.task.columns)}, but is {type(item).__name__}.")
         if isinstance(self.task.source_spec, TokenSpec):
             check_unicode(item.get(self.task.source_columns[0]))
-        example = self._within_limits(self.task.encode(item, number), item)
+        example = readable(self.task.encode(item, number), item, self.task, self.model, self.recipe.data.limits)
         if example.target is None:
             raise DataError("it has no target that could be scored.")
         most, length = self.model.longest_target, len(example.target) - 1
@@ -315,31 +316,7 @@ class Predictor:
     def _prepare(self, record: Record, number: int) -> Part:
         target = self.task.target_column
         example = self.task.encode({key: value for key, value in record.items() if key != target}, number)
-        return Part(record, self._within_limits(example, record), self.task.request(record))
-
-    def _within_limits(self, example: Example, record: Record) -> Example:
-        """The example, cut where the recipe cuts. Raises DataError for a source that is empty or far too long."""
-        if not str(self.task.source_of(record)).strip():
-            raise DataError("the source is empty.")
-        example = cut_source(example, self.limits, self.task.source_spec)
-        most, length = self.recipe.data.limits.max_source_length, len(example.source)
-        longest = longest_source(self.model) if isinstance(self.task.target_spec, TokenSpec) else None
-        if longest is not None and length > longest:
-            raise DataError(
-                f"the source has {length} elements, more than the {longest} that the model can read. Split it, or cut it with"
-                " `data.limits.too_long=truncate`."
-            )
-        if most is not None and length > most * LONG:
-            raise DataError(
-                f"the source has {length} elements, more than {LONG} times the longest of training ({most}). Split it, or cut it with"
-                " `data.limits.too_long=truncate`."
-            )
-        if most is None and length > VERY_LONG and isinstance(self.task.source_spec, TokenSpec):
-            raise DataError(
-                f"the source has {length} elements, more than {VERY_LONG}, and the recipe has no limit. Split it, or say with"
-                " `data.limits.max_source_length` that such sources are meant."
-            )
-        return example
+        return Part(record, readable(example, record, self.task, self.model, self.recipe.data.limits), self.task.request(record))
 
     def _record(self, item: Any) -> Record:
         if isinstance(item, str | bytes | Path):
@@ -350,10 +327,6 @@ class Predictor:
         if not isinstance(item, Mapping):
             raise DataError(f"it must be a text or a mapping, but is {type(item).__name__}.")
         return item
-
-
-VERY_LONG = 50_000  # elements of a source that nobody spoke of when the model was trained
-LONG = 8  # an input so many times longer than any in training is refused: it would take all memory and give nonsense
 
 
 def _parts_in(entry: _Entry) -> int:

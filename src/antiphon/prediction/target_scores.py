@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from antiphon.contracts.abilities import Continues, KnowsWords, Rescales
+from antiphon.contracts.abilities import KnowsWords, Rescales
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, to_device
@@ -19,6 +19,7 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
 from antiphon.errors import ConfigError, DataError, TrainingError
+from antiphon.prediction.documents import Continues
 from antiphon.prediction.likelihoods import log_likelihoods
 from antiphon.prediction.memory import unless_out_of_memory
 from antiphon.prediction.windows import full, windows

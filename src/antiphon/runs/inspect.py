@@ -24,7 +24,8 @@ from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.errors import CheckpointError
-from antiphon.recipe.assembly import alignment_notes, build_corpora, build_losses, build_model, build_task, fit_task, mixed, open_splits
+from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, mixed, open_splits
+from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.train import make_update
 from antiphon.store import checkpoint
@@ -182,7 +183,7 @@ def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], 
     ranks = start(recipe.training.device)
     model = model.to(ranks.device)
     settings = recipe.training
-    update = make_update(recipe, model, build_losses(recipe, task)[0], ranks)
+    update = make_update(recipe, model, loss_to_train(recipe, task, model), ranks)
     batches = TrainingBatches(mixed(corpora, splits["train"]), task, settings.batching, recipe.seed, ranks)
     model.train()
     longest = next(iter(batches.loader.in_order()))

@@ -52,6 +52,7 @@ from antiphon.recipe.assembly import (
     open_splits,
     resolved,
 )
+from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe
 from antiphon.recipe.weights import start_weights
 from antiphon.runs.resuming import (
@@ -165,7 +166,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
         *start_weights(model, recipe, task, fresh=last is None),
         *alignment_notes(recipe, task, model, corpora["train"], splits["train"]),
     ]
-    loss, measure = build_losses(recipe, task)
+    loss, (_, measure) = loss_to_train(recipe, task, model), build_losses(recipe, task)
     learned = mixed(corpora["train"], splits["train"])
     batches = TrainingBatches(learned, task, recipe.training.batching, recipe.seed, ranks, say)
     work = work_of(learned, len(batches.sampler), batches.estimate() / recipe.training.accumulation)

@@ -59,6 +59,7 @@ def stream_words(task: _Texts, model: Seq2SeqModel, search: Any, words: Iterable
     settings = getattr(search, "limits", LimitsConfig()), getattr(search, "processors", ProcessorsConfig())
     if settings[0].unit != "symbols":
         raise ConfigError("`search.limits.unit` must be `symbols` for a stream of words, whose number is known at the end.")
+    _check(search)
     found = stream(model, sources(), limits=settings[0], processors=settings[1], request=task.request({**record, column: ""}))
     shown = _Shown(task.target_text.decode, at_once=_are_words(task.target_spec))
     told = Told(np.zeros(0, dtype=np.int64), (), np.zeros(0, dtype=np.int64), "end")
@@ -71,6 +72,14 @@ def stream_words(task: _Texts, model: Seq2SeqModel, search: Any, words: Iterable
     reason = told.ended or "end"
     whole = task.decode([Hypothesis(told.elements, total, total, told.step_scores, finish_reason=reason, read=told.read)], example)
     yield Prediction(whole.value, whole.hypothesis, (), {**whole.details, "read": len(said), "words": list(shown.words), "final": True})
+
+
+def _check(search: Any) -> None:
+    """Refuse what only a search in the whole source does."""
+    for name in ("ctc_weight", "language_model", "length_reward", "hot_words"):
+        field = getattr(type(search), "__dataclass_fields__", {}).get(name)
+        if field is not None and getattr(search, name) != field.default:
+            raise ConfigError(f"`search.{name}` must be left out for a stream of words, where it has no effect.")
 
 
 def _checked(words: Iterable[str]) -> Iterator[str]:

@@ -42,7 +42,8 @@ class TrainingConfig:
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """Largest gradient norm; larger gradients are scaled down. None leaves them as they are."""
     precision: Precision = "fp32"
-    """fp32, or bf16 (autocast); a CPU that can only imitate bf16 computes in fp32, and says so."""
+    """fp32; bf16 (autocast: products alone are rounded); or bf16_weights (weights and what flows between layers are rounded, too, and learn
+    through masters in fp32, which are what is saved): faster still. A CPU that can only imitate bf16 computes in fp32, and says so."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Keep, evaluate and save an exponential moving average of the weights."""
     average: Count = 1

@@ -24,8 +24,9 @@ from antiphon.errors import TrainingError
 from antiphon.losses.observed import counted
 from antiphon.training.decoder_inputs import DecoderInputs, decode_for_training
 from antiphon.training.distributed import Ranks
+from antiphon.training.half_weights import HalfWeights
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "bf16_weights"]
 RowLosses = tuple[tuple[int, ...], Tensor, Tensor]
 """The records of a piece, the loss of each (B,), and their weighted sum ()."""
 
@@ -48,14 +49,16 @@ class UpdateResult:
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """The context in which a model computes at a precision, where the device has it; in fp32 otherwise."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" and _has_bf16(device) else nullcontext()
+    return torch.autocast(device.type, torch.bfloat16) if precision != "fp32" and _has_bf16(device) else nullcontext()
 
 
 def precision_notes(precision: Precision, device: torch.device) -> list[str]:
     """What to say before training when the device has no such precision."""
-    if precision != "bf16" or _has_bf16(device):
+    if precision == "fp32" or _has_bf16(device):
         return []
-    return ["`training.precision` is bf16, which this CPU can only imitate, many times as slow as fp32: it computes in fp32."]
+    return [
+        f"`training.precision` is {precision}, and bf16 is what this CPU can only imitate, many times as slow as fp32: it computes in fp32."
+    ]
 
 
 def _has_bf16(device: torch.device) -> bool:
@@ -88,6 +91,7 @@ class Update:
         self.model, self.loss, self.optimizer, self.ranks = model, loss, optimizer, ranks
         self.inputs, self.clip_norm, self.precision, self.seed = inputs, clip_norm, precision, seed
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.half = HalfWeights(model) if precision == "bf16_weights" and _has_bf16(ranks.device) else None
 
     def __call__(self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float) -> UpdateResult:
         """Do update number `step`. Raises TrainingError when a single record does not fit in memory."""
@@ -143,14 +147,18 @@ class Update:
         for number, batch in enumerate(batches):
             for part, piece in enumerate(split(batch, pieces) if batch else ()):
                 torch.manual_seed(seed_from(self.seed, step, number, self.ranks.rank, part))
-                here = to_device(piece, self.ranks.device)
-                with autocast(self.precision, self.ranks.device):
-                    memory = self.model.encode(here.source)
-                    output = decode_for_training(self.inputs, self.model, here.inputs, memory, step, attention=reads_attention(self.loss))
-                    found = loss_for(self.loss, here)(output, here.labels, here.weights)
-                (found.total / weight).backward()
-                row_losses.append((here.records, found.rows, found.total.detach()))
+                with nullcontext() if self.half is None else self.half.exchanged():
+                    row_losses.append(self._backward(to_device(piece, self.ranks.device), step, weight))
         return row_losses
+
+    def _backward(self, batch: Batch, step: int, weight: float) -> RowLosses:
+        """Add the gradients of one piece."""
+        with autocast(self.precision, self.ranks.device):
+            memory = self.model.encode(batch.source)
+            output = decode_for_training(self.inputs, self.model, batch.inputs, memory, step, attention=reads_attention(self.loss))
+            found = loss_for(self.loss, batch)(output, batch.labels, batch.weights)
+        (found.total / weight).backward()
+        return batch.records, found.rows, found.total.detach()
 
     def _culprits(self, row_losses: list[RowLosses]) -> tuple[int, ...]:
         """The records of all ranks whose loss is not finite; all of the update when every loss is finite and only the gradient is not."""

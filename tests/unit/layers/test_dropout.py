@@ -43,3 +43,16 @@ def test_a_seed_repeats_it_and_evaluation_leaves_all(seed):
     assert layer.eval()(x) is x
     assert Dropout(0.0)(x) is x
     assert torch.equal(dropout(x, 1.0), torch.zeros_like(x))
+
+
+def test_a_byte_for_each_element_is_kept(seed):
+    sizes = []
+
+    def kept(tensor):
+        sizes.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    x = torch.randn(40, 25, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor):
+        dropout(x, 0.1)
+    assert sizes == [1000]

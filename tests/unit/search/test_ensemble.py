@@ -175,7 +175,7 @@ def test_weights_by_hand(average, seed):
     shares = torch.tensor([0.2, 0.5, 0.3]).view(3, 1, 1, 1)
     log_probs = torch.stack([output.values.log_softmax(-1) for output in outputs])
     expected = (shares * log_probs.exp()).sum(0).log() if average == "probability" else (shares * log_probs).sum(0)
-    ensemble = Ensemble(models, average, weights=[2, 5, 3])
+    ensemble = Ensemble(models, average, weights=[2.0, 5.0, 3.0])
     found = ensemble.decode(inputs, ensemble.encode(source), attention=True)
     torch.testing.assert_close(found.values, expected)
     torch.testing.assert_close(found.attention, (shares * torch.stack([output.attention for output in outputs])).sum(0))
@@ -187,7 +187,7 @@ def test_weights_and_averages_that_mean_nothing_are_refused():
     models = [ToyModel(seed=1), ToyModel(seed=2)]
     with pytest.raises(ConfigError, match=r"`weights` must be a positive number for each of the 2 models, but are 0\.6, 0\.3, 0\.1"):
         together(models, weights=[0.6, 0.3, 0.1])
-    for wrong in ([1, 0], [1, -1], [1, math.inf], []):
+    for wrong in ([1.0, 0.0], [1.0, -1.0], [1.0, math.inf], []):
         with pytest.raises(ConfigError, match="`weights` must be a positive number"):
             together(models, weights=wrong)
     for name, given in (("weights", {"weights": [1.0]}), ("average", {"average": "probability"})):

@@ -11,7 +11,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.predictor import Predictor
 from antiphon.recipe.assembly import Trained, build_model
 from antiphon.recipe.recipe import recipe_from
-from antiphon.search.ctc_stream import Heard
+from antiphon.search.stream import Heard
 from antiphon.tasks.speech_recognition.stream import StreamedFrames
 from antiphon.tasks.speech_recognition.task import SpeechRecognition
 
