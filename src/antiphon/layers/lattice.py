@@ -100,7 +100,8 @@ def both_scores(arcs: Arcs, sizes: Sizes) -> tuple[Float[Tensor, "B S U1"], Floa
 
 def _columns(table: Float[Tensor, "B S U1"]) -> Float[Tensor, "U1 B S"]:
     """One row of states for each number of symbols, in double precision, where the device has it."""
-    return table.permute(2, 0, 1).to(torch.float64).contiguous()
+    precise = torch.float32 if table.device.type == "mps" else torch.float64
+    return table.permute(2, 0, 1).to(precise).contiguous()
 
 
 def _accumulated(entering: Float[Tensor, "U1 N S"], rising: Float[Tensor, "U1 N S"]) -> Float[Tensor, "U1 N S"]:
