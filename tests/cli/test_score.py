@@ -9,6 +9,12 @@ import pytest
 import antiphon as package
 from tests.cli.conftest import Command
 
+ALIGNED = """\
+task: {name: translation, vocabulary: {kind: word}, alignment: links}
+data: {train: pairs.tsv, validation: 2}
+model: {name: lstm, dim: 8}
+training: {max_steps: 1, device: cpu, samples: 0, loss: {name: cross_entropy, guided_alignment: {}}}
+"""
 PAIRS = "en\tno\tfrom\nabc1\t1cba\tx\nab2\t\ty\nbca3\t3acb\tz\n"
 
 
@@ -75,3 +81,16 @@ def test_a_missing_column_is_named_before_anything_is_scored(antiphon: Command, 
     result = antiphon("score", trained, "--data", "pairs.tsv")
     assert result.status == 1
     assert "has no column `no`" in result.err
+
+
+def test_the_alignment_error_rate_by_the_recipes_column(antiphon: Command, tmp_path: Path) -> None:
+    rows = [f"ab c{number}\tc{number} ab\t1-0 0-1" for number in range(9)]
+    (tmp_path / "pairs.tsv").write_text("\n".join(["source\ttarget\tlinks", *rows]) + "\n", encoding="utf-8")
+    (tmp_path / "recipe.yaml").write_text(ALIGNED, encoding="utf-8")
+    run = package.train(tmp_path / "recipe.yaml", tmp_path / "run")
+    result = antiphon("score", run, "--data", "pairs.tsv", "--alignment")
+    assert result.status == 0, result.err
+    found = [row["word_alignment"] for row in csv.DictReader(result.out.splitlines(), delimiter="\t")]
+    right = sum(link in ("1-0", "0-1") for row in found for link in row.split())
+    assert f"the alignment error rate is {1 - right / 18:.1%}, by the links in `links`." in result.err
+    assert "error rate" not in antiphon("score", run, "--data", "pairs.tsv").err

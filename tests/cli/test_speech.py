@@ -61,6 +61,19 @@ def run(tmp_path_factory):
     return package.train(recipe, folder / "run")
 
 
+def test_given_texts_are_scored_over_all_alignments(antiphon, run, tmp_path):
+    write_clips(tmp_path, count=4)
+    rows = (tmp_path / "clips.tsv").read_text(encoding="utf-8") + f"clips.zip/0.flac\t{'ab' * 200}\ts9\n"
+    (tmp_path / "clips.tsv").write_text(rows, encoding="utf-8")
+    result = antiphon("score", run, "--data", "clips.tsv", "--output", "scored.jsonl")
+    assert result.status == 0, result.err
+    scored = [json.loads(line) for line in (tmp_path / "scored.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["speaker"] for row in scored] == ["s0", "s1", "s2", "s3", "s9"]
+    assert all(row["log_prob"] < 0 and len(row["token_scores"]) == len(row["text"]) + 1 for row in scored[:4])
+    assert scored[4]["log_prob"] is None, "more symbols than frames"
+    assert "Word alignments need texts on both sides" in antiphon("score", run, "--data", "clips.tsv", "--alignment").err
+
+
 def test_the_template_is_a_recipe(antiphon, tmp_path):
     assert antiphon("new", "speech-recognition", tmp_path / "speech.yaml").status == 0
     recipe = read_recipe(tmp_path / "speech.yaml")

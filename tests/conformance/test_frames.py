@@ -19,9 +19,18 @@ from tests.conformance.variants import SPECS, TOKENS, VARIANTS, batch, build, cl
 KIND = "values to tokens"
 SAYING = [
     *VARIANTS["encoder_only"],
-    *(variant for name in ("conformer", "lstm", "transformer") for variant in VARIANTS[name] if variant.settings.get("ctc")),
+    *(variant for name in ("conformer", "lstm", "transducer", "transformer") for variant in VARIANTS[name] if variant.settings.get("ctc")),
 ]
-DECODING = ("decoder", "head", "target_", "bridge", "alignment", "combine")  # names of weights that frames do not need
+DECODING = (
+    "decoder",
+    "head",
+    "target_",
+    "bridge",
+    "alignment",
+    "combine",
+    "predictor",
+    "joiner",
+)  # names of weights that frames do not need
 pytestmark = pytest.mark.filterwarnings("ignore::antiphon.losses.ctc.TooFewFramesWarning")
 every_model = pytest.mark.parametrize("variant", SAYING, ids=lambda variant: variant.id)
 IN_CHUNKS = [variant for variant in SAYING if "chunk" in variant.settings]

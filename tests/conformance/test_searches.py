@@ -29,7 +29,7 @@ SETTINGS = {
     "mbr": [{"candidates": {"name": "sampling", "samples": 6, "limits": LIMITS}, "n_best": 2}],
 }
 FOR_VALUES = ("direct", "rollout")  # tested in tests/unit/search/test_rollout.py and test_direct.py, with the same models
-FOR_FRAMES = ("ctc",)  # tested in test_frames.py
+FOR_FRAMES = ("ctc", "transducer")  # tested in test_frames.py and test_transducers.py
 ELSEWHERE = (*FOR_VALUES, *FOR_FRAMES)
 RUNS = [(name, settings) for name in registry.names("search") if name not in ELSEWHERE for settings in SETTINGS.get(name, [{}])]
 every_search = pytest.mark.parametrize(("name", "settings"), RUNS, ids=[f"{name}-{index}" for index, (name, _) in enumerate(RUNS)])

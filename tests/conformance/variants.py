@@ -27,6 +27,7 @@ SPECS: dict[str, tuple[Spec, Spec]] = {
     "values": (VALUES, VALUES),
     "values to tokens": (VALUES, TOKENS),
     "text": (NOTHING, TOKENS),
+    "symbols to symbols": (TOKENS, TOKENS),  # as "tokens", of models that say something of states
 }
 EVERYWHERE = ("tokens", "values")
 ONLY_TOKENS = ("tokens",)
@@ -34,7 +35,8 @@ ONLY_VALUES = ("values",)
 SPEECH = ("values to tokens",)
 TEXT = ("text",)
 SEQ2SEQ = ("tokens", "values", "values to tokens")
-BY_FRAMES = ("encoder_only",)  # these say something of each state of the memory, not of each element: tested in test_frames.py
+# These say something of each state of the memory, not of each element: tested in test_frames.py and test_transducers.py.
+BY_FRAMES = ("encoder_only", "transducer")
 PARTIAL = ("adapted",)  # of these a part is learned and saved: tests/unit/models/test_adapted.py
 
 # What is common to all variants of an architecture: small, and without dropout, so that results can be compared.
@@ -52,6 +54,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "encoder_only": {"subsampling_width": 24},
     "linear": {"context_length": 8, "horizon": 6},
     "lstm": {"dim": 8, "dropout": 0.0},
+    "transducer": {"subsampling_width": 24, "joiner_dim": 10},
     "transformer": {"dim": 8, "heads": 2, "encoder_layers": 2, "decoder_layers": 2, "feed_forward_dim": 12, "dropout": 0.0},
     "whisper": {"dim": 8, "heads": 2, "encoder_layers": 2, "decoder_layers": 2, "max_positions": 32},
 }
@@ -132,6 +135,13 @@ def _linear(name: str, **settings: Any) -> Variant:
 
 def _lstm(name: str, specs: tuple[str, ...] = EVERYWHERE, **settings: Any) -> Variant:
     return Variant("lstm", name, settings, specs)
+
+
+def _transducer(name: str, encoder: Mapping[str, Any], specs: tuple[str, ...] = SPEECH, **settings: Any) -> Variant:
+    sizes = {"dim": 8, "layers": 2, "dropout": 0.0}
+    attending = {} if encoder["name"] == "lstm" else {"heads": 2, "feed_forward_dim": 12}
+    predictor = {"dim": 6, "dropout": 0.0, **settings.pop("predictor", {})}
+    return Variant("transducer", name, {"encoder": {**sizes, **attending, **encoder}, "predictor": predictor, **settings}, specs)
 
 
 def _transformer(name: str, specs: tuple[str, ...] = EVERYWHERE, **settings: Any) -> Variant:
@@ -231,6 +241,21 @@ VARIANTS: dict[str, list[Variant]] = {
         _pretrained("m2m_100", BART),
         _pretrained("t5", T5),
         _pretrained("whisper", WHISPER, SPEECH),
+    ],
+    "transducer": [
+        _transducer("conformer", {"name": "conformer", "convolution_kernel": 3}, ctc=True),
+        _transducer("conformer in chunks, lstm", {"name": "conformer", "convolution_kernel": 3}, chunk=2, predictor={"name": "lstm"}),
+        _transducer("inner ctc, wide context", {"name": "transformer"}, ctc=True, intermediate_ctc=[1], predictor={"context": 4}),
+        _transducer("lstm, one symbol", {"name": "lstm"}, subsampling=2, predictor={"context": 1}),
+        _transducer(
+            "gru in chunks, deep lstm",
+            {"name": "lstm", "cell": "gru", "bidirectional": False},
+            chunk=3,
+            subsampling=1,
+            predictor={"name": "lstm", "layers": 2},
+        ),
+        _transducer("symbols", {"name": "transformer"}, ("symbols to symbols",), predictor={"name": "lstm"}),
+        _transducer("symbols, stacked", {"name": "lstm"}, ("symbols to symbols",), subsampling_kind="stack"),
     ],
     "transformer": [
         _transformer("default", SEQ2SEQ),

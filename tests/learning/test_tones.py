@@ -1,4 +1,4 @@
-"""Speech in small: sequences of tones must become letters, with whatever seed; by CTC, by attention, and by both.
+"""Speech in small: sequences of tones must become letters, with whatever seed; by CTC, by attention, by both, and by transducers.
 
 A letter is a tone (a bump over the channels) of random length, pitch and loudness between silences, all in noise. Repeated letters are
 told apart by a silence between them. Recordings that are scored were never seen.
@@ -18,10 +18,12 @@ from antiphon.data.collate import collate
 from antiphon.losses.cross_entropy import CrossEntropyConfig
 from antiphon.losses.ctc import CTCConfig
 from antiphon.losses.joint_ctc import JointCTCConfig
+from antiphon.losses.transducer import TransducerLossConfig
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.ctc import CTCSearch, CTCSearchConfig
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
+from antiphon.search.transducer import TransducerSearch, TransducerSearchConfig
 
 CHANNELS, LETTERS = 20, 8
 SOURCE = ValueSpec(channels=CHANNELS)
@@ -87,6 +89,9 @@ PREFIXES = CTCSearch(CTCSearchConfig(beam_size=5))
 GREEDY = GreedySearch(GreedyConfig(limits=LimitsConfig(max_length=12)))
 JOINT = BeamSearch(BeamConfig(beam_size=4, ctc_weight=0.3, limits=LimitsConfig(max_length=12)))
 
+PATH = TransducerSearch(TransducerSearchConfig())
+STATES = TransducerSearch(TransducerSearchConfig(beam_size=4))
+
 CONFORMER = {"name": "conformer", "dim": 48, "layers": 2, "convolution_kernel": 5, **ENCODER}
 ENCODERS = {
     "conformer": {"encoder": CONFORMER, "subsampling": 2},
@@ -111,6 +116,23 @@ def test_every_encoder_learns_tones_by_ctc(encoder, seed):
     model = learned("encoder_only", {**ENCODERS[encoder], "subsampling_width": 8}, CTCConfig(), steps, seed)
     assert letter_accuracy(model, CTC, seed) >= 0.99
     assert letter_accuracy(model, PREFIXES, seed) >= 0.99
+
+
+PREDICTORS = {
+    "stateless": {"predictor": {"name": "stateless", "dim": 32, "dropout": 0.0}, "joiner_dim": 48, "subsampling_width": 8},
+    "lstm": {"predictor": {"name": "lstm", "dim": 32, "dropout": 0.0}, "joiner_dim": 48, "subsampling_width": 8},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("predictor", PREDICTORS)
+@pytest.mark.parametrize("encoder", ["conformer", "conformer in chunks", "lstm"])
+def test_every_transducer_learns_tones(encoder, predictor, seed):
+    steps = 900 if encoder == "lstm" else 500
+    model = learned("transducer", {**ENCODERS[encoder], **PREDICTORS[predictor]}, TransducerLossConfig(), steps, seed)
+    assert letter_accuracy(model, PATH, seed) >= 0.99
+    assert letter_accuracy(model, STATES, seed) >= 0.99
 
 
 @pytest.mark.slow

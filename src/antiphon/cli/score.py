@@ -53,10 +53,13 @@ def score(
 
 def _write(predictor: "Predictor", records: "Records", output: "Output", *, alignment: bool, quiet: bool) -> None:
     """Score all records. Raises DataError, once all is written, when some could not be used."""
+    from antiphon.contracts.abilities import supervision
     from antiphon.errors import DataError
     from antiphon.prediction.score_writers import shown_record
+    from antiphon.prediction.word_alignment import AlignmentErrors
 
-    task = predictor.task
+    task, errors = predictor.task, AlignmentErrors()
+    column = supervision(task)[1] if alignment else None
     given = deque[tuple[str, Any]]()  # what was read and has no score yet: its place, and itself
     refused = cut = count = 0
 
@@ -71,8 +74,12 @@ def _write(predictor: "Predictor", records: "Records", output: "Output", *, alig
             if "error" in prediction.details:
                 refused += 1
                 print(f"antiphon: {place or f'item {count}'}: {prediction.details['error']}", file=sys.stderr)
+            elif column is not None and isinstance(record.get(column), str):
+                errors.add(prediction.details["word_alignment"], record[column])
             cut += "source_cut" in prediction.details
             output.write(prediction, shown_record(record, task))
+    if errors.rate is not None and not quiet:
+        print(f"antiphon: the alignment error rate is {errors.rate:.1%}, by the links in `{column}`.", file=sys.stderr)
     if cut and not quiet:
         most = predictor.recipe.data.limits.max_source_length
         print(f"antiphon: {cut} of {count} sources were cut to {most} elements, as `data.limits` says.", file=sys.stderr)

@@ -35,21 +35,16 @@ class Augments(Protocol):
 
 
 @runtime_checkable
-class Weighs(Protocol):
-    """A column of the records says how much each of them counts in learning."""
+class Supervised(Protocol):
+    """Columns of the records say more than what is read and said, to learn from: records that are not learned from need not have them."""
 
     @property
     def weight_column(self) -> str | None:
-        """Its name, where the settings give one. Records to learn from have it; others need not."""
-
-
-@runtime_checkable
-class Aligned(Protocol):
-    """A column of the records says which words of both sides belong together."""
+        """How much each record counts, where the settings name it."""
 
     @property
     def alignment_column(self) -> str | None:
-        """Its name, where the settings give one. Records to learn from have it; others need not."""
+        """Which words of both sides belong together, where the settings name it."""
 
 
 @runtime_checkable
@@ -220,10 +215,7 @@ class KnowsWords(Protocol):
     """Both sides are texts, whose words can be aligned."""
 
     def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
-        """The word of each symbol of a record's source, and of its target without start and end; -1 where a symbol is part of none.
-
-        Words are what stands between white space, numbered from 0.
-        """
+        """The word, counted from 0, of each symbol of a record's source, and of its target without start and end; -1 of none."""
 
 
 @runtime_checkable
@@ -308,19 +300,9 @@ def augments(task: Task) -> bool:
     return isinstance(task, Augments) and task.augments
 
 
-def weight_column(task: Task) -> str | None:
-    """The column that says how much records count in learning; None where all count alike."""
-    return task.weight_column if isinstance(task, Weighs) else None
-
-
-def alignment_column(task: Task) -> str | None:
-    """The column that says which words belong together; None where none does."""
-    return task.alignment_column if isinstance(task, Aligned) else None
-
-
-def learning_columns(task: Task) -> tuple[str, ...]:
-    """What only records to learn from must have: their weight, and the alignment of their words."""
-    return tuple(column for column in (weight_column(task), alignment_column(task)) if column is not None)
+def supervision(task: Task) -> tuple[str | None, str | None]:
+    """The columns of weights and of alignments that only records to learn from must have; None where there is none."""
+    return (task.weight_column, task.alignment_column) if isinstance(task, Supervised) else (None, None)
 
 
 def key_columns(task: Task) -> tuple[str, ...]:

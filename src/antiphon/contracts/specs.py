@@ -11,13 +11,14 @@ from torch import Tensor
 class Factor:
     """A feature of each symbol of a source, one of `size` values: 0 where a symbol has none, 1 for a value that is unknown.
 
-    Its vector is added to the symbol's (sum), or stands beside it, `dim` wide (concat).
+    Its vector is added to the symbol's (sum), or stands beside it, `dim` wide (concat). `fingerprint` tells sets of values apart.
     """
 
     name: str
     size: int
     combine: Literal["sum", "concat"]
     dim: int
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ nobody has to know which of the two a limit comes from: what is longer is droppe
 Whatever is dropped or shortened is counted by reason, with the first record numbers of each: nothing disappears silently.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final
 
@@ -107,7 +107,7 @@ def cut_source(example: Example, limits: Limits, source: Spec) -> Example:
     most = limits.max_source_length
     if limits.too_long != "truncate" or most is None or len(example.source) <= most:
         return example
-    cut = _cut_source(example, _cut(example.source, most, source))
+    cut = _with_source(example, _left(example.source, most, source))
     return _sayable(replace(cut, cut=len(example.source) - most), source)
 
 
@@ -135,7 +135,7 @@ def shortened(example: Example, limits: Limits, source: Spec, target: Spec, tall
         ("source", example.source, limits.max_source_length, source),
         ("target", example.target, None if limits.max_target_length is None else limits.max_target_length + 1, target),
     ]
-    arrays: dict[str, np.ndarray] = {}
+    left: dict[str, np.ndarray] = {}
     for side, array, most, spec in sides:
         if array is None or most is None or len(array) <= most:
             continue
@@ -148,28 +148,31 @@ def shortened(example: Example, limits: Limits, source: Spec, target: Spec, tall
         if limits.too_long == "drop":
             tally.drop(f"{side} too long", example.record)
             return None
-        arrays[side] = _cut(array, most, spec)
-    for side in arrays:
+        left[side] = _left(array, most, spec)
+    for side in left:
         tally.truncate(f"{side} too long", example.record)
-    if not arrays:
+    if not left:
         return example
-    cut = _cut_source(replace(example, target=arrays.get("target", example.target)), arrays.get("source", example.source))
-    cut = replace(cut, links=_links_left(cut, source, target, arrays))
-    return _sayable(cut, source) if "source" in arrays else cut
+    cut = _with_source(example, left["source"]) if "source" in left else example
+    if "target" in left and example.target is not None:
+        cut = replace(cut, target=example.target[left["target"]])
+    cut = replace(cut, links=_links_left(cut, source, target, left))
+    return _sayable(cut, source) if "source" in left else cut
 
 
-def _cut_source(example: Example, source: np.ndarray) -> Example:
-    """The example with a source of fewer symbols, the last of which has the factors that the whole ended with."""
-    if example.factors is None or len(source) == len(example.source):
-        return replace(example, source=source)
-    return replace(example, source=source, factors=np.concatenate([example.factors[: len(source) - 1], example.factors[-1:]]))
+def _with_source(example: Example, places: np.ndarray) -> Example:
+    """The example with these elements of its source, and their factors."""
+    return replace(example, source=example.source[places], factors=None if example.factors is None else example.factors[places])
 
 
-def _links_left(example: Example, source: Spec, target: Spec, cut: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def _links_left(example: Example, source: Spec, target: Spec, cut: Collection[str]) -> np.ndarray | None:
     """The links between what is left of both sides. The ending of a side that was cut stands where symbols of words stood."""
     if example.links is None or example.target is None:
         return example.links
-    ends = [_ending(cut[side], spec) if side in cut else 0 for side, spec in (("source", source), ("target", target))]
+    ends = [
+        _ending(array, spec) if side in cut else 0
+        for side, array, spec in (("source", example.source, source), ("target", example.target, target))
+    ]
     longest = len(example.source) - ends[0], len(example.target) - 1 - ends[1]
     return example.links[(example.links < longest).all(axis=1)]
 
@@ -182,10 +185,10 @@ def _sayable(example: Example, source: Spec) -> Example:
     return replace(example, target=np.where(lost, source.unknown, example.target)) if lost.any() else example
 
 
-def _cut(array: np.ndarray, most: int, spec: Spec) -> np.ndarray:
-    """The first `most` elements; as the whole ends, so does the cut."""
+def _left(array: np.ndarray, most: int, spec: Spec) -> np.ndarray:
+    """The places of so many elements: the first ones, and behind them what ends the whole."""
     kept = _ending(array, spec) if _ending(array, spec) <= most else 0
-    return np.concatenate([array[: most - kept], array[len(array) - kept :]])
+    return np.concatenate([np.arange(most - kept), np.arange(len(array) - kept, len(array))])
 
 
 def _ending(array: np.ndarray, spec: Spec) -> int:

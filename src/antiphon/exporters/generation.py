@@ -47,9 +47,19 @@ def generation_settings(
     chosen, lost = _CHOOSERS.get(search["name"], _unknown)(search)
     settings |= chosen
     lost += [*_lost_limits(limits, settings["max_new_tokens"]), *_lost_rules(processors, spec, settings)]
+    lost += _lost_scorers(search)
     if search.get("alignment"):
         lost.append("`search.alignment: true`: `generate` gives no alignment with its texts.")
     return settings, lost
+
+
+def _lost_scorers(search: Mapping[str, Any]) -> list[str]:
+    """What has a say beside the model, in any search."""
+    lost = [
+        f"`search.{name}: {search[name]}` has no counterpart in `generate`." for name in ("ctc_weight", "length_reward") if search.get(name)
+    ]
+    named = {"language_model": search.get("language_model"), "hot_words": search.get("hot_words", {}).get("phrases")}
+    return lost + [f"`search.{name}` has no counterpart in `generate`." for name, value in named.items() if value]
 
 
 def _lost_limits(limits: Mapping[str, Any], most: int) -> list[str]:
@@ -115,12 +125,11 @@ def _beam(search: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     lost = []
     if search["length_penalty"] == "gnmt":
         lost.append("`search.length_penalty: gnmt`: `generate` divides by the length instead.")
-    for name, usual in (("patience", 1.0), ("coverage_penalty", 0.0), ("groups", 1), ("ctc_weight", 0.0)):
+    for name, usual in (("patience", 1.0), ("coverage_penalty", 0.0), ("groups", 1)):
         if search[name] != usual:
             lost.append(f"`search.{name}: {search[name]}` has no counterpart in `generate`.")
-    for name in ("language_model", "spans"):
-        if search[name]:
-            lost.append(f"`search.{name}` has no counterpart in `generate`.")
+    if search["spans"]:
+        lost.append("`search.spans` has no counterpart in `generate`.")
     size = search["beam_size"]
     if size == 1:
         return {}, lost

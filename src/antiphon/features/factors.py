@@ -4,6 +4,8 @@ Two numbers stand for what has no value: `NONE` for symbols that belong to no wo
 has not seen.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import final
@@ -38,6 +40,11 @@ class FactorVocabulary:
     def size(self) -> int:
         """How many numbers there are."""
         return _FIRST + len(self.values)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the values."""
+        return hashlib.sha256(json.dumps(self.values).encode()).hexdigest()[:16]
 
     def encode(self, values: Sequence[str]) -> Int[np.ndarray, " N"]:
         """The numbers of values."""

@@ -88,15 +88,16 @@ class RecurrentStack(nn.Module):
     def step(self, x: Float[Tensor, "R C"], state: RecurrentState) -> tuple[Float[Tensor, "R D"], RecurrentState]:
         """One step of a unidirectional stack; dropout between layers applies in training."""
         hiddens, cells = [], []
+        before = state.hidden.unbind(1), None if state.cell is None else state.cell.unbind(1)
         for depth, layer in enumerate(self.layers):
             if depth > 0:
                 x = drop(x.unsqueeze(1), self.dropout, variational=False, training=self.training).squeeze(1)
             weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
-            if state.cell is not None:
-                x, cell = torch.lstm_cell(x, [state.hidden[:, depth], state.cell[:, depth]], *weights)  # type: ignore[arg-type]
+            if before[1] is not None:
+                x, cell = torch.lstm_cell(x, [before[0][depth], before[1][depth]], *weights)  # type: ignore[arg-type]
                 cells.append(cell)
             else:
-                x = torch.gru_cell(x, state.hidden[:, depth], *weights)  # type: ignore[arg-type]
+                x = torch.gru_cell(x, before[0][depth], *weights)  # type: ignore[arg-type]
             hiddens.append(x)
         return x, RecurrentState(torch.stack(hiddens, dim=1), torch.stack(cells, dim=1) if cells else None)
 

@@ -17,6 +17,7 @@ from antiphon.contracts.sequences import Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.heads.pointer import Mixture
+from antiphon.layers.transducer import Lattice
 from antiphon.losses.chunked import chunked
 from antiphon.losses.coverage import coverage_loss
 from antiphon.losses.guided_alignment import GuidedAlignmentConfig, GuidedLoss
@@ -50,6 +51,8 @@ class CrossEntropy:
         """The loss of a batch. Raises ConfigError when the model copies, or says something of frames alone."""
         if isinstance(output.head, Mixture):
             raise ConfigError("`training.loss.name` must not be `cross_entropy` with `model.head: pointer`, whose loss is `pointer`.")
+        if isinstance(output.head, Lattice):
+            raise ConfigError("`training.loss.name` must be `transducer` for `model: transducer`. Leave the loss out.")
         if output.frames is not None and output.frames.features is output.features:
             raise ConfigError("`training.loss.name` must be `ctc` for a model that says something of frames alone. Leave the loss out.")
         mask, real = labels.mask, self.known(labels)

@@ -169,7 +169,7 @@ class EncoderOnly(Seq2SeqModel):
             self.encoder = RecurrentEncoder(settings, encoder, source.width)
         else:
             self.encoder = ConformerEncoder(_shape(settings, encoder), source.width)
-        self.head = frame_head(target, encoder.dim)
+        self.head: nn.Module = frame_head(target, encoder.dim)
 
     @property
     def stride(self) -> int:
@@ -244,8 +244,8 @@ def _shape(settings: EncoderOnlyConfig, encoder: ConformerEncoderConfig | Transf
     )
 
 
-def build(settings: EncoderOnlyConfig, source: Spec, target: Spec) -> EncoderOnly:
-    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+def check_encoder(settings: EncoderOnlyConfig) -> None:
+    """Raise ConfigError for sizes of an encoder that do not fit each other."""
     encoder = settings.encoder
     if isinstance(encoder, RecurrentEncoderConfig):
         if encoder.bidirectional and encoder.dim % 2:
@@ -256,6 +256,11 @@ def build(settings: EncoderOnlyConfig, source: Spec, target: Spec) -> EncoderOnl
             raise ConfigError("`model.left_chunks` has no effect on an `lstm` encoder, whose past is one state. Leave it out.")
         if settings.intermediate_ctc:
             raise ConfigError("`model.intermediate_ctc` has no effect on an `lstm` encoder. Leave it out.")
+
+
+def build(settings: EncoderOnlyConfig, source: Spec, target: Spec) -> EncoderOnly:
+    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+    check_encoder(settings)
     return EncoderOnly(settings, *check_specs("encoder_only", source, target))
 
 

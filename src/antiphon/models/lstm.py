@@ -266,8 +266,8 @@ class LSTM(StepwiseModel):
         x = self._drop(self.target_frontend(inputs.values))
         state = self.init_state(memory, 1, x.shape[1])
         outputs = []
-        for step in range(x.shape[1]):
-            output, state = self._step(x[:, step], memory, state)
+        for element in x.unbind(1):  # unlike columns one by one, whose gradients would each be as large as all of them
+            output, state = self._step(element, memory, state)
             outputs.append(output)
         weights = [output.attention for output in outputs if output.attention is not None]
         features = torch.stack([output.features for output in outputs], dim=1)

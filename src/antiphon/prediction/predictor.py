@@ -193,8 +193,8 @@ class Predictor:
         sample_rate   samples a second
 
         `details` says how many seconds were `received` and `decided`, the `latency` in seconds, and whether this is the `final` one. Needs
-        a run of speech recognition with `model: encoder_only` and `chunk`, and features that can be computed as they come. Raises
-        ConfigError when the run cannot do this, DataError when a block is no sound.
+        a run of speech recognition with `model: encoder_only` or `transducer` and `chunk`, and features that can be computed as they come.
+        Raises ConfigError when the run cannot do this, DataError when a block is no sound.
         """
         if not isinstance(self.task, Streams):
             raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")

@@ -1,6 +1,7 @@
 """From attention over symbols to links between words, in Pharaoh's format: `0-0 1-2` links source word 0 with target word 0."""
 
 from collections.abc import Iterable
+from typing import final
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,3 +26,21 @@ def word_links(attention: Float[np.ndarray, "T S"], source: Int[np.ndarray, " S"
 def pharaoh(links: Iterable[tuple[int, int]]) -> str:
     """Links as a line of text."""
     return " ".join(f"{source}-{target}" for source, target in links)
+
+
+@final
+class AlignmentErrors:
+    """How far alignments are from given ones: the alignment error rate (Och and Ney 2003), where all links that are given are sure."""
+
+    def __init__(self) -> None:
+        self._both = self._all = 0
+
+    def add(self, found: str, given: str) -> None:
+        """Count the links of a record."""
+        one, other = set(found.split()), set(given.split())
+        self._both, self._all = self._both + len(one & other), self._all + len(one) + len(other)
+
+    @property
+    def rate(self) -> float | None:
+        """1 - 2 |found and given| / (|found| + |given|), from 0 to 1; None where there are no links."""
+        return 1 - 2 * self._both / self._all if self._all else None

@@ -15,11 +15,9 @@ from antiphon.contracts.abilities import (
     KeepsTogether,
     OpensFiles,
     WritesText,
-    alignment_column,
     key_columns,
-    learning_columns,
     load_calibration,
-    weight_column,
+    supervision,
 )
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
@@ -113,7 +111,7 @@ def build_losses(recipe: Recipe, task: Task) -> tuple[Loss | LossOfBatch, Loss]:
     head = registry.find("heads", head_name(getattr(recipe.model, "head", None), task.target_spec))
     plugin = registry.find("losses", head.loss if settings is None else settings.name)
     settings = plugin.Config() if settings is None else settings
-    guided, column = getattr(settings, "guided_alignment", None) is not None, alignment_column(task)
+    guided, column = getattr(settings, "guided_alignment", None) is not None, supervision(task)[1]
     if guided and column is None:
         raise ConfigError("`training.loss.guided_alignment` needs alignments: name the column that has them in `task.alignment`.")
     if column is not None and not guided:
@@ -219,7 +217,7 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 
 def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
-    required = (*required, *learning_columns(task)) if name == "train" else required
+    required = (*required, *filter(None, supervision(task))) if name == "train" else required
     source_column, target_column = _aligned_columns(task, with_targets)
     parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
     return Split(name, tuple(task.joined_files(parts) if isinstance(task, JoinsFiles) else parts))
@@ -258,7 +256,7 @@ def build_corpora(
 
     Raises DataError when records to learn from lack the column of their weights, which a folder of recordings cannot have.
     """
-    weight, corpora = weight_column(task), list[StoredCorpus]()
+    (weight, _), corpora = supervision(task), list[StoredCorpus]()
     for number, (part, _) in enumerate(split.parts):
         corpus = task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
         if weight is not None and split.name == "train" and isinstance(corpus, MappedCorpus) and corpus.weights is None:

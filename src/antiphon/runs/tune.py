@@ -217,18 +217,25 @@ def _effective(recipe: Recipe, settings: dict[str, Any]) -> dict[str, Any]:
     without = dict(settings)
     if settings.get("length_penalty", "gnmt") not in WITH_ALPHA:
         without.pop("alpha", None)
+    if settings.get("length_penalty") == "average":
+        without.pop("length_reward", None)
     if settings.get("groups", 2) == 1:
         without.pop("diversity", None)
     return without
 
 
+_SHARED = ("limits", "processors", "ctc_weight", "language_model", "length_reward", "hot_words")  # settings of greedy search and of beams
+
+
 def _changed(search: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The search's settings, changed at dotted keys; another search begins with its own defaults."""
     other = settings.get("name", search["name"]) != search["name"]
-    kept = {key: search[key] for key in ("limits", "processors") if other and settings["name"] in ("beam", "greedy") and key in search}
+    kept = {key: search[key] for key in _SHARED if other and settings["name"] in ("beam", "greedy") and key in search}
     values: dict[str, Any] = {"name": settings["name"], **kept} if other else dict(search)
     if settings.get("length_penalty", "gnmt") not in WITH_ALPHA and "alpha" in values:
         values["alpha"] = None
+    if settings.get("length_penalty") == "average" and "length_reward" in values:
+        values["length_reward"] = 0.0  # which an average takes away
     if settings.get("groups") == 1 and "diversity" in values:
         values["diversity"] = None
     for dotted, value in settings.items():

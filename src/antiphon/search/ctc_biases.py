@@ -1,13 +1,14 @@
 """What n-grams and hot words add to the prefixes of a search over frames, where a prefix grows at some frames only."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from antiphon.search.hot_words import HotWords
-from antiphon.search.ngram import Contexts, NGrams
+from antiphon.search.ngram import Contexts, NGrams, Row
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,48 @@ class Biases:
             hot = stayed.advance(symbol.flatten()).where(grows.flatten(), stayed)
         return Biases.of(self.ngrams, self.weight, contexts, hot, self.hot_weight, said, self.following.shape[2])
 
+    def select(self, index: Int[Tensor, "B N"]) -> "Biases":
+        """Of N of the prefixes."""
+        B, W = self.said.shape
+        rows = (index + torch.arange(0, B * W, W, device=index.device).unsqueeze(1)).flatten()
+        return replace(
+            self,
+            contexts=None if self.contexts is None else self.contexts.select_rows(rows),
+            hot=None if self.hot is None else self.hot.select_rows(rows),
+            said=self.said.gather(1, index),
+            following=self.following.flatten(0, 1)[rows].unflatten(0, index.shape),
+        )
+
+    def grown(self, symbols: Int[Tensor, "B W"]) -> "Biases":
+        """Of all prefixes with one more symbol."""
+        said = self.said + self.following.gather(2, symbols.unsqueeze(2)).squeeze(2)
+        contexts, hot = self.contexts, None if self.hot is None else self.hot.advance(symbols.flatten())
+        if self.ngrams is not None and contexts is not None:
+            both = zip(contexts.rows, symbols.flatten().tolist(), strict=True)
+            contexts = Contexts(tuple(self.ngrams.after(row, symbol) for row, symbol in both))
+        return Biases.of(self.ngrams, self.weight, contexts, hot, self.hot_weight, said, self.following.shape[2])
+
+    @staticmethod
+    def beside(parts: Sequence["Biases"]) -> "Biases":
+        """Of the prefixes of all parts, source by source."""
+        sources = len(parts[0].said)
+        every = [part.contexts.rows for part in parts if part.contexts is not None]
+        contexts = Contexts(tuple(row for source in range(sources) for rows in every for row in _of_source(rows, source, sources)))
+        nodes = [part.hot.node.unflatten(0, (sources, -1)) for part in parts if part.hot is not None]
+        hot = parts[0].hot
+        return replace(
+            parts[0],
+            contexts=contexts if every else None,
+            hot=None if hot is None else replace(hot, node=torch.cat(nodes, dim=1).flatten()),
+            said=torch.cat([part.said for part in parts], dim=1),
+            following=torch.cat([part.following for part in parts], dim=1),
+        )
+
     def whole(self, end: int) -> Float[Tensor, "B W"]:
         """Of the prefixes as whole texts."""
         return self.said + self.following[..., end]
+
+
+def _of_source(rows: Sequence[Row], source: int, sources: int) -> Sequence[Row]:
+    width = len(rows) // sources
+    return rows[source * width : (source + 1) * width]

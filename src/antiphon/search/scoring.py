@@ -1,11 +1,12 @@
 """The log-probability of given targets: what a model thinks of somebody else's output. One teacher-forced pass, no search.
 
-Of a model without a decoder (CTC) it is that of all alignments of the target with the frames, told symbol by symbol: of each given those
-before it. The logits of a batch are never in memory at once.
+Of a model without a decoder (CTC), and of a transducer, it is that of all alignments of the target with the states, told symbol by symbol:
+of each given those before it. The logits of a batch are never in memory at once.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from antiphon.heads.pointer import Mixture
 from antiphon.search.ctc_chain import chain
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.preparation import token_target
+from antiphon.search.transducer_path import Chains, Transduces
 
 _ROWS = 1024  # steps whose logits are in memory at a time
 _IMPOSSIBLE = -1e5  # a log-probability over alignments below this one means that there is none
@@ -50,14 +52,14 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray], *,
                 f" has {len(target)}."
             )
     memory, device = model.encode(source), source.lengths.device
-    frames = None if isinstance(model, StepwiseModel) else model.frames(memory)
+    frames = None if isinstance(model, StepwiseModel | Transduces) else model.frames(memory)
     inputs, labels = teacher_forced(targets, spec, device)
     attention: Tensor | None = None
     if frames is not None:
         table = _over_alignments(frames, spec, targets)
     else:
         output = model.decode(inputs, memory, attention=alignment)
-        attention, table = output.attention, _of_labels(output, labels, spec)
+        attention, table = output.attention, _of_output(output, labels, spec)
     rows, lengths = table.cpu().numpy(), labels.lengths.tolist()
     scored = [hypothesis(np.asarray(target, dtype=np.int64), rows[row, : lengths[row]], None, "end") for row, target in enumerate(targets)]
     if attention is None:
@@ -71,6 +73,15 @@ def teacher_forced(targets: Sequence[np.ndarray], spec: TokenSpec, device: torch
     inputs = pad([np.concatenate(([spec.start], target)).astype(np.int64) for target in targets], float(spec.pad))
     labels = pad([np.concatenate((target, [spec.end])).astype(np.int64) for target in targets], float(spec.pad))
     return _moved(inputs, device), _moved(labels, device)
+
+
+def _of_output(output: Output, labels: Padded, spec: TokenSpec) -> Float[Tensor, "B T"]:
+    """The log-probability of each label, over all alignments where the output is a transducer's; 0 on padding."""
+    head: Any = output.head
+    if not isinstance(head, Chains):
+        return _of_labels(output, labels, spec)
+    symbols = spec.known(labels.values[:, :-1])
+    return head.chain(output.features, symbols, labels.lengths - 1, spec.pad).float()
 
 
 def _of_labels(output: Output, labels: Padded, spec: TokenSpec) -> Float[Tensor, "B T"]:

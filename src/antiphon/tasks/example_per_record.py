@@ -32,6 +32,11 @@ class ExamplePerRecord(Task, ABC):
         """The column that says how much a record counts in learning."""
         return getattr(self.settings, "weight", None)
 
+    @property
+    def alignment_column(self) -> str | None:
+        """The column that says which words belong together; only texts have such."""
+        return getattr(self.settings, "alignment", None)
+
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
         """`encode` for (index, record) pairs; a task may do this faster."""
         return [self.encode(record, index) for index, record in records]

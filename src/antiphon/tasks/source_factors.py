@@ -51,7 +51,8 @@ class SourceFactors:
     @property
     def specs(self) -> tuple[Factor, ...]:
         """What a model needs to know; available once fitted."""
-        return tuple(Factor(name, self._vocabularies[name].size, one.combine, one.dim) for name, one in self.settings.items())
+        own = self._vocabularies
+        return tuple(Factor(name, own[name].size, one.combine, one.dim, own[name].fingerprint) for name, one in self.settings.items())
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the values of every column. Raises DataError with the place of a record whose values are none."""

@@ -22,7 +22,7 @@ from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.documents import DocumentFolder, open_documents
-from antiphon.errors import DataError, nearest
+from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.features.text_config import TextConfig
@@ -66,11 +66,6 @@ class TextPairs(ExamplePerRecord):
     def source_columns(self) -> tuple[str, ...]:
         """Columns that records to predict must have."""
         return (self.settings.source, *self.settings.tags, *self.factors.columns)
-
-    @property
-    def alignment_column(self) -> str | None:
-        """The column that says which words belong together."""
-        return self.settings.alignment
 
     @property
     def kept_together(self) -> tuple[str, ...]:
@@ -354,6 +349,8 @@ class TextPairs(ExamplePerRecord):
 
     def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
         """What is said so far, after each word of the source and once more at the end; `record` has what else a source needs (tags)."""
+        if self.factors:
+            raise ConfigError("`task.source_factors` must be left out for a stream of words, which come without any.")
         return stream_words(self, model, search, words, {**record, self.settings.source: ""})
 
     def _decoded(self, elements: np.ndarray, words: Sequence[str]) -> str:

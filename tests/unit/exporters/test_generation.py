@@ -12,6 +12,7 @@ from antiphon.exporters.generation import generation_settings
 from antiphon.search.beam import BeamConfig
 from antiphon.search.fusion import LanguageModelConfig
 from antiphon.search.greedy import GreedyConfig
+from antiphon.search.hot_words import HotWordsConfig
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.mbr import plugin as mbr
 from antiphon.search.processors import ProcessorsConfig
@@ -88,6 +89,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "groups": 2,
         "ctc_weight": 0.3,
         "language_model": LanguageModelConfig(run=Path("helper")),
+        "length_reward": 0.5,
+        "hot_words": HotWordsConfig(phrases=("a name",)),
         "patience": 2.0,
         "alignment": True,
         "spans": True,
@@ -124,6 +127,7 @@ def test_every_setting_is_written_or_said(kind: Any, part: str, name: str) -> No
     spec = replace(SPEC, suppressed=(5,), suppressed_first=(6,))
     search = kind() if kind is not BeamConfig else BeamConfig(beam_size=4)
     value = CHANGES[part][name]
+    search = replace(search, length_penalty="power") if kind is BeamConfig and name == "length_reward" else search
     changed = replace(search, **({name: value} if part == "search" else {part: replace(getattr(search, part), **{name: value})}))
     before, after = (generation_settings(plain(one), spec, (), 10) for one in (search, changed))
     assert before[0] != after[0] or f"`search.{'' if part == 'search' else part + '.'}{name}" in " ".join(set(after[1]) - set(before[1]))

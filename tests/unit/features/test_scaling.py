@@ -76,6 +76,17 @@ def test_nothing_is_divided_by_zero(name: str, value: float) -> None:
     assert np.abs(applied).max() <= max(1, abs(np.nan_to_num(value)) * (name == "none"))
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 96, 129, 5000])
+def test_mean_and_deviation_are_those_of_numpy_to_the_last_digit(count: int) -> None:
+    values = np.random.default_rng(count).normal(1e3, 5, size=(count, 2))
+    values[::3, 1] = np.nan
+    found = measure("standard", values)
+    for channel in range(2):
+        seen = values[~np.isnan(values[:, channel]), channel]
+        if len(seen):
+            assert (found.location[channel], found.scale[channel]) == (seen.mean(), seen.std() or 1.0)
+
+
 def test_a_season_is_taken_off_before_the_rest_is_measured() -> None:
     wave = np.array([3.0, -1.0, 0.5, -2.5])
     whole = 10 + np.resize(wave, 22)

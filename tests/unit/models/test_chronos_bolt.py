@@ -131,7 +131,8 @@ def test_channels_are_forecast_one_by_one_and_covariates_not_read(folder: Path, 
     found = forecast(both, pad([np.concatenate(parts, axis=1) for parts in zip(windows, marks, covariates, strict=True)]), 10)
     for channel in range(2):
         alone = pad([np.stack([w[:, channel], m[:, channel]], axis=1) for w, m in zip(windows, marks, strict=True)])
-        torch.testing.assert_close(found[:, :, channel], forecast(model, alone, 10)[:, :, 0])
+        expected = forecast(model, alone, 10)[:, :, 0]
+        torch.testing.assert_close(found[:, :, channel], expected, rtol=1e-5, atol=1e-4)  # products round by their size
 
 
 def test_nothing_observed_and_nothing_changing_are_no_trouble(model: ChronosBolt) -> None:

@@ -16,21 +16,22 @@ from antiphon.contracts.sequences import pad
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction import target_scores
 from antiphon.prediction.predictor import Predictor
-from antiphon.prediction.word_alignment import pharaoh, word_links
+from antiphon.prediction.word_alignment import AlignmentErrors, pharaoh, word_links
 
 ROWS = [{"source": f"ab c{number}", "target": f"c{number} ab", "kept": number} for number in range(10)]
 
 
-def trained(folder: Path, model: Mapping[str, Any], **task: Any) -> Predictor:
+def trained(folder: Path, model: Mapping[str, Any], *, limited: bool = True, **task: Any) -> Predictor:
     recipe = {
         "task": {"name": "translation", "vocabulary": {"kind": "character"}, **task},
-        "data": {"validation": 2, "limits": {"max_source_length": 6, "too_long": "truncate"}},
+        "data": {"limits": {"max_source_length": 6, "too_long": "truncate"} if limited else {}},
         "model": model,
         "training": {"max_steps": 1, "device": "cpu", "samples": 0},
         "evaluation": {"batch_size": 3},
     }
     (folder / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
-    return antiphon.load(antiphon.train(folder / "recipe.yaml", folder / "run", data={"train": ROWS}), device="cpu")
+    data = {"train": ROWS, "validation": ROWS[:2]}
+    return antiphon.load(antiphon.train(folder / "recipe.yaml", folder / "run", data=data), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +117,34 @@ def test_what_does_not_fit_in_memory_is_scored_in_halves(model: Predictor, monke
     assert [one.hypothesis.log_prob for one in found] == pytest.approx([one.hypothesis.log_prob for one in expected], abs=1e-4)
 
 
+def test_sentences_of_documents_are_scored_by_themselves(tmp_path: Path) -> None:
+    model = trained(
+        tmp_path, {"name": "lstm", "dim": 8}, vocabulary={"kind": "word"}, context={"sentences": 1, "of": "both"}, limited=False
+    )
+    rows = [{"source": "ab c1", "target": "c1 ab"}, {"source": "c2 ab", "target": "ab"}]
+    first, second = model.score(rows, alignment=True)
+    assert [len(one.hypothesis.step_scores) for one in (first, second)] == [3, 2], "what was said before is given"
+    assert second.details["target_pieces"][-1] == "</s>"
+    assert second.details["word_alignment"] in ("0-0", "1-0")
+    alone = model.score(rows[1])
+    assert alone.hypothesis.log_prob != pytest.approx(second.hypothesis.log_prob, abs=1e-6), "the context counts"
+
+
 def test_links_of_words() -> None:
     attention = np.array([[0.3, 0.4, 0.3], [0.1, 0.2, 0.7], [0.0, 0.2, 0.8]])
     links = word_links(attention, np.array([0, 1, -1]), np.array([0, 0, 1]))
     assert links == ((1, 0), (1, 1)), "the end of the source is no word"
     assert pharaoh(links) == "1-0 1-1"
     assert word_links(attention[:0], np.array([0, 1, -1]), np.array([], dtype=np.int64)) == ()
+
+
+def test_alignment_errors_by_hand() -> None:
+    errors = AlignmentErrors()
+    assert errors.rate is None
+    errors.add("0-0 1-1", "0-0 1-2 2-1")
+    assert errors.rate == pytest.approx(1 - 2 / 5)
+    errors.add("0-0", "0-0")
+    assert errors.rate == pytest.approx(1 - 4 / 7)
 
 
 # ------------------------------------------------------------------------------------------------------------------- series

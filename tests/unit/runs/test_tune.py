@@ -134,6 +134,17 @@ def test_settings_without_effect_are_left_out() -> None:
     assert [settings for settings, _ in tried] == [{}, {"length_penalty": "none"}, {"length_penalty": "gnmt", "alpha": 0.2}]
 
 
+def test_a_length_reward_is_left_out_of_averages_and_scorers_go_along() -> None:
+    rewarded = recipe(name="beam", length_penalty="none", length_reward=0.5)
+    tried = [attempt.search for _, attempt in _attempts(rewarded, None)]
+    assert {search.length_reward for search in tried if search.length_penalty == "average"} == {0.0}
+    assert {search.length_reward for search in tried if search.length_penalty != "average"} == {0.5}
+    both = _attempts(rewarded, {"length_penalty": ["average", "gnmt"], "length_reward": [0.2]})
+    assert [settings for settings, _ in both[1:]] == [{"length_penalty": "average"}, {"length_penalty": "gnmt", "length_reward": 0.2}]
+    greedy = recipe(name="greedy", ctc_weight=0.2, hot_words={"phrases": ["ab"]})
+    assert all(attempt.search.ctc_weight == 0.2 and attempt.search.hot_words.phrases == ("ab",) for _, attempt in _attempts(greedy, None))
+
+
 @pytest.mark.parametrize(
     ("grid", "message"),
     [

@@ -1,6 +1,7 @@
 """Source factors: values of words become values of symbols, are stored, cut and batched, and reach the encoder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from antiphon.data.workers import _packed, _unpacked
 from antiphon.errors import ConfigError, DataError
 from antiphon.layers.frontends import Frontend
 from antiphon.tasks.translation import TranslationConfig, plugin
+from tests.toys import ToyModel
 
 ROWS = [
     {"source": "light of the night", "target": "Licht der Nacht", "pos": "N P D N", "case": "up low low low", "kind": "x"},
@@ -34,7 +36,8 @@ def fitted(**settings: Any) -> Any:
 
 def test_every_symbol_of_a_word_has_its_values() -> None:
     task = fitted()
-    assert task.source_spec.factors == (Factor("pos", 6, "concat", 3), Factor("case", 4, "sum", 32))
+    found = [replace(factor, fingerprint="") for factor in task.source_spec.factors]
+    assert found == [Factor("pos", 6, "concat", 3), Factor("case", 4, "sum", 32)]
     assert task.target_spec.factors == ()
     example = task.encode(ROWS[0])
     assert example.factors.tolist() == [[2, 3], [5, 2], [4, 2], [2, 2], [0, 0]], "the most frequent first; the end has none"
@@ -68,6 +71,19 @@ def test_vocabularies_are_saved(tmp_path: Path) -> None:
     assert again.source_spec == task.source_spec
     assert again.fingerprint == task.fingerprint
     assert again.encode(ROWS[0]).factors.tolist() == task.encode(ROWS[0]).factors.tolist()
+
+
+def test_a_stream_has_no_factors() -> None:
+    with pytest.raises(ConfigError, match=r"`task\.source_factors` must be left out for a stream of words"):
+        fitted().stream_text(ToyModel(), None, ["light"], {})
+
+
+def test_other_values_are_another_spec() -> None:
+    """As many of them as there are: an ensemble of both would read nonsense."""
+    task, other = fitted(), plugin.build(fitted().settings)
+    other.fit(open_records([{**row, "case": row["case"].replace("up", "title")} for row in ROWS] * 10))
+    assert task.source_spec != other.source_spec
+    assert task.source_spec.has_symbols_of(other.source_spec)
 
 
 def test_factors_are_stored_cut_and_batched(tmp_path: Path) -> None:

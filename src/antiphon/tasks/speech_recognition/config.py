@@ -113,7 +113,7 @@ data:
   limits: {{max_source_length: 2000, max_target_length: 400}}   # frames of 10 ms, and symbols
 
 model:
-  name: conformer                # or lstm, transformer; encoder_only for CTC without a decoder
+  name: conformer                # or lstm, transformer; encoder_only (CTC alone), transducer
   dim: 144
   heads: 4
   feed_forward_dim: 576

@@ -1,7 +1,8 @@
 """Speech while it is spoken: blocks of samples in, what was said so far out.
 
-Samples become frames as soon as a whole frame is there, frames go through a model that follows a recording (`encoder_only` with
-`chunk`), and nothing is ever taken back. At the end the text is the one that `search: ctc` finds in the whole recording.
+Samples become frames as soon as a whole frame is there, frames go through a model that follows a recording (`encoder_only` or
+`transducer` with `chunk`), and nothing is ever taken back. At the end the text is the one that `search: ctc` or `transducer` without a
+beam finds in the whole recording.
 
 Unusual here: what can be known of a frame must not depend on what comes later, so features that look at the whole recording are refused:
 `normalization: utterance`, and Whisper's log-mel, which is cut off below the recording's loudest.
@@ -19,7 +20,7 @@ from antiphon.data.audio_blocks import StreamResampler
 from antiphon.data.audio_channels import Channel
 from antiphon.errors import ConfigError
 from antiphon.features.audio import AudioFeature
-from antiphon.search.ctc_stream import Heard, stream
+from antiphon.search.stream import Heard, stream
 from antiphon.tasks.growing_words import GrowingWords
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 

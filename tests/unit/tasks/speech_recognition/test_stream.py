@@ -11,7 +11,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.predictor import Predictor
 from antiphon.recipe.assembly import Trained, build_model
 from antiphon.recipe.recipe import recipe_from
-from antiphon.search.ctc_stream import Heard
+from antiphon.search.stream import Heard
 from antiphon.tasks.speech_recognition.stream import StreamedFrames
 from antiphon.tasks.speech_recognition.task import SpeechRecognition
 
@@ -68,6 +68,20 @@ def test_the_last_text_is_that_of_the_whole_recording_and_nothing_is_taken_back(
     for one, two in pairwise(heard):
         assert two.hypothesis.elements[: len(one.hypothesis.elements)].tolist() == one.hypothesis.elements.tolist()
     assert any(one.text for one in heard[:-1])
+
+
+def test_a_transducer_is_followed_like_any_other():
+    model = predictor(name="transducer", predictor={"dim": 8}, joiner_dim=8)
+    with torch.no_grad():
+        model.model.joiner.bias[0] += 1.0  # or it would say all that it may at each state
+    samples = sound()
+    heard = list(model.stream([samples[start : start + 500] for start in range(0, len(samples), 500)], RATE))
+    whole = model.with_search({"spans": True}).predict({"audio": samples, "sample_rate": RATE})
+    assert len(whole.text) > 3, "seed 3 gives a model that says something"
+    assert heard[-1].text == whole.text
+    assert heard[-1].hypothesis.spans.tolist() == whole.hypothesis.spans.tolist()
+    for one, two in pairwise(heard):
+        assert two.hypothesis.elements[: len(one.hypothesis.elements)].tolist() == one.hypothesis.elements.tolist()
 
 
 def test_words_are_told_once_and_their_times_stay(monkeypatch):

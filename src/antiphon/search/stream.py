@@ -1,12 +1,12 @@
-"""What a recording says, while it is made: the best path of CTC, symbol by symbol.
+"""What a recording says, while it is made: the best path of CTC, or the likeliest path of a transducer, symbol by symbol.
 
-The best path is decided frame by frame, so nothing that was given is ever taken back, and what a stream has given at its end is what the
-search `ctc` finds in the whole recording.
+Both are decided state by state, so nothing that was given is ever taken back, and what a stream has given at its end is what the search
+`ctc` or `transducer` (each without a beam) finds in the whole recording.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,11 +16,13 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.search.preparation import token_target
+from antiphon.search.transducer_path import MAX_SYMBOLS, LikeliestPath, Parts, Transduces, parts_of
 
 
 @runtime_checkable
 class Followed(Protocol):
-    """One recording on its way through a model: frames (S, C) in, logits (S', V) of the states that are complete out."""
+    """One recording on its way through a model: frames (S, C) in, what is said of the states that are complete out: logits (S', V), or
+    of a transducer the encoder's side of its joiner (S', J)."""
 
     def feed(self, frames: Tensor) -> Tensor: ...
 
@@ -48,15 +50,19 @@ class Heard:
     final: bool = False
 
 
-def stream(model: Seq2SeqModel, pieces: Iterable[np.ndarray]) -> Iterator[Heard]:
+def stream(model: Seq2SeqModel, pieces: Iterable[np.ndarray], *, max_symbols: int = MAX_SYMBOLS) -> Iterator[Heard]:
     """What has been said, after each piece of frames (S, C), of any length, and once more at the end.
 
-    `model` is one that `Follows`, such as `encoder_only` with `chunk`. Raises ConfigError when it cannot follow a recording.
+    `model` is one that `Follows`, such as `encoder_only` or `transducer` with `chunk`. `max_symbols` may be said at one state of a
+    transducer. Raises ConfigError when the model cannot follow a recording.
     """
     if not isinstance(model, Follows):
-        raise ConfigError(f"A stream needs `model: encoder_only` with `chunk`, but this model is a {type(model).__name__}.")
+        raise ConfigError(
+            f"A stream needs `model: encoder_only` or `model: transducer` with `chunk`, but this model is a {type(model).__name__}."
+        )
     followed = model.follow()
-    path = _BestPath(token_target(model, "A stream"))
+    transduces = isinstance(model, Transduces)
+    path = _LikeliestPath(parts_of(model, "A stream"), max_symbols) if transduces else _BestPath(token_target(model, "A stream"))
     received = 0
     for piece in pieces:
         received += len(piece)
@@ -66,6 +72,7 @@ def stream(model: Seq2SeqModel, pieces: Iterable[np.ndarray]) -> Iterator[Heard]
     yield path.heard(received, received, final=True)
 
 
+@final
 class _BestPath:
     """The likeliest symbol of each state, without repetitions and blanks."""
 
@@ -92,3 +99,29 @@ class _BestPath:
         """What has been said."""
         rows = self.rows[: self.count]
         return Heard(rows[:, 0].copy(), rows[:, 1:].copy(), frames, received, final)  # the last may go on
+
+
+@final
+class _LikeliestPath:
+    """What a transducer says at each state."""
+
+    @torch.inference_mode()
+    def __init__(self, parts: Parts, most: int):
+        self.path = LikeliestPath(parts, 1, most)
+
+    @property
+    def states(self) -> int:
+        """How many have been decided."""
+        return self.path.seen
+
+    @torch.inference_mode()
+    def extend(self, states: Tensor) -> None:
+        """Go on for some states."""
+        self.path.extend(states.unsqueeze(0), torch.tensor([len(states)], device=states.device))
+
+    def heard(self, frames: int, received: int, *, final: bool = False) -> Heard:
+        """What has been said."""
+        (said,) = self.path.rows
+        begins = np.array(said.states, dtype=np.int64)
+        elements = np.array(said.symbols, dtype=np.int64)
+        return Heard(elements, np.stack([begins, begins + 1], axis=1), frames, received, final)
