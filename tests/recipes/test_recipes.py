@@ -38,7 +38,7 @@ def columns_made(program: Path, name: str) -> set[str]:
         made = r"(m3_monthly|m3_quarterly|tourism_monthly)\.(train|test)\.csv\.gz|vic_elec\.(train|validation|test)\.csv\.gz"
         assert re.fullmatch(made, name), f"prepare.py makes no {name}"
         return {"unique_id", "ds", "y", *(("temperature", "holiday", "summer_time") if name.startswith("vic_elec") else ())}
-    if program == ROOT / "recipes" / "speech" / "prepare.py":  # and digits.py beside it; test_prepare_speech.py shows that they do
+    if program == ROOT / "recipes" / "speech" / "prepare.py":  # and digits.py, appointments.py beside it; their tests show it
         assert re.fullmatch(r"queen\.(train|dev|test)\.tsv|(train|validation|test)\.tsv", name), f"nothing makes {name}"
         return {"audio", "text", "speaker", *(("written",) if name.startswith("queen") else ())}
     assert program == ROOT / "recipes" / "debian" / "prepare.py", f"nothing makes {name}"
