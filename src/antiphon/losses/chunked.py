@@ -13,8 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from antiphon.contracts.loss import LossSum
-
-CHUNK = 1024  # steps; large enough for full matrix speed, small enough that a chunk's logits stay near the cache
+from antiphon.heads.steps import CHUNK
 
 LossesOfSteps = Callable[..., Float[Tensor, " n"]]
 """(which of the N real steps, the same steps of each tensor that was given) -> their losses (n,), by operations that autograd records."""

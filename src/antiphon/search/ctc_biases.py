@@ -2,13 +2,42 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from antiphon.search.hot_words import HotWords
+from antiphon.errors import ConfigError
+from antiphon.search.fusion import LanguageModelConfig
+from antiphon.search.hot_words import HotWords, HotWordsConfig
 from antiphon.search.ngram import Contexts, NGrams, Row
+
+
+@runtime_checkable
+class BiasedSettings(Protocol):
+    """What the settings of searches over frames have in common."""
+
+    @property
+    def beam_size(self) -> int: ...
+    @property
+    def n_best(self) -> int: ...
+    @property
+    def language_model(self) -> LanguageModelConfig | None: ...
+    @property
+    def hot_words(self) -> HotWordsConfig: ...
+
+
+def check_settings(settings: BiasedSettings, search: str) -> None:
+    """Raise ConfigError for settings that contradict each other; for `__post_init__` of a config."""
+    if settings.language_model is not None and settings.language_model.run is not None:
+        raise ConfigError(f"`language_model` of the search `{search}` must be an `ngram`, but is a `run`, which helps `search: beam`.")
+    if settings.language_model is not None and settings.beam_size == 1:
+        raise ConfigError("`beam_size` must be at least 2 with a `language_model`, but is 1.")
+    if settings.hot_words.phrases and settings.beam_size == 1:
+        raise ConfigError("`beam_size` must be at least 2 with `hot_words`, but is 1.")
+    if settings.n_best > settings.beam_size:
+        raise ConfigError(f"`n_best` must be at most `beam_size` ({settings.beam_size}), but is {settings.n_best}.")
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,12 @@ from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Frames, Hypothesis, Output, Padded, pad
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError, DataError
-from antiphon.heads.pointer import Mixture
+from antiphon.heads.steps import said_of
 from antiphon.search.ctc_chain import chain
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.preparation import token_target
 from antiphon.search.transducer_path import Chains, Transduces
 
-_ROWS = 1024  # steps whose logits are in memory at a time
 _IMPOSSIBLE = -1e5  # a log-probability over alignments below this one means that there is none
 
 
@@ -87,13 +86,8 @@ def _of_output(output: Output, labels: Padded, spec: TokenSpec) -> Float[Tensor,
 def _of_labels(output: Output, labels: Padded, spec: TokenSpec) -> Float[Tensor, "B T"]:
     """The log-probability of each label; 0 on padding."""
     mask = labels.mask
-    features, wanted = output.features[mask], labels.values[mask]
-    head = output.head.select(mask) if isinstance(output.head, Mixture) else output.head
-    found = []
-    for start in range(0, len(features), _ROWS):
-        part = slice(start, start + _ROWS)
-        some = Mixture(head.head, head.attention[part], head.symbols[part]) if isinstance(head, Mixture) else head
-        found.append(_log_probs(some(features[part]), wanted[part], spec))
+    wanted = labels.values[mask]
+    found = [_log_probs(said, wanted[part], spec) for part, said in said_of(output, mask)]
     return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, torch.cat(found))
 
 

@@ -20,7 +20,7 @@ from antiphon.contracts.search import SearchPlugin
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
-from antiphon.search.ctc_biases import Biases
+from antiphon.search.ctc_biases import Biases, check_settings
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig
 from antiphon.search.hot_words import HotWordsConfig, HotWordsScorer, Phrases
 from antiphon.search.hypotheses import hypothesis
@@ -49,14 +49,7 @@ class TransducerSearchConfig:
     """Whether to give the state at which each symbol is said (word timestamps)."""
 
     def __post_init__(self) -> None:
-        if self.language_model is not None and self.language_model.run is not None:
-            raise ConfigError("`language_model` of the search `transducer` must be an `ngram`, but is a `run`, which helps `search: beam`.")
-        if self.language_model is not None and self.beam_size == 1:
-            raise ConfigError("`beam_size` must be at least 2 with a `language_model`, but is 1.")
-        if self.hot_words.phrases and self.beam_size == 1:
-            raise ConfigError("`beam_size` must be at least 2 with `hot_words`, but is 1.")
-        if self.n_best > self.beam_size:
-            raise ConfigError(f"`n_best` must be at most `beam_size` ({self.beam_size}), but is {self.n_best}.")
+        check_settings(self, "transducer")
 
 
 @final
