@@ -16,6 +16,9 @@ from antiphon.errors import ConfigError
 UNBOUNDED = {
     "NoiseConfig.signal_to_noise": "decibels, of either sign",
     "AugmentationConfig.volume": "decibels, of either sign",
+    "BeamConfig.length_reward": "below 0 outputs become shorter",
+    "GreedyConfig.length_reward": "below 0 outputs become shorter",
+    "SamplingConfig.length_reward": "below 0 outputs become shorter",
 }
 
 

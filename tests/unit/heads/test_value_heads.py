@@ -158,13 +158,13 @@ def test_the_loss_of_divided_counts_is_that_of_the_counts(seed):
     sizes = size.double().exp()
     labels = torch.stack([(counts / sizes).float(), torch.zeros(2, 2), size.expand(2, 2)], dim=-1)
     head, features = make("negative_binomial", {}, spec), torch.randn(2, 2, 8)
-    found = negative_log_likelihood(Output(features, head), Padded(labels, torch.tensor([2, 2])), spec)
+    found = negative_log_likelihood(Output(features, head), Padded(labels, torch.tensor([2, 2])), target=spec)
     said = head(features)
     expected = -NegativeBinomial(said.mean[..., 0] * sizes, said.dispersion[..., 0] / sizes.sqrt()).log_prob(counts)
-    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found.rows.double(), expected.sum(1), rtol=1e-4, atol=1e-4)
     labels[0, 1, 0] += 0.1
     with pytest.raises(DataError, match=r"Labels must be counts .* or `task.counts`"):
-        negative_log_likelihood(Output(features, head), Padded(labels, torch.tensor([2, 2])), spec)
+        negative_log_likelihood(Output(features, head), Padded(labels, torch.tensor([2, 2])), target=spec)
 
 
 @pytest.mark.parametrize(("name", "settings"), CONTINUOUS, ids=ids)
@@ -206,8 +206,8 @@ def test_loss_and_gradient_are_finite_at_extremes(name, settings, label, size, s
     features = (torch.randn(3, 4, 8).sign() * size).requires_grad_()
     labels = Padded(torch.full((3, 4, 5), label), torch.tensor([4, 2, 3]))
     output = Output(features, head)
-    loss = pinball(output, labels, channels=2) if name == "quantile" else negative_log_likelihood(output, labels, VALUES)
-    loss.sum().backward()
+    loss = pinball(output, labels, channels=2) if name == "quantile" else negative_log_likelihood(output, labels, target=VALUES)
+    loss.total.backward()
     assert bool(features.grad.isfinite().all())
     assert all(bool(parameter.grad.isfinite().all()) for parameter in head.parameters())
 
