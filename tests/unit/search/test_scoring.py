@@ -4,7 +4,7 @@ import torch
 
 from antiphon.contracts.specs import ValueSpec
 from antiphon.errors import ConfigError, DataError
-from antiphon.search import scoring
+from antiphon.heads import steps
 from antiphon.search.alignment import traced
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.scoring import score
@@ -108,6 +108,6 @@ def test_logits_in_parts_are_the_same(seed, monkeypatch):
     model, source = ToyModel(size=9, seed=seed), toy_source([4, 5, 6], [7, 8])
     targets = [np.array([5, 4, 6]), np.array([6])]
     whole = score(model, source, targets)
-    monkeypatch.setattr(scoring, "_ROWS", 2)
+    monkeypatch.setattr(steps, "CHUNK", 2)
     for one, other in zip(score(model, source, targets), whole, strict=True):
         assert one.step_scores == pytest.approx(other.step_scores, abs=1e-6)
