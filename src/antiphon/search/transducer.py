@@ -89,7 +89,10 @@ class TransducerSearch:
         if self.settings.language_model is not None and self._ngrams is None:
             raise ConfigError("`search.language_model` needs `with_help` before the search is used.")
         if any(request.prefix or request.required or request.banned for request in requests):
-            raise ConfigError("A forced opening, required or banned phrases need `search: {name: beam}`, but the search is `transducer`.")
+            raise ConfigError(
+                "A forced opening, required or banned phrases need a model with a decoder and `search: beam`, but this is a transducer."
+                " `search.hot_words` prefer phrases."
+            )
         if self.settings.beam_size == 1 and any(request.hot for request in requests):
             raise ConfigError("`search.beam_size` must be at least 2 where records have `hot_words`, but is 1.")
 

@@ -203,7 +203,7 @@ def test_what_cannot_be_is_refused(seed):
     model, source = made(SMALL[0], seed)
     with pytest.raises(ConfigError, match=r"needs `model: transducer`, and no ensemble, but this model is a ToyModel"):
         search(ToyModel(), source)
-    with pytest.raises(ConfigError, match="required or banned phrases need"):
+    with pytest.raises(ConfigError, match=r"required or banned phrases need a model with a decoder.*this is a transducer"):
         TransducerSearch(TransducerSearchConfig())(model, source, [Request(banned=((4,),))] * 3)
     for settings, message in (
         ({"n_best": 2}, "`n_best` must be at most `beam_size`"),
