@@ -47,10 +47,10 @@ _REAL = 0.5  # share of real elements below which packing, which skips the paddi
 
 
 def _is_filled(x: Tensor, lengths: Tensor) -> bool:
-    """Whether padding is better computed than packed away."""
+    """Whether padding is better computed than packed away, which sequences without any element cannot be."""
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return False
-    return int(lengths.sum()) >= _REAL * x.shape[0] * x.shape[1]
+    return int(lengths.sum()) >= _REAL * x.shape[0] * x.shape[1] or bool((lengths == 0).any())
 
 
 @final

@@ -31,7 +31,9 @@ class BiasedSettings(Protocol):
 def check_settings(settings: BiasedSettings, search: str) -> None:
     """Raise ConfigError for settings that contradict each other; for `__post_init__` of a config."""
     if settings.language_model is not None and settings.language_model.run is not None:
-        raise ConfigError(f"`language_model` of the search `{search}` must be an `ngram`, but is a `run`, which helps `search: beam`.")
+        raise ConfigError(
+            f"`language_model` of the search `{search}` must be an `ngram`, but is a `run`, which helps searches step by step."
+        )
     if settings.language_model is not None and settings.beam_size == 1:
         raise ConfigError("`beam_size` must be at least 2 with a `language_model`, but is 1.")
     if settings.hot_words.phrases and settings.beam_size == 1:

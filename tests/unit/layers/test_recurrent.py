@@ -105,3 +105,13 @@ def test_mostly_padding_is_packed(monkeypatch, seed):
     assert not seen, "half is real"
     stack(x, torch.tensor([10, 5, 2, 2]))
     assert seen, "more than half is padding"
+
+
+def test_a_sequence_of_nothing_changes_no_other(seed):
+    """Beside one that is short, too, where padding would be packed away."""
+    stack = RecurrentStack(3, 4, 1, cell="lstm", bidirectional=True, dropout=0.0, variational=False)
+    x = torch.randn(3, 9, 3)
+    out, state = stack(x, torch.tensor([4, 0, 1]))
+    alone, _ = stack(x[:1, :4])
+    torch.testing.assert_close(out[0, :4], alone[0])
+    assert not state.hidden[1].any()
