@@ -81,7 +81,7 @@ def _write(predictor: "Predictor", records: "Records", output: "Output", *, alig
     if errors.rate is not None and not quiet:
         print(f"antiphon: the alignment error rate is {errors.rate:.1%}, by the links in `{column}`.", file=sys.stderr)
     if cut and not quiet:
-        most = predictor.recipe.data.limits.max_source_length
+        most = predictor.limits.max_source_length
         print(f"antiphon: {cut} of {count} sources were cut to {most} elements, as `data.limits` says.", file=sys.stderr)
     if refused:
         what = "1 record could not be used, and has" if refused == 1 else f"{refused} records could not be used, and have"

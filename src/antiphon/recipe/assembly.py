@@ -14,6 +14,7 @@ from antiphon.contracts.abilities import (
     JoinsFiles,
     KeepsTogether,
     OpensFiles,
+    ReadsInOrder,
     WritesText,
     key_columns,
     load_calibration,
@@ -35,7 +36,9 @@ from antiphon.data.records import JoinedRecords, OpenFile, open_parts, open_reco
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
 from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
+from antiphon.losses.minimum_risk import MinimumRiskConfig
 from antiphon.metrics.scoring import find_metrics
+from antiphon.recipe.contradictions import check_context
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.arpa import read_arpa
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
@@ -97,7 +100,9 @@ def fit_task(task: Task, train: "Split") -> None:
 
 
 def build_model(recipe: Recipe, task: Task) -> Seq2SeqModel:
-    """The recipe's model with fresh weights, for a fitted task."""
+    """The recipe's model with fresh weights, for a fitted task. Raises ConfigError for settings of both that contradict each other."""
+    if isinstance(task, ReadsInOrder):
+        check_context(recipe)
     model: Seq2SeqModel = registry.find("models", recipe.model.name).build(recipe.model, task.source_spec, task.target_spec)
     return model
 
@@ -116,7 +121,10 @@ def build_losses(recipe: Recipe, task: Task) -> tuple[Loss | LossOfBatch, Loss]:
         raise ConfigError("`training.loss.guided_alignment` needs alignments: name the column that has them in `task.alignment`.")
     if column is not None and not guided:
         raise ConfigError("`task.alignment` has no effect without `training.loss.guided_alignment`. Set that to {}, or leave both out.")
-    return plugin.build(settings, task.target_spec), plugin.measure(settings, task.target_spec)
+    natural = registry.find("losses", head.loss)
+    # What a metric is learned from stands beside the likelihood that the head has, which of one that copies is no cross-entropy.
+    measure = natural.measure(natural.Config(), task.target_spec) if isinstance(settings, MinimumRiskConfig) else None
+    return plugin.build(settings, task.target_spec), measure or plugin.measure(settings, task.target_spec)
 
 
 def build_search(settings: Any, task: Task) -> Search:

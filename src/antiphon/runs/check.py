@@ -31,7 +31,6 @@ from antiphon.errors import AntiphonError, ConfigError, DataError, MissingPackag
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.prediction.decoding import decode_examples
 from antiphon.recipe.assembly import (
-    build_losses,
     build_model,
     build_search,
     build_task,
@@ -41,6 +40,7 @@ from antiphon.recipe.assembly import (
     resolved,
     stepwise,
 )
+from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe
 from antiphon.recipe.weights import freeze
 from antiphon.store import checkpoint
@@ -278,7 +278,7 @@ def _score(recipe: Recipe, references: Sequence[Any]) -> Iterator[str]:
 
 def _loss(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example) -> Iterator[str]:
     """See that the loss can score what the model says."""
-    loss, _ = build_losses(recipe, task)
+    loss = loss_to_train(recipe, task, model)
     batch = collate([example], source=task.source_spec, target=task.target_spec)
     with torch.no_grad():
         memory, inputs = model.encode(batch.source), inputs_to_measure(recipe.training.decoder_inputs, model, batch.inputs)

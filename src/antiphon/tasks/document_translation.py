@@ -7,7 +7,7 @@ prediction a target begins with the model's own outputs for the sentences before
 Unusual: the sentences are joined as symbols rather than as texts, so that a sentence is cut into the same subwords with and without them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -15,12 +15,10 @@ from typing import Any, final
 import numpy as np
 
 from antiphon.contracts.files import FileConfig
-from antiphon.contracts.limits import Limits
-from antiphon.contracts.records import Record, Records, RecordSource
+from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
-from antiphon.data.corpus import MappedCorpus
 from antiphon.data.documents import DocumentFolder, open_documents
-from antiphon.errors import ConfigError, DataError
+from antiphon.errors import DataError
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.features.word_places import NO_WORD
@@ -75,23 +73,6 @@ class DocumentTranslation(TextPairs):
     def in_order(self, records: Iterable[Any]) -> Iterator[Any]:
         """Each record or text with what stands before it."""
         return ContextReader(self.context, self.settings.source, self.settings.target, self._apart).of(records)
-
-    def build_corpus(
-        self,
-        records: RecordSource,
-        folder: Path,
-        *,
-        limits: Limits,
-        keep_records: bool,
-        progress: Callable[[int], None] | None = None,
-    ) -> MappedCorpus:
-        """Encode the records. Raises ConfigError for limits that would cut off the sentence and leave what stands before it."""
-        if limits.too_long == "truncate" and (limits.max_source_length or limits.max_target_length):
-            raise ConfigError(
-                "`data.limits.too_long` must be `drop` or `error` with `task.context`, but is `truncate`, which would cut off the sentence"
-                " itself and leave those before it."
-            )
-        return super().build_corpus(records, folder, limits=limits, keep_records=keep_records, progress=progress)
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """The record as symbols, each side with what stands before it."""
@@ -211,11 +192,13 @@ class DocumentTranslation(TextPairs):
             return hypothesis
         first = int(places[-1]) + 1
         scores = hypothesis.step_scores[first:]
+        log_prob = float(sum(scores)) if hypothesis.step_scores else hypothesis.log_prob
         return replace(
             hypothesis,
             elements=hypothesis.elements[first:],
+            score=log_prob if hypothesis.score == hypothesis.log_prob else hypothesis.score,  # a beam's counts no symbol that was given
             step_scores=scores,
-            log_prob=float(sum(scores)) if hypothesis.step_scores else hypothesis.log_prob,
+            log_prob=log_prob,
             alignment=None if hypothesis.alignment is None else hypothesis.alignment[first:],
             read=None if hypothesis.read is None else hypothesis.read[first:],
         )

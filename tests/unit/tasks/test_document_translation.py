@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 
 from antiphon.contracts.configuration import validate
-from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Hypothesis
-from antiphon.data.records import MemoryRecords
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.documents import Part, Said
-from antiphon.recipe.assembly import open_splits
+from antiphon.recipe.assembly import build_model, open_splits
 from antiphon.recipe.recipe import recipe_from
 from antiphon.tasks.document_context import CONTEXT
 from antiphon.tasks.document_translation import DocumentTranslation, by_document
@@ -116,6 +114,9 @@ def test_an_output_begins_with_earlier_ones_and_is_what_follows_the_last_separat
     assert found.text == "er sitzt"
     assert found.hypothesis.step_scores == (-6.0, -7.0, -8.0)
     assert found.hypothesis.log_prob == -21.0
+    assert found.hypothesis.score == -3.0, "a beam counts no symbol that was given"
+    greedy = task.decode([Hypothesis(said, -36.0, -36.0, tuple(-1.0 * n for n in range(len(said) + 1)))], example)
+    assert greedy.hypothesis.score == greedy.hypothesis.log_prob == -21.0
     assert found.hypothesis.alignment is not None
     assert found.hypothesis.alignment.shape == (2, 8)
     assert len(found.details["target_pieces"]) == 2
@@ -172,13 +173,18 @@ def test_documents_are_held_out_as_wholes_with_their_contexts(named: bool) -> No
         assert all(before == record["source"] for record in records for before in record[CONTEXT]["source"])
 
 
-def test_settings_that_do_not_go_together(tmp_path: Path) -> None:
+def test_settings_that_do_not_go_together() -> None:
     with pytest.raises(ConfigError, match="`open_words` must be 0 with `context`"):
         validate(TranslationConfig, {"open_words": 3, "vocabulary": {"kind": "word"}, "context": {}})
-    task, records = fitted(), MemoryRecords(lambda: ROWS)
-    limits = Limits(max_source_length=5, too_long="truncate")
-    with pytest.raises(ConfigError, match=r"`data.limits.too_long` must be `drop` or `error` with `task.context`"):
-        task.build_corpus(records, tmp_path / "corpus", limits=limits, keep_records=False)
+    told = {
+        r"`data.limits.too_long` must be `drop` or `error` with `task.context`": {"data": {"limits": {"too_long": "truncate"}}},
+        r"`model.wait_k` must be left out with `task.context`": {"model": {"name": "transformer", "dim": 8, "wait_k": 2}},
+    }
+    for message, sections in told.items():
+        task = {"name": "translation", "vocabulary": {"kind": "word"}, "context": {"document": "doc"}}
+        chosen = recipe_from({"task": task, "model": {"name": "lstm", "dim": 8}, "training": {"max_steps": 1}, **sections})
+        with pytest.raises(ConfigError, match=message):
+            build_model(chosen, fitted())
 
 
 def test_scores_by_document() -> None:

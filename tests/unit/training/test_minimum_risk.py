@@ -13,7 +13,7 @@ from antiphon.errors import ConfigError
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.losses.cross_entropy import CrossEntropy
 from antiphon.models import transformer
-from antiphon.recipe.assembly import build_model, build_task
+from antiphon.recipe.assembly import build_losses, build_model, build_task
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import recipe_from
 from antiphon.training.minimum_risk import MinimumRiskLoss, pulls
@@ -132,6 +132,7 @@ def test_a_recipe_draws_scores_and_learns(settings: dict[str, Any]) -> None:
     output = model(batch.source, batch.inputs)
     found = loss.for_batch(batch)(output, batch.labels)
     found.total.backward()
+    assert bool(build_losses(chosen, task)[1](output, batch.labels).rows.isfinite().all()), "what is reported suits the head"
     assert all(parameter.grad is not None and bool(parameter.grad.isfinite().all()) for parameter in model.parameters())
 
 
