@@ -143,7 +143,7 @@ def _print(found: "Evaluation") -> None:
         console.print(f"{score.name}: {score.signature}", soft_wrap=True, markup=False, style="dim")
     for reason, count in found.finish_reasons.items():
         if reason != "end" and "steps" not in found.details:  # a forecast has the length that was asked for: nothing cut it short
-            console.print(f"{count:,} outputs ended by: {reason}")
+            console.print(f"{count:,} output{'' if count == 1 else 's'} ended by: {reason}")
     for remark in found.remarks:
         console.print(remark, soft_wrap=True, markup=False)
 

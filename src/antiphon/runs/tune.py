@@ -178,9 +178,7 @@ def _default_combinations(recipe: Recipe) -> list[dict[str, Any]]:
     """Greedy search, and beams with each length penalty, as far as they fit the run's other settings."""
     search = plain(recipe.search)
     if search["name"] not in ("beam", "greedy"):
-        raise ConfigError(
-            f"What to try must be said for the search `{search['name']}`: `--grid KEY=V1,V2`, or another search with `--grid name=beam`."
-        )
+        raise ConfigError(f"What to try must be said for the search `{search['name']}`: `--grid KEY=V1,V2` with settings of it.")
     most, groups = search.get("n_best", 1), search.get("groups", 1)
     sizes = [size for size in (1, *BEAM_SIZES) if size >= most and size % groups == 0] or [search["beam_size"]]
     penalties: list[dict[str, Any]] = [{"length_penalty": "none"}, {"length_penalty": "average"}]

@@ -30,6 +30,7 @@ from antiphon.search.hot_words import HotWordsConfig, HotWordsScorer, Phrases
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.joint import frames_of
 from antiphon.search.ngram import NGrams
+from antiphon.search.prefix_names import named
 from antiphon.search.preparation import token_target
 
 
@@ -147,17 +148,6 @@ class _Beam:
         return same & (self.lengths.unsqueeze(2) + 1 == self.lengths.unsqueeze(1))
 
 
-def _named(parents: Int[Tensor, "B W"], symbols: Int[Tensor, "B W"]) -> Int[Tensor, "B W"]:
-    """Numbers for prefixes with one more symbol: a hash of 64 bits, by the mixing of splitmix64 (Steele et al. 2014).
-
-    The same prefix has the same number however it was reached. Of prefixes of equal length, two that differ share one once in 2 ** 64.
-    """
-    mixed = (parents ^ (symbols + 1)) * -0x61C8864680B583EB  # numbers wrap around
-    mixed = (mixed ^ (mixed >> 30 & 2**34 - 1)) * -0x40A7B892E31B1A47  # the shift fills up with the sign, which must not count
-    mixed = (mixed ^ (mixed >> 27 & 2**37 - 1)) * -0x6B2FB644ECCEEE15
-    return mixed ^ (mixed >> 31 & 2**33 - 1)
-
-
 _FEW = 128  # symbols of which all are tried at each frame, where n-grams or hot words may prefer an unlikely one
 
 
@@ -236,7 +226,7 @@ def _next(
     symbol = choices.gather(1, (index - width).clamp(min=0) % count)
     names = beam.names.gather(1, parent)
     after = _Beam(
-        torch.where(is_new, _named(names, symbol), names),
+        torch.where(is_new, named(names, symbol), names),
         torch.where(is_new, names, beam.parents.gather(1, parent)),
         torch.where(best == never, -9, beam.lengths.gather(1, parent) + is_new),
         torch.where(is_new, symbol, beam.last.gather(1, parent)),

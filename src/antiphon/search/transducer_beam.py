@@ -4,8 +4,7 @@ State by state: every hypothesis either waits for the next state (the blank) or 
 the same are one, and their probabilities add up; so each state ends with `width` different ones.
 
 Unusual here: the search is vectorized over the batch, and rounds within a state end when no hypothesis that could still grow is better
-than those that wait, which mostly is at once. Equal sequences are found by numbers of 64 bits made of their symbols, so that nothing
-depends on how long they are; histories are links to what came before.
+than those that wait, which mostly is at once. Histories are links to what came before.
 """
 
 from collections.abc import Sequence
@@ -20,10 +19,10 @@ from torch import Tensor
 from antiphon.contracts.sequences import Hypothesis
 from antiphon.search.ctc_biases import Biases
 from antiphon.search.hypotheses import hypothesis
+from antiphon.search.prefix_names import named
 from antiphon.search.transducer_path import Parts
 
 _NEVER = -torch.inf
-_FACTOR = 6364136223846793005  # of Knuth's generator for 64 bits: odd, so that no two prefixes become one by it
 _ROOT = -1
 
 
@@ -173,14 +172,14 @@ class TransducerBeam:
         before = beam.select(parents)
         predicted, state = self.parts.model.advance(said.flatten(), before.state)
         node = self._histories.add(before.node, said, place, score)
-        digest = before.digest * _FACTOR + said + 1
+        digest = named(before.digest, said)
         biases = None if before.biases is None else before.biases.grown(said)
         return _Beam(score, digest, node, predicted.unflatten(0, said.shape), state, biases)
 
     def _merged(self, beam: _Beam) -> _Beam:
         """The best different hypotheses; those that say the same are one, with the history of the likeliest."""
         score = beam.score
-        if score.shape[1] > self.width or score.shape[1] < self.width:
+        if score.shape[1] != self.width:
             same = beam.digest.unsqueeze(2) == beam.digest.unsqueeze(1)
             pairs = score.unsqueeze(1).expand_as(same).masked_fill(~same, _NEVER)
             likeliest = pairs.argmax(2) == torch.arange(score.shape[1], device=score.device)

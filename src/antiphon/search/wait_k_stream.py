@@ -51,7 +51,7 @@ def stream(
     Raises ConfigError when the model does not wait.
     """
     if not isinstance(model, StepwiseModel) or model.wait_k is None:
-        raise ConfigError("A stream of words needs a model with `model.wait_k`, which says something before it has read everything.")
+        raise ConfigError("A stream of words needs one run with `model.wait_k`, which says something before it has read everything.")
     path = _Path(model, model.wait_k, limits, processors, request)
     for symbols, complete in sources:
         yield path.read(symbols, complete=complete)

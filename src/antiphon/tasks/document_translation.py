@@ -86,7 +86,13 @@ class DocumentTranslation(TextPairs):
         return [self._with_context(example, record) for example, (_, record) in zip(examples, records, strict=True)]
 
     def _with_context(self, example: Example, record: Record) -> Example:
-        """What is empty stays empty, whatever stands before it."""
+        """What is empty stays empty, whatever stands before it. Raises DataError for a text that holds the separator."""
+        for column in (self.settings.source, self.settings.target):
+            if self.context.separator in str(record.get(column) or ""):
+                raise DataError(
+                    f"`{column}` must not hold {self.context.separator!r}, which stands between sentences. Say in `task.context.separator`"
+                    " what no text holds."
+                )
         if example.source.tolist() == [self.source_spec.end]:
             return example
         source = np.concatenate([self._before(self.source_text, context_of(record, "source")), example.source]).astype(np.int64)

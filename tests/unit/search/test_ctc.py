@@ -11,7 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.sequences import Padded, Request, select_rows
 from antiphon.errors import ConfigError
-from antiphon.search.ctc import CTCSearch, CTCSearchConfig, _named, plugin
+from antiphon.search.ctc import CTCSearch, CTCSearchConfig, plugin
+from antiphon.search.prefix_names import named
 from tests.toys import ToyModel, toy_source
 from tests.unit.search.alignments import END, START, FramesModel, best_path_saying, collapsed, probabilities, random_frames
 
@@ -156,7 +157,7 @@ def test_prefixes_are_named_by_what_they_say():
     names = {(): torch.zeros(1, 1, dtype=torch.int64)}
     for length in range(1, 5):
         for prefix in itertools.product(symbols, repeat=length):
-            names[prefix] = _named(names[prefix[:-1]], torch.tensor([[prefix[-1]]]))
+            names[prefix] = named(names[prefix[:-1]], torch.tensor([[prefix[-1]]]))
     assert len({int(name) for name in names.values()}) == len(names)
 
 

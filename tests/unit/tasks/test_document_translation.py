@@ -187,6 +187,15 @@ def test_settings_that_do_not_go_together() -> None:
             build_model(chosen, fitted())
 
 
+@pytest.mark.parametrize("column", ["source", "target"])
+def test_a_text_that_holds_the_separator_is_refused(column: str) -> None:
+    """What stands before the last separator of an output is no part of the prediction."""
+    task, record = fitted(of="both"), {**ROWS[0], column: "one<sep>two"}
+    for encoded in (task.encode, lambda row: task.encode_many([(0, row)])):
+        with pytest.raises(DataError, match=rf"`{column}` must not hold '<sep>', which stands between sentences"):
+            encoded(record)
+
+
 def test_scores_by_document() -> None:
     found = by_document(["b", "b", "a"], ["one two three four", "x", "five"], [["one two three four"], ["y"], ["five"]])
     assert [(row["document"], row["sentences"]) for row in found] == [("b", 2), ("a", 1)]

@@ -91,7 +91,7 @@ def test_nothing_read_is_nothing_said() -> None:
 
 def test_what_cannot_be_streamed_is_refused() -> None:
     task, model = task_and_model({"kind": "word"}, 1)
-    with pytest.raises(ConfigError, match=r"needs a model with `model.wait_k`"):
+    with pytest.raises(ConfigError, match=r"needs one run with `model.wait_k`"):
         list(stream_words(task, model, GreedyConfig(), ["cats"], {"source": ""}))
     task, model = task_and_model({"kind": "word"}, 1, wait_k=1, positions="learned", max_positions=4)
     with pytest.raises(DataError, match="at most 4 symbols"):
