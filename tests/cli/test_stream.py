@@ -38,3 +38,12 @@ def test_it_stands_alone(antiphon: Command, run: Path) -> None:
     result = antiphon("predict", run, "--stream", "--json")
     assert result.status == 1
     assert "`--stream` must stand alone" in result.err
+
+
+def test_a_run_that_cannot_be_followed_is_refused_before_anything_is_read(
+    antiphon: Command, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    result = antiphon("predict", trained, "--stream")
+    assert result.status == 1
+    assert "needs one run with `model.wait_k`" in result.err

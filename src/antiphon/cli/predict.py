@@ -6,7 +6,7 @@ named by `--input`: recordings, or texts, each of which is one document.
 
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, final
 
@@ -84,6 +84,7 @@ def _follow(predictor: "Predictor") -> None:
     """Say the words of each line as soon as they are decided."""
     from antiphon.prediction.spoken_input import lines_of_words
 
+    deque(predictor.stream_text(()), maxlen=0)  # what cannot be followed is refused before anything is read
     for words in lines_of_words(sys.stdin.buffer):
         told = 0
         for prediction in predictor.stream_text(words):
