@@ -1,7 +1,7 @@
 """antiphon export: a run for other programs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,9 @@ def export(
         str, typer.Option(help="The format; `antiphon list exporters` lists them.", autocompletion=exporters)
     ] = "hf",
     out: Annotated[Path | None, typer.Option(help="The folder to write, new or empty; RUN/exports/FORMAT when left out.")] = None,
+    precision: Annotated[
+        Literal["fp32", "bf16", "int8"] | None, typer.Option(help="fp32, bf16 or int8; what the format usually has when left out.")
+    ] = None,
     settings: Set = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
@@ -28,6 +31,6 @@ def export(
     from antiphon.runs.export import export as run_export
 
     remarks = Console(stderr=True, quiet=quiet)
-    folder = run_export(run, format=format, out=out, overrides=settings or (), trust_code=trust_code, console=remarks)
+    folder = run_export(run, format=format, out=out, precision=precision, overrides=settings or (), trust_code=trust_code, console=remarks)
     if not quiet:
         print(f"Wrote {folder}")

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from antiphon.contracts.engine import Precision
 from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.records import Record
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import Trust
 
@@ -15,7 +17,8 @@ class TrainedModel:
     """A trained model that an exporter may take apart: nobody else uses it.
 
     `architecture` is its registered name, `recipe` and `header` (of the checkpoint) are plain values, `trust` is the verdict on what they
-    name, `evaluations` are those that the run has stored.
+    name, `evaluations` are those that the run has stored. `precision` is that of the files to write, `samples` are validation records that
+    may show how large activations become.
     """
 
     name: str
@@ -26,15 +29,20 @@ class TrainedModel:
     trust: Trust
     header: Mapping[str, Any]
     evaluations: Sequence[Mapping[str, Any]]
+    precision: Precision = "fp32"
+    samples: Callable[[], Sequence[Record]] = tuple
 
 
 @dataclass(frozen=True)
 class ExportPlugin:
     """One format. `export(trained, folder)` writes into an empty folder, and returns what the other program will do differently.
 
-    It raises ExportError for a model that the format cannot hold, and says which exporter can, if one does.
+    It raises ExportError for a model that the format cannot hold, and says which exporter can, if one does. `precisions` are those that it
+    can write, the usual one first. `engine` is whether the folder is opened like a run: then it is written by `engine_folder.py`.
     """
 
     name: str
     summary: str
     export: Callable[[TrainedModel, Path], Sequence[str]]
+    precisions: tuple[Precision, ...] = ("fp32",)
+    engine: bool = False

@@ -9,7 +9,7 @@ also sees the context vector and the decoder's input, from which these vectors w
 """
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, Protocol, final
 
 import torch
 from jaxtyping import Float, Int
@@ -49,14 +49,21 @@ class Pointer(nn.Module):
 
     def over(self, attention: Float[Tensor, "N T S"] | Float[Tensor, "N S"], memory: Memory) -> "Mixture":
         """The head for steps with these weights over the memory: N is B, or R = B * W hypotheses."""
-        assert memory.copyable is not None, "a pointer head needs the source's symbols in the memory"
-        symbols = memory.copyable
-        beams = attention.shape[0] // symbols.shape[0]
-        return Mixture(self, attention, symbols if beams == 1 else symbols.repeat_interleave(beams, dim=0))
+        return over(self, attention, memory)
 
     def forward(self, features: Float[Tensor, "... D"]) -> tuple[Float[Tensor, "... V"], Float[Tensor, "... 1"]]:
         """(logits of the generator, logit of the gate: the log-odds of generating)."""
         return self.generator(features), self.gate(features)
+
+
+class Parts(Protocol):
+    """A pointer head, or what is left of one where its weights are elsewhere."""
+
+    size: int
+
+    def __call__(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(logits of the generator, logit of the gate)."""
+        ...
 
 
 @final
@@ -68,7 +75,7 @@ class Mixture:
     symbols     (N, S): the source's symbols
     """
 
-    head: Pointer
+    head: Parts
     attention: Tensor
     symbols: Int[Tensor, "N S"]
 
@@ -115,6 +122,14 @@ class Mixture:
 def _precise(x: Tensor) -> Tensor:
     """At least single precision: probabilities are added up here."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+def over(head: Parts, attention: Float[Tensor, "N T S"] | Float[Tensor, "N S"], memory: Memory) -> Mixture:
+    """The head for steps with these weights over the memory: N is B, or R = B * W hypotheses."""
+    assert memory.copyable is not None, "a pointer head needs the source's symbols in the memory"
+    symbols = memory.copyable
+    beams = attention.shape[0] // symbols.shape[0]
+    return Mixture(head, attention, symbols if beams == 1 else symbols.repeat_interleave(beams, dim=0))
 
 
 def said(head: nn.Module, features: Tensor, attention: Tensor | None, memory: Memory) -> Output:

@@ -47,7 +47,11 @@ class QuantileHead(nn.Module):
 
     def forward(self, features: Float[Tensor, "... D"]) -> Quantiles:
         """The quantiles, ascending along the last axis."""
-        below, median, above = self.parameters_of(features).split([self.middle, 1, len(self.levels) - self.middle - 1], dim=-1)
+        return self.make(self.parameters_of(features))
+
+    def make(self, parameters: Float[Tensor, "... C Q"]) -> Quantiles:
+        """The median, and to both sides of it how much further each next level lies, as quantiles."""
+        below, median, above = parameters.split([self.middle, 1, len(self.levels) - self.middle - 1], dim=-1)
         up = softplus(above).cumsum(-1)
         down = softplus(below).flip(-1).cumsum(-1).flip(-1)
         return Quantiles(torch.cat([median - down, median, median + up], dim=-1), self.levels)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
+import torch
 
 from antiphon.contracts.abilities import Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
+from antiphon.contracts.engine import SearchesItself
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
-from antiphon.contracts.search import SaysCopies
+from antiphon.contracts.search import SaysCopies, Search
 from antiphon.contracts.sequences import Example, Prediction
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.limits import empty_side, fitting
@@ -71,7 +73,7 @@ class Predictor:
         average: Average | None = None,
     ):
         first = check_alike(trained)
-        self.device = find_device(device, "device")
+        self.device = device_for(trained, device)
         self.trained = tuple(trained)
         self.recipe: Recipe = with_overrides(first.recipe, overrides) if overrides else first.recipe
         self.task = first.task if self.recipe.task == first.recipe.task else load_task(self.recipe, first)
@@ -80,7 +82,7 @@ class Predictor:
             models = [stepwise(model) for model in models]
         self.model: Seq2SeqModel = together(models, average, weights)
         self.limits = fitting(self.recipe.data.limits, self.model)
-        self.search, self._copies = build_search(self.recipe.search, self.task), True
+        self.search, self._copies = self._searching(), True
 
     def without_copies(self) -> "Predictor":
         """The same model, whose predictions do not say what was copied (`details["copied"]`), which takes a pass more."""
@@ -106,8 +108,15 @@ class Predictor:
         other.recipe = recipe_from({**plain(self.recipe), "search": {**kept, **settings}}, trust=self.recipe.trust)
         if needs_steps(other.recipe.search):
             stepwise(self.model)
-        other.search = build_search(other.recipe.search, self.task)
+        other.search = other._searching()
         return other
+
+    def _searching(self) -> Search:
+        """The search of the recipe, or that of an engine which finds the same."""
+        settings, own = self.recipe.search, None
+        if isinstance(self.model, SearchesItself) and self.recipe.engine.search == "native":
+            own = self.model.own_search(settings)
+        return build_search(settings, self.task) if own is None else own
 
     @overload
     def predict(self, inputs: str | bytes | Path | Record, *, on_error: OnError = "raise", blank: Blank = "refuse") -> Prediction: ...  # type: ignore[overload-overlap]
@@ -327,6 +336,15 @@ class Predictor:
         if not isinstance(item, Mapping):
             raise DataError(f"it must be a text or a mapping, but is {type(item).__name__}.")
         return item
+
+
+def device_for(trained: Sequence[Trained], name: str) -> torch.device:
+    """The device of that name, or for `auto` the best that can run all models. Raises ConfigError when an engine cannot run there."""
+    engines = [str(item.header["engine"]["name"]) for item in trained if "engine" in item.header]
+    device = find_device("cpu" if engines and name == "auto" else name, "device")
+    if engines and device.type != "cpu":
+        raise ConfigError(f"`device` must be `cpu` or `auto` for a model exported for `{engines[0]}`, but is `{name}`.")
+    return device
 
 
 def _parts_in(entry: _Entry) -> int:

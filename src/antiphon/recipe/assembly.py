@@ -39,6 +39,7 @@ from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
 from antiphon.losses.minimum_risk import MinimumRiskConfig
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe.contradictions import check_context
+from antiphon.recipe.exported import open_exported
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.arpa import read_arpa
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
@@ -336,8 +337,10 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust: Trust = FOREI
     weights, settings = upgraded(saved, trust)
     as_saved = recipe_from({**saved.header["recipe"], "model": settings}, trust=trust)
     recipe = with_overrides(as_saved, [change for change in overrides if change.startswith("model.")])
-    plugin = registry.find("models", recipe.model.name)
     task = _load_task(recipe, saved)
+    if "engine" in saved.header:
+        return Trained(saved.folder, recipe, task, open_exported(saved, recipe, task).eval(), saved.header)
+    plugin = registry.find("models", recipe.model.name)
     model = build_model(recipe, task)
     if plugin.borrow is not None:
         plugin.borrow(model, recipe.model)

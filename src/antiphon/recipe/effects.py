@@ -53,7 +53,7 @@ _LEARNING = (  # how models learn, and how their vocabularies were made
 
 PREDICTION = Effects(
     "a prediction",
-    ("search", "task", "model", "evaluation.batch_size", "data.limits.max_source_length", "data.limits.too_long"),
+    ("search", "task", "model", "engine", "evaluation.batch_size", "data.limits.max_source_length", "data.limits.too_long"),
     (*_LEARNING, "task.backtest*", "task.baselines"),
 )
 """Of `predict`."""
@@ -62,10 +62,10 @@ EVALUATION = replace(
     PREDICTION,
     what="an evaluation",
     keys=(
-        *PREDICTION.keys[:3],
+        *PREDICTION.keys[:4],
         "evaluation",
         "data.test",
-        *PREDICTION.keys[4:],
+        *PREDICTION.keys[5:],
         "data.limits.empty",
         "training.loss",
         "training.batching",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -59,6 +59,14 @@ class EvaluationConfig:
 
 
 @config
+class EngineConfig:
+    """How an exported model is run; of no effect on a run."""
+
+    search: Literal["native", "ours"] = "native"
+    """Whose search is used: the engine's own where it finds the same (native), or always that of Antiphon (ours)."""
+
+
+@config
 class Recipe:
     """How a model is made, and how it is used by default."""
 
@@ -76,6 +84,8 @@ class Recipe:
     """How outputs are found."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How predictions are scored."""
+    engine: EngineConfig = EngineConfig()
+    """How an exported model is run."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Decides everything random."""
     trust: Verdict = verdict()

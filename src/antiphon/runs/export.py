@@ -8,6 +8,7 @@ from rich.console import Console
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import plain
+from antiphon.contracts.engine import Precision
 from antiphon.contracts.trust import foreign
 from antiphon.errors import CheckpointError, ExportError
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
@@ -22,6 +23,7 @@ def export(
     *,
     format: str = "hf",  # noqa: A002
     out: Path | str | None = None,
+    precision: Precision | None = None,
     overrides: Sequence[str] = (),
     trust_code: bool = False,
     console: Console | None = None,
@@ -30,6 +32,7 @@ def export(
 
     format      what `antiphon list exporters` lists; `hf` is a folder for transformers
     out         the folder, which must be new or empty; None is exports/FORMAT in the run
+    precision   fp32, bf16 or int8; None is what the format usually has
     overrides   recipe settings such as "search.beam_size=1", which the folder shall have as its own
     trust_code  whether code outside Antiphon that the run names may be imported
     console     where it is said what the other program will do differently; None is standard error
@@ -37,14 +40,29 @@ def export(
     Raises ExportError when the model cannot be exported in this format.
     """
     plugin: ExportPlugin = registry.admit("exporters", format, trusted=True)
+    precision = precision or plugin.precisions[0]
+    if precision not in plugin.precisions:
+        raise ExportError(f"`--format {format}` writes {', '.join(plugin.precisions)}, but `--precision` is {precision}.")
     folder = Path(out) if out is not None else Path(run) / "exports" / format
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ExportError(f"{folder} exists already. Choose another `--out`, or remove it.")
     trained = load_trained(run, trust=foreign(trust_code), overrides=overrides)
     recipe = plain(with_overrides(trained.recipe, overrides) if overrides else trained.recipe)
     name = Path(run).resolve().name
+    if "engine" in trained.header:
+        raise ExportError(
+            f"{run} was exported already, for the engine `{trained.header['engine']['name']}`. Export the run that it was made of."
+        )
     model = TrainedModel(
-        name, recipe["model"]["name"], trained.model, trained.task, recipe, trained.recipe.trust, trained.header, _evaluations(Path(run))
+        name,
+        recipe["model"]["name"],
+        trained.model,
+        trained.task,
+        recipe,
+        trained.recipe.trust,
+        trained.header,
+        _evaluations(Path(run)),
+        precision,
     )
     lost = _write(plugin, model, folder)
     for sentence in lost:

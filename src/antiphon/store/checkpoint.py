@@ -1,7 +1,8 @@
 """Checkpoints: directories that describe themselves and need nothing else.
 
     checkpoint.json      format, package version, model name, revision and config, specs, task, step, scores
-    model.safetensors    the weights
+    model.safetensors    the weights, or
+    engine/              what an engine has in their place (`contracts/engine.py`)
     features/            what the task fitted (vocabularies)
     training/            optimizer, position in the data, early stopping: only for resuming
     manifest.json        sha256 of every file above
@@ -27,6 +28,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from antiphon.contracts.engine import FOLDER as ENGINE
 from antiphon.errors import CheckpointError
 from antiphon.store import atomic
 from antiphon.store.json_text import json_text
@@ -60,6 +62,11 @@ class Checkpoint:
         return self._checked_folder(FEATURES)
 
     @property
+    def engine(self) -> Path:
+        """The folder of an engine's files, where it has these instead of weights."""
+        return self._checked_folder(ENGINE)
+
+    @property
     def training(self) -> Path:
         """The folder of what resuming needs."""
         return self._checked_folder(TRAINING)
@@ -85,15 +92,18 @@ class Checkpoint:
         return self.folder / name
 
 
-def write(folder: Path, header: Mapping[str, Any], weights: Mapping[str, Tensor], parts: Callable[[Path], None] | None = None) -> None:
-    """Write a checkpoint atomically; `parts` adds files of its own to the folder it is given.
+def write(
+    folder: Path, header: Mapping[str, Any], weights: Mapping[str, Tensor] | None, parts: Callable[[Path], None] | None = None
+) -> None:
+    """Write a checkpoint atomically; `parts` adds files of its own to the folder it is given. Without weights, these are an engine's.
 
     Raises CheckpointError when the disk is full or the folder cannot be written; what was there before is intact.
     """
     try:
         with atomic.replacing_folder(folder) as temporary:
             write_json(temporary / HEADER, {"format": FORMAT, **header})
-            write_tensors(temporary / WEIGHTS, weights)
+            if weights is not None:
+                write_tensors(temporary / WEIGHTS, weights)
             if parts is not None:
                 parts(temporary)
             files = sorted(path for path in temporary.rglob("*") if path.is_file())

@@ -17,7 +17,7 @@ def upgraded(saved: Checkpoint, trust: Trust) -> tuple[dict[str, Tensor], dict[s
     architecture from outside that is not trusted.
     """
     plugin, revision = _architecture(saved, trust)
-    weights, settings = saved.weights(), saved.header["recipe"]["model"]
+    weights, settings = {} if "engine" in saved.header else saved.weights(), saved.header["recipe"]["model"]
     if revision == plugin.revision:
         return weights, settings
     found = f"{saved.folder} holds revision {revision} of `{plugin.name}`"

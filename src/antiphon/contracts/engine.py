@@ -1,0 +1,78 @@
+"""What runs a model outside of its own code: an exported folder is a checkpoint whose weights are an engine's files.
+
+    checkpoint.json  features/  manifest.json    as of every checkpoint; the header has `engine`, what `Exported` holds
+    engine/                                      the engine's own files, instead of model.safetensors
+    recipe.yaml  README.md                       for people
+
+So whatever opens a run opens it: tasks, searches, ensembles, metrics and reports do not know the difference.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.search import Search
+from antiphon.contracts.specs import Spec
+
+FOLDER = "engine"
+Precision = Literal["fp32", "bf16", "int8"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model says of itself that the engine's model must say, too: the properties of `Seq2SeqModel` of these names.
+
+    `stepwise` is whether it is a `StepwiseModel`, `frames` whether it says something of each state of the memory (CTC).
+    """
+
+    stepwise: bool
+    frames: bool
+    stride: int = 1
+    longest_source: int | None = None
+    longest_target: int | None = None
+    wait_k: int | None = None
+    gives_attention: bool = False
+    copies: bool = False
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an engine is given to open: its files, and what the header says.
+
+    `head` are the settings of the model's output layer, None for the natural one. `versions` are those of the packages that wrote the
+    files.
+    `details` are the engine's own plain values.
+    """
+
+    folder: Path
+    source: Spec
+    target: Spec
+    head: Any
+    precision: Precision
+    facts: Facts
+    versions: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EnginePlugin:
+    """What a file in `engines/` defines as `plugin`.
+
+    `open(exported)` makes the model. It raises ConfigError when the engine's package is missing (naming the extra), or when the processor
+    or the installed version cannot run the files, CheckpointError when they are damaged.
+    """
+
+    name: str
+    summary: str
+    open: Callable[[Exported], Seq2SeqModel]
+
+
+@runtime_checkable
+class SearchesItself(Protocol):
+    """A model of an engine with a search of its own."""
+
+    def own_search(self, settings: Any) -> Search | None:
+        """A search that finds for these settings what the search of that name finds; None where that is not proved."""
+        ...

@@ -1,0 +1,135 @@
+"""A model put together again from the graphs that `exporters/graphs.py` took it apart into; who runs them is another's matter.
+
+An engine brings `Graphs`, which runs one by name. The rest is here, the same for all: trees that are lists, rows in two dimensions, heads
+without weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from antiphon.contracts.engine import Exported, Facts
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.sequences import Frames, Memory, Output, Padded
+from antiphon.heads.parts import RestOfHead
+
+
+class Graphs(Protocol):
+    """What runs graphs."""
+
+    def outputs(self, graph: str) -> Sequence[str]:
+        """The names of a graph's outputs, in order."""
+        ...
+
+    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """All outputs of a graph; inputs that it does not read are left aside. The caller owns what is returned."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A state as a graph knows it: tensors of (R, ...)."""
+
+    tensors: dict[str, Tensor]
+
+
+class GraphModel(Seq2SeqModel):
+    """A model that says all steps at once."""
+
+    def __init__(self, graphs: Graphs, exported: Exported):
+        super().__init__()
+        self.graphs, self.source, self.target = graphs, exported.source, exported.target
+        self.facts: Facts = exported.facts
+        self.head = RestOfHead(exported.head, exported.target)
+
+    @property
+    def stride(self) -> int:
+        """As of the model that was exported."""
+        return self.facts.stride
+
+    @property
+    def longest_source(self) -> int | None:
+        """As of the model that was exported."""
+        return self.facts.longest_source
+
+    @property
+    def longest_target(self) -> int | None:
+        """As of the model that was exported."""
+        return self.facts.longest_target
+
+    @property
+    def wait_k(self) -> int | None:
+        """As of the model that was exported."""
+        return self.facts.wait_k
+
+    @property
+    def gives_attention(self) -> bool:
+        """As of the model that was exported."""
+        return self.facts.gives_attention
+
+    @property
+    def copies(self) -> bool:
+        """As of the model that was exported."""
+        return self.facts.copies
+
+    def encode(self, source: Padded) -> Memory:
+        """Read the source, with all that the decoder needs of it: `projections` are the tensors by name."""
+        inputs = {"values": source.values, "lengths": source.lengths}
+        if source.factors is not None:
+            inputs["factors"] = source.factors
+        found = dict(self.graphs.run("encode", inputs))
+        copyable = source.values if self.copies else None
+        return Memory(found["memory_0"], found["memory_1"], projections=found, copyable=copyable)
+
+    def frames(self, memory: Memory) -> Frames | None:
+        """What is said of each state, where the model says it."""
+        if not self.facts.frames:
+            return None
+        return Frames(self.graphs.run("frames", memory.projections)["said"], memory.mask, _as_it_is)
+
+    def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
+        """All steps at once."""
+        found = self.graphs.run("decode", {"values": inputs.values, "lengths": inputs.lengths, **memory.projections})
+        output = self.head.output(found["said"], found.get("attention"), memory)
+        return output if not self.facts.frames else Output(output.features, output.head, output.attention, self.frames(memory))
+
+
+class StepwiseGraphModel(GraphModel, StepwiseModel):
+    """A model that takes steps; all at once are one after the other."""
+
+    def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
+        """Step by step."""
+        state, raw, weights = self.init_state(memory, 1, inputs.values.shape[1]), [], []
+        for last in inputs.values.unbind(1):
+            output, state = self.step(last, memory, state, attention=attention)
+            raw.append(output.features)
+            weights.append(output.attention)
+        attended = None if weights[0] is None else torch.stack([one for one in weights if one is not None], dim=1)
+        output = self.head.output(torch.stack(raw, dim=1), attended, memory)
+        return output if not self.facts.frames else Output(output.features, output.head, output.attention, self.frames(memory))
+
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
+        """The state that came with the memory, once for each hypothesis."""
+        states = {name: tensor for name, tensor in memory.projections.items() if name.startswith("state_")}
+        return Rows({name: tensor.repeat_interleave(beam_size, dim=0) for name, tensor in states.items()})
+
+    def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
+        """One step for R rows."""
+        beams = (len(memory.mask), len(last) // max(len(memory.mask), 1))
+        rows = {name: tensor.unflatten(0, beams) for name, tensor in state.tensors.items()}
+        found = self.graphs.run("step", {**memory.projections, "last": last.unflatten(0, beams), **rows})
+        after = Rows({name: found[name].flatten(0, 1) for name in rows})
+        weights = found.get("attention")
+        return self.head.output(found["said"].flatten(0, 1), None if weights is None else weights.flatten(0, 1), memory), after
+
+
+def open_graphs(graphs: Graphs, exported: Exported) -> Seq2SeqModel:
+    """The model of some graphs."""
+    return StepwiseGraphModel(graphs, exported) if exported.facts.stepwise else GraphModel(graphs, exported)
+
+
+def _as_it_is(features: Tensor) -> Tensor:
+    return features

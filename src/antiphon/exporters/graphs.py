@@ -1,0 +1,206 @@
+"""A model taken apart into functions of tensors alone, for engines that run graphs (`engines/graphs.py` puts them together again).
+
+    encode   values, lengths, [factors]        -> the memory with the decoder's projections, and the state before the first step
+    step     last, the memory, the state       -> what is said, [weights over the source], the state behind
+    frames   the memory                        -> logits of each state of the memory
+    decode   values, lengths, the memory       -> what is said at all steps at once; of models that take no steps
+
+A memory and a state are trees of tensors; here they are lists, in the order in which `map_tensors` meets them. Rows of hypotheses have two
+dimensions, (B, W, ...), so that a graph has no row count that must be a product. A head leaves out what needs no weights
+(`heads/parts.py`): a distribution is its parameters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from antiphon.contracts.engine import Facts
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
+from antiphon.contracts.specs import Spec, TokenSpec
+from antiphon.heads.parts import raw_of
+
+BATCH, BEAM, STEPS = 3, 2, 7  # sizes of examples; no two alike, none is 1
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One function: a module of tensors in and out, an example of its inputs, their names, and which dimensions may be of any size."""
+
+    module: nn.Module
+    example: tuple[Tensor, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    dynamic: tuple[dict[int, str], ...]
+    """For each input: axis -> the name of its size, such as `batch`."""
+
+
+def flat(tree: Any) -> list[Tensor]:
+    """The tensors of a tree, in order."""
+    found: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    map_tensors(keep, tree)
+    return found
+
+
+def like(tree: Any, tensors: Sequence[Tensor]) -> Any:
+    """The tree with other tensors."""
+    left = iter(tensors)
+    return map_tensors(lambda _: next(left), tree)
+
+
+def facts_of(model: Seq2SeqModel) -> Facts:
+    """What the model says of itself, to be said by an engine's model."""
+    with torch.inference_mode():
+        frames = model.frames(model.encode(example_source(model.source))) is not None
+    return Facts(
+        stepwise=isinstance(model, StepwiseModel),
+        frames=frames,
+        stride=model.stride,
+        longest_source=model.longest_source,
+        longest_target=model.longest_target,
+        wait_k=model.wait_k,
+        gives_attention=model.gives_attention,
+        copies=model.copies,
+    )
+
+
+def example_source(spec: Spec, batch: int = BATCH, steps: int = 23) -> Padded:
+    """A source of several lengths that such a model can read."""
+    draw = torch.Generator().manual_seed(1)
+    lengths = torch.tensor([steps - row for row in range(batch)])
+    if isinstance(spec, TokenSpec):
+        values = torch.randint(spec.size, (batch, steps), generator=draw)
+        factors = [torch.randint(factor.size, (batch, steps), generator=draw) for factor in spec.factors]
+        return Padded(values, lengths, torch.stack(factors, dim=-1) if factors else None)
+    return Padded(torch.randn(batch, spec.length or steps, spec.width, generator=draw), lengths)
+
+
+@final
+class Encode(nn.Module):
+    """A source to the memory with projections, and the state before the first step for one hypothesis per source."""
+
+    def __init__(self, model: Seq2SeqModel, max_length: int):
+        super().__init__()
+        self.model, self.max_length = model, max_length
+
+    def forward(self, values: Tensor, lengths: Tensor, factors: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(states, mask, ...)."""
+        memory, state = self.trees(Padded(values, lengths, factors))
+        return *flat(memory), *flat(state)
+
+    def trees(self, source: Padded) -> tuple[Memory, Any]:
+        """The same as trees: what stays of the memory, and the state."""
+        memory = self.model.encode(source)
+        if not isinstance(self.model, StepwiseModel):
+            return memory, None
+        memory = self.model.project(memory)
+        return replace(memory, final=None), self.model.init_state(memory, 1, self.max_length)
+
+
+@final
+class Step(nn.Module):
+    """One step of all hypotheses: (B, W) symbols or (B, W, C) values."""
+
+    def __init__(self, model: StepwiseModel, memory: Memory, state: Any):
+        super().__init__()
+        self.model, self.memory, self.state, self.kept = model, memory, state, len(flat(memory))
+
+    def forward(self, last: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """(said (B, W, ...), [attention (B, W, S)], the state (B, W, ...))."""
+        beams = last.shape[:2]
+        memory = like(self.memory, tensors[: self.kept])
+        state = like(self.state, [tensor.flatten(0, 1) for tensor in tensors[self.kept :]])
+        output, after = self.model.step(last.flatten(0, 1), memory, state, attention=self.model.gives_attention)
+        return tuple(tensor.unflatten(0, beams) for tensor in (*_said(output, self.model), *flat(after)))
+
+
+@final
+class FramesOf(nn.Module):
+    """What is said of each state of the memory."""
+
+    def __init__(self, model: Seq2SeqModel, memory: Memory):
+        super().__init__()
+        self.model, self.memory = model, memory
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Logits (B, S, V)."""
+        frames = self.model.frames(like(self.memory, tensors))
+        assert frames is not None, "asked only of models that say something of frames"
+        return frames.logits
+
+
+@final
+class Decode(nn.Module):
+    """All steps at once."""
+
+    def __init__(self, model: Seq2SeqModel, memory: Memory):
+        super().__init__()
+        self.model, self.memory = model, memory
+
+    def forward(self, values: Tensor, lengths: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """(said (B, T, ...), [attention (B, T, S)])."""
+        output = self.model.decode(Padded(values, lengths), like(self.memory, tensors), attention=self.model.gives_attention)
+        return _said(output, self.model)
+
+
+def _said(output: Output, model: Seq2SeqModel) -> tuple[Tensor, ...]:
+    raw = raw_of(output)
+    return (raw, output.attention) if model.gives_attention and output.attention is not None else (raw,)
+
+
+def graphs_of(model: Seq2SeqModel, max_length: int = 0) -> dict[str, Graph]:
+    """The functions of a model in evaluation mode. `max_length` is for states that have room for so many steps."""
+    source = example_source(model.source)
+    encode = Encode(model, max_length)
+    with torch.inference_mode():
+        memory, state = encode.trees(source)
+    memory, state = map_tensors(torch.clone, memory), map_tensors(torch.clone, state)
+    memory_names = tuple(f"memory_{number}" for number in range(len(flat(memory))))
+    state_names = tuple(f"state_{number}" for number in range(len(flat(state))))
+    shapes = [dict(_sizes(tensor, memory.states.shape[1])) for tensor in flat(memory)]
+    given = (source.values, source.lengths) if source.factors is None else (source.values, source.lengths, source.factors)
+    length = {} if not isinstance(model.source, TokenSpec) and model.source.length else {1: "source"}
+    dynamic = ({0: "batch", **length}, {0: "batch"}, {0: "batch", **length})[: len(given)]
+    found = {"encode": Graph(encode, given, ("values", "lengths", "factors")[: len(given)], (*memory_names, *state_names), dynamic)}
+    weights = ("attention",) if model.gives_attention else ()
+    if isinstance(model, StepwiseModel):
+        rows = tuple(tensor.unsqueeze(1).expand(-1, BEAM, *tensor.shape[1:]).clone() for tensor in flat(state))
+        last = _elements(model.target, BEAM)
+        found["step"] = Graph(
+            Step(model, memory, state),
+            (last, *flat(memory), *rows),
+            ("last", *memory_names, *state_names),
+            ("said", *weights, *state_names),
+            ({0: "batch", 1: "beam"}, *shapes, *({0: "batch", 1: "beam"} for _ in rows)),
+        )
+    else:
+        found["decode"] = Graph(
+            Decode(model, memory),
+            (_elements(model.target, STEPS), torch.full((BATCH,), STEPS), *flat(memory)),
+            ("values", "lengths", *memory_names),
+            ("said", *weights),
+            ({0: "batch", 1: "target"}, {0: "batch"}, *shapes),
+        )
+    if facts_of(model).frames:
+        found["frames"] = Graph(FramesOf(model, memory), tuple(flat(memory)), memory_names, ("said",), tuple(shapes))
+    return found
+
+
+def _sizes(tensor: Tensor, states: int) -> list[tuple[int, str]]:
+    """The batch, and any dimension that is as long as the memory."""
+    return [(0, "batch"), *((axis, "states") for axis in range(1, tensor.ndim) if tensor.shape[axis] == states)]
+
+
+def _elements(spec: Spec, steps: int) -> Tensor:
+    draw = torch.Generator().manual_seed(2)
+    if isinstance(spec, TokenSpec):
+        return torch.randint(spec.size, (BATCH, steps), generator=draw)
+    return torch.randn(BATCH, steps, spec.width, generator=draw)
