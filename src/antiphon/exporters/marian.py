@@ -143,11 +143,15 @@ def _lost_of_search(search: Mapping[str, Any]) -> list[str]:
     ]
     if search["name"] not in ("greedy", "beam"):
         lost.append(f"`search.name: {search['name']}` has no counterpart in Marian, which says the likeliest symbols instead.")
+    if search["name"] == "beam" and search["beam_size"] > 1:
+        lost.append("Marian's beam becomes narrower with each hypothesis that ends, ours does not, so some outputs differ.")
     if search.get("length_penalty") == "gnmt":
         lost.append("`search.length_penalty: gnmt`: Marian divides by the length instead.")
     if search.get("processors", {}).get("allow_unknown", True):
         lost.append("The unknown symbol is never said by Marian.")
-    lost.append(f"An output may be {_longest(search):g} times as long as the longest source beside it in Marian, so unfinished ones differ.")
+    lost.append(
+        f"An output may be {_longest(search):g} times as long as the longest source beside it in Marian, so unfinished ones differ."
+    )
     return lost
 
 

@@ -42,11 +42,12 @@ def checked(trained: TrainedModel) -> tuple[Transformer, TextFeature, SubwordVoc
             said = " or ".join(_shown(value) for value in allowed)
             raise ExportError(f"`model.{name}` must be {said} for `--format marian`, but is {_shown(found)}: {reason}.")
     _check_sizes(model, trained.precision)
-    if (model.settings.head is not None and model.settings.head.name != "categorical") or model.source.factors:
-        what = "`task.source_factors`" if model.source.factors else f"`model.head: {model.settings.head.name}`"
+    head = model.settings.head
+    if model.source.factors or (head is not None and head.name != "categorical"):
+        what = f"`model.head: {head.name}`" if head is not None and not model.source.factors else "`task.source_factors`"
         raise ExportError(f"{what} must be left out for `--format marian`, which has nothing like it.")
-    text, vocabulary = _text(trained, model)
-    _check_start(model)
+    text, vocabulary = _text(trained)
+    _check_start(model, model.target)
     return model, text, vocabulary
 
 
@@ -63,7 +64,9 @@ def _check_sizes(model: Transformer, precision: Precision) -> None:
         )
     epsilon = 1e-5 if settings.norm_epsilon is None else settings.norm_epsilon
     if epsilon > _MOST_EPSILON:
-        raise ExportError(f"`model.norm_epsilon` must be at most {_MOST_EPSILON:g} for `--format marian`, but is {epsilon:g}: Marian adds 1e-9.")
+        raise ExportError(
+            f"`model.norm_epsilon` must be at most {_MOST_EPSILON:g} for `--format marian`, but is {epsilon:g}: Marian adds 1e-9."
+        )
     if settings.dim % 2:
         raise ExportError(f"`model.dim` must be even for `--format marian`, as Marian's sinusoids are, but is {settings.dim}.")
     for name in ("dim", "feed_forward_dim", "decoder_feed_forward_dim") if precision == "int8" else ():
@@ -75,7 +78,7 @@ def _check_sizes(model: Transformer, precision: Precision) -> None:
             )
 
 
-def _text(trained: TrainedModel, model: Transformer) -> tuple[TextFeature, SubwordVocabulary]:
+def _text(trained: TrainedModel) -> tuple[TextFeature, SubwordVocabulary]:
     features: Sequence[object] = trained.task.features
     source = features[0]
     if not (isinstance(source, TextFeature) and isinstance(source.vocabulary, SubwordVocabulary)):
@@ -83,17 +86,17 @@ def _text(trained: TrainedModel, model: Transformer) -> tuple[TextFeature, Subwo
             f"The exporter `marian` writes a sentencepiece vocabulary, but {trained.name} has another. Train with `task.vocabulary.kind`"
             " unigram or bpe."
         )
-    assert isinstance(model.source, TokenSpec) and model.source.has_symbols_of(model.target), "embeddings are shared"
     return source, source.vocabulary
 
 
-def _check_start(model: Transformer) -> None:
+def _check_start(model: Transformer, spec: TokenSpec) -> None:
     """Marian's decoder reads zeros first, whatever the embedding of the start symbol is."""
-    assert model.target_positioned.frontend.embedding is not None and isinstance(model.target, TokenSpec), "targets are symbols"
-    start = float(model.target_positioned.frontend.embedding.weight[model.target.start].detach().abs().max())
+    embedding = model.target_positioned.frontend.embedding
+    assert embedding is not None, "targets are symbols"
+    start = float(embedding.weight[spec.start].detach().abs().max())
     if start > 0 and model.settings.start_embedding != "zeros":
         raise ExportError(
-            "`model.start_embedding` must be zeros for `--format marian`, whose decoder reads zeros first, but is learned (its largest number"
-            f" is {start:.2g}). Train with zeros; or, where it is small, see what they change with `antiphon evaluate RUN --set"
+            "`model.start_embedding` must be zeros for `--format marian`, whose decoder reads zeros first, but is learned (its largest"
+            f" number is {start:.2g}). Train with zeros; or, where it is small, see what they change with `antiphon evaluate RUN --set"
             " model.start_embedding=zeros`, and export with the same `--set`."
         )

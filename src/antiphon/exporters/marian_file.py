@@ -1,4 +1,4 @@
-"""The files of Marian, written: `.bin` in single precision or 8 bits, as Bergamot reads it, and `.npz` (`importers/marian_file.py` reads them).
+"""The files of Marian, written: `.bin` in single precision or 8 bits, as Bergamot reads it, and `.npz` (`importers/marian_file.py`).
 
 8 bits are intgemm's form for any processor: integers from -127 to 127, transposed but for embeddings, and behind them the factor that they
 were multiplied by; 127 / the largest weight, rounded half to even. Everything is little-endian, and fills blocks of 256 bytes, so that an
@@ -28,7 +28,7 @@ _ON_GRID, _NEAR_GRID = 1e-3, 0.2
 
 
 def write_binary(path: Path, arrays: Arrays, settings: Mapping[str, Any], alphas: Mapping[str, float] | None = None) -> None:
-    """Write arrays in single precision, but in 8 bits matrices that have an alpha: what Marian multiplies their inputs by before rounding."""
+    """Write arrays in single precision, or 8 bits where a matrix has an alpha: what its input is multiplied by before it is rounded."""
     named: dict[str, tuple[int, tuple[int, ...], bytes]] = {}
     for name, array in arrays.items():
         whole = np.ascontiguousarray(array, np.float32)
@@ -43,8 +43,8 @@ def write_binary(path: Path, arrays: Arrays, settings: Mapping[str, Any], alphas
     entries = sorted(named.items(), key=lambda entry: (entry[0] == SETTINGS, entry[0]))
     names = [name.encode() + b"\0" for name, _ in entries]
     head = struct.pack("<QQ", 1, len(entries))
-    for name, (_, (code, shape, data)) in zip(names, entries, strict=True):
-        head += struct.pack("<QQQQ", len(name), code, len(shape), len(data))
+    for encoded, (_, (code, shape, data)) in zip(names, entries, strict=True):
+        head += struct.pack("<QQQQ", len(encoded), code, len(shape), len(data))
     head += b"".join(names) + b"".join(struct.pack(f"<{len(shape)}i", *shape) for _, (_, shape, _) in entries)
     skipped = -(len(head) + 8) % _BLOCK or _BLOCK  # a whole block where it fits already, as Marian has it
     with open(path, "wb") as file:

@@ -1,7 +1,7 @@
 """How large the inputs of matrix products become, and what is lost when they are rounded to 8 bits.
 
-Marian's static 8 bits multiply an input by one number for each matrix (alpha), round it, and cut it at 127. What is here runs our model over
-examples, and sees the same inputs: one sentence at a time in the encoder, one step at a time in the decoder.
+Marian's static 8 bits multiply an input by one number for each matrix (alpha), round it, and cut it at 127. What is here runs our model
+over examples, and sees the same inputs: a sentence at a time in the encoder, a step at a time in the decoder.
 
 Marian's own programs measure so, too: alpha is 127 / (mean + 1.1 standard deviations of the largest input). A smaller alpha costs little,
 a larger one much, since it cuts.

@@ -214,4 +214,6 @@ def _recipe(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-plugin = ImportPlugin(name="marian", summary="Transformers of Marian and Bergamot: a .bin or .npz and its sentencepiece vocabulary", read=read)
+plugin = ImportPlugin(
+    name="marian", summary="Transformers of Marian and Bergamot: a .bin or .npz and its sentencepiece vocabulary", read=read
+)

@@ -54,8 +54,8 @@ class TransformerConfig:
     scale_embeddings: bool = True
     """Whether embeddings are multiplied by the square root of `dim`, as in the original; some published models leave that out."""
     start_embedding: Literal["learned", "zeros"] = "learned"
-    """What the decoder reads before the first symbol: the embedding of the start symbol, or zeros, as Marian's decoder does. A model that is
-    to be exported for Marian or Bergamot must have learned with zeros (imported ones have)."""
+    """What the decoder reads before the first symbol: the embedding of the start symbol, or zeros, as Marian's decoder does. A model that
+    is to be exported for Marian or Bergamot must have learned with zeros (imported ones have)."""
     max_positions: Count = 1024
     """Longest sequence of learned positions."""
     window: Count | None = None

@@ -80,7 +80,8 @@ def test_an_imported_model_leaves_as_it_came(tmp_path: Path) -> None:
     with np.load(tmp_path / "mine" / "model.npz") as archive:
         found = {name: archive[name].astype(np.float64) for name in archive.files}
     settings = found.pop("special:model.yml").astype(np.int8).tobytes()
-    assert settings.endswith(b"\0") and b'dec-cell: "ssru"' in settings
+    assert settings.endswith(b"\0")
+    assert b'dec-cell: "ssru"' in settings
     assert found.keys() == weights.keys()
     for name, array in weights.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
