@@ -59,7 +59,7 @@ def test_8_bits(run: Path, tmp_path: Path) -> None:
     assert (folder / "engine" / "model.bin").stat().st_size < (full / "engine" / "model.bin").stat().st_size
     found, expected = (list(antiphon.load(place).score(DATA["train"][:5])) for place in (folder, run))
     for one, other in zip(found, expected, strict=True):
-        assert one.hypothesis.log_prob == pytest.approx(other.hypothesis.log_prob, rel=0.05)
+        assert one.hypothesis.log_prob == pytest.approx(other.hypothesis.log_prob, abs=1.0)
         assert one.hypothesis.log_prob != other.hypothesis.log_prob
 
 
