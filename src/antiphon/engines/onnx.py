@@ -24,9 +24,7 @@ class OnnxGraphs:
         runtime = _runtime()
         self._sessions = {path.stem: _session(runtime, path) for path in sorted(folder.glob("*.onnx"))}
         self._inputs = {name: [one.name for one in session.get_inputs()] for name, session in self._sessions.items()}
-        self._outputs = {
-            name: [one.name.removeprefix(NEXT) for one in session.get_outputs()] for name, session in self._sessions.items()
-        }
+        self._outputs = {name: [one.name.removeprefix(NEXT) for one in session.get_outputs()] for name, session in self._sessions.items()}
 
     def outputs(self, graph: str) -> Sequence[str]:
         """The names of a graph's outputs, in order."""

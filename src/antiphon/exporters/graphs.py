@@ -7,7 +7,8 @@
 
 A memory and a state are trees of tensors; here they are lists, in the order in which `map_tensors` meets them. Rows of hypotheses have two
 dimensions, (B, W, ...), so that a graph has no row count that must be a product. A head leaves out what needs no weights
-(`heads/parts.py`): a distribution is its parameters. What a decoder looks back at grows by a step with each step (`growing.py`).
+(`heads/parts.py`): a distribution is its parameters. What a decoder looks back at grows by a step with each step
+(`layers/growing_state.py`).
 """
 
 from collections.abc import Sequence
@@ -21,11 +22,11 @@ from antiphon.contracts.engine import Facts
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec
-from antiphon.exporters.growing import growing
 from antiphon.heads.parts import raw_of
 from antiphon.layers.channelwise import ChannelRows
+from antiphon.layers.growing_state import growing
 
-BATCH, BEAM, PAST, STEPS = 3, 2, 5, 7  # sizes of examples; no two alike, none is 1
+BATCH, BEAM, PAST, STEPS, SOURCE = 3, 2, 5, 7, 23  # sizes of examples; no two alike, none is 1
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ def like(tree: Any, tensors: Sequence[Tensor]) -> Any:
 
 def facts_of(model: Seq2SeqModel) -> Facts:
     """What the model says of itself, to be said by an engine's model."""
+    source = example_source(model.source, steps=min(SOURCE, model.longest_source or SOURCE))
     with torch.inference_mode():
-        frames = model.frames(model.encode(example_source(model.source))) is not None
+        frames = model.frames(model.encode(source)) is not None
     return Facts(
         stepwise=isinstance(model, StepwiseModel),
         frames=frames,
@@ -80,10 +82,10 @@ def facts_of(model: Seq2SeqModel) -> Facts:
     )
 
 
-def example_source(spec: Spec, batch: int = BATCH, steps: int = 23) -> Padded:
+def example_source(spec: Spec, batch: int = BATCH, steps: int = SOURCE) -> Padded:
     """A source of several lengths that such a model can read."""
     draw = torch.Generator().manual_seed(1)
-    lengths = torch.tensor([steps - row for row in range(batch)])
+    lengths = torch.tensor([max(steps - row, 1) for row in range(batch)])
     if isinstance(spec, TokenSpec):
         values = torch.randint(spec.size, (batch, steps), generator=draw)
         factors = [torch.randint(factor.size, (batch, steps), generator=draw) for factor in spec.factors]
@@ -182,13 +184,14 @@ def _said(output: Output, model: Seq2SeqModel) -> tuple[Tensor, ...]:
 
 def graphs_of(model: Seq2SeqModel) -> dict[str, Graph]:
     """The functions of a model in evaluation mode."""
-    encode, source = Encode(model), example_source(model.source)
+    steps = min(SOURCE, model.longest_source or SOURCE)
+    encode, source = Encode(model), example_source(model.source, steps=steps)
     with torch.inference_mode():
         memory, state = encode.trees(source)
-        longer = encode.trees(example_source(model.source, steps=41))
+        shorter = encode.trees(example_source(model.source, batch=1, steps=max(steps - 8, 1)))
     memory, state = map_tensors(torch.clone, memory), map_tensors(torch.clone, state)
-    read = [_Part(*pair, f"memory_{number}") for number, pair in enumerate(zip(flat(memory), flat(longer[0]), strict=True))]
-    rows = [_Part(*pair, f"state_{number}") for number, pair in enumerate(zip(flat(state), flat(longer[1]), strict=True))]
+    read = [_Part(*pair, f"memory_{number}") for number, pair in enumerate(zip(flat(memory), flat(shorter[0]), strict=True))]
+    rows = [_Part(*pair, f"state_{number}") for number, pair in enumerate(zip(flat(state), flat(shorter[1]), strict=True))]
     said = ("said", "attention") if model.gives_attention else ("said",)
     found = {"encode": _encode_graph(encode, source, (*read, *rows))}
     if isinstance(model, StepwiseModel):
@@ -225,10 +228,10 @@ def _encode_graph(encode: Encode, source: Padded, parts: Sequence["_Part"]) -> G
 class _Part:
     """A tensor of a memory or of a first state, from two sources of different lengths: where they differ, it is as long as the memory."""
 
-    def __init__(self, tensor: Tensor, longer: Tensor, name: str):
+    def __init__(self, tensor: Tensor, shorter: Tensor, name: str):
         self.name, self.example = name, per_source(tensor, BATCH)
-        pairs = enumerate(zip(self.example.shape, per_source(longer, BATCH).shape, strict=True))
-        self.sizes = {0: "batch", **{axis: "states" for axis, (here, there) in pairs if here != there}}
+        pairs = enumerate(zip(self.example.shape, per_source(shorter, 1).shape, strict=True))
+        self.sizes = {0: "batch", **{axis: "states" for axis, (here, there) in pairs if axis and here != there}}
 
     @property
     def row(self) -> Tensor:

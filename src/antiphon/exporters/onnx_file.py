@@ -16,8 +16,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from antiphon.errors import ExportError
 from antiphon.engines.onnx import NEXT
+from antiphon.errors import ExportError
 from antiphon.exporters.graphs import Graph
 
 OPSET = 20  # older than any runtime of the extra `onnx`
@@ -40,7 +40,8 @@ class _InOrder(nn.Module):
 
 def save(graph: Graph, path: Path, what: str) -> None:
     """Write a graph. Raises ExportError, naming the graph as `what`, where a dimension is fixed or an operation has no counterpart."""
-    sizes = {name: torch.export.Dim(name, min=_SMALLEST.get(name, 2)) for axes in graph.dynamic for name in axes.values()}
+    examples = {name: tensor.shape[axis] for tensor, axes in zip(graph.example, graph.dynamic, strict=True) for axis, name in axes.items()}
+    sizes = {name: torch.export.Dim(name, min=min(_SMALLEST.get(name, 2), size)) for name, size in examples.items()}
     free = tuple({axis: sizes[name] for axis, name in axes.items()} for axes in graph.dynamic)
     with _quiet():
         try:
@@ -70,9 +71,7 @@ def _tidy(model: Any, graph: Graph, what: str) -> None:
         for axis, name in axes.items():
             size = value.shape[axis]
             if isinstance(size, int) or size.value is None:
-                raise ExportError(
-                    f"The model's `{what}` cannot be exported to ONNX: the exporter fixed the size of `{name}` at {size}. Please report this."
-                )
+                raise ExportError(f"The model's `{what}` cannot be exported to ONNX: the exporter fixed the size of `{name}` at {size}.")
             names[size.value] = name
     for value in _values(model.graph):
         if value.shape is not None:

@@ -58,6 +58,7 @@ def _plain(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -
         queries, keys, values = queries.unflatten(1, (keys.shape[1], -1)), keys.unsqueeze(2), values.unsqueeze(2)
         mask = None if mask is None else mask.unsqueeze(2) if mask.shape[1] == 1 else mask.unflatten(1, (keys.shape[1], -1))
     scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
+    mixed: Tensor
     if mask is None:
         mixed = scores.softmax(dim=-1) @ values
     else:

@@ -17,13 +17,14 @@ from torch.utils.checkpoint import checkpoint
 from antiphon.contracts.sequences import Memory, Padded
 from antiphon.contracts.specs import Spec
 from antiphon.layers.decoding_state import AttentionState, CellState, same_place
+from antiphon.layers.growing_state import GrowingState
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
 from antiphon.layers.wait_k import drawn, readable
 
 _FIRST = 8  # steps for which there is room at first
 
-DecoderState = AttentionState | CellState
+DecoderState = AttentionState | CellState | GrowingState
 
 
 @final

@@ -51,7 +51,7 @@ class AppendingBack:
         past = KeysValues(self.state.buffer[:, index, 0], self.state.buffer[:, index, 1])
         found, kept = layer.attention.behind(y, past, self.bias, rotation=self.rotation)
         self.found.append(torch.stack([kept.keys, kept.values], dim=1))
-        return found  # type: ignore[no-any-return]
+        return found
 
     def after(self) -> GrowingState:
         """The state once every layer was called."""
