@@ -22,6 +22,8 @@ from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.heads.parts import raw_of
+from antiphon.layers.channelwise import ChannelRows
+from antiphon.layers.decoding_state import AttentionState
 
 BATCH, BEAM, STEPS = 3, 2, 7  # sizes of examples; no two alike, none is 1
 
@@ -102,7 +104,7 @@ class Encode(nn.Module):
         if not isinstance(self.model, StepwiseModel):
             return memory, None
         memory = self.model.project(memory)
-        return replace(memory, final=None), self.model.init_state(memory, 1, self.max_length)
+        return replace(memory, final=None), _of_graph(self.model.init_state(memory, 1, self.max_length))
 
 
 @final
@@ -149,6 +151,13 @@ class Decode(nn.Module):
         """(said (B, T, ...), [attention (B, T, S)])."""
         output = self.model.decode(Padded(values, lengths), like(self.memory, tensors), attention=self.model.gives_attention)
         return _said(output, self.model)
+
+
+def _of_graph(state: Any) -> Any:
+    """A first state whose steps are all the same operations on tensors."""
+    if isinstance(state, ChannelRows):
+        return replace(state, inner=_of_graph(state.inner))
+    return state.of_graph() if isinstance(state, AttentionState) else state
 
 
 def _said(output: Output, model: Seq2SeqModel) -> tuple[Tensor, ...]:
