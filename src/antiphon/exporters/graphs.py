@@ -52,6 +52,12 @@ def flat(tree: Any) -> list[Tensor]:
     return found
 
 
+def per_source(tensor: Tensor, sources: int) -> Tensor:
+    """Rows of (source, channel), of a model that reads channels by themselves, as (B, C, ...); any other tensor as it is."""
+    channels = len(tensor) // sources
+    return tensor if channels == 1 else tensor.unflatten(0, (sources, channels))
+
+
 def like(tree: Any, tensors: Sequence[Tensor]) -> Any:
     """The tree with other tensors."""
     left = iter(tensors)
@@ -96,7 +102,7 @@ class Encode(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor, factors: Tensor | None = None) -> tuple[Tensor, ...]:
         """(states, mask, ...)."""
         memory, state = self.trees(Padded(values, lengths, factors))
-        return *flat(memory), *flat(state)
+        return tuple(per_source(tensor, len(lengths)) for tensor in (*flat(memory), *flat(state)))
 
     def trees(self, source: Padded) -> tuple[Memory, Any]:
         """The same as trees: what stays of the memory, and the state."""
@@ -114,14 +120,30 @@ class Step(nn.Module):
     def __init__(self, model: StepwiseModel, memory: Memory, state: Any):
         super().__init__()
         self.model, self.memory, self.state, self.kept = model, memory, state, len(flat(memory))
+        self.channels = [len(tensor) // len(memory.mask) for tensor in (*flat(memory), *flat(state))]
 
     def forward(self, last: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         """(said (B, W, ...), [attention (B, W, S)], the state (B, W, ...))."""
         beams = last.shape[:2]
-        memory = like(self.memory, tensors[: self.kept])
-        state = like(self.state, [tensor.flatten(0, 1) for tensor in tensors[self.kept :]])
+        read, rows = self.channels[: self.kept], self.channels[self.kept :]
+        memory = like(self.memory, [_joined(tensor, channels) for tensor, channels in zip(tensors[: self.kept], read, strict=True)])
+        joined = [
+            tensor.flatten(0, 1) if channels == 1 else tensor.transpose(1, 2).flatten(0, 2)
+            for tensor, channels in zip(tensors[self.kept :], rows, strict=True)
+        ]
+        state = like(self.state, joined)
+        if isinstance(state, ChannelRows):
+            state = replace(state, width=beams[1])
         output, after = self.model.step(last.flatten(0, 1), memory, state, attention=self.model.gives_attention)
-        return tuple(tensor.unflatten(0, beams) for tensor in (*_said(output, self.model), *flat(after)))
+        behind = [
+            tensor.unflatten(0, beams) if channels == 1 else tensor.unflatten(0, (beams[0], channels, beams[1])).transpose(1, 2)
+            for tensor, channels in zip(flat(after), rows, strict=True)
+        ]
+        return *(tensor.unflatten(0, beams) for tensor in _said(output, self.model)), *behind
+
+
+def _joined(tensor: Tensor, channels: int) -> Tensor:
+    return tensor if channels == 1 else tensor.flatten(0, 1)
 
 
 @final
@@ -172,20 +194,21 @@ def graphs_of(model: Seq2SeqModel, max_length: int = 0) -> dict[str, Graph]:
     with torch.inference_mode():
         memory, state = encode.trees(source)
     memory, state = map_tensors(torch.clone, memory), map_tensors(torch.clone, state)
-    memory_names = tuple(f"memory_{number}" for number in range(len(flat(memory))))
-    state_names = tuple(f"state_{number}" for number in range(len(flat(state))))
-    shapes = [dict(_sizes(tensor, memory.states.shape[1])) for tensor in flat(memory)]
+    read, rows = ([per_source(tensor, BATCH) for tensor in flat(tree)] for tree in (memory, state))
+    memory_names = tuple(f"memory_{number}" for number in range(len(read)))
+    state_names = tuple(f"state_{number}" for number in range(len(rows)))
+    shapes = [dict(_sizes(tensor, memory.states.shape[1])) for tensor in read]
     given = (source.values, source.lengths) if source.factors is None else (source.values, source.lengths, source.factors)
     length = {} if not isinstance(model.source, TokenSpec) and model.source.length else {1: "source"}
     dynamic = ({0: "batch", **length}, {0: "batch"}, {0: "batch", **length})[: len(given)]
     found = {"encode": Graph(encode, given, ("values", "lengths", "factors")[: len(given)], (*memory_names, *state_names), dynamic)}
     weights = ("attention",) if model.gives_attention else ()
     if isinstance(model, StepwiseModel):
-        rows = tuple(tensor.unsqueeze(1).expand(-1, BEAM, *tensor.shape[1:]).clone() for tensor in flat(state))
+        rows = [tensor.unsqueeze(1).expand(-1, BEAM, *tensor.shape[1:]).clone() for tensor in rows]
         last = _elements(model.target, BEAM)
         found["step"] = Graph(
             Step(model, memory, state),
-            (last, *flat(memory), *rows),
+            (last, *read, *rows),
             ("last", *memory_names, *state_names),
             ("said", *weights, *state_names),
             ({0: "batch", 1: "beam"}, *shapes, *({0: "batch", 1: "beam"} for _ in rows)),
@@ -193,13 +216,13 @@ def graphs_of(model: Seq2SeqModel, max_length: int = 0) -> dict[str, Graph]:
     else:
         found["decode"] = Graph(
             Decode(model, memory),
-            (_elements(model.target, STEPS), torch.full((BATCH,), STEPS), *flat(memory)),
+            (_elements(model.target, STEPS), torch.full((BATCH,), STEPS), *read),
             ("values", "lengths", *memory_names),
             ("said", *weights),
             ({0: "batch", 1: "target"}, {0: "batch"}, *shapes),
         )
     if facts_of(model).frames:
-        found["frames"] = Graph(FramesOf(model, memory), tuple(flat(memory)), memory_names, ("said",), tuple(shapes))
+        found["frames"] = Graph(FramesOf(model, memory), tuple(read), memory_names, ("said",), tuple(shapes))
     return found
 
 

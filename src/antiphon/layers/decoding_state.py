@@ -92,4 +92,3 @@ class RecurringBack:
     def after(self) -> CellState:
         """The state once every layer was called."""
         return CellState(torch.stack(self.cells, dim=1), self.state.position + 1)
-

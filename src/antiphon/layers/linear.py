@@ -114,7 +114,7 @@ class Product(nn.Module):
             self._packed = self._transposed = None
             return linear(x, weight, bias)
         outputs, inputs = weight.shape
-        rows = x.numel() // inputs
+        rows = x.numel() // max(inputs, 1)
         pays = outputs > inputs if rows == 1 else outputs >= _VERY_WIDE and rows <= _FEW
         if not pays or self.training or not self.packs or weight.is_inference() or not _is_single_on_cpu(x, weight):
             return linear(x, weight, bias)

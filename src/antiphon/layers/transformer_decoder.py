@@ -116,7 +116,7 @@ class TransformerDecoder(nn.Module):
         look_back = state.look_back(self.positioned, x.dtype)
         mask, bias = memory.mask, None if state.seen is None else state.seen.bias
         if self.settings.wait_k is not None:
-            step = torch.full((1, 1), state.place, device=mask.device)
+            step = torch.full((len(mask), 1), state.place, device=mask.device)
             mask = readable(mask, step, self.settings.wait_k).squeeze(1)
             bias = hiding(mask, x.dtype)
         weights: Tensor | None = None
@@ -152,4 +152,3 @@ def initialize(part: nn.Module | None, dim: int) -> None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):  # times sqrt(dim) at the input, so that vectors have unit variance there
             nn.init.normal_(module.weight, std=dim**-0.5)
-
