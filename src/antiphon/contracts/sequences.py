@@ -297,6 +297,21 @@ def select_rows(tree: Tree, index: Int[Tensor, " N"]) -> Tree:
     return _map_parts(lambda part: select_rows(part, index), tree)
 
 
+def reorder(tree: Tree, index: Int[Tensor, "B W"]) -> Tree:
+    """Rows of a state that follow rows of the same source, as `index` names them: what `select_rows` of all of them gives. The tree given
+    may be used up.
+
+    A part may bring its own `reorder`, when that is cheaper.
+    """
+    if isinstance(tree, Tensor):
+        return tree.index_select(0, index.flatten())  # type: ignore[return-value]
+    if hasattr(tree, "reorder"):
+        return tree.reorder(index)  # type: ignore[no-any-return]
+    if hasattr(tree, "select_rows"):
+        return tree.select_rows(index.flatten())  # type: ignore[no-any-return]
+    return _map_parts(lambda part: reorder(part, index), tree)
+
+
 def to_device(tree: Tree, device: torch.device | str) -> Tree:
     """Move every tensor of the tree."""
     return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), tree)

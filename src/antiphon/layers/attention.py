@@ -8,7 +8,7 @@ Projections that read the same input are one matrix.
 from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention
 
@@ -77,27 +77,30 @@ class SelfAttention(nn.Module):
             mixed = attend(queries, keys, values, mask, causal=causal, dropout=rate)
         return self.out(mixed.transpose(1, 2).flatten(2)), kept
 
-    def step(
-        self,
-        x: Float[Tensor, "R D"],
-        buffer: KeysValues,
-        position: Int[Tensor, " R"] | int,
-        mask: Tensor | None,
-        rotation: Rotation | None = None,
+    def append(
+        self, x: Float[Tensor, "R D"], kept: Float[Tensor, "N 2 G C K"], mask: Tensor | None, rotation: Rotation | None = None
     ) -> Float[Tensor, "R D"]:
-        """Write this step's key and value into the buffer at `position`, then attend to what `mask` (R, 1 or G, 1 or H/G, T) shows.
-
-        A number as position is that of all rows; without a mask the whole buffer is attended to.
-        """
-        queries, keys, values = (part.squeeze(2) for part in self._project(x.unsqueeze(1)))
+        """Write the keys and values of W = R / N rows into the last W places, then attend to all C of them as the mask, (N or 1, 1 or G,
+        W * H/G, C), says. Cosines and sines are (K,): all rows are at the same position."""
+        sources, _, groups, places, size = kept.shape
+        width = len(x) // max(sources, 1)
+        parts = self.query_key_value(x).view(sources, width, self.heads + 2 * groups, size)
+        queries, said = parts[:, :, : self.heads], parts[:, :, self.heads :].view(sources, width, 2, groups, size)
         if rotation is not None:
-            queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
-        rows = slice(None) if isinstance(position, int) else torch.arange(x.shape[0], device=x.device)
-        buffer.keys[rows, :, position] = keys.to(buffer.keys.dtype)
-        buffer.values[rows, :, position] = values.to(buffer.values.dtype)
-        grouped = queries.view(x.shape[0], self.groups, -1, self.head_dim)
-        mixed = scaled_dot_product_attention(grouped, buffer.keys, buffer.values, attn_mask=mask)
-        out: Tensor = self.out(mixed.reshape(x.shape[0], -1))
+            cosines, sines = rotation
+            queries, keys = rotate(queries, cosines, sines), rotate(said[:, :, 0], cosines, sines)
+            said = torch.stack([keys, said[:, :, 1]], dim=2)
+        kept[:, :, :, places - width :].copy_(said.permute(0, 2, 3, 1, 4))
+        keys, values = kept.unbind(1)
+        if self.heads == groups:  # the usual case, with few operations
+            queries = queries.transpose(1, 2)
+        else:
+            queries = queries.reshape(sources, width, groups, -1, size).transpose(1, 2).flatten(2, 3)
+        mask = mask if mask is None else mask.to(queries.dtype)
+        mixed = scaled_dot_product_attention(queries, keys.to(queries.dtype), values.to(queries.dtype), attn_mask=mask)
+        if width > 1:
+            mixed = mixed.view(sources, groups, width, -1, size).transpose(1, 2)
+        out: Tensor = self.out(mixed.reshape(len(x), -1))
         return out
 
     def _project(self, x: Float[Tensor, "B T D"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -164,6 +167,20 @@ class CrossAttention(nn.Module):
             mixed = attend(queries, memory.keys, memory.values, visible, dropout=self.dropout if self.training else 0.0)
         mixed = mixed.view(sources, self.groups, rows // sources * steps, -1, self.head_dim)
         return self.out(mixed.transpose(1, 2).reshape(rows, steps, -1)), attention
+
+    def step(self, x: Float[Tensor, "R D"], memory: KeysValues, bias: Float[Tensor, "B 1 1 S"] | None) -> Float[Tensor, "R D"]:
+        """One step of all hypotheses; `bias` hides what is not to be seen."""
+        sources, groups, _, size = memory.keys.shape
+        width = len(x) // max(sources, 1)
+        queries = self.query(x).view(sources, width, groups, -1, size)
+        queries = queries.squeeze(3).transpose(1, 2) if self.heads == groups else queries.transpose(1, 2).flatten(2, 3)
+        bias = bias if bias is None else bias.to(queries.dtype)
+        rate = self.dropout if self.training else 0.0
+        mixed = scaled_dot_product_attention(queries, memory.keys, memory.values, attn_mask=bias, dropout_p=rate)
+        if width > 1:
+            mixed = mixed.view(sources, groups, width, -1, size).transpose(1, 2)
+        out: Tensor = self.out(mixed.reshape(len(x), -1))
+        return out
 
     def _by_query(self, mask: Bool[Tensor, "N T S"], sources: int) -> Bool[Tensor, "B 1 Q S"]:
         """What each query sees, in the order in which queries that share keys stand side by side."""

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from antiphon.layers.attention import KeysValues, Rotation
-from antiphon.layers.decoding_state import AttentionState
+from antiphon.layers.lockstep import LockstepState
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned
 
 PAST = 4  # the axis of the steps so far
@@ -60,7 +60,7 @@ class AppendingBack:
 
 def growing(tree: Any) -> Any:
     """A state with all buffers that have room for steps replaced by such as grow, with no step in them yet."""
-    if isinstance(tree, AttentionState):
+    if isinstance(tree, LockstepState):
         return GrowingState(tree.buffer[..., :0, :])
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{one.name: growing(getattr(tree, one.name)) for one in fields(tree) if one.init})

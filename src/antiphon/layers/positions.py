@@ -5,6 +5,7 @@ All of them take positions as a tensor, so that one step of decoding and a whole
 """
 
 import math
+from functools import lru_cache
 from typing import final
 
 import torch
@@ -18,6 +19,22 @@ def sinusoids(positions: Int[Tensor, "..."], dim: int) -> Float[Tensor, "... D"]
     rates = torch.exp(torch.arange(half, device=positions.device) * (-math.log(10_000) / max(half - 1, 1)))
     angles = positions.unsqueeze(-1).float() * rates
     return nn.functional.pad(torch.cat([angles.sin(), angles.cos()], dim=-1), (0, dim % 2))
+
+
+def sinusoid_at(place: int, dim: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " D"]:
+    """`sinusoids` of one position, from a table that all models share."""
+    return _sinusoids_up_to(_next_power(place), dim, dtype, device)[place]
+
+
+@lru_cache(maxsize=8)
+def _sinusoids_up_to(length: int, dim: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "T D"]:
+    with torch.inference_mode(False):  # what is kept must serve everywhere
+        return sinusoids(torch.arange(length, device=device), dim).to(dtype)
+
+
+def _next_power(place: int) -> int:
+    """A length that has this place, one of few."""
+    return max(1 << place.bit_length(), 256)
 
 
 @final
@@ -35,6 +52,17 @@ class Rotary(nn.Module):
         angles = positions.unsqueeze(-1).float() * self.base**-exponents
         angles = torch.cat([angles, angles], dim=-1)
         return angles.cos(), angles.sin()
+
+    def angles_at(self, place: int, device: torch.device) -> tuple[Float[Tensor, " K"], Float[Tensor, " K"]]:
+        """Cosines and sines of one position, from a table."""
+        cosines, sines = _angles_up_to(self.head_dim, self.base, _next_power(place), device)
+        return cosines[place], sines[place]
+
+
+@lru_cache(maxsize=8)
+def _angles_up_to(head_dim: int, base: float, length: int, device: torch.device) -> tuple[Float[Tensor, "T K"], Float[Tensor, "T K"]]:
+    with torch.inference_mode(False):
+        return Rotary(head_dim, base).angles(torch.arange(length, device=device))
 
 
 def rotate(x: Float[Tensor, "... K"], cosines: Float[Tensor, "... K"], sines: Float[Tensor, "... K"]) -> Float[Tensor, "... K"]:

@@ -1,7 +1,7 @@
 """The decoder of the Transformer (Vaswani et al. 2017) by itself: for any encoder whose states are as wide, or for none at all.
 
-Unusual here: buffers begin small and grow with the hypotheses. A recording has many more frames than its text has symbols, so a buffer for
-the longest hypothesis that limits allow would be mostly empty.
+A step goes two ways. In a search all rows are at the same step, and what is attended to is kept as `lockstep.py` has it. A graph has
+tensors alone (`growing_state.py`), and a recurrent decoder the same cells either way (`cell_state.py`).
 """
 
 from collections.abc import Callable
@@ -16,15 +16,14 @@ from torch.utils.checkpoint import checkpoint
 
 from antiphon.contracts.sequences import Memory, Padded
 from antiphon.contracts.specs import Spec
-from antiphon.layers.decoding_state import AttentionState, CellState, same_place
+from antiphon.layers.cell_state import CellState
 from antiphon.layers.growing_state import GrowingState
+from antiphon.layers.lockstep import LockstepState, hiding
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
 from antiphon.layers.wait_k import drawn, readable
 
-_FIRST = 8  # steps for which there is room at first
-
-DecoderState = AttentionState | CellState | GrowingState
+DecoderState = LockstepState | CellState | GrowingState
 
 
 @final
@@ -80,33 +79,51 @@ class TransformerDecoder(nn.Module):
         """Empty buffers, or cells of 0."""
         self.positioned.check(max_length)
         rows, layers, dim = memory.mask.shape[0] * beam_size, len(self.blocks), self.settings.dim
-        position = memory.mask.new_zeros(rows, dtype=torch.long)
         if self.settings.decoder == "ssru":
             single = torch.promote_types(memory.states.dtype, torch.float32)
+            position = memory.mask.new_zeros(rows, dtype=torch.long)
             return CellState(memory.states.new_zeros(rows, layers, dim, dtype=single), position)
-        length = min(max_length, _FIRST) if _may_grow(position) else max_length
         groups = self.settings.key_value_heads or self.settings.heads
-        buffer = memory.states.new_zeros(rows, layers, 2, groups, length, dim // self.settings.heads)
-        return AttentionState(buffer, position, max_length)
+        buffer = memory.states.new_zeros(rows, layers, 2, groups, 0, dim // self.settings.heads)
+        return LockstepState(buffer, None, None, place=0, width=1, max_length=max_length)
 
     def step(
         self, last: Tensor, memory: Memory, state: DecoderState, *, attention: bool = False
     ) -> tuple[Float[Tensor, "R D"], Tensor | None, DecoderState]:
         """One step for R rows; writes into the state's buffer."""
-        if isinstance(state, AttentionState) and _may_grow(state.position) and last.shape[0] > 0:
-            state = state.with_room(int(state.position.max()))
+        if isinstance(state, LockstepState):
+            return self._step_together(last, memory, state, attention=attention)
         x = self.positioned.embed(last, state.position).unsqueeze(1)
         look_back = state.look_back(self.positioned, x.dtype)
-        everything = not self.crosses or (same_place(state.position) is not None and bool(memory.mask.all()))
-        visible = None if everything else memory.mask
+        visible = memory.mask if self.crosses else None
         if self.settings.wait_k is not None:
-            visible = self._read_by(memory, state.position, self.settings.wait_k)
+            beams = state.position.shape[0] // memory.mask.shape[0]
+            visible = readable(memory.mask.repeat_interleave(beams, 0), state.position.unsqueeze(1), self.settings.wait_k)
         weights: Tensor | None = None
         for index, layer in enumerate(self._layers()):
             wanted = attention and index == self.aligning_layer
             x, found = layer(x, partial(look_back, index, layer), memory.projections[index], visible, wanted)
             weights = found.squeeze(1) if found is not None else weights
         return self.norm(x.squeeze(1)), weights, look_back.after()
+
+    def _step_together(
+        self, last: Tensor, memory: Memory, state: LockstepState, *, attention: bool
+    ) -> tuple[Float[Tensor, "R D"], Tensor | None, LockstepState]:
+        """One step for rows that are all at the same one."""
+        x = self.positioned.embed_at(last, state.place)
+        state = state.with_room().seeing(memory.mask, x.dtype)
+        look_back = state.look_back(self.positioned, x.dtype)
+        mask, bias = memory.mask, None if state.seen is None else state.seen.bias
+        if self.settings.wait_k is not None:
+            step = torch.full((len(mask), 1), state.place, device=mask.device)
+            mask = readable(mask, step, self.settings.wait_k).squeeze(1)
+            bias = hiding(mask, x.dtype)
+        weights: Tensor | None = None
+        for index, layer in enumerate(self._layers()):
+            wanted = attention and index == self.aligning_layer
+            x, found = layer(x, partial(look_back, index, layer), memory.projections[index], mask if wanted else bias, wanted)
+            weights = found.squeeze(1) if found is not None else weights
+        return self.norm(x), weights, look_back.after()
 
     def _read(self, memory: Memory, positions: Int[Tensor, " T"]) -> Tensor:
         """What each step sees of the memory (B, T, S) when it waits; each source by another k while training, where paths are drawn."""
@@ -115,15 +132,6 @@ class TransformerDecoder(nn.Module):
         draws = settings.wait_k_paths is not None and self.norm.training
         k = drawn(settings.wait_k_paths, rows, positions.device) if draws and settings.wait_k_paths else settings.wait_k
         return readable(memory.mask, positions.expand(rows, -1), k)
-
-    @staticmethod
-    def _read_by(memory: Memory, position: Int[Tensor, " R"], k: int) -> Tensor:
-        """What a step sees of the memory, (R, 1, S), or (B, S) where all rows are at the same place."""
-        place = same_place(position)
-        if place is not None:
-            return readable(memory.mask, position.new_full((memory.mask.shape[0], 1), place), k).squeeze(1)
-        beams = position.shape[0] // memory.mask.shape[0]
-        return readable(memory.mask.repeat_interleave(beams, 0), position.unsqueeze(1), k)
 
     def _layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.blocks if isinstance(layer, DecoderLayer)]
@@ -143,8 +151,3 @@ def initialize(part: nn.Module | None, dim: int) -> None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):  # times sqrt(dim) at the input, so that vectors have unit variance there
             nn.init.normal_(module.weight, std=dim**-0.5)
-
-
-def _may_grow(position: Int[Tensor, " R"]) -> bool:
-    """Whether to ask where the rows are: a GPU has to wait for the answer, and an exported step must have static shapes."""
-    return position.device.type == "cpu" and not torch.compiler.is_compiling()

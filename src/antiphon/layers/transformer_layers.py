@@ -13,7 +13,7 @@ from antiphon.layers.attention import CrossAttention, KeysValues, Rotation, Self
 from antiphon.layers.dropout import Dropout
 from antiphon.layers.feed_forward import FeedForward
 from antiphon.layers.frontends import Frontend
-from antiphon.layers.positions import RelativeBias, Rotary, sinusoids
+from antiphon.layers.positions import RelativeBias, Rotary, sinusoid_at, sinusoids
 from antiphon.layers.sliding_window import SlidingWindow, near, sliding_window
 from antiphon.layers.ssru import SSRU
 from antiphon.layers.transformer_config import TransformerConfig
@@ -104,15 +104,16 @@ class DecoderLayer(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "N T D"],
+        x: Float[Tensor, "N *T D"],
         look_back: Callable[[Tensor], Tensor],
         memory: KeysValues | None,
         memory_mask: Tensor | None,
         weights: bool,
-    ) -> tuple[Float[Tensor, "N T D"], Tensor | None]:
+    ) -> tuple[Float[Tensor, "N *T D"], Tensor | None]:
         """One layer; `look_back` is attention or recurrence over the sequence, or over one step and what was kept of those before.
 
-        `memory` is None where the layer does not attend to one.
+        `memory` is None where the layer does not attend to one. A step may be (R, D), without T; unless weights are asked for, the mask is
+        then what `CrossAttention.step` takes.
         """
         x = self.attention_residual(x, look_back)
         found: Tensor | None = None
@@ -121,8 +122,10 @@ class DecoderLayer(nn.Module):
 
             def attend_memory(y: Tensor) -> Tensor:
                 nonlocal found
-                mixed, found = cross(y, memory, memory_mask, weights=weights)
-                return mixed  # type: ignore[no-any-return]
+                if y.dim() == 2 and not weights:
+                    return cross.step(y, memory, memory_mask)
+                mixed, found = cross(y if y.dim() == 3 else y.unsqueeze(1), memory, memory_mask, weights=weights)
+                return mixed.view(y.shape)  # type: ignore[no-any-return]
 
             x = residual(x, attend_memory)
         return self.feed_forward_residual(x, self.feed_forward), found
@@ -151,7 +154,7 @@ class Positioned(nn.Module):
         says: bool = False,
     ):
         super().__init__()
-        self.kind = settings.positions
+        self.kind, self.heads = settings.positions, settings.heads
         scale = settings.dim**0.5 if settings.scale_embeddings else 1.0
         zero_start = says and settings.start_embedding == "zeros"
         self.frontend = Frontend(spec, settings.dim, scale=scale, project_values=project_values, zero_start=zero_start)
@@ -168,6 +171,15 @@ class Positioned(nn.Module):
             x = x + sinusoids(positions, x.shape[-1]).to(x.dtype)
         elif self.table is not None:
             x = x + self.table(positions)
+        return self.dropout(self.norm(x))  # type: ignore[no-any-return]
+
+    def embed_at(self, elements: Tensor, place: int) -> Float[Tensor, "R D"]:
+        """As `embed`, for rows that are all at the same place."""
+        x = self.frontend(elements)
+        if self.kind == "sinusoidal":
+            x = x + sinusoid_at(place, x.shape[-1], x.dtype, x.device)
+        elif self.table is not None:
+            x = x + self.table.weight[place]
         return self.dropout(self.norm(x))  # type: ignore[no-any-return]
 
     def visible(

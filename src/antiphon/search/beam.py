@@ -24,7 +24,7 @@ from torch import Tensor
 from antiphon.contracts.configuration import config
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.search import SearchPlugin
-from antiphon.contracts.sequences import FinishReason, Hypothesis, Memory, Padded, Request, select_rows
+from antiphon.contracts.sequences import FinishReason, Hypothesis, Memory, Padded, Request, reorder, select_rows
 from antiphon.errors import ConfigError
 from antiphon.search.alignment import traced
 from antiphon.search.candidates import Candidates, constrained, diverse, plain
@@ -199,10 +199,11 @@ class BeamSearch:
                     break
                 sources, totals, chosen, last = select_rows((sources, totals, chosen, last), keep)
                 processors = processors.keep(chosen.flatten())
-            chosen, last = chosen.flatten(), last.flatten()
-            step_scores = scores.log_probs(chosen, last)
+            last, parents = last.flatten(), chosen.flatten()
+            step_scores = scores.log_probs(parents, last)
             if settings.beam_size > 1 or keep is not None:  # a single row per source stays where it is
-                state, rows = select_rows(state, chosen), select_rows(rows, chosen)
+                state = reorder(state, chosen) if keep is None else select_rows(state, parents)
+                rows = select_rows(rows, parents)
             rows.history[:, step] = last
             rows.step_scores[:, step] = step_scores
             rows = replace(rows, scorers=rows.scorers.advance(last))

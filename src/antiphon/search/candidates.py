@@ -13,6 +13,7 @@ from torch import Tensor
 
 from antiphon.search.constraints import RequiredPhrases, allocate
 from antiphon.search.processors import StepScores
+from antiphon.search.selection import best_few
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def plain(scores: StepScores, totals: Float[Tensor, "B W"]) -> Candidates:
     """The best continuations of each source."""
     B, W = totals.shape
     # The best W + 1 of a row are enough: one of them may end, and a row cannot fill more than W places.
-    values, symbols = scores.ranking.topk(min(W + 1, scores.ranking.shape[1]), dim=-1)
+    values, symbols = best_few(scores.ranking, W + 1)
     k = symbols.shape[1]
     joined = (values + (totals.reshape(-1, 1) - scores.ranking_norm)).view(B, W * k)
     best, index = joined.topk(min(2 * W, W * k), dim=-1)

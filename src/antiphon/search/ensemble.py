@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from antiphon.contracts.limits import least
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
-from antiphon.contracts.sequences import Frames, Memory, Output, Padded, Quantiles, select_rows
+from antiphon.contracts.sequences import Frames, Memory, Output, Padded, Quantiles, reorder, select_rows
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 
@@ -35,6 +35,10 @@ class EnsembleState:
     def select_rows(self, index: Int[Tensor, " N"]) -> "EnsembleState":
         """The rows of every member."""
         return EnsembleState(tuple(select_rows(state, index) for state in self.members))
+
+    def reorder(self, index: Int[Tensor, "B W"]) -> "EnsembleState":
+        """As `sequences.reorder`, for every member."""
+        return EnsembleState(tuple(reorder(state, index) for state in self.members))
 
 
 class DirectEnsemble(Seq2SeqModel):

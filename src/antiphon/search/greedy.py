@@ -21,6 +21,7 @@ from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.scorer import longest_of
 from antiphon.search.scorers import scorers_of
+from antiphon.search.selection import best
 from antiphon.search.single_path import follow
 
 
@@ -84,7 +85,7 @@ class GreedySearch:
 
 
 def _likeliest(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
-    return ranking.argmax(-1)
+    return best(ranking)
 
 
 plugin = SearchPlugin(name="greedy", summary="the likeliest symbol at each step; fastest", Config=GreedyConfig, build=GreedySearch)

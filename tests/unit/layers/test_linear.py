@@ -57,11 +57,14 @@ def decode(layer, x):
         return layer(x)
 
 
+@pytest.mark.parametrize(("rows", "outputs"), [(3, 8), (1, 32), (3, 32)])
 @pytest.mark.parametrize("change", ["optimizer", "copy", "load", "replace", "data"])
-def test_a_packed_weight_is_never_stale(change, seed):
-    layer, x = Linear(16, 8).eval(), torch.randn(3, 16)
+def test_a_packed_weight_is_never_stale(change, rows, outputs, seed, monkeypatch):
+    monkeypatch.setattr(linear, "_has_avx2_alone", lambda: torch.backends.mkldnn.is_available())
+    monkeypatch.setattr(linear, "_VERY_WIDE", 32)
+    layer, x = Linear(16, outputs).eval(), torch.randn(rows, 16)
     close(decode(layer, x), x @ layer.weight.T + layer.bias)
-    fresh = torch.randn(8, 16)
+    fresh = torch.randn(outputs, 16)
     if change == "optimizer":
         layer(x).sum().backward()
         torch.optim.AdamW(layer.parameters(), lr=0.5, fused=True).step()
@@ -88,6 +91,27 @@ def test_copies_and_states_leave_the_packed_weight_behind(seed):
         twin.weight.zero_()
     close(decode(twin, x), twin.bias.expand(3, 8))
     close(decode(layer, x), expected)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(1, 16), (1, 1, 16), (5, 16), (2, 3, 16), (16,), (0, 16)])
+def test_with_avx2_alone_copies_are_kept_where_they_pay(shape, bias, seed, monkeypatch):
+    monkeypatch.setattr(linear, "_prefers_onednn", lambda: False)
+    monkeypatch.setattr(linear, "_has_avx2_alone", lambda: torch.backends.mkldnn.is_available())
+    monkeypatch.setattr(linear, "_VERY_WIDE", 32)
+    wide, narrow, x = Linear(16, 32, bias=bias).eval(), Linear(16, 16, bias=bias).eval(), torch.randn(shape)
+    for layer in (wide, narrow):
+        expected = nn.functional.linear(x, layer.weight, layer.bias)
+        found = decode(layer, x)
+        assert found.shape == expected.shape
+        close(found, expected)
+    rows = x.numel() // 16
+    available = torch.backends.mkldnn.is_available() and len(shape) > 1
+    assert (wide.product._transposed is not None) == (available and rows == 1)
+    assert (wide.product._packed is not None) == (available and rows > 1)
+    assert narrow.product._transposed is narrow.product._packed is None
+    pack_weights(wide, False)
+    assert wide.product._transposed is wide.product._packed is None
 
 
 def test_other_types_take_torchs_own_way(seed):
