@@ -1,4 +1,4 @@
-"""A folder for the engine `ctranslate2`: a Transformer or a Whisper of ours, in single precision or with weights of 8 bits.
+"""A folder for the engine `ctranslate2`: a Transformer of ours, in single precision or with weights of 8 bits.
 
     engine/model.bin  config.json  *vocabulary.json     CTranslate2's own; symbols are numbers, those of sources with an `s` in front
 

@@ -101,6 +101,7 @@ SEARCHES = {
     "beam, several": BeamConfig(beam_size=4, n_best=3, alignment=True),
     "beam, sum": BeamConfig(length_penalty="none"),
     "beam, power": BeamConfig(length_penalty="power", alpha=0.4, n_best=2),
+    "beam, power of zero": BeamConfig(length_penalty="power", alpha=0.0),
     "beam, cut": BeamConfig(beam_size=3, limits=LimitsConfig(max_ratio=0.5, max_offset=2)),
     "beam of one": BeamConfig(beam_size=1),
 }
