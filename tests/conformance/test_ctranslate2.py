@@ -42,7 +42,7 @@ def test_it_says_what_the_model_says(variant: Variant, seed: int, tmp_path: Path
     model = build(variant, seed).float()
     assert isinstance(model, Transformer)
     check(model)
-    write_transformer(model, tmp_path, 32, "float32")
+    write_transformer(model, tmp_path, 32, "fp32")
     theirs = plugin.open(Exported(tmp_path, model.source, model.target, model.settings.head, "fp32", facts_of(model)))
     data = map_tensors(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, batch("tokens", seed))
     memory, read = model.encode(data.source), theirs.encode(data.source)

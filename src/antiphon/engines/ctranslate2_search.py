@@ -216,7 +216,7 @@ class CTranslate2Search:
         settings = self.settings
         if not isinstance(settings, BeamConfig) or settings.length_penalty == "none":
             return _NO_PENALTY
-        return 1.0 if settings.length_penalty == "average" else 0.6 if settings.alpha is None else settings.alpha
+        return 1.0 if settings.length_penalty == "average" else 0.6 if settings.alpha is None else max(settings.alpha, _NO_PENALTY)
 
     def _hypotheses(self, model: Any, names: list[list[str]], prepared: Prepared, found: Sequence[_Found]) -> list[list[Hypothesis]]:
         """What was found for each row, the best first."""

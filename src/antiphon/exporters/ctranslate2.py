@@ -1,4 +1,4 @@
-"""A folder for the engine `ctranslate2`: a Transformer or a Whisper of ours, in single precision or with weights of 8 bits.
+"""A folder for the engine `ctranslate2`: a Transformer of ours, in single precision or with weights of 8 bits.
 
     engine/model.bin  config.json  *vocabulary.json     CTranslate2's own; symbols are numbers, those of sources with an `s` in front
 
@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.engine import Facts
+from antiphon.contracts.engine import Facts, Precision
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ExportError, MissingPackageError
 from antiphon.exporters import engine_folder
+from antiphon.exporters.ctranslate2_rounding import round_weights
 from antiphon.exporters.ctranslate2_transformer import epsilon, transformer_spec
 from antiphon.exporters.graphs import facts_of
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
@@ -21,7 +22,6 @@ from antiphon.heads.categorical import Categorical
 from antiphon.models.transformer import Transformer
 
 POSITIONS = 2048  # sinusoids are a table there; longer ones where the recipe's limits allow them
-_QUANTIZATION = {"fp32": "float32", "int8": "int8_float32"}
 _REMEDY = "Use `--format onnx`."
 
 
@@ -38,7 +38,7 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
         facts = replace(facts, longest_source=longest, longest_target=longest)
 
     def files(place: Path) -> None:
-        write_transformer(model, place, longest, _QUANTIZATION[trained.precision])
+        write_transformer(model, place, longest, trained.precision)
 
     engine_folder.write(trained, folder, "ctranslate2", facts, files, versions={"ctranslate2": version})
     return _differences(facts) if model.settings.positions == "sinusoidal" else []
@@ -67,7 +67,7 @@ def check(model: Transformer) -> None:
         raise ExportError(f"`--format ctranslate2` needs `model.{name}` to be {allowed}, but it is {value}. {_REMEDY}")
 
 
-def write_transformer(model: Transformer, place: Path, longest: int, quantization: str) -> None:
+def write_transformer(model: Transformer, place: Path, longest: int, precision: Precision) -> None:
     """Write CTranslate2's files; tables of sinusoids have `longest` positions."""
     assert isinstance(model.source, TokenSpec), "checked before"
     assert isinstance(model.target, TokenSpec)
@@ -80,7 +80,10 @@ def write_transformer(model: Transformer, place: Path, longest: int, quantizatio
     config.unk_token, config.bos_token, config.eos_token = str(target.unknown), str(target.start), str(target.end)
     config.decoder_start_token = str(target.start)
     spec.validate()
-    spec.optimize(quantization)
+    if precision == "int8":
+        round_weights(spec)
+    else:
+        spec.optimize("float32")
     spec.save(str(place))
 
 

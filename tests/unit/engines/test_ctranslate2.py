@@ -30,7 +30,6 @@ from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.scoring import score
 
 SPEC = TokenSpec(size=60, pad=0, unknown=1, start=2, end=3)
-QUANTIZATION = {"fp32": "float32", "int8": "int8_float32"}
 
 
 def talkative() -> Transformer:
@@ -53,7 +52,7 @@ def talkative() -> Transformer:
 
 
 def opened(model: Transformer, folder: Path, precision: Any = "fp32") -> CTranslate2Transformer:
-    write_transformer(model, folder, 80, QUANTIZATION[precision])
+    write_transformer(model, folder, 80, precision)
     found = plugin.open(Exported(folder, model.source, model.target, model.settings.head, precision, facts_of(model)))
     assert isinstance(found, CTranslate2Transformer)
     return found
@@ -102,6 +101,7 @@ SEARCHES = {
     "beam, several": BeamConfig(beam_size=4, n_best=3, alignment=True),
     "beam, sum": BeamConfig(length_penalty="none"),
     "beam, power": BeamConfig(length_penalty="power", alpha=0.4, n_best=2),
+    "beam, power of zero": BeamConfig(length_penalty="power", alpha=0.0),
     "beam, cut": BeamConfig(beam_size=3, limits=LimitsConfig(max_ratio=0.5, max_offset=2)),
     "beam of one": BeamConfig(beam_size=1),
 }
@@ -221,7 +221,7 @@ def test_8_bits_are_searched_alike_by_both(name: str, small: CTranslate2Transfor
     same(found, found_by_us(SEARCHES[name], small, source), 0.02)
     exact = score(ours, source, [own[0].elements for own in found])
     differences = [abs(one[0].log_prob - other.log_prob) / len(other.step_scores) for one, other in zip(found, exact, strict=True)]
-    assert 1e-4 < np.mean(differences) < 0.2  # of 8 bits, and no more
+    assert 1e-4 < np.mean(differences) < 0.03  # of 8 bits; of sums that are cut off at 16 bits it would be several times as much
 
 
 def test_scores_are_computed_when_they_are_read(theirs: CTranslate2Transformer) -> None:

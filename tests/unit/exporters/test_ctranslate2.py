@@ -70,7 +70,7 @@ def test_exporting_leaves_the_model_as_it_is(run: Path, tmp_path: Path) -> None:
     from antiphon.exporters.ctranslate2 import write_transformer
 
     (tmp_path / "files").mkdir()
-    write_transformer(trained.model, tmp_path / "files", 64, "int8_float32")  # type: ignore[arg-type]
+    write_transformer(trained.model, tmp_path / "files", 64, "int8")  # type: ignore[arg-type]
     assert all(weight.equal(before[name]) for name, weight in trained.model.state_dict().items())
 
 
