@@ -1,9 +1,9 @@
 """Weights in 8 bits whose products with unsigned 8-bit activations are the same on every processor.
 
-Processors without VNNI (x86 before 2019, AMD before Zen 4) multiply 8 bits by `vpmaddubsw`, which adds the products of two neighbours into 16 bits
-and saturates there: with weights up to 127 and activations up to 255 the sum is wrong whenever both are large. Scaling each column so that the
-weights of no two neighbours (rows 2i and 2i+1) add up to more than 128 makes every sum fit: 255 * 128 < 2^15. That costs far less than the
-customary seventh bit, since the largest sum of two neighbours is seldom twice the largest weight.
+Processors without VNNI (x86 before 2019, AMD before Zen 4) multiply 8 bits by `vpmaddubsw`, which adds the products of two neighbours
+into 16 bits and saturates there: with weights up to 127 and activations up to 255 the sum is wrong whenever both are large. Scaling each
+column so that the weights of no two neighbours (rows 2i and 2i+1) add up to more than 128 makes every sum fit: 255 * 128 < 2^15. That costs
+far less than the customary seventh bit, since the largest sum of two neighbours is seldom twice the largest weight.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ DEEPEST = 2**16
 
 @dataclass(frozen=True)
 class Int8Weights:
-    """`values` (K, N) times `scales` (N) are about the weights."""
+    """`values` times `scales` are about the weights."""
 
     values: NDArray[np.int8]
     scales: NDArray[np.float32]
@@ -29,7 +29,13 @@ class Int8Weights:
 
 def worth(weights: NDArray[np.float32]) -> bool:
     """Whether a matrix (K, N) is large enough to be written in 8 bits."""
-    return weights.ndim == 2 and weights.size >= FEWEST and min(weights.shape) >= NARROWEST and weights.shape[0] < DEEPEST
+    return (
+        weights.dtype == np.float32
+        and weights.ndim == 2
+        and weights.size >= FEWEST
+        and min(weights.shape) >= NARROWEST
+        and weights.shape[0] < DEEPEST
+    )
 
 
 def by_column(weights: NDArray[np.float32]) -> Int8Weights:
@@ -40,10 +46,10 @@ def by_column(weights: NDArray[np.float32]) -> Int8Weights:
     return Int8Weights(np.rint(weights / scales).astype(np.int8), scales)
 
 
-def by_row(table: NDArray[np.float32]) -> Int8Weights:
-    """A table (V, D) of which rows are taken, one scale (V, 1) for each row."""
-    scales = _positive(np.abs(table).max(1, keepdims=True) / LARGEST)
-    return Int8Weights(np.rint(table / scales).astype(np.int8), scales)
+def by_output(weights: NDArray[np.float32], outputs: int = 1) -> Int8Weights:
+    """Weights of any shape, one scale for each entry of the first `outputs` axes, such as each row of a table; the other axes are 1."""
+    scales = _positive(np.abs(weights).max(tuple(range(outputs, weights.ndim)), keepdims=True) / LARGEST)
+    return Int8Weights(np.rint(weights / scales).astype(np.int8), scales)
 
 
 def _positive(scales: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,11 +3,14 @@
     x ──┬────────────────── Div ─ QuantizeLinear ─ MatMulInteger ─ Cast ─ Mul ─ Mul ─ [Add]
         └─ Abs ─ ReduceMax ──┴────────────────────────────────────────────┘ scale     bias
 
-ONNX Runtime's own dynamic quantization has one scale for a whole tensor, so that a row's result depends on its neighbours and on padding. Here it
-depends on the row alone. Sums of products are whole numbers, equal on every processor and in any order (`int8_weights.py`).
+ONNX Runtime's own dynamic quantization has one scale for a whole tensor, so that a row's result depends on its neighbours and on padding.
+Here it depends on the row alone. Sums of products are whole numbers, equal on every processor and in any order (`int8_weights.py`).
 
 What reads several matrices is rounded once. A row of zeros divides 0 by 0: whatever whole numbers that becomes are multiplied by 0 again.
 Inputs that are never negative (behind a ReLU) use all 255 steps. Tables of symbols have a scale for each symbol.
+
+Convolutions and recurrent layers are stored in 8 bits and computed in float32: a recurrence in whole numbers (a `Scan` over the operators
+above) takes as long as ONNX Runtime's in float32, and its own dynamic one has one scale for the whole batch.
 
 The scale of the row is multiplied before that of the column: for the other order ONNX Runtime 1.32 puts in a fused operator that multiplies
 the bias, too, by the scale of the row (`findings/fused-row-scale.sh`).
@@ -19,13 +22,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.exporters.int8_weights import by_column, by_row, worth
+from antiphon.exporters.int8_weights import FEWEST, by_column, by_output, worth
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 FEWEST_OF_TABLE = 2**14
 """Smaller tables of symbols stay as they are."""
+STORED_ONLY = {"Conv": ((1,), 1), "GRU": ((1, 2), 2), "LSTM": ((1, 2), 2), "RNN": ((1, 2), 2)}
+"""Operators whose weights (inputs of these places) are stored in 8 bits, one scale for each entry of so many leading axes."""
 NEVER_NEGATIVE = {"Relu", "Sigmoid", "Softmax"}
 ONLY_SHAPES = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Identity", "Cast", "Transpose", "Slice", "Split", "Clip", "Max"}
 """What symbols may pass through on their way from an input to their table."""
@@ -33,7 +38,7 @@ ONLY_SHAPES = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Identity
 
 def to_int8(model: "ModelProto") -> None:
     """Change a graph in place. Operators that cannot be written in 8 bits stay in float32; `float_share` says how much that is."""
-    _Writer(model.graph, {}).write()
+    _Writer(model.graph, {}, "int8").write()
 
 
 def float_share(model: "ModelProto") -> float:
@@ -47,12 +52,11 @@ def float_share(model: "ModelProto") -> float:
 class _Writer:
     """One graph, and those inside of its operators."""
 
-    def __init__(self, graph: "GraphProto", outer: Mapping[str, NDArray[Any]]):
+    def __init__(self, graph: "GraphProto", outer: Mapping[str, NDArray[Any]], prefix: str):
         from onnx import numpy_helper
 
-        self.graph = graph
+        self.graph, self.prefix = graph, prefix  # names within a graph may not be those of one around it
         self.constants: dict[str, NDArray[Any]] = {**outer, **{one.name: numpy_helper.to_array(one) for one in graph.initializer}}
-        self.outer = set(outer)
         self.made_by = {name: node for node in graph.node for name in node.output}
         self.inputs = {one.name for one in graph.input} - set(self.constants)
         self.nodes: list[NodeProto] = []
@@ -74,7 +78,7 @@ class _Writer:
 
         for attribute in node.attribute:
             if attribute.type == AttributeProto.GRAPH:
-                _Writer(attribute.g, self.constants).write()
+                _Writer(attribute.g, self.constants, f"{self.prefix}_{node.name or node.output[0]}_{attribute.name}").write()
 
     def _written(self, node: "NodeProto") -> bool:
         if node.op_type == "MatMul" and node.domain == "":
@@ -85,7 +89,20 @@ class _Writer:
             return True
         if node.op_type == "Gemm":
             return self._gemm(node)
+        if node.op_type in STORED_ONLY:
+            self._store_small(node)
         return node.op_type == "Gather" and self._table(node)
+
+    def _store_small(self, node: "NodeProto") -> None:
+        """Weights that are stored in 8 bits, and computed with in float32."""
+        places, outputs = STORED_ONLY[node.op_type]
+        for place in places:
+            weights = self._constant(node.input[place])
+            if weights is None or weights.dtype != np.float32 or weights.size < FEWEST:
+                continue
+            found, name = by_output(weights, outputs), f"{node.name or node.output[0]}_{place}"
+            real = self._add("Cast", [self._store(f"{name}_weights", found.values)], f"{name}_real", to=1)
+            node.input[place] = self._add("Mul", [real, self._store(f"{name}_scales", found.scales)], f"{name}_scaled")
 
     def _gemm(self, node: "NodeProto") -> bool:
         settings = _settings(node)
@@ -107,13 +124,14 @@ class _Writer:
         steps = 255 if unsigned else 127
         found = by_column(weights)
         values, scales = self._store(f"{said}_weights", found.values), self._store(f"{said}_scales", found.scales / np.float32(steps))
-        zero = [] if unsigned else [self._store("int8_zero", np.uint8(128))]
+        zero = [] if unsigned else [self._store("zero", np.uint8(128))]
         sums = self._add("MatMulInteger", [whole, values, *zero], f"{said}_sums")
         real = self._add("Cast", [sums], f"{said}_real", to=1)
         scaled = self._add("Mul", [real, largest], f"{said}_of_row")
-        self._add("Mul", [scaled, scales], said if bias is None else f"{said}_unbiased")
-        if bias is not None:
-            self._add("Add", [f"{said}_unbiased", bias], said)
+        if bias is None:
+            self._say("Mul", [scaled, scales], said)
+        else:
+            self._say("Add", [self._add("Mul", [scaled, scales], f"{said}_unbiased"), bias], said)
 
     def _round(self, source: str) -> tuple[str, str, bool]:
         """Whole numbers of 8 bits, the largest absolute value of each row, and whether none is negative."""
@@ -122,11 +140,11 @@ class _Writer:
         maker = self.made_by.get(source)
         unsigned = maker is not None and maker.op_type in NEVER_NEGATIVE
         absolute = source if unsigned else self._add("Abs", [source], f"{source}_absolute")
-        last = self._store("int8_last", np.array([-1], dtype=np.int64))
+        last = self._store("last", np.array([-1], dtype=np.int64))
         largest = self._add("ReduceMax", [absolute, last], f"{source}_largest", keepdims=1)
         share = self._add("Div", [source, largest], f"{source}_share")
-        step = self._store(f"int8_step_{255 if unsigned else 127}", np.float32(1 / (255 if unsigned else 127)))
-        zero = self._store(f"int8_zero{'_unsigned' if unsigned else ''}", np.uint8(0 if unsigned else 128))
+        step = self._store(f"step_{255 if unsigned else 127}", np.float32(1 / (255 if unsigned else 127)))
+        zero = self._store(f"zero{'_unsigned' if unsigned else ''}", np.uint8(0 if unsigned else 128))
         whole = self._add("QuantizeLinear", [share, step, zero], f"{source}_whole")
         self.rounded[source] = whole, largest, unsigned
         return self.rounded[source]
@@ -137,12 +155,12 @@ class _Writer:
             return False
         if not self._symbols(node.input[1]):
             return False
-        said, found = node.output[0], by_row(table)
+        said, found = node.output[0], by_output(table)
         values, scales = self._store(f"{node.input[0]}_rows", found.values), self._store(f"{node.input[0]}_scales", found.scales)
-        taken = self._add("Gather", [values, node.input[1]], f"{said}_whole", axis=0)
+        taken = self._add("Gather", [values, node.input[1]], f"{said}_taken", axis=0)
         real = self._add("Cast", [taken], f"{said}_real", to=1)
         scale = self._add("Gather", [scales, node.input[1]], f"{said}_scale", axis=0)
-        self._add("Mul", [real, scale], said)
+        self._say("Mul", [real, scale], said)
         return True
 
     def _symbols(self, name: str) -> bool:
@@ -172,15 +190,25 @@ class _Writer:
             return self._store(said, (value * factor).astype(np.float32))
         return self._add("Mul", [name, self._store(f"{said}_factor", factor)], said)
 
-    def _add(self, operator: str, inputs: list[str], output: str, **settings: Any) -> str:
+    def _say(self, operator: str, inputs: list[str], output: str) -> None:
+        """An operator whose output has the name that it had."""
         from onnx import helper
 
-        self.nodes.append(helper.make_node(operator, inputs, [output], name=f"{output}_{operator}", **settings))
-        return output
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=f"{self.prefix}_{output}_{operator}"))
+
+    def _add(self, operator: str, inputs: list[str], output: str, **settings: Any) -> str:
+        """An operator whose output is new; returns its name."""
+        from onnx import helper
+
+        name = f"{self.prefix}_{output}"
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=f"{name}_{operator}", **settings))
+        return name
 
     def _store(self, name: str, value: Any) -> str:
+        """A constant; returns its name."""
         from onnx import numpy_helper
 
+        name = f"{self.prefix}_{name}"
         if name not in self.stored:
             self.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
             self.stored.add(name)
