@@ -7,7 +7,8 @@ ONNX Runtime's own dynamic quantization has one scale for a whole tensor, so tha
 Here it depends on the row alone. Sums of products are whole numbers, equal on every processor and in any order (`int8_weights.py`).
 
 What reads several matrices is rounded once. A row of zeros divides 0 by 0: whatever whole numbers that becomes are multiplied by 0 again.
-Inputs that are never negative (behind a ReLU) use all 255 steps. Tables of symbols have a scale for each symbol.
+Inputs that are never negative (behind a ReLU) use all 255 steps. Tables of symbols have a scale for each symbol; one that is the output
+layer, too, is stored once.
 
 Convolutions and recurrent layers are stored in 8 bits and computed in float32: a recurrence in whole numbers (a `Scan` over the operators
 above) takes as long as ONNX Runtime's in float32, and its own dynamic one has one scale for the whole batch.
@@ -17,6 +18,7 @@ the bias, too, by the scale of the row (`findings/fused-row-scale.sh`).
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +51,21 @@ def float_share(model: "ModelProto") -> float:
     return sum(size for kind, size in sizes if kind == TensorProto.FLOAT) / max(sum(size for _, size in sizes), 1)
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """A constant that inputs are multiplied with from the left: the name of what is stored, whether turned, times a factor."""
+
+    weights: str
+    turned: bool
+    factor: float = 1.0
+
+    def of(self, constants: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """Its values (K, N)."""
+        weights = constants[self.weights]
+        weights = weights.T if self.turned else weights
+        return weights if self.factor == 1 else weights * np.float32(self.factor)
+
+
 class _Writer:
     """One graph, and those inside of its operators."""
 
@@ -60,108 +77,53 @@ class _Writer:
         self.made_by = {name: node for node in graph.node for name in node.output}
         self.inputs = {one.name for one in graph.input} - set(self.constants)
         self.nodes: list[NodeProto] = []
+        self.stored: set[str] = set()
         self.rounded: dict[str, tuple[str, str, bool]] = {}
         """What was rounded already: its whole numbers, the largest of each row, whether it is never negative."""
-        self.stored: set[str] = set()
+        self.columns: dict[Matrix, tuple[str, NDArray[np.float32]]] = {}
+        """Matrices that were written already: the name of their whole numbers (K, N), the scales of their columns."""
+        tables = {Matrix(name, turned=True) for name in map(self._table_of, graph.node) if name is not None}
+        self.tied = tables & {self._matrix_of(node) for node in graph.node}
 
     def write(self) -> None:
         for node in list(self.graph.node):
-            self._inner_graphs(node)
-            if not self._written(node):
+            self._write_inner_graphs(node)
+            if (matrix := self._matrix_of(node)) is not None:
+                self._write_product(node, matrix)
+            elif (table := self._table_of(node)) is not None:
+                self._write_table(node, table)
+            else:
+                self._store_small(node)
                 self.nodes.append(node)
         del self.graph.node[:]
         self.graph.node.extend(self.nodes)
         _forget_unread(self.graph)
 
-    def _inner_graphs(self, node: "NodeProto") -> None:
+    def _write_inner_graphs(self, node: "NodeProto") -> None:
         from onnx import AttributeProto
 
         for attribute in node.attribute:
             if attribute.type == AttributeProto.GRAPH:
                 _Writer(attribute.g, self.constants, f"{self.prefix}_{node.name or node.output[0]}_{attribute.name}").write()
 
-    def _written(self, node: "NodeProto") -> bool:
-        if node.op_type == "MatMul" and node.domain == "":
-            weights = self._constant(node.input[1])
-            if weights is None or not worth(weights) or self._constant(node.input[0]) is not None:
-                return False
-            self._product(node, weights, None)
-            return True
-        if node.op_type == "Gemm":
-            return self._gemm(node)
-        if node.op_type in STORED_ONLY:
-            self._store_small(node)
-        return node.op_type == "Gather" and self._table(node)
-
-    def _store_small(self, node: "NodeProto") -> None:
-        """Weights that are stored in 8 bits, and computed with in float32."""
-        places, outputs = STORED_ONLY[node.op_type]
-        for place in places:
-            weights = self._constant(node.input[place])
-            if weights is None or weights.dtype != np.float32 or weights.size < FEWEST:
-                continue
-            found, name = by_output(weights, outputs), f"{node.name or node.output[0]}_{place}"
-            real = self._add("Cast", [self._store(f"{name}_weights", found.values)], f"{name}_real", to=1)
-            node.input[place] = self._add("Mul", [real, self._store(f"{name}_scales", found.scales)], f"{name}_scaled")
-
-    def _gemm(self, node: "NodeProto") -> bool:
+    def _matrix_of(self, node: "NodeProto") -> Matrix | None:
+        """The constant matrix of a product that is worth to be written in 8 bits."""
         settings = _settings(node)
-        weights = self._constant(node.input[1])
-        if weights is None or settings.get("transA", 0):
-            return False
-        weights = weights.T if settings.get("transB", 0) else weights
-        if not worth(weights):
-            return False
-        bias = node.input[2] if len(node.input) > 2 and node.input[2] else None
-        if bias is not None and settings.get("beta", 1.0) != 1.0:
-            bias = self._times(bias, np.float32(settings["beta"]), f"{node.output[0]}_bias")
-        self._product(node, weights * np.float32(settings.get("alpha", 1.0)), bias)
-        return True
+        if node.op_type not in ("MatMul", "Gemm") or node.domain or settings.get("transA", 0):
+            return None
+        weights, turned = self._stored_as(node.input[1])
+        if weights not in self.constants or self._stored_as(node.input[0])[0] in self.constants:
+            return None
+        matrix = Matrix(weights, turned ^ bool(settings.get("transB", 0)), float(settings.get("alpha", 1.0)))
+        return matrix if worth(matrix.of(self.constants)) else None
 
-    def _product(self, node: "NodeProto", weights: NDArray[np.float32], bias: str | None) -> None:
-        source, said = node.input[0], node.output[0]
-        whole, largest, unsigned = self._round(source)
-        steps = 255 if unsigned else 127
-        found = by_column(weights)
-        values, scales = self._store(f"{said}_weights", found.values), self._store(f"{said}_scales", found.scales / np.float32(steps))
-        zero = [] if unsigned else [self._store("zero", np.uint8(128))]
-        sums = self._add("MatMulInteger", [whole, values, *zero], f"{said}_sums")
-        real = self._add("Cast", [sums], f"{said}_real", to=1)
-        scaled = self._add("Mul", [real, largest], f"{said}_of_row")
-        if bias is None:
-            self._say("Mul", [scaled, scales], said)
-        else:
-            self._say("Add", [self._add("Mul", [scaled, scales], f"{said}_unbiased"), bias], said)
-
-    def _round(self, source: str) -> tuple[str, str, bool]:
-        """Whole numbers of 8 bits, the largest absolute value of each row, and whether none is negative."""
-        if source in self.rounded:
-            return self.rounded[source]
-        maker = self.made_by.get(source)
-        unsigned = maker is not None and maker.op_type in NEVER_NEGATIVE
-        absolute = source if unsigned else self._add("Abs", [source], f"{source}_absolute")
-        last = self._store("last", np.array([-1], dtype=np.int64))
-        largest = self._add("ReduceMax", [absolute, last], f"{source}_largest", keepdims=1)
-        share = self._add("Div", [source, largest], f"{source}_share")
-        step = self._store(f"step_{255 if unsigned else 127}", np.float32(1 / (255 if unsigned else 127)))
-        zero = self._store(f"zero{'_unsigned' if unsigned else ''}", np.uint8(0 if unsigned else 128))
-        whole = self._add("QuantizeLinear", [share, step, zero], f"{source}_whole")
-        self.rounded[source] = whole, largest, unsigned
-        return self.rounded[source]
-
-    def _table(self, node: "NodeProto") -> bool:
-        table = self._constant(node.input[0])
-        if table is None or table.ndim != 2 or table.dtype != np.float32 or table.size < FEWEST_OF_TABLE or _settings(node).get("axis", 0):
-            return False
-        if not self._symbols(node.input[1]):
-            return False
-        said, found = node.output[0], by_output(table)
-        values, scales = self._store(f"{node.input[0]}_rows", found.values), self._store(f"{node.input[0]}_scales", found.scales)
-        taken = self._add("Gather", [values, node.input[1]], f"{said}_taken", axis=0)
-        real = self._add("Cast", [taken], f"{said}_real", to=1)
-        scale = self._add("Gather", [scales, node.input[1]], f"{said}_scale", axis=0)
-        self._say("Mul", [real, scale], said)
-        return True
+    def _table_of(self, node: "NodeProto") -> str | None:
+        """The name of a constant table that symbols are looked up in."""
+        if node.op_type != "Gather" or _settings(node).get("axis", 0) or not self._symbols(node.input[1]):
+            return None
+        table = self.constants.get(node.input[0])
+        large = table is not None and table.ndim == 2 and table.dtype == np.float32 and table.size >= FEWEST_OF_TABLE
+        return node.input[0] if large else None
 
     def _symbols(self, name: str) -> bool:
         """Whether indices are inputs of the graph, other than positions, which are computed."""
@@ -172,23 +134,103 @@ class _Writer:
             name = maker.input[0]
         return True
 
-    def _constant(self, name: str) -> NDArray[Any] | None:
-        """The value of a constant, also of one that is only transposed."""
-        if name in self.constants:
-            return self.constants[name]
-        maker = self.made_by.get(name)
-        if maker is None or maker.op_type not in ("Transpose", "Identity"):
+    def _write_product(self, node: "NodeProto", matrix: Matrix) -> None:
+        said = node.output[0]
+        whole, largest, unsigned = self._round(node.input[0])
+        values, scales = self._columns(matrix)
+        scale = self._store(f"{said}_scales", scales / np.float32(255 if unsigned else 127))
+        zero = [] if unsigned else [self._store("zero", np.uint8(128))]
+        sums = self._add("MatMulInteger", [whole, values, *zero], f"{said}_sums")
+        real = self._add("Cast", [sums], f"{said}_real", to=1)
+        scaled = self._add("Mul", [real, largest], f"{said}_of_row")
+        bias = self._bias(node)
+        if bias is None:
+            self._say("Mul", [scaled, scale], said)
+        else:
+            self._say("Add", [self._add("Mul", [scaled, scale], f"{said}_unbiased"), bias], said)
+
+    def _bias(self, node: "NodeProto") -> str | None:
+        """What a Gemm adds."""
+        if len(node.input) < 3 or not node.input[2]:
             return None
-        inner = self._constant(maker.input[0])
+        beta = float(_settings(node).get("beta", 1.0))
+        if beta == 1:
+            return node.input[2]
+        return self._add("Mul", [node.input[2], self._store(f"{node.output[0]}_beta", np.float32(beta))], f"{node.output[0]}_bias")
+
+    def _columns(self, matrix: Matrix) -> tuple[str, NDArray[np.float32]]:
+        """The name of a matrix in whole numbers, and the scales of its columns; once for all that read it."""
+        if matrix not in self.columns:
+            found, name = by_column(matrix.of(self.constants)), f"{matrix.weights}_columns_{len(self.columns)}"
+            if matrix in self.tied:  # turned when the file is opened
+                values = self._add("Transpose", [self._store(f"{matrix.weights}_tied", found.values.T)], name, perm=[1, 0])
+            else:
+                values = self._store(name, found.values)
+            self.columns[matrix] = values, found.scales
+        return self.columns[matrix]
+
+    def _round(self, source: str) -> tuple[str, str, bool]:
+        """Whole numbers of 8 bits, the largest absolute value of each row, and whether none is negative; once for all that read it."""
+        if source not in self.rounded:
+            maker = self.made_by.get(source)
+            unsigned = maker is not None and maker.op_type in NEVER_NEGATIVE
+            absolute = source if unsigned else self._add("Abs", [source], f"{source}_absolute")
+            last = self._store("last", np.array([-1], dtype=np.int64))
+            largest = self._add("ReduceMax", [absolute, last], f"{source}_largest", keepdims=1)
+            share = self._add("Div", [source, largest], f"{source}_share")
+            step = self._store(f"step_{255 if unsigned else 127}", np.float32(1 / (255 if unsigned else 127)))
+            zero = self._store("zero_unsigned", np.uint8(0)) if unsigned else self._store("zero", np.uint8(128))
+            self.rounded[source] = self._add("QuantizeLinear", [share, step, zero], f"{source}_whole"), largest, unsigned
+        return self.rounded[source]
+
+    def _write_table(self, node: "NodeProto", table: str) -> None:
+        said, symbols = node.output[0], node.input[1]
+        tied = Matrix(table, turned=True)
+        if tied in self.tied:
+            scales = self._columns(tied)[1]
+            values = f"{self.prefix}_{table}_tied"
+        else:
+            found = by_output(self.constants[table])
+            values, scales = self._store(f"{table}_rows", found.values), found.scales
+        taken = self._add("Gather", [values, symbols], f"{said}_taken", axis=0)
+        real = self._add("Cast", [taken], f"{said}_real", to=1)
+        scale = self._add("Gather", [self._store(f"{table}_scales", scales.reshape(-1, 1)), symbols], f"{said}_scale", axis=0)
+        self._say("Mul", [real, scale], said)
+
+    def _store_small(self, node: "NodeProto") -> None:
+        """Weights that are stored in 8 bits, and computed with in float32."""
+        places, outputs = STORED_ONLY.get(node.op_type, ((), 0))
+        for place in places:
+            weights = self._constant(node.input[place])
+            if weights is None or weights.dtype != np.float32 or weights.size < FEWEST:
+                continue
+            found, name = by_output(weights, outputs), f"{node.name or node.output[0]}_{place}"
+            real = self._add("Cast", [self._store(f"{name}_weights", found.values)], f"{name}_real", to=1)
+            node.input[place] = self._add("Mul", [real, self._store(f"{name}_scales", found.scales)], f"{name}_scaled")
+
+    def _stored_as(self, name: str) -> tuple[str, bool]:
+        """The name of what is only turned or passed on, and whether it is turned."""
+        turned = False
+        while (maker := self.made_by.get(name)) is not None and maker.op_type in ("Identity", "Transpose"):
+            if maker.op_type == "Transpose":
+                if _settings(maker).get("perm", [1, 0]) != [1, 0]:
+                    break
+                turned = not turned
+            name = maker.input[0]
+        return name, turned
+
+    def _constant(self, name: str) -> NDArray[Any] | None:
+        """The values of a constant, also of one whose axes were changed."""
+        maker = self.made_by.get(name)
+        if maker is None or name in self.constants:
+            return self.constants.get(name)
+        inner = self._constant(maker.input[0]) if maker.op_type in ("Identity", "Transpose", "Unsqueeze") else None
         if inner is None or maker.op_type == "Identity":
             return inner
-        return np.transpose(inner, _settings(maker).get("perm"))
-
-    def _times(self, name: str, factor: np.float32, said: str) -> str:
-        value = self._constant(name)
-        if value is not None:
-            return self._store(said, (value * factor).astype(np.float32))
-        return self._add("Mul", [name, self._store(f"{said}_factor", factor)], said)
+        if maker.op_type == "Transpose":
+            return np.transpose(inner, _settings(maker).get("perm"))
+        axes = self._constant(maker.input[1])
+        return None if axes is None else np.expand_dims(inner, tuple(axes.tolist()))
 
     def _say(self, operator: str, inputs: list[str], output: str) -> None:
         """An operator whose output has the name that it had."""
