@@ -19,6 +19,7 @@ the bias, too, by the scale of the row (`findings/fused-row-scale.sh`).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,17 +39,20 @@ ONLY_SHAPES = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Identity
 """What symbols may pass through on their way from an input to their table."""
 
 
-def to_int8(model: "ModelProto") -> None:
-    """Change a graph in place. Operators that cannot be written in 8 bits stay in float32; `float_share` says how much that is."""
-    _Writer(model.graph, {}, "int8").write()
+def quantize(path: Path) -> int:
+    """Change a file in place, as `to_int8`."""
+    import onnx
+
+    model = onnx.load(path)  # with weights that are in a file beside it
+    changed = to_int8(model)
+    onnx.save(model, path)
+    path.with_name(f"{path.name}.data").unlink(missing_ok=True)
+    return changed
 
 
-def float_share(model: "ModelProto") -> float:
-    """The share of the weights' bytes that is still in float32."""
-    from onnx import TensorProto, numpy_helper
-
-    sizes = [(tensor.data_type, numpy_helper.to_array(tensor).nbytes) for tensor in model.graph.initializer]
-    return sum(size for kind, size in sizes if kind == TensorProto.FLOAT) / max(sum(size for _, size in sizes), 1)
+def to_int8(model: "ModelProto") -> int:
+    """Change a graph in place; returns how many matrices and tables are in 8 bits. All else stays in float32."""
+    return _Writer(model.graph, {}, "int8").write()
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,12 @@ class _Writer:
         tables = {Matrix(name, turned=True) for name in map(self._table_of, graph.node) if name is not None}
         self.tied = tables & {self._matrix_of(node) for node in graph.node}
 
-    def write(self) -> None:
+    def write(self) -> int:
+        """Write the graph anew; returns how many matrices and tables are in 8 bits."""
+        from onnx import TensorProto
+
+        inner = sum(self._write_inner_graphs(node) for node in self.graph.node)
         for node in list(self.graph.node):
-            self._write_inner_graphs(node)
             if (matrix := self._matrix_of(node)) is not None:
                 self._write_product(node, matrix)
             elif (table := self._table_of(node)) is not None:
@@ -98,13 +105,14 @@ class _Writer:
         del self.graph.node[:]
         self.graph.node.extend(self.nodes)
         _forget_unread(self.graph)
+        return inner + sum(1 for one in self.graph.initializer if one.data_type == TensorProto.INT8)
 
-    def _write_inner_graphs(self, node: "NodeProto") -> None:
+    def _write_inner_graphs(self, node: "NodeProto") -> int:
         from onnx import AttributeProto
 
-        for attribute in node.attribute:
-            if attribute.type == AttributeProto.GRAPH:
-                _Writer(attribute.g, self.constants, f"{self.prefix}_{node.name or node.output[0]}_{attribute.name}").write()
+        graphs = {one.name: one.g for one in node.attribute if one.type == AttributeProto.GRAPH}
+        prefix = f"{self.prefix}_{node.name or node.output[0]}"
+        return sum(_Writer(graph, self.constants, f"{prefix}_{name}").write() for name, graph in graphs.items())
 
     def _matrix_of(self, node: "NodeProto") -> Matrix | None:
         """The constant matrix of a product that is worth to be written in 8 bits."""
@@ -155,7 +163,7 @@ class _Writer:
             return None
         beta = float(_settings(node).get("beta", 1.0))
         if beta == 1:
-            return node.input[2]
+            return str(node.input[2])
         return self._add("Mul", [node.input[2], self._store(f"{node.output[0]}_beta", np.float32(beta))], f"{node.output[0]}_bias")
 
     def _columns(self, matrix: Matrix) -> tuple[str, NDArray[np.float32]]:
