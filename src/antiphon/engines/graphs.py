@@ -6,7 +6,7 @@ without weights.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from antiphon.contracts.sequences import Frames, Memory, Output, Padded
 from antiphon.heads.parts import RestOfHead
 
 
+@runtime_checkable
 class Graphs(Protocol):
     """What runs graphs."""
 

@@ -9,7 +9,7 @@ also sees the context vector and the decoder's input, from which these vectors w
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, final
+from typing import Literal, Protocol, final, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -56,6 +56,7 @@ class Pointer(nn.Module):
         return self.generator(features), self.gate(features)
 
 
+@runtime_checkable
 class Parts(Protocol):
     """A pointer head, or what is left of one where its weights are elsewhere."""
 
