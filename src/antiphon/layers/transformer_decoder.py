@@ -37,7 +37,7 @@ class TransformerDecoder(nn.Module):
     def __init__(self, settings: TransformerConfig, target: Spec, *, crosses: bool = True):
         super().__init__()
         self.settings, self.crosses = settings, crosses
-        self.positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention")
+        self.positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention", says=True)
         self.blocks = nn.ModuleList(DecoderLayer(settings, crosses=crosses) for _ in range(settings.decoder_layers))
         self.norm = make_norm(settings) if settings.norm_position == "pre" else nn.Identity()
         self.aligning_layer = max(settings.decoder_layers - 2, 0)

@@ -137,14 +137,24 @@ class Positioned(nn.Module):
     """Elements with their positions: a frontend, added positions, and what attention layers need to know of positions.
 
     Without `attends` no layer attends to these elements themselves: then only added positions matter. Without `project_values` values are
-    vectors already, as subsampling makes them.
+    vectors already, as subsampling makes them. `says` is whether these are what a decoder has said, which begin with the start symbol.
     """
 
-    def __init__(self, settings: TransformerConfig, spec: Spec, *, bidirectional: bool, attends: bool = True, project_values: bool = True):
+    def __init__(
+        self,
+        settings: TransformerConfig,
+        spec: Spec,
+        *,
+        bidirectional: bool,
+        attends: bool = True,
+        project_values: bool = True,
+        says: bool = False,
+    ):
         super().__init__()
         self.kind = settings.positions
         scale = settings.dim**0.5 if settings.scale_embeddings else 1.0
-        self.frontend = Frontend(spec, settings.dim, scale=scale, project_values=project_values)
+        zero_start = says and settings.start_embedding == "zeros"
+        self.frontend = Frontend(spec, settings.dim, scale=scale, project_values=project_values, zero_start=zero_start)
         self.dropout = Dropout(settings.dropout)
         self.norm = make_norm(settings) if settings.norm_position == "post" and settings.positions == "learned" else nn.Identity()
         self.table = nn.Embedding(settings.max_positions, settings.dim) if self.kind == "learned" else None
