@@ -11,6 +11,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from antiphon.contracts.engine import Precision
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.errors import ExportError
 from antiphon.exporters import engine_folder
@@ -28,7 +29,8 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     """Write the folder. Raises ExportError for what has no graphs, and where the extra is missing."""
     check(trained.architecture, trained.model)
     versions = {name: version(name) for name in ("torch", "onnx", "onnxruntime")}
-    engine_folder.write(trained, folder, "onnx", facts_of(trained.model), partial(write_graphs, trained.model), versions=versions)
+    files = partial(write_graphs, trained.model, precision=trained.precision)
+    engine_folder.write(trained, folder, "onnx", facts_of(trained.model), files, versions=versions)
     return []
 
 
@@ -46,9 +48,10 @@ def check(architecture: str, model: Seq2SeqModel) -> None:
         raise ExportError("Merge the adapters first, with `--format merged`, and export the run that it writes.")
 
 
-def write_graphs(model: Seq2SeqModel, folder: Path) -> None:
-    """Write a file for each graph of a model into a folder."""
+def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32") -> None:
+    """Write a file for each graph of a model into a folder. Raises ExportError for int8 where every matrix is too small for it."""
     from antiphon.exporters.onnx_file import save
+    from antiphon.exporters.onnx_int8 import quantize
     from antiphon.exporters.onnx_recurrent import with_operators
 
     traced = copy.deepcopy(model)
@@ -56,8 +59,14 @@ def write_graphs(model: Seq2SeqModel, folder: Path) -> None:
     with_operators(traced)
     for name, graph in graphs.items():
         save(graph, folder / f"{name}.onnx", name)
+    if precision == "int8" and not sum(quantize(folder / f"{name}.onnx") for name in graphs):
+        raise ExportError("No matrix of this model is large enough to be worth 8 bits. Export it with `--precision fp32`.")
 
 
 plugin = ExportPlugin(
-    name="onnx", summary="A folder that ONNX Runtime runs, opened like a run; needs the extra `onnx`.", export=export, engine=True
+    name="onnx",
+    summary="A folder that ONNX Runtime runs, opened like a run; needs the extra `onnx`.",
+    export=export,
+    precisions=("fp32", "int8"),
+    engine=True,
 )
