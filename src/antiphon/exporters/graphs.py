@@ -5,6 +5,8 @@
     frames   the memory                        -> logits of each state of the memory
     decode   values, lengths, the memory       -> what is said at all steps at once; of models that take no steps
 
+Of a decoder of attention, a step appends to a pool: `exporters/attention_step.py`.
+
 A memory and a state are trees of tensors; here they are lists, in the order in which `map_tensors` meets them. Rows of hypotheses have two
 dimensions, (B, W, ...), so that a graph has no row count that must be a product. A head leaves out what needs no weights
 (`heads/parts.py`): a distribution is its parameters.
@@ -21,10 +23,14 @@ from antiphon.contracts.engine import Facts
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec
+from antiphon.exporters.attention_step import AttentionStep, EncodeForStep, attention_decoder, sizes_of
 from antiphon.heads.parts import raw_of
 from antiphon.layers.channelwise import ChannelRows
+from antiphon.layers.transformer_decoder import TransformerDecoder
 
 BATCH, BEAM, STEPS = 3, 2, 7  # sizes of examples; no two alike, none is 1
+_SLOTS = 5  # of the pool of an example
+_SOURCE = ("values", "lengths", "factors")
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ def facts_of(model: Seq2SeqModel) -> Facts:
     """What the model says of itself, to be said by an engine's model."""
     with torch.inference_mode():
         frames = model.frames(model.encode(example_source(model.source))) is not None
+    decoder = attention_decoder(model)
     return Facts(
         stepwise=isinstance(model, StepwiseModel),
         frames=frames,
@@ -76,6 +83,7 @@ def facts_of(model: Seq2SeqModel) -> Facts:
         wait_k=model.wait_k,
         gives_attention=model.gives_attention,
         copies=model.copies,
+        pool=None if decoder is None else sizes_of(decoder),
     )
 
 
@@ -182,6 +190,9 @@ def _said(output: Output, model: Seq2SeqModel) -> tuple[Tensor, ...]:
 def graphs_of(model: Seq2SeqModel, max_length: int = 0) -> dict[str, Graph]:
     """The functions of a model in evaluation mode. `max_length` is for states that have room for so many steps."""
     source = example_source(model.source)
+    decoder = attention_decoder(model)
+    if isinstance(model, StepwiseModel) and decoder is not None:
+        return _appending(model, decoder, source)
     encode = Encode(model, max_length)
     with torch.inference_mode():
         memory, state = encode.trees(source)
@@ -190,10 +201,8 @@ def graphs_of(model: Seq2SeqModel, max_length: int = 0) -> dict[str, Graph]:
     memory_names = tuple(f"memory_{number}" for number in range(len(read)))
     state_names = tuple(f"state_{number}" for number in range(len(rows)))
     shapes = [dict(_sizes(tensor, memory.states.shape[1])) for tensor in read]
-    given = (source.values, source.lengths) if source.factors is None else (source.values, source.lengths, source.factors)
-    length = {} if not isinstance(model.source, TokenSpec) and model.source.length else {1: "source"}
-    dynamic = ({0: "batch", **length}, {0: "batch"}, {0: "batch", **length})[: len(given)]
-    found = {"encode": Graph(encode, given, ("values", "lengths", "factors")[: len(given)], (*memory_names, *state_names), dynamic)}
+    given, dynamic = _given(model.source, source)
+    found = {"encode": Graph(encode, given, _SOURCE[: len(given)], (*memory_names, *state_names), dynamic)}
     weights = ("attention",) if model.gives_attention else ()
     if isinstance(model, StepwiseModel):
         rows = [tensor.unsqueeze(1).expand(-1, BEAM, *tensor.shape[1:]).clone() for tensor in rows]
@@ -215,6 +224,55 @@ def graphs_of(model: Seq2SeqModel, max_length: int = 0) -> dict[str, Graph]:
         )
     if facts_of(model).frames:
         found["frames"] = Graph(FramesOf(model, memory), tuple(read), memory_names, ("said",), tuple(shapes))
+    return found
+
+
+def _given(spec: Spec, source: Padded) -> tuple[tuple[Tensor, ...], tuple[dict[int, str], ...]]:
+    """What a source is made of, and which of its sizes may be any."""
+    given = (source.values, source.lengths) if source.factors is None else (source.values, source.lengths, source.factors)
+    length = {} if not isinstance(spec, TokenSpec) and spec.length else {1: "source"}
+    return given, ({0: "batch", **length}, {0: "batch"}, {0: "batch", **length})[: len(given)]
+
+
+def _appending(model: StepwiseModel, decoder: TransformerDecoder, source: Padded) -> dict[str, Graph]:
+    """The functions of a model whose step appends to a pool, of which the example has some slots."""
+    encode = EncodeForStep(model, decoder)
+    given, dynamic = _given(model.source, source)
+    with torch.inference_mode():
+        memory = encode(*given)
+    memory = tuple(tensor.clone() for tensor in memory)
+    names = tuple(f"memory_{number}" for number in range(len(memory)))
+    shapes = [dict(_sizes(tensor, memory[1].shape[1])) for tensor in memory]
+    layers, groups, width = sizes_of(decoder)
+    pool = [torch.randn(BATCH, groups, *size) for _ in range(layers) for size in ((width, _SLOTS), (_SLOTS, width))]
+    pool_names = tuple(f"{kind}_{layer}" for layer in range(layers) for kind in ("keys", "values"))
+    read = slice(1, None) if decoder.crosses else slice(0)
+    weights = ("attention",) if model.gives_attention else ()
+    step = Graph(
+        AttentionStep(model, decoder).eval(),
+        (
+            _elements(model.target, BEAM),
+            torch.tensor([_SLOTS]),
+            torch.arange(_SLOTS).expand(BATCH, -1).contiguous(),
+            torch.zeros(BATCH, 1, BEAM, _SLOTS),
+            *pool,
+            *memory[read],
+        ),
+        ("last", "position", "places", "visible", *pool_names, *names[read]),
+        ("said", *weights, *(f"new_{name}" for name in pool_names)),
+        (
+            {0: "batch", 1: "beam"},
+            {},
+            {0: "batch", 1: "pool"},
+            {0: "batch", 2: "beam", 3: "pool"},
+            *({0: "batch", 3 if name.startswith("keys") else 2: "pool"} for name in pool_names),
+            *shapes[read],
+        ),
+    )
+    found = {"encode": Graph(encode, given, _SOURCE[: len(given)], names, dynamic), "step": step}
+    if facts_of(model).frames:
+        states = Memory(memory[0], memory[1])
+        found["frames"] = Graph(FramesOf(model, states), memory[:2], names[:2], ("said",), tuple(shapes[:2]))
     return found
 
 

@@ -54,8 +54,8 @@ class RelativeBias(nn.Module):
         self.max_distance = max_distance
         self.table = nn.Embedding(buckets, heads)
 
-    def forward(self, queries: Int[Tensor, "*rows Q"], keys: Int[Tensor, " T"]) -> Float[Tensor, "*rows H Q T"]:
-        """Biases for query and key positions."""
+    def forward(self, queries: Int[Tensor, "*rows Q"], keys: Int[Tensor, "*keys T"]) -> Float[Tensor, "*rows H Q T"]:
+        """Biases for query and key positions; those of keys are (T,) for all, or (*rows, 1 or Q, T)."""
         biases: Tensor = self.table(self._bucket(keys - queries.unsqueeze(-1)))
         return biases.movedim(-1, -3)
 
