@@ -1,11 +1,11 @@
-"""What is kept between the steps of a decoder that appends (`exporters/attention_step.py`): a pool for each source, shared by its hypotheses.
+"""What is kept between the steps of a decoder that appends (`exporters/attention_step.py`): a pool for each source.
 
 Everything that any hypothesis of a source said has a slot in the source's pool, and a mask says which slots each hypothesis follows. So
 re-ordering hypotheses copies their rows of the mask, and no keys or values. Slots that nobody follows any more are given up when the pool
 is full, and it grows by a factor when too few are.
 
-Unusual here: pools are shared like the arrays behind slices in Go: whoever finds that another has appended behind it takes a copy. So states
-that were selected from the same one may each go on, and yet in the usual case nothing is copied.
+Unusual here: pools are shared like the arrays behind slices in Go: whoever finds that another has appended behind it takes a copy. So
+states that were selected from the same one may each go on, and yet in the usual case nothing is copied.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 HIDDEN = -1e9  # added to a score it leaves a weight of exactly 0, and unlike infinity it never becomes NaN
 _FIRST = 16  # steps for which there is room at first
@@ -39,10 +39,23 @@ class Pool:
         N = slots.shape[1]
         keys, values = self.keys.new_zeros(L, B, G, K, room), self.values.new_zeros(L, B, G, room, K)
         places = self.places.new_zeros(B, room)
-        keys[..., :N] = self.keys.gather(4, slots.view(1, B, 1, 1, N).expand(L, B, G, K, N))
-        values[..., :N, :] = self.values.gather(3, slots.view(1, B, 1, N, 1).expand(L, B, G, N, K))
+        for source, own in enumerate(slots.unbind()):  # several times as fast as one `gather`
+            keys[:, source, ..., :N] = self.keys[:, source].index_select(3, own)
+            values[:, source, :, :N] = self.values[:, source].index_select(2, own)
         places[:, :N] = self.places.gather(1, slots)
         return Pool(keys, values, places, N)
+
+    def longer(self, length: int, room: int) -> "Pool":
+        """The pool with its first `length` slots, and as many in all as `room` says."""
+        L, B, G, K, _ = self.keys.shape
+        keys, values = self.keys.new_zeros(L, B, G, K, room), self.values.new_zeros(L, B, G, room, K)
+        places = self.places.new_zeros(B, room)
+        keys[..., :length], values[..., :length, :], places[:, :length] = (
+            self.keys[..., :length],
+            self.values[..., :length, :],
+            self.places[:, :length],
+        )
+        return Pool(keys, values, places, length)
 
     def of_sources(self, sources: Int[Tensor, " N"]) -> "Pool":
         """The pools of some sources."""
@@ -85,7 +98,8 @@ class PoolState:
         self.pool.filled = behind
         own = self.visible.view(-1, beams, self.visible.shape[1])[..., self.length : behind]
         own.diagonal(dim1=1, dim2=2).zero_()
-        return replace(self, length=behind, position=self.position + 1, step=step)
+        # `dataclasses.replace` takes as long as an operation of torch.
+        return PoolState(self.pool, self.visible, self.source, behind, self.position + 1, self.moved, step)
 
     def _sorted(self, sources: int) -> "PoolState":
         beams = len(self.source) // max(sources, 1)
@@ -102,6 +116,10 @@ class PoolState:
         follows = self.visible.view(sources, beams, -1)[..., : self.length] == 0
         used = follows.any(1)
         most = int(used.sum(1).max()) if used.numel() else 0
+        if most == self.length:
+            room = max(2 * most, most + beams, _FIRST * beams)
+            longer = nn.functional.pad(self.visible[:, :most], (0, room - most), value=HIDDEN)
+            return replace(self, pool=self.pool.longer(most, room), visible=longer)
         slots = used.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
         room = max(2 * most, most + beams, _FIRST * beams)
         visible = self.visible.new_full((sources, beams, room), HIDDEN)

@@ -24,7 +24,7 @@ from antiphon.contracts.sequences import Output, Padded
 from antiphon.engines.pool_state import HIDDEN
 from antiphon.heads.parts import raw_of
 from antiphon.heads.pointer import Pointer
-from antiphon.layers.attention import KeysValues, Rotation
+from antiphon.layers.attention import KeysValues, Rotation, SelfAttention
 from antiphon.layers.linear import Linear
 from antiphon.layers.positions import rotate
 from antiphon.layers.transformer_decoder import TransformerDecoder
@@ -75,7 +75,8 @@ class AttentionStep(nn.Module):
         self.layers = [layer for layer in decoder.blocks if isinstance(layer, DecoderLayer)]
         _, self.groups, self.width = sizes_of(decoder)
         self.own = nn.ModuleList(_scaled(_attention(layer).query_key_value, decoder.settings.dim, self.width) for layer in self.layers)
-        self.cross = nn.ModuleList(_scaled(layer.cross.query, decoder.settings.dim, self.width) for layer in self.layers if layer.cross)
+        reading = [layer.cross for layer in self.layers if layer.cross is not None]
+        self.cross = nn.ModuleList(_scaled(cross.query, decoder.settings.dim, self.width) for cross in reading)
 
     def forward(
         self,
@@ -128,7 +129,7 @@ class AttentionStep(nn.Module):
         if bias is None:
             return (visible if shared == 1 else visible.unsqueeze(3).expand(-1, -1, -1, shared, -1).flatten(2, 3)), None
         one = (self.groups, 1, shared)  # the same for all hypotheses
-        far = bias(position.expand(len(places)).unsqueeze(1), places.unsqueeze(1)).squeeze(2)  # (B, H, P)
+        far = bias(position.expand(places.shape[0]).unsqueeze(1), places.unsqueeze(1)).squeeze(2)  # (B, H, P)
         look = visible.unsqueeze(3) + far.unflatten(1, one)  # (B, G, W, H / G, P)
         near = bias(position, position).view(1, *one, 1)
         return look.flatten(2, 3), near
@@ -136,7 +137,7 @@ class AttentionStep(nn.Module):
     def _source(self, mask: Tensor, position: Tensor) -> Tensor:
         """What is added to scores over the memory, (B, 1, 1, S)."""
         k = self.decoder.settings.wait_k
-        real = mask if k is None else readable(mask, position.expand(len(mask)).unsqueeze(1), k).squeeze(1)
+        real = mask if k is None else readable(mask, position.expand(mask.shape[0]).unsqueeze(1), k).squeeze(1)
         return ((~real).float() * HIDDEN)[:, None, None, :]
 
     def _look_back(
@@ -188,7 +189,7 @@ class AttentionStep(nn.Module):
         return raw_of(Output(features, head))
 
 
-def _attention(layer: DecoderLayer) -> nn.Module:
+def _attention(layer: DecoderLayer) -> SelfAttention:
     assert layer.attention is not None, "asked only of decoders that attend"
     return layer.attention
 

@@ -16,6 +16,7 @@ from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.search.alignment import traced
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig
 from antiphon.search.hot_words import HotWordsConfig, Phrases
+from antiphon.search.likeliest import likeliest
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
@@ -84,7 +85,7 @@ class GreedySearch:
 
 
 def _likeliest(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
-    return ranking.argmax(-1)
+    return likeliest(ranking)
 
 
 plugin = SearchPlugin(name="greedy", summary="the likeliest symbol at each step; fastest", Config=GreedyConfig, build=GreedySearch)

@@ -55,13 +55,14 @@ def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose,
     for step in range(steps):
         output, state = model.step(last, memory, state, attention=paths.scorers.needs_attention)
         scores = processors(output.values, paths.history[:, :step], paths.scorers.may_end())
-        scores, active = paths.scorers.score(replace(scores, attention=output.attention), last)
-        paths = replace(paths, scorers=active)
+        if paths.scorers.scorers:
+            scores, active = paths.scorers.score(replace(scores, attention=output.attention), last)
+            paths = replace(paths, scorers=active)
         last = choose(scores.ranking, step, paths.rows)
         _record(paths, scores, last, step, end)
         ended = (paths.lengths >= 0).view(-1, width).all(1)
         if not ended.any():
-            paths = replace(paths, scorers=paths.scorers.advance(last))
+            paths = _advanced(paths, last)
             continue
         _collect(paths, ended.repeat_interleave(width), found)
         keep = (~ended).nonzero().squeeze(1)
@@ -70,17 +71,24 @@ def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose,
         stay = (~ended).repeat_interleave(width).nonzero().squeeze(1)
         memory, state, paths, last = select_rows(memory, keep), select_rows(state, stay), select_rows(paths, stay), last[stay]
         processors = processors.keep(stay)
-        paths = replace(paths, scorers=paths.scorers.advance(last))
+        paths = _advanced(paths, last)
     complete = [item for item in found if item is not None]
     assert len(complete) == len(found), "the length limit ends every row"
     return [complete[first : first + width] for first in range(0, len(complete), width)]
 
 
+def _advanced(paths: _Paths, last: Tensor) -> _Paths:
+    return replace(paths, scorers=paths.scorers.advance(last)) if paths.scorers.scorers else paths
+
+
 def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: int) -> None:
     paths.history[:, step] = symbols
-    paths.scores[:, step : step + 1] = scores.logits.gather(1, symbols.unsqueeze(1)) - scores.norm
+    paths.scores[:, step : step + 1] = scores.said.gather(1, symbols.unsqueeze(1))
+    ending = symbols == end
+    if not paths.scorers.scorers and not ending.any():
+        return
     running = paths.lengths < 0
-    ends_now = (symbols == end) & running
+    ends_now = ending & running
     if paths.scorers.scorers:
         gained = (scores.ranking.gather(1, symbols.unsqueeze(1)) - scores.ranking_norm).squeeze(1)
         finish = paths.scorers.finish(torch.arange(len(symbols), device=symbols.device))
