@@ -179,7 +179,8 @@ class AttentionStep(nn.Module):
         """The mean over the heads that are shown."""
         assert layer.cross is not None, "asked only of layers that read a memory"
         apart = weights.unflatten(2, (beams, -1)).transpose(1, 2).flatten(2, 3)  # (B, W, H, S)
-        return apart[:, :, : layer.cross.shown_heads].mean(2)
+        mean: Tensor = apart[:, :, : layer.cross.shown_heads].mean(2)
+        return mean
 
     def _say(self, features: Tensor) -> Tensor:
         head = self.model.head
