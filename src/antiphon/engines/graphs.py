@@ -127,10 +127,10 @@ class AppendingGraphModel(StepwiseGraphModel):
 
     def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
         """One step for R rows, with the same tensors in place as long as rows and pools are the same."""
-        state = state.ready(len(memory.mask))
+        moved, state = state.moved, state.ready(memory.mask.shape[0])
         step = state.step
-        if step is None or not step.suits(memory.projections, state.pool, len(last)):
-            step = PoolStep(self.graphs, self.facts, memory, state.pool, last)
+        if step is None or not step.suits(memory.projections, state, last.shape[0]):
+            step = PoolStep(self.graphs, self.facts, memory, state, last, moves=moved)
         said, weights = step(last, state, attention or self.facts.copies)
         return self.head.output(said, weights, memory), state.appended(step.keys, step.values, step)
 

@@ -21,12 +21,16 @@ _FIRST = 16  # steps for which there is room at first
 
 @dataclass
 class Pool:
-    """Keys (L, B, G, K, P) and values (L, B, G, P, K) of what was said, and the steps (B, P) at which it was; `filled` slots are taken."""
+    """Keys (L, B, G, K, P) and values (L, B, G, P, K) of what was said, and the steps (B, P) at which it was; `filled` slots are taken.
+
+    Slots that are not taken have the step at which they will be, where each takes `beams` of them.
+    """
 
     keys: Float[Tensor, "L B G K P"]
     values: Float[Tensor, "L B G P K"]
     places: Int[Tensor, "B P"]
     filled: int = 0
+    beams: int = 1
 
     @property
     def room(self) -> int:
@@ -35,31 +39,34 @@ class Pool:
 
     def taken(self, slots: Int[Tensor, "B N"], room: int) -> "Pool":
         """The pool with these slots of each source at its beginning, and as many slots in all as `room` says."""
-        L, B, G, K, _ = self.keys.shape
-        N = slots.shape[1]
-        keys, values = self.keys.new_zeros(L, B, G, K, room), self.values.new_zeros(L, B, G, room, K)
-        places = self.places.new_zeros(B, room)
+        other, N = self._empty(room), slots.shape[1]
         for source, own in enumerate(slots.unbind()):  # several times as fast as one `gather`
-            keys[:, source, ..., :N] = self.keys[:, source].index_select(3, own)
-            values[:, source, :, :N] = self.values[:, source].index_select(2, own)
-        places[:, :N] = self.places.gather(1, slots)
-        return Pool(keys, values, places, N)
+            other.keys[:, source, ..., :N] = self.keys[:, source].index_select(3, own)
+            other.values[:, source, :, :N] = self.values[:, source].index_select(2, own)
+        other.places[:, :N] = self.places.gather(1, slots)
+        return other
 
     def longer(self, length: int, room: int) -> "Pool":
         """The pool with its first `length` slots, and as many in all as `room` says."""
+        other = self._empty(room)
+        other.keys[..., :length] = self.keys[..., :length]
+        other.values[..., :length, :] = self.values[..., :length, :]
+        other.places[:, :length] = self.places[:, :length]
+        return other
+
+    def going_on(self, length: int, position: int, beams: int) -> "Pool":
+        """The pool where the slots from `length` on are for the steps from `position` on."""
+        self.places[:, length:] = position + torch.arange(self.room - length) // beams
+        self.filled, self.beams = length, beams
+        return self
+
+    def _empty(self, room: int) -> "Pool":
         L, B, G, K, _ = self.keys.shape
-        keys, values = self.keys.new_zeros(L, B, G, K, room), self.values.new_zeros(L, B, G, room, K)
-        places = self.places.new_zeros(B, room)
-        keys[..., :length], values[..., :length, :], places[:, :length] = (
-            self.keys[..., :length],
-            self.values[..., :length, :],
-            self.places[:, :length],
-        )
-        return Pool(keys, values, places, length)
+        return Pool(self.keys.new_zeros(L, B, G, K, room), self.values.new_zeros(L, B, G, room, K), self.places.new_zeros(B, room))
 
     def of_sources(self, sources: Int[Tensor, " N"]) -> "Pool":
         """The pools of some sources."""
-        return Pool(self.keys.index_select(1, sources), self.values.index_select(1, sources), self.places[sources], self.filled)
+        return Pool(self.keys.index_select(1, sources), self.values.index_select(1, sources), self.places[sources], self.filled, self.beams)
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,8 @@ class PoolState:
     def ready(self, sources: int) -> "PoolState":
         """The state with a pool for each of so many sources, in their order, and room for a step of all rows."""
         state = self._sorted(sources) if self.moved else self
-        beams = len(state.source) // max(sources, 1)
-        if state.length + beams <= state.pool.room and state.pool.filled == state.length:
+        beams, pool = state.source.shape[0] // max(sources, 1), state.pool
+        if state.length + beams <= pool.room and (pool.filled, pool.beams) == (state.length, beams):
             return state
         return state._with_room(sources, beams)
 
@@ -94,10 +101,12 @@ class PoolState:
         behind = self.length + beams
         self.pool.keys[..., self.length : behind].copy_(keys)
         self.pool.values[..., self.length : behind, :].copy_(values)
-        self.pool.places[:, self.length : behind] = self.position
         self.pool.filled = behind
-        own = self.visible.view(-1, beams, self.visible.shape[1])[..., self.length : behind]
-        own.diagonal(dim1=1, dim2=2).zero_()
+        if beams == 1:
+            self.visible.select(1, self.length).zero_()
+        else:
+            own = self.visible.view(-1, beams, self.visible.shape[1])[..., self.length : behind]
+            own.diagonal(dim1=1, dim2=2).zero_()
         # `dataclasses.replace` takes as long as an operation of torch.
         return PoolState(self.pool, self.visible, self.source, behind, self.position + 1, self.moved, step)
 
@@ -116,16 +125,16 @@ class PoolState:
         follows = self.visible.view(sources, beams, -1)[..., : self.length] == 0
         used = follows.any(1)
         most = int(used.sum(1).max()) if used.numel() else 0
-        if most == self.length:
-            room = max(2 * most, most + beams, _FIRST * beams)
-            longer = nn.functional.pad(self.visible[:, :most], (0, room - most), value=HIDDEN)
-            return replace(self, pool=self.pool.longer(most, room), visible=longer)
-        slots = used.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
         room = max(2 * most, most + beams, _FIRST * beams)
-        visible = self.visible.new_full((sources, beams, room), HIDDEN)
-        kept = follows.gather(2, slots.unsqueeze(1).expand(-1, beams, -1))
-        visible[..., :most].masked_fill_(kept, 0)
-        return replace(self, pool=self.pool.taken(slots, room), visible=visible.flatten(0, 1), length=most)
+        if most == self.length:
+            pool, visible = self.pool.longer(most, room), self.visible[:, :most]
+        else:
+            slots = used.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
+            pool = self.pool.taken(slots, room)
+            kept = follows.gather(2, slots.unsqueeze(1).expand(-1, beams, -1)).flatten(0, 1)
+            visible = torch.full_like(kept, HIDDEN, dtype=self.visible.dtype).masked_fill_(kept, 0)
+        visible = nn.functional.pad(visible, (0, room - most), value=HIDDEN)
+        return replace(self, pool=pool.going_on(most, self.position, beams), visible=visible, length=most)
 
 
 def empty(sources: int, beams: int, sizes: tuple[int, int, int], like: Tensor) -> PoolState:
@@ -135,6 +144,6 @@ def empty(sources: int, beams: int, sizes: tuple[int, int, int], like: Tensor) -
         like.new_zeros(layers, sources, groups, width, _FIRST * beams),
         like.new_zeros(layers, sources, groups, _FIRST * beams, width),
         like.new_zeros(sources, _FIRST * beams, dtype=torch.long),
-    )
+    ).going_on(0, 0, max(beams, 1))
     visible = like.new_full((sources * beams, _FIRST * beams), HIDDEN)
     return PoolState(pool, visible, torch.arange(sources).repeat_interleave(beams))

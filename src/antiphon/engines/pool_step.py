@@ -9,20 +9,25 @@ from torch import Tensor
 from antiphon.contracts.engine import Facts
 from antiphon.contracts.sequences import Memory
 from antiphon.engines.interface import Graphs, bound
-from antiphon.engines.pool_state import Pool, PoolState
+from antiphon.engines.pool_state import PoolState
 
 
 @final
 class PoolStep:
-    """The graph `step` on tensors of its own. `keys` (L, B, G, K, W) and `values` (L, B, G, W, K) are the new ones, of all layers."""
+    """The graph `step` on tensors of its own. `keys` (L, B, G, K, W) and `values` (L, B, G, W, K) are the new ones, of all layers.
 
-    def __init__(self, graphs: Graphs, facts: Facts, memory: Memory, pool: Pool, last: Tensor):
-        sources = len(memory.mask)
-        self.rows, self.memory, self.pool = len(last), memory.projections, pool
+    A state whose rows stay where they are lends its mask. One whose rows move has another mask at each step, and that is copied.
+    """
+
+    def __init__(self, graphs: Graphs, facts: Facts, memory: Memory, state: PoolState, last: Tensor, *, moves: bool):
+        sources, pool = memory.mask.shape[0], state.pool
+        self.rows, self.memory, self.pool = last.shape[0], memory.projections, pool
+        self._lent = None if moves else state.visible
         beams = self.rows // max(sources, 1)
         self._last = last.new_empty(sources, beams, *last.shape[1:])
         self._position = torch.zeros(1, dtype=torch.long)
-        self._visible = pool.keys.new_empty(sources, 1, beams, pool.room)
+        mask = torch.empty_like(state.visible) if self._lent is None else self._lent
+        self._visible = mask.view(sources, 1, beams, pool.room)
         layers, _, groups, width, _ = pool.keys.shape
         self.keys = pool.keys.new_empty(layers, sources, groups, width, beams)
         self.values = pool.keys.new_empty(layers, sources, groups, beams, width)
@@ -40,15 +45,17 @@ class PoolStep:
             self._attention = outputs["attention"] = pool.keys.new_empty(sources, beams, memory.mask.shape[1])
         self._run = bound(graphs, "step", inputs, outputs)
 
-    def suits(self, memory: Mapping[str, Tensor], pool: Pool, rows: int) -> bool:
+    def suits(self, memory: Mapping[str, Tensor], state: PoolState, rows: int) -> bool:
         """Whether it may take a step with these."""
-        return self.pool is pool and self.memory is memory and self.rows == rows
+        lent = self._lent is None or self._lent is state.visible
+        return lent and self.pool is state.pool and self.memory is memory and self.rows == rows
 
     def __call__(self, last: Tensor, state: PoolState, attention: bool) -> tuple[Tensor, Tensor | None]:
         """(What is said (R, ...), weights over the source (R, S) where they are wanted)."""
         self._last.copy_(last.view_as(self._last))
         self._position.fill_(state.position)
-        self._visible.copy_(state.visible.view_as(self._visible))
+        if self._lent is None:
+            self._visible.copy_(state.visible.view_as(self._visible))
         said = self._run()["said"].flatten(0, 1)
         weights = self._attention.flatten(0, 1).clone() if attention and self._attention is not None else None
         return said, weights

@@ -1,22 +1,22 @@
 """A step of the Transformer's decoder in the form that engines run fastest: it appends, and nothing that was kept is copied.
 
-    encode   values, lengths, [factors]                             -> states, mask, of each layer keys (B, G, K, S) and values (B, G, S, K)
-    step     last, position, places, visible, the memory, the pool  -> what is said, [weights over the source], new keys and values
+    encode   values, lengths, [factors]                             -> states, mask, what is hidden, of each layer keys and values
+    step     last, position, places, visible, the pool, the memory  -> what is said, [weights over the source], new keys and values
 
 The pool of a source holds the keys (B, G, K, P) and values (B, G, P, K) of all that any of its hypotheses said. `visible` (B, 1, W, P) says
 which of them a hypothesis follows: 0, or a large negative number. So re-ordering hypotheses re-orders this mask alone, and hypotheses that
 begin alike share what is kept (`engines/pool_state.py`). `places` (B, P) are the steps at which each was said; all rows are at one
 `position`, (1,).
 
-Unusual here: keys lie as columns, and queries are made with the scale of attention in their weights, so that a score is one product; the W
-hypotheses and the heads that share keys are rows of the same product.
+Unusual here: keys lie as columns, also those of the memory, (B, G, K, S), and queries are made with the scale of attention in their
+weights, so that scores are one product; the W hypotheses of a source, and the N = H / G heads that share keys, are rows of it.
 """
 
 import copy
 from typing import final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
@@ -55,10 +55,10 @@ class EncodeForStep(nn.Module):
         self.model, self.crosses = model, decoder.crosses
 
     def forward(self, values: Tensor, lengths: Tensor, factors: Tensor | None = None) -> tuple[Tensor, ...]:
-        """(states, mask, keys of the first layer, its values, ...). Values of padding are 0, so that of a source without anything real a
-        step learns nothing."""
+        """(states, mask, what is added to scores over them (B, 1, 1, S), keys of the first layer, its values, ...). Values of padding are
+        0, so that of a source without anything real a step learns nothing."""
         memory = self.model.project(self.model.encode(Padded(values, lengths, factors)))
-        found: list[Tensor] = []
+        found: list[Tensor] = [_hidden(memory.mask)] if self.crosses else []
         for projected in memory.projections if self.crosses else ():
             real = memory.mask[:, None, :, None].to(projected.values.dtype)
             found += [projected.keys.transpose(-1, -2).contiguous(), (projected.values * real).contiguous()]
@@ -88,15 +88,15 @@ class AttentionStep(nn.Module):
     ) -> tuple[Tensor, ...]:
         """(said (B, W, ...), [attention (B, W, S)], of each layer the new keys (B, G, K, W) and values (B, G, W, K)).
 
-        `tensors` are keys and values of each layer in the pool, and behind them the mask of the memory and keys and values of its states,
-        where there is one to read.
+        `tensors` are keys and values of each layer in the pool, and behind them the memory, where there is one to read: its mask, what is
+        hidden, and keys and values of its states.
         """
         pool, memory = tensors[: 2 * len(self.layers)], tensors[2 * len(self.layers) :]
         positioned = self.decoder.positioned
         x = positioned.embed(last, position)
         rotation = None if positioned.rotary is None else positioned.rotary.angles(position)
         look, own_bias = self._back(position, places, visible)
-        shown = self._source(memory[0], position) if memory else None
+        shown = self._source(memory, position) if memory else None
         attention: Tensor | None = None
         new: list[Tensor] = []
         for index, layer in enumerate(self.layers):
@@ -113,32 +113,29 @@ class AttentionStep(nn.Module):
                 weights: list[Tensor] = []
 
                 def over(y: Tensor, index: int = index, layer: DecoderLayer = layer, weights: list[Tensor] = weights) -> Tensor:
-                    found, scores = self._look_over(index, layer, y, KeysValues(memory[2 * index + 1], memory[2 * index + 2]), shown)
+                    found, scores = self._look_over(index, layer, y, KeysValues(memory[2 * index + 2], memory[2 * index + 3]), shown)
                     weights.append(scores)
                     return found
 
                 x = layer.cross_residual(x, over)
-                attention = self._shown(layer, weights[0], last.shape[1]) if wanted else attention
+                attention = self._shown(layer, weights[0]) if wanted else attention
             x = layer.feed_forward_residual(x, layer.feed_forward)
         output = [self._say(self.decoder.norm(x))]
         return (*output, *new) if attention is None else (*output, attention, *new)
 
     def _back(self, position: Tensor, places: Tensor, visible: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What is added to scores over the pool, (B, 1 or G, W * H / G, P), and to those over the step itself."""
-        bias, shared = self.decoder.positioned.bias, self.decoder.settings.heads // self.groups
+        """What is added to scores over the pool, (B, 1 or G, N * W, P), and to those over the step itself, (1, G, N * W, 1)."""
+        bias, beams = self.decoder.positioned.bias, visible.shape[2]
         if bias is None:
-            return (visible if shared == 1 else visible.unsqueeze(3).expand(-1, -1, -1, shared, -1).flatten(2, 3)), None
-        one = (self.groups, 1, shared)  # the same for all hypotheses
-        far = bias(position.expand(places.shape[0]).unsqueeze(1), places.unsqueeze(1)).squeeze(2)  # (B, H, P)
-        look = visible.unsqueeze(3) + far.unflatten(1, one)  # (B, G, W, H / G, P)
-        near = bias(position, position).view(1, *one, 1)
-        return look.flatten(2, 3), near
+            return self._of_heads(visible), None
+        far = bias(position.expand(places.shape[0]).unsqueeze(1), places.unsqueeze(1)).unflatten(1, (self.groups, -1))  # (B, G, N, 1, P)
+        near = bias(position, position).view(1, self.groups, -1, 1, 1).expand(-1, -1, -1, beams, -1)
+        return (visible.unsqueeze(2) + far).flatten(2, 3), near.flatten(2, 3)
 
-    def _source(self, mask: Tensor, position: Tensor) -> Tensor:
+    def _source(self, memory: tuple[Tensor, ...], position: Tensor) -> Tensor:
         """What is added to scores over the memory, (B, 1, 1, S)."""
-        k = self.decoder.settings.wait_k
-        real = mask if k is None else readable(mask, position.expand(mask.shape[0]).unsqueeze(1), k).squeeze(1)
-        return ((~real).float() * HIDDEN)[:, None, None, :]
+        mask, hidden, k = memory[0], memory[1], self.decoder.settings.wait_k
+        return hidden if k is None else _hidden(readable(mask, position.expand(mask.shape[0]).unsqueeze(1), k).squeeze(1))
 
     def _look_back(
         self,
@@ -150,37 +147,48 @@ class AttentionStep(nn.Module):
         own_bias: Tensor | None,
         rotation: Rotation | None,
     ) -> tuple[Float[Tensor, "B W D"], Tensor, Tensor]:
-        beams, heads = y.shape[1], self.decoder.settings.heads
-        parts = self.own[index](y).unflatten(-1, (-1, self.width))
-        queries, keys, values = parts.split([heads, self.groups, self.groups], dim=2)  # (B, W, H or G, K)
+        heads = [self.decoder.settings.heads, self.groups, self.groups]
+        queries, keys, values = self.own[index](y).unflatten(-1, (-1, self.width)).transpose(1, 2).split(heads, dim=1)  # (B, H or G, W, K)
         if rotation is not None:
             queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
-        keys, values = keys.transpose(1, 2), values.transpose(1, 2)  # (B, G, W, K)
-        grouped = queries.unflatten(2, (self.groups, -1)).transpose(1, 2)  # (B, G, W, H / G, K)
-        own = (grouped * keys.unsqueeze(3)).sum(-1, keepdim=True)
+        queries = self._grouped(queries)
+        own = (queries * self._of_heads(keys)).sum(-1, keepdim=True)
         own = own if own_bias is None else own + own_bias
-        scores = torch.cat([grouped.flatten(2, 3) @ pool.keys + look, own.flatten(2, 3)], dim=-1).softmax(-1)
-        mixed = scores[..., :-1] @ pool.values
-        new = scores[..., -1:].unflatten(2, (beams, -1)) * values.unsqueeze(3)
-        mixed = mixed.unflatten(2, (beams, -1)) + new  # (B, G, W, H / G, K)
-        return _attention(layer).out(mixed.transpose(1, 2).flatten(2)), keys.transpose(2, 3), values
+        weights = torch.cat([queries @ pool.keys + look, own], dim=-1).softmax(-1)
+        mixed = weights[..., :-1] @ pool.values + weights[..., -1:] * self._of_heads(values)
+        return _attention(layer).out(self._by_row(mixed).flatten(2)), keys.transpose(2, 3), values
 
     def _look_over(
         self, index: int, layer: DecoderLayer, y: Float[Tensor, "B W D"], memory: KeysValues, shown: Tensor
     ) -> tuple[Float[Tensor, "B W D"], Tensor]:
         assert layer.cross is not None, "asked only of layers that read a memory"
-        grouped = self.cross[index](y).unflatten(-1, (self.groups, -1, self.width)).transpose(1, 2)  # (B, G, W, H / G, K)
-        weights = (grouped.flatten(2, 3) @ memory.keys + shown).softmax(-1)
-        mixed = (weights @ memory.values).unflatten(2, (y.shape[1], -1))
-        return layer.cross.out(mixed.transpose(1, 2).flatten(2)), weights
+        queries = self._grouped(self.cross[index](y).unflatten(-1, (-1, self.width)).transpose(1, 2))
+        weights = (queries @ memory.keys + shown).softmax(-1)
+        return layer.cross.out(self._by_row(weights @ memory.values).flatten(2)), weights
 
-    @staticmethod
-    def _shown(layer: DecoderLayer, weights: Float[Tensor, "B G N S"], beams: int) -> Float[Tensor, "B W S"]:
+    def _shown(self, layer: DecoderLayer, weights: Float[Tensor, "B G N S"]) -> Float[Tensor, "B W S"]:
         """The mean over the heads that are shown."""
         assert layer.cross is not None, "asked only of layers that read a memory"
-        apart = weights.unflatten(2, (beams, -1)).transpose(1, 2).flatten(2, 3)  # (B, W, H, S)
-        mean: Tensor = apart[:, :, : layer.cross.shown_heads].mean(2)
+        mean: Tensor = self._by_row(weights)[:, :, : layer.cross.shown_heads].mean(2)
         return mean
+
+    @property
+    def _shared(self) -> int:
+        """N, the heads that share keys; most models have one."""
+        return self.decoder.settings.heads // self.groups
+
+    def _grouped(self, queries: Float[Tensor, "B H W K"]) -> Float[Tensor, "B G NW K"]:
+        """What shares keys as rows of one product."""
+        return queries if self._shared == 1 else queries.unflatten(1, (self.groups, -1)).flatten(2, 3)
+
+    def _of_heads(self, rows: Float[Tensor, "B G W K"]) -> Float[Tensor, "B G NW K"]:
+        """What is the same for heads that share keys."""
+        return rows if self._shared == 1 else rows.unsqueeze(2).expand(-1, -1, self._shared, -1, -1).flatten(2, 3)
+
+    def _by_row(self, mixed: Float[Tensor, "B G NW K"]) -> Float[Tensor, "B W H K"]:
+        """What each hypothesis has of each head."""
+        heads = mixed if self._shared == 1 else mixed.unflatten(2, (self._shared, -1)).flatten(1, 2)
+        return heads.transpose(1, 2)
 
     def _say(self, features: Tensor) -> Tensor:
         head = self.model.head
@@ -188,6 +196,10 @@ class AttentionStep(nn.Module):
             return torch.cat(head(features), dim=-1)
         assert isinstance(head, nn.Module), "a decoder's head is a module"
         return raw_of(Output(features, head))
+
+
+def _hidden(mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B 1 1 S"]:
+    return ((~mask).float() * HIDDEN)[:, None, None, :]
 
 
 def _attention(layer: DecoderLayer) -> SelfAttention:

@@ -17,7 +17,8 @@ def sinusoids(positions: Int[Tensor, "..."], dim: int) -> Float[Tensor, "... D"]
     half = dim // 2
     rates = torch.exp(torch.arange(half, device=positions.device) * (-math.log(10_000) / max(half - 1, 1)))
     angles = positions.unsqueeze(-1).float() * rates
-    return nn.functional.pad(torch.cat([angles.sin(), angles.cos()], dim=-1), (0, dim % 2))
+    found = torch.cat([angles.sin(), angles.cos()], dim=-1)
+    return nn.functional.pad(found, (0, 1)) if dim % 2 else found
 
 
 @final

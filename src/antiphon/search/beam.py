@@ -185,7 +185,7 @@ class BeamSearch:
         last = prepared.starts(totals.numel())
         for step in range(steps):
             output, state = model.step(last, sources.memory, state, attention=rows.scorers.needs_attention)
-            scores = processors(output.values, rows.history[:, :step], rows.scorers.may_end())
+            scores = processors(output.values, rows.history[:, :step], rows.scorers.may_end(), apart=bool(rows.scorers.scorers))
             if rows.scorers.scorers:
                 scores, scorers = rows.scorers.score(replace(scores, attention=output.attention), last)
                 rows = replace(rows, scorers=scorers)

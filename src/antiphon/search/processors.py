@@ -102,14 +102,21 @@ class LogitsProcessors:
         """The rules of these rows only."""
         return replace(self, rules=select_rows(self.rules, rows))
 
-    def __call__(self, logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None = None) -> StepScores:
-        """Apply the rules to the logits of step T, given the T symbols said so far; `may_end` forbids the end symbol where False."""
+    def __call__(
+        self, logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None = None, *, apart: bool = True
+    ) -> StepScores:
+        """Apply the rules to the logits of step T, given the T symbols said so far; `may_end` forbids the end symbol where False.
+
+        Where nobody else writes into `ranking`, it need not be kept `apart` from `said`: rules only forbid what is then not said.
+        """
         step = history.shape[1]
         logits = logits.float()
         said = logits.log_softmax(-1)
-        allowed, ranking_norm = said.clone(), said.new_zeros(len(said), 1)
-        if self.settings.repetition_penalty != 1 and step > 0:
-            allowed.copy_(logits)
+        penalized = self.settings.repetition_penalty != 1 and step > 0
+        allowed, ranking_norm = said, said.new_zeros(len(said), 1)
+        if apart or penalized or step < self.longest_prefix:
+            allowed = (logits if penalized else said).clone()
+        if penalized:
             _penalize(allowed, history, self.settings.repetition_penalty)
             ranking_norm = allowed.logsumexp(-1, keepdim=True)
         end_logits = allowed[:, self.end].clone()

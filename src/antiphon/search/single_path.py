@@ -54,14 +54,13 @@ def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose,
     found: list[Hypothesis | None] = [None] * len(rows)
     for step in range(steps):
         output, state = model.step(last, memory, state, attention=paths.scorers.needs_attention)
-        scores = processors(output.values, paths.history[:, :step], paths.scorers.may_end())
+        scores = processors(output.values, paths.history[:, :step], paths.scorers.may_end(), apart=bool(paths.scorers.scorers))
         if paths.scorers.scorers:
             scores, active = paths.scorers.score(replace(scores, attention=output.attention), last)
             paths = replace(paths, scorers=active)
         last = choose(scores.ranking, step, paths.rows)
-        _record(paths, scores, last, step, end)
-        ended = (paths.lengths >= 0).view(-1, width).all(1)
-        if not ended.any():
+        ended = (paths.lengths >= 0).view(-1, width).all(1) if _record(paths, scores, last, step, end) else None
+        if ended is None or not ended.any():
             paths = _advanced(paths, last)
             continue
         _collect(paths, ended.repeat_interleave(width), found)
@@ -81,12 +80,14 @@ def _advanced(paths: _Paths, last: Tensor) -> _Paths:
     return replace(paths, scorers=paths.scorers.advance(last)) if paths.scorers.scorers else paths
 
 
-def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: int) -> None:
+def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: int) -> bool:
+    """Write down what is said; whether a row may have ended with it."""
     paths.history[:, step] = symbols
     paths.scores[:, step : step + 1] = scores.said.gather(1, symbols.unsqueeze(1))
     ending = symbols == end
-    if not paths.scorers.scorers and not ending.any():
-        return
+    some = bool(ending.any())
+    if not some and not paths.scorers.scorers:
+        return False
     running = paths.lengths < 0
     ends_now = ending & running
     if paths.scorers.scorers:
@@ -96,6 +97,7 @@ def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: 
     paths.lengths.masked_fill_(ends_now, step)
     if scores.cut is not None:
         paths.cut.logical_or_(scores.cut & ends_now)
+    return some
 
 
 def _collect(paths: _Paths, ended: Tensor, found: list[Hypothesis | None]) -> None:
