@@ -12,6 +12,8 @@ from torch import Tensor
 
 _TYPES = {torch.float32: np.float32, torch.int64: np.int64, torch.bool: np.bool_, torch.int32: np.int32}
 
+_SMALL = 2**15  # elements that are copied sooner than named anew
+
 
 @final
 class Binding:
@@ -28,18 +30,18 @@ class Binding:
         for name, tensor in outputs.items():
             self._io.bind_output(name, "cpu", 0, *_described(tensor))
         self._fresh = {name: torch.empty(0) for name in fresh}
-        """The outputs that each run returns anew; once it has run, with tensors of their sizes."""
+        """The outputs that each run returns anew; once it has run, with tensors of their sizes, of which small ones are written to."""
         self._has_run = False
 
     def __call__(self) -> dict[str, Tensor]:
         """Run once; the outputs that are fresh."""
         if not self._has_run:
             return self._first()
-        found = {name: torch.empty_like(earlier) for name, earlier in self._fresh.items()}
-        for name, tensor in found.items():
+        large = {name: torch.empty_like(earlier) for name, earlier in self._fresh.items() if earlier.numel() > _SMALL}
+        for name, tensor in large.items():
             self._io.bind_output(name, "cpu", 0, *_described(tensor))
         self._session.run_with_iobinding(self._io)
-        return found
+        return {name: large[name] if name in large else place.clone() for name, place in self._fresh.items()}
 
     def _first(self) -> dict[str, Tensor]:
         """The run that finds out how large the fresh outputs are: ONNX Runtime makes them."""
@@ -49,7 +51,10 @@ class Binding:
         made = self._io.get_outputs()[len(self._held[1]) :]
         self._fresh = {name: torch.from_numpy(value.numpy().copy()) for name, value in zip(self._fresh, made, strict=True)}
         self._has_run = True
-        return dict(self._fresh)
+        for name, place in self._fresh.items():
+            if place.numel() <= _SMALL:
+                self._io.bind_output(name, "cpu", 0, *_described(place))
+        return {name: place.clone() for name, place in self._fresh.items()}
 
 
 def _described(tensor: Tensor) -> tuple[Any, tuple[int, ...], int]:

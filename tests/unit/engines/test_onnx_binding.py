@@ -19,16 +19,17 @@ def session():
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-def test_each_run_reads_what_stands_in_the_inputs_now(session):
-    x, y, place = torch.ones(2, 3), torch.ones(2, 3), torch.zeros(2, 3)
+@pytest.mark.parametrize("rows", [2, 20_000])
+def test_each_run_reads_what_stands_in_the_inputs_now(session, rows):
+    x, y, place = torch.ones(rows, 3), torch.ones(rows, 3), torch.zeros(rows, 3)
     run = Binding(session, {"x": x, "y": y}, {"sum": place}, ["twice"])
     found = []
     for number in range(4):
         x.fill_(number)
         found.append(run()["twice"])
-        assert torch.equal(place, torch.full((2, 3), number + 1.0))
+        assert torch.equal(place, torch.full((rows, 3), number + 1.0))
     for number, twice in enumerate(found):
-        assert torch.equal(twice, torch.full((2, 3), 2 * (number + 1.0))), "what was returned is the caller's"
+        assert torch.equal(twice, torch.full((rows, 3), 2 * (number + 1.0))), "what was returned is the caller's"
 
 
 def test_tensors_with_gaps_are_refused(session):
