@@ -35,6 +35,8 @@ class Facts:
     wait_k: int | None = None
     gives_attention: bool = False
     copies: bool = False
+    pool: tuple[int, int, int] | None = None
+    """Of a step that appends to a pool of keys and values (`engines/pool_state.py`): layers, heads of keys and values, and their width."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ An engine brings `Graphs`, which runs one by name. The rest is here, the same fo
 without weights.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,20 +14,10 @@ from antiphon.contracts.engine import Exported
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded
 from antiphon.engines.facts import ModelOfFacts
+from antiphon.engines.interface import Graphs
+from antiphon.engines.pool_state import empty
+from antiphon.engines.pool_step import PoolStep
 from antiphon.heads.parts import RestOfHead
-
-
-@runtime_checkable
-class Graphs(Protocol):
-    """What runs graphs."""
-
-    def outputs(self, graph: str) -> Sequence[str]:
-        """The names of a graph's outputs, in order."""
-        ...
-
-    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """All outputs of a graph; inputs that it does not read are left aside. The caller owns what is returned."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -97,8 +86,29 @@ class StepwiseGraphModel(GraphModel, StepwiseModel):
         return self.head.output(found["said"].flatten(0, 1), None if weights is None else weights.flatten(0, 1), memory), after
 
 
+class AppendingGraphModel(StepwiseGraphModel):
+    """A model whose step appends to a pool of what was said (`engines/pool_state.py`)."""
+
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
+        """An empty pool for each source."""
+        assert self.facts.pool is not None, "opened only where there is one"
+        sizes = self.facts.pool
+        return empty(len(memory.mask), beam_size, (sizes[0], sizes[1], sizes[2]), memory.states)
+
+    def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
+        """One step for R rows, with the same tensors in place as long as rows and pools are the same."""
+        moved, state = state.moved, state.ready(memory.mask.shape[0])
+        step = state.step
+        if step is None or not step.suits(memory.projections, state, last.shape[0]):
+            step = PoolStep(self.graphs, self.facts, memory, state, last, moves=moved)
+        said, weights = step(last, state, attention or self.facts.copies)
+        return self.head.output(said, weights, memory), state.appended(step.keys, step.values, step)
+
+
 def open_graphs(graphs: Graphs, exported: Exported) -> Seq2SeqModel:
     """The model of some graphs."""
+    if exported.facts.pool is not None:
+        return AppendingGraphModel(graphs, exported)
     return StepwiseGraphModel(graphs, exported) if exported.facts.stepwise else GraphModel(graphs, exported)
 
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from antiphon.contracts.engine import EnginePlugin, Exported
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.engines.graphs import open_graphs
+from antiphon.engines.interface import Run
+from antiphon.engines.onnx_binding import Binding
 from antiphon.errors import CheckpointError, ConfigError
 
 NEXT = "next_"  # before an output that is named as an input, since in a file no two values have one name
@@ -35,6 +37,11 @@ class OnnxGraphs:
         given = {name: np.ascontiguousarray(inputs[name].numpy()) for name in self._inputs[graph]}
         found = self._sessions[graph].run(None, given)
         return {name: torch.from_numpy(array) for name, array in zip(self._outputs[graph], found, strict=True)}
+
+    def bind(self, graph: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Run:
+        """As `interface.Binds.bind`. No output of such a graph is named as an input."""
+        given = {name: inputs[name] for name in self._inputs[graph]}
+        return Binding(self._sessions[graph], given, outputs, [name for name in self._outputs[graph] if name not in outputs])
 
 
 def open_engine(exported: Exported) -> Seq2SeqModel:

@@ -5,6 +5,8 @@
     frames   the memory                        -> logits of each state of the memory
     decode   values, lengths, the memory       -> what is said at all steps at once; of models that take no steps
 
+Of a decoder of attention, a step appends to a pool: `exporters/attention_step.py`.
+
 A memory and a state are trees of tensors; here they are lists, in the order in which `map_tensors` meets them. Rows of hypotheses have two
 dimensions, (B, W, ...), so that a graph has no row count that must be a product. A head leaves out what needs no weights
 (`heads/parts.py`): a distribution is its parameters. What a decoder looks back at grows by a step with each step
@@ -22,9 +24,11 @@ from antiphon.contracts.engine import Facts
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec
+from antiphon.exporters.attention_step import AttentionStep, EncodeForStep, attention_decoder, sizes_of
 from antiphon.heads.parts import raw_of
 from antiphon.layers.channelwise import ChannelRows
 from antiphon.layers.growing_state import growing
+from antiphon.layers.transformer_decoder import TransformerDecoder
 
 BATCH, BEAM, PAST, STEPS, SOURCE = 3, 2, 5, 7, 23  # sizes of examples; no two alike, none is 1
 
@@ -70,6 +74,7 @@ def facts_of(model: Seq2SeqModel) -> Facts:
     source = example_source(model.source, steps=min(SOURCE, model.longest_source or SOURCE))
     with torch.inference_mode():
         frames = model.frames(model.encode(source)) is not None
+    decoder = attention_decoder(model)
     return Facts(
         stepwise=isinstance(model, StepwiseModel),
         frames=frames,
@@ -79,6 +84,7 @@ def facts_of(model: Seq2SeqModel) -> Facts:
         wait_k=model.wait_k,
         gives_attention=model.gives_attention,
         copies=model.copies,
+        pool=None if decoder is None else sizes_of(decoder),
     )
 
 
@@ -184,6 +190,9 @@ def _said(output: Output, model: Seq2SeqModel) -> tuple[Tensor, ...]:
 
 def graphs_of(model: Seq2SeqModel) -> dict[str, Graph]:
     """The functions of a model in evaluation mode."""
+    decoder = attention_decoder(model)
+    if isinstance(model, StepwiseModel) and decoder is not None:
+        return _appending(model, decoder)
     steps = min(SOURCE, model.longest_source or SOURCE)
     encode, source = Encode(model), example_source(model.source, steps=steps)
     with torch.inference_mode():
@@ -216,7 +225,50 @@ def graphs_of(model: Seq2SeqModel) -> dict[str, Graph]:
     return found
 
 
-def _encode_graph(encode: Encode, source: Padded, parts: Sequence["_Part"]) -> Graph:
+def _appending(model: StepwiseModel, decoder: TransformerDecoder) -> dict[str, Graph]:
+    """The functions of a model whose step appends to a pool, of which the example has some slots."""
+    steps = min(SOURCE, model.longest_source or SOURCE)
+    encode, source = EncodeForStep(model, decoder), example_source(model.source, steps=steps)
+    shorter = example_source(model.source, batch=1, steps=max(steps - 8, 1))
+    with torch.inference_mode():
+        found = [encode(one.values, one.lengths, one.factors) for one in (source, shorter)]
+    both = enumerate(zip(*found, strict=True))
+    memory = [_Part(tensor.clone(), other, f"memory_{number}") for number, (tensor, other) in both]
+    layers, groups, width = sizes_of(decoder)
+    pool = [torch.randn(BATCH, groups, *size) for _ in range(layers) for size in ((width, PAST), (PAST, width))]
+    names = tuple(f"{kind}_{layer}" for layer in range(layers) for kind in ("keys", "values"))
+    read = memory[1:] if decoder.crosses else []
+    places = torch.arange(PAST).expand(BATCH, -1).contiguous()
+    step = Graph(
+        AttentionStep(model, decoder).eval(),
+        (
+            _elements(model.target, BEAM),
+            torch.tensor([PAST]),
+            places,
+            torch.zeros(BATCH, 1, BEAM, PAST),
+            *pool,
+            *(part.example for part in read),
+        ),
+        ("last", "position", "places", "visible", *names, *(part.name for part in read)),
+        ("said", *(("attention",) if model.gives_attention else ()), *(f"new_{name}" for name in names)),
+        (
+            {0: "batch", 1: "beam"},
+            {},
+            {0: "batch", 1: "past"},
+            {0: "batch", 2: "beam", 3: "past"},
+            *({0: "batch", 3 if name.startswith("keys") else 2: "past"} for name in names),
+            *(part.sizes for part in read),
+        ),
+    )
+    graphs = {"encode": _encode_graph(encode, source, memory), "step": step}
+    if facts_of(model).frames:
+        states = memory[:2]
+        module, given = FramesOf(model, Memory(states[0].example, states[1].example)), tuple(part.example for part in states)
+        graphs["frames"] = Graph(module, given, tuple(part.name for part in states), ("said",), tuple(part.sizes for part in states))
+    return graphs
+
+
+def _encode_graph(encode: Encode | EncodeForStep, source: Padded, parts: Sequence["_Part"]) -> Graph:
     spec = encode.model.source
     given = (source.values, source.lengths) if source.factors is None else (source.values, source.lengths, source.factors)
     length = {} if not isinstance(spec, TokenSpec) and spec.length else {1: "source"}

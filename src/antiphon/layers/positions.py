@@ -18,7 +18,8 @@ def sinusoids(positions: Int[Tensor, "..."], dim: int) -> Float[Tensor, "... D"]
     half = dim // 2
     rates = torch.exp(torch.arange(half, device=positions.device) * (-math.log(10_000) / max(half - 1, 1)))
     angles = positions.unsqueeze(-1).float() * rates
-    return nn.functional.pad(torch.cat([angles.sin(), angles.cos()], dim=-1), (0, dim % 2))
+    found = torch.cat([angles.sin(), angles.cos()], dim=-1)
+    return nn.functional.pad(found, (0, 1)) if dim % 2 else found
 
 
 def sinusoid_at(place: int, dim: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " D"]:
@@ -82,8 +83,8 @@ class RelativeBias(nn.Module):
         self.max_distance = max_distance
         self.table = nn.Embedding(buckets, heads)
 
-    def forward(self, queries: Int[Tensor, "*rows Q"], keys: Int[Tensor, " T"]) -> Float[Tensor, "*rows H Q T"]:
-        """Biases for query and key positions."""
+    def forward(self, queries: Int[Tensor, "*rows Q"], keys: Int[Tensor, "*keys T"]) -> Float[Tensor, "*rows H Q T"]:
+        """Biases for query and key positions; those of keys are (T,) for all, or (*rows, 1 or Q, T)."""
         biases: Tensor = self.table(self._bucket(keys - queries.unsqueeze(-1)))
         return biases.movedim(-1, -3)
 

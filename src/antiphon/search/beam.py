@@ -185,10 +185,11 @@ class BeamSearch:
         last = prepared.starts(totals.numel())
         for step in range(steps):
             output, state = model.step(last, sources.memory, state, attention=rows.scorers.needs_attention)
-            scores = processors(output.values, rows.history[:, :step], rows.scorers.may_end())
-            scores, scorers = rows.scorers.score(replace(scores, attention=output.attention), last)
-            rows = replace(rows, scorers=scorers)
-            options = self._options(scores, totals, scorers.state_of(RequiredPhrasesScorer), end)
+            scores = processors(output.values, rows.history[:, :step], rows.scorers.may_end(), apart=bool(rows.scorers.scorers))
+            if rows.scorers.scorers:
+                scores, scorers = rows.scorers.score(replace(scores, attention=output.attention), last)
+                rows = replace(rows, scorers=scorers)
+            options = self._options(scores, totals, rows.scorers.state_of(RequiredPhrasesScorer), end)
             ended = (options.symbols == end) & (options.totals > -float("inf"))
             self._finish(finished, options, ended, scores, sources, rows, step)
             places, totals = _go_on(options, ended, settings.beam_size)

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from antiphon.search.constraints import RequiredPhrases, allocate
+from antiphon.search.likeliest import best
 from antiphon.search.processors import StepScores
-from antiphon.search.selection import best_few
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ def plain(scores: StepScores, totals: Float[Tensor, "B W"]) -> Candidates:
     """The best continuations of each source."""
     B, W = totals.shape
     # The best W + 1 of a row are enough: one of them may end, and a row cannot fill more than W places.
-    values, symbols = best_few(scores.ranking, W + 1)
+    values, symbols = best(scores.ranking, min(W + 1, scores.ranking.shape[1]))
     k = symbols.shape[1]
     joined = (values + (totals.reshape(-1, 1) - scores.ranking_norm)).view(B, W * k)
-    best, index = joined.topk(min(2 * W, W * k), dim=-1)
+    ranked, index = joined.topk(min(2 * W, W * k), dim=-1)
     rows = index // k + _first_rows(B, W, index.device)
-    return Candidates(best.unsqueeze(1), rows.unsqueeze(1), symbols.view(B, W * k).gather(1, index).unsqueeze(1))
+    return Candidates(ranked.unsqueeze(1), rows.unsqueeze(1), symbols.view(B, W * k).gather(1, index).unsqueeze(1))
 
 
 def diverse(scores: StepScores, totals: Float[Tensor, "B W"], groups: int, diversity: float, end: int) -> Candidates:
@@ -61,7 +61,7 @@ def diverse(scores: StepScores, totals: Float[Tensor, "B W"], groups: int, diver
 def constrained(scores: StepScores, totals: Float[Tensor, "B W"], required: RequiredPhrases) -> Candidates:
     """The best continuations of each row and those that take a required phrase further, dealt out by progress."""
     B, W = totals.shape
-    values, symbols = scores.ranking.topk(min(W + 1, scores.ranking.shape[1]), dim=-1)
+    values, symbols = best(scores.ranking, min(W + 1, scores.ranking.shape[1]))
     wanted = required.next_symbols()
     extra = scores.ranking.gather(1, wanted.clamp(min=0))
     earlier = (wanted.unsqueeze(2) == wanted.unsqueeze(1)).tril(-1).any(2)  # two phrases may want the same symbol

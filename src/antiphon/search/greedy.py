@@ -16,12 +16,12 @@ from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.search.alignment import traced
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig
 from antiphon.search.hot_words import HotWordsConfig, Phrases
+from antiphon.search.likeliest import likeliest
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.scorer import longest_of
 from antiphon.search.scorers import scorers_of
-from antiphon.search.selection import best
 from antiphon.search.single_path import follow
 
 
@@ -85,7 +85,7 @@ class GreedySearch:
 
 
 def _likeliest(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
-    return best(ranking)
+    return likeliest(ranking)
 
 
 plugin = SearchPlugin(name="greedy", summary="the likeliest symbol at each step; fastest", Config=GreedyConfig, build=GreedySearch)

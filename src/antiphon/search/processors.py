@@ -22,6 +22,7 @@ from antiphon.contracts.configuration import config
 from antiphon.contracts.sequences import Request, select_rows, to_device
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
+from antiphon.search.likeliest import likeliest
 from antiphon.search.limits import Limits
 
 _INFINITY = float("inf")
@@ -50,23 +51,22 @@ class ProcessorsConfig:
 class StepScores:
     """The scores of one step, R rows.
 
-    ranking    logits after the rules; minus infinity where a symbol may not follow. `ranking - ranking_norm` is what to rank by
-    logits     the model's own; `logits - norm` is the model's log-probability
+    ranking    log-probabilities, or penalized logits, after the rules; minus infinity where a symbol may not follow. What to rank by is
+               `ranking - ranking_norm`
+    said       the model's own log-probabilities
     cut        True for rows that the length limit ended though they would have gone on; None when no row is at its limit
     attention  the weights over the memory's states, where they were asked for
     """
 
     ranking: Float[Tensor, "R V"]
     ranking_norm: Float[Tensor, "R 1"]
-    logits: Float[Tensor, "R V"]
-    norm: Float[Tensor, "R 1"]
+    said: Float[Tensor, "R V"]
     cut: Bool[Tensor, " R"] | None = None
     attention: Float[Tensor, "R S"] | None = None
 
     def log_probs(self, rows: Int[Tensor, "*N"], symbols: Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
         """The model's log-probability of `symbols` in `rows`."""
-        chosen: Tensor = self.logits[rows, symbols] - self.norm[rows, 0]
-        return chosen
+        return self.said[rows, symbols]
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,21 @@ class LogitsProcessors:
         """The rules of these rows only."""
         return replace(self, rules=select_rows(self.rules, rows))
 
-    def __call__(self, logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None = None) -> StepScores:
-        """Apply the rules to the logits of step T, given the T symbols said so far; `may_end` forbids the end symbol where False."""
+    def __call__(
+        self, logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None = None, *, apart: bool = True
+    ) -> StepScores:
+        """Apply the rules to the logits of step T, given the T symbols said so far; `may_end` forbids the end symbol where False.
+
+        Where nobody else writes into `ranking`, it need not be kept `apart` from `said`: rules only forbid what is then not said.
+        """
         step = history.shape[1]
         logits = logits.float()
-        # Rows keep logits and their normalizer: on CPU, with 160 rows of 8,000 symbols, log_softmax takes four times as long. One buffer
-        # serves the sum of exponentials and then the rules, since fresh memory costs as much as the arithmetic.
-        peak = logits.amax(-1, keepdim=True)
-        allowed = logits - peak
-        norm = ranking_norm = peak + allowed.exp_().sum(-1, keepdim=True).log_()
-        allowed.copy_(logits)
-        if self.settings.repetition_penalty != 1 and step > 0:
+        said = logits.log_softmax(-1)
+        penalized = self.settings.repetition_penalty != 1 and step > 0
+        allowed, ranking_norm = said, said.new_zeros(len(said), 1)
+        if apart or penalized or step < self.longest_prefix:
+            allowed = (logits if penalized else said).clone()
+        if penalized:
             _penalize(allowed, history, self.settings.repetition_penalty)
             ranking_norm = allowed.logsumexp(-1, keepdim=True)
         end_logits = allowed[:, self.end].clone()
@@ -134,7 +138,7 @@ class LogitsProcessors:
         cut = self._force_end(allowed, end_logits, step) if step >= self.shortest_maximum else None
         if enough is not None:
             cut = enough if cut is None else cut | enough
-        return StepScores(allowed, ranking_norm, logits, norm, cut)
+        return StepScores(allowed, ranking_norm, said, cut)
 
     def _limit_words(
         self, allowed: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None
@@ -146,7 +150,7 @@ class LogitsProcessors:
         said = self.word_starts[history].sum(1)
         full = said >= self.rules.most_words
         starts = self.word_starts[: allowed.shape[1]]
-        enough = full & starts[allowed.argmax(-1)]
+        enough = full & starts[likeliest(allowed)]
         allowed.masked_fill_(full.unsqueeze(1) & starts, -_INFINITY)
         long_enough = said >= self.rules.fewest_words
         return long_enough if may_end is None else long_enough & may_end, enough
@@ -178,7 +182,7 @@ class LogitsProcessors:
 
     def _force_end(self, allowed: Float[Tensor, "R V"], end_logits: Float[Tensor, " R"], step: int) -> Bool[Tensor, " R"]:
         at_limit = self.rules.maximum <= step
-        cut = at_limit & (allowed.argmax(-1) != self.end)
+        cut = at_limit & (likeliest(allowed) != self.end)
         allowed.masked_fill_(at_limit.unsqueeze(1), -_INFINITY)
         allowed[:, self.end] = torch.where(at_limit, end_logits, allowed[:, self.end])
         return cut

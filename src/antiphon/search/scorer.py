@@ -46,7 +46,7 @@ class Scorer(ABC):
         """
 
     def score(self, scores: StepScores, last: Int[Tensor, " R"], state: Any) -> tuple[StepScores, Any]:
-        """Add to what is ranked by, behind `last`, at first the start symbol. May write into `scores.ranking`, never into `scores.logits`;
+        """Add to what is ranked by, behind `last`, at first the start symbol. May write into `scores.ranking`, never into `scores.said`;
         what is at minus infinity stays there."""
         return scores, state
 

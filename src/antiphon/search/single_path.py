@@ -54,14 +54,14 @@ def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose,
     found: list[Hypothesis | None] = [None] * len(rows)
     for step in range(steps):
         output, state = model.step(last, memory, state, attention=paths.scorers.needs_attention)
-        scores = processors(output.values, paths.history[:, :step], paths.scorers.may_end())
-        scores, active = paths.scorers.score(replace(scores, attention=output.attention), last)
-        paths = replace(paths, scorers=active)
+        scores = processors(output.values, paths.history[:, :step], paths.scorers.may_end(), apart=bool(paths.scorers.scorers))
+        if paths.scorers.scorers:
+            scores, active = paths.scorers.score(replace(scores, attention=output.attention), last)
+            paths = replace(paths, scorers=active)
         last = choose(scores.ranking, step, paths.rows)
-        _record(paths, scores, last, step, end)
-        ended = (paths.lengths >= 0).view(-1, width).all(1)
-        if not ended.any():
-            paths = replace(paths, scorers=paths.scorers.advance(last))
+        ended = (paths.lengths >= 0).view(-1, width).all(1) if _record(paths, scores, last, step, end) else None
+        if ended is None or not ended.any():
+            paths = _advanced(paths, last)
             continue
         _collect(paths, ended.repeat_interleave(width), found)
         keep = (~ended).nonzero().squeeze(1)
@@ -70,17 +70,26 @@ def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose,
         stay = (~ended).repeat_interleave(width).nonzero().squeeze(1)
         memory, state, paths, last = select_rows(memory, keep), select_rows(state, stay), select_rows(paths, stay), last[stay]
         processors = processors.keep(stay)
-        paths = replace(paths, scorers=paths.scorers.advance(last))
+        paths = _advanced(paths, last)
     complete = [item for item in found if item is not None]
     assert len(complete) == len(found), "the length limit ends every row"
     return [complete[first : first + width] for first in range(0, len(complete), width)]
 
 
-def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: int) -> None:
+def _advanced(paths: _Paths, last: Tensor) -> _Paths:
+    return replace(paths, scorers=paths.scorers.advance(last)) if paths.scorers.scorers else paths
+
+
+def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: int) -> bool:
+    """Write down what is said; whether a row may have ended with it."""
     paths.history[:, step] = symbols
-    paths.scores[:, step : step + 1] = scores.logits.gather(1, symbols.unsqueeze(1)) - scores.norm
+    paths.scores[:, step : step + 1] = scores.said.gather(1, symbols.unsqueeze(1))
+    ending = symbols == end
+    some = bool(ending.any())
+    if not some and not paths.scorers.scorers:
+        return False
     running = paths.lengths < 0
-    ends_now = (symbols == end) & running
+    ends_now = ending & running
     if paths.scorers.scorers:
         gained = (scores.ranking.gather(1, symbols.unsqueeze(1)) - scores.ranking_norm).squeeze(1)
         finish = paths.scorers.finish(torch.arange(len(symbols), device=symbols.device))
@@ -88,6 +97,7 @@ def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: 
     paths.lengths.masked_fill_(ends_now, step)
     if scores.cut is not None:
         paths.cut.logical_or_(scores.cut & ends_now)
+    return some
 
 
 def _collect(paths: _Paths, ended: Tensor, found: list[Hypothesis | None]) -> None:

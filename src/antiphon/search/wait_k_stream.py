@@ -92,7 +92,7 @@ class _Path:
             history = torch.tensor([self.said], dtype=torch.int64, device=self.device)
             found = rules(output.values, history)
             symbol = int(found.ranking[0].argmax())
-            self.scores.append(float(found.logits[0, symbol] - found.norm[0, 0]))
+            self.scores.append(float(found.said[0, symbol]))
             if symbol == self.spec.end:
                 self.ended = "length" if found.cut is not None and bool(found.cut[0]) else "end"
             else:

@@ -100,7 +100,7 @@ def test_places_are_dealt_out_over_the_banks():
 def test_two_phrases_that_want_one_symbol_make_one_candidate():
     phrases = required_phrases([Request(required=((8,), (8, 7), (4,)))], 2, torch.device("cpu"))
     logits = torch.arange(9.0, 0, -1).repeat(2, 1)  # 8 is the least likely symbol, 4 among the likely
-    scores = StepScores(logits, torch.zeros(2, 1), logits, torch.zeros(2, 1))
+    scores = StepScores(logits, torch.zeros(2, 1), logits)
     wide = constrained(scores, torch.zeros(1, 2), phrases)
     finite = [pair for pair, total in zip(_pairs(wide), wide.totals.flatten().tolist(), strict=True) if total > -float("inf")]
     assert len(finite) == len(set(finite))

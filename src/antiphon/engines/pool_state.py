@@ -1,0 +1,149 @@
+"""What is kept between the steps of a decoder that appends (`exporters/attention_step.py`): a pool for each source.
+
+Everything that any hypothesis of a source said has a slot in the source's pool, and a mask says which slots each hypothesis follows. So
+re-ordering hypotheses copies their rows of the mask, and no keys or values. Slots that nobody follows any more are given up when the pool
+is full, and it grows by a factor when too few are.
+
+Unusual here: pools are shared like the arrays behind slices in Go: whoever finds that another has appended behind it takes a copy. So
+states that were selected from the same one may each go on, and yet in the usual case nothing is copied.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+HIDDEN = -1e9  # added to a score it leaves a weight of exactly 0, and unlike infinity it never becomes NaN
+_FIRST = 16  # steps for which there is room at first
+
+
+@dataclass
+class Pool:
+    """Keys (L, B, G, K, P) and values (L, B, G, P, K) of what was said, and the steps (B, P) at which it was; `filled` slots are taken.
+
+    Slots that are not taken have the step at which they will be, where each takes `beams` of them.
+    """
+
+    keys: Float[Tensor, "L B G K P"]
+    values: Float[Tensor, "L B G P K"]
+    places: Int[Tensor, "B P"]
+    filled: int = 0
+    beams: int = 1
+
+    @property
+    def room(self) -> int:
+        """All slots."""
+        return self.places.shape[1]
+
+    def taken(self, slots: Int[Tensor, "B N"], room: int) -> "Pool":
+        """The pool with these slots of each source at its beginning, and as many slots in all as `room` says."""
+        other, N = self._empty(room), slots.shape[1]
+        for source, own in enumerate(slots.unbind()):  # several times as fast as one `gather`
+            other.keys[:, source, ..., :N] = self.keys[:, source].index_select(3, own)
+            other.values[:, source, :, :N] = self.values[:, source].index_select(2, own)
+        other.places[:, :N] = self.places.gather(1, slots)
+        return other
+
+    def longer(self, length: int, room: int) -> "Pool":
+        """The pool with its first `length` slots, and as many in all as `room` says."""
+        other = self._empty(room)
+        other.keys[..., :length] = self.keys[..., :length]
+        other.values[..., :length, :] = self.values[..., :length, :]
+        other.places[:, :length] = self.places[:, :length]
+        return other
+
+    def going_on(self, length: int, position: int, beams: int) -> "Pool":
+        """The pool where the slots from `length` on are for the steps from `position` on."""
+        self.places[:, length:] = position + torch.arange(self.room - length) // beams
+        self.filled, self.beams = length, beams
+        return self
+
+    def _empty(self, room: int) -> "Pool":
+        L, B, G, K, _ = self.keys.shape
+        return Pool(self.keys.new_zeros(L, B, G, K, room), self.values.new_zeros(L, B, G, room, K), self.places.new_zeros(B, room))
+
+    def of_sources(self, sources: Int[Tensor, " N"]) -> "Pool":
+        """The pools of some sources."""
+        return Pool(self.keys.index_select(1, sources), self.values.index_select(1, sources), self.places[sources], self.filled, self.beams)
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """The hypotheses R of some sources, each at the same position: `source` says whose pool each has, `visible` which slots it follows (0,
+    or a large negative number). `length` slots are filled. `moved` says that rows were selected since the last step. `step` is what took
+    that step, to take the next one if it still suits."""
+
+    pool: Pool
+    visible: Float[Tensor, "R P"]
+    source: Int[Tensor, " R"]
+    length: int = 0
+    position: int = 0
+    moved: bool = False
+    step: Any = None
+
+    def select_rows(self, index: Int[Tensor, " N"]) -> "PoolState":
+        """As `sequences.select_rows`: the pools stay where they are until the next step."""
+        return replace(self, visible=self.visible.index_select(0, index), source=self.source.index_select(0, index), moved=True)
+
+    def ready(self, sources: int) -> "PoolState":
+        """The state with a pool for each of so many sources, in their order, and room for a step of all rows."""
+        state = self._sorted(sources) if self.moved else self
+        beams, pool = state.source.shape[0] // max(sources, 1), state.pool
+        if state.length + beams <= pool.room and (pool.filled, pool.beams) == (state.length, beams):
+            return state
+        return state._with_room(sources, beams)
+
+    def appended(self, keys: Float[Tensor, "L B G K W"], values: Float[Tensor, "L B G W K"], step: Any = None) -> "PoolState":
+        """The state behind a step that said one element for each row, given its new keys and values; writes into the pool and the mask."""
+        beams = keys.shape[-1]
+        behind = self.length + beams
+        self.pool.keys[..., self.length : behind].copy_(keys)
+        self.pool.values[..., self.length : behind, :].copy_(values)
+        self.pool.filled = behind
+        if beams == 1:
+            self.visible.select(1, self.length).zero_()
+        else:
+            own = self.visible.view(-1, beams, self.visible.shape[1])[..., self.length : behind]
+            own.diagonal(dim1=1, dim2=2).zero_()
+        # `dataclasses.replace` takes as long as an operation of torch.
+        return PoolState(self.pool, self.visible, self.source, behind, self.position + 1, self.moved, step)
+
+    def _sorted(self, sources: int) -> "PoolState":
+        beams = len(self.source) // max(sources, 1)
+        owners = self.source.view(sources, beams)
+        first = owners[:, 0] if beams else owners.new_zeros(sources)
+        assert torch.equal(owners, first.unsqueeze(1).expand_as(owners)), "hypotheses stay with their source"
+        every = torch.arange(sources)
+        if sources == len(self.pool.places) and torch.equal(first, every):
+            return replace(self, moved=False)
+        return replace(self, pool=self.pool.of_sources(first), source=every.repeat_interleave(beams), moved=False)
+
+    def _with_room(self, sources: int, beams: int) -> "PoolState":
+        """A pool of one's own: without the slots that nobody follows, and with room for as many again."""
+        follows = self.visible.view(sources, beams, -1)[..., : self.length] == 0
+        used = follows.any(1)
+        most = int(used.sum(1).max()) if used.numel() else 0
+        room = max(2 * most, most + beams, _FIRST * beams)
+        if most == self.length:
+            pool, visible = self.pool.longer(most, room), self.visible[:, :most]
+        else:
+            slots = used.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
+            pool = self.pool.taken(slots, room)
+            kept = follows.gather(2, slots.unsqueeze(1).expand(-1, beams, -1)).flatten(0, 1)
+            visible = torch.full_like(kept, HIDDEN, dtype=self.visible.dtype).masked_fill_(kept, 0)
+        visible = nn.functional.pad(visible, (0, room - most), value=HIDDEN)
+        return replace(self, pool=pool.going_on(most, self.position, beams), visible=visible, length=most)
+
+
+def empty(sources: int, beams: int, sizes: tuple[int, int, int], like: Tensor) -> PoolState:
+    """The state before the first step; `sizes` are layers, heads and their width, `like` any tensor of the same kind."""
+    layers, groups, width = sizes
+    pool = Pool(
+        like.new_zeros(layers, sources, groups, width, _FIRST * beams),
+        like.new_zeros(layers, sources, groups, _FIRST * beams, width),
+        like.new_zeros(sources, _FIRST * beams, dtype=torch.long),
+    ).going_on(0, 0, max(beams, 1))
+    visible = like.new_full((sources * beams, _FIRST * beams), HIDDEN)
+    return PoolState(pool, visible, torch.arange(sources).repeat_interleave(beams))

@@ -1,0 +1,219 @@
+"""A step of the Transformer's decoder in the form that engines run fastest: it appends, and nothing that was kept is copied.
+
+    encode   values, lengths, [factors]                             -> states, mask, what is hidden, of each layer keys and values
+    step     last, position, places, visible, the pool, the memory  -> what is said, [weights over the source], new keys and values
+
+The pool of a source holds the keys (B, G, K, P) and values (B, G, P, K) of all that any of its hypotheses said. `visible` (B, 1, W, P) says
+which of them a hypothesis follows: 0, or a large negative number. So re-ordering hypotheses re-orders this mask alone, and hypotheses that
+begin alike share what is kept (`engines/pool_state.py`). `places` (B, P) are the steps at which each was said; all rows are at one
+`position`, (1,).
+
+Unusual here: keys lie as columns, also those of the memory, (B, G, K, S), and queries are made with the scale of attention in their
+weights, so that scores are one product; the W hypotheses of a source, and the N = H / G heads that share keys, are rows of it.
+"""
+
+import copy
+from typing import final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.contracts.sequences import Output, Padded
+from antiphon.engines.pool_state import HIDDEN
+from antiphon.heads.parts import raw_of
+from antiphon.heads.pointer import Pointer
+from antiphon.layers.attention import KeysValues, Rotation, SelfAttention
+from antiphon.layers.linear import Linear
+from antiphon.layers.positions import rotate
+from antiphon.layers.transformer_decoder import TransformerDecoder
+from antiphon.layers.transformer_layers import DecoderLayer
+from antiphon.layers.wait_k import readable
+
+
+def attention_decoder(model: Seq2SeqModel) -> TransformerDecoder | None:
+    """The decoder of a model that attends to what it said; None where there is no such decoder, or it does not decode by itself."""
+    parts = [part for kept in vars(model).values() if isinstance(kept, tuple) for part in kept]  # a decoder whose parts are registered
+    decoders = [part for part in (*parts, *model.children()) if isinstance(part, TransformerDecoder)]
+    own = isinstance(model, StepwiseModel) and len(decoders) == 1 and isinstance(getattr(model, "head", None), nn.Module)
+    return decoders[0] if own and decoders[0].settings.decoder == "attention" else None
+
+
+def sizes_of(decoder: TransformerDecoder) -> tuple[int, int, int]:
+    """Layers, heads of keys and values, and their width."""
+    settings = decoder.settings
+    return len(decoder.blocks), settings.key_value_heads or settings.heads, settings.dim // settings.heads
+
+
+@final
+class EncodeForStep(nn.Module):
+    """A source to its memory, with keys and values for the decoder as a step reads them."""
+
+    def __init__(self, model: StepwiseModel, decoder: TransformerDecoder):
+        super().__init__()
+        self.model, self.crosses = model, decoder.crosses
+
+    def forward(self, values: Tensor, lengths: Tensor, factors: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(states, mask, what is added to scores over them (B, 1, 1, S), keys of the first layer, its values, ...). Values of padding are
+        0, so that of a source without anything real a step learns nothing."""
+        memory = self.model.project(self.model.encode(Padded(values, lengths, factors)))
+        found: list[Tensor] = [_hidden(memory.mask)] if self.crosses else []
+        for projected in memory.projections if self.crosses else ():
+            real = memory.mask[:, None, :, None].to(projected.values.dtype)
+            found += [projected.keys.transpose(-1, -2).contiguous(), (projected.values * real).contiguous()]
+        return memory.states, memory.mask, *found
+
+
+@final
+class AttentionStep(nn.Module):
+    """One step of all hypotheses: (B, W) symbols or (B, W, C) values, all at the same position."""
+
+    def __init__(self, model: StepwiseModel, decoder: TransformerDecoder):
+        super().__init__()
+        self.model, self.decoder = model, decoder
+        self.layers = [layer for layer in decoder.blocks if isinstance(layer, DecoderLayer)]
+        _, self.groups, self.width = sizes_of(decoder)
+        self.own = nn.ModuleList(_scaled(_attention(layer).query_key_value, decoder.settings.dim, self.width) for layer in self.layers)
+        reading = [layer.cross for layer in self.layers if layer.cross is not None]
+        self.cross = nn.ModuleList(_scaled(cross.query, decoder.settings.dim, self.width) for cross in reading)
+
+    def forward(
+        self,
+        last: Tensor,
+        position: Int[Tensor, "1"],
+        places: Int[Tensor, "B P"],
+        visible: Float[Tensor, "B 1 W P"],
+        *tensors: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """(said (B, W, ...), [attention (B, W, S)], of each layer the new keys (B, G, K, W) and values (B, G, W, K)).
+
+        `tensors` are keys and values of each layer in the pool, and behind them the memory, where there is one to read: its mask, what is
+        hidden, and keys and values of its states.
+        """
+        pool, memory = tensors[: 2 * len(self.layers)], tensors[2 * len(self.layers) :]
+        positioned = self.decoder.positioned
+        x = positioned.embed(last, position)
+        rotation = None if positioned.rotary is None else positioned.rotary.angles(position)
+        look, own_bias = self._back(position, places, visible)
+        shown = self._source(memory, position) if memory else None
+        attention: Tensor | None = None
+        new: list[Tensor] = []
+        for index, layer in enumerate(self.layers):
+            kept = KeysValues(pool[2 * index], pool[2 * index + 1])
+
+            def back(y: Tensor, index: int = index, layer: DecoderLayer = layer, kept: KeysValues = kept) -> Tensor:
+                found, keys, values = self._look_back(index, layer, y, kept, look, own_bias, rotation)
+                new.extend((keys, values))
+                return found
+
+            x = layer.attention_residual(x, back)
+            if shown is not None and layer.cross_residual is not None:
+                wanted = self.model.gives_attention and index == self.decoder.aligning_layer
+                weights: list[Tensor] = []
+
+                def over(y: Tensor, index: int = index, layer: DecoderLayer = layer, weights: list[Tensor] = weights) -> Tensor:
+                    found, scores = self._look_over(index, layer, y, KeysValues(memory[2 * index + 2], memory[2 * index + 3]), shown)
+                    weights.append(scores)
+                    return found
+
+                x = layer.cross_residual(x, over)
+                attention = self._shown(layer, weights[0]) if wanted else attention
+            x = layer.feed_forward_residual(x, layer.feed_forward)
+        output = [self._say(self.decoder.norm(x))]
+        return (*output, *new) if attention is None else (*output, attention, *new)
+
+    def _back(self, position: Tensor, places: Tensor, visible: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What is added to scores over the pool, (B, 1 or G, N * W, P), and to those over the step itself, (1, G, N * W, 1)."""
+        bias, beams = self.decoder.positioned.bias, visible.shape[2]
+        if bias is None:
+            return self._of_heads(visible), None
+        far = bias(position.expand(places.shape[0]).unsqueeze(1), places.unsqueeze(1)).unflatten(1, (self.groups, -1))  # (B, G, N, 1, P)
+        near = bias(position, position).view(1, self.groups, -1, 1, 1).expand(-1, -1, -1, beams, -1)
+        return (visible.unsqueeze(2) + far).flatten(2, 3), near.flatten(2, 3)
+
+    def _source(self, memory: tuple[Tensor, ...], position: Tensor) -> Tensor:
+        """What is added to scores over the memory, (B, 1, 1, S)."""
+        mask, hidden, k = memory[0], memory[1], self.decoder.settings.wait_k
+        return hidden if k is None else _hidden(readable(mask, position.expand(mask.shape[0]).unsqueeze(1), k).squeeze(1))
+
+    def _look_back(
+        self,
+        index: int,
+        layer: DecoderLayer,
+        y: Float[Tensor, "B W D"],
+        pool: KeysValues,
+        look: Tensor,
+        own_bias: Tensor | None,
+        rotation: Rotation | None,
+    ) -> tuple[Float[Tensor, "B W D"], Tensor, Tensor]:
+        heads = [self.decoder.settings.heads, self.groups, self.groups]
+        queries, keys, values = self.own[index](y).unflatten(-1, (-1, self.width)).transpose(1, 2).split(heads, dim=1)  # (B, H or G, W, K)
+        if rotation is not None:
+            queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
+        queries = self._grouped(queries)
+        own = (queries * self._of_heads(keys)).sum(-1, keepdim=True)
+        own = own if own_bias is None else own + own_bias
+        weights = torch.cat([queries @ pool.keys + look, own], dim=-1).softmax(-1)
+        mixed = weights[..., :-1] @ pool.values + weights[..., -1:] * self._of_heads(values)
+        return _attention(layer).out(self._by_row(mixed).flatten(2)), keys.transpose(2, 3), values
+
+    def _look_over(
+        self, index: int, layer: DecoderLayer, y: Float[Tensor, "B W D"], memory: KeysValues, shown: Tensor
+    ) -> tuple[Float[Tensor, "B W D"], Tensor]:
+        assert layer.cross is not None, "asked only of layers that read a memory"
+        queries = self._grouped(self.cross[index](y).unflatten(-1, (-1, self.width)).transpose(1, 2))
+        weights = (queries @ memory.keys + shown).softmax(-1)
+        return layer.cross.out(self._by_row(weights @ memory.values).flatten(2)), weights
+
+    def _shown(self, layer: DecoderLayer, weights: Float[Tensor, "B G N S"]) -> Float[Tensor, "B W S"]:
+        """The mean over the heads that are shown."""
+        assert layer.cross is not None, "asked only of layers that read a memory"
+        mean: Tensor = self._by_row(weights)[:, :, : layer.cross.shown_heads].mean(2)
+        return mean
+
+    @property
+    def _shared(self) -> int:
+        """N, the heads that share keys; most models have one."""
+        return self.decoder.settings.heads // self.groups
+
+    def _grouped(self, queries: Float[Tensor, "B H W K"]) -> Float[Tensor, "B G NW K"]:
+        """What shares keys as rows of one product."""
+        return queries if self._shared == 1 else queries.unflatten(1, (self.groups, -1)).flatten(2, 3)
+
+    def _of_heads(self, rows: Float[Tensor, "B G W K"]) -> Float[Tensor, "B G NW K"]:
+        """What is the same for heads that share keys."""
+        return rows if self._shared == 1 else rows.unsqueeze(2).expand(-1, -1, self._shared, -1, -1).flatten(2, 3)
+
+    def _by_row(self, mixed: Float[Tensor, "B G NW K"]) -> Float[Tensor, "B W H K"]:
+        """What each hypothesis has of each head."""
+        heads = mixed if self._shared == 1 else mixed.unflatten(2, (self._shared, -1)).flatten(1, 2)
+        return heads.transpose(1, 2)
+
+    def _say(self, features: Tensor) -> Tensor:
+        head = self.model.head
+        if isinstance(head, Pointer):  # what it copies is for the caller to add
+            return torch.cat(head(features), dim=-1)
+        assert isinstance(head, nn.Module), "a decoder's head is a module"
+        return raw_of(Output(features, head))
+
+
+def _hidden(mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B 1 1 S"]:
+    return ((~mask).float() * HIDDEN)[:, None, None, :]
+
+
+def _attention(layer: DecoderLayer) -> SelfAttention:
+    assert layer.attention is not None, "asked only of decoders that attend"
+    return layer.attention
+
+
+@torch.no_grad()
+def _scaled(linear: nn.Module, dim: int, width: int) -> nn.Module:
+    """A copy of what makes queries of its first `dim` outputs, with the scale of attention in its weights."""
+    if not isinstance(linear, Linear):
+        raise TypeError(f"queries must be made by a linear layer, not by {type(linear).__name__}; merge adapters first")
+    scaled = copy.deepcopy(linear)
+    for weight in (scaled.weight, scaled.bias):
+        if weight is not None:
+            weight[:dim] *= width**-0.5
+    return scaled
