@@ -9,7 +9,9 @@ kernels, one operation of which only the shapes are asked (`_recurrent_operation
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
+from torch.fx.experimental import _config as sizes_config
 
-from antiphon.contracts.model import Seq2SeqModel
 from antiphon.errors import ExportError
 from antiphon.exporters import engine_folder
 from antiphon.exporters.graphs import Graph, facts_of, graphs_of
@@ -32,31 +34,32 @@ _REFUSED = {
     "chronos_bolt": "its network is one of transformers, and forecasts further ahead by reading what it said.",
     "transducer": "at each state of the encoder it says any number of symbols, which no graph of ours has yet.",
 }
+_SMALLEST = 2
+"""What torch calls the smallest size, where files have no limit."""
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     """Write the folder. Raises ExportError for what has no graphs, and for what torch.export cannot hold for any size."""
-    if trained.architecture in _REFUSED:
-        raise ExportError(f"A `{trained.architecture}` model cannot be exported for torch: {_REFUSED[trained.architecture]}")
+    check(trained.architecture)
     model = trained.model.eval()
     graphs = graphs_of(model)
+    programs = {name: program(name, graph) for name, graph in graphs.items()}
     names = {name: {"inputs": list(graph.inputs), "outputs": list(graph.outputs)} for name, graph in graphs.items()}
-    engine_folder.write(
-        trained,
-        folder,
-        "torch",
-        facts_of(model),
-        partial(write_programs, model),
-        versions={"torch": torch.__version__},
-        details={"graphs": names},
-    )
+    versions = {"torch": torch.__version__}
+    engine_folder.write(trained, folder, "torch", facts_of(model), partial(save, programs), versions=versions, details={"graphs": names})
     return []
 
 
-def write_programs(model: Seq2SeqModel, folder: Path) -> None:
-    """Write a file for each graph of a model in evaluation mode. Raises ExportError as `export` does."""
-    for name, graph in graphs_of(model).items():
-        torch.export.save(program(name, graph), folder / f"{name}.pt2")
+def check(architecture: str) -> None:
+    """Raise ExportError for an architecture that has no graphs, before anything is made."""
+    if architecture in _REFUSED:
+        raise ExportError(f"A `{architecture}` model cannot be exported for torch: {_REFUSED[architecture]}")
+
+
+def save(programs: Mapping[str, ExportedProgram], folder: Path) -> None:
+    """Write a file for each program."""
+    for name, one in programs.items():
+        torch.export.save(one, folder / f"{name}.pt2")
 
 
 def program(name: str, graph: Graph) -> ExportedProgram:
@@ -64,13 +67,14 @@ def program(name: str, graph: Graph) -> ExportedProgram:
 
     Raises ExportError where torch.export refuses, or would fix a size.
     """
-    sizes = tuple({axis: Dim.AUTO for axis in dynamic} for dynamic in graph.dynamic)
+    sizes = tuple(dict.fromkeys(dynamic, Dim.AUTO) for dynamic in graph.dynamic)
     parameters = inspect.signature(graph.module.forward).parameters.values()
     named = sum(one.kind is not one.VAR_POSITIONAL for one in parameters)
     shapes = sizes if named == len(parameters) else (*sizes[:named], sizes[named:])
     module = graph.module.requires_grad_(False)
     try:
-        with torch.no_grad(), _recurrent_operations():
+        # Without the last, programs refuse a size of 1, or of 0.
+        with torch.no_grad(), _quiet(), _recurrent_operations(), sizes_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
             found = torch.export.export(module, graph.example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # of many kinds, none of which says that it is one of torch.export
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -84,7 +88,9 @@ def _assert_dynamic(name: str, graph: Graph, found: ExportedProgram) -> None:
     given = [node for node in found.graph.nodes if node.op == "placeholder" and node.name in found.graph_signature.user_inputs]
     for node, named, dynamic in zip(given, graph.inputs, graph.dynamic, strict=True):
         for axis, size in dynamic.items():
-            if isinstance(node.meta["val"].shape[axis], int):
+            symbol = node.meta["val"].shape[axis]
+            limits = None if isinstance(symbol, int) else found.range_constraints.get(symbol.node.expr)
+            if limits is None or limits.lower > _SMALLEST:
                 raise ExportError(f"torch.export fixes the size `{size}` of `{named}` in the graph `{name}` of this model.")
 
 
@@ -94,13 +100,26 @@ def _drop_unused(found: ExportedProgram) -> None:
     kept = []
     for spec in found.graph_signature.input_specs:
         if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER) and getattr(spec.arg, "name", "") in unused:
-            found.graph.erase_node(unused[spec.arg.name])  # type: ignore[union-attr]
+            found.graph.erase_node(unused[spec.arg.name])
             found.state_dict.pop(spec.target or "", None)
             found.constants.pop(spec.target or "", None)
         else:
             kept.append(spec)
     found.graph_signature.input_specs[:] = kept
     found.graph_module.recompile()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch says to its own developers."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager
@@ -131,5 +150,8 @@ def _read(x: Tensor, state: Tensor) -> Tensor:
 
 
 plugin = ExportPlugin(
-    name="torch", summary="Programs of torch.export (.pt2), opened like a run: torch runs them without our code.", export=export, engine=True
+    name="torch",
+    summary="Programs of torch.export (.pt2), opened like a run: torch runs them without our code.",
+    export=export,
+    engine=True,
 )
