@@ -54,8 +54,6 @@ def test_a_folder_says_what_its_run_says(exported):
     pairs = [{"source": text, "target": "green blue"} for text in texts]
     scores = [[one.hypothesis.score for one in opened.score(pairs)] for opened in (ours, theirs)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
-        [one.hypothesis.score for one in ours.score(pairs)], abs=1e-4
-    )
 
 
 def test_files_run_where_only_torch_is(exported):
