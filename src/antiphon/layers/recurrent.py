@@ -47,7 +47,9 @@ _REAL = 0.5  # share of real elements below which packing, which skips the paddi
 
 
 def _is_filled(x: Tensor, lengths: Tensor) -> bool:
-    """Whether padding is better computed than packed away, which sequences without any element cannot be."""
+    """Whether padding is better computed than packed away, which sequences without any element and graphs cannot be."""
+    if torch.compiler.is_exporting():
+        return True
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     return int(lengths.sum()) >= _REAL * x.shape[0] * x.shape[1] or bool((lengths == 0).any())
@@ -74,7 +76,7 @@ class RecurrentStack(nn.Module):
         What comes out on padding has no meaning.
         """
         finals = []
-        if lengths is not None and not bool((lengths < x.shape[1]).any()):
+        if lengths is not None and not torch.compiler.is_exporting() and not bool((lengths < x.shape[1]).any()):
             lengths = None
         for depth, layer in enumerate(self.layers):
             if depth > 0:

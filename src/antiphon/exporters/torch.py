@@ -1,0 +1,157 @@
+"""A folder for torch alone: the graphs of `exporters/graphs.py` as programs of torch.export.
+
+    engine/encode.pt2  step.pt2 | decode.pt2  frames.pt2     beside what every engine's folder has
+
+Opened by `engines/torch.py` as a run is opened; any program with torch can run the files, without a line of this package.
+
+Unusual here: torch.export unrolls recurrent layers, so that their number of steps is fixed. While we trace, they are what they are to the
+kernels, one operation of which only the shapes are asked (`_recurrent_operations`): files hold `aten.lstm` and `aten.gru`, for any length.
+"""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+from torch.export.graph_signature import InputKind
+from torch.fx.experimental import _config as sizes_config
+
+from antiphon.errors import ExportError
+from antiphon.exporters import engine_folder
+from antiphon.exporters.graphs import Graph, facts_of, graphs_of
+from antiphon.exporters.interface import ExportPlugin, TrainedModel
+
+_REFUSED = {
+    "adapted": "its adapters stand beside it. Merge them first, with `--format merged`, and export the run that it writes.",
+    "pretrained": "its network is one of transformers. Use `--format hf`, which transformers opens.",
+    "chronos_bolt": "its network is one of transformers, and forecasts further ahead by reading what it said.",
+    "transducer": "at each state of the encoder it says any number of symbols, which no graph of ours has yet.",
+}
+_SMALLEST = 2
+"""What torch calls the smallest size, where files have no limit."""
+
+
+def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
+    """Write the folder. Raises ExportError for what has no graphs, and for what torch.export cannot hold for any size."""
+    check(trained.architecture)
+    model = trained.model.eval()
+    graphs = graphs_of(model)
+    programs = {name: program(name, graph) for name, graph in graphs.items()}
+    names = {name: {"inputs": list(graph.inputs), "outputs": list(graph.outputs)} for name, graph in graphs.items()}
+    versions = {"torch": torch.__version__}
+    engine_folder.write(trained, folder, "torch", facts_of(model), partial(save, programs), versions=versions, details={"graphs": names})
+    return []
+
+
+def check(architecture: str) -> None:
+    """Raise ExportError for an architecture that has no graphs, before anything is made."""
+    if architecture in _REFUSED:
+        raise ExportError(f"A `{architecture}` model cannot be exported for torch: {_REFUSED[architecture]}")
+
+
+def save(programs: Mapping[str, ExportedProgram], folder: Path) -> None:
+    """Write a file for each program."""
+    for name, one in programs.items():
+        torch.export.save(one, folder / f"{name}.pt2")
+
+
+def program(name: str, graph: Graph) -> ExportedProgram:
+    """A graph as a program, for every size of what is said to be dynamic, with no weights but its own.
+
+    Raises ExportError where torch.export refuses, or would fix a size.
+    """
+    sizes = tuple(dict.fromkeys(dynamic, Dim.AUTO) for dynamic in graph.dynamic)
+    parameters = inspect.signature(graph.module.forward).parameters.values()
+    named = sum(one.kind is not one.VAR_POSITIONAL for one in parameters)
+    shapes = sizes if named == len(parameters) else (*sizes[:named], sizes[named:])
+    module = graph.module.requires_grad_(False)
+    try:
+        # Without the last, programs refuse a size of 1, or of 0.
+        with torch.no_grad(), _quiet(), _recurrent_operations(), sizes_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+            found = torch.export.export(module, graph.example, dynamic_shapes=shapes, strict=False)
+    except Exception as error:  # of many kinds, none of which says that it is one of torch.export
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ExportError(f"torch.export refuses the graph `{name}` of this model: {reason:.300}") from error
+    _assert_dynamic(name, graph, found)
+    _drop_unused(found)
+    return found
+
+
+def _assert_dynamic(name: str, graph: Graph, found: ExportedProgram) -> None:
+    given = [node for node in found.graph.nodes if node.op == "placeholder" and node.name in found.graph_signature.user_inputs]
+    for node, named, dynamic in zip(given, graph.inputs, graph.dynamic, strict=True):
+        for axis, size in dynamic.items():
+            symbol = node.meta["val"].shape[axis]
+            limits = None if isinstance(symbol, int) else found.range_constraints.get(symbol.node.expr)
+            if limits is None or limits.lower > _SMALLEST:
+                raise ExportError(f"torch.export fixes the size `{size}` of `{named}` in the graph `{name}` of this model.")
+
+
+def _drop_unused(found: ExportedProgram) -> None:
+    """A program takes along all weights of its module, which is the whole model: keep those that it reads."""
+    unused = {node.name: node for node in found.graph.nodes if node.op == "placeholder" and not node.users}
+    kept = []
+    for spec in found.graph_signature.input_specs:
+        if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER) and getattr(spec.arg, "name", "") in unused:
+            found.graph.erase_node(unused[spec.arg.name])
+            found.state_dict.pop(spec.target or "", None)
+            found.constants.pop(spec.target or "", None)
+        else:
+            kept.append(spec)
+    found.graph_signature.input_specs[:] = kept
+    found.graph_module.recompile()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch says to its own developers."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _recurrent_operations() -> Iterator[None]:
+    """While this lasts, a trace takes an LSTM or a GRU as one operation."""
+
+    def lstm(x: Tensor, state: Sequence[Tensor], *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+        return _read(x, state[0]), torch.empty_like(state[0]), torch.empty_like(state[1])
+
+    def gru(x: Tensor, state: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+        return _read(x, state), torch.empty_like(state)
+
+    shapes: dict[Any, Any] = {torch.ops.aten.lstm.input: lstm, torch.ops.aten.gru.input: gru}
+    kept = {operation: dict(operation.py_kernels) for operation in shapes}
+    for operation, say in shapes.items():
+        operation.py_kernels.update(dict.fromkeys(operation.py_kernels, say))
+        operation._dispatch_cache.clear()
+    try:
+        yield
+    finally:
+        for operation, kernels in kept.items():
+            operation.py_kernels.update(kernels)
+            operation._dispatch_cache.clear()
+
+
+def _read(x: Tensor, state: Tensor) -> Tensor:
+    return x.new_empty(x.shape[0], x.shape[1], state.shape[0] * state.shape[2])
+
+
+plugin = ExportPlugin(
+    name="torch",
+    summary="Programs of torch.export (.pt2), opened like a run: torch runs them without our code.",
+    export=export,
+    engine=True,
+)
