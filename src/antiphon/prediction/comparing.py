@@ -92,3 +92,16 @@ def largest_difference(one: Predictor, other: Predictor, given: Sequence[Batch])
     """The largest difference of what two predictors say of the same batches."""
     pairs = (zip(said(one.model, batch), said(other.model, batch), strict=True) for batch in given)
     return max((difference(first, second) for pair in pairs for first, second in pair), default=0.0)
+
+
+def comparable_step(model: Seq2SeqModel, output: Output, label: Tensor) -> Float[Tensor, "R X"]:
+    """As `comparable`, of a single step: `label` (R,) or (R, C) is what came."""
+    if isinstance(model.target, TokenSpec):
+        logits: Tensor = output.values.float().log_softmax(-1)
+        return logits
+    values: Any = sized(output.values, label, model.target)
+    if isinstance(values, Distribution):
+        known = observed(Padded(label.unsqueeze(1), torch.ones(len(label), dtype=torch.int64)), model.target.channels)
+        return torch.where(known.present[:, 0], values.log_prob(known.values[:, 0]), 0.0).flatten(1)
+    plain: Tensor = values.values if isinstance(values, Quantiles) else values
+    return plain.flatten(1)

@@ -42,7 +42,9 @@ class Eager:
 
 def open_toy(exported):
     if exported.versions["toy"] != VERSION:
-        raise ConfigError(f"{exported.folder.parent} needs version {exported.versions['toy']} of toy, but {VERSION} is installed. Install it.")
+        raise ConfigError(
+            f"{exported.folder.parent} needs version {exported.versions['toy']} of toy, but {VERSION} is installed. Install it."
+        )
     architecture = registry.find("models", exported.details["model"]["name"])
     settings = validate(architecture.Config, exported.details["model"])
     model = architecture.build(settings, exported.source, exported.target).eval()

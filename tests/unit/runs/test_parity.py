@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import antiphon
-from antiphon.errors import CheckpointError, ConfigError, ExportError
+from antiphon.errors import ExportError
 from antiphon.runs.export import export
 from tests.cli.conftest import write_project
 from tests.toy_engine import with_toy_engine
@@ -58,7 +58,9 @@ def test_a_precision_may_lose_so_much_and_no_more(trained: Path, tmp_path: Path,
     apart = json.loads((fine / "parity.json").read_text())["log_probability"]
     assert apart > 1e-4  # which fp32 may not be
     monkeypatch.setattr(parts("exporters"), "LEVELS", 1)
-    with pytest.raises(ExportError, match=r"`chrf` goes from .* to .* \(95 % interval .*\) in int8, which loses more than 0\.5\..*--allow-loss"):
+    with pytest.raises(
+        ExportError, match=r"`chrf` goes from .* to .* \(95 % interval .*\) in int8, which loses more than 0\.5\..*--allow-loss"
+    ):
         export(trained, format="toy", precision="int8", out=tmp_path / "coarse", check=10)
     coarse = export(trained, format="toy", precision="int8", out=tmp_path / "coarse", check=10, allow_loss=True)
     chrf = next(one for one in json.loads((coarse / "parity.json").read_text())["scores"] if one["name"] == "chrf")
