@@ -56,11 +56,8 @@ def export(
     precision = precision or plugin.precisions[0]
     if precision not in plugin.precisions:
         raise ExportError(f"`--format {format}` writes {', '.join(plugin.precisions)}, but `--precision` is {precision}.")
-    folder = Path(out) if out is not None else Path(run) / "exports" / format
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ExportError(f"{folder} exists already. Choose another `--out`, or remove it.")
-    trust = foreign(trust_code)
-    trained = load_trained(run, trust=trust, overrides=overrides)
+    folder = _free(Path(out) if out is not None else Path(run) / "exports" / format)
+    trained = load_trained(run, trust=foreign(trust_code), overrides=overrides)
     if "engine" in trained.header:
         raise ExportError(
             f"{run} was exported already, for the engine `{trained.header['engine']['name']}`. Export the run that it was made of."
@@ -68,7 +65,7 @@ def export(
     say = partial((console or Console(stderr=True)).print, highlight=False, markup=False, soft_wrap=True)
     chosen = with_overrides(trained.recipe, overrides) if overrides else trained.recipe
     samples = cache(partial(validation_items, run, trained, check))
-    order = _Order(run, precision, allow_loss, trust, tuple(overrides), say)
+    order = _Order(run, precision, allow_loss, foreign(trust_code), tuple(overrides), say)
     model = TrainedModel(
         Path(run).resolve().name,
         chosen.model.name,
@@ -89,6 +86,12 @@ def export(
             measured = _compared(order, partial_folder, samples)
             rows = [] if measured is None else parity.rows_of(measured)
             (partial_folder / README).write_text(engine_card(model, format, lost, rows), encoding="utf-8")
+    return folder
+
+
+def _free(folder: Path) -> Path:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ExportError(f"{folder} exists already. Choose another `--out`, or remove it.")
     return folder
 
 

@@ -1,6 +1,6 @@
 """An engine for tests: it runs a model's graphs as they are, with the model's own code, so that anything may be exported to it.
 
-`FAULT` is added to all that a step says of symbol 4: an engine that is wrong. `LOUD` adds what depends on the batch.
+`FAULT` is added to what a step says of the last symbol: an engine that is wrong. `LOUD` adds what depends on the batch.
 """
 
 from dataclasses import replace
@@ -35,7 +35,7 @@ class Eager:
         named = dict(zip(chosen.outputs, (found,) if isinstance(found, torch.Tensor) else found, strict=True))
         if "said" in named:
             said = named["said"].clone()
-            said[..., 4] += FAULT + LOUD * len(said)
+            said[..., -1] += FAULT + LOUD * len(said)
             named["said"] = said
         return named
 
