@@ -59,9 +59,10 @@ def test_an_engine_that_says_something_else_is_refused(trained: Path, tmp_path: 
 
 
 def test_a_precision_may_lose_so_much_and_no_more(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fine = export(trained, format="toy", precision="int8", out=tmp_path / "fine", check=3, overrides=SHORT)
+    monkeypatch.setattr(parts("exporters"), "LEVELS", 1000)
+    fine = export(trained, format="toy", precision="int8", out=tmp_path / "fine", check=2, overrides=SHORT)
     apart = json.loads((fine / "parity.json").read_text())["log_probability"]
-    assert apart > 1e-4  # which fp32 may not be
+    assert apart > 1e-4  # more than fp32 may
     monkeypatch.setattr(parts("exporters"), "LEVELS", 1)
     greedy = ["search.name=greedy", "search.limits.max_length=8"]
     with pytest.raises(
