@@ -49,7 +49,7 @@ def open_toy(exported):
     settings = validate(architecture.Config, exported.details["model"])
     model = architecture.build(settings, exported.source, exported.target).eval()
     model.load_state_dict(load_file(exported.folder / "weights.safetensors"))
-    graphs = graphs_of(model, max_length=64)
+    graphs = graphs_of(model)
     return open_graphs(Eager(graphs), replace(exported, head=getattr(settings, "head", None)))
 
 
