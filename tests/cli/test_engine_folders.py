@@ -46,6 +46,8 @@ def test_what_opens_a_run_opens_it(antiphon: Command, trained: Path, folder: Pat
     (tmp_path / "pairs.tsv").write_text("en\tno\nabc\tcba\n")
     scores = [antiphon("score", one, "--data", "pairs.tsv").out.splitlines()[1].split("\t") for one in (trained, folder)]
     assert [float(cell) for cell in scores[1][2:]] == pytest.approx([float(cell) for cell in scores[0][2:]], abs=1e-4)
+    said = antiphon("evaluate", folder, "--data", "pairs.tsv", "--json")
+    assert said.status == 0, said.err
     evaluated = [json.loads(antiphon("evaluate", one, "--data", "pairs.tsv", "--json").out) for one in (trained, folder)]
     assert [one["value"] for one in evaluated[1]["scores"]] == pytest.approx([one["value"] for one in evaluated[0]["scores"]], abs=1e-4)
     reported = antiphon("report", folder)
