@@ -18,19 +18,36 @@ def export(
     precision: Annotated[
         Literal["fp32", "bf16", "int8"] | None, typer.Option(help="fp32, bf16 or int8; what the format usually has when left out.")
     ] = None,
+    check: Annotated[
+        int, typer.Option(min=0, help="Compare what an engine shall run with the run on so many validation records; 0 is not at all.")
+    ] = 100,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Write it even where a lower precision loses more quality than is usual.")
+    ] = False,
     settings: Set = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model in a format that other programs read.
+    """Write a model in a format that other programs read, or for an engine that runs it: such a folder is opened like a run, with which it
+    is compared first.
 
-    Example: antiphon export runs/german --format hf --out german
+    Example: antiphon export runs/german --format onnx --precision int8 --out german
     """
     from rich.console import Console
 
     from antiphon.runs.export import export as run_export
 
     remarks = Console(stderr=True, quiet=quiet)
-    folder = run_export(run, format=format, out=out, precision=precision, overrides=settings or (), trust_code=trust_code, console=remarks)
+    folder = run_export(
+        run,
+        format=format,
+        out=out,
+        precision=precision,
+        check=check,
+        allow_loss=allow_loss,
+        overrides=settings or (),
+        trust_code=trust_code,
+        console=remarks,
+    )
     if not quiet:
         print(f"Wrote {folder}")

@@ -6,7 +6,23 @@ import warnings
 import typer
 from rich.console import Console
 
-from antiphon.cli import check, distill, evaluate, export, import_, inspect, listing, new, predict, report, schema, score, train, tune
+from antiphon.cli import (
+    check,
+    distill,
+    doctor,
+    evaluate,
+    export,
+    import_,
+    inspect,
+    listing,
+    new,
+    predict,
+    report,
+    schema,
+    score,
+    train,
+    tune,
+)
 from antiphon.cli.stopping import Commands, stoppable
 from antiphon.cli.threads import bound_spinning
 from antiphon.errors import AntiphonError
@@ -29,6 +45,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("score")(score.score)
 app.command("report")(report.report)
+app.command("doctor")(doctor.doctor)
 app.command("export")(export.export)
 app.command("import")(import_.import_)
 app.command("list")(listing.list_plugins)

@@ -30,15 +30,15 @@ print(processor.batch_decode(found, skip_special_tokens=True))
 
 def model_card(trained: TrainedModel, lost: Sequence[str], languages: tuple[str, str] | None) -> str:
     """The text of README.md. `lost` is what transformers will do differently."""
-    recipe = _published(trained.recipe)
+    recipe = published(trained.recipe)
     task, base = recipe["task"], trained.recipe["model"].get("path") or "?"
     parts = [
         _front_matter(task["name"], base),
         f"# {trained.name}\n\n{_origin(recipe, base)}",
         f"## Use\n\n{_usage(task, languages)}",
-        "## Data\n\n" + "\n".join(_data(recipe, trained.header)),
-        "## Scores\n\n" + ("\n\n".join(_scores(trained)) or "Nobody has measured it."),
-        f"## Recipe\n\n```yaml\n{_yaml(recipe)}```",
+        "## Data\n\n" + "\n".join(data_lines(recipe, trained.header)),
+        "## Scores\n\n" + ("\n\n".join(score_tables(trained)) or "Nobody has measured it."),
+        f"## Recipe\n\n```yaml\n{as_yaml(recipe)}```",
     ]
     if lost:
         parts.append("## What `generate` does differently\n\n" + "\n".join(f"* {sentence}" for sentence in lost))
@@ -81,7 +81,8 @@ def _usage(task: Mapping[str, Any], languages: tuple[str, str] | None) -> str:
     )
 
 
-def _data(recipe: Mapping[str, Any], header: Mapping[str, Any]) -> list[str]:
+def data_lines(recipe: Mapping[str, Any], header: Mapping[str, Any]) -> list[str]:
+    """What the model learned from and was measured on, a line each."""
     lines = []
     for split in ("train", "validation", "test"):
         source = recipe["data"].get(split)
@@ -98,7 +99,8 @@ def _value(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4g}"
 
 
-def _scores(trained: TrainedModel) -> list[str]:
+def score_tables(trained: TrainedModel) -> list[str]:
+    """The scores of the checkpoint, and of each evaluation that is stored."""
     tables = []
     if scores := trained.header.get("scores"):
         rows = [f"| {name} | {_value(value)} |" for name, value in scores.items()]
@@ -121,7 +123,7 @@ def _in_table(signature: Any) -> str:
     return f"`{signature}`".replace("|", "\\|") if signature else ""
 
 
-def _published(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def published(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe without the checkpoint's own configuration, which config.json has, without what is not set, and without folders."""
     model = {key: value for key, value in recipe["model"].items() if key not in ("description", "generation")}
     found: dict[str, Any] = _plain({**recipe, "model": model})
@@ -138,7 +140,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _yaml(recipe: Mapping[str, Any]) -> str:
+def as_yaml(recipe: Mapping[str, Any]) -> str:
+    """Plain values as YAML, in their order."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]

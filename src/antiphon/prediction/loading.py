@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from antiphon.contracts.trust import foreign
+from antiphon.errors import ConfigError
 from antiphon.layers.linear import pack_weights
 from antiphon.prediction.predictor import Predictor
 from antiphon.recipe.assembly import load_trained
@@ -54,4 +55,7 @@ def open_predictor(
     find_device(device, "device")  # before anything is read
     paths = [path] if isinstance(path, Path | str) else list(path)
     trained = [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths]
+    for override in overrides:
+        if override.partition("=")[0].split(".")[0].strip() == "engine" and not any("engine" in item.header for item in trained):
+            raise ConfigError(f"`{override}` changes nothing of {paths[0]}, which is no exported folder. Leave it out.")
     return Predictor(trained, device=device, overrides=overrides, weights=weights, average=average)

@@ -79,7 +79,7 @@ class Predictor:
         self.task = first.task if self.recipe.task == first.recipe.task else load_task(self.recipe, first)
         models = [item.model.to(self.device).eval() for item in trained]
         if needs_steps(self.recipe.search):
-            models = [stepwise(model) for model in models]
+            models = [stepwise(model, self.recipe.search.name) for model in models]
         self.model: Seq2SeqModel = together(models, average, weights)
         self.limits = fitting(self.recipe.data.limits, self.model)
         self.search, self._copies = self._searching(), True
@@ -107,7 +107,7 @@ class Predictor:
         other = copy.copy(self)
         other.recipe = recipe_from({**plain(self.recipe), "search": {**kept, **settings}}, trust=self.recipe.trust)
         if needs_steps(other.recipe.search):
-            stepwise(self.model)
+            stepwise(self.model, other.recipe.search.name)
         other.search = other._searching()
         return other
 

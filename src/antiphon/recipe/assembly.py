@@ -334,12 +334,12 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust: Trust = FOREI
     Raises ConfigError when it names code outside Antiphon that `trust` does not allow.
     """
     saved = checkpoint.read(checkpoint.find_checkpoint(path, prefer=prefer).resolve())
-    weights, settings = upgraded(saved, trust)
+    weights, settings = ({}, upgraded_settings(saved, trust)) if "engine" in saved.header else upgraded(saved, trust)
     as_saved = recipe_from({**saved.header["recipe"], "model": settings}, trust=trust)
     recipe = with_overrides(as_saved, [change for change in overrides if change.startswith("model.")])
     task = _load_task(recipe, saved)
     if "engine" in saved.header:
-        return Trained(saved.folder, recipe, task, open_exported(saved, recipe, task).eval(), saved.header)
+        return Trained(saved.folder, recipe, task, open_exported(saved, recipe, task, overrides).eval(), saved.header)
     plugin = registry.find("models", recipe.model.name)
     model = build_model(recipe, task)
     if plugin.borrow is not None:
@@ -393,8 +393,8 @@ def needs_steps(search: Any) -> bool:
     return bool(registry.find("search", search.name).stepwise)
 
 
-def stepwise(model: Seq2SeqModel) -> StepwiseModel:
-    """The model as one that decodes step by step. Raises ConfigError when it cannot."""
+def stepwise(model: Seq2SeqModel, search: str = "search") -> StepwiseModel:
+    """The model as one that decodes step by step, as the `search` of this name does. Raises ConfigError when it cannot."""
     if not isinstance(model, StepwiseModel):
-        raise ConfigError(f"{type(model).__name__} cannot decode step by step, which this search needs.")
+        raise ConfigError(f"{type(model).__name__} cannot decode step by step, which `{search}` needs: see `antiphon list search`.")
     return model

@@ -1,16 +1,19 @@
 """A model that an engine runs: what the header of an exported folder says, written and read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from antiphon.contracts import registry
 from antiphon.contracts.engine import Exported, Facts, Precision
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.task import Task
-from antiphon.errors import CheckpointError
+from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.recipe.recipe import Recipe
-from antiphon.store.checkpoint import Checkpoint
+from antiphon.store.checkpoint import HEADER, Checkpoint, read_json
 
 
 def header_of_engine(
@@ -20,9 +23,11 @@ def header_of_engine(
     return {"name": name, "precision": precision, "facts": asdict(facts), "versions": dict(versions), "details": dict(details or {})}
 
 
-def open_exported(saved: Checkpoint, recipe: Recipe, task: Task) -> Seq2SeqModel:
-    """The model of an exported folder. Raises CheckpointError for an engine or facts that this version does not know."""
+def open_exported(saved: Checkpoint, recipe: Recipe, task: Task, overrides: Sequence[str] = ()) -> Seq2SeqModel:
+    """The model of an exported folder. Raises CheckpointError for an engine or facts that this version does not know, ConfigError for
+    changes to settings of the model, which are fixed in the engine's files."""
     header = saved.header["engine"]
+    _refuse_changes(saved, overrides)
     if header.get("name") not in registry.names("engines"):
         raise CheckpointError(
             f"{saved.folder} was exported for the engine `{header.get('name')}`, which this version does not have."
@@ -44,5 +49,46 @@ def open_exported(saved: Checkpoint, recipe: Recipe, task: Task) -> Seq2SeqModel
         versions=header["versions"],
         details=header["details"],
     )
-    model: Seq2SeqModel = registry.find("engines", header["name"]).open(exported)
+    engine = registry.find("engines", header["name"])
+    with _in_a_sentence(saved, exported, engine.name):
+        model: Seq2SeqModel = engine.open(exported)
     return model
+
+
+def _refuse_changes(saved: Checkpoint, overrides: Sequence[str]) -> None:
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if key.split(".")[0] == "model":
+            raise ConfigError(
+                f"`{key}` must not be set for {saved.folder}, which was exported: the model is as it was then. Set it for"
+                " `antiphon export`, which writes another folder."
+            )
+
+
+def refuse_exported(folder: Path, how: str) -> None:
+    """Raise CheckpointError for an exported folder, which cannot be trained, inspected or reported on."""
+    if (folder / HEADER).is_file() and "engine" in read_json(folder / HEADER):
+        raise CheckpointError(f"{folder} was exported, and only a run can be {how}: name the run that it was made of.")
+
+
+@contextmanager
+def _in_a_sentence(saved: Checkpoint, exported: Exported, engine: str) -> Iterator[None]:
+    """What an engine's package raises for files that it cannot run, as a sentence that says which versions met."""
+    try:
+        yield
+    except AntiphonError:
+        raise
+    except Exception as error:  # of whatever kind the package has
+        versions = [f"{name} {written} then, {_installed(name)} now" for name, written in exported.versions.items()]
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise CheckpointError(
+            f"The engine `{engine}` cannot open {saved.folder} (in {exported.precision}; {', '.join(versions)}): {said:.300}. Install the"
+            " version that it was written with, or export the run again."
+        ) from error
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

@@ -1,6 +1,9 @@
-"""Export a trained model: from a run to a folder that another program reads."""
+"""Export a trained model: from a run to a folder that another program reads, or that an engine runs and that is compared with the run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +12,19 @@ from rich.console import Console
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.engine import Precision
-from antiphon.contracts.trust import foreign
-from antiphon.errors import CheckpointError, ExportError
+from antiphon.contracts.trust import Trust, foreign
+from antiphon.errors import CheckpointError, ConfigError, DataError, ExportError
+from antiphon.exporters.engine_card import engine_card
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
+from antiphon.prediction.predictor import Predictor
 from antiphon.recipe.assembly import load_trained
 from antiphon.recipe.recipe import with_overrides
+from antiphon.runs import parity
+from antiphon.runs.validation_records import validation_items
 from antiphon.store.atomic import new_folder
 from antiphon.store.checkpoint import read_json
+
+README = "README.md"
 
 
 def export(
@@ -24,6 +33,8 @@ def export(
     format: str = "hf",  # noqa: A002
     out: Path | str | None = None,
     precision: Precision | None = None,
+    check: int = 100,
+    allow_loss: bool = False,
     overrides: Sequence[str] = (),
     trust_code: bool = False,
     console: Console | None = None,
@@ -33,48 +44,105 @@ def export(
     format      what `antiphon list exporters` lists; `hf` is a folder for transformers
     out         the folder, which must be new or empty; None is exports/FORMAT in the run
     precision   fp32, bf16 or int8; None is what the format usually has
+    check       on how many validation records a model for an engine is compared with the run; 0 is not at all
+    allow_loss  whether it may lose more quality than is usual for its precision
     overrides   recipe settings such as "search.beam_size=1", which the folder shall have as its own
     trust_code  whether code outside Antiphon that the run names may be imported
-    console     where it is said what the other program will do differently; None is standard error
+    console     where it is said what the other program will do differently, and how the exported model compares; None is standard error
 
-    Raises ExportError when the model cannot be exported in this format.
+    Raises ExportError when the model cannot be exported in this format, or when what was exported says something else than the run.
     """
     plugin: ExportPlugin = registry.admit("exporters", format, trusted=True)
     precision = precision or plugin.precisions[0]
     if precision not in plugin.precisions:
         raise ExportError(f"`--format {format}` writes {', '.join(plugin.precisions)}, but `--precision` is {precision}.")
-    folder = Path(out) if out is not None else Path(run) / "exports" / format
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ExportError(f"{folder} exists already. Choose another `--out`, or remove it.")
+    folder = _free(Path(out) if out is not None else Path(run) / "exports" / format)
     trained = load_trained(run, trust=foreign(trust_code), overrides=overrides)
-    recipe = plain(with_overrides(trained.recipe, overrides) if overrides else trained.recipe)
-    name = Path(run).resolve().name
     if "engine" in trained.header:
         raise ExportError(
             f"{run} was exported already, for the engine `{trained.header['engine']['name']}`. Export the run that it was made of."
         )
+    say = partial((console or Console(stderr=True)).print, highlight=False, markup=False, soft_wrap=True)
+    chosen = with_overrides(trained.recipe, overrides) if overrides else trained.recipe
+    samples = cache(partial(validation_items, run, trained, check))
+    order = _Order(run, precision, allow_loss, foreign(trust_code), tuple(overrides), say)
     model = TrainedModel(
-        name,
-        recipe["model"]["name"],
+        Path(run).resolve().name,
+        chosen.model.name,
         trained.model,
         trained.task,
-        recipe,
+        plain(chosen),
         trained.recipe.trust,
         trained.header,
         _evaluations(Path(run)),
         precision,
+        partial(_found, samples),
     )
-    lost = _write(plugin, model, folder)
-    for sentence in lost:
-        (console or Console(stderr=True)).print(sentence, highlight=False, markup=False, soft_wrap=True)
+    with _written(folder) as partial_folder:
+        lost = plugin.export(model, partial_folder)
+        for sentence in lost:
+            say(sentence)
+        if plugin.engine:
+            measured = _compared(order, partial_folder, samples)
+            rows = [] if measured is None else parity.rows_of(measured)
+            (partial_folder / README).write_text(engine_card(model, format, lost, rows), encoding="utf-8")
     return folder
 
 
-def _write(plugin: ExportPlugin, model: TrainedModel, folder: Path) -> Sequence[str]:
-    """Let the exporter write beside the folder's place; it appears there only when it is complete."""
+def _free(folder: Path) -> Path:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ExportError(f"{folder} exists already. Choose another `--out`, or remove it.")
+    return folder
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What `export` was asked for, as far as the comparison goes."""
+
+    run: Path | str
+    precision: Precision
+    allow_loss: bool
+    trust: Trust
+    overrides: tuple[str, ...]
+    say: Callable[[str], None]
+
+
+def _compared(order: _Order, folder: Path, samples: Callable[[], Sequence[Any]]) -> parity.Parity | None:
+    """Measure what was exported against the run, and keep that in the folder; None where there is nothing to measure on.
+
+    Raises ExportError when it is not as good as it must be.
+    """
     try:
-        with new_folder(folder) as partial:
-            return plugin.export(model, partial)
+        items, why = samples(), "no record was asked for"
+    except (ConfigError, DataError) as error:
+        items, why = (), str(error)
+    if not items:
+        order.say(f"Nothing was compared: {why.rstrip('.')}. Prove it on other data: antiphon doctor FOLDER --against RUN --data FILE.")
+        return None
+    before = Predictor([load_trained(order.run, trust=order.trust, overrides=order.overrides)], device="cpu", overrides=order.overrides)
+    after = Predictor([load_trained(folder, trust=order.trust)], device="cpu")
+    found = parity.measure(before, after, items, "the validation data", order.precision)
+    for line in parity.table(found):
+        order.say(line)
+    parity.check(found, allow_loss=order.allow_loss)
+    parity.store(found, folder)
+    return found
+
+
+def _found(samples: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+    """The samples, or none where there are none to be had; whoever compares says why."""
+    try:
+        return samples()
+    except (ConfigError, DataError):
+        return ()
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[Path]:
+    """A folder to write beside the place of `folder`; it appears there only when it is complete."""
+    try:
+        with new_folder(folder) as partial_folder:
+            yield partial_folder
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error.strerror or error}. Make room, or choose another `--out`.") from error
 

@@ -25,6 +25,7 @@ from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.errors import CheckpointError
 from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, mixed, open_splits
+from antiphon.recipe.exported import refuse_exported
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.train import make_update
@@ -85,6 +86,7 @@ def inspect(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool
     """
     path, say = Path(path), progress or _say_nothing
     if path.is_dir():
+        refuse_exported(path, "inspected")
         recipe = with_overrides(read_recipe(path / "recipe.yaml", trust=foreign(trust_code)), overrides)
         found = _inspect(str(path), recipe, recipe.data.cache or path / "corpus", fitted=_features_of(path), say=say)
         audited = path / "audit.json"

@@ -109,6 +109,8 @@ def stored_identity(now: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def _check_folder(folder: Path, recipe: Recipe, resume: bool, say: Callable[[str], None]) -> None:
     """Refuse to resume what has changed, and to overwrite what is there. Without a checkpoint nothing can be lost."""
     started = os.path.lexists(folder / "last")
+    if (folder / checkpoint.HEADER).is_file():
+        raise CheckpointError(f"{folder} is a checkpoint or an exported folder, in which no run can begin. Choose another `--out`.")
     if resume and not started:
         say(f"There is no checkpoint in {folder} to resume from: the run begins.")
     elif resume and (folder / RECIPE).is_file():

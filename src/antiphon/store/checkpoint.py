@@ -52,7 +52,12 @@ class Checkpoint:
     """The hashes of the files that were checked already."""
 
     def weights(self) -> dict[str, Tensor]:
-        """The model's tensors, on the CPU."""
+        """The model's tensors, on the CPU. Raises CheckpointError of an exported folder, which has none."""
+        if "engine" in self.header:
+            raise CheckpointError(
+                f"{self.folder} was exported for the engine `{self.header['engine'].get('name')}`: it has no weights to learn from or to"
+                " change. Name the run that it was made of."
+            )
         self.checked(WEIGHTS)
         return read_tensors(self.folder / WEIGHTS)
 

@@ -13,11 +13,15 @@ from antiphon.store.checkpoint import Checkpoint
 def upgraded(saved: Checkpoint, trust: Trust) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """A checkpoint's tensors and the model's settings, as its architecture is today.
 
-    Raises CheckpointError for a revision that is newer than this version, or that it can no longer upgrade; ConfigError for an
-    architecture from outside that is not trusted.
+    Raises CheckpointError for a revision that is newer than this version, or that it can no longer upgrade, and for an exported folder,
+    which has no tensors; ConfigError for an architecture from outside that is not trusted.
     """
+    return _as_today(saved, trust, saved.weights())
+
+
+def _as_today(saved: Checkpoint, trust: Trust, weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     plugin, revision = _architecture(saved, trust)
-    weights, settings = {} if "engine" in saved.header else saved.weights(), saved.header["recipe"]["model"]
+    settings = saved.header["recipe"]["model"]
     if revision == plugin.revision:
         return weights, settings
     found = f"{saved.folder} holds revision {revision} of `{plugin.name}`"
@@ -32,8 +36,10 @@ def upgraded(saved: Checkpoint, trust: Trust) -> tuple[dict[str, Tensor], dict[s
 def upgraded_settings(saved: Checkpoint, trust: Trust) -> dict[str, Any]:
     """The model's settings alone; the weights are read only where an earlier revision is upgraded."""
     plugin, revision = _architecture(saved, trust)
-    settings: dict[str, Any] = saved.header["recipe"]["model"] if revision == plugin.revision else upgraded(saved, trust)[1]
-    return settings
+    if revision == plugin.revision:
+        settings: dict[str, Any] = saved.header["recipe"]["model"]
+        return settings
+    return _as_today(saved, trust, {} if "engine" in saved.header else saved.weights())[1]
 
 
 def _architecture(saved: Checkpoint, trust: Trust) -> tuple[Any, int]:

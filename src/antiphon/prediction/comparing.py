@@ -1,0 +1,107 @@
+"""How far two ways to run a model are apart: what it says of every step of known targets, side by side.
+
+Of symbols these are log-probabilities of the whole vocabulary, of a distribution log-densities of what came, of points and quantiles the
+values themselves, in the units that the model computes in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.distributions import Distribution
+
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch, Example, Output, Padded, Quantiles, to_device
+from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.task import Task
+from antiphon.data.collate import collate
+from antiphon.data.limits import Tally, fitting, shortened
+from antiphon.heads.draws import sized
+from antiphon.losses.observed import observed
+from antiphon.prediction.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says: `values` (B, T, ...), of which those of `mask` have a meaning."""
+
+    values: Tensor
+    mask: Bool[Tensor, "B T"]
+
+
+def examples_of(task: Task, items: Sequence[Any], limits: Limits, models: Sequence[Seq2SeqModel]) -> list[Example]:
+    """The items as arrays, those that have a target and fit into the models. Raises DataError where `limits` say so."""
+    found, tally = list[Example](), Tally()
+    for index, item in enumerate(items):
+        example: Example | None = task.encode(item, index)
+        for model in models:
+            if example is not None:
+                within = fitting(limits.of_sources(), model)
+                example = shortened(example, within, task.source_spec, task.target_spec, tally, f"Record {index}")
+        if example is not None and example.target is not None and len(example.target) > 1:
+            found.append(example)
+    return found
+
+
+def batches(task: Task, examples: Sequence[Example], size: int, device: torch.device) -> list[Batch]:
+    """The examples side by side, in their order."""
+    starts = range(0, len(examples), size)
+    return [to_device(collate(examples[start : start + size], task.source_spec, task.target_spec), device) for start in starts]
+
+
+@torch.inference_mode()
+def said(model: Seq2SeqModel, batch: Batch) -> list[Said]:
+    """What the model says of the targets of a batch, and of each state of its memory, where it says something of them."""
+    memory = model.encode(batch.source)
+    frames = model.frames(memory)
+    found = [] if frames is None else [Said(frames.logits.float().log_softmax(-1), frames.mask)]
+    output = model.decode(batch.inputs, memory)
+    if output.features.shape[1] == batch.inputs.values.shape[1]:  # what says something of frames alone has no steps
+        found.append(Said(comparable(model, output, batch.labels), batch.labels.mask))
+    return found
+
+
+def comparable(model: Seq2SeqModel, output: Output, labels: Padded) -> Float[Tensor, "B T X"]:
+    """What stands in an output as numbers that can be compared."""
+    values: Any = output.values
+    if isinstance(model.target, TokenSpec):
+        logits: Tensor = values.float().log_softmax(-1)
+        return logits
+    values = sized(values, labels.values, model.target)
+    if isinstance(values, Distribution):
+        known = observed(labels, model.target.channels)
+        return torch.where(known.present, values.log_prob(known.values), 0.0).flatten(2)
+    plain: Tensor = values.values if isinstance(values, Quantiles) else values
+    return plain.flatten(2)
+
+
+def difference(one: Said, other: Said) -> float:
+    """The largest difference; infinite where one is a number and the other is none. Both may be padded differently."""
+    steps = int(min(one.values.shape[1], other.values.shape[1]))
+    mask = one.mask[:, :steps]
+    first, second = one.values[:, :steps][mask].double(), other.values[:, :steps][mask].double()
+    apart = torch.where((first == second) | (first.isnan() & second.isnan()), 0.0, (first - second).abs())
+    return float(apart.nan_to_num(nan=torch.inf).max()) if apart.numel() else 0.0
+
+
+def largest_difference(one: Predictor, other: Predictor, given: Sequence[Batch]) -> float:
+    """The largest difference of what two predictors say of the same batches."""
+    pairs = (zip(said(one.model, batch), said(other.model, batch), strict=True) for batch in given)
+    return max((difference(first, second) for pair in pairs for first, second in pair), default=0.0)
+
+
+def comparable_step(model: Seq2SeqModel, output: Output, label: Tensor) -> Float[Tensor, "R X"]:
+    """As `comparable`, of a single step: `label` (R,) or (R, C) is what came."""
+    if isinstance(model.target, TokenSpec):
+        logits: Tensor = output.values.float().log_softmax(-1)
+        return logits
+    values: Any = sized(output.values, label, model.target)
+    if isinstance(values, Distribution):
+        known = observed(Padded(label.unsqueeze(1), torch.ones(len(label), dtype=torch.int64)), model.target.channels)
+        return torch.where(known.present[:, 0], values.log_prob(known.values[:, 0]), 0.0).flatten(1)
+    plain: Tensor = values.values if isinstance(values, Quantiles) else values
+    return plain.flatten(1)

@@ -1,0 +1,5 @@
+"""A tiny trained run for all tests here."""
+
+from tests.cli.conftest import trained
+
+__all__ = ["trained"]
