@@ -63,7 +63,7 @@ class AttendingBack:
         if positioned.bias is not None:
             bias = positioned.bias(position.unsqueeze(1), steps).to(dtype)
             bias = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
-            mask = bias.view(len(position), self.buffer.shape[3], -1, len(steps))
+            mask = bias.view(position.shape[0], self.buffer.shape[3], -1, steps.shape[0])
         self.mask = mask
         angles = positioned.rotary.angles(position) if positioned.rotary else None
         self.rotation = None if angles is None else (angles[0].unsqueeze(1), angles[1].unsqueeze(1))
@@ -117,7 +117,7 @@ def same_place(position: Int[Tensor, " R"]) -> int | None:
     None where they differ, or where asking would cost more than it saves: a GPU has to wait for the answer, and an exported step must
     have static shapes.
     """
-    if position.device.type != "cpu" or torch.compiler.is_compiling() or len(position) == 0:
+    if position.device.type != "cpu" or torch.compiler.is_compiling() or position.shape[0] == 0:
         return None
     lowest, highest = (int(end) for end in position.aminmax())
     return lowest if lowest == highest else None

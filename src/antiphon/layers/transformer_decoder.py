@@ -17,13 +17,14 @@ from torch.utils.checkpoint import checkpoint
 from antiphon.contracts.sequences import Memory, Padded
 from antiphon.contracts.specs import Spec
 from antiphon.layers.decoding_state import AttentionState, CellState, same_place
+from antiphon.layers.growing_state import GrowingState
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
 from antiphon.layers.wait_k import drawn, readable
 
 _FIRST = 8  # steps for which there is room at first
 
-DecoderState = AttentionState | CellState
+DecoderState = AttentionState | CellState | GrowingState
 
 
 @final
@@ -78,7 +79,7 @@ class TransformerDecoder(nn.Module):
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> DecoderState:
         """Empty buffers, or cells of 0."""
         self.positioned.check(max_length)
-        rows, layers, dim = len(memory.mask) * beam_size, len(self.blocks), self.settings.dim
+        rows, layers, dim = memory.mask.shape[0] * beam_size, len(self.blocks), self.settings.dim
         position = memory.mask.new_zeros(rows, dtype=torch.long)
         if self.settings.decoder == "ssru":
             single = torch.promote_types(memory.states.dtype, torch.float32)
@@ -92,7 +93,7 @@ class TransformerDecoder(nn.Module):
         self, last: Tensor, memory: Memory, state: DecoderState, *, attention: bool = False
     ) -> tuple[Float[Tensor, "R D"], Tensor | None, DecoderState]:
         """One step for R rows; writes into the state's buffer."""
-        if isinstance(state, AttentionState) and _may_grow(state.position) and len(last) > 0:
+        if isinstance(state, AttentionState) and _may_grow(state.position) and last.shape[0] > 0:
             state = state.with_room(int(state.position.max()))
         x = self.positioned.embed(last, state.position).unsqueeze(1)
         look_back = state.look_back(self.positioned, x.dtype)
@@ -109,7 +110,7 @@ class TransformerDecoder(nn.Module):
 
     def _read(self, memory: Memory, positions: Int[Tensor, " T"]) -> Tensor:
         """What each step sees of the memory (B, T, S) when it waits; each source by another k while training, where paths are drawn."""
-        settings, rows = self.settings, len(memory.mask)
+        settings, rows = self.settings, memory.mask.shape[0]
         assert settings.wait_k is not None, "asked only of a model that waits"
         draws = settings.wait_k_paths is not None and self.norm.training
         k = drawn(settings.wait_k_paths, rows, positions.device) if draws and settings.wait_k_paths else settings.wait_k
@@ -120,8 +121,8 @@ class TransformerDecoder(nn.Module):
         """What a step sees of the memory, (R, 1, S), or (B, S) where all rows are at the same place."""
         place = same_place(position)
         if place is not None:
-            return readable(memory.mask, position.new_full((len(memory.mask), 1), place), k).squeeze(1)
-        beams = len(position) // len(memory.mask)
+            return readable(memory.mask, position.new_full((memory.mask.shape[0], 1), place), k).squeeze(1)
+        beams = position.shape[0] // memory.mask.shape[0]
         return readable(memory.mask.repeat_interleave(beams, 0), position.unsqueeze(1), k)
 
     def _layers(self) -> list[DecoderLayer]:

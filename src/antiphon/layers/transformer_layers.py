@@ -14,7 +14,7 @@ from antiphon.layers.dropout import Dropout
 from antiphon.layers.feed_forward import FeedForward
 from antiphon.layers.frontends import Frontend
 from antiphon.layers.positions import RelativeBias, Rotary, sinusoids
-from antiphon.layers.sliding_window import SlidingWindow, sliding_window
+from antiphon.layers.sliding_window import SlidingWindow, near, sliding_window
 from antiphon.layers.ssru import SSRU
 from antiphon.layers.transformer_config import TransformerConfig
 
@@ -176,9 +176,11 @@ class Positioned(nn.Module):
         """What an encoder's attention needs: the mask of what is real, with biases of relative positions, and with the window; without
         `ahead` no state sees one behind it."""
         length = mask.shape[1]
-        if window is not None and window + 1 < length:  # else every state sees all others
-            return sliding_window(mask, window, global_positions, self.bias, dtype)
         real = mask[:, None, None, :]
+        if window is not None and torch.compiler.is_exporting():  # as one mask, since the number of blocks would be fixed
+            real = real & near(length, window, global_positions, mask.device)
+        elif window is not None and window + 1 < length:  # else every state sees all others
+            return sliding_window(mask, window, global_positions, self.bias, dtype)
         if not ahead:
             real = real & torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
         if self.bias is None:
@@ -193,7 +195,7 @@ class Positioned(nn.Module):
 
     def check(self, length: int) -> None:
         """Raises ConfigError when a sequence has more steps than learned positions."""
-        if self.longest is not None and length > self.longest:
+        if not torch.compiler.is_exporting() and self.longest is not None and length > self.longest:
             raise ConfigError(
                 f"`model.max_positions` must be at least the length of the longest sequence ({length}), but is {self.longest}."
                 " Raise it, limit the length, or use `model.positions: rotary`."
