@@ -119,7 +119,10 @@ def _common(settings: TransformerConfig) -> dict[str, Any]:
 def _positioned(spec: Any, embeddings: Any, part: Positioned, positions: int) -> None:
     """Embeddings of symbols and what is added for their places."""
     assert part.frontend.embedding is not None, "asked only of symbols"
-    embeddings.weight = array(part.frontend.embedding.weight)
+    rows = part.frontend.embedding.weight.detach()
+    if part.frontend.zero_start and part.frontend.symbols is not None:
+        rows = rows.index_fill(0, torch.tensor([part.frontend.symbols.start], device=rows.device), 0.0)
+    embeddings.weight = array(rows)
     spec.scale_embeddings = part.frontend.scale != 1.0
     if part.table is not None:
         spec.position_encodings.encodings = array(part.table.weight)
