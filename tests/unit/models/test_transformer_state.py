@@ -1,4 +1,4 @@
-"""The Transformer's buffers: cut when rows are chosen, shared by the rows of a source, grown when they are full, never beyond the longest output."""
+"""The Transformer's buffers: cut when rows are chosen, shared by the rows of a source, grown when they are full."""
 
 from dataclasses import replace
 
