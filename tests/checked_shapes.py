@@ -8,9 +8,10 @@ is a scope of their own for each call.
 What is lost: a longer message, and shapes computed from arguments (`"{n}+1"`), which Antiphon does not use.
 """
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from types import FunctionType
 from typing import Any, get_type_hints
@@ -45,6 +46,17 @@ def checked(thing: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
             return function(*args, **named)
 
     return in_a_scope
+
+
+@contextlib.contextmanager
+def unchecked() -> Iterator[None]:
+    """For what is traced: there sizes are symbols, which are no numbers, and comparing them would fix them."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)
 
 
 def _known(hint: Any, names: dict[str, Any]) -> Any:

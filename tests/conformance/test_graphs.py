@@ -38,7 +38,7 @@ class Eager:
 def test_the_parts_say_what_the_whole_says(variant, kind, seed):
     model, data = build(variant, seed, kind).float(), batch(kind, seed)
     data = batch_in_single_precision(data)
-    graphs, (source, target) = graphs_of(model, max_length=16), SPECS[kind]
+    graphs, (source, target) = graphs_of(model), SPECS[kind]
     facts = facts_of(model)
     assert facts.stepwise == isinstance(model, StepwiseModel)
     head = getattr(variant_settings(model), "head", None)

@@ -276,6 +276,7 @@ VARIANTS: dict[str, list[Variant]] = {
         _transformer("shallow encoder, deep decoder", encoder_layers=1, decoder_layers=3),
         _transformer("untied", ONLY_TOKENS, tied_embeddings="none"),
         _transformer("tied all", ONLY_TOKENS, tied_embeddings="all"),
+        _transformer("zeros to start with", ONLY_TOKENS, start_embedding="zeros", decoder="ssru", norm_position="post"),
         _transformer("checkpointed activations", checkpoint_activations=True),
         _transformer("pointer", ONLY_TOKENS, head={"name": "pointer", "bias": True}),
         _transformer("pointer, tied all, one layer", ONLY_TOKENS, head="pointer", tied_embeddings="all", decoder_layers=1),

@@ -209,7 +209,7 @@ class Hypothesis:
     elements: np.ndarray
     score: float
     log_prob: float
-    step_scores: tuple[float, ...] = ()
+    step_scores: Sequence[float] = ()
     alignment: np.ndarray | None = None
     finish_reason: FinishReason = "end"
     quantiles: Quantiles | None = None

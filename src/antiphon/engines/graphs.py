@@ -11,9 +11,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from antiphon.contracts.engine import Exported, Facts
+from antiphon.contracts.engine import Exported
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded
+from antiphon.engines.facts import ModelOfFacts
 from antiphon.heads.parts import RestOfHead
 
 
@@ -37,44 +38,13 @@ class Rows:
     tensors: dict[str, Tensor]
 
 
-class GraphModel(Seq2SeqModel):
+class GraphModel(ModelOfFacts):
     """A model that says all steps at once."""
 
     def __init__(self, graphs: Graphs, exported: Exported):
-        super().__init__()
-        self.graphs, self.source, self.target = graphs, exported.source, exported.target
-        self.facts: Facts = exported.facts
+        super().__init__(exported)
+        self.graphs = graphs
         self.head = RestOfHead(exported.head, exported.target)
-
-    @property
-    def stride(self) -> int:
-        """As of the model that was exported."""
-        return self.facts.stride
-
-    @property
-    def longest_source(self) -> int | None:
-        """As of the model that was exported."""
-        return self.facts.longest_source
-
-    @property
-    def longest_target(self) -> int | None:
-        """As of the model that was exported."""
-        return self.facts.longest_target
-
-    @property
-    def wait_k(self) -> int | None:
-        """As of the model that was exported."""
-        return self.facts.wait_k
-
-    @property
-    def gives_attention(self) -> bool:
-        """As of the model that was exported."""
-        return self.facts.gives_attention
-
-    @property
-    def copies(self) -> bool:
-        """As of the model that was exported."""
-        return self.facts.copies
 
     def encode(self, source: Padded) -> Memory:
         """Read the source, with all that the decoder needs of it: `projections` are the tensors by name."""

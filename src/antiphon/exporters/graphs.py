@@ -7,7 +7,8 @@
 
 A memory and a state are trees of tensors; here they are lists, in the order in which `map_tensors` meets them. Rows of hypotheses have two
 dimensions, (B, W, ...), so that a graph has no row count that must be a product. A head leaves out what needs no weights
-(`heads/parts.py`): a distribution is its parameters.
+(`heads/parts.py`): a distribution is its parameters. What a decoder looks back at grows by a step with each step
+(`layers/growing_state.py`).
 """
 
 from collections.abc import Sequence
@@ -23,9 +24,9 @@ from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.heads.parts import raw_of
 from antiphon.layers.channelwise import ChannelRows
-from antiphon.layers.decoding_state import AttentionState
+from antiphon.layers.growing_state import growing
 
-BATCH, BEAM, STEPS = 3, 2, 7  # sizes of examples; no two alike, none is 1
+BATCH, BEAM, PAST, STEPS, SOURCE = 3, 2, 5, 7, 23  # sizes of examples; no two alike, none is 1
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def flat(tree: Any) -> list[Tensor]:
 
 def per_source(tensor: Tensor, sources: int) -> Tensor:
     """Rows of (source, channel), of a model that reads channels by themselves, as (B, C, ...); any other tensor as it is."""
-    channels = len(tensor) // sources
+    channels = tensor.shape[0] // sources
     return tensor if channels == 1 else tensor.unflatten(0, (sources, channels))
 
 
@@ -66,8 +67,9 @@ def like(tree: Any, tensors: Sequence[Tensor]) -> Any:
 
 def facts_of(model: Seq2SeqModel) -> Facts:
     """What the model says of itself, to be said by an engine's model."""
+    source = example_source(model.source, steps=min(SOURCE, model.longest_source or SOURCE))
     with torch.inference_mode():
-        frames = model.frames(model.encode(example_source(model.source))) is not None
+        frames = model.frames(model.encode(source)) is not None
     return Facts(
         stepwise=isinstance(model, StepwiseModel),
         frames=frames,
@@ -80,10 +82,10 @@ def facts_of(model: Seq2SeqModel) -> Facts:
     )
 
 
-def example_source(spec: Spec, batch: int = BATCH, steps: int = 23) -> Padded:
+def example_source(spec: Spec, batch: int = BATCH, steps: int = SOURCE) -> Padded:
     """A source of several lengths that such a model can read."""
     draw = torch.Generator().manual_seed(1)
-    lengths = torch.tensor([steps - row for row in range(batch)])
+    lengths = torch.tensor([max(steps - row, 1) for row in range(batch)])
     if isinstance(spec, TokenSpec):
         values = torch.randint(spec.size, (batch, steps), generator=draw)
         factors = [torch.randint(factor.size, (batch, steps), generator=draw) for factor in spec.factors]
@@ -95,14 +97,14 @@ def example_source(spec: Spec, batch: int = BATCH, steps: int = 23) -> Padded:
 class Encode(nn.Module):
     """A source to the memory with projections, and the state before the first step for one hypothesis per source."""
 
-    def __init__(self, model: Seq2SeqModel, max_length: int):
+    def __init__(self, model: Seq2SeqModel):
         super().__init__()
-        self.model, self.max_length = model, max_length
+        self.model = model
 
     def forward(self, values: Tensor, lengths: Tensor, factors: Tensor | None = None) -> tuple[Tensor, ...]:
         """(states, mask, ...)."""
         memory, state = self.trees(Padded(values, lengths, factors))
-        return tuple(per_source(tensor, len(lengths)) for tensor in (*flat(memory), *flat(state)))
+        return tuple(per_source(tensor, lengths.shape[0]) for tensor in (*flat(memory), *flat(state)))
 
     def trees(self, source: Padded) -> tuple[Memory, Any]:
         """The same as trees: what stays of the memory, and the state."""
@@ -110,7 +112,7 @@ class Encode(nn.Module):
         if not isinstance(self.model, StepwiseModel):
             return memory, None
         memory = self.model.project(memory)
-        return replace(memory, final=None), _of_graph(self.model.init_state(memory, 1, self.max_length))
+        return replace(memory, final=None), growing(self.model.init_state(memory, 1, 0))
 
 
 @final
@@ -120,7 +122,7 @@ class Step(nn.Module):
     def __init__(self, model: StepwiseModel, memory: Memory, state: Any):
         super().__init__()
         self.model, self.memory, self.state, self.kept = model, memory, state, len(flat(memory))
-        self.channels = [len(tensor) // len(memory.mask) for tensor in (*flat(memory), *flat(state))]
+        self.channels = [tensor.shape[0] // memory.mask.shape[0] for tensor in (*flat(memory), *flat(state))]
 
     def forward(self, last: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         """(said (B, W, ...), [attention (B, W, S)], the state (B, W, ...))."""
@@ -175,60 +177,74 @@ class Decode(nn.Module):
         return _said(output, self.model)
 
 
-def _of_graph(state: Any) -> Any:
-    """A first state whose steps are all the same operations on tensors."""
-    if isinstance(state, ChannelRows):
-        return replace(state, inner=_of_graph(state.inner))
-    return state.of_graph() if isinstance(state, AttentionState) else state
-
-
 def _said(output: Output, model: Seq2SeqModel) -> tuple[Tensor, ...]:
     raw = raw_of(output)
     return (raw, output.attention) if model.gives_attention and output.attention is not None else (raw,)
 
 
-def graphs_of(model: Seq2SeqModel, max_length: int = 0) -> dict[str, Graph]:
-    """The functions of a model in evaluation mode. `max_length` is for states that have room for so many steps."""
-    source = example_source(model.source)
-    encode = Encode(model, max_length)
+def graphs_of(model: Seq2SeqModel) -> dict[str, Graph]:
+    """The functions of a model in evaluation mode."""
+    steps = min(SOURCE, model.longest_source or SOURCE)
+    encode, source = Encode(model), example_source(model.source, steps=steps)
     with torch.inference_mode():
         memory, state = encode.trees(source)
+        shorter = encode.trees(example_source(model.source, batch=1, steps=max(steps - 8, 1)))
     memory, state = map_tensors(torch.clone, memory), map_tensors(torch.clone, state)
-    read, rows = ([per_source(tensor, BATCH) for tensor in flat(tree)] for tree in (memory, state))
-    memory_names = tuple(f"memory_{number}" for number in range(len(read)))
-    state_names = tuple(f"state_{number}" for number in range(len(rows)))
-    shapes = [dict(_sizes(tensor, memory.states.shape[1])) for tensor in read]
-    given = (source.values, source.lengths) if source.factors is None else (source.values, source.lengths, source.factors)
-    length = {} if not isinstance(model.source, TokenSpec) and model.source.length else {1: "source"}
-    dynamic = ({0: "batch", **length}, {0: "batch"}, {0: "batch", **length})[: len(given)]
-    found = {"encode": Graph(encode, given, ("values", "lengths", "factors")[: len(given)], (*memory_names, *state_names), dynamic)}
-    weights = ("attention",) if model.gives_attention else ()
+    read = [_Part(*pair, f"memory_{number}") for number, pair in enumerate(zip(flat(memory), flat(shorter[0]), strict=True))]
+    rows = [_Part(*pair, f"state_{number}") for number, pair in enumerate(zip(flat(state), flat(shorter[1]), strict=True))]
+    said = ("said", "attention") if model.gives_attention else ("said",)
+    found = {"encode": _encode_graph(encode, source, (*read, *rows))}
     if isinstance(model, StepwiseModel):
-        rows = [tensor.unsqueeze(1).expand(-1, BEAM, *tensor.shape[1:]).clone() for tensor in rows]
-        last = _elements(model.target, BEAM)
         found["step"] = Graph(
             Step(model, memory, state),
-            (last, *read, *rows),
-            ("last", *memory_names, *state_names),
-            ("said", *weights, *state_names),
-            ({0: "batch", 1: "beam"}, *shapes, *({0: "batch", 1: "beam"} for _ in rows)),
+            (_elements(model.target, BEAM), *(part.example for part in read), *(part.row for part in rows)),
+            ("last", *(part.name for part in (*read, *rows))),
+            (*said, *(part.name for part in rows)),
+            ({0: "batch", 1: "beam"}, *(part.sizes for part in read), *(part.row_sizes for part in rows)),
         )
     else:
         found["decode"] = Graph(
             Decode(model, memory),
-            (_elements(model.target, STEPS), torch.full((BATCH,), STEPS), *read),
-            ("values", "lengths", *memory_names),
-            ("said", *weights),
-            ({0: "batch", 1: "target"}, {0: "batch"}, *shapes),
+            (_elements(model.target, STEPS), torch.full((BATCH,), STEPS), *(part.example for part in read)),
+            ("values", "lengths", *(part.name for part in read)),
+            said,
+            ({0: "batch", 1: "target"}, {0: "batch"}, *(part.sizes for part in read)),
         )
     if facts_of(model).frames:
-        found["frames"] = Graph(FramesOf(model, memory), tuple(read), memory_names, ("said",), tuple(shapes))
+        names, sizes = tuple(part.name for part in read), tuple(part.sizes for part in read)
+        found["frames"] = Graph(FramesOf(model, memory), tuple(part.example for part in read), names, ("said",), sizes)
     return found
 
 
-def _sizes(tensor: Tensor, states: int) -> list[tuple[int, str]]:
-    """The batch, and any dimension that is as long as the memory."""
-    return [(0, "batch"), *((axis, "states") for axis in range(1, tensor.ndim) if tensor.shape[axis] == states)]
+def _encode_graph(encode: Encode, source: Padded, parts: Sequence["_Part"]) -> Graph:
+    spec = encode.model.source
+    given = (source.values, source.lengths) if source.factors is None else (source.values, source.lengths, source.factors)
+    length = {} if not isinstance(spec, TokenSpec) and spec.length else {1: "source"}
+    dynamic = ({0: "batch", **length}, {0: "batch"}, {0: "batch", **length})[: len(given)]
+    return Graph(encode, given, ("values", "lengths", "factors")[: len(given)], tuple(part.name for part in parts), dynamic)
+
+
+@final
+class _Part:
+    """A tensor of a memory or of a first state, from two sources of different lengths: where they differ, it is as long as the memory."""
+
+    def __init__(self, tensor: Tensor, shorter: Tensor, name: str):
+        self.name, self.example = name, per_source(tensor, BATCH)
+        pairs = enumerate(zip(self.example.shape, per_source(shorter, 1).shape, strict=True))
+        self.sizes = {0: "batch", **{axis: "states" for axis, (here, there) in pairs if axis and here != there}}
+
+    @property
+    def row(self) -> Tensor:
+        """The same for each hypothesis, with some steps where there are none yet."""
+        shape = [size or PAST for size in self.example.shape]
+        tensor = self.example if self.example.numel() else torch.randn(shape, generator=torch.Generator().manual_seed(3))
+        return tensor.unsqueeze(1).expand(-1, BEAM, *shape[1:]).clone()
+
+    @property
+    def row_sizes(self) -> dict[int, str]:
+        """Which of its dimensions may be of any size."""
+        later = {axis + 1: name for axis, name in self.sizes.items() if axis}
+        return {0: "batch", 1: "beam", **later, **{axis + 1: "past" for axis, size in enumerate(self.example.shape) if size == 0}}
 
 
 def _elements(spec: Spec, steps: int) -> Tensor:

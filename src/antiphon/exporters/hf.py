@@ -2,7 +2,8 @@
 
     config.json  generation_config.json  model.safetensors  tokenizer files  README.md  preprocessor_config.json (of Whisper)
 
-Adapters are merged into the weights, so nobody needs peft. `generation_config.json` asks `generate` for what our search does.
+Adapters are merged into the weights, so nobody needs peft. Our own Transformer becomes an equal architecture where there is one
+(`hf_transformer.py`). `generation_config.json` asks `generate` for what our search does.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from antiphon.contracts.limits import least
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.errors import ExportError
 from antiphon.exporters.generation import for_speech, generation_settings
+from antiphon.exporters.hf_transformer import export_transformer
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.exporters.model_card import model_card
 from antiphon.features.pretrained_text import PretrainedText
@@ -21,6 +23,7 @@ from antiphon.features.published import without_progress
 from antiphon.models.adapters import merge
 from antiphon.models.pretrained import Pretrained
 from antiphon.models.pretrained_speech import extractor
+from antiphon.models.transformer import Transformer
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
@@ -28,6 +31,8 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
 
     Raises ExportError when transformers has no such architecture, or the weights are not all there in full precision.
     """
+    if isinstance(trained.model, Transformer):
+        return export_transformer(trained, trained.model, folder)
     model, text = _checked(trained)
     from transformers import GenerationConfig
 
@@ -58,8 +63,8 @@ def _checked(trained: TrainedModel) -> tuple[Pretrained, PretrainedText]:
     model = trained.model
     if not isinstance(model, Pretrained):
         raise ExportError(
-            f"The exporter `hf` writes models of transformers (`model.name: pretrained`), but {trained.name} is a `{trained.architecture}`"
-            " of our own, which transformers does not know. No exporter can write it yet."
+            f"The exporter `hf` writes models of transformers (`model.name: pretrained`) and Transformers, but {trained.name} is a"
+            f" `{trained.architecture}` of our own, which transformers does not know."
         )
     if model.settings.trust_remote_code:
         raise ExportError(f"The exporter `hf` writes models of transformers' own code, but {trained.name} runs code of its checkpoint.")

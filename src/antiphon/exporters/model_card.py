@@ -48,12 +48,14 @@ def model_card(trained: TrainedModel, lost: Sequence[str], languages: tuple[str,
 
 def _front_matter(task: str, base: str) -> str:
     lines = ["library_name: transformers", f"pipeline_tag: {_PIPELINES.get(task, 'text2text-generation')}", "license: unknown"]
-    if not PurePath(base).is_absolute():
+    if base != "?" and not PurePath(base).is_absolute():
         lines.append(f"base_model: {base}")
     return "\n".join(["---", *lines, "tags: [antiphon]", "---"])
 
 
 def _origin(recipe: Mapping[str, Any], base: str) -> str:
+    if base == "?":
+        return f"Trained by Antiphon {__version__}."
     adapter = recipe["model"].get("adapter")
     how = f"with a {adapter['kind']} adapter of rank {adapter['rank']}, merged into the weights" if adapter else "in all weights"
     frozen = recipe["training"].get("freeze")

@@ -1,10 +1,11 @@
 """What a sentencepiece model file says that its processor does not: the algorithm, and which pieces the user defined.
 
-The file is one protocol buffer. Reading two facts from it takes the four wire types below and no further package.
+The file is one protocol buffer. Reading two facts from it, and giving it another normalization, takes no further package.
 
-    ModelProto     1: repeated SentencePiece   2: TrainerSpec
+    ModelProto     1: repeated SentencePiece   2: TrainerSpec   3: NormalizerSpec
     SentencePiece  1: text   2: score   3: type (1 normal, the default; 2 unknown; 3 control; 4 user-defined; 5 unused; 6 byte)
     TrainerSpec    3: model type (1 unigram, the default; 2 BPE; 3 word; 4 character)
+    NormalizerSpec 1: name   2: the rule, compiled   3 to 5: what is done with blanks
 """
 
 from collections.abc import Iterator
@@ -39,6 +40,33 @@ def read_facts(model: bytes) -> ModelFacts:
     except IndexError as error:
         raise CheckpointError("A sentencepiece model must be a protocol buffer, but ends in the middle of a field.") from error
     return ModelFacts(_ALGORITHMS.get(algorithm, str(algorithm)), tuple(types))
+
+
+def with_rule(model: bytes, normalizer: bytes) -> bytes:
+    """The model with the normalization of another (a `SentencePieceNormalizer` is one, too), and with what it does itself with blanks."""
+    rule = [(number, value) for number, value in _normalizer(normalizer) if number < 3]
+    blanks = [(number, value) for number, value in _normalizer(model) if number >= 3]
+    others = [(number, value) for number, value in _fields(model) if number != 3]
+    return b"".join(_field(*field) for field in (*others, (3, b"".join(_field(*field) for field in (*rule, *blanks)))))
+
+
+def _normalizer(model: bytes) -> Iterator[tuple[int, int | bytes]]:
+    return _fields(next((value for number, value in _fields(model) if number == 3 and isinstance(value, bytes)), b""))
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    """A field as `_fields` gives it: a varint, or bytes with their length."""
+    if isinstance(value, int):
+        return _as_varint(number << 3) + _as_varint(value)
+    return _as_varint(number << 3 | 2) + _as_varint(len(value)) + value
+
+
+def _as_varint(value: int) -> bytes:
+    parts = []
+    while value >= 0x80:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -23,14 +23,14 @@ def normalized(text: str, rule: Rule) -> str:
     if rule == "none":
         return text
     if rule == "nmt_nfkc":
-        return text if text.isascii() and text.isprintable() else str(_sentencepiece_rule().normalize(text))
+        return text if text.isascii() and text.isprintable() else str(sentencepiece_rule().normalize(text))
     form: Literal["NFC", "NFKC"] = "NFC" if rule == "nfc" else "NFKC"
     return text if unicodedata.is_normalized(form, text) else unicodedata.normalize(form, text)
 
 
 @lru_cache(maxsize=1)
-def _sentencepiece_rule() -> Any:
-    """The rule alone: blanks are the model's, which sees the whole text."""
+def sentencepiece_rule() -> Any:
+    """The rule `nmt_nfkc` alone: blanks are the model's, which sees the whole text."""
     import sentencepiece
 
     return sentencepiece.SentencePieceNormalizer(

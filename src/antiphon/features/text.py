@@ -269,7 +269,7 @@ class TextFeature(TargetFeature):
         if not value.isascii():
             _refuse_surrogates(value)
         text = self.config.prefix + value
-        rule = self._rule
+        rule = self.rule
         if rule == "none" and not self.config.lowercase:
             return text
         parts = split_tags(self._splitter, text)
@@ -280,8 +280,8 @@ class TextFeature(TargetFeature):
         return "".join(parts)
 
     @property
-    def _rule(self) -> Rule:
-        """How texts are normalized before the vocabulary sees them."""
+    def rule(self) -> Rule:
+        """How texts of this side are normalized before the vocabulary sees them."""
         if self._model_normalizes:  # and only lower-casing needs it done before
             return self.normalization if self.config.lowercase else "none"
         ours = self.config.kind in SUBWORDS and self.config.model is None

@@ -1,13 +1,14 @@
-"""Translation models of Marian and Bergamot: a `.bin` and its sentencepiece vocabulary become a run of our `transformer`.
+"""Translation models of Marian and Bergamot: a `.bin` or `.npz` and its sentencepiece vocabulary become a run of our `transformer`.
 
-    model.bin (or any name)   weights in single or half precision, or 8 bits (intgemm8)
+    model.bin (or any name)   weights in single or half precision, or 8 bits (intgemm8); or an .npz
     vocab.spm (or any name)   one vocabulary for both sides
 
 What fits is what Bergamot's students are: a Transformer with post-norm, sinusoids, one embedding for source, target and output layer, and a
 decoder of simple recurrent units (SSRU), or of self-attention. Anything else is refused. Shortlists of words are not used.
 
-Marian's decoder begins with an embedding of zeros. Ours has a start symbol for that: its row of the embedding is 0, and a bias keeps it
-from being said. Padding is added in the same way.
+Marian's decoder begins with an embedding of zeros. So does ours (`start_embedding: zeros`), in training, too. Where the vocabulary has no
+start symbol, its row of the embedding is 0, and a bias keeps it from being said. Padding is added in the same way. Files of 8 bits may have
+more rows than the vocabulary has pieces, up to a multiple of 8: those stand for nothing.
 """
 
 from pathlib import Path
@@ -36,7 +37,7 @@ _REQUIRED: dict[str, tuple[object, ...]] = {
     "transformer-postprocess": ("dan",),
     "transformer-postprocess-emb": ("d", ""),
     "transformer-postprocess-top": ("",),
-    "transformer-ffn-activation": ("relu", "swish", "gelu"),
+    "transformer-ffn-activation": ("relu", "swish"),  # its gelu is an approximation, x * sigmoid(1.702 x), and is none of ours
     "transformer-ffn-depth": (2,),
     "transformer-decoder-ffn-depth": (0, 2),
     "transformer-train-position-embeddings": (False,),
@@ -55,13 +56,14 @@ _REQUIRED: dict[str, tuple[object, ...]] = {
     "right-left": (False,),
     "input-types": ([],),
 }
-_ACTIVATIONS = {"relu": "relu", "swish": "silu", "gelu": "gelu"}
+_ACTIVATIONS = {"relu": "relu", "swish": "silu"}
 _EPSILON = 1e-9
+_BLOCK = 8  # products in 8 bits want as many rows, or a multiple
 
 
 def read(path: Path) -> ImportedModel:
-    """Read a model: the `.bin`, or the folder that holds it and its vocabulary."""
-    model = _only(path, "*.bin", "model", without="lex.") if path.is_dir() else path
+    """Read a model: the `.bin` or `.npz`, or the folder that holds it and its vocabulary."""
+    model = _model_in(path) if path.is_dir() else path
     vocabulary_file = _only(model.parent, "*.spm", "vocabulary")
     vocabulary = SubwordVocabulary.open(vocabulary_file)
     algorithm = read_facts(vocabulary_file.read_bytes()).algorithm
@@ -81,6 +83,11 @@ def read(path: Path) -> ImportedModel:
         files=(model, vocabulary_file),
         notes=("The columns are `source` and `target`: say what yours are called, such as `--set task.source=en --set task.target=pt`.",),
     )
+
+
+def _model_in(folder: Path) -> Path:
+    """The `.npz` where there is one, which is never rounded, or the `.bin`."""
+    return _only(folder, "*.npz" if any(folder.glob("*.npz")) else "*.bin", "model", without="lex.")
 
 
 def _only(folder: Path, pattern: str, what: str, *, without: str = "\0") -> Path:
@@ -124,6 +131,7 @@ def _settings(file: MarianFile) -> dict[str, Any]:
         "norm_epsilon": _EPSILON,
         "dropout": 0.0,  # these models are small and were distilled without it: 0.1 lifts their loss from 1.0 to 9.5
         "tied_embeddings": "all",
+        "start_embedding": "zeros",
         "head": {"name": "categorical", "bias": True},
     }
 
@@ -151,8 +159,9 @@ def _weights(file: MarianFile, settings: dict[str, Any], vocabulary: SubwordVoca
         weights |= _feed_forward(file, theirs, ours, dim, settings["decoder_feed_forward_dim"] or inside)
     embedding = file.taken("Wemb", None, dim)
     places = vocabulary.model_numbers
-    if places.max() + 1 != len(embedding):
-        raise CheckpointError(f"The vocabulary must have {len(embedding):,} pieces, as the model has, but has {places.max() + 1:,}.")
+    pieces = int(places.max()) + 1
+    if len(embedding) not in (pieces, pieces + -pieces % _BLOCK):
+        raise CheckpointError(f"The vocabulary must have {len(embedding):,} pieces, as the model has, but has {pieces:,}.")
     table = rows_at(places, embedding)
     bias = rows_at(places, file.taken("decoder_ff_logit_out_b", 1, len(embedding)).reshape(-1), NEVER)
     names = ("source_positioned.frontend.embedding.weight", "target_positioned.frontend.embedding.weight", "head.weight")
@@ -205,4 +214,6 @@ def _recipe(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-plugin = ImportPlugin(name="marian", summary="Transformers of Marian and Bergamot: a .bin and its sentencepiece vocabulary", read=read)
+plugin = ImportPlugin(
+    name="marian", summary="Transformers of Marian and Bergamot: a .bin or .npz and its sentencepiece vocabulary", read=read
+)

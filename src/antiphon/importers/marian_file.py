@@ -1,12 +1,14 @@
-"""The binary file of Marian: named arrays in one block, as Bergamot's translation models for browsers use it.
+"""The files of Marian: `.npz`, as its training writes them, and a binary one, as Bergamot's translation models for browsers have it.
 
     version u64 (1) | count u64 | for each array: length of the name, type, length of the shape, bytes (u64 each)
     names with zeros behind them | shapes i32 | bytes to skip u64, and those | the data of all arrays
 
-Arrays of 8-bit integers (intgemm) end with one real number, and stand for integer / number. They are stored transposed, but for the
-embedding, whose rows are looked up. What they were rounded from is not in the file, so the rounding stays.
+That is the binary file. Its arrays of 8-bit integers (intgemm) end with one real number, and stand for integer / number. They are stored
+transposed, but for the embedding, whose rows are looked up. What they were rounded from is not in the file, so the rounding stays.
 """
 
+import zipfile
+import zlib
 from math import prod
 from pathlib import Path
 from typing import Any, final
@@ -18,12 +20,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from torch import Tensor
 
+from antiphon.errors import CheckpointError
 from antiphon.importers.binary import BinaryReader, elements
 
 _VERSION = 1
-_BYTES, _FLOAT32, _FLOAT16, _INTGEMM8 = 0x101, 0x404, 0x402, 0x4101
-_SETTINGS = "special:model.yml"
-_LOOKED_UP = ("Wemb", "encoder_Wemb", "decoder_Wemb")
+BYTES, FLOAT32, FLOAT16, INTGEMM8 = 0x101, 0x404, 0x402, 0x4101
+SETTINGS = "special:model.yml"
+LOOKED_UP = ("Wemb", "encoder_Wemb", "decoder_Wemb")
 _MOST_ARRAYS, _MOST_DIMENSIONS = 100_000, 8
 
 
@@ -33,6 +36,28 @@ class MarianFile:
 
     def __init__(self, path: Path):
         self.reader = BinaryReader(path, "Marian model")
+        self.arrays: dict[str, Float[np.ndarray, "..."]] = {}
+        self.settings: dict[str, Any] | None = None
+        if path.suffix == ".npz":
+            self._read_npz(path)
+        else:
+            self._read_binary()
+
+    def _read_npz(self, path: Path) -> None:
+        try:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
+                found = {name: archive[name] for name in archive.files if not name.endswith("QuantMultA")}
+        except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+            raise CheckpointError(f"{path} must be an .npz file of arrays, but cannot be read as one: {error}.") from error
+        for name, array in found.items():
+            if name == SETTINGS:
+                self.settings = self._parsed(array)
+            elif not np.issubdtype(array.dtype, np.floating):
+                raise self.reader.refuse(f"`{name!r:.60}` must hold real numbers, but holds {array.dtype}")
+            else:
+                self.arrays[name] = array.astype(np.float32)
+
+    def _read_binary(self) -> None:
         version, count = self.reader.number(8), self.reader.number(8)
         if version != _VERSION:
             raise self.reader.refuse(f"its version must be {_VERSION}, but is {version}")
@@ -42,11 +67,9 @@ class MarianFile:
         names = [self.reader.text(header[0]) for header in headers]
         shapes = [self._shape(name, header[2]) for name, header in zip(names, headers, strict=True)]
         self.reader.take(self.reader.number(8))
-        self.arrays: dict[str, Float[np.ndarray, "..."]] = {}
-        self.settings: dict[str, Any] | None = None
         for name, (_, code, _, size), shape in zip(names, headers, shapes, strict=True):
             data = self.reader.take(size)
-            if name == _SETTINGS and code == _BYTES:
+            if name == SETTINGS and code == BYTES:
                 self.settings = self._parsed(data)
             elif not name.endswith("QuantMultA"):  # ranges of activations, for arithmetic in 8 bits
                 self.arrays[name] = self._real(name, code, data, shape)
@@ -71,26 +94,26 @@ class MarianFile:
 
     def _real(self, name: str, code: int, data: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
         """The array in single precision; files may have more bytes than an array needs, for alignment."""
-        widths = {_FLOAT32: 4, _FLOAT16: 2, _INTGEMM8: 1}
+        widths = {FLOAT32: 4, FLOAT16: 2, INTGEMM8: 1}
         if code not in widths:
             raise self.reader.refuse(f"`{name!r:.60}` must be real or 8-bit (intgemm8, for any processor), but is of the type {code:#x}")
         size = prod(shape) * widths[code]
-        if len(data) < size + (4 if code == _INTGEMM8 else 0):
+        if len(data) < size + (4 if code == INTGEMM8 else 0):
             raise self.reader.refuse(f"`{name!r:.60}` has the shape {shape}, which {len(data):,} bytes do not fill")
-        if code != _INTGEMM8:
-            return elements(data[:size], np.float32 if code == _FLOAT32 else np.float16, shape).astype(np.float32)
+        if code != INTGEMM8:
+            return elements(data[:size], np.float32 if code == FLOAT32 else np.float16, shape).astype(np.float32)
         multiplier = elements(data[size : size + 4], np.float32, ())
         if len(shape) != 2 or not np.isfinite(multiplier) or multiplier <= 0:
             raise self.reader.refuse(f"`{name!r:.60}` must be an 8-bit matrix with a factor above 0, but has the factor {multiplier}")
-        stored = shape if name in _LOOKED_UP else shape[::-1]
+        stored = shape if name in LOOKED_UP else shape[::-1]
         whole: Float[np.ndarray, "rows columns"] = elements(data[:size], np.int8, stored).astype(np.float32) / multiplier
-        return whole if name in _LOOKED_UP else whole.T
+        return whole if name in LOOKED_UP else whole.T
 
     def _parsed(self, data: np.ndarray) -> dict[str, Any]:
         try:
             found = YAML(typ="safe", pure=True).load(data.tobytes().rstrip(b"\0").decode())
         except (YAMLError, UnicodeDecodeError) as error:
-            raise self.reader.refuse(f"its settings ({_SETTINGS}) cannot be read") from error
+            raise self.reader.refuse(f"its settings ({SETTINGS}) cannot be read") from error
         if not isinstance(found, dict):
-            raise self.reader.refuse(f"its settings ({_SETTINGS}) are no mapping")
+            raise self.reader.refuse(f"its settings ({SETTINGS}) are no mapping")
         return found

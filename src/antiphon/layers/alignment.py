@@ -66,8 +66,8 @@ class Alignment(nn.Module):
             return context, weights
         rows, steps = queries.shape[:2]
         keys, values = memory.keys.squeeze(1), memory.values.squeeze(1)
-        per_source = queries.reshape(len(keys), -1, self.dim)  # (B, W * T, D)
-        seen = None if earlier is None else earlier.view(len(keys), -1, keys.shape[1])
+        per_source = queries.reshape(keys.shape[0], -1, self.dim)  # (B, W * T, D)
+        seen = None if earlier is None else earlier.view(keys.shape[0], -1, keys.shape[1])
         if self.query is not None and self.energy is not None:
             scores = additive_scores(self.query(per_source), keys, self.energy.weight[0], *self._places(seen))
         else:

@@ -92,12 +92,12 @@ class SelfAttention(nn.Module):
         queries, keys, values = (part.squeeze(2) for part in self._project(x.unsqueeze(1)))
         if rotation is not None:
             queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
-        rows = slice(None) if isinstance(position, int) else torch.arange(len(x), device=x.device)
+        rows = slice(None) if isinstance(position, int) else torch.arange(x.shape[0], device=x.device)
         buffer.keys[rows, :, position] = keys.to(buffer.keys.dtype)
         buffer.values[rows, :, position] = values.to(buffer.values.dtype)
-        grouped = queries.view(len(x), self.groups, -1, self.head_dim)
+        grouped = queries.view(x.shape[0], self.groups, -1, self.head_dim)
         mixed = scaled_dot_product_attention(grouped, buffer.keys, buffer.values, attn_mask=mask)
-        out: Tensor = self.out(mixed.reshape(len(x), -1))
+        out: Tensor = self.out(mixed.reshape(x.shape[0], -1))
         return out
 
     def append(
@@ -172,7 +172,7 @@ class CrossAttention(nn.Module):
         The mask is (B, S), or (N, T, S) where steps do not see the same; none says that the memory has no padding.
         """
         rows, steps = x.shape[:2]
-        sources = len(memory.keys)
+        sources = memory.keys.shape[0]
         queries = self.query(x).view(sources, rows // sources * steps, self.groups, -1, self.head_dim)
         queries = queries.permute(0, 2, 1, 3, 4).flatten(2, 3)  # (B, G, W * T * H/G, K)
         visible = None if mask is None else mask[:, None, None, :] if mask.dim() == 2 else self._by_query(mask, sources)

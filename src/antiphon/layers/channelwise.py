@@ -34,13 +34,13 @@ class ChannelRows:
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "ChannelRows":
         """As `sequences.select_rows`, all channels of a row together. A source keeps its number of hypotheses where that can be."""
-        return self.grouped(index, self.width if len(index) % self.width == 0 else 1)
+        return self.grouped(index, self.width if index.shape[0] % self.width == 0 else 1)
 
     def grouped(self, index: Int[Tensor, " N"], width: int) -> "ChannelRows":
         """Some rows, `width` of them for each source."""
         first = index // self.width * (self.channels * self.width) + index % self.width  # where each row's first channel is
         each = first[:, None] + torch.arange(self.channels, device=index.device) * self.width
-        places = each.view(len(index) // width, width, self.channels).transpose(1, 2).flatten()
+        places = each.view(index.shape[0] // width, width, self.channels).transpose(1, 2).flatten()
         return replace(self, inner=select_rows(self.inner, places), width=width)
 
 
@@ -111,10 +111,10 @@ class ChannelIndependent(StepwiseModel):
 
     def step(self, last: Tensor, memory: Memory, state: ChannelRows, *, attention: bool = False) -> tuple[Output, ChannelRows]:
         """One step of every channel."""
-        width = len(last) // len(memory.mask)
+        width = last.shape[0] // memory.mask.shape[0]
         if width != state.width:  # hypotheses begin alike: the first step may have been taken once for all of a source
-            state = state.grouped(torch.arange(len(last), device=last.device), width)
-        values = _apart(last.unflatten(0, (len(memory.mask), width)), self._heard).flatten(0, 2)  # (B, C, W) rows
+            state = state.grouped(torch.arange(last.shape[0], device=last.device), width)
+        values = _apart(last.unflatten(0, (memory.mask.shape[0], width)), self._heard).flatten(0, 2)  # (B, C, W) rows
         output, inner = self.inner.step(values, memory.projections.inner, state.inner, attention=attention)
         return self._together(output, width), replace(state, inner=inner)
 

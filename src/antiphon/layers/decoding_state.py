@@ -46,7 +46,7 @@ class AttendingBack:
         mask = (steps <= position.unsqueeze(1))[:, None, None, :]
         if positioned.bias is not None:
             bias = positioned.bias(position.unsqueeze(1), steps).to(dtype)
-            mask = bias.masked_fill(~mask, float("-inf")).view(len(position), self.buffer.shape[3], -1, len(steps))
+            mask = bias.masked_fill(~mask, float("-inf")).view(position.shape[0], self.buffer.shape[3], -1, steps.shape[0])
         self.mask = mask
         angles = positioned.rotary.angles(position) if positioned.rotary else None
         self.rotation = None if angles is None else (angles[0].unsqueeze(1), angles[1].unsqueeze(1))

@@ -20,11 +20,12 @@ class Frontend(nn.Module):
     (Sennrich and Haddow 2016).
 
     `scale` multiplies embeddings, as the Transformer does by the square root of its width. Open words are read as the unknown symbol.
+    With `zero_start` the start symbol is read as zeros, whatever its embedding says as a row of the output layer.
     """
 
-    def __init__(self, spec: Spec, dim: int, *, scale: float = 1.0, project_values: bool = True):
+    def __init__(self, spec: Spec, dim: int, *, scale: float = 1.0, project_values: bool = True, zero_start: bool = False):
         super().__init__()
-        self.scale = scale
+        self.scale, self.zero_start = scale, zero_start
         self.embedding: nn.Embedding | None = None
         self.projection: nn.Linear | None = None
         self.symbols = spec if isinstance(spec, TokenSpec) else None
@@ -53,6 +54,8 @@ class Frontend(nn.Module):
         if self.embedding is not None and self.symbols is not None:
             x = self.embedding(self.symbols.known(elements))
             x = x * self.scale if self.scale != 1.0 else x
+            if self.zero_start:
+                x = x.masked_fill((elements == self.symbols.start).unsqueeze(-1), 0.0)
             return self._with_factors(x, factors, self.symbols.factors) if self.symbols.factors else x
         return elements if self.projection is None else self.projection(elements)
 

@@ -23,7 +23,7 @@ class Patches:
     def cut(self, source: Padded) -> Padded:
         """Values (B, S, C) -> patches (B, N, length * C); a sequence of n steps has ceil((n - length) / stride) + 1, at least one."""
         steps = self._steps(source)
-        rows = torch.arange(len(steps), device=steps.device)[:, None, None]
+        rows = torch.arange(steps.shape[0], device=steps.device)[:, None, None]
         return Padded(source.values[rows, steps].flatten(2), self._counts(source.lengths))
 
     def longest(self, patches: int) -> int:
@@ -33,10 +33,16 @@ class Patches:
     def _counts(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         return -(-(lengths - self.length).clamp(min=0) // self.stride) + 1
 
+    def _most(self, source: Padded, counts: Int[Tensor, " B"]) -> int:
+        """The patches of the longest row. A graph cannot ask for it: there it is as if that row had no padding."""
+        if not torch.compiler.is_exporting():
+            return int(counts.max())
+        return -(-torch.sym_max(source.values.shape[1] - self.length, 0) // self.stride) + 1  # type: ignore[no-any-return]
+
     def _steps(self, source: Padded) -> Int[Tensor, "B N P"]:
         """The step that stands at each place of each patch. Those of a padded patch lie at the end, where nobody looks."""
         counts = self._counts(source.lengths)
-        number = torch.arange(int(counts.max()), device=counts.device)
+        number = torch.arange(self._most(source, counts), device=counts.device)
         first = source.lengths[:, None] - self.length - (counts[:, None] - 1 - number) * self.stride  # (B, N)
         place = torch.arange(self.length, device=counts.device)
         latest: Tensor = (source.lengths - 1)[:, None, None]

@@ -125,13 +125,13 @@ class RecurrentStack(nn.Module):
         weights = []
         for name, weight in layer.named_parameters():
             weights.append(torch.cat([weight, self._shutting(weight)], dim=1) if name.startswith("weight_ih") else weight)
-        start = x.new_zeros(2 if self.bidirectional else 1, len(x), weights[1].shape[1])
+        start = x.new_zeros(2 if self.bidirectional else 1, x.shape[0], weights[1].shape[1])
         options = True, 1, 0.0, self.training, self.bidirectional, True  # biases, layers, dropout, training, both directions, batch first
         if self.cell == "lstm":
             out, *finals = torch.lstm(shut, [start, start], weights, *options)
         else:
             out, *finals = torch.gru(shut, start, weights, *options)
-        ends = out[torch.arange(len(x), device=x.device), (lengths - 1).clamp(min=0), : start.shape[-1]]
+        ends = out[torch.arange(x.shape[0], device=x.device), (lengths - 1).clamp(min=0), : start.shape[-1]]
         return out, (torch.cat([ends.unsqueeze(0), finals[0][1:]]), *finals[1:])
 
     def _shutting(self, weight: Float[Tensor, "gates C"]) -> Float[Tensor, "gates 1"]:

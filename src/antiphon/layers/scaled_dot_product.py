@@ -32,18 +32,41 @@ def attend(
     """
     grouped = queries.shape[1] != keys.shape[1]
     causal = causal and mask is None
+    if torch.compiler.is_exporting():
+        return _plain(queries, keys, values, _below(queries, keys) if causal else mask)
     if mask is not None and not dropout and not grouped and _learns_biases(queries, mask):
         learned: Tensor = _Products.apply(queries, keys, values, mask)  # type: ignore[no-untyped-call]
         return learned
     if dropout or grouped or not _is_slow(queries, keys):
         return scaled_dot_product_attention(queries, keys, values, attn_mask=mask, is_causal=causal, dropout_p=dropout, enable_gqa=grouped)
-    if causal:
-        mask = torch.ones(queries.shape[-2], keys.shape[-2], dtype=torch.bool).tril()
+    mask = _below(queries, keys) if causal else mask
     scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill_(~mask, torch.finfo(scores.dtype).min) if mask.dtype == torch.bool else scores + mask
     mixed: Tensor = scores.softmax(dim=-1, dtype=torch.float32).to(values.dtype) @ values
     return mixed
+
+
+def _below(queries: Tensor, keys: Tensor) -> Tensor:
+    return torch.ones(queries.shape[-2], keys.shape[-2], dtype=torch.bool, device=keys.device).tril()
+
+
+def _plain(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Float[Tensor, "B H T K"]:
+    """As products, for programs that other runtimes run: there a fused kernel does not say 0 for what may look at nothing."""
+    grouped = queries.shape[1] != keys.shape[1]
+    if grouped:  # (B, G, H / G, T, K) meets (B, G, 1, S, K)
+        queries, keys, values = queries.unflatten(1, (keys.shape[1], -1)), keys.unsqueeze(2), values.unsqueeze(2)
+        mask = None if mask is None else mask.unsqueeze(2) if mask.shape[1] == 1 else mask.unflatten(1, (keys.shape[1], -1))
+    scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
+    mixed: Tensor
+    if mask is None:
+        mixed = scores.softmax(dim=-1) @ values
+    else:
+        visible = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min
+        scores = scores if mask.dtype == torch.bool else scores + mask
+        scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
+        mixed = scores.softmax(dim=-1).masked_fill(~visible, 0.0) @ values
+    return mixed.flatten(1, 2) if grouped else mixed
 
 
 def _is_slow(queries: Tensor, keys: Tensor) -> bool:

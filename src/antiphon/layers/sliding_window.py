@@ -57,7 +57,7 @@ class SlidingWindow:
             dropout_p=dropout,
             enable_gqa=queries.shape[1] != keys.shape[1],
         )
-        mixed = mixed.transpose(1, 2).unflatten(0, (len(queries), -1)).flatten(1, 2).transpose(1, 2)
+        mixed = mixed.transpose(1, 2).unflatten(0, (queries.shape[0], -1)).flatten(1, 2).transpose(1, 2)
         if self.everywhere is None:
             return torch.narrow(mixed, 2, 0, length)
         first = scaled_dot_product_attention(
@@ -80,8 +80,15 @@ class SlidingWindow:
         around: Tensor = row.unfold(0, self.block + 2 * self.window, self.block).transpose(2, 3)
         if not marked:
             return around
-        first = x[:, :, :marked].repeat_interleave(len(around) // len(x), dim=0)
+        first = x[:, :, :marked].repeat_interleave(around.shape[0] // x.shape[0], dim=0)
         return torch.cat([first, around], dim=2)
+
+
+def near(length: int, window: int, global_positions: int, device: torch.device) -> Bool[Tensor, "S S"]:
+    """What each state may see of all others, as one mask."""
+    place = torch.arange(length, device=device)
+    within = (place.unsqueeze(1) - place).abs() <= window
+    return within | (place.unsqueeze(1) < global_positions) | (place < global_positions)
 
 
 def sliding_window(
@@ -100,17 +107,17 @@ def sliding_window(
     # What is padding sees itself, since attention to nothing is not a number.
     visible = ((distance.abs() <= window) & local.unsqueeze(2)) | (distance == 0)
     if marked:
-        visible = torch.cat([mask[:, None, None, :marked].expand(-1, len(start), block, -1), visible], dim=3)
+        visible = torch.cat([mask[:, None, None, :marked].expand(-1, start.shape[0], block, -1), visible], dim=3)
     if bias is None:
         near = torch.zeros(visible.shape, dtype=dtype, device=device).unsqueeze(2)
-        everywhere = near.new_zeros(len(mask), 1, marked, length) if marked else None
+        everywhere = near.new_zeros(mask.shape[0], 1, marked, length) if marked else None
     else:
         near = bias(inside, offset).to(dtype)  # (H, P, Q)
         steps = torch.arange(length, device=device)
         everywhere = bias(steps[:marked], steps).to(dtype) if marked else None
         if marked:
             to_global = bias(start.unsqueeze(1) + inside, steps[:marked]).to(dtype)  # (N, H, P, E)
-            near = torch.cat([to_global, near.expand(len(start), -1, -1, -1)], dim=3)
+            near = torch.cat([to_global, near.expand(start.shape[0], -1, -1, -1)], dim=3)
     near = near.masked_fill(~visible.unsqueeze(2), float("-inf"))  # (B, N, M, P, E + Q)
     if everywhere is not None:
         everywhere = everywhere.masked_fill(~mask[:, None, None, :], float("-inf"))

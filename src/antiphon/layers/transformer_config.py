@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from antiphon.contracts.configuration import Count, Fraction, config, plugin_field
-from antiphon.contracts.specs import Spec, ValueSpec
+from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
 from antiphon.layers.channelwise import ChannelInputs, check_channels
 from antiphon.layers.feed_forward import Activation
@@ -53,6 +53,9 @@ class TransformerConfig:
     """How positions enter: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
     scale_embeddings: bool = True
     """Whether embeddings are multiplied by the square root of `dim`, as in the original; some published models leave that out."""
+    start_embedding: Literal["learned", "zeros"] = "learned"
+    """What the decoder reads before the first symbol: the embedding of the start symbol, or zeros, as Marian's decoder does. A model that
+    is to be exported for Marian or Bergamot must have learned with zeros (imported ones have)."""
     max_positions: Count = 1024
     """Longest sequence of learned positions."""
     window: Count | None = None
@@ -110,6 +113,8 @@ def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> N
         raise ConfigError(f"`model.alignment_heads` must be at most `model.heads` ({settings.heads}), but is {settings.alignment_heads}.")
     if settings.heads % groups:
         raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
+    if settings.start_embedding == "zeros" and not isinstance(target, TokenSpec):
+        raise ConfigError("`model.start_embedding` must be left out when the target is made of values: only symbols have embeddings.")
     _check_values(settings, source, target)
     _check_long_sources(settings)
     _check_wait_k(settings, source)

@@ -17,12 +17,13 @@ from torch.utils.checkpoint import checkpoint
 from antiphon.contracts.sequences import Memory, Padded
 from antiphon.contracts.specs import Spec
 from antiphon.layers.decoding_state import AttentionState, CellState
+from antiphon.layers.growing_state import GrowingState
 from antiphon.layers.lockstep import LockstepState, hiding
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
 from antiphon.layers.wait_k import drawn, readable
 
-DecoderState = AttentionState | LockstepState | CellState
+DecoderState = AttentionState | LockstepState | CellState | GrowingState
 
 
 @final
@@ -35,7 +36,7 @@ class TransformerDecoder(nn.Module):
     def __init__(self, settings: TransformerConfig, target: Spec, *, crosses: bool = True):
         super().__init__()
         self.settings, self.crosses = settings, crosses
-        self.positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention")
+        self.positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention", says=True)
         self.blocks = nn.ModuleList(DecoderLayer(settings, crosses=crosses) for _ in range(settings.decoder_layers))
         self.norm = make_norm(settings) if settings.norm_position == "pre" else nn.Identity()
         self.aligning_layer = max(settings.decoder_layers - 2, 0)
@@ -77,7 +78,7 @@ class TransformerDecoder(nn.Module):
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> DecoderState:
         """Empty buffers, or cells of 0."""
         self.positioned.check(max_length)
-        rows, layers, dim = len(memory.mask) * beam_size, len(self.blocks), self.settings.dim
+        rows, layers, dim = memory.mask.shape[0] * beam_size, len(self.blocks), self.settings.dim
         position = memory.mask.new_zeros(rows, dtype=torch.long)
         if self.settings.decoder == "ssru":
             single = torch.promote_types(memory.states.dtype, torch.float32)
@@ -128,7 +129,7 @@ class TransformerDecoder(nn.Module):
 
     def _read(self, memory: Memory, positions: Int[Tensor, " T"]) -> Tensor:
         """What each step sees of the memory (B, T, S) when it waits; each source by another k while training, where paths are drawn."""
-        settings, rows = self.settings, len(memory.mask)
+        settings, rows = self.settings, memory.mask.shape[0]
         assert settings.wait_k is not None, "asked only of a model that waits"
         draws = settings.wait_k_paths is not None and self.norm.training
         k = drawn(settings.wait_k_paths, rows, positions.device) if draws and settings.wait_k_paths else settings.wait_k

@@ -14,7 +14,7 @@ from antiphon.layers.dropout import Dropout
 from antiphon.layers.feed_forward import FeedForward
 from antiphon.layers.frontends import Frontend
 from antiphon.layers.positions import RelativeBias, Rotary, sinusoid_at, sinusoids
-from antiphon.layers.sliding_window import SlidingWindow, sliding_window
+from antiphon.layers.sliding_window import SlidingWindow, near, sliding_window
 from antiphon.layers.ssru import SSRU
 from antiphon.layers.transformer_config import TransformerConfig
 
@@ -140,14 +140,24 @@ class Positioned(nn.Module):
     """Elements with their positions: a frontend, added positions, and what attention layers need to know of positions.
 
     Without `attends` no layer attends to these elements themselves: then only added positions matter. Without `project_values` values are
-    vectors already, as subsampling makes them.
+    vectors already, as subsampling makes them. `says` is whether these are what a decoder has said, which begin with the start symbol.
     """
 
-    def __init__(self, settings: TransformerConfig, spec: Spec, *, bidirectional: bool, attends: bool = True, project_values: bool = True):
+    def __init__(
+        self,
+        settings: TransformerConfig,
+        spec: Spec,
+        *,
+        bidirectional: bool,
+        attends: bool = True,
+        project_values: bool = True,
+        says: bool = False,
+    ):
         super().__init__()
         self.kind, self.heads = settings.positions, settings.heads
         scale = settings.dim**0.5 if settings.scale_embeddings else 1.0
-        self.frontend = Frontend(spec, settings.dim, scale=scale, project_values=project_values)
+        zero_start = says and settings.start_embedding == "zeros"
+        self.frontend = Frontend(spec, settings.dim, scale=scale, project_values=project_values, zero_start=zero_start)
         self.dropout = Dropout(settings.dropout)
         self.norm = make_norm(settings) if settings.norm_position == "post" and settings.positions == "learned" else nn.Identity()
         self.table = nn.Embedding(settings.max_positions, settings.dim) if self.kind == "learned" else None
@@ -178,9 +188,11 @@ class Positioned(nn.Module):
         """What an encoder's attention needs: the mask of what is real, with biases of relative positions, and with the window; without
         `ahead` no state sees one behind it."""
         length = mask.shape[1]
-        if window is not None and window + 1 < length:  # else every state sees all others
-            return sliding_window(mask, window, global_positions, self.bias, dtype)
         real = mask[:, None, None, :]
+        if window is not None and torch.compiler.is_exporting():  # as one mask, since the number of blocks would be fixed
+            real = real & near(length, window, global_positions, mask.device)
+        elif window is not None and window + 1 < length:  # else every state sees all others
+            return sliding_window(mask, window, global_positions, self.bias, dtype)
         if not ahead:
             real = real & torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
         if self.bias is None:
@@ -195,7 +207,7 @@ class Positioned(nn.Module):
 
     def check(self, length: int) -> None:
         """Raises ConfigError when a sequence has more steps than learned positions."""
-        if self.longest is not None and length > self.longest:
+        if not torch.compiler.is_exporting() and self.longest is not None and length > self.longest:
             raise ConfigError(
                 f"`model.max_positions` must be at least the length of the longest sequence ({length}), but is {self.longest}."
                 " Raise it, limit the length, or use `model.positions: rotary`."

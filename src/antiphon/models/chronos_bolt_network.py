@@ -143,10 +143,10 @@ class ChronosBoltNetwork(nn.Module):
         visible = marks.any(2)
         visible[:, -1] |= ~visible.any(1)  # something must be attended to
         if self.shape.register:
-            register = self.shared.weight[1].to(embedded.dtype).expand(len(embedded), 1, -1)
+            register = self.shared.weight[1].to(embedded.dtype).expand(embedded.shape[0], 1, -1)
             embedded, visible = torch.cat([embedded, register], dim=1), pad(visible, (0, 1), value=True)
         states = self.encoder(inputs_embeds=embedded, attention_mask=visible.long()).last_hidden_state
-        start = self.shared.weight[self.shape.start].expand(len(states), 1, -1)
+        start = self.shared.weight[self.shape.start].expand(states.shape[0], 1, -1)
         said = self.decoder(inputs_embeds=start, encoder_hidden_states=states, encoder_attention_mask=visible.long(), use_cache=False)
         quantiles = self.output_patch_embedding(said.last_hidden_state[:, 0]).unflatten(1, (len(self.shape.levels), -1))
         return quantiles.to(values.dtype) * scale.unsqueeze(2) + location.unsqueeze(2)  # type: ignore[no-any-return]

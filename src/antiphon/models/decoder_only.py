@@ -121,7 +121,7 @@ class RecurrentDecoder(nn.Module):
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> RecurrentState:
         """States of 0."""
-        zeros = memory.states.new_zeros(len(memory.mask) * beam_size, self.settings.layers, self.settings.dim)
+        zeros = memory.states.new_zeros(memory.mask.shape[0] * beam_size, self.settings.layers, self.settings.dim)
         return RecurrentState(zeros, zeros if self.settings.cell == "lstm" else None)
 
     def step(self, last: Tensor, memory: Memory, state: RecurrentState) -> tuple[Float[Tensor, "R D"], None, RecurrentState]:

@@ -101,7 +101,8 @@ class LinearModel(Seq2SeqModel):
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """The first T steps of the horizon, whatever the values of the inputs. Raises DataError when T is more than the horizon."""
         steps = inputs.values.shape[1]
-        if int(inputs.lengths.max()) > self.horizon:
+        exporting = torch.compiler.is_exporting()
+        if not exporting and int(inputs.lengths.max()) > self.horizon:
             raise DataError(
                 f"A forecast of this model must have at most {self.horizon} steps, the `model.horizon` it was trained with,"
                 f" but {int(inputs.lengths.max())} are asked for."
@@ -110,8 +111,8 @@ class LinearModel(Seq2SeqModel):
         mapped = sum(layer(part) for layer, part in zip(self.maps, self._parts(window), strict=True))
         assert isinstance(mapped, Tensor), "there is at least one part"
         features = mapped.unflatten(-1, (self.horizon, -1)).permute(0, 2, 1, 3).flatten(2)  # (B, H, C * features)
-        if steps > self.horizon:  # only padding lies behind the horizon
-            features = pad(features, (0, 0, 0, steps - self.horizon))
+        if exporting or steps > self.horizon:  # only padding lies behind the horizon; a graph makes more of it than it needs
+            features = pad(features, (0, 0, 0, steps if exporting else steps - self.horizon))
         features = features[:, :steps]
         if self.advance is not None:
             features = features + self.advance(inputs.values[..., self.channels :])

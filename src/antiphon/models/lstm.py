@@ -114,7 +114,7 @@ class Bridge(nn.Module):
     def _turn(self, states: Float[Tensor, "B layers D"], dense: nn.Linear | None) -> Float[Tensor, "B L D"]:
         if dense is not None:
             turned: Tensor = torch.tanh(dense(states[:, -1]))
-            return turned.view(len(states), self.layers, -1)
+            return turned.view(states.shape[0], self.layers, -1)
         missing = max(self.layers - states.shape[1], 0)
         kept = torch.cat([states[:, :1].expand(-1, missing, -1), states[:, -self.layers :]], dim=1)
         return kept if self.kind == "copy" else torch.zeros_like(kept)
@@ -240,7 +240,7 @@ class LSTM(StepwiseModel):
         first: RecurrentState = self.bridge(memory.final)
         hidden = first.hidden.repeat_interleave(beam_size, dim=0)
         cell = None if first.cell is None else first.cell.repeat_interleave(beam_size, dim=0)
-        fed = hidden.new_zeros(len(hidden), self.settings.dim) if self.settings.input_feeding else None
+        fed = hidden.new_zeros(hidden.shape[0], self.settings.dim) if self.settings.input_feeding else None
         earlier = None
         if self._sees_weights:  # nothing was covered yet; where the step before the first looked, nobody knows: everywhere alike
             real = memory.mask.to(hidden.dtype) / memory.mask.sum(1, keepdim=True)

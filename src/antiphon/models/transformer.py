@@ -114,18 +114,21 @@ class Transformer(StepwiseModel):
         self.source_positioned.check(length)
         positions = torch.arange(length, device=source.values.device)
         x, mask = self.source_positioned.embed(source.values, positions, source.factors), source.mask
-        chunk = None if self.settings.chunk_length is None else min(self.settings.chunk_length, length)
+        chunk = self.settings.chunk_length
+        if chunk is not None and not torch.compiler.is_exporting():
+            chunk = min(chunk, length)
         if chunk is not None:
             x, mask = chunks.cut(x, mask, chunk)
         window, global_positions = self.settings.window, self.settings.global_positions
         ahead = self.settings.wait_k is None
         visible = self.source_positioned.visible(mask, x.dtype, window=window, global_positions=global_positions, ahead=ahead)
         # Rotations by positions within a chunk do as well: only distances within the chunk matter.
-        rotation = self.source_positioned.rotary.angles(positions[: x.shape[1]]) if self.source_positioned.rotary else None
+        places = positions if chunk is None else torch.arange(chunk, device=positions.device)
+        rotation = self.source_positioned.rotary.angles(places) if self.source_positioned.rotary else None
         for layer in self.encoder:
             x = self._run(layer, x, visible, rotation)
         if chunk is not None:
-            x = chunks.join(x, len(source.lengths), length)
+            x = chunks.join(x, source.lengths.shape[0], length)
         return Memory(self.encoder_norm(x), source.mask, copyable=source.values if self.copies else None)
 
     def frames(self, memory: Memory) -> Frames | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import antiphon
@@ -47,6 +48,34 @@ def test_translates_as_marian_does(folder: Path, bits: int) -> None:
         assert len(found.hypothesis.elements) == len(expected) > 0
 
 
+def test_rows_that_fill_up_the_embedding_stand_for_nothing(folder: Path) -> None:
+    pieces = marian_vocabulary(folder / "vocab.spm")
+    arrays = marian_arrays(3, -(-len(pieces) // 8) * 8)
+    assert len(arrays["Wemb"]) > len(pieces)
+    arrays["decoder_ff_logit_out_b"][0, len(pieces) :] = -100
+    weights = write_marian(folder / "model.bin", arrays, bits=8)
+    model = antiphon.load(antiphon.import_model("marian", folder, folder.parent / "run", overrides=OVERRIDES))
+    for source in SOURCES:
+        assert model.predict(source).text == pieces.decode(marian_translated(weights, [*pieces.encode(source), 0], LONGEST))
+
+
+def test_arrays_of_numpy_are_read_too(folder: Path) -> None:
+    pieces = marian_vocabulary(folder / "vocab.spm")
+    weights = write_marian(folder / "model.bin", marian_arrays(3, len(pieces)))
+    text = "".join(f"{key}: {value}\n" for key, value in MARIAN_SETTINGS.items()).encode() + b"\0"
+    single = {name: array.astype(np.float32) for name, array in weights.items()}
+    np.savez(folder / "model.npz", **single, **{"special:model.yml": np.frombuffer(text, np.int8)})  # type: ignore[arg-type]
+    (folder / "model.bin").unlink()
+    model = antiphon.load(antiphon.import_model("marian", folder, folder.parent / "run", overrides=OVERRIDES))
+    assert model.predict(SOURCES[0]).text == pieces.decode(marian_translated(weights, [*pieces.encode(SOURCES[0]), 0], LONGEST))
+    whole = (folder / "model.npz").read_bytes()
+    (folder / "model.npz").write_bytes(whole[: len(whole) // 2])
+    (folder.parent / "run").rename(folder.parent / "first")
+    assert "must be an .npz file of arrays, but cannot be read as one" in _refusal(folder)
+    np.savez(folder / "model.npz", **single)
+    assert "it has no settings of its training (special:model.yml)" in _refusal(folder)
+
+
 def _written(folder: Path, **settings: Any) -> bytes:
     pieces = marian_vocabulary(folder / "vocab.spm")
     write_marian(folder / "model.bin", marian_arrays(3, len(pieces)), {**MARIAN_SETTINGS, **settings})
@@ -67,6 +96,7 @@ def _refusal(folder: Path) -> str:
         ("dec-cell", "gru", "must have `dec-cell` of 'ssru' to fit our Transformer, but has 'gru'."),
         ("transformer-postprocess", "da", "must have `transformer-postprocess` of 'dan' to fit our Transformer, but has 'da'."),
         ("transformer-ffn-depth", 3, "must have `transformer-ffn-depth` of 2 to fit our Transformer, but has 3."),
+        ("transformer-ffn-activation", "gelu", "must have `transformer-ffn-activation` of 'relu' or 'swish'"),  # theirs is an approximation
         ("enc-depth", "deep", "is no Marian model: its settings lack a size"),
         ("enc-depth", 3, "is no Marian model: it lacks `encoder_l3_self_Wq`."),
         ("enc-depth", 1, "is no Transformer that we know: it also has `encoder_l2_self_Wq`."),

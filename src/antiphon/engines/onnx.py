@@ -1,0 +1,68 @@
+"""ONNX Runtime (onnxruntime.ai): the graphs that `exporters/onnx.py` writes, on the processor."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from antiphon.contracts.engine import EnginePlugin, Exported
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.engines.graphs import open_graphs
+from antiphon.errors import CheckpointError, ConfigError
+
+NEXT = "next_"  # before an output that is named as an input, since in a file no two values have one name
+
+
+@final
+class OnnxGraphs:
+    """One session for each file `NAME.onnx` of a folder; threads are those that torch is allowed."""
+
+    def __init__(self, folder: Path):
+        runtime = _runtime()
+        self._sessions = {path.stem: _session(runtime, path) for path in sorted(folder.glob("*.onnx"))}
+        self._inputs = {name: [one.name for one in session.get_inputs()] for name, session in self._sessions.items()}
+        self._outputs = {name: [one.name.removeprefix(NEXT) for one in session.get_outputs()] for name, session in self._sessions.items()}
+
+    def outputs(self, graph: str) -> Sequence[str]:
+        """The names of a graph's outputs, in order."""
+        return self._outputs[graph]
+
+    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """All outputs of a graph."""
+        given = {name: np.ascontiguousarray(inputs[name].numpy()) for name in self._inputs[graph]}
+        found = self._sessions[graph].run(None, given)
+        return {name: torch.from_numpy(array) for name, array in zip(self._outputs[graph], found, strict=True)}
+
+
+def open_engine(exported: Exported) -> Seq2SeqModel:
+    """The model of a folder. Raises ConfigError without ONNX Runtime, or with one that is too old, CheckpointError for damaged files."""
+    return open_graphs(OnnxGraphs(exported.folder), exported)
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ConfigError("The engine `onnx` needs ONNX Runtime: pip install 'antiphon[onnx]' (or onnxruntime alone).") from error
+    return onnxruntime
+
+
+def _session(runtime: Any, path: Path) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
+    options.log_severity_level = 3
+    try:
+        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if any(word in reason for word in ("opset", "ir_version", "IR version", "not a registered function/op", "NOT_IMPLEMENTED")):
+            raise ConfigError(
+                f"{path} needs a newer ONNX Runtime than {runtime.__version__}: pip install --upgrade onnxruntime. ({reason:.200})"
+            ) from error
+        raise CheckpointError(f"{path} cannot be opened by ONNX Runtime: {reason:.200}. Export the model again.") from error
+
+
+plugin = EnginePlugin(name="onnx", summary="ONNX Runtime on the processor; needs the extra `onnx`, of which onnxruntime.", open=open_engine)

@@ -1,0 +1,63 @@
+"""A folder for ONNX Runtime: the graphs of `exporters/graphs.py` as ONNX files.
+
+    engine/encode.onnx  step.onnx | decode.onnx  frames.onnx     beside what every engine's folder has
+
+Opened by `engines/onnx.py` as a run is opened; any program with an ONNX runtime can run the files.
+"""
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.errors import ExportError
+from antiphon.exporters import engine_folder
+from antiphon.exporters.graphs import facts_of, graphs_of
+from antiphon.exporters.interface import ExportPlugin, TrainedModel
+
+_REFUSED = {
+    "pretrained": "its network is one of transformers. Use `--format hf` and an exporter for that folder, such as optimum.",
+    "chronos_bolt": "its network is one of transformers, and forecasts further ahead by reading what it said.",
+    "transducer": "at each state of the encoder it says any number of symbols, which no graph of ours has yet.",
+}
+
+
+def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
+    """Write the folder. Raises ExportError for what has no graphs, and where the extra is missing."""
+    check(trained.architecture, trained.model)
+    versions = {name: version(name) for name in ("torch", "onnx", "onnxruntime")}
+    engine_folder.write(trained, folder, "onnx", facts_of(trained.model), partial(write_graphs, trained.model), versions=versions)
+    return []
+
+
+def check(architecture: str, model: Seq2SeqModel) -> None:
+    """Raise ExportError for what cannot be exported, before anything is written."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ExportError(f"`--format onnx` needs `{error.name}`: pip install 'antiphon[onnx]'.") from error
+    if architecture in _REFUSED:
+        raise ExportError(f"A `{architecture}` model cannot be exported to ONNX: {_REFUSED[architecture]}")
+    if architecture == "adapted":
+        raise ExportError("Merge the adapters first, with `--format merged`, and export the run that it writes.")
+
+
+def write_graphs(model: Seq2SeqModel, folder: Path) -> None:
+    """Write a file for each graph of a model into a folder."""
+    from antiphon.exporters.onnx_file import save
+    from antiphon.exporters.onnx_recurrent import with_operators
+
+    traced = copy.deepcopy(model)
+    graphs = graphs_of(traced)  # runs it, which nobody can do with operators of ONNX
+    with_operators(traced)
+    for name, graph in graphs.items():
+        save(graph, folder / f"{name}.onnx", name)
+
+
+plugin = ExportPlugin(
+    name="onnx", summary="A folder that ONNX Runtime runs, opened like a run; needs the extra `onnx`.", export=export, engine=True
+)

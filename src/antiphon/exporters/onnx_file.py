@@ -1,0 +1,106 @@
+"""One graph as an ONNX file, whose free dimensions are proved to be free.
+
+Unusual here: torch's exporter may take the sizes of the example for the sizes of all inputs, without an error. So the program is made
+first by `torch.export`, which refuses to, and the saved file is looked through once more.
+"""
+
+import contextlib
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from antiphon.engines.onnx import NEXT
+from antiphon.errors import ExportError
+from antiphon.exporters.graphs import Graph
+
+OPSET = 20  # older than any runtime of the extra `onnx`
+_SMALLEST = {"source": 17}
+"""Sizes from which the exporter may reason: 0 and 1, after subsampling by 8, too, it takes for special. Files have no such limit."""
+_LARGEST = 1_800_000_000  # bytes of weights that one file can hold: protobuf ends at 2 GiB
+
+
+@final
+class _InOrder(nn.Module):
+    """A graph's module with all inputs in one tuple, so that their dimensions can be named in one."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.module(*inputs)
+
+
+def save(graph: Graph, path: Path, what: str) -> None:
+    """Write a graph. Raises ExportError, naming the graph as `what`, where a dimension is fixed or an operation has no counterpart."""
+    examples = {name: tensor.shape[axis] for tensor, axes in zip(graph.example, graph.dynamic, strict=True) for axis, name in axes.items()}
+    sizes = {name: torch.export.Dim(name, min=min(_SMALLEST.get(name, 2), size)) for name, size in examples.items()}
+    free = tuple({axis: sizes[name] for axis, name in axes.items()} for axes in graph.dynamic)
+    with _quiet():
+        try:
+            program = torch.export.export(_InOrder(graph.module), graph.example, dynamic_shapes=(free,), strict=False)
+            outputs = [NEXT + name if name in graph.inputs else name for name in graph.outputs]
+            found = torch.onnx.export(
+                program, dynamo=True, opset_version=OPSET, input_names=list(graph.inputs), output_names=outputs, verbose=False
+            )
+        except Exception as error:  # whatever torch raises: there are many kinds, and none is ours
+            raise ExportError(f"The model's `{what}` cannot be exported to ONNX: {_reason(error):.300}") from error
+    assert found is not None, "a program is returned where no file is named"
+    large = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values()) > _LARGEST
+    _tidy(found.model, graph, what)
+    found.save(path, external_data=large)
+
+
+def _reason(error: Exception) -> str:
+    """The line of a long message that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line for line in lines if line.startswith("- ")), lines[0])
+
+
+def _tidy(model: Any, graph: Graph, what: str) -> None:
+    """Give free dimensions their names, and take away what is not read. Raises ExportError where one is not free."""
+    names: dict[str, str] = {}
+    for value, axes in zip(list(model.graph.inputs), graph.dynamic, strict=True):
+        for axis, name in axes.items():
+            size = value.shape[axis]
+            if isinstance(size, int) or size.value is None:
+                raise ExportError(f"The model's `{what}` cannot be exported to ONNX: the exporter fixed the size of `{name}` at {size}.")
+            names[size.value] = name
+    for value in _values(model.graph):
+        if value.shape is not None:
+            for axis, size in enumerate(value.shape):
+                if not isinstance(size, int) and size.value is not None:
+                    value.shape[axis] = _renamed(size.value, names)
+    for value in list(model.graph.inputs):
+        if not value.uses() and not value.is_graph_output():
+            model.graph.inputs.remove(value)
+
+
+def _values(graph: Any) -> Iterator[Any]:
+    yield from graph.inputs
+    for node in graph.all_nodes():
+        yield from node.outputs
+
+
+def _renamed(size: str, names: dict[str, str]) -> str:
+    return re.sub(r"\w+", lambda found: names.get(found[0], found[0]), size)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says to its own developers."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
