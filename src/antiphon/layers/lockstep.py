@@ -35,8 +35,8 @@ class LockstepState:
     """Keys and values of the `place` steps so far, and room for more.
 
     `buffer` has N = R / W rows, whose places are C = steps * W: W hypotheses share each. `ways` is 0 where a hypothesis has said what
-    stands there, and minus infinity elsewhere; None where nothing is shared (W = 1). Behind the steps so far every hypothesis is its own
-    way.
+    stands there, and minus infinity elsewhere; None where nothing is shared (W = 1). Behind the steps so far every hypothesis follows
+    itself.
     """
 
     buffer: Float[Tensor, "N L 2 G C K"]

@@ -28,8 +28,8 @@ def load(
     overrides        recipe settings such as "search.beam_size=1"
     device           cpu, cuda, mps or auto
     trust_code       whether code outside Antiphon that the runs name may be imported
-    packed_weights   on CPUs with AVX-512: whether linear layers keep a second copy of their weights in the layout that decoding reads
-                     fastest, from the first prediction on; False takes half of the memory
+    packed_weights   on CPUs: whether linear layers (with AVX2 alone: wide ones) keep a second copy of their weights in the layout that
+                     decoding reads fastest, from the first prediction on; False takes half of the memory
     weights          how much each run of an ensemble counts; they need not sum to 1, and are alike when left out
     average          what an ensemble averages: "probability" (the default), or "log_probability", where each run can veto a symbol
 
