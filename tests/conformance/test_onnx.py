@@ -11,6 +11,7 @@ import torch
 from antiphon.contracts.engine import Exported
 from antiphon.contracts.sequences import Padded, select_rows
 from antiphon.engines.graphs import open_graphs
+from antiphon.errors import ExportError
 from antiphon.exporters.graphs import example_source, facts_of
 from tests.checked_shapes import unchecked
 from tests.conformance.test_graphs import OURS, batch_in_single_precision, variant_settings
@@ -30,9 +31,17 @@ PAIRS = [
 @torch.no_grad()
 def test_files_say_what_the_model_says(variant, kind, seed, tmp_path):
     from antiphon.engines.onnx import OnnxGraphs
-    from antiphon.exporters.onnx import write_graphs
+    from antiphon.exporters.onnx import check, write_graphs
 
     model = build(variant, seed, kind).float()
+    settings = variant_settings(model)
+    if (
+        any(getattr(settings, name, None) for name in ("patch_length", "chunk_length"))
+        or getattr(settings, "subsampling_kind", "") == "stack"
+    ):
+        with pytest.raises(ExportError, match="cannot be exported to ONNX"):
+            check(variant.architecture, model)
+        return
     with unchecked():
         write_graphs(model, tmp_path)
     (source, target), head = SPECS[kind], getattr(variant_settings(model), "head", None)

@@ -23,6 +23,11 @@ _REFUSED = {
     "chronos_bolt": "its network is one of transformers, and forecasts further ahead by reading what it said.",
     "transducer": "at each state of the encoder it says any number of symbols, which no graph of ours has yet.",
 }
+_SIZES = {  # settings that fill a source up to a multiple, which the exporter takes for a condition on its length
+    "patch_length": "patches of a source of any length have no graph yet.",
+    "chunk_length": "chunks of a source of any length have no graph yet.",
+    "subsampling_kind": "stacked frames of a source of any length have no graph yet. Convolutions have.",
+}
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
@@ -46,6 +51,11 @@ def check(architecture: str, model: Seq2SeqModel) -> None:
         raise ExportError(f"A `{architecture}` model cannot be exported to ONNX: {_REFUSED[architecture]}")
     if architecture == "adapted":
         raise ExportError("Merge the adapters first, with `--format merged`, and export the run that it writes.")
+    settings = getattr(model, "settings", None)
+    for name, reason in _SIZES.items():
+        value = getattr(settings, name, None)
+        if value not in (None, "convolution"):
+            raise ExportError(f"A model with `model.{name}: {value}` cannot be exported to ONNX: {reason}")
 
 
 def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32") -> None:
