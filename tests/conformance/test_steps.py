@@ -173,7 +173,8 @@ def test_every_tensor_of_a_memory_and_a_state_has_the_batch_first(variant, seed)
     model, data = build_stepwise(variant, seed), batch("tokens", seed)
     memory = model.project(model.encode(data.source))
     _, state = model.step(torch.full((12,), 2), memory, model.init_state(memory, 4, 5))
-    for tree, rows in ((memory, 3), (state, 12)):
+    # A state that selects rows by itself may keep them otherwise, such as in a pool for each source.
+    for tree, rows in ((memory, 3), *(() if hasattr(state, "select_rows") else ((state, 12),))):
         shapes = []
         map_tensors(lambda tensor, shapes=shapes: shapes.append(tuple(tensor.shape)) or tensor, tree)
         assert shapes

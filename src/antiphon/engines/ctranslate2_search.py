@@ -13,7 +13,7 @@ differs is looked after here:
   are all that ask for more.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final, overload
 
@@ -160,7 +160,7 @@ class CTranslate2Search:
         forbidden = prepared.processors.forbidden.tolist()
         found, again = self._ended(self._translated(model, names, prepared, rows), prepared, forbidden)
         if again:
-            more = self._translated(model, names, prepared, again, suppress_sequences=[model.named([one]) for one in forbidden])
+            more = self._translated(model, names, prepared, again, {"suppress_sequences": [model.named([one]) for one in forbidden]})
             found += [_Found(one.row, one.symbols, None, one.cut) for one in self._ended(more, prepared, [])[0]]
         return found
 
@@ -182,7 +182,7 @@ class CTranslate2Search:
         assert isinstance(self.settings, BeamConfig)
         forbidden, found = prepared.processors.forbidden.tolist(), []
         ends = model.named([prepared.spec.end, *forbidden])  # so what may not be said is seen where it takes a place of the beam
-        told = self._translated(model, names, prepared, rows, num_hypotheses=self.width, end_token=ends)
+        told = self._translated(model, names, prepared, rows, {"num_hypotheses": self.width, "end_token": ends})
         for row, one in told:
             every = [[int(name) for name in names] for names in one.hypotheses]
             if len(every) < self.width or not all(_ended(symbols, prepared, row, forbidden) for symbols in every):
@@ -192,7 +192,7 @@ class CTranslate2Search:
         return found
 
     def _translated(
-        self, model: Any, names: list[list[str]], prepared: Prepared, rows: Sequence[int], **more: Any
+        self, model: Any, names: list[list[str]], prepared: Prepared, rows: Sequence[int], more: Mapping[str, Any] | None = None
     ) -> list[tuple[int, Any]]:
         if not rows:
             return []
@@ -207,7 +207,7 @@ class CTranslate2Search:
             max_input_length=0,
             return_scores=True,
             return_end_token=True,
-            **more,
+            **(more or {}),
         )
         return list(zip(rows, found, strict=True))
 

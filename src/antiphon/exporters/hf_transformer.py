@@ -11,7 +11,6 @@ Unusual here: our sinusoids fall from 1 to 1/10,000 within the width, theirs a l
 and Pegasus' classes take from a file that has them.
 """
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +34,7 @@ from antiphon.importers.rows import NEVER
 from antiphon.layers.positions import sinusoids
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.models.transformer import Transformer
+from antiphon.store.json_text import json_text
 
 _POSITIONS = 1024  # of sinusoids, which have no end here
 _OFFSET = 2  # BART's learned positions begin at the third row
@@ -236,7 +236,7 @@ def _write_tokenizer(folder: Path, text: TextFeature, vocabulary: SubwordVocabul
     (folder / "target.spm").write_bytes(vocabulary.model_proto)
     numbers = {piece: number for number, piece in enumerate(vocabulary.pieces)}
     assert len(numbers) == vocabulary.size, "pieces differ"
-    (folder / "vocab.json").write_text(json.dumps(numbers, ensure_ascii=False), encoding="utf-8")
+    (folder / "vocab.json").write_text(json_text(numbers), encoding="utf-8")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")  # which it never asks to normalize
         tokenizer = MarianTokenizer(

@@ -9,7 +9,6 @@ near it: there, rounding to the same grid would undo nearly all that was learned
 nowhere.
 """
 
-import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from antiphon.importers.marian_file import BYTES, FLOAT32, INTGEMM8, LOOKED_UP, SETTINGS
+from antiphon.store.json_text import json_text
 
 Arrays = Mapping[str, Float[np.ndarray, "rows columns"]]
 _BLOCK = 256
@@ -61,7 +61,7 @@ def write_npz(path: Path, arrays: Arrays, settings: Mapping[str, Any]) -> None:
 
 def settings_text(settings: Mapping[str, Any]) -> bytes:
     """Settings as YAML, with the zero behind it that Marian expects."""
-    return "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items()).encode() + b"\0"
+    return "".join(f"{name}: {json_text(value, ascii_only=True)}\n" for name, value in settings.items()).encode() + b"\0"
 
 
 def factor_of(array: Float[np.ndarray, "rows columns"]) -> np.float32:

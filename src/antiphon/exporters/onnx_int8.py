@@ -20,15 +20,12 @@ the bias, too, by the scale of the row (`findings/fused-row-scale.sh`).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.exporters.int8_weights import FEWEST, by_column, by_output, worth
-
-if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
 
 FEWEST_OF_TABLE = 2**14
 """Smaller tables of symbols stay as they are."""
@@ -50,7 +47,7 @@ def quantize(path: Path) -> int:
     return changed
 
 
-def to_int8(model: "ModelProto") -> int:
+def to_int8(model: Any) -> int:
     """Change a graph in place; returns how many matrices and tables are in 8 bits. All else stays in float32."""
     return _Writer(model.graph, {}, "int8").write()
 
@@ -73,14 +70,14 @@ class Matrix:
 class _Writer:
     """One graph, and those inside of its operators."""
 
-    def __init__(self, graph: "GraphProto", outer: Mapping[str, NDArray[Any]], prefix: str):
+    def __init__(self, graph: Any, outer: Mapping[str, NDArray[Any]], prefix: str):
         from onnx import numpy_helper
 
         self.graph, self.prefix = graph, prefix  # names within a graph may not be those of one around it
         self.constants: dict[str, NDArray[Any]] = {**outer, **{one.name: numpy_helper.to_array(one) for one in graph.initializer}}
         self.made_by = {name: node for node in graph.node for name in node.output}
         self.inputs = {one.name for one in graph.input} - set(self.constants)
-        self.nodes: list[NodeProto] = []
+        self.nodes: list[Any] = []
         self.stored: set[str] = set()
         self.rounded: dict[str, tuple[str, str, bool]] = {}
         """What was rounded already: its whole numbers, the largest of each row, whether it is never negative."""
@@ -107,14 +104,14 @@ class _Writer:
         _forget_unread(self.graph)
         return inner + sum(1 for one in self.graph.initializer if one.data_type == TensorProto.INT8)
 
-    def _write_inner_graphs(self, node: "NodeProto") -> int:
+    def _write_inner_graphs(self, node: Any) -> int:
         from onnx import AttributeProto
 
         graphs = {one.name: one.g for one in node.attribute if one.type == AttributeProto.GRAPH}
         prefix = f"{self.prefix}_{node.name or node.output[0]}"
         return sum(_Writer(graph, self.constants, f"{prefix}_{name}").write() for name, graph in graphs.items())
 
-    def _matrix_of(self, node: "NodeProto") -> Matrix | None:
+    def _matrix_of(self, node: Any) -> Matrix | None:
         """The constant matrix of a product that is worth to be written in 8 bits."""
         settings = _settings(node)
         if node.op_type not in ("MatMul", "Gemm") or node.domain or settings.get("transA", 0):
@@ -125,7 +122,7 @@ class _Writer:
         matrix = Matrix(weights, turned ^ bool(settings.get("transB", 0)), float(settings.get("alpha", 1.0)))
         return matrix if worth(matrix.of(self.constants)) else None
 
-    def _table_of(self, node: "NodeProto") -> str | None:
+    def _table_of(self, node: Any) -> str | None:
         """The name of a constant table that symbols are looked up in."""
         if node.op_type != "Gather" or _settings(node).get("axis", 0) or not self._symbols(node.input[1]):
             return None
@@ -142,14 +139,14 @@ class _Writer:
             name = maker.input[0]
         return True
 
-    def _write_product(self, node: "NodeProto", matrix: Matrix) -> None:
+    def _write_product(self, node: Any, matrix: Matrix) -> None:
         said = node.output[0]
         whole, largest, unsigned = self._round(node.input[0])
         values, scales = self._columns(matrix)
         scale = self._store(f"{said}_scales", scales / np.float32(255 if unsigned else 127))
         zero = [] if unsigned else [self._store("zero", np.uint8(128))]
         sums = self._add("MatMulInteger", [whole, values, *zero], f"{said}_sums")
-        real = self._add("Cast", [sums], f"{said}_real", to=1)
+        real = self._add("Cast", [sums], f"{said}_real", {"to": 1})
         scaled = self._add("Mul", [real, largest], f"{said}_of_row")
         bias = self._bias(node)
         if bias is None:
@@ -157,7 +154,7 @@ class _Writer:
         else:
             self._say("Add", [self._add("Mul", [scaled, scale], f"{said}_unbiased"), bias], said)
 
-    def _bias(self, node: "NodeProto") -> str | None:
+    def _bias(self, node: Any) -> str | None:
         """What a Gemm adds."""
         if len(node.input) < 3 or not node.input[2]:
             return None
@@ -171,7 +168,7 @@ class _Writer:
         if matrix not in self.columns:
             found, name = by_column(matrix.of(self.constants)), f"{matrix.weights}_columns_{len(self.columns)}"
             if matrix in self.tied:  # turned when the file is opened
-                values = self._add("Transpose", [self._store(f"{matrix.weights}_tied", found.values.T)], name, perm=[1, 0])
+                values = self._add("Transpose", [self._store(f"{matrix.weights}_tied", found.values.T)], name, {"perm": [1, 0]})
             else:
                 values = self._store(name, found.values)
             self.columns[matrix] = values, found.scales
@@ -184,14 +181,14 @@ class _Writer:
             unsigned = maker is not None and maker.op_type in NEVER_NEGATIVE
             absolute = source if unsigned else self._add("Abs", [source], f"{source}_absolute")
             last = self._store("last", np.array([-1], dtype=np.int64))
-            largest = self._add("ReduceMax", [absolute, last], f"{source}_largest", keepdims=1)
+            largest = self._add("ReduceMax", [absolute, last], f"{source}_largest", {"keepdims": 1})
             share = self._add("Div", [source, largest], f"{source}_share")
             step = self._store(f"step_{255 if unsigned else 127}", np.float32(1 / (255 if unsigned else 127)))
             zero = self._store("zero_unsigned", np.uint8(0)) if unsigned else self._store("zero", np.uint8(128))
             self.rounded[source] = self._add("QuantizeLinear", [share, step, zero], f"{source}_whole"), largest, unsigned
         return self.rounded[source]
 
-    def _write_table(self, node: "NodeProto", table: str) -> None:
+    def _write_table(self, node: Any, table: str) -> None:
         said, symbols = node.output[0], node.input[1]
         tied = Matrix(table, turned=True)
         if tied in self.tied:
@@ -200,12 +197,12 @@ class _Writer:
         else:
             found = by_output(self.constants[table])
             values, scales = self._store(f"{table}_rows", found.values), found.scales
-        taken = self._add("Gather", [values, symbols], f"{said}_taken", axis=0)
-        real = self._add("Cast", [taken], f"{said}_real", to=1)
-        scale = self._add("Gather", [self._store(f"{table}_scales", scales.reshape(-1, 1)), symbols], f"{said}_scale", axis=0)
+        taken = self._add("Gather", [values, symbols], f"{said}_taken", {"axis": 0})
+        real = self._add("Cast", [taken], f"{said}_real", {"to": 1})
+        scale = self._add("Gather", [self._store(f"{table}_scales", scales.reshape(-1, 1)), symbols], f"{said}_scale", {"axis": 0})
         self._say("Mul", [real, scale], said)
 
-    def _store_small(self, node: "NodeProto") -> None:
+    def _store_small(self, node: Any) -> None:
         """Weights that are stored in 8 bits, and computed with in float32."""
         places, outputs = STORED_ONLY.get(node.op_type, ((), 0))
         for place in places:
@@ -213,7 +210,7 @@ class _Writer:
             if weights is None or weights.dtype != np.float32 or weights.size < FEWEST:
                 continue
             found, name = by_output(weights, outputs), f"{node.name or node.output[0]}_{place}"
-            real = self._add("Cast", [self._store(f"{name}_weights", found.values)], f"{name}_real", to=1)
+            real = self._add("Cast", [self._store(f"{name}_weights", found.values)], f"{name}_real", {"to": 1})
             node.input[place] = self._add("Mul", [real, self._store(f"{name}_scales", found.scales)], f"{name}_scaled")
 
     def _stored_as(self, name: str) -> tuple[str, bool]:
@@ -246,12 +243,12 @@ class _Writer:
 
         self.nodes.append(helper.make_node(operator, inputs, [output], name=f"{self.prefix}_{output}_{operator}"))
 
-    def _add(self, operator: str, inputs: list[str], output: str, **settings: Any) -> str:
+    def _add(self, operator: str, inputs: list[str], output: str, settings: Mapping[str, Any] | None = None) -> str:
         """An operator whose output is new; returns its name."""
         from onnx import helper
 
         name = f"{self.prefix}_{output}"
-        self.nodes.append(helper.make_node(operator, inputs, [name], name=f"{name}_{operator}", **settings))
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=f"{name}_{operator}", **(settings or {})))
         return name
 
     def _store(self, name: str, value: Any) -> str:
@@ -265,13 +262,13 @@ class _Writer:
         return name
 
 
-def _settings(node: "NodeProto") -> dict[str, Any]:
+def _settings(node: Any) -> dict[str, Any]:
     from onnx import helper
 
     return {one.name: helper.get_attribute_value(one) for one in node.attribute}
 
 
-def _forget_unread(graph: "GraphProto") -> None:
+def _forget_unread(graph: Any) -> None:
     """Take out what nothing reads any more: float32 weights, and operators that only turned them."""
     said = {one.name for one in graph.output}
     while True:
@@ -286,7 +283,7 @@ def _forget_unread(graph: "GraphProto") -> None:
     graph.initializer.extend(weights)
 
 
-def _read(nodes: "Iterable[NodeProto]") -> set[str]:
+def _read(nodes: "Iterable[Any]") -> set[str]:
     from onnx import AttributeProto
 
     found: set[str] = set()

@@ -34,7 +34,8 @@ def open_exported(saved: Checkpoint, recipe: Recipe, task: Task, overrides: Sequ
             " Install a newer antiphon."
         )
     try:
-        facts = Facts(**header["facts"])
+        told: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in header["facts"].items()}
+        facts = Facts(**told)
     except TypeError as error:
         raise CheckpointError(
             f"{saved.folder} was exported by a newer version, antiphon {saved.header.get('version', '?')}. Install that one."
