@@ -14,7 +14,7 @@ def test_the_best_are_those_that_sorting_finds(rows, symbols, k, seed):
     order = ranking.sort(dim=-1, descending=True)
     assert torch.equal(values, order.values[:, :k])
     assert torch.equal(ranking.gather(1, places), values)
-    assert torch.equal(places, order.indices[:, :k])
+    assert all(len(set(row)) == k for row in places.tolist()), "equal numbers stand in different places"
 
 
 def test_where_all_is_forbidden_different_symbols_are_found(seed):
