@@ -16,7 +16,7 @@ from antiphon.search.limits import LimitsConfig
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.rollout import RolloutConfig, RolloutSearch
 from antiphon.search.sampling import SamplingConfig, SamplingSearch
-from tests.conformance.test_graphs import Eager
+from tests.conformance.agreement import Eager
 from tests.conformance.variants import SPECS, batch, build, variants
 
 LIMITS = LimitsConfig(min_length=3, max_length=25)  # the pool becomes full on the way

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from antiphon.contracts.engine import Exported
-from antiphon.contracts.sequences import Padded, select_rows
+from antiphon.contracts.sequences import Padded
 from antiphon.engines.graphs import open_graphs
 from antiphon.errors import ExportError
 from antiphon.exporters.graphs import example_source, facts_of
 from tests.checked_shapes import unchecked
-from tests.conformance.test_graphs import OURS, batch_in_single_precision, variant_settings
+from tests.conformance.agreement import agree, head_of, in_single_precision
+from tests.conformance.test_graphs import OURS
 from tests.conformance.variants import BY_FRAMES, SPECS, batch, build, close, said
 
 pytest.importorskip("onnxruntime")
@@ -34,7 +35,7 @@ def test_files_say_what_the_model_says(variant, kind, seed, tmp_path):
     from antiphon.exporters.onnx import check, write_graphs
 
     model = build(variant, seed, kind).float()
-    settings = variant_settings(model)
+    settings = getattr(model, "settings", None)
     if (
         any(getattr(settings, name, None) for name in ("patch_length", "chunk_length"))
         or getattr(settings, "subsampling_kind", "") == "stack"
@@ -44,16 +45,16 @@ def test_files_say_what_the_model_says(variant, kind, seed, tmp_path):
         return
     with unchecked():
         write_graphs(model, tmp_path)
-    (source, target), head = SPECS[kind], getattr(variant_settings(model), "head", None)
-    again = open_graphs(OnnxGraphs(tmp_path), Exported(Path(), source, target, head, "fp32", facts_of(model))).eval()
-    agree(model, again, batch_in_single_precision(batch(kind, seed)), by_frames=variant.architecture in BY_FRAMES)
+    source, target = SPECS[kind]
+    again = open_graphs(OnnxGraphs(tmp_path), Exported(Path(), source, target, head_of(model), "fp32", facts_of(model))).eval()
+    agree(model, again, in_single_precision(batch(kind, seed)), by_frames=variant.architecture in BY_FRAMES, tolerance=3e-4)
     if variant.architecture not in BY_FRAMES:
-        same_alone(again, batch_in_single_precision(batch(kind, seed)))
+        same_alone(again, in_single_precision(batch(kind, seed)))
     for rows, steps in ((1, 1), (1, 31), (5, 8)):  # lengths that were not traced, and those that torch takes for special
         steps = min(steps, model.longest_source or steps)
         longer = example_source(source, rows, steps)
-        inputs = batch_in_single_precision(batch(kind, seed, target=(6,) * rows, source=(1,) * rows)).inputs
-        agree(model, again, Pair(longer, inputs), by_frames=variant.architecture in BY_FRAMES)
+        inputs = in_single_precision(batch(kind, seed, target=(6,) * rows, source=(1,) * rows)).inputs
+        agree(model, again, Pair(longer, inputs), by_frames=variant.architecture in BY_FRAMES, tolerance=3e-4)
 
 
 class Pair:
@@ -61,35 +62,6 @@ class Pair:
 
     def __init__(self, source, inputs):
         self.source, self.inputs = source, inputs
-
-
-def agree(model, again, data, *, by_frames):
-    memory, found = model.encode(data.source), again.encode(data.source)
-    assert torch.equal(memory.mask, found.mask)
-    one, other = (each.decode(data.inputs, own, attention=True) for each, own in ((model, memory), (again, found)))
-    mask = memory.mask if by_frames else data.inputs.mask
-    close(said(other)[mask], said(one)[mask], 3e-4)
-    if one.attention is not None:
-        close(other.attention[mask], one.attention[mask], 1e-4)
-    frames = model.frames(memory)
-    if frames is not None:
-        close(again.frames(found).logits[memory.mask], frames.logits[memory.mask], 3e-4)
-    if not by_frames and again.facts.stepwise:
-        step_with_hypotheses(model, again, memory, found, data)
-
-
-def step_with_hypotheses(model, again, memory, found, data):
-    """Three hypotheses each, re-ordered between steps."""
-    rows = len(memory.mask)
-    order = (torch.arange(rows).unsqueeze(1) * 3 + torch.tensor([2, 0, 0])).flatten()
-    pairs = [(each, each.project(own)) for each, own in ((model, memory), (again, found))]
-    states = [each.init_state(own, 3, 8) for each, own in pairs]
-    last = data.inputs.values[:, 0].repeat_interleave(3, 0)
-    for _ in range(3):
-        outputs = [each.step(last, own, state) for (each, own), state in zip(pairs, states, strict=True)]
-        close(said(outputs[1][0]), said(outputs[0][0]), 3e-4)
-        states = [select_rows(state, order) for _, state in outputs]
-        last = last[order]
 
 
 def same_alone(again, data):

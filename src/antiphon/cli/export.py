@@ -14,7 +14,9 @@ def export(
     format: Annotated[  # noqa: A002
         str, typer.Option(help="The format; `antiphon list exporters` lists them.", autocompletion=exporters)
     ] = "hf",
-    out: Annotated[Path | None, typer.Option(help="The folder to write, new or empty; RUN/exports/FORMAT when left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The folder to write, new or empty; RUN/exports/FORMAT when left out.")
+    ] = None,
     precision: Annotated[
         Literal["fp32", "bf16", "int8"] | None, typer.Option(help="fp32, bf16 or int8; what the format usually has when left out.")
     ] = None,

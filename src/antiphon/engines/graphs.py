@@ -92,8 +92,7 @@ class AppendingGraphModel(StepwiseGraphModel):
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
         """An empty pool for each source."""
         assert self.facts.pool is not None, "opened only where there is one"
-        sizes = self.facts.pool
-        return empty(len(memory.mask), beam_size, (sizes[0], sizes[1], sizes[2]), memory.states)
+        return empty(len(memory.mask), beam_size, self.facts.pool, memory.states)
 
     def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
         """One step for R rows, with the same tensors in place as long as rows and pools are the same."""

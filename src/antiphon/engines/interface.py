@@ -1,6 +1,6 @@
 """What an engine brings so that its graphs are a model (`engines/graphs.py`)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -9,10 +9,6 @@ from torch import Tensor
 @runtime_checkable
 class Graphs(Protocol):
     """What runs graphs."""
-
-    def outputs(self, graph: str) -> Sequence[str]:
-        """The names of a graph's outputs, in order."""
-        ...
 
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """All outputs of a graph; inputs that it does not read are left aside. The caller owns what is returned."""

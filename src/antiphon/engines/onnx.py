@@ -1,6 +1,6 @@
 """ONNX Runtime (onnxruntime.ai): the graphs that `exporters/onnx.py` writes, on the processor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -27,10 +27,6 @@ class OnnxGraphs:
         self._sessions = {path.stem: _session(runtime, path) for path in sorted(folder.glob("*.onnx"))}
         self._inputs = {name: [one.name for one in session.get_inputs()] for name, session in self._sessions.items()}
         self._outputs = {name: [one.name.removeprefix(NEXT) for one in session.get_outputs()] for name, session in self._sessions.items()}
-
-    def outputs(self, graph: str) -> Sequence[str]:
-        """The names of a graph's outputs, in order."""
-        return self._outputs[graph]
 
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """All outputs of a graph."""

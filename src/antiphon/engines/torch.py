@@ -20,14 +20,11 @@ class Programs:
         self._names: Mapping[str, Mapping[str, Sequence[str]]] = exported.details["graphs"]
         self._programs = {name: _opened(exported, name) for name in self._names}
 
-    def outputs(self, graph: str) -> Sequence[str]:
-        """The names of a graph's outputs, in order."""
-        return self._names[graph]["outputs"]
-
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """All outputs of a graph."""
-        found = self._programs[graph](*(inputs[name] for name in self._names[graph]["inputs"]))
-        return dict(zip(self.outputs(graph), (found,) if isinstance(found, Tensor) else found, strict=True))
+        names = self._names[graph]
+        found = self._programs[graph](*(inputs[name] for name in names["inputs"]))
+        return dict(zip(names["outputs"], (found,) if isinstance(found, Tensor) else found, strict=True))
 
 
 def _opened(exported: Exported, name: str) -> torch.nn.Module:

@@ -24,6 +24,7 @@ from antiphon.contracts.engine import Facts
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec
+from antiphon.errors import ExportError
 from antiphon.exporters.attention_step import AttentionStep, EncodeForStep, attention_decoder, sizes_of
 from antiphon.heads.parts import raw_of
 from antiphon.layers.channelwise import ChannelRows
@@ -43,6 +44,20 @@ class Graph:
     outputs: tuple[str, ...]
     dynamic: tuple[dict[int, str], ...]
     """For each input: axis -> the name of its size, such as `batch`."""
+
+
+_NO_GRAPHS = {
+    "adapted": "its adapters stand beside it. Merge them first, with `--format merged`, and export the run that it writes.",
+    "pretrained": "its network is one of transformers. Use `--format hf`, which transformers opens.",
+    "chronos_bolt": "its network is one of transformers, and forecasts further ahead by reading what it said.",
+    "transducer": "at each state of the encoder it says any number of symbols, which no graph of ours has yet.",
+}
+
+
+def check_graphs(architecture: str, engine: str) -> None:
+    """Raise ExportError for an architecture that has no graphs for any engine; `engine` is named to people."""
+    if architecture in _NO_GRAPHS:
+        raise ExportError(f"A `{architecture}` model cannot be exported for {engine}: {_NO_GRAPHS[architecture]}")
 
 
 def flat(tree: Any) -> list[Tensor]:

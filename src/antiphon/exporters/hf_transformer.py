@@ -25,8 +25,7 @@ from antiphon.errors import ExportError
 from antiphon.exporters.generation import generation_settings
 from antiphon.exporters.interface import TrainedModel
 from antiphon.exporters.model_card import model_card
-from antiphon.features.model_proto import with_rule
-from antiphon.features.normalization import sentencepiece_rule
+from antiphon.exporters.sentencepiece_texts import lost_of_texts, model_for_sources
 from antiphon.features.published import need_transformers, without_progress
 from antiphon.features.subwords import SubwordVocabulary
 from antiphon.features.text import TextFeature
@@ -206,18 +205,10 @@ def _symbols(model: Transformer, ours: dict[str, Tensor], tied: bool) -> dict[st
 
 
 def _lost(trained: TrainedModel, model: Transformer, text: TextFeature, kind: str) -> list[str]:
-    task = trained.recipe["task"]
-    names = [name for name in ("source_prefix", "target_prefix", "tags", "context") if task.get(name)]
     lost = [
-        "The tokenizer leaves out blanks at the ends of a text, and reads `</s>` in one as the end (unless `split_special_tokens=True`)."
+        "The tokenizer leaves out blanks at the ends of a text, and reads `</s>` in one as the end (unless `split_special_tokens=True`).",
+        *lost_of_texts(trained.recipe["task"], text, "the tokenizer"),
     ]
-    lost += [f"`task.{name}`: the tokenizer does not do this to texts; do it before." for name in names]
-    if text.rule not in ("none", "nmt_nfkc"):
-        lost.append(f"Sources are normalized ({text.rule}) here, but not by the tokenizer: give it texts in this form.")
-    if text.config.lowercase:
-        lost.append("Sources are lower-cased here, but not by the tokenizer: give it texts in lower case.")
-    if text.config.prefix:
-        lost.append(f"Texts begin with {text.config.prefix!r} here, but the tokenizer puts nothing before them.")
     if model.settings.positions == "sinusoidal":
         lost.append(f"Sources and outputs have at most {_POSITIONS:,} symbols.")
     if kind == "Marian":
@@ -229,10 +220,7 @@ def _write_tokenizer(folder: Path, text: TextFeature, vocabulary: SubwordVocabul
     """Marian's: sentencepiece models for both sides, and the number of each piece."""
     from transformers import MarianTokenizer
 
-    source = vocabulary.model_proto
-    if text.rule == "nmt_nfkc":
-        source = with_rule(source, sentencepiece_rule().serialized_model_proto())
-    (folder / "source.spm").write_bytes(source)
+    (folder / "source.spm").write_bytes(model_for_sources(text, vocabulary))
     (folder / "target.spm").write_bytes(vocabulary.model_proto)
     numbers = {piece: number for number, piece in enumerate(vocabulary.pieces)}
     assert len(numbers) == vocabulary.size, "pieces differ"

@@ -25,10 +25,7 @@ from antiphon.exporters.marian_checks import checked
 from antiphon.exporters.marian_file import write_binary, write_npz
 from antiphon.exporters.marian_ranges import alphas, rounding, said
 from antiphon.exporters.marian_weights import MarianWeights
-from antiphon.features.model_proto import with_rule
-from antiphon.features.normalization import sentencepiece_rule
-from antiphon.features.subwords import SubwordVocabulary
-from antiphon.features.text import TextFeature
+from antiphon.exporters.sentencepiece_texts import lost_of_texts, model_for_sources
 from antiphon.importers import marian as importer
 from antiphon.layers.transformer_config import TransformerConfig
 from antiphon.models.transformer import Transformer
@@ -50,8 +47,12 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     weights = MarianWeights(dict(model.named_parameters(remove_duplicate=False)), model.settings)
     weights.add_symbols(vocabulary.model_numbers, text.spec, _ROWS if small else 1)
     settings = _settings(model.settings, len(weights.arrays["Wemb"]))
-    (folder / "vocab.spm").write_bytes(_vocabulary(text, vocabulary))
-    lost = [*_lost_of_texts(trained, text), *_lost_of_search(trained.recipe["search"]), *_lost_of_norms(model.settings)]
+    (folder / "vocab.spm").write_bytes(model_for_sources(text, vocabulary))
+    lost = [
+        *lost_of_texts(trained.recipe["task"], text, "Marian"),
+        *_lost_of_search(trained.recipe["search"]),
+        *_lost_of_norms(model.settings),
+    ]
     if small:
         batches = _examples(trained)
         factors = alphas(model, set(weights.inputs.values()), batches)
@@ -102,29 +103,6 @@ def _settings(ours: TransformerConfig, rows: int) -> dict[str, Any]:
         "ulr": False,
         "version": "v1.9.56",
     }
-
-
-def _vocabulary(text: TextFeature, vocabulary: SubwordVocabulary) -> bytes:
-    """The model, which does to texts what we do before it sees them, where it can."""
-    if text.rule != "nmt_nfkc":
-        return vocabulary.model_proto
-    return with_rule(vocabulary.model_proto, sentencepiece_rule().serialized_model_proto())
-
-
-def _lost_of_texts(trained: TrainedModel, text: TextFeature) -> list[str]:
-    """What is done to a source before the vocabulary sees it, and cannot be a part of that."""
-    task = trained.recipe["task"]
-    lost = [f"`task.{name}`: Marian does not do this to texts; do it before." for name in _KEPT_OUT if task.get(name)]
-    if text.rule not in ("none", "nmt_nfkc"):
-        lost.append(f"Sources are normalized ({text.rule}) here, but not by Marian: give it texts in this form.")
-    if text.config.lowercase:
-        lost.append("Sources are lower-cased here, but not by Marian: give it texts in lower case.")
-    if text.config.prefix:
-        lost.append(f"Texts begin with {text.config.prefix!r} here: put it before those that Marian reads, and take it from what it says.")
-    return lost
-
-
-_KEPT_OUT = ("source_prefix", "target_prefix", "tags", "context")
 
 
 def _lost_of_norms(settings: TransformerConfig) -> list[str]:

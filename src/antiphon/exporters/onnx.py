@@ -15,14 +15,9 @@ from antiphon.contracts.engine import Precision
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.errors import ExportError
 from antiphon.exporters import engine_folder
-from antiphon.exporters.graphs import facts_of, graphs_of
+from antiphon.exporters.graphs import check_graphs, facts_of, graphs_of
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 
-_REFUSED = {
-    "pretrained": "its network is one of transformers. Use `--format hf` and an exporter for that folder, such as optimum.",
-    "chronos_bolt": "its network is one of transformers, and forecasts further ahead by reading what it said.",
-    "transducer": "at each state of the encoder it says any number of symbols, which no graph of ours has yet.",
-}
 _SIZES = {  # settings that fill a source up to a multiple, which the exporter takes for a condition on its length
     "patch_length": "patches of a source of any length have no graph yet.",
     "chunk_length": "chunks of a source of any length have no graph yet.",
@@ -47,10 +42,7 @@ def check(architecture: str, model: Seq2SeqModel) -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ExportError(f"`--format onnx` needs `{error.name}`: pip install 'antiphon[onnx]'.") from error
-    if architecture in _REFUSED:
-        raise ExportError(f"A `{architecture}` model cannot be exported to ONNX: {_REFUSED[architecture]}")
-    if architecture == "adapted":
-        raise ExportError("Merge the adapters first, with `--format merged`, and export the run that it writes.")
+    check_graphs(architecture, "ONNX Runtime")
     settings = getattr(model, "settings", None)
     for name, reason in _SIZES.items():
         value = getattr(settings, name, None)

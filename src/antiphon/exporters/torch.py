@@ -25,22 +25,16 @@ from torch.fx.experimental import _config as sizes_config
 
 from antiphon.errors import ExportError
 from antiphon.exporters import engine_folder
-from antiphon.exporters.graphs import Graph, facts_of, graphs_of
+from antiphon.exporters.graphs import Graph, check_graphs, facts_of, graphs_of
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 
-_REFUSED = {
-    "adapted": "its adapters stand beside it. Merge them first, with `--format merged`, and export the run that it writes.",
-    "pretrained": "its network is one of transformers. Use `--format hf`, which transformers opens.",
-    "chronos_bolt": "its network is one of transformers, and forecasts further ahead by reading what it said.",
-    "transducer": "at each state of the encoder it says any number of symbols, which no graph of ours has yet.",
-}
 _SMALLEST = 2
 """What torch calls the smallest size, where files have no limit."""
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     """Write the folder. Raises ExportError for what has no graphs, and for what torch.export cannot hold for any size."""
-    check(trained.architecture)
+    check_graphs(trained.architecture, "torch")
     model = trained.model.eval()
     graphs = graphs_of(model)
     programs = {name: program(name, graph) for name, graph in graphs.items()}
@@ -48,12 +42,6 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     versions = {"torch": torch.__version__}
     engine_folder.write(trained, folder, "torch", facts_of(model), partial(save, programs), versions=versions, details={"graphs": names})
     return []
-
-
-def check(architecture: str) -> None:
-    """Raise ExportError for an architecture that has no graphs, before anything is made."""
-    if architecture in _REFUSED:
-        raise ExportError(f"A `{architecture}` model cannot be exported for torch: {_REFUSED[architecture]}")
 
 
 def save(programs: Mapping[str, ExportedProgram], folder: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
-import torch
 
 from antiphon.contracts.abilities import Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
@@ -27,9 +26,9 @@ from antiphon.prediction.sources import readable
 from antiphon.prediction.target_scores import TargetScorer
 from antiphon.prediction.windows import Live, full, growing, windows
 from antiphon.recipe.assembly import Trained, build_search, load_task, needs_steps, read_given, stepwise
+from antiphon.recipe.exported import device_for
 from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
 from antiphon.search.ensemble import Average, together
-from antiphon.training.device import find_device
 
 OnError = Literal["raise", "keep"]
 Blank = Literal["refuse", "answer"]
@@ -73,7 +72,7 @@ class Predictor:
         average: Average | None = None,
     ):
         first = check_alike(trained)
-        self.device = device_for(trained, device)
+        self.device = device_for([item.header for item in trained], device)
         self.trained = tuple(trained)
         self.recipe: Recipe = with_overrides(first.recipe, overrides) if overrides else first.recipe
         self.task = first.task if self.recipe.task == first.recipe.task else load_task(self.recipe, first)
@@ -336,15 +335,6 @@ class Predictor:
         if not isinstance(item, Mapping):
             raise DataError(f"it must be a text or a mapping, but is {type(item).__name__}.")
         return item
-
-
-def device_for(trained: Sequence[Trained], name: str) -> torch.device:
-    """The device of that name, or for `auto` the best that can run all models. Raises ConfigError when an engine cannot run there."""
-    engines = [str(item.header["engine"]["name"]) for item in trained if "engine" in item.header]
-    device = find_device("cpu" if engines and name == "auto" else name, "device")
-    if engines and device.type != "cpu":
-        raise ConfigError(f"`device` must be `cpu` or `auto` for a model exported for `{engines[0]}`, but is `{name}`.")
-    return device
 
 
 def _parts_in(entry: _Entry) -> int:

@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from antiphon.contracts import registry
 from antiphon.contracts.engine import Exported, Facts, Precision
 from antiphon.contracts.model import Seq2SeqModel
@@ -14,6 +16,7 @@ from antiphon.contracts.task import Task
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
 from antiphon.recipe.recipe import Recipe
 from antiphon.store.checkpoint import HEADER, Checkpoint, read_json
+from antiphon.training.device import find_device
 
 
 def header_of_engine(
@@ -67,9 +70,19 @@ def _refuse_changes(saved: Checkpoint, overrides: Sequence[str]) -> None:
 
 
 def refuse_exported(folder: Path, how: str) -> None:
-    """Raise CheckpointError for an exported folder, which cannot be trained, inspected or reported on."""
+    """Raise CheckpointError for an exported folder, which can neither be trained nor tuned nor inspected."""
     if (folder / HEADER).is_file() and "engine" in read_json(folder / HEADER):
         raise CheckpointError(f"{folder} was exported, and only a run can be {how}: name the run that it was made of.")
+
+
+def device_for(headers: Sequence[Mapping[str, Any]], name: str) -> torch.device:
+    """The device of that name, or for `auto` the best that can run the models of these headers. Raises ConfigError when an engine cannot
+    run there."""
+    engines = [str(header["engine"]["name"]) for header in headers if "engine" in header]
+    device = find_device("cpu" if engines and name == "auto" else name, "device")
+    if engines and device.type != "cpu":
+        raise ConfigError(f"`device` must be `cpu` or `auto` for a model exported for `{engines[0]}`, but is `{name}`.")
+    return device
 
 
 @contextmanager

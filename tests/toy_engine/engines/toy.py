@@ -14,25 +14,18 @@ from antiphon.contracts.engine import EnginePlugin
 from antiphon.engines.graphs import open_graphs
 from antiphon.errors import ConfigError
 from antiphon.exporters.graphs import graphs_of
+from tests.conformance.agreement import Eager
 
 VERSION = "1"
 FAULT, LOUD = 0.0, 0.0
 
 
-class Eager:
-    """Runs modules of graphs."""
-
-    def __init__(self, graphs):
-        self.graphs = graphs
-
-    def outputs(self, graph):
-        return self.graphs[graph].outputs
+class Faulty(Eager):
+    """Runs the modules of graphs, perhaps with a fault."""
 
     def run(self, graph, inputs):
-        chosen = self.graphs[graph]
         with torch.inference_mode():
-            found = chosen.module(*(inputs[name] for name in chosen.inputs))
-        named = dict(zip(chosen.outputs, (found,) if isinstance(found, torch.Tensor) else found, strict=True))
+            named = super().run(graph, inputs)
         if "said" in named:
             said = named["said"].clone()
             said[..., -1] += FAULT + LOUD * len(said)
@@ -50,7 +43,7 @@ def open_toy(exported):
     model = architecture.build(settings, exported.source, exported.target).eval()
     model.load_state_dict(load_file(exported.folder / "weights.safetensors"))
     graphs = graphs_of(model)
-    return open_graphs(Eager(graphs), replace(exported, head=getattr(settings, "head", None)))
+    return open_graphs(Faulty(graphs), replace(exported, head=getattr(settings, "head", None)))
 
 
 plugin = EnginePlugin("toy", "for tests", open_toy)

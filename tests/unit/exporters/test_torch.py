@@ -12,8 +12,8 @@ from antiphon.contracts.engine import Exported, Facts
 from antiphon.contracts.specs import ValueSpec
 from antiphon.engines.torch import open_engine
 from antiphon.errors import CheckpointError, ExportError
-from antiphon.exporters.graphs import Graph
-from antiphon.exporters.torch import check, program
+from antiphon.exporters.graphs import Graph, check_graphs
+from antiphon.exporters.torch import program
 from antiphon.recipe.recipe import recipe_from
 from tests.checked_shapes import unchecked
 
@@ -64,7 +64,7 @@ def test_files_run_where_only_torch_is(exported):
 @pytest.mark.parametrize("architecture", ["adapted", "pretrained", "chronos_bolt", "transducer"])
 def test_what_has_no_graphs_is_refused(architecture):
     with pytest.raises(ExportError, match=f"A `{architecture}` model cannot be exported for torch"):
-        check(architecture)
+        check_graphs(architecture, "torch")
 
 
 class Fixes(nn.Module):
