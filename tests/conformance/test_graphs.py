@@ -14,7 +14,7 @@ from tests.conformance.variants import BY_FRAMES, PARTIAL, SPECS, batch, build, 
 
 FOREIGN = ("pretrained", "chronos_bolt")  # networks of transformers, which have exporters of their own
 OURS = [
-    (variant, kind) for variant in variants() if variant.architecture not in (*PARTIAL, *FOREIGN, "transducer") for kind in variant.specs
+    (variant, kind) for variant in variants() if variant.architecture not in (*PARTIAL, *FOREIGN) for kind in variant.specs
 ]
 
 
