@@ -19,8 +19,8 @@ from antiphon.losses.transducer import TransducerLoss, TransducerLossConfig
 from antiphon.losses.transducer import plugin as loss_plugin
 from antiphon.recipe.assembly import load_weights
 from antiphon.search.scoring import score
-from antiphon.search.transducer import TransducerSearch, TransducerSearchConfig
 from antiphon.search.stream import stream
+from antiphon.search.transducer import TransducerSearch, TransducerSearchConfig
 from antiphon.store import checkpoint
 from tests.conformance.agreement import Eager, in_single_precision
 from tests.conformance.variants import SPECS, TOKENS, VARIANTS, batch, build, close, fresh, shaken, widened

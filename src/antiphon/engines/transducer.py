@@ -42,7 +42,7 @@ class TransducerGraphModel(GraphModel):
     def logits_of(self, sides: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
         """Logits of sums of both sides."""
         found: Tensor = self.graphs.run("join", {"sides": sides.reshape(-1, sides.shape[-1])})["said"]
-        return found.unflatten(0, sides.shape[:-1])
+        return found.view(*sides.shape[:-1], found.shape[-1])
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """The joiner over all states and all inputs: `values` are logits (B, S, U, V)."""

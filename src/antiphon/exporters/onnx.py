@@ -18,6 +18,7 @@ from antiphon.exporters import engine_folder
 from antiphon.exporters.graphs import check_graphs, facts_of, graphs_of
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 
+
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     """Write the folder. Raises ExportError for what has no graphs, and where the extra is missing."""
     check(trained.architecture)

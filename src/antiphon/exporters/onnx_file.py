@@ -10,12 +10,13 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import UserError
 from torch.export import Dim
 
 from antiphon.engines.onnx import NEXT
@@ -43,14 +44,9 @@ class _InOrder(nn.Module):
 
 def save(graph: Graph, path: Path, what: str) -> None:
     """Write a graph. Raises ExportError, naming the graph as `what`, where a dimension is fixed or an operation has no counterpart."""
-    examples = {name: tensor.shape[axis] for tensor, axes in zip(graph.example, graph.dynamic, strict=True) for axis, name in axes.items()}
-    # Nobody can prove for any length that a patch is whole: there the exporter says what it found, and `_check_source` looks.
-    sizes = {name: Dim.AUTO if name == _SOURCE else Dim(name, min=min(2, size)) for name, size in examples.items()}
-    free = tuple({axis: sizes[name] for axis, name in axes.items()} for axes in graph.dynamic)
     with _quiet():
         try:
-            program = torch.export.export(_InOrder(graph.module), graph.example, dynamic_shapes=(free,), strict=False)
-            _check_source(program, graph)
+            program = _program(graph)
             outputs = [NEXT + name if name in graph.inputs else name for name in graph.outputs]
             found = torch.onnx.export(
                 program, dynamo=True, opset_version=OPSET, input_names=list(graph.inputs), output_names=outputs, verbose=False
@@ -63,14 +59,35 @@ def save(graph: Graph, path: Path, what: str) -> None:
     found.save(path, external_data=large)
 
 
-def _check_source(program: Any, graph: Graph) -> None:
-    """Raise ValueError where lengths of the source are other than free."""
+def _program(graph: Graph) -> Any:
+    """The graph for sizes that have names; where torch cannot prove that it holds for them, for sizes of which it says what it found.
+
+    That a patch is whole, or that rows lie one behind another, cannot be proved for any number of them, so sources are free in any case.
+    """
+    examples = {name: tensor.shape[axis] for tensor, axes in zip(graph.example, graph.dynamic, strict=True) for axis, name in axes.items()}
+    named = {name: Dim.AUTO if name == _SOURCE else Dim(name, min=min(2, size)) for name, size in examples.items()}
+    try:
+        found = _traced(graph, named)
+    except (UserError, RuntimeError):
+        found = _traced(graph, dict.fromkeys(named, Dim.AUTO))
+    _check_sizes(found, graph)
+    return found
+
+
+def _traced(graph: Graph, sizes: Mapping[str, Any]) -> Any:
+    free = tuple({axis: sizes[name] for axis, name in axes.items()} for axes in graph.dynamic)
+    return torch.export.export(_InOrder(graph.module), graph.example, dynamic_shapes=(free,), strict=False)
+
+
+def _check_sizes(program: Any, graph: Graph) -> None:
+    """Raise ValueError where a size is other than free."""
     given = [node.meta["val"] for node in program.graph.find_nodes(op="placeholder") if node.name in program.graph_signature.user_inputs]
     for tensor, axes in zip(given, graph.dynamic, strict=True):
         for axis, name in axes.items():
             size = tensor.shape[axis]
             limits = None if isinstance(size, int) else program.range_constraints.get(size.node.expr)
-            if name == _SOURCE and (limits is None or limits.lower > _SMALLEST or limits.upper < sys.maxsize):
+            smallest = _SMALLEST if name == _SOURCE else 2
+            if limits is None or limits.lower > smallest or limits.upper < sys.maxsize:
                 raise ValueError(f"the exporter fixed the size of `{name}` at {size if limits is None else limits}")
 
 

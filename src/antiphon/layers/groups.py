@@ -12,7 +12,8 @@ def grouped(x: Tensor, size: int) -> Tensor:
     """
     steps, after = x.shape[1], [0, 0] * (x.dim() - 2)
     if not torch.compiler.is_exporting():
-        return pad(x, (*after, 0, -steps % size)).unflatten(1, (-1, size))
+        whole: Tensor = pad(x, (*after, 0, -steps % size)).unflatten(1, (-1, size))
+        return whole
     first = torch.arange((steps + size - 1) // size, device=x.device) * size
     return pad(x, (*after, 0, size - 1))[:, first.unsqueeze(1) + torch.arange(size, device=x.device)]
 

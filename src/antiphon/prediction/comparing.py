@@ -62,10 +62,11 @@ def said(model: Seq2SeqModel, batch: Batch) -> list[Said]:
     frames = model.frames(memory)
     found = [] if frames is None else [Said(frames.logits.float().log_softmax(-1), frames.mask)]
     output = model.decode(batch.inputs, memory)
-    if isinstance(output.head, Chains):
+    head: Any = output.head
+    if isinstance(head, Chains):
         assert isinstance(model.target, TokenSpec), "a transducer writes symbols"
         symbols, labels = model.target.known(batch.labels.values[:, :-1]), batch.labels
-        found.append(Said(output.head.chain(output.features, symbols, labels.lengths - 1, model.target.pad).unsqueeze(2), labels.mask))
+        found.append(Said(head.chain(output.features, symbols, labels.lengths - 1, model.target.pad).unsqueeze(2), labels.mask))
     elif output.features.shape[1] == batch.inputs.values.shape[1]:  # what says something of frames alone has no steps
         found.append(Said(comparable(model, output, batch.labels), batch.labels.mask))
     return found
