@@ -14,7 +14,7 @@ from antiphon.errors import DataError
 from antiphon.readers.inline_tags import Inline, inline
 from antiphon.readers.language_codes import is_exactly, is_language
 from antiphon.readers.xml_elements import Change, Element, element
-from antiphon.readers.xml_tokens import Token, escaped_value, tokens, with_attribute
+from antiphon.readers.xml_tokens import Token, escaped_value, root_of, tokens, with_attribute
 from antiphon.readers.xml_units import MACHINE, Holder, Unit, Units, XmlRewriter, records
 
 _TRANSLATED, _MACHINE = "translated", "machine"
@@ -176,7 +176,7 @@ plugin = ReaderPlugin(
     suffixes=(".tmx",),
     read=read,
     back=back,
-    recognizes=lambda opening: b"<tmx" in opening,
+    recognizes=lambda opening: root_of(opening) == "tmx",
     settings=frozenset({"languages", "states"}),
     unit="unit",
 )

@@ -12,7 +12,7 @@ from antiphon.readers.xliff_1 import TransUnit
 from antiphon.readers.xliff_2 import UNIT as UNIT_2
 from antiphon.readers.xliff_2 import SegmentedUnit
 from antiphon.readers.xml_elements import Change, Element, element
-from antiphon.readers.xml_tokens import Token, tokens, with_attribute
+from antiphon.readers.xml_tokens import Token, root_of, tokens, with_attribute
 from antiphon.readers.xml_units import Holder, Units, XmlRewriter, records
 
 
@@ -136,7 +136,7 @@ plugin = ReaderPlugin(
     suffixes=(".xlf", ".xliff"),
     read=read,
     back=back,
-    recognizes=lambda opening: b"<xliff" in opening,
+    recognizes=lambda opening: root_of(opening) == "xliff",
     settings=frozenset({"languages", "states"}),
     unit="unit",
 )

@@ -31,6 +31,7 @@ _TAG = re.compile(r"""<(/?)([^\s/>"']+)(?:[^>"']|"[^"]*"|'[^']*')*>""")
 _DOCTYPE = re.compile(r"""<!DOCTYPE(?:[^>"'\[]|"[^"]*"|'[^']*'|\[(?:<!--.*?-->|<\?.*?\?>|"[^"]*"|'[^']*'|[^\]"'])*\])*>""", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""\s([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 _REFERENCE = re.compile(r"&(#x[0-9A-Fa-f]+|#\d+|[^;\s]+);")
+_ROOT = re.compile(rb"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>\s*)*<(?:[\w.-]+:)?([\w.-]+)[\s/>]", re.DOTALL)
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -143,6 +144,12 @@ def whole(path: Path) -> XmlText:
     if found.encoded(text) != content:
         raise DataError(f"`{path}` is {encoding} written in an unusual way, and could not be written again as it is. Convert it to utf-8.")
     return found
+
+
+def root_of(opening: bytes) -> str:
+    """The name of the outermost element of a file that begins like this, without its prefix; empty where it is no XML."""
+    found = _ROOT.match(opening)
+    return found[1].decode("utf-8", "replace") if found else ""
 
 
 def _encoding(path: Path, opening: bytes) -> tuple[bytes, str]:

@@ -139,7 +139,7 @@ WORDS = st.lists(st.sampled_from(("uno", "due,", "<tre>", "漢字", "(q)")), min
 LINKS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SOURCES, WORDS, LINKS)
 def test_no_tag_is_lost(content: str, said: str, linked: list[tuple[int, int]]) -> None:
     _check(content, said, linked)

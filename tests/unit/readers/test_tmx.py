@@ -190,14 +190,14 @@ def _check(content: str, folder: Path) -> None:
     assert [target for _, target in learned(path, languages=("en", "de"), states=("machine",))] == sources
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(memories())
 def test_nothing_but_variants_is_added(tmp_path_factory: pytest.TempPathFactory, content: str) -> None:
     _check(content, tmp_path_factory.getbasetemp())
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(memories())
 def test_nothing_but_variants_is_added_to_many(tmp_path_factory: pytest.TempPathFactory, content: str) -> None:
     _check(content, tmp_path_factory.getbasetemp())

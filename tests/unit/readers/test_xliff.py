@@ -298,14 +298,14 @@ def _check(content: str, folder: Path) -> None:
     assert (said.startswith(codecs.BOM_UTF8), said[-1:]) == (content.startswith("\ufeff"), content.encode()[-1:])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(files())
 def test_nothing_but_targets_changes(tmp_path_factory: pytest.TempPathFactory, file: tuple[str, list[str]]) -> None:
     _check(file[0], tmp_path_factory.getbasetemp())
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(files())
 def test_nothing_but_targets_changes_in_many(tmp_path_factory: pytest.TempPathFactory, file: tuple[str, list[str]]) -> None:
     _check(file[0], tmp_path_factory.getbasetemp())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from antiphon.errors import DataError
 from antiphon.readers.xml_elements import Change, changed, element
-from antiphon.readers.xml_tokens import escaped, escaped_value, tokens, unescaped, whole, with_attribute
+from antiphon.readers.xml_tokens import escaped, escaped_value, root_of, tokens, unescaped, whole, with_attribute
 
 ODD = """<?xml version="1.0"?>\r
 <!DOCTYPE a SYSTEM "b.dtd" [<!ELEMENT a ANY> <!-- ]> --> <?x ]>?> <!ATTLIST a b CDATA "]>">]>
@@ -124,3 +124,18 @@ def test_what_no_xml_can_hold() -> None:
 )
 def test_one_attribute_changes(tag: str, new: str) -> None:
     assert with_attribute(tag, "b", "x") == new
+
+
+@pytest.mark.parametrize(
+    ("opening", "name"),
+    [
+        ("<?xml version='1.0'?>\n<!DOCTYPE tmx SYSTEM 'tmx14.dtd'>\n<!-- <a> --><tmx version='1.4'>", "tmx"),
+        ("<!DOCTYPE a [<!ELEMENT a ANY>]>\n<a/>", "a"),
+        ("<xlf:xliff>", "xliff"),
+        ("The tag <xliff> is one of XLIFF.", ""),
+        ("<", ""),
+        ("<<<<<<< HEAD", ""),
+    ],
+)
+def test_the_outermost_element(opening: str, name: str) -> None:
+    assert root_of(opening.encode()) == name
