@@ -41,7 +41,7 @@ def placeholders(text: str) -> list[str]:
 
 def masked(text: str) -> str:
     """The text with blanks in the places of its placeholders, as long as it was."""
-    pieces, place = [], 0
+    pieces, place = list[str](), 0
     for one in _found(text):
         pieces += (text[place : one.start()], " " * len(one[0]))
         place = one.end()
