@@ -49,6 +49,9 @@ class Toy(WorkerProcess):
     def close(self) -> None:
         self.closed = True
 
+    def wait(self) -> None:
+        assert self.closed
+
     def kill(self) -> None:
         self.closed = True
 

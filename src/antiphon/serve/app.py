@@ -1,7 +1,8 @@
 """The application: routes of all protocols behind the guards, health, and counters."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from antiphon.contracts import registry
@@ -9,6 +10,20 @@ from antiphon.errors import MissingPackageError
 from antiphon.serve.pool import MakeWorker, Served, WorkerProcess
 from antiphon.serve.settings import ServeConfig
 from antiphon.version import __version__
+
+
+def serve(runs: Path | str | Mapping[str, Path | str], settings: ServeConfig | None = None, *, overrides: Sequence[str] = ()) -> Any:
+    """An ASGI application for a server of one's own: `app = antiphon.serve({"german": "runs/german"})`, then `uvicorn module:app`.
+
+    runs        a run or an exported folder, or several by the names that requests ask for
+    settings    who may ask, and for how much
+    overrides   recipe settings such as "search.beam_size=1"
+
+    Models are loaded, in processes of their own, when the application starts. So the module that makes it must be importable without doing
+    anything else: what it runs by itself stands below `if __name__ == "__main__":`.
+    """
+    named = runs if isinstance(runs, Mapping) else {Path(runs).absolute().name: runs}
+    return application([Served(name, (str(run),), tuple(overrides)) for name, run in named.items()], settings)
 
 
 def application(
@@ -27,15 +42,12 @@ def application(
     Raises MissingPackageError when the extra `serve` is not installed.
     """
     try:
-        from fastapi import FastAPI, Request
-        from fastapi.exceptions import RequestValidationError
-        from fastapi.responses import Response
-        from starlette.exceptions import HTTPException
+        from fastapi import FastAPI
     except ImportError as error:
         raise MissingPackageError("Serving", "fastapi", "serve") from error
-    from antiphon.serve.answering import PlainJSONResponse, refusal
+    from antiphon.serve.answering import PlainJSONResponse
     from antiphon.serve.guards import Guards
-    from antiphon.serve.refused import RefusedError
+    from antiphon.serve.operation import tell_errors, watch
     from antiphon.serve.service import Service
 
     settings = settings or ServeConfig()
@@ -51,42 +63,8 @@ def application(
         title="Antiphon", version=__version__, lifespan=lifespan, redirect_slashes=False, default_response_class=PlainJSONResponse
     )
     app.state.service = service
-
-    @app.exception_handler(RefusedError)
-    async def refused(request: Request, error: RefusedError) -> Response:
-        return refusal(error)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"][1:])) or "the body"
-        what = first["msg"].replace("Input should be", "must be").replace("Extra inputs are not permitted", "is not known here")
-        return refusal(RefusedError(422, f"`{where}` {what}."))
-
-    @app.exception_handler(HTTPException)
-    async def other(request: Request, error: HTTPException) -> Response:
-        what = {
-            404: f"There is nothing at {request.url.path}; /docs lists what there is.",
-            405: f"{request.url.path} knows no {request.method}.",
-        }
-        return refusal(RefusedError(error.status_code, what.get(error.status_code, f"{error.detail}.")))
-
-    @app.get("/healthz", tags=["operation"])
-    async def healthz() -> Response:
-        """Whether the service runs."""
-        return PlainJSONResponse({"status": "ok"})
-
-    @app.get("/readyz", tags=["operation"])
-    async def readyz() -> Response:
-        """Whether every model is loaded."""
-        ready = service.is_ready
-        return PlainJSONResponse({"status": "ready" if ready else "loading"}, 200 if ready else 503)
-
-    @app.get("/metrics", tags=["operation"])
-    async def metrics() -> Response:
-        """Counters for Prometheus."""
-        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
-
+    tell_errors(app)
+    watch(app, service)
     for name in protocols or registry.names("protocols"):
         app.include_router(registry.find("protocols", name).routes(service))
     app.add_middleware(Guards, settings=settings, metrics=service.metrics)

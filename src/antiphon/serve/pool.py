@@ -86,6 +86,12 @@ class WorkerProcess:
         self.line.close()
         self._thread.shutdown(wait=False)
 
+    def wait(self) -> None:
+        """Wait until a process whose line is closed has ended; one that does not is killed."""
+        self.process.join(5)
+        if self.process.is_alive():
+            self.process.kill()
+
     def kill(self) -> None:
         """End it at once."""
         self.process.kill()
@@ -277,7 +283,5 @@ class Pool:
         for worker in self._all:
             worker.close()
         for worker in self._all:
-            worker.process.join(5)
-            if worker.process.is_alive():
-                worker.process.kill()
+            worker.wait()
         self._all.clear()

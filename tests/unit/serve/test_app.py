@@ -170,3 +170,22 @@ def test_a_client_who_waits_hears_that_somebody_is_there(monkeypatch: pytest.Mon
 def test_two_models_have_two_names() -> None:
     with pytest.raises(ConfigError, match=r"Two models are called `a`\. Give one of them another name"):
         Service([Served("a", ("x",)), Served("a", ("y",))], ServeConfig())
+
+
+def test_an_application_may_be_mounted_in_another_one() -> None:
+    from fastapi import FastAPI
+
+    async def main() -> None:
+        Toy.reset(is_open=True)
+        inner = application([Served("one", ("runs/one",))], ServeConfig(wait=0), make=Toy)
+        outer = FastAPI(lifespan=inner.router.lifespan_context)
+        outer.mount("/translate", inner)
+        async with (
+            outer.router.lifespan_context(outer),
+            httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://here") as client,
+        ):
+            answer = await client.post("/translate/v1/predict", json={"inputs": ["a"]})
+            assert answer.json()["predictions"][0]["prediction"] == "A"
+        assert Toy.made[0].closed
+
+    asyncio.run(main())
