@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, final
 import typer
 
 from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
+from antiphon.cli.starting import without_collections
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
@@ -59,16 +60,19 @@ def predict(
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
     from antiphon.errors import ConfigError
-    from antiphon.prediction.inputs import open_inputs, runs_and_files
-    from antiphon.prediction.loading import load
-    from antiphon.prediction.outputs import open_output
+
+    with without_collections():
+        from antiphon.prediction.inputs import open_inputs, runs_and_files
+        from antiphon.prediction.loading import load
+        from antiphon.prediction.outputs import open_output
 
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
     if stream and (files or input != "-" or output != "-" or as_json):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
-    predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
+    with without_collections():
+        predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
     if stream:
         _follow(predictor)
         return
