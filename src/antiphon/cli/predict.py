@@ -45,6 +45,12 @@ def predict(
     stream: Annotated[
         bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=1, help="Processes that decode side by side, for many inputs; each opens the model, in memory of its own."
+        ),
+    ] = 1,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -69,10 +75,12 @@ def predict(
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if stream and (files or input != "-" or output != "-" or as_json):
+    if stream and (files or input != "-" or output != "-" or as_json or workers > 1):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
     with without_collections():
-        predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
+        predictor = load(
+            runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average, workers=workers
+        )
     if stream:
         _follow(predictor)
         return
@@ -115,7 +123,7 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
     remarks: Counter[str] = Counter()
     try:
         with output:
-            predictions = predictor.predict(inputs, on_error="keep", blank="answer" if inputs.are_lines else "refuse")
+            predictions = predictor.predict(inputs.stream(), on_error="keep", blank="answer" if inputs.are_lines else "refuse")
             for number, prediction in enumerate(predictions, 1):
                 record = inputs.answered()
                 if "error" in prediction.details:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -33,9 +33,9 @@ _LEARNING = {
 
 if TYPE_CHECKING:
     from antiphon.training.distillation import DistillationConfig
-    from antiphon.training.settings import TrainingConfig
+    from antiphon.training.settings import TrainingConfig as Training
 
-    Training, Distillation = TrainingConfig, DistillationConfig | None
+    Distillation: TypeAlias = DistillationConfig | None
 else:
     Training, Distillation = (section.field_type() for section in _LEARNING.values())
 
@@ -275,9 +275,9 @@ def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
     cache = _absolute(data.cache, base("data", "cache")) if data.cache else None
     data = replace(data, train=files("train"), validation=files("validation"), test=files("test"), cache=cache)
     training, distillation = recipe.training, recipe.distillation
-    if not isinstance(training, Kept) and training.init_from:
+    if not _is_kept(training) and training.init_from:
         training = replace(training, init_from=_absolute(training.init_from, base("training", "init_from")))
-    if not isinstance(distillation, Kept) and distillation:
+    if not _is_kept(distillation) and distillation:
         place = base("distillation", "teachers")
         distillation = replace(distillation, teachers=tuple(_absolute(teacher, place) for teacher in distillation.teachers))
     task = recipe.task
@@ -293,6 +293,10 @@ def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
         search = replace(search, language_model=replace(helper, **named))
     model = _whose_run(recipe.model, base("model", "run"))
     return replace(recipe, task=task, data=data, model=model, training=training, distillation=distillation, search=search)
+
+
+def _is_kept(settings: Any) -> bool:
+    return isinstance(settings, Kept)
 
 
 def _whose_run(model: Any, base: Path) -> Any:
