@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
-from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
+from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, Workers, numbers_of
 from antiphon.cli.starting import without_collections
 
 if TYPE_CHECKING:
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from antiphon.prediction.inputs import Inputs
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
+
+To = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
+        " predictions, FOLDER/ a file for each, other names lines (of forecasts csv). A file with room for predictions, such as de.po,"
+        " comes back as a file of its kind, also in its own place.",
+    ),
+]
 
 
 def predict(
@@ -29,28 +40,15 @@ def predict(
         typer.Option(
             "--input",
             "-i",
-            help="A file of texts or records, or a folder of them; '{source: a.en, target: a.de}', as in a recipe, are two aligned by line;"
-            " - is standard input, a text a line.",
+            help="A file of texts or records, a pattern such as 'po/*.po', or a folder of them; '{source: a.en, target: a.de}', as in a"
+            " recipe, are two aligned by line; - is standard input, a text a line.",
         ),
     ] = "-",
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
-            " predictions, FOLDER/ a file for each, other names lines (of forecasts csv).",
-        ),
-    ] = "-",
+    output: To = "-",
     stream: Annotated[
         bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
     ] = False,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--workers", min=1, help="Processes that decode side by side, for many inputs; each opens the model, in memory of its own."
-        ),
-    ] = 1,
+    workers: Workers = 1,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -71,6 +69,7 @@ def predict(
         from antiphon.prediction.inputs import open_inputs, runs_and_files
         from antiphon.prediction.loading import load
         from antiphon.prediction.outputs import open_output
+        from antiphon.prediction.rewriting import open_rewriting
 
     runs, files = runs_and_files(run)
     if files and input != "-":
@@ -85,7 +84,8 @@ def predict(
         _follow(predictor)
         return
     inputs = open_inputs(files or _named(input), predictor.task)
-    opened = open_output(output, predictor.task, inputs, as_json=as_json)
+    rewriting = None if as_json else open_rewriting(output, inputs, predictor)
+    opened = rewriting or open_output(output, predictor.task, inputs, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
@@ -155,8 +155,15 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
     if unknown and not quiet:
         what = "1 symbol" if symbols == 1 else f"{symbols:,} symbols"
         print(f"antiphon: {unknown:,} of {number:,} inputs have {what} that the vocabulary does not know.", file=sys.stderr)
+    for reason, skipped in inputs.skipped().items() if not quiet else ():
+        first = f"{', '.join(skipped.first[:3])}{', ...' if skipped.count > 3 else ''}"
+        print(f"antiphon: {skipped.count:,} left out: {reason} ({first}).", file=sys.stderr)
     if output.remark and not quiet:
         print(f"antiphon: {output.remark}", file=sys.stderr)
+    for sentence in output.left:
+        print(f"antiphon: {sentence}", file=sys.stderr)
+    if output.left:
+        raise DataError("1 unit could not be written." if len(output.left) == 1 else f"{len(output.left):,} units could not be written.")
     if refused:
         what = (
             "1 input could not be used; its prediction is" if refused == 1 else f"{refused} inputs could not be used; their predictions are"

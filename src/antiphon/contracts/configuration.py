@@ -179,7 +179,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Section:
-    """A field that holds the config called `name` of a `module`, which is imported when there are values for it; `field_type` is its type.
+    """A field that holds the config called `name` of a `module` of ours, which is imported when there are values for it; `field_type` is its type.
 
     `Kept` values stay as they are.
     """
@@ -195,7 +195,7 @@ class Section:
 
     def config(self) -> Any:
         """The class."""
-        return getattr(importlib.import_module(self.module), self.name)
+        return getattr(importlib.import_module(f"antiphon.{self.module}"), self.name)
 
     def field_type(self) -> Any:
         """What to write as the type of the field."""

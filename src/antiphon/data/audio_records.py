@@ -9,17 +9,18 @@ encoded again when a recording was replaced.
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from antiphon.contracts.files import FileConfig
-from antiphon.contracts.records import Record, Records
+from antiphon.contracts.records import Record, Records, Skipped
 from antiphon.data.audio import AUDIO_SUFFIXES, UNREADABLE_SUFFIXES
 from antiphon.data.audio_archives import in_archive, is_archive, members, read_member
 from antiphon.data.byte_streams import check_file
-from antiphon.data.records import FileRecords
+from antiphon.data.file_records import FileRecords
+from antiphon.data.formats import folder_reader
 from antiphon.errors import DataError
 
 _SOUNDS = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)  # the latter are named, so that reading them says what to do
@@ -37,25 +38,29 @@ class AudioColumns:
 def open_audio_records(file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns) -> Records:
     """The records of a table, a folder, an archive or a recording. Raises DataError when there is nothing of the kind."""
     if file.path is None:
-        return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns)
+        return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns, base)
     path = base / Path(file.path).expanduser()
     needs_text = columns.text in required
+    if path.is_dir() and (file.format is not None or folder_reader(path) is not None):
+        return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns, base)
     if path.is_dir():
         return _Folder(path, columns, needs_text)
     if in_archive(path) is not None or path.suffix.lower() in _SOUNDS:
         return _One(path, columns, needs_text)
     if file.format is None and path.exists() and is_archive(path):
         return _ArchiveFile(path, columns, needs_text)
-    return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns)
+    return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns, base)
 
 
 @final
 class AudioTable(Records):
     """A table with a column of names of recordings, made into paths."""
 
-    def __init__(self, table: FileRecords, columns: AudioColumns):
+    def __init__(self, table: FileRecords, columns: AudioColumns, base: Path):
         self.table, self.columns = table, columns
-        self._folder = table.paths[0].absolute().parent
+        named = table.file.folder
+        path = table.paths[0].absolute()
+        self._folder = (base / Path(named).expanduser()).absolute() if named is not None else path if path.is_dir() else path.parent
         self._archive = None if columns.archive is None else self._folder / columns.archive
         if self._archive is not None:
             if self._archive.is_dir():
@@ -83,6 +88,10 @@ class AudioTable(Records):
     def label(self, number: int) -> str:
         """How the table names the record."""
         return self.table.label(number)
+
+    def skipped(self) -> Mapping[str, Skipped]:
+        """What the table left out."""
+        return self.table.skipped()
 
     def signature(self) -> str:
         """That of the table, of the place that names start from, and of the recordings."""

@@ -15,7 +15,8 @@ import zstandard
 
 from antiphon.contracts.records import Records
 from antiphon.data.byte_streams import open_bytes
-from antiphon.data.records import FileRecords, FrameRecords, TextRows
+from antiphon.data.file_records import FileRecords
+from antiphon.data.records import FrameRecords, TextRows
 from antiphon.data.series_table import SeriesColumns
 from antiphon.data.series_times import repeats
 
@@ -39,16 +40,19 @@ def frames_of(records: Records, columns: SeriesColumns) -> Iterator["polars.Data
         return slices
     if not isinstance(records, FileRecords) or len(records.paths) != 1:
         return None
+    if records.reader.frames is not None:
+        return records.reader.frames(records.reading)
     if records.format == "parquet":
         return _parquet(records.paths[0], columns)
-    if records.format in ("csv", "tsv") and records.file.encoding.lower().replace("-", "") == "utf8":
+    plain = records.file.delimiter == "," and records.file.decimal == "."
+    if plain and records.format in ("csv", "tsv") and records.file.encoding.lower().replace("-", "") == "utf8":
         return _lines(records, columns)
     return None
 
 
 def has_types(records: Records) -> bool:
     """Whether what a source holds has types, as text in a file of text has not."""
-    return not isinstance(records, TextRows) and not (isinstance(records, FileRecords) and records.format in ("csv", "tsv", "txt"))
+    return not isinstance(records, TextRows) and not (isinstance(records, FileRecords) and not records.reader.has_types)
 
 
 def _parquet(path: Path, columns: SeriesColumns) -> Iterator["polars.DataFrame"]:

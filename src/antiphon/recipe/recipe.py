@@ -26,8 +26,8 @@ from antiphon.errors import ConfigError
 from antiphon.store.atomic import replacing
 
 _LEARNING = {
-    "training": Section("antiphon.training.settings", "TrainingConfig"),
-    "distillation": Section("antiphon.training.distillation", "DistillationConfig", optional=True),
+    "training": Section("training.settings", "TrainingConfig"),
+    "distillation": Section("training.distillation", "DistillationConfig", optional=True),
 }
 """Sections that only training reads. Their code is imported for their values, which an exported model keeps as they were written."""
 

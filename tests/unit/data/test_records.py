@@ -137,7 +137,6 @@ ZIPPED = zstandard.ZstdCompressor().compress(TABLE)
         bad("a.tsv", b"\x7fELF\x00\x01\x02", r"looks like a binary file"),
         bad("a.tsv", b"a\tb\n" + b"x" * 70000 + b"\ty\nfine\tline\nd\x00e\tf\n", r"a\.tsv:4: character 2 of the line is a NUL"),
         bad("a.tsv", b"a\tb\nc\td\ngr\xfcn\te\n", r"a\.tsv:3: byte 3 of the line \(0xfc\) is not utf-8, which was expected"),
-        bad("a.tsv", "a\tb\n".encode("utf-16"), r"must be utf-8, but its byte order mark says UTF-16.*iconv -f utf-16"),
         bad("a.tsv", b"a\tb\nc\td\ne\n", r"a\.tsv:3 must hold 2 columns \(a, b\), but holds 1"),
         bad("a.tsv", b"a\tb\nc\td\te\n", r"a\.tsv:2 must hold 2 columns \(a, b\), but holds 3"),
         bad("a.tsv", b"a\tb\n\nc\td\n", r"a\.tsv:2 must hold 2 columns, but is blank"),
@@ -154,7 +153,7 @@ ZIPPED = zstandard.ZstdCompressor().compress(TABLE)
         bad("a.tsv.zst", b"no zstd at all", r"a\.tsv\.zst` is damaged, or not a \.zst file"),
         bad("a.tsv.gz", b"no gzip at all", r"a\.tsv\.gz` is damaged, or not a \.gz file"),
         bad("a.parquet", b"no parquet at all", r"a\.parquet` cannot be read as parquet"),
-        bad("a.dat", b"x", r"suffix of `.*a\.dat` must be one of \.tsv"),
+        bad("a.dat", b"x", r"suffix of `.*a\.dat` must be one of \.csv, .*\(text also with"),
     ],
 )
 def test_bad_files_are_refused_in_a_sentence(tmp_path: Path, name: str, content: bytes, message: str, settings: dict[str, Any]) -> None:
@@ -284,7 +283,7 @@ def test_a_recipe_names_files_in_three_ways(value: Any, expected: list[Any]) -> 
         ({"pathh": "a.tsv"}, r"`train`: `pathh` is not a setting of a file\. Did you mean `path`"),
         ({"path": "a.tsv", "weight": 0}, r"`weight` must be greater than 0, but is 0"),
         ({"path": "a.tsv", "weight": "much"}, r"`weight` must be a valid number.*but is 'much'"),
-        ({"path": "a.tsv", "format": "xml"}, r"`format` must be 'tsv', 'csv'"),
+        ({"path": "a.tsv", "format": "tvs"}, r"`format` must be one of csv, .*but is 'tvs'\. Did you mean `tsv`"),
         ({"path": "a.tsv", "source": "b"}, r"either `path`, or `source` and `target`"),
         ({}, r"either `path`, or `source` and `target`"),
         ({"path": "a.tsv", "encoding": "utf-17"}, r"`encoding` must be an encoding that Python knows"),
