@@ -179,9 +179,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Section:
-    """A field that holds the config called `name` of a `module` of ours, which is imported when there are values for it; `field_type` is its type.
-
-    `Kept` values stay as they are.
+    """A field that holds the config called `name` of a `module` of ours, which is imported when there are values for it. `Kept` values stay
+    as they are. `field_type` is its type.
     """
 
     module: str
