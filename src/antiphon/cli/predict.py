@@ -12,13 +12,25 @@ from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
-from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
+from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, Workers, numbers_of
+from antiphon.cli.starting import without_collections
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
     from antiphon.prediction.inputs import Inputs
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
+
+To = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
+        " predictions, FOLDER/ a file for each, other names lines (of forecasts csv). A file with room for predictions, such as de.po,"
+        " comes back as a file of its kind, also in its own place.",
+    ),
+]
 
 
 def predict(
@@ -32,19 +44,11 @@ def predict(
             " recipe, are two aligned by line; - is standard input, a text a line.",
         ),
     ] = "-",
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
-            " predictions, FOLDER/ a file for each, other names lines (of forecasts csv). A file with room for predictions, such as de.po,"
-            " comes back as a file of its kind, also in its own place.",
-        ),
-    ] = "-",
+    output: To = "-",
     stream: Annotated[
         bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
     ] = False,
+    workers: Workers = 1,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -60,17 +64,22 @@ def predict(
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
     from antiphon.errors import ConfigError
-    from antiphon.prediction.inputs import open_inputs, runs_and_files
-    from antiphon.prediction.loading import load
-    from antiphon.prediction.outputs import open_output
-    from antiphon.prediction.rewriting import open_rewriting
+
+    with without_collections():
+        from antiphon.prediction.inputs import open_inputs, runs_and_files
+        from antiphon.prediction.loading import load
+        from antiphon.prediction.outputs import open_output
+        from antiphon.prediction.rewriting import open_rewriting
 
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if stream and (files or input != "-" or output != "-" or as_json):
+    if stream and (files or input != "-" or output != "-" or as_json or workers > 1):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
-    predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
+    with without_collections():
+        predictor = load(
+            runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average, workers=workers
+        )
     if stream:
         _follow(predictor)
         return
@@ -114,7 +123,7 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
     remarks: Counter[str] = Counter()
     try:
         with output:
-            predictions = predictor.predict(inputs, on_error="keep", blank="answer" if inputs.are_lines else "refuse")
+            predictions = predictor.predict(inputs.stream(), on_error="keep", blank="answer" if inputs.are_lines else "refuse")
             for number, prediction in enumerate(predictions, 1):
                 record = inputs.answered()
                 if "error" in prediction.details:
