@@ -144,10 +144,7 @@ def evaluate(
         finish_reasons=dict(decoded.finish_reasons),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
         remarks=(*left_out, *remarks_of(task, items), *_notes(metrics, references), *_of_loss(tally), *_remarks(decoded, scores)),
-        details={
-            **_by_column(items, values, references, metrics),
-            **details_of(task, items, decoded.predictions, references, baselines),
-        },
+        details=_by_column(items, values, references, metrics) | details_of(task, items, decoded.predictions, references, baselines),
         items=tuple(_items(task, decoded, references)),
         values=tuple(values),
         actual=tuple(references),

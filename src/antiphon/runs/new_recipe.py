@@ -1,6 +1,5 @@
 """A recipe to start from whose data are files that are there: their columns, how many records they have, and sizes that suit so many."""
 
-import json
 import os
 import re
 from collections import Counter
@@ -14,9 +13,10 @@ from antiphon.contracts.records import Records
 from antiphon.contracts.task import TaskPlugin
 from antiphon.data.records import open_parts, open_records
 from antiphon.errors import ConfigError, DataError
+from antiphon.store.json_text import json_text
 
 _FEW, _MANY = 20_000, 200_000  # pairs; below, a small vocabulary and model learn more
-_PLAIN = re.compile(r"[\w./][\w./@+-]*(?<![:])")
+_PLAIN = re.compile(r"(?!(?:true|false|null)$)[A-Za-z./][\w./@+-]*", re.IGNORECASE)
 _LANGUAGE = "language"
 
 
@@ -78,8 +78,8 @@ def _entry(file: FileConfig, folder: Path) -> str:
 def _scalar(value: Any) -> str:
     """A value as YAML; texts of plain letters without quotes."""
     if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
-    return f"[{', '.join(map(_scalar, value))}]" if isinstance(value, tuple | list) else json.dumps(value)
+        return value if _PLAIN.fullmatch(value) else json_text(value)
+    return f"[{', '.join(map(_scalar, value))}]" if isinstance(value, tuple | list) else json_text(value)
 
 
 def _tags(languages: Mapping[str, int]) -> str:
