@@ -66,10 +66,9 @@ def predict(
     from antiphon.errors import ConfigError
 
     with without_collections():
-        from antiphon.prediction.inputs import open_inputs, runs_and_files
+        from antiphon.prediction.files import open_files
+        from antiphon.prediction.inputs import runs_and_files
         from antiphon.prediction.loading import load
-        from antiphon.prediction.outputs import open_output
-        from antiphon.prediction.rewriting import open_rewriting
 
     runs, files = runs_and_files(run)
     if files and input != "-":
@@ -83,13 +82,11 @@ def predict(
     if stream:
         _follow(predictor)
         return
-    inputs = open_inputs(files or _named(input), predictor.task)
-    rewriting = None if as_json else open_rewriting(output, inputs, predictor)
-    opened = rewriting or open_output(output, predictor.task, inputs, as_json=as_json)
+    inputs, opened = open_files(predictor, files or _named(input), output, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
-    _answer(predictor if opened.has_details else predictor.without_copies(), inputs, opened, progress, quiet=quiet)
+    _answer(predictor, inputs, opened, progress, quiet=quiet)
 
 
 def _follow(predictor: "Predictor") -> None:
@@ -118,14 +115,13 @@ def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002
 def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
     """Predict all, and say what could not be used. Raises DataError, once all is written, when there was such an input."""
     from antiphon.errors import AntiphonError, DataError
+    from antiphon.prediction.files import written
 
     refused = cut = unknown = symbols = 0
     remarks: Counter[str] = Counter()
     try:
         with output:
-            predictions = predictor.predict(inputs.stream(), on_error="keep", blank="answer" if inputs.are_lines else "refuse")
-            for number, prediction in enumerate(predictions, 1):
-                record = inputs.answered()
+            for number, prediction, record in written(predictor, inputs, output):
                 if "error" in prediction.details:
                     refused += 1
                     name = inputs.name(number, record)
@@ -135,7 +131,6 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
                     remarks[str(prediction.details["remark"])] += 1
                 unknown += "source_unknown" in prediction.details
                 symbols += prediction.details.get("source_unknown", 0)
-                output.write(prediction, record)
                 progress.show(number, refused)
     except KeyboardInterrupt as interruption:
         progress.clear()

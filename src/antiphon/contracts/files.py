@@ -38,7 +38,8 @@ class FileConfig:
     languages: tuple[str, ...] = ()
     """The language of the sources and that of the targets, in files that may hold several, such as [en, de-AT]."""
     states: tuple[str, ...] = ()
-    """The states of units to learn from, in files that know states, such as [translated, fuzzy]; by default those that are finished."""
+    """The states of units that are meant, in files that know states, such as [translated, fuzzy]; by default those that are finished, or to
+    predict those that wait for a target."""
     folder: str | None = None
     """The folder that names of recordings are relative to, where it is not that of the file; relative to the recipe."""
     split: str | None = None
