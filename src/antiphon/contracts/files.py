@@ -43,6 +43,11 @@ class FileConfig:
     """The folder that names of recordings are relative to, where it is not that of the file; relative to the recipe."""
     split: str | None = None
     """The part of a data set that has several, such as train."""
+    frequency: str | None = None
+    """The time from one value to the next, such as 1h or 1mo, in files of whole series that do not tell it in a way that is understood."""
+    start: str | None = None
+    """The time of the first value of each series, such as 2011-01-29, in files of whole series that only count their values. It needs
+    `frequency`."""
     weight: Annotated[float, Field(gt=0, lt=1e6)] = 1.0
     """How often an epoch shows each record: 2.5 is every record twice, and a half of them, drawn anew each epoch, once more."""
 
@@ -59,6 +64,8 @@ class FileConfig:
             raise ValueError(f"`delimiter` must be one character that is no line end and no quote, but is {self.delimiter!r}.")
         if self.languages and len(self.languages) != 2:
             raise ValueError(f"`languages` must be two: that of the sources and that of the targets, but is {list(self.languages)}.")
+        if self.start is not None and self.frequency is None:
+            raise ValueError("`start` needs `frequency`: the time from one value to the next, such as 1d.")
         _check_encoding(self.encoding)
 
 

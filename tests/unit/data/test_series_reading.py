@@ -10,7 +10,7 @@ import polars
 import pytest
 import zstandard
 
-from antiphon.data import series_frames, series_reading
+from antiphon.data import series_reading, table_blocks
 from antiphon.data.records import open_records
 from antiphon.data.series import SeriesReader
 from antiphon.data.series_reading import read_table
@@ -61,7 +61,7 @@ def test_columns_are_read_as_rows_are(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "data.csv"
     path.write_bytes(text.encode())
     columns = SeriesColumns("id", "ds", ("y",), static=("region",)) if "region" in text else LONG
-    monkeypatch.setattr(series_frames, "_BLOCK", block)
+    monkeypatch.setattr(table_blocks, "_BLOCK", block)
     expected, found = by_rows(monkeypatch, path, columns), table_of(path, columns)
     np.testing.assert_equal(content(found), content(expected))
     assert found.style == expected.style
@@ -143,7 +143,7 @@ def test_in_wide_tables_too(tmp_path: Path, typed: bool) -> None:
 def test_wide_tables_are_unpivoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "data.csv"
     path.write_text("first,ds,price,second\n" + "".join(f"{row},{row},{row / 2},{'' if row == 3 else -row}\n" for row in (2, 1, 3, 4)))
-    monkeypatch.setattr(series_frames, "_BLOCK", 16)
+    monkeypatch.setattr(table_blocks, "_BLOCK", 16)
     table = table_of(path, WIDE)
     np.testing.assert_equal(content(table), content(by_rows(monkeypatch, path, WIDE)))
     assert table.names == ("first", "second")
