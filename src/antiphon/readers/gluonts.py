@@ -166,12 +166,13 @@ def _listed(reading: Reading, place: str, stamps: Sequence[Any], count: int) -> 
     times = np.array([_time(place, "timestamp", stamp) for stamp in stamps])
     if len(times) != count:
         raise DataError(f"{place}: `timestamp` must have as many times as `target` has values, {count:,}, but has {len(times):,}.")
-    try:
-        clock = chosen_clock(reading, int(times[0]), infer_frequency([times], calendar=True))
-        regular = (clock.times(count) == times).all()
-    except DataError:
-        regular = False
-    if not regular:
+    clock = None
+    if len(times) > 1 and (np.diff(times) > 0).all():
+        try:
+            clock = chosen_clock(reading, int(times[0]), infer_frequency([times], calendar=True))
+        except DataError:
+            clock = None
+    if clock is None or (clock.times(count) != times).any():
         raise DataError(f"{place}: the times in `timestamp` must be one step apart, but are not. Write the series a row a time instead.")
     return clock
 
