@@ -14,13 +14,16 @@ from antiphon.contracts import registry
 from antiphon.contracts.configuration import config
 from antiphon.errors import ConfigError, nearest
 
+HUB = "hf://"
+"""What a path begins with that names a data set on the hub of Hugging Face."""
+
 
 @config
 class FileConfig:
     """One file of records, or two line-aligned ones. Either `path`, or `source` and `target`."""
 
     path: str | None = None
-    """The file; relative to the recipe."""
+    """The file, a pattern, a folder that is a data set, or hf://owner/name on the hub; relative to the recipe."""
     source: str | None = None
     """Of two line-aligned text files the one with the sources."""
     target: str | None = None
@@ -41,6 +44,8 @@ class FileConfig:
     """The states of units to learn from, in files that know states, such as [translated, fuzzy]; by default those that are finished."""
     folder: str | None = None
     """The folder that names of recordings are relative to, where it is not that of the file; relative to the recipe."""
+    subset: str | None = None
+    """The subset of a data set that has several, such as de-en."""
     split: str | None = None
     """The part of a data set that has several, such as train."""
     frequency: str | None = None
@@ -105,7 +110,9 @@ def as_file(entry: Any) -> FileConfig:
     if isinstance(entry, FileConfig):
         return entry
     if isinstance(entry, str | Path):
-        return FileConfig(path=str(entry))
+        name = str(entry)
+        one_slash = HUB.removesuffix("/")  # a Path has no two slashes side by side
+        return FileConfig(path=HUB + name.removeprefix(one_slash) if isinstance(entry, Path) and name.startswith(one_slash) else name)
     if not isinstance(entry, Mapping):
         raise ValueError(f"a file must be a path, or a mapping such as {{path: train.tsv}}, but is {entry!r}.")
     allowed = list(FileConfig.__dataclass_fields__)

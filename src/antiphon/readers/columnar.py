@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from antiphon.contracts.reader import IrregularError, Located, Reading
 from antiphon.data.fields import check_columns, with_fields
+from antiphon.data.splits import split_of
 from antiphon.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ class Part:
 
 
 def is_folder_of(folder: Path, suffixes: Sequence[str]) -> bool:
-    """Whether a folder holds such files, or partitions with such files. Looks into no other folder within it."""
+    """Whether a folder holds such files, or partitions with such files. Looks into no other folder within it.
+
+    Files that are called by splits, and those of a saved data set, are `hf_datasets`.
+    """
     entries = [entry for entry in folder.iterdir() if not _hidden(entry)]
-    if any(entry.suffix.lower() in suffixes and entry.is_file() for entry in entries):
-        return True
+    files = [entry for entry in entries if entry.suffix.lower() in suffixes and entry.is_file()]
+    if files:
+        return not (folder / "state.json").exists() and all(split_of(entry.name) is None for entry in files)
     return any("=" in entry.name and entry.is_dir() and is_folder_of(entry, suffixes) for entry in entries)
 
 

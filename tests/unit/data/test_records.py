@@ -145,7 +145,7 @@ ZIPPED = zstandard.ZstdCompressor().compress(TABLE)
         bad("a.csv", b'a,b\n"c,d\n', r"a\.csv:2 must be a row of csv, but its quotes do not match"),
         bad("a.jsonl", b'{"a": 1}\n[1]\n', r"a\.jsonl:2 must be a JSON object .* but is a list"),
         bad("a.jsonl", b'{"a": 1}\n{"a": }\n', r"a\.jsonl:2 must be JSON, but is not at character 7"),
-        bad("a.jsonl", b'[\n{"a": 1}\n]\n', r"begins like a JSON list: write one object a line"),
+        bad("a.jsonl", b'[\n{"a": 1}\n]\n', r"begins like a JSON list: call it \.json"),
         bad("a.jsonl", b'{"a": 1}\n{"b": 1}\n', r"a\.jsonl:2 has no column `a`; it has: b", required=["a"]),
         bad("a.jsonl", b"[" * 200_000 + b"\n", r"nested too deeply|must be JSON"),
         bad("a.tsv.gz", GZIPPED[: len(GZIPPED) // 2], r"a\.tsv\.gz` is cut off: \d+ lines could be read before"),
