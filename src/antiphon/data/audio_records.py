@@ -10,7 +10,7 @@ encoded again when a recording was replaced.
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -21,47 +21,61 @@ from antiphon.data.audio_archives import in_archive, is_archive, members, read_m
 from antiphon.data.byte_streams import check_file
 from antiphon.data.file_records import FileRecords
 from antiphon.data.formats import folder_reader
-from antiphon.errors import DataError
+from antiphon.data.kaldi_archives import in_ark
+from antiphon.errors import ConfigError, DataError
 
+_PARTS = ("start", "end", "channel")
 _SOUNDS = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)  # the latter are named, so that reading them says what to do
 
 
 @dataclass(frozen=True)
 class AudioColumns:
-    """Where records have the recording and its text, and the archive that names of recordings are members of."""
+    """Where records have the recording and its text, the archive that names of recordings are members of, and, where the task reads them,
+    the columns that say which part of a recording is meant."""
 
     audio: str
     text: str
     archive: Path | None = None
+    start: str | None = None
+    end: str | None = None
+    channel: str | None = None
 
 
 def open_audio_records(file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns) -> Records:
     """The records of a table, a folder, an archive or a recording. Raises DataError when there is nothing of the kind."""
     if file.path is None:
-        return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns, base)
+        return AudioTable(file, base, required, columns)
     path = base / Path(file.path).expanduser()
     needs_text = columns.text in required
     if path.is_dir() and (file.format is not None or folder_reader(path) is not None):
-        return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns, base)
+        return AudioTable(file, base, required, columns)
     if path.is_dir():
         return _Folder(path, columns, needs_text)
     if in_archive(path) is not None or path.suffix.lower() in _SOUNDS:
         return _One(path, columns, needs_text)
     if file.format is None and path.exists() and is_archive(path):
         return _ArchiveFile(path, columns, needs_text)
-    return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns, base)
+    return AudioTable(file, base, required, columns)
 
 
 @final
 class AudioTable(Records):
-    """A table with a column of names of recordings, made into paths."""
+    """A table with a column of names of recordings, made into paths; of formats that tell parts of recordings, these beside the path
+    ({path: call.wav, start: 1.5, end: 3, channel: 2}) where the task reads no columns of them."""
 
-    def __init__(self, table: FileRecords, columns: AudioColumns, base: Path):
-        self.table, self.columns = table, columns
-        named = table.file.folder
+    def __init__(self, file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns):
+        self.table = table = FileRecords(replace(file, folder=None), base, required, (columns.audio, columns.text))
+        self.columns, self._named = columns, file.folder is not None
         path = table.paths[0].absolute()
-        self._folder = (base / Path(named).expanduser()).absolute() if named is not None else path if path.is_dir() else path.parent
+        if file.folder is not None:
+            path = (base / Path(file.folder).expanduser()).absolute()
+            if not path.is_dir():
+                raise DataError(f"`folder` must be the folder that names of recordings start from, but `{path}` is none.")
+        self._folder = path if path.is_dir() else path.parent
         self._archive = None if columns.archive is None else self._folder / columns.archive
+        self._found: dict[str, str] = {}
+        if table.reader.has_parts:
+            self._check_columns()
         if self._archive is not None:
             if self._archive.is_dir():
                 raise DataError(f"`archive` must be a .zip or .tar, but `{self._archive}` is a folder. Leave it out: names are paths.")
@@ -69,17 +83,46 @@ class AudioTable(Records):
             if not is_archive(self._archive):
                 raise DataError(f"`archive` must be a .zip or an uncompressed .tar, but is `{self._archive}`.")
 
+    def _check_columns(self) -> None:
+        """Refuse columns that mean something else in a format which tells parts of recordings: a duration is no end."""
+        for name in _PARTS:
+            set_to = getattr(self.columns, name)
+            if set_to not in (None, name):
+                raise ConfigError(
+                    f"`task.{name}` must be `{name}`, or be left out, to read `{self.table.paths[0]}`, whose format ({self.table.format})"
+                    f" tells it, but is `{set_to}`."
+                )
+
     def __call__(self) -> Iterator[tuple[int, Record]]:
-        inside = self._archive or self._folder
-        name = self.columns.audio
+        name, parts = self.columns.audio, [one for one in _PARTS if self.table.reader.has_parts and getattr(self.columns, one) is None]
         for number, record in self.table():
             value = record.get(name)
             if isinstance(value, str):
                 if not value.strip():
                     raise DataError(f"{self.table.label(number)}: `{name}` must name a recording, but is empty.")
-                yield number, {**record, name: str(inside / Path(value).expanduser())}
+                path, part = self._path(value, first=number == 0), {one: record[one] for one in parts if record[one] is not None}
+                yield number, {**record, name: {"path": path, **part} if part else path}
             else:
                 yield number, record
+
+    def _path(self, named: str, *, first: bool) -> str:
+        """The path of a recording. Raises DataError for the first one if it would be found in another folder."""
+        if self._archive is not None:
+            return str(self._archive / named)
+        if named in self._found:
+            return self._found[named]
+        path = self._folder / Path(named).expanduser()
+        if self.table.reader.has_parts and path.suffix.lower() not in _SOUNDS and in_ark(path) is None and not path.exists():
+            path = next((one for suffix in _SOUNDS if (one := path.with_name(path.name + suffix)).exists()), path)
+            self._found[named] = str(path)
+        if first and not self._named and in_archive(path) is None and not _file_of(path).exists():
+            place = next((one for one in (*self._folder.parents, Path.cwd()) if _file_of(one / named).exists()), None)
+            if place is not None:
+                raise DataError(
+                    f"There is no recording `{path}`, as names start from `{self._folder}`; but there is one in `{place}`. Name that"
+                    f" folder: `folder: {place}` of this file."
+                )
+        return str(path)
 
     def place(self, number: int) -> str:
         """Where the record stands in the table."""
@@ -95,11 +138,15 @@ class AudioTable(Records):
 
     def signature(self) -> str:
         """That of the table, of the place that names start from, and of the recordings."""
-        if self._archive is not None:
-            recordings: Iterator[str] = iter((str(self._archive),))
-        else:
-            recordings = (str(record.get(self.columns.audio)) for _, record in self() if isinstance(record.get(self.columns.audio), str))
-        return _signature([self.table.signature(), str(self._folder)], recordings)
+        named = (record.get(self.columns.audio) for _, record in self()) if self._archive is None else (str(self._archive),)
+        paths = (value["path"] if isinstance(value, dict) and "path" in value else value for value in named)
+        return _signature([self.table.signature(), str(self._folder)], (path for path in paths if isinstance(path, str)))
+
+
+def _file_of(path: Path) -> Path:
+    """The file that a path leads to: itself, or the Kaldi archive that it names a place in."""
+    at = in_ark(path)
+    return path if at is None else at[0]
 
 
 class _Listed(Records):
@@ -219,7 +266,7 @@ def _signature(facts: list[str], paths: Iterator[str]) -> str:
         if inside is not None:
             archives.add(inside[0])
         else:
-            digest.update(_stat(Path(name)))
+            digest.update(_stat(_file_of(Path(name))))
     for archive in sorted(archives):
         digest.update(_stat(archive))
     return digest.hexdigest()
