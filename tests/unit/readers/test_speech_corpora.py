@@ -223,7 +223,7 @@ NEMO = (
 def test_a_manifest_of_nemo(calls: Path, name: str) -> None:
     path = manifest(calls / name, *NEMO)
     assert heard(path, {"channel": 1}) == [("eins", 0.5, 500), ("zwei", 0.75, 300), ("drei", 2.0, 300)]
-    task, records = records_of(path, {"start": "start", "end": "end"})
+    _task, records = records_of(path, {"start": "start", "end": "end"})
     assert [(record["start"], record["end"]) for record in records] == [(0.0, 0.5), (1.1, 1.85), (None, None)]
     assert records.skipped()["no text"].first == (f"{path}:4",)
     assert records.place(2) == f"{path}:3"
@@ -258,7 +258,10 @@ def test_a_faulty_manifest_of_nemo_is_refused(tmp_path: Path, row: Any, message:
 RECORDING = {
     "id": "two",
     "sources": [{"type": "file", "channels": [0, 1], "source": "two.wav"}],
-    **{"sampling_rate": 8000, "num_samples": 16000, "duration": 2.0, "channel_ids": [0, 1]},
+    "sampling_rate": 8000,
+    "num_samples": 16000,
+    "duration": 2.0,
+    "channel_ids": [0, 1],
 }
 SAID = (
     {"id": "two-1", "recording_id": "two", "start": 0.25, "duration": 0.5, "channel": 0, "text": "low", "speaker": "s1"},
@@ -273,7 +276,7 @@ def test_manifests_of_lhotse(calls: Path) -> None:
     manifest(calls / "de_recordings_dev.jsonl.gz", RECORDING)
     named = manifest(calls / "de_supervisions_dev.jsonl.gz", *SAID)
     assert heard(named) == HEARD
-    task, records = records_of(named, {"speaker": "speaker", "channel": "channel", "start": "start", "end": "end"})
+    _task, records = records_of(named, {"speaker": "speaker", "channel": "channel", "start": "start", "end": "end"})
     assert [(record["id"], record["speaker"], record["channel"], record["end"]) for record in records] == [
         ("two-1", "s1", 1, 0.75),
         ("two-2", "s2", 2, 1.75),
