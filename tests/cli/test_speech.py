@@ -126,6 +126,28 @@ def test_subtitles_are_written(antiphon, run, tmp_path):
     assert {path.name for path in (tmp_path / "again").iterdir()} == {"talk.vtt", "talk-2.vtt"}
 
 
+def test_a_kaldi_directory_is_learned_from_and_predicted(antiphon, run, tmp_path):
+    """Segments of a recording, for a recipe that names no columns of their times."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    soundfile.write(tmp_path / "all.wav", spell("abc" * 20), 8000)
+    (folder / "wav.scp").write_text("all ../all.wav\n")
+    (folder / "segments").write_text("".join(f"all-{n:02} all {n * 0.3:.1f} {n * 0.3 + 0.3:.1f}\n" for n in range(20)))
+    (folder / "text").write_text("".join(f"all-{n:02} abc\n" for n in range(19)))
+    (folder / "utt2spk").write_text("".join(f"all-{n:02} s{n % 4}\n" for n in range(20)))
+    result = antiphon("predict", run, "--input", folder, "--output", "said.jsonl")
+    assert result.status == 0, result.err
+    said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["id"] for row in said] == [f"all-{n:02}" for n in range(20)]
+    assert (said[2]["audio"], said[2]["speaker"]) == (f"{folder}/../all.wav 0.6-0.9 s", "s2")
+    assert [segment["start"] for row in said for segment in row["segments"]] == pytest.approx([n * 0.3 for n in range(20)])
+    recipe = read_recipe(run.parent / "recipe.yaml", [f"data.train={folder}", "training.max_steps=2"])
+    trained = package.train(recipe, tmp_path / "run")
+    assert antiphon("evaluate", trained, "--data", folder).status == 0
+    inspected = antiphon("inspect", trained)
+    assert "no text" in inspected.out, inspected.err
+
+
 def test_errors_by_speaker_and_by_length(antiphon, run):
     result = antiphon("evaluate", run, "--by", "speaker", "--json")
     assert result.status == 0, result.err

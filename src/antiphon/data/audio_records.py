@@ -8,11 +8,13 @@ encoded again when a recording was replaced.
 """
 
 import hashlib
+import json
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.records import Record, Records, Skipped
@@ -163,13 +165,17 @@ class _Listed(Records):
     def text(self, path: str) -> str | None:
         """The transcript beside a recording, or None when there is none."""
 
+    def more(self, path: str) -> Mapping[str, Any]:
+        """What else is known of a recording, by columns."""
+        return {}
+
     def __call__(self) -> Iterator[tuple[int, Record]]:
         for number, path in enumerate(self.paths()):
-            record = {self.columns.audio: path}
+            record = {**self.more(path), self.columns.audio: path}
             text = self.text(path)
             if text is not None:
                 record[self.columns.text] = text
-            elif self.needs_text:
+            elif self.needs_text and record.get(self.columns.text) is None:
                 beside = Path(path).with_suffix(".txt")
                 raise DataError(
                     f"`{path}` must have its text beside it, but there is no `{beside.name}`. Write it, or take the recording away."
@@ -230,13 +236,14 @@ class _One(_Listed):
 
 @final
 class _ArchiveFile(_Listed):
-    """All recordings in an archive, by name."""
+    """All recordings in an archive, by name; what is known of one may be in an object of JSON beside it, as in shards of WebDataset."""
 
     def __init__(self, archive: Path, columns: AudioColumns, needs_text: bool):
         super().__init__(columns, needs_text)
         self.archive = archive.absolute()
         self._names = frozenset(members(self.archive))
-        sounds = (name for name in self._names if Path(name).suffix.lower() in _SOUNDS and not Path(name).name.startswith("._"))
+        sounds = [name for name in self._names if Path(name).suffix.lower() in _SOUNDS and not Path(name).name.startswith("._")]
+        self._alike = Counter(map(_key, sounds))
         self._paths = sorted(str(self.archive / name) for name in sounds)
         if not self._paths:
             raise DataError(f"`{archive}` must have recordings in it ({', '.join(AUDIO_SUFFIXES)}), but has none.")
@@ -244,9 +251,37 @@ class _ArchiveFile(_Listed):
     def paths(self) -> list[str]:
         return self._paths
 
+    def more(self, path: str) -> Mapping[str, Any]:
+        found = self._beside(path, ".json")
+        if found is None:
+            return {}
+        name, content = found
+        try:
+            known = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"`{name}` must be JSON, but is not: {error}.") from error
+        if not isinstance(known, dict):
+            raise DataError(f'`{name}` must be a JSON object, such as {{"{self.columns.text}": ...}}, but is a {type(known).__name__}.')
+        return known
+
     def text(self, path: str) -> str | None:
-        beside = Path(path).relative_to(self.archive).with_suffix(".txt").as_posix()
-        return _decoded(read_member(self.archive, beside), f"{self.archive}/{beside}") if beside in self._names else None
+        found = self._beside(path, ".txt")
+        return None if found is None else _decoded(found[1], found[0])
+
+    def _beside(self, path: str, suffix: str) -> tuple[str, bytes] | None:
+        """Name and content of what belongs to a recording: `a.b.txt` to `a.b.flac`, or `a.txt` if no other recording begins with `a.`."""
+        name = Path(path).relative_to(self.archive)
+        key = _key(name.as_posix())
+        for beside in (name.with_suffix(suffix).as_posix(), f"{key}{suffix}" if self._alike[key] == 1 else ""):
+            if beside in self._names:
+                return f"{self.archive}/{beside}", read_member(self.archive, beside)
+        return None
+
+
+def _key(name: str) -> str:
+    """What names the sample of a file for WebDataset: all up to the first dot of the file's name."""
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}{file.split('.', 1)[0]}"
 
 
 def _decoded(content: bytes, name: str) -> str:
