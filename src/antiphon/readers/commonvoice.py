@@ -50,7 +50,7 @@ def is_folder(path: Path) -> bool:
 
 
 plugin = ReaderPlugin(
-    name="common_voice",
+    name="commonvoice",
     summary="Common Voice as downloaded: a folder with `split`, or a .tsv beside `clips`",
     suffixes=(".tsv",),
     read=read,
