@@ -1,14 +1,24 @@
 """Which part of which recording a record is about, by columns of the record or beside the recording's path, and what people call it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from antiphon.contracts.records import Record
 from antiphon.data.audio import Recording, open_audio
 from antiphon.data.audio_channels import channel_of
 from antiphon.errors import DataError
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
+
+
+class Heard(NamedTuple):
+    """What transcripts say of a recording: its name, the channel, counted from 1, and who speaks, where that is known."""
+
+    name: str
+    channel: int
+    speaker: str | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,19 @@ def called(record: Record, settings: SpeechRecognitionConfig) -> str:
         name = f"{name} channel {channel}"
     start, end = (_value(record, settings, which) for which in ("start", "end"))
     return name if start in (None, "") else f"{name} {start}-{'end' if end in (None, '') else end} s"
+
+
+def without_part(name: str) -> str:
+    """The recording's path of what `called` says."""
+    return re.sub(r"( channel \S+)?( [\d.]+-(?:[\d.]+|end) s)?$", "", name)
+
+
+def heard_in(record: Record, settings: SpeechRecognitionConfig, speaker: Any = None) -> Heard:
+    """How transcripts name the recording: by its id in the column `recording`, if there is one, or else by its file, without the suffix."""
+    known = record.get("recording") if settings.audio != "recording" else None
+    name = str(known) if known is not None else Path(without_part(called(record, settings))).stem
+    channel = _channel(record, settings)
+    return Heard(name, 1 if channel in (None, "", "mix") else int(channel), None if speaker in (None, "") else str(speaker))
 
 
 def _channel(record: Record, settings: SpeechRecognitionConfig) -> Any:

@@ -7,7 +7,7 @@ Unusual here: a recording that is longer than what the model learned from is one
 decoded side by side, and `joined` makes one prediction of them, with the times of its segments.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,10 +34,10 @@ from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.details import speech_details
 from antiphon.tasks.speech_recognition.noise import folder_noise
-from antiphon.tasks.speech_recognition.places import Part, called, channel_column, opened
+from antiphon.tasks.speech_recognition.places import Part, called, channel_column, heard_in, opened, without_part
 from antiphon.tasks.speech_recognition.stream import stream_speech
-from antiphon.tasks.speech_recognition.subtitles import cues, written
 from antiphon.tasks.speech_recognition.text import concatenated
+from antiphon.tasks.speech_recognition.transcripts import FORMATS, transcript
 from antiphon.tasks.speech_recognition.words import words_of
 from antiphon.tasks.text_requests import text_request
 
@@ -283,22 +283,23 @@ class SpeechRecognition(ExamplePerRecord):
 
     def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
         """One prediction from those of a recording's parts, which says whose it is; an empty one where nothing is said."""
-        named = {"audio": self.source_of(record)}
-        if len(predictions) == 1:
-            return replace(predictions[0], details={**named, **predictions[0].details})
         found = [prediction.hypothesis for prediction in predictions]
-        whole = one_behind_another(found)
         segments = [segment for prediction in predictions for segment in prediction.details["segments"]]
         words = [word for prediction in predictions for word in prediction.details["words"]]
-        text = concatenated([segment["text"] for segment in segments])
-        return Prediction(text, whole, (), {**named, **self._details(segments, words)})
+        if len(predictions) == 1:
+            whole = predictions[0]
+        else:
+            text = concatenated([segment["text"] for segment in segments])
+            whole = Prediction(text, one_behind_another(found), (), self._details(segments, words))
+        whole = replace(whole, details={"audio": self.source_of(record), **whole.details})
+        if self.writes_files:
+            whole.details["subtitles"] = self.written_as(whole, record, f".{self.settings.subtitles}")
+        return whole
 
-    def _details(self, segments: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
+    @staticmethod
+    def _details(segments: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
         seconds = segments[-1]["end"] - segments[0]["start"] if segments else 0.0
-        details: dict[str, Any] = {"seconds": round(seconds, 3), "segments": segments, "words": words}
-        if self.settings.subtitles != "none":
-            details["subtitles"] = written(cues(segments, words), self.settings.subtitles)
-        return details
+        return {"seconds": round(seconds, 3), "segments": segments, "words": words}
 
     @property
     def writes_files(self) -> bool:
@@ -307,8 +308,18 @@ class SpeechRecognition(ExamplePerRecord):
 
     def file_of(self, prediction: Prediction) -> OwnFile | None:
         """Subtitles, called like their recording."""
-        subtitles = prediction.details.get("subtitles")
-        return None if subtitles is None else OwnFile(f"{Path(prediction.details['audio']).stem}.{self.settings.subtitles}", subtitles)
+        subtitles, kind = prediction.details.get("subtitles"), self.settings.subtitles
+        name = without_part(str(prediction.details.get("audio")))
+        return None if subtitles is None else OwnFile(f"{Path(name).stem}.{'TextGrid' if kind == 'textgrid' else kind}", subtitles)
+
+    def formats(self) -> Mapping[str, bool]:
+        """Subtitles and transcripts with times."""
+        return FORMATS
+
+    def written_as(self, prediction: Prediction, record: Record, suffix: str) -> str:
+        """A prediction as a file of subtitles, or in CTM or STM as the lines for a recording."""
+        speaker = None if self.settings.speaker is None else record.get(self.settings.speaker)
+        return transcript(prediction.details, heard_in(record, self.settings, speaker), suffix)
 
     def details(
         self, items: Sequence[Any], predictions: Sequence[Prediction], references: Sequence[Sequence[Any]], baselines: Any
