@@ -126,6 +126,30 @@ def test_subtitles_are_written(antiphon, run, tmp_path):
     assert {path.name for path in (tmp_path / "again").iterdir()} == {"talk.vtt", "talk-2.vtt"}
 
 
+def test_the_suffix_of_the_output_chooses_a_transcript(antiphon, run, tmp_path):
+    folder, spans = run.parent, ("--set", "search.spans=true")
+    for name, begins in (
+        ("a.TextGrid", "File type"),
+        ("a.srt", "1\n00:00:0"),
+        ("a.vtt", "WEBVTT"),
+        ("a.ctm", "long 1 "),
+        ("a.stm", "long 1 "),
+    ):
+        result = antiphon("predict", run, folder / "long.wav", *spans, "--output", tmp_path / name)
+        assert result.status == 0, result.err
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+    both = ("predict", run, folder / "long.wav", folder / "talk.mp3", *spans)
+    assert antiphon(*both, "--output", tmp_path / "both.stm").status == 0
+    rows = [line.split(maxsplit=5) for line in (tmp_path / "both.stm").read_text(encoding="utf-8").splitlines()]
+    assert [row[:3] for row in rows] == [["long", "1", "unknown"], ["long", "1", "unknown"], ["talk", "1", "unknown"]]
+    assert "both.TextGrid has room for one recording" in antiphon(*both, "--output", tmp_path / "both.TextGrid").err
+    into = antiphon(*both, "--set", "task.subtitles=textgrid", "--output", f"{tmp_path}/grids/")
+    assert into.status == 0, into.err
+    assert {path.name for path in (tmp_path / "grids").iterdir()} == {"long.TextGrid", "talk.TextGrid"}
+    refused = antiphon(*both, "--output", tmp_path / "a.po").err
+    assert "but predictions are written as .srt, .vtt, .textgrid, .ctm, .stm, or bare lines" in refused
+
+
 def test_a_kaldi_directory_is_learned_from_and_predicted(antiphon, run, tmp_path):
     """Segments of a recording, for a recipe that names no columns of their times."""
     folder = tmp_path / "data"

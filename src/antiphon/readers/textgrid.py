@@ -84,8 +84,8 @@ class _Tokens:
         for _ in range(int(self._number())):
             start = self._number()
             if kind == "IntervalTier":
-                end = self._number()
-                tier.intervals.append(Spoken(self._line, start, end, self._text()))
+                end, text = self._number(), self._text()
+                tier.intervals.append(Spoken(self._line, start, end, text))
             else:
                 self._text()
                 tier.points.append(self._line)

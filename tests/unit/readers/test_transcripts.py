@@ -147,7 +147,7 @@ def test_words_of_a_forced_aligner_are_joined_until_a_pause(folder: Path) -> Non
     ("content", "message"),
     [
         (SHORT.replace('"TextGrid"', '"PitchTier"'), "must be a TextGrid, but is ooTextFile PitchTier"),
-        (SHORT[:90], r"talk\.TextGrid:11 must be followed by a number of a TextGrid, but the file ends"),
+        (SHORT[:90], r"talk\.TextGrid:12 must be followed by a number of a TextGrid, but the file ends"),
         (SHORT.replace("0.25\n", '"0.25"\n', 1), r"talk\.TextGrid:13 must be followed by a number of a TextGrid, but '\"0\.25\"' is there"),
     ],
 )

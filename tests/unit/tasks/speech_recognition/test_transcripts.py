@@ -67,7 +67,7 @@ def test_our_readers_read_what_is_written(tmp_path: Path) -> None:
 
 
 def test_a_textgrid_covers_all_of_the_time(tmp_path: Path) -> None:
-    textgrid = pytest.importorskip("praatio").textgrid
+    textgrid = pytest.importorskip("praatio.textgrid")
     path = tmp_path / "a.TextGrid"
     for details in (DETAILS, {}):
         path.write_text(transcript(details, HEARD, ".textgrid"), encoding="utf-8")
