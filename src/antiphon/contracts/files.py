@@ -31,7 +31,8 @@ class FileConfig:
     format: str | None = None
     """The format, one of `antiphon list readers`, where neither the suffix of the path nor the first bytes tell."""
     columns: tuple[str, ...] = ()
-    """The names of the columns, for a table whose first line does not name them; of a parquet file the columns to read."""
+    """The names of the columns, for a table whose first line does not name them; of a parquet file the columns, of a TextGrid the tiers
+    to read."""
     encoding: str = "utf-8"
     """The encoding of text files. A mark of UTF-16 or UTF-32 at the beginning of a file is believed without it."""
     delimiter: str = ","
