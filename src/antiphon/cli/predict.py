@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter, deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, final
+from typing import TYPE_CHECKING, Annotated, Literal, final
 
 import typer
 
@@ -16,6 +16,7 @@ from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, 
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
+    from antiphon.prediction.helped import HelpedPredictor
     from antiphon.prediction.inputs import Inputs
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
@@ -45,6 +46,24 @@ def predict(
     stream: Annotated[
         bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
     ] = False,
+    glossary: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Terms with their translations, such as terms.csv or '{path: terms.tbx, languages: [en, de]}'."),
+    ] = None,
+    glossary_mode: Annotated[
+        Literal["soft", "exact"],
+        typer.Option(help="Whether terms that a source has should be said, inflected or not, or must be, as they are written."),
+    ] = "soft",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="What was translated before, such as memory.tmx; `details` of *.jsonl tell what is most like an input."
+        ),
+    ] = None,
+    memory_mode: Annotated[
+        Literal["tell", "reuse"],
+        typer.Option(help="Whether the memory only tells what it has, or its translation of the same source is taken as the prediction."),
+    ] = "tell",
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -68,19 +87,36 @@ def predict(
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if stream and (files or input != "-" or output != "-" or as_json):
+    if stream and (files or input != "-" or output != "-" or as_json or glossary or memory):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
     predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
     if stream:
         _follow(predictor)
         return
     inputs = open_inputs(files or _named(input), predictor.task)
-    rewriting = None if as_json else open_rewriting(output, inputs, predictor)
+    helped = _helped(predictor, glossary, glossary_mode, memory, memory_mode)
+    rewriting = None if as_json else open_rewriting(output, inputs, helped)
     opened = rewriting or open_output(output, predictor.task, inputs, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
-    _answer(predictor if opened.has_details else predictor.without_copies(), inputs, opened, progress, quiet=quiet)
+    _answer(helped if opened.has_details else helped.without_copies(), inputs, opened, progress, quiet=quiet)
+
+
+def _helped(
+    predictor: "Predictor", glossary: str | None, glossary_mode: Literal["soft", "exact"], memory: str | None, use: Literal["tell", "reuse"]
+) -> "Predictor | HelpedPredictor":
+    """The predictor, with a glossary and a memory beside it where they are named. Raises ConfigError for a mode of what is not there."""
+    from antiphon.errors import ConfigError
+    from antiphon.prediction.helped import HelpedPredictor, open_glossary, open_memory
+
+    for option, mode, usual, named in (("glossary", glossary_mode, "soft", glossary), ("memory", use, "tell", memory)):
+        if mode != usual and named is None:
+            raise ConfigError(f"`--{option}-mode {mode}` needs `--{option} FILE`.")
+    if glossary is None and memory is None:
+        return predictor
+    terms = None if glossary is None else open_glossary(glossary, predictor.task, glossary_mode)
+    return HelpedPredictor(predictor, terms, None if memory is None else open_memory(memory, predictor.task), use)
 
 
 def _follow(predictor: "Predictor") -> None:
@@ -106,9 +142,10 @@ def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002
     return list(found) if isinstance(found, tuple) else [found]
 
 
-def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
+def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
     """Predict all, and say what could not be used. Raises DataError, once all is written, when there was such an input."""
     from antiphon.errors import AntiphonError, DataError
+    from antiphon.prediction.helped import HelpedPredictor
 
     refused = cut = unknown = symbols = 0
     remarks: Counter[str] = Counter()
@@ -149,6 +186,8 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
     for reason, skipped in inputs.skipped().items() if not quiet else ():
         first = f"{', '.join(skipped.first[:3])}{', ...' if skipped.count > 3 else ''}"
         print(f"antiphon: {skipped.count:,} left out: {reason} ({first}).", file=sys.stderr)
+    for sentence in predictor.remarks if isinstance(predictor, HelpedPredictor) and not quiet else ():
+        print(f"antiphon: {sentence}", file=sys.stderr)
     if output.remark and not quiet:
         print(f"antiphon: {output.remark}", file=sys.stderr)
     for sentence in output.left:
