@@ -8,11 +8,24 @@ import sys
 import time
 from collections import Counter, deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, final
+from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
-from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
+from antiphon.cli.options import (
+    AsJson,
+    Averaged,
+    Glossary,
+    GlossaryMode,
+    Memory,
+    MemoryMode,
+    Quiet,
+    Runs,
+    Set,
+    TrustCode,
+    Weights,
+    numbers_of,
+)
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
@@ -20,6 +33,17 @@ if TYPE_CHECKING:
     from antiphon.prediction.inputs import Inputs
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
+
+_Output = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
+        " predictions, FOLDER/ a file for each, other names lines (of forecasts csv). A file with room for predictions, such as de.po,"
+        " comes back as a file of its kind, also in its own place.",
+    ),
+]
 
 
 def predict(
@@ -33,37 +57,14 @@ def predict(
             " recipe, are two aligned by line; - is standard input, a text a line.",
         ),
     ] = "-",
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
-            " predictions, FOLDER/ a file for each, other names lines (of forecasts csv). A file with room for predictions, such as de.po,"
-            " comes back as a file of its kind, also in its own place.",
-        ),
-    ] = "-",
+    output: _Output = "-",
     stream: Annotated[
         bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
     ] = False,
-    glossary: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Terms with their translations, such as terms.csv or '{path: terms.tbx, languages: [en, de]}'."),
-    ] = None,
-    glossary_mode: Annotated[
-        Literal["soft", "exact"],
-        typer.Option(help="Whether terms that a source has should be said, inflected or not, or must be, as they are written."),
-    ] = "soft",
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="What was translated before, such as memory.tmx; `details` of *.jsonl tell what is most like an input."
-        ),
-    ] = None,
-    memory_mode: Annotated[
-        Literal["tell", "reuse"],
-        typer.Option(help="Whether the memory only tells what it has, or its translation of the same source is taken as the prediction."),
-    ] = "tell",
+    glossary: Glossary = None,
+    glossary_mode: GlossaryMode = "soft",
+    memory: Memory = None,
+    memory_mode: MemoryMode = "tell",
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -104,7 +105,7 @@ def predict(
 
 
 def _helped(
-    predictor: "Predictor", glossary: str | None, glossary_mode: Literal["soft", "exact"], memory: str | None, use: Literal["tell", "reuse"]
+    predictor: "Predictor", glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode
 ) -> "Predictor | HelpedPredictor":
     """The predictor, with a glossary and a memory beside it where they are named. Raises ConfigError for a mode of what is not there."""
     from antiphon.errors import ConfigError
