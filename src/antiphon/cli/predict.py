@@ -12,11 +12,26 @@ from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
-from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, Workers, numbers_of
+from antiphon.cli.options import (
+    AsJson,
+    Averaged,
+    Glossary,
+    GlossaryMode,
+    Memory,
+    MemoryMode,
+    Quiet,
+    Runs,
+    Set,
+    TrustCode,
+    Weights,
+    Workers,
+    numbers_of,
+)
 from antiphon.cli.starting import without_collections
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
+    from antiphon.prediction.helped import HelpedPredictor
     from antiphon.prediction.inputs import Inputs
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
@@ -48,6 +63,10 @@ def predict(
     stream: Annotated[
         bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
     ] = False,
+    glossary: Glossary = None,
+    glossary_mode: GlossaryMode = "soft",
+    memory: Memory = None,
+    memory_mode: MemoryMode = "tell",
     workers: Workers = 1,
     weights: Weights = None,
     average: Averaged = None,
@@ -73,7 +92,7 @@ def predict(
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if stream and (files or input != "-" or output != "-" or as_json or workers > 1):
+    if stream and (files or input != "-" or output != "-" or as_json or workers > 1 or glossary or memory):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
     with without_collections():
         predictor = load(
@@ -82,11 +101,28 @@ def predict(
     if stream:
         _follow(predictor)
         return
-    inputs, opened = open_files(predictor, files or _named(input), output, as_json=as_json)
+    helped = _helped(predictor, glossary, glossary_mode, memory, memory_mode)
+    inputs, opened = open_files(helped, files or _named(input), output, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
-    _answer(predictor, inputs, opened, progress, quiet=quiet)
+    _answer(helped, inputs, opened, progress, quiet=quiet)
+
+
+def _helped(
+    predictor: "Predictor", glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode
+) -> "Predictor | HelpedPredictor":
+    """The predictor, with a glossary and a memory beside it where they are named. Raises ConfigError for a mode of what is not there."""
+    from antiphon.errors import ConfigError
+    from antiphon.prediction.helped import HelpedPredictor, open_glossary, open_memory
+
+    for option, mode, usual, named in (("glossary", glossary_mode, "soft", glossary), ("memory", use, "tell", memory)):
+        if mode != usual and named is None:
+            raise ConfigError(f"`--{option}-mode {mode}` needs `--{option} FILE`.")
+    if glossary is None and memory is None:
+        return predictor
+    terms = None if glossary is None else open_glossary(glossary, predictor.task, glossary_mode)
+    return HelpedPredictor(predictor, terms, None if memory is None else open_memory(memory, predictor.task), use)
 
 
 def _follow(predictor: "Predictor") -> None:
@@ -112,10 +148,11 @@ def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002
     return list(found) if isinstance(found, tuple) else [found]
 
 
-def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
+def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
     """Predict all, and say what could not be used. Raises DataError, once all is written, when there was such an input."""
     from antiphon.errors import AntiphonError, DataError
     from antiphon.prediction.files import written
+    from antiphon.prediction.helped import HelpedPredictor
 
     refused = cut = unknown = symbols = 0
     remarks: Counter[str] = Counter()
@@ -153,6 +190,8 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
     for reason, skipped in inputs.skipped().items() if not quiet else ():
         first = f"{', '.join(skipped.first[:3])}{', ...' if skipped.count > 3 else ''}"
         print(f"antiphon: {skipped.count:,} left out: {reason} ({first}).", file=sys.stderr)
+    for sentence in predictor.remarks if isinstance(predictor, HelpedPredictor) and not quiet else ():
+        print(f"antiphon: {sentence}", file=sys.stderr)
     if output.remark and not quiet:
         print(f"antiphon: {output.remark}", file=sys.stderr)
     for sentence in output.left:
