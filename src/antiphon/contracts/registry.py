@@ -18,7 +18,21 @@ from typing import Any
 from antiphon.contracts.trust import REMEDY
 from antiphon.errors import ConfigError, nearest
 
-KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "baselines", "engines", "exporters", "importers", "readers", "trackers")
+KINDS = (
+    "models",
+    "tasks",
+    "search",
+    "metrics",
+    "losses",
+    "heads",
+    "baselines",
+    "engines",
+    "exporters",
+    "importers",
+    "protocols",
+    "readers",
+    "trackers",
+)
 
 
 def names(kind: str) -> list[str]:

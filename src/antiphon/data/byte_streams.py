@@ -47,6 +47,13 @@ def open_bytes(path: Path) -> io.BufferedReader:
     return io.BufferedReader(io.FileIO(path), _BLOCK)
 
 
+def packed(content: bytes, path: Path) -> bytes:
+    """What a file of this name holds of it: packed, where the name ends in .gz or .zst."""
+    if path.suffix == ".gz":
+        return gzip.compress(content, mtime=0)
+    return zstandard.ZstdCompressor().compress(content) if path.suffix == ".zst" else content
+
+
 def open_text(path: Path) -> io.BufferedReader:
     """Open a file of text as `open_bytes` does, without a mark of UTF-8; what begins with a mark of UTF-16 or UTF-32 is read as UTF-8.
 

@@ -191,11 +191,15 @@ class OnlyFile(Writer):
         self._written = True
 
 
-def _json(prediction: Prediction, record: Mapping[str, Any], task: Task) -> str:
+def as_plain(prediction: Prediction, record: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Everything that is known of a prediction, as plain values for JSON, with the other columns of its record."""
     source = None if isinstance(task, Tabular) else task.source_columns[0]
     known = {key: value for key, value in record.items() if key not in _OWN and key != source}
-    whole = replace(prediction, details={**known, **prediction.details})
-    return json_text(_plain(whole, task), default=str)
+    return _plain(replace(prediction, details={**known, **prediction.details}), task)
+
+
+def _json(prediction: Prediction, record: Mapping[str, Any], task: Task) -> str:
+    return json_text(as_plain(prediction, record, task), default=str)
 
 
 def _plain(prediction: Prediction, task: Task) -> dict[str, Any]:

@@ -1,0 +1,14 @@
+"""What a file in `protocols/` defines as `plugin`: routes by which clients of one kind ask a service."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ProtocolPlugin:
+    """A protocol. `routes(service)` makes a FastAPI router that answers its requests; paths of protocols must not clash."""
+
+    name: str
+    summary: str
+    routes: Callable[[Any], Any]
