@@ -43,6 +43,8 @@ class FileConfig:
     """The folder that names of recordings are relative to, where it is not that of the file; relative to the recipe."""
     split: str | None = None
     """The part of a data set that has several, such as train."""
+    line_length: Annotated[int, Field(ge=8, le=1000)] | None = None
+    """The columns of a line in subtitles that are written again, by default 42; a Chinese or Japanese letter takes two."""
     weight: Annotated[float, Field(gt=0, lt=1e6)] = 1.0
     """How often an epoch shows each record: 2.5 is every record twice, and a half of them, drawn anew each epoch, once more."""
 

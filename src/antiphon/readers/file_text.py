@@ -37,8 +37,8 @@ class FileText:
             text.encode(self.encoding)
         except UnicodeEncodeError as error:
             raise DataError(
-                f"the translation has {text[error.start]!r}, which {self.encoding}, the encoding of the file, cannot write; convert the file"
-                " to UTF-8"
+                f"the translation has {text[error.start]!r}, which {self.encoding}, the encoding of the file, cannot write; convert the"
+                " file to UTF-8"
             ) from error
 
 

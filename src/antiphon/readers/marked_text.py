@@ -7,7 +7,7 @@ said, and must be there.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, final
 
 from antiphon.contracts.reader import MissingError
@@ -75,7 +75,8 @@ class MarkedText:
             mark = Mark(len(letters), len(letters), raw[atom.start : atom.end], order=atom.start, order_end=atom.end)
             if atom.kind == "close" and opened:
                 pair = opened.pop()
-                pair.end, pair.closing, pair.is_pair, pair.order_end = len(letters), mark.raw, True, atom.end
+                pair.closing, pair.is_pair, pair.order_end = mark.raw, True, atom.end
+                pair.start, pair.end = _tight(letters, pair.start, len(letters))
                 continue
             self.marks.append(mark)
             if atom.kind == "open":
@@ -96,7 +97,7 @@ class MarkedText:
     def allows(self, place: int, starts: set[int], ends: set[int]) -> bool:
         """Whether a sentence may begin at a place: not within a pair, unless the pair begins and ends with a sentence, too."""
         return all(
-            not mark.is_pair and not mark.verbatim or not mark.start < place < mark.end or (mark.start in starts and mark.end in ends)
+            (not mark.is_pair and not mark.verbatim) or not mark.start < place < mark.end or (mark.start in starts and mark.end in ends)
             for mark in self.marks
         )
 
@@ -161,10 +162,7 @@ class _Placing:
         self._source, self._target = words_of(part.text), words_of(said)
         sizes = (len(self._source), len(self._target))
         self._links = None if links is None else [(one, other) for one, other in links if one < sizes[0] and other < sizes[1]]
-        self._marks = [
-            Mark(mark.start - part.start, mark.end - part.start, mark.raw, mark.closing, mark.verbatim, mark.is_pair, mark.order, mark.order_end)
-            for mark in part.marks
-        ]
+        self._marks = [replace(mark, start=mark.start - part.start, end=mark.end - part.start) for mark in part.marks]
         self._fixed = self._found()
 
     def _found(self) -> dict[int, tuple[int, int]]:
@@ -285,6 +283,15 @@ class _Placing:
         return self._target[share][0] if share < len(self._target) else len(self._said)
 
 
+def _tight(letters: Sequence[str], start: int, end: int) -> tuple[int, int]:
+    """A stretch without the spaces at its edges."""
+    while start < end and letters[end - 1] == " ":
+        end -= 1
+    while start < end and letters[start] == " ":
+        start += 1
+    return start, end
+
+
 def words_of(text: str) -> list[tuple[int, int]]:
     """Where words begin and end, which are parted by white space."""
     found, at = [], 0
@@ -313,6 +320,8 @@ def _is_one_word(one: str, other: str) -> bool:
 
 
 def _plain(text: str, escaped: Callable[[str], str]) -> Iterator[Segment]:
-    """Text as a segment, if there is any."""
-    if text:
-        yield Segment(escaped(text), text)
+    """Text as a segment; where letters are written in another way, each is one."""
+    if text and escaped(text) == text:
+        yield Segment(text, text)
+    else:
+        yield from (Segment(escaped(letter), letter) for letter in text)
