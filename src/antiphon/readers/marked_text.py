@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, final
 
 from antiphon.contracts.reader import MissingError
+from antiphon.errors import DataError
 
 Links = tuple[tuple[int, int], ...]
 
@@ -162,7 +163,7 @@ class _Placing:
         self._source, self._target = words_of(part.text), words_of(said)
         sizes = (len(self._source), len(self._target))
         self._links = None if links is None else [(one, other) for one, other in links if one < sizes[0] and other < sizes[1]]
-        self._marks = [replace(mark, start=mark.start - part.start, end=mark.end - part.start) for mark in part.marks]
+        self._marks = [_within_part(mark, part) for mark in part.marks]
         self._fixed = self._found()
 
     def _found(self) -> dict[int, tuple[int, int]]:
@@ -189,17 +190,17 @@ class _Placing:
         spans = [(self._span(number, inner[number]), number) for number in top]
         alone = [number for number in top if not self._marks[number].is_pair and not self._marks[number].verbatim]
         ordered = dict(zip(alone, sorted(span for span, number in spans if number in set(alone)), strict=True))
-        placed = sorted((ordered.get(number, span), number) for span, number in spans)
+        fixed = [self._fixed[number] for number in top if number in self._fixed]
+        placed = sorted((ordered[number] if number in ordered else _beside(span, fixed), number) for span, number in spans)
         at = first
         for (start, end), number in placed:
             mark = self._marks[number]
             start, end = (min(max(start, at), last), min(max(end, at), last))
             yield from _plain(self._said[at:start], escaped)
             if mark.verbatim:
-                if end - start == len(mark.verbatim):  # its place was not taken by a pair around it
-                    yield Segment(mark.raw, mark.verbatim)
-                else:
-                    yield from _plain(self._said[start:end], escaped)
+                if end - start < len(mark.verbatim):
+                    raise DataError(f"the translation has `{mark.verbatim}` apart from the words that it belongs to")
+                yield Segment(mark.raw, mark.verbatim)
             else:
                 yield Segment(mark.raw, "")
                 if mark.is_pair:
@@ -281,6 +282,22 @@ class _Placing:
             return self._target[linked[-1]][1]
         share = min(round(word * len(self._target) / len(self._source)), len(self._target))
         return self._target[share][0] if share < len(self._target) else len(self._said)
+
+
+def _within_part(mark: Mark, part: Part) -> Mark:
+    """A mark with places counted from the beginning of a part; one behind its last letter keeps the space before it."""
+    start, last = mark.start - part.start, part.end - part.start
+    raw = f" {mark.raw}" if start > last else mark.raw
+    return replace(mark, start=min(start, last), end=min(mark.end - part.start, last), raw=raw)
+
+
+def _beside(span: tuple[int, int], fixed: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """A stretch without those of texts that stay, unless it is one of them, which do not overlap."""
+    start, end = span
+    for first, last in fixed:
+        if span != (first, last) and start < last and end > first:
+            start, end = (start, first) if start < first else (last, max(end, last))
+    return start, end
 
 
 def _tight(letters: Sequence[str], start: int, end: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.contracts.reader import MissingError
+from antiphon.errors import DataError
 from antiphon.readers.marked_text import Atom, MarkedText, Part
 
 TAG = re.compile(r"<(?P<close>/)?[a-z](?P<alone>/)?>|`[^`]*`")
@@ -96,7 +97,12 @@ LINKS = st.none() | st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), ma
 def test_no_mark_is_lost(pieces: list[str], words: list[str], links: tuple[tuple[int, int], ...] | None) -> None:
     raw = "w" + "".join(pieces) + "w"
     said = " ".join([*words, *["code"] * pieces.count("`code`")])
-    written = "".join(segment.raw for segment in whole(raw).written(said, links, str))
+    try:
+        written = "".join(segment.raw for segment in whole(raw).written(said, links, str))
+    except DataError:  # what is not written is named
+        if "`code`" not in pieces:
+            raise
+        return
     assert sorted(TAG.findall(written)) == sorted(TAG.findall(raw))
     assert TAG.sub(lambda tag: tag[0].strip("`") if tag[0][0] == "`" else "", written) == said
     assert [mark for mark in re.findall("<.>|</.>|<./>", written) if mark == "<x/>"] == ["<x/>"] * pieces.count("<x/>")

@@ -188,6 +188,25 @@ def test_there_are_no_targets_to_learn_from(tmp_path: Path) -> None:
         list(reader_of(reading.path, file).read(reading))
 
 
+def test_the_package_srt_reads_what_is_written(tmp_path: Path) -> None:
+    srt = pytest.importorskip("srt")
+    path = written(tmp_path, SRT)
+    before, behind = (list(srt.parse(text)) for text in (SRT, answered(path, shouted).decode()))
+    assert [(one.index, one.start, one.end) for one in behind] == [(one.index, one.start, one.end) for one in before]
+    assert behind[1].content.endswith("<b>DEAR</b> FRIEND!")
+
+
+def test_the_package_webvtt_reads_what_is_written(tmp_path: Path) -> None:
+    webvtt = pytest.importorskip("webvtt")
+    path = written(tmp_path, VTT, "a.vtt")
+    before = webvtt.from_string(VTT)
+    behind = webvtt.from_string(answered(path, shouted).decode())
+    assert [(one.start, one.end, one.identifier, one.voice) for one in behind] == [
+        (one.start, one.end, one.identifier, one.voice) for one in before
+    ]
+    assert [one.text.split() for one in behind] == [one.text.upper().split() for one in before]
+
+
 WORDS = st.sampled_from(
     ["I", "you.", "We", "<i>", "</i>", "<b>", "</b>", "house,", "now!", "Élan", "我们。", "\n", "\n- ", "♪", "[x]", "…", "3"]
 )
