@@ -55,6 +55,8 @@ class FileConfig:
     start: str | None = None
     """The time of the first value of each series, such as 2011-01-29, in files of whole series that only count their values. It needs
     `frequency`."""
+    line_length: Annotated[int, Field(ge=8, le=1000)] | None = None
+    """The columns of a line in subtitles that are written again, by default 42; a Chinese or Japanese letter takes two."""
     weight: Annotated[float, Field(gt=0, lt=1e6)] = 1.0
     """How often an epoch shows each record: 2.5 is every record twice, and a half of them, drawn anew each epoch, once more."""
 
