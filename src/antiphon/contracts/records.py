@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 Record = Mapping[str, Any]
@@ -10,6 +11,14 @@ Record = Mapping[str, Any]
 
 RecordSource = Callable[[], Iterator[tuple[int, Record]]]
 """Opens the records anew: (record number, record)."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """How many of what stands in a file are no records, for one reason, and where the first few of them stand."""
+
+    count: int
+    first: tuple[str, ...]
 
 
 class Records(ABC):
@@ -38,3 +47,7 @@ class Records(ABC):
     def count(self) -> int:
         """The number of records; reads all of them."""
         return sum(1 for _ in self())
+
+    def skipped(self) -> Mapping[str, Skipped]:
+        """What was left out of the records, by reason; known once they have been read to their end, and read to their end for it."""
+        return {}

@@ -4,10 +4,11 @@ Unusual here: a line ends at "\\n" or "\\r\\n" and nowhere else. `str.splitlines
 real text contains, and so silently shifts one of two line-aligned files against the other.
 """
 
+import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import zstandard
@@ -17,13 +18,7 @@ from antiphon.errors import DataError, nearest
 COMPRESSIONS = (".gz", ".zst")
 
 _BLOCK = 1 << 16
-_MARKS = {
-    b"\xff\xfe\x00\x00": "UTF-32",
-    b"\x00\x00\xfe\xff": "UTF-32",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-}
-_UTF8_MARK = b"\xef\xbb\xbf"
+_MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
 def check_file(path: Path) -> None:
@@ -50,6 +45,80 @@ def open_bytes(path: Path) -> io.BufferedReader:
     if path.suffix == ".zst":
         return io.BufferedReader(_ZstdStream(path), _BLOCK)
     return io.BufferedReader(io.FileIO(path), _BLOCK)
+
+
+def packed(content: bytes, path: Path) -> bytes:
+    """What a file of this name holds of it: packed, where the name ends in .gz or .zst."""
+    if path.suffix == ".gz":
+        return gzip.compress(content, mtime=0)
+    return zstandard.ZstdCompressor().compress(content) if path.suffix == ".zst" else content
+
+
+def open_text(path: Path) -> io.BufferedReader:
+    """Open a file of text as `open_bytes` does, without a mark of UTF-8; what begins with a mark of UTF-16 or UTF-32 is read as UTF-8.
+
+    Raises DataError for what is no text.
+    """
+    stream = open_bytes(path)
+    try:
+        opening = stream.peek(_BLOCK)
+        name = next((name for mark, name in _MARKS.items() if opening.startswith(mark)), None)
+        if name is not None:
+            return io.BufferedReader(_Recoded(path, stream, name), _BLOCK)
+        if b"\0" in opening:
+            raise DataError(f"`{path}` looks like a binary file: its first block holds NUL bytes. A text file was expected.")
+        if opening.startswith(codecs.BOM_UTF8):
+            stream.read(len(codecs.BOM_UTF8))
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def opening_of(path: Path) -> bytes:
+    """The first 64 KiB of a file, unpacked; of text in UTF-8. Raises DataError for a missing, empty or damaged file."""
+    try:
+        with open_bytes(path) as file:
+            opening = file.peek(_BLOCK)
+        marked = opening.startswith((*_MARKS, codecs.BOM_UTF8))
+        if not marked:
+            return opening
+        with open_text(path) as text:
+            return text.peek(_BLOCK)
+    except DAMAGES as error:
+        raise damaged(path, 0, error) from error
+
+
+class _Recoded(io.RawIOBase):
+    """Text in UTF-16 or UTF-32, with a mark at its beginning, as UTF-8 without one."""
+
+    def __init__(self, path: Path, stream: io.BufferedReader, name: str):
+        self._path, self._stream, self._name = path, stream, name
+        self._decoder = codecs.getincrementaldecoder(name)()
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        ended = False
+        while not self._ready and not ended:
+            block = self._stream.read1(_BLOCK)
+            ended = not block
+            try:
+                self._ready = memoryview(self._decoder.decode(block, final=ended).encode("utf-8"))
+            except UnicodeError as error:
+                raise DataError(
+                    f"`{self._path}` must be {self._name}, as its byte order mark says, but is not ({error}). Convert it to UTF-8."
+                ) from error
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 class _ZstdStream(io.RawIOBase):
@@ -92,43 +161,38 @@ class _ZstdStream(io.RawIOBase):
         super().close()
 
 
+DAMAGES = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
+"""What reading a packed file raises that is cut off or damaged."""
+
+
 def read_lines(path: Path, encoding: str = "utf-8", *, with_ends: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end, unless `with_ends`). A byte order mark of UTF-8 is skipped.
+    """Yield (line number from 1, line without its end, unless `with_ends`). A byte order mark of UTF-8 is skipped, one of UTF-16 believed.
 
     Raises DataError for a missing, empty, binary, truncated or wrongly encoded file.
     """
     number = 0
-    with open_bytes(path) as stream:
-        try:
-            _check_opening(path, stream, encoding)
-            for raw in stream:
-                number += 1
-                line = _decode(path, number, raw, encoding)
-                yield number, line if with_ends else line.removesuffix("\n").removesuffix("\r")
-        except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
-            raise _damaged(path, number, error) from error
+    try:
+        with open_text(path) as stream:
+            found = "utf-8" if isinstance(stream.raw, _Recoded) else encoding
+            for number, line in lines_of(stream, path, found, with_ends=with_ends):
+                yield number, line
+    except DAMAGES as error:
+        raise damaged(path, number, error) from error
     if number == 0:
         raise DataError(f"`{path}` is empty: it has no lines.")
 
 
-def _damaged(path: Path, lines: int, error: Exception) -> DataError:
+def lines_of(stream: Iterable[bytes], path: Path, encoding: str, *, with_ends: bool = False) -> Iterator[tuple[int, str]]:
+    """As `read_lines`, of a stream that is open; `path` is for errors alone."""
+    for number, raw in enumerate(stream, 1):
+        line = _decode(path, number, raw, encoding)
+        yield number, line if with_ends else line.removesuffix("\n").removesuffix("\r")
+
+
+def damaged(path: Path, lines: int, error: Exception) -> DataError:
+    """What to say of a packed file of which only so many lines can be read."""
     kind = "cut off" if isinstance(error, EOFError) else f"damaged, or not a {path.suffix} file ({error})"
     return DataError(f"`{path}` is {kind}: {lines} lines could be read before. Copy or download it again.")
-
-
-def _check_opening(path: Path, stream: io.BufferedReader, encoding: str) -> None:
-    """Look at the first block without consuming more of it than a UTF-8 mark."""
-    opening = stream.peek(_BLOCK)
-    for mark, name in _MARKS.items():
-        if opening.startswith(mark):
-            raise DataError(
-                f"`{path}` must be {encoding}, but its byte order mark says {name}. "
-                f"Convert it, for instance with: iconv -f {name.lower()} -t utf-8"
-            )
-    if b"\0" in opening:
-        raise DataError(f"`{path}` looks like a binary file: its first block holds NUL bytes. A text file was expected.")
-    if opening.startswith(_UTF8_MARK):
-        stream.read(len(_UTF8_MARK))
 
 
 def _decode(path: Path, number: int, raw: bytes, encoding: str) -> str:

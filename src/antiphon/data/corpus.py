@@ -108,6 +108,7 @@ def _encode_all(
             writer.append(examples)
         if progress is not None:
             progress(tally.read)
+    tally.skip(records.skipped())
     return tally
 
 
@@ -157,10 +158,12 @@ def _check_something_left(records: Records, tally: Tally) -> None:
         return
     if not tally.read:
         raise DataError("There must be at least one record, but there is none.")
-    first = min(number for numbers in tally.first.values() for number in numbers)
+    numbers = [number for first in tally.first.values() for number in first]
+    first = min((number for number in numbers if isinstance(number, int)), default=None)
+    place = numbers[0] if first is None else records.place(first)
     reasons = ", ".join(f"{count} for {reason}" for reason, count in tally.dropped.items())
     raise DataError(
-        f"At least one of {tally.read} records must remain, but all were dropped: {reasons} (the first is {records.place(first)}). "
+        f"At least one of {tally.read} records must remain, but all were dropped: {reasons} (the first is {place}). "
         "Raise the limits, or look at the records."
     )
 

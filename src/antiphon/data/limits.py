@@ -6,7 +6,7 @@ nobody has to know which of the two a limit comes from: what is longer is droppe
 Whatever is dropped or shortened is counted by reason, with the first record numbers of each: nothing disappears silently.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from antiphon.contracts.limits import Limits, least
 from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.records import Skipped
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import DataError
@@ -30,8 +31,8 @@ class Tally:
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     truncated: dict[str, int] = field(default_factory=dict)
-    first: dict[str, list[int]] = field(default_factory=dict)
-    """Reason -> the numbers of the first records that it met."""
+    first: dict[str, list[int | str]] = field(default_factory=dict)
+    """Reason -> the numbers of the first records that it met, or the places of what is no record."""
 
     def drop(self, reason: str, record: int) -> None:
         """Count a dropped record."""
@@ -42,6 +43,13 @@ class Tally:
         """Count a truncated record."""
         self.truncated[reason] = self.truncated.get(reason, 0) + 1
         self._note(reason, record)
+
+    def skip(self, skipped: Mapping[str, Skipped]) -> None:
+        """Count what a file holds beside records."""
+        for reason, one in skipped.items():
+            self.read += one.count
+            self.dropped[reason] = self.dropped.get(reason, 0) + one.count
+            self.first.setdefault(reason, []).extend(one.first[:_KEPT_NUMBERS])
 
     def _note(self, reason: str, record: int) -> None:
         numbers = self.first.setdefault(reason, [])

@@ -22,15 +22,15 @@ from typing import Any, final
 import numpy as np
 
 from antiphon.contracts.files import FileConfig, as_file
-from antiphon.contracts.records import Record, Records, RecordSource
-from antiphon.data.byte_streams import check_file
+from antiphon.contracts.records import Record, Records, RecordSource, Skipped
 from antiphon.data.content import content
-from antiphon.data.formats import check_columns, format_of, read_aligned, read_file
+from antiphon.data.fields import check_columns, with_fields
+from antiphon.data.file_records import FileRecords, skipped_in
+from antiphon.data.named_files import files_of
 from antiphon.errors import ConfigError, DataError
 
 __all__ = [
     "ChosenRecords",
-    "FileRecords",
     "FirstRecords",
     "FrameRecords",
     "JoinedRecords",
@@ -41,46 +41,6 @@ __all__ = [
     "open_parts",
     "open_records",
 ]
-
-
-@final
-class FileRecords(Records):
-    """The records of one file, or of two line-aligned ones."""
-
-    def __init__(self, file: FileConfig, base: Path, required: Sequence[str], names: tuple[str, str]):
-        self.file = file
-        self._required = tuple(required)
-        self._names = names
-        self.paths = tuple(base / Path(name).expanduser() for name in (file.path, file.source, file.target) if name is not None)
-        for path in self.paths:
-            check_file(path)
-        self.format = file.format or ("txt" if file.source is not None else format_of(self.paths[0]))
-
-    def __call__(self) -> Iterator[tuple[int, Record]]:
-        return ((number, record) for number, (_, record) in enumerate(self._located()))
-
-    def _located(self) -> Iterator[tuple[int, Record]]:
-        file = self.file
-        if len(self.paths) == 2:
-            check_columns(self._names, self._required, f"`{self.paths[0]}` with `{self.paths[1]}`")
-            return read_aligned(self.paths[0], self.paths[1], file.encoding, self._names)
-        return read_file(self.paths[0], self.format, file.encoding, file.columns, self._required, self._names[0])
-
-    def place(self, number: int) -> str:
-        if self.format == "csv":  # a row may span lines, so only reading tells
-            found = next(islice(self._located(), number, None), None)
-            return f"{self.paths[0]}:{found[0] if found else '?'}"
-        return self.label(number)
-
-    def label(self, number: int) -> str:
-        if self.format in ("parquet", "csv"):
-            return f"{self.paths[0]}: row {number + 1}"
-        header = self.format == "tsv" and not self.file.columns
-        return f"{self.paths[0]}:{number + 1 + header}"
-
-    def signature(self) -> str:
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths]
-        return _hash([stats, self.format, self.file.columns, self.file.encoding, self._names])
 
 
 @final
@@ -102,6 +62,10 @@ class JoinedRecords(Records):
             start = number + 1
         self._starts = starts
 
+    def skipped(self) -> Mapping[str, Skipped]:
+        """That of all sources together."""
+        return skipped_in(self.parts)
+
     def place(self, number: int) -> str:
         part, own = self._locate(number)
         return part.place(own)
@@ -118,7 +82,7 @@ class JoinedRecords(Records):
         return self.parts[owner], number - self._starts[owner]
 
     def signature(self) -> str:
-        return _hash([part.signature() for part in self.parts])
+        return hashlib.sha256(json.dumps([part.signature() for part in self.parts]).encode()).hexdigest()
 
 
 @final
@@ -161,6 +125,10 @@ class ChosenRecords(Records):
     def label(self, number: int) -> str:
         """How the other source names the record."""
         return self.inner.label(number)
+
+    def skipped(self) -> Mapping[str, Skipped]:
+        """What the other source left out; told once, by what is kept."""
+        return {} if self.keep else self.inner.skipped()
 
     def signature(self) -> str:
         """That of the other source and of the choice."""
@@ -206,8 +174,9 @@ class MemoryRecords(_Numbered):
                 raise DataError(
                     f"Record {number} must be a mapping of columns to values such as {{'source': ...}}, but is a {type(record).__name__}."
                 )
-            check_columns(record, self._required, f"Record {number}")
-            yield number, record
+            whole = with_fields(record, self._required)
+            check_columns(whole, self._required, f"Record {number}")
+            yield number, whole
 
 
 @final
@@ -235,10 +204,6 @@ class TextRows(_Numbered):
     def place(self, number: int) -> str:
         """The number of the row behind the head."""
         return f"{self._name}, row {number + 1}"
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 OpenFile = Callable[[FileConfig, Path, Sequence[str]], Records | None]
@@ -290,11 +255,11 @@ def open_parts(
         return [(MemoryRecords(_opener(source), required), 1.0)]
     names = (source_column, target_column)
 
-    def opened(file: FileConfig) -> Records:
+    def opened(file: FileConfig, name: str | None) -> Records:
         own = None if open_file is None else open_file(file, base, required)
-        return FileRecords(file, base, required, names) if own is None else own
+        return FileRecords(file, base, required, names, name) if own is None else own
 
-    return [(opened(file), file.weight) for file in files]
+    return [(opened(one, name), file.weight) for file in files for one, name in files_of(file, base)]
 
 
 def _files_of(source: Any) -> tuple[FileConfig, ...] | None:

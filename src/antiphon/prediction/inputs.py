@@ -15,11 +15,13 @@ from typing import Any, final
 
 from antiphon.contracts.abilities import Tabular
 from antiphon.contracts.files import FileConfig
-from antiphon.contracts.records import Records
+from antiphon.contracts.records import Records, Skipped
 from antiphon.contracts.task import Task
 from antiphon.data.audio_archives import in_archive
 from antiphon.data.documents import FILE, DocumentFolder
-from antiphon.data.records import FileRecords, JoinedRecords, TextRows
+from antiphon.data.file_records import FileRecords
+from antiphon.data.formats import recognized
+from antiphon.data.records import JoinedRecords, TextRows
 from antiphon.errors import ConfigError, DataError
 from antiphon.recipe.assembly import read_given
 
@@ -47,18 +49,30 @@ def open_inputs(named: Sequence[Path | FileConfig], task: Task) -> "Inputs":
     if not named:
         lines = StandardInput(sys.stdin.buffer)
         tabular = isinstance(task, Tabular)
-        items = TextRows(lines.decoded(strict=True), "standard input") if tabular else lines.decoded()
+        items = TextRows(lines.decoded(strict=True), "standard input") if tabular else _texts(lines)
         return Inputs(items, task, live=lines, are_lines=not tabular)
     records = read_given(named[0] if len(named) == 1 else tuple(named), task, with_targets=False)
     if isinstance(records, DocumentFolder):
         return Inputs(records, task, documents=records.names, paths=[records.folder / name for name in records.names])
     files = records.parts if isinstance(records, JoinedRecords) else (records,)
     paths: Iterable[Path] = paths_of(records) or [one.expanduser() for one in named if isinstance(one, Path)]
-    if isinstance(named[0], Path) and named[0].is_dir():
+    read = [file for file in files if isinstance(file, FileRecords)]
+    if isinstance(named[0], Path) and named[0].is_dir() and not read:
         paths = (Path(str(record[task.source_columns[0]])) for record in records)  # recordings
-    are_read = all(isinstance(file, FileRecords) for file in files)
-    are_lines = all(isinstance(file, FileRecords) and file.format == "txt" for file in files)
-    return Inputs(records, task, paths=paths, are_lines=are_lines, places=records if are_read else None)
+    all_read = len(read) == len(files)
+    are_lines = all_read and all(file.format == "txt" for file in read)
+    return Inputs(records, task, paths=paths, are_lines=are_lines, places=records if all_read else None, files=read if all_read else ())
+
+
+def _texts(lines: "StandardInput") -> Iterator[str]:
+    """The lines of standard input, which are texts. Raises DataError for a file of another format, whose lines are no texts."""
+    if (plugin := recognized(lines.opening())) is not None and plugin.back is not None:
+        suffix = plugin.suffixes[0]
+        raise DataError(
+            f"Standard input must be lines of text, but looks like a {suffix} file. Name the file:"
+            f" `--input in{suffix} --output out{suffix}`."
+        )
+    yield from lines.decoded()
 
 
 def paths_of(records: Records) -> list[Path]:
@@ -75,6 +89,7 @@ class Inputs:
     paths       the files that are read; looked at once at most
     are_lines   whether each is a line of a text, in which blank lines may stand
     places      records that know where each of them stands
+    files       the files that are read, where a reader reads all of them
     whole       all of them as records, for a task that makes something else of rows; None where they come one by one
     """
 
@@ -88,8 +103,9 @@ class Inputs:
         live: "StandardInput | None" = None,
         are_lines: bool = False,
         places: Records | None = None,
+        files: Sequence[FileRecords] = (),
     ):
-        self.documents, self.paths, self.are_lines = documents, paths, are_lines
+        self.documents, self.paths, self.are_lines, self.files = documents, paths, are_lines, files
         self.whole = items if isinstance(items, Records) else None
         self._places, self._named = places, 0
         self._items, self._live = iter(items), live
@@ -105,6 +121,10 @@ class Inputs:
             self._records.append(item if isinstance(item, Mapping) else {self._source: item})
         return item
 
+    def stream(self) -> Iterator[Any]:
+        """Themselves; those of files without `is_ready`, since they are there."""
+        return (item for item in self) if self._live is None else self
+
     def is_ready(self) -> bool:
         """Whether the next input is there; always so in files."""
         return self._live is None or self._live.is_ready()
@@ -117,6 +137,10 @@ class Inputs:
     def answered(self) -> Mapping[str, Any]:
         """The record of the next input that is answered; to be asked once for each prediction. Rows of a table are none."""
         return self._records.popleft() if self._records else {}
+
+    def skipped(self) -> Mapping[str, Skipped]:
+        """What the files hold beside inputs, by reason, once all inputs were read."""
+        return {} if self.whole is None else self.whole.skipped()
 
     def name(self, number: int, record: Mapping[str, Any]) -> str:
         """What people call the input of a number, from 1: its file, or file and line; empty where only the number tells."""
@@ -154,6 +178,12 @@ class StandardInput:
                     return False
             self._fill()
         return True
+
+    def opening(self) -> bytes:
+        """What is there at first, without taking it; waited for."""
+        if not self._lines and not self._ended:
+            self._fill()
+        return b"\n".join([*self._lines, bytes(self._rest)])
 
     def decoded(self, *, strict: bool = False) -> Iterator[str]:
         """The lines as texts. Bytes that are no UTF-8 stay in them, or with `strict` raise a DataError that names the line."""

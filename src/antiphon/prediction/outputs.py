@@ -32,6 +32,8 @@ class Output(ABC):
     """How many were written."""
     is_seen: bool = True
     """Whether something of each appears on standard output."""
+    left: Sequence[str] = ()
+    """What could not be written where it belongs, a sentence each."""
     has_details: bool = False
     """Whether it shows `details`, or values alone."""
 

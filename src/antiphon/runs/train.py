@@ -281,7 +281,7 @@ def _tally(name: str, corpus: StoredCorpus, records: Records) -> Iterator[str]:
     for verb in ("dropped", "truncated"):
         for reason, count in tally[verb].items():
             first = [one if isinstance(one, str) else records.label(one) for one in tally["first"].get(reason, [])[:3]]
-            which = f"{unit} " if any(isinstance(one, str) for one in tally["first"].get(reason, [])) else ""
+            which = f"{unit} " if "unit" in tally and any(isinstance(one, str) for one in tally["first"].get(reason, [])) else ""
             yield f"  {count:,} {verb}: {reason} ({which}{', '.join(first)}{', ...' if count > 3 else ''})"
     if isinstance(corpus, MappedCorpus) and corpus.weights is not None:
         yield f"  {weights_said(corpus.weights)}"

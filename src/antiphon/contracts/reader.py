@@ -1,0 +1,134 @@
+"""What a file in `readers/` defines as `plugin`: how a format becomes records, and how what was said of them comes back into the file.
+
+A reader yields (line, record) for each record, line from 1, or (line, Skip) for what stands in the file but is no record: `Skip` says why,
+and whoever reads counts. The columns of a record have the names that the task uses: a text, or a recording, is in `reading.source`, its
+translation, or transcript, in `reading.target`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from antiphon.contracts.files import FileConfig
+from antiphon.contracts.records import Record
+from antiphon.errors import DataError
+
+if TYPE_CHECKING:
+    import polars
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Stands for what is in a file but is no record; the reason is a few words that can follow a count: "fuzzy", "empty target"."""
+
+    reason: str
+
+
+Located = Iterator[tuple[int, Record | Skip]]
+"""(line from 1, record or why there is none). Formats without lines count records instead."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A file that is to be read, and what is wanted of it."""
+
+    path: Path
+    file: FileConfig
+    """Its settings in the recipe: encoding, columns, languages and so on."""
+    required: tuple[str, ...]
+    """Columns that each record must have."""
+    source: str
+    """What the task calls a source: the column of texts to translate, or of recordings."""
+    target: str
+    """What the task calls a target."""
+
+    @property
+    def with_targets(self) -> bool:
+        """Whether records are wanted with their targets, to learn from or to compare with. Otherwise they are to be answered: where a
+        format knows units that wait for a target, these are meant."""
+        return self.target in self.required
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says of a unit: the text, and which words belong together, as (word of the source, word of the text), counted from 0 and
+    parted by white space; None where the model does not know."""
+
+    text: str
+    links: tuple[tuple[int, int], ...] | None = None
+
+
+class MissingError(DataError):
+    """A text that may not stand in a unit, as it lacks phrases of its source, or has them too often; it is asked for again with them."""
+
+    def __init__(self, message: str, phrases: tuple[str, ...]):
+        super().__init__(message)
+        self.phrases = phrases
+
+
+class IrregularError(Exception):
+    """What is to be read in frames must be read row by row."""
+
+
+class Rewriter(ABC):
+    """A file that is written again with new targets; whatever else is in it stays as it is, byte for byte."""
+
+    @abstractmethod
+    def put(self, unit: int, said: Said) -> None:
+        """Take what is said of a unit, which is the number of its record among those that were read (the column `unit`, from 1).
+
+        Raises MissingError, or another DataError with a sentence that follows the unit's place, and leaves the unit as it was.
+        """
+
+    def wants_links(self, unit: int) -> bool:
+        """Whether it helps to know which words of the unit belong together: it has tags within, to be put in their places."""
+        return False
+
+    @abstractmethod
+    def content(self) -> bytes:
+        """The file as it is to be written."""
+
+
+@dataclass(frozen=True)
+class ReaderPlugin:
+    """A format of files of records."""
+
+    name: str
+    summary: str
+    suffixes: tuple[str, ...]
+    """The endings of its files, such as ".po"; several formats may share one if all but one of them have `recognizes`."""
+    read: Callable[[Reading], Located]
+    """The records of a file, one after another. Raises DataError that names file and line."""
+    recognizes: Callable[[bytes], bool] | None = None
+    """Whether the first bytes of a file (up to 64 KiB, unpacked) say that it has this format."""
+    is_folder: Callable[[Path], bool] | None = None
+    """Whether a folder is a data set of this format, where one is a folder."""
+    back: Callable[[Reading], Rewriter] | None = None
+    """The file to be written again, where it has room for what is said. Its records get the columns `unit` and `file`."""
+    settings: frozenset[str] = frozenset({"encoding"})
+    """The settings of a file, beside path, format and weight, that mean something here."""
+    frames: Callable[[Reading, tuple[str, ...] | None], "Iterator[polars.DataFrame]"] | None = None
+    """All records in frames, in the order of `read`, where rows are so many that one by one would take long: with the columns that are
+    named, or with all. Raises IrregularError where only rows that are read one by one can tell what is wrong."""
+    line_of: Callable[[FileConfig, int], int] | None = None
+    """The line of a record by its number from 0, where every line is one; without it the file is read again to find it."""
+    unit: str = "row"
+    """What people call a record of it, in "de.po: unit 12"."""
+    has_lines: bool = True
+    """Whether it is text, of which people know the lines."""
+    has_types: bool = True
+    """Whether its values have types, so that 7 and "007" are told apart."""
+    has_parts: bool = False
+    """Whether its records are recordings that say by the columns `start` and `end` (seconds) and `channel` (from 1) which part of one is
+    meant, each None where it is the whole; the names of recordings may lack their suffix."""
+    files: Callable[[Path], Iterator[Path]] | None = None
+    """All files that a data set consists of, so that it is read again when one changes; by default the file itself, or all in a folder."""
+
+
+def settings_of(file: FileConfig) -> dict[str, Any]:
+    """The settings of a file that were changed, by name, beside what says which file it is."""
+    fields = FileConfig.__dataclass_fields__
+    known = {name: getattr(file, name) for name in fields if name not in ("path", "source", "target", "format", "weight")}
+    return {name: value for name, value in known.items() if value != fields[name].default}

@@ -1,0 +1,28 @@
+"""The columns that records must have, and fields within them: `translation.en` is `en` in the mapping `translation`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from antiphon.contracts.records import Record
+from antiphon.errors import DataError, nearest
+
+
+def check_columns(there: Iterable[str], required: Sequence[str], place: str) -> None:
+    """Raise DataError when a required column is missing, with the columns that there are."""
+    known = list(there)
+    for name in required:
+        if name not in known:
+            raise DataError(f"{place} has no column `{name}`; it has: {', '.join(map(str, known))}.{nearest(name, map(str, known))}")
+
+
+def with_fields(record: Record, names: Sequence[str]) -> Record:
+    """The record, with what the names find within it as columns of its own: `translation.en` of {"translation": {"en": ...}}."""
+    within = {name: found for name in names if "." in name and name not in record and (found := _within(record, name)) is not None}
+    return {**record, **within} if within else record
+
+
+def _within(record: Record, name: str) -> Any:
+    found: Any = record
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found

@@ -1,0 +1,52 @@
+"""Tables whose rows are texts: a first line that names the columns, and what a row must hold.
+
+Unusual here: blank lines are accepted only at the end of a table, since one in the middle is more often a lost record than a decoration.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from antiphon.contracts.reader import Located
+from antiphon.data.fields import check_columns
+from antiphon.errors import DataError
+
+
+def rows_of(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Sequence[str], required: Sequence[str]) -> Located:
+    """Pair each row's cells with the columns' names, from `columns` or the first row. Raises DataError where a row has more or fewer."""
+    names, place = list(columns), f"`{path}`"
+    if not names:
+        _, names = next(rows)
+        place = f"The first line of `{path}`"
+        if not names:
+            raise DataError(f"{path}:1 must name the columns, but is blank. Name them there, or set `columns` of this file.")
+    _check_names(path, names)
+    check_columns(names, required, place)
+    count, blank, found = len(names), 0, False
+    for number, cells in rows:
+        if not cells and count == 1:
+            cells = [""]
+        if not cells:
+            blank = blank or number
+            continue
+        if blank:
+            raise DataError(f"{path}:{blank} must hold {count} columns, but is blank. Remove the line, or fill it in.")
+        if len(cells) != count:
+            raise DataError(
+                f"{path}:{number} must hold {count} columns ({', '.join(names)}), but holds {len(cells)}.{_why(path, cells, count)}"
+            )
+        yield number, dict(zip(names, cells, strict=True))
+        found = True
+    if not found:
+        raise DataError(f"`{path}` has {'a first line' if not columns else 'blank lines'} but no records.")
+
+
+def _why(path: Path, cells: list[str], count: int) -> str:
+    if len(cells) > count:
+        return " A separator inside a value splits it: remove it, or quote the value in a .csv file."
+    return " Add what is missing, or remove the line."
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"The columns of `{path}` must have different names, but `{twice[0]}` stands there twice.")

@@ -1,0 +1,58 @@
+"""Tables with commas, or another delimiter, and quotes; a quoted value may hold line ends."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from antiphon.contracts.reader import Located, ReaderPlugin, Reading
+from antiphon.data.byte_streams import read_lines
+from antiphon.data.tables import rows_of
+from antiphon.errors import DataError
+
+_OTHERS = {";": "a semicolon", "\t": "a tab", "|": "|"}
+
+
+def read(reading: Reading) -> Located:
+    """A record a row, below a first one that names the columns."""
+    file = reading.file
+    rows = _rows(reading.path, read_lines(reading.path, file.encoding, with_ends=True), file.delimiter)
+    return rows_of(reading.path, rows if file.columns else _parted(reading.path, rows, file.delimiter), file.columns, reading.required)
+
+
+def _parted(path: Path, rows: Iterator[tuple[int, list[str]]], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows, whose first one must have more than one column if it looks as if another delimiter parted them."""
+    number, names = next(rows)
+    found = next((other for other in _OTHERS if other != delimiter and len(names) == 1 and other in names[0]), None)
+    if found is not None:
+        remedy = "Name it .tsv" if found == "\t" else f'Set `delimiter: "{found}"` of this file'
+        raise DataError(f"{path}:{number} looks as if {_OTHERS[found]} parted its values, not {delimiter!r}. {remedy}.")
+    yield number, names
+    yield from rows
+
+
+def _rows(path: Path, lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a csv file; a quoted cell may hold line ends, which stay what they are. The number is that of the row's first line."""
+    # The limit is process-wide; its default of 128 KiB would refuse long documents, and only raising it harms nobody.
+    if csv.field_size_limit() < sys.maxsize:
+        csv.field_size_limit(sys.maxsize)
+    reader = csv.reader((line for _, line in lines), strict=True, delimiter=delimiter)
+    first = 1
+    try:
+        for cells in reader:
+            yield first, cells
+            first = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{path}:{first} must be a row of csv, but its quotes do not match ({error}). Double a quote inside a quoted value."
+        ) from error
+
+
+plugin = ReaderPlugin(
+    name="csv",
+    summary="commas (or `delimiter`) and quotes; a quoted value may hold line ends",
+    suffixes=(".csv",),
+    read=read,
+    settings=frozenset({"encoding", "columns", "delimiter", "decimal"}),
+    has_types=False,
+)

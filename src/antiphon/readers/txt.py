@@ -1,0 +1,26 @@
+"""A text a line, mostly two files side by side."""
+
+from antiphon.contracts.reader import Located, ReaderPlugin, Reading
+from antiphon.data.byte_streams import read_lines
+from antiphon.data.fields import check_columns
+from antiphon.errors import DataError
+
+
+def read(reading: Reading) -> Located:
+    """A record a line, of one column: the source, unless `columns` has another name for it."""
+    columns = reading.file.columns or (reading.source,)
+    if len(columns) != 1:
+        raise DataError(f"`columns` of the text file `{reading.path}` must be one name, but is {', '.join(columns)}. A line is one value.")
+    check_columns(columns, reading.required, f"`{reading.path}`")
+    return ((number, {columns[0]: line}) for number, line in read_lines(reading.path, reading.file.encoding))
+
+
+plugin = ReaderPlugin(
+    name="txt",
+    summary="a text a line; with `source` and `target` two files side by side",
+    suffixes=(".txt", ".text"),
+    read=read,
+    settings=frozenset({"encoding", "columns"}),
+    line_of=lambda _, number: number + 1,
+    has_types=False,
+)
