@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from antiphon.tasks.speech_recognition.lines import pieces_of, wrapped
+from antiphon.data.line_breaks import pieces_of, wrapped
 
 _LINE = 42  # characters that fit on a line, as broadcasters have it, or half as many wide ones
 _LINES = 2
