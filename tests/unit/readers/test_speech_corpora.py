@@ -15,6 +15,7 @@ from antiphon.contracts.configuration import validate
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.records import Record, Records
 from antiphon.data.audio import open_audio
+from antiphon.data.records import open_records
 from antiphon.errors import ConfigError, DataError
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.places import called, opened
@@ -431,6 +432,10 @@ def test_a_folder_of_recordings_and_texts_is_what_it_was(calls: Path) -> None:
     (calls / "one.txt").write_text("eins")
     (calls / "two.txt").write_text("zwei")
     assert heard(calls, {"channel": 1}) == [("eins", 1.0, 500), ("zwei", 2.0, 300)]
+    (calls / "two.po").write_text('msgid "two"\nmsgstr ""\n')
+    task = SpeechRecognition(SpeechRecognitionConfig())
+    named = open_records(calls, required=task.source_columns, source_column="audio", open_file=task.open_file)
+    assert [Path(record["audio"]).name for record in named] == ["one.flac", "two.wav"], "not the other file, which could come back"
 
 
 def test_a_sphere_file(tmp_path: Path) -> None:
