@@ -133,7 +133,7 @@ class _Named(Holder):
 plugin = ReaderPlugin(
     name="xliff",
     summary="XLIFF 1.2 and 2.x: units with their states, inline tags put back; `languages`, `states`",
-    suffixes=(".xlf", ".xliff"),
+    suffixes=(".xlf", ".xliff", ".sdlxliff"),
     read=read,
     back=back,
     recognizes=lambda opening: root_of(opening) == "xliff",
