@@ -12,6 +12,9 @@ TrustCode = Annotated[bool, typer.Option("--trust-code", help="Import code outsi
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what was asked for: no progress, no remarks.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue exactly where the last checkpoint is; begin where there is none.")]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Processes that decode side by side, for many inputs; each opens the model, in memory of its own.")
+]
 Weights = Annotated[
     str | None, typer.Option(metavar="W1,W2", help="Of an ensemble: how much each run counts, such as 0.6,0.4; alike when left out.")
 ]

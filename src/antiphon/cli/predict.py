@@ -24,8 +24,10 @@ from antiphon.cli.options import (
     Set,
     TrustCode,
     Weights,
+    Workers,
     numbers_of,
 )
+from antiphon.cli.starting import without_collections
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
 
-_Output = Annotated[
+To = Annotated[
     str,
     typer.Option(
         "--output",
@@ -57,7 +59,7 @@ def predict(
             " recipe, are two aligned by line; - is standard input, a text a line.",
         ),
     ] = "-",
-    output: _Output = "-",
+    output: To = "-",
     stream: Annotated[
         bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
     ] = False,
@@ -65,6 +67,7 @@ def predict(
     glossary_mode: GlossaryMode = "soft",
     memory: Memory = None,
     memory_mode: MemoryMode = "tell",
+    workers: Workers = 1,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -80,28 +83,30 @@ def predict(
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
     from antiphon.errors import ConfigError
-    from antiphon.prediction.inputs import open_inputs, runs_and_files
-    from antiphon.prediction.loading import load
-    from antiphon.prediction.outputs import open_output
-    from antiphon.prediction.rewriting import open_rewriting
+
+    with without_collections():
+        from antiphon.prediction.files import open_files
+        from antiphon.prediction.inputs import runs_and_files
+        from antiphon.prediction.loading import load
 
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if stream and (files or input != "-" or output != "-" or as_json or glossary or memory):
+    if stream and (files or input != "-" or output != "-" or as_json or workers > 1 or glossary or memory):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
-    predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
+    with without_collections():
+        predictor = load(
+            runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average, workers=workers
+        )
     if stream:
         _follow(predictor)
         return
-    inputs = open_inputs(files or _named(input), predictor.task)
     helped = _helped(predictor, glossary, glossary_mode, memory, memory_mode)
-    rewriting = None if as_json else open_rewriting(output, inputs, helped)
-    opened = rewriting or open_output(output, predictor.task, inputs, as_json=as_json)
+    inputs, opened = open_files(helped, files or _named(input), output, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
-    _answer(helped if opened.has_details else helped.without_copies(), inputs, opened, progress, quiet=quiet)
+    _answer(helped, inputs, opened, progress, quiet=quiet)
 
 
 def _helped(
@@ -146,15 +151,14 @@ def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002
 def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
     """Predict all, and say what could not be used. Raises DataError, once all is written, when there was such an input."""
     from antiphon.errors import AntiphonError, DataError
+    from antiphon.prediction.files import written
     from antiphon.prediction.helped import HelpedPredictor
 
     refused = cut = unknown = symbols = 0
     remarks: Counter[str] = Counter()
     try:
         with output:
-            predictions = predictor.predict(inputs, on_error="keep", blank="answer" if inputs.are_lines else "refuse")
-            for number, prediction in enumerate(predictions, 1):
-                record = inputs.answered()
+            for number, prediction, record in written(predictor, inputs, output):
                 if "error" in prediction.details:
                     refused += 1
                     name = inputs.name(number, record)
@@ -164,7 +168,6 @@ def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: 
                     remarks[str(prediction.details["remark"])] += 1
                 unknown += "source_unknown" in prediction.details
                 symbols += prediction.details.get("source_unknown", 0)
-                output.write(prediction, record)
                 progress.show(number, refused)
     except KeyboardInterrupt as interruption:
         progress.clear()
