@@ -24,6 +24,22 @@ Averaged = Annotated[
     Literal["probability", "log_probability"] | None,
     typer.Option("--average", help="Of an ensemble: what is averaged; probabilities when left out.", show_default=False),
 ]
+Glossary = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Terms with their translations, such as terms.csv or '{path: terms.tbx, languages: [en, de]}'."),
+]
+GlossaryMode = Annotated[
+    Literal["soft", "exact"],
+    typer.Option(help="Whether terms that a source has should be said, inflected or not, or must be, as they are written."),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="What was translated before, such as memory.tmx; *.jsonl tells what is most like an input."),
+]
+MemoryMode = Annotated[
+    Literal["tell", "reuse"],
+    typer.Option(help="Whether the memory only tells what it has, or its translation of the same source is taken as the prediction."),
+]
 
 
 def numbers_of(weights: str | None) -> list[float] | None:

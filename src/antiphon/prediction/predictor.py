@@ -11,6 +11,7 @@ import numpy as np
 from antiphon.contracts.abilities import Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.engine import SearchesItself
+from antiphon.contracts.files import as_file
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.search import SaysCopies, Search
@@ -22,6 +23,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.alike import check_alike
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Continues, Part, Said
+from antiphon.prediction.files import WrittenFiles, predict_files
 from antiphon.prediction.refusals import check_unicode, nothing, refused
 from antiphon.prediction.sources import readable
 from antiphon.prediction.target_scores import TargetScorer
@@ -245,6 +247,21 @@ class Predictor:
     def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
         """Predict for what `task.items` made of records, to be scored: nothing is said of what was copied."""
         return list(self._stream(iter(items), on_error))
+
+    def predict_files(self, inputs: Any, output: Path | str) -> WrittenFiles:
+        """Predict for all inputs of files, and write what is said, as `antiphon predict --input --output` does.
+
+        inputs   a file, a pattern such as "po/*.po", a folder, a mapping as in a recipe, or a list of these
+        output   a file or folder/; one of the inputs' kind is written as they are, with predictions in their units, also in its own place
+
+        The result names what could not be used, and what could not be written. Raises DataError or ConfigError where nothing can be done.
+        """
+        entries = inputs if isinstance(inputs, list | tuple) else [inputs]
+        try:
+            named = [Path(entry) if isinstance(entry, str | Path) else as_file(entry) for entry in entries]
+        except ValueError as error:
+            raise ConfigError(f"`inputs` must name files, but {error}") from error
+        return predict_files(self, named, str(output))
 
     def predict_table(self, inputs: Any) -> Any:
         """Predictions as a polars frame: forecasts in the long format of their history. `inputs` are as for `predict`, or a file."""

@@ -19,7 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import Kept, Section, Verdict, config, plain, plugin_field, plugin_name, validate, verdict
-from antiphon.contracts.files import FileConfig, Files
+from antiphon.contracts.files import HUB, FileConfig, Files
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.trust import OWN, Trust, foreign, own
 from antiphon.errors import ConfigError
@@ -266,9 +266,10 @@ def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
         if not isinstance(value, tuple):
             return value
         names = ("path", "source", "target")
+        named = [{name: found for name in names if (found := getattr(file, name)) and not found.startswith(HUB)} for file in value]
         return tuple(
-            replace(file, **{name: str(_absolute(found, base("data", split, name))) for name in names if (found := getattr(file, name))})
-            for file in value
+            replace(file, **{name: str(_absolute(found, base("data", split, name))) for name, found in paths.items()})
+            for file, paths in zip(value, named, strict=True)
         )
 
     data = recipe.data
