@@ -7,6 +7,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from antiphon.contracts.files import HUB, FileConfig
+from antiphon.data.audio import AUDIO_SUFFIXES
 from antiphon.data.byte_streams import COMPRESSIONS
 from antiphon.data.formats import folder_reader, readers, suffix_of
 from antiphon.data.hub import fetched
@@ -53,6 +54,8 @@ def translatable(folder: Path) -> list[Path]:
     there are plain texts or sounds, which have ways of their own."""
     suffixes = {suffix for plugin in readers() if plugin.back is not None for suffix in plugin.suffixes}
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path.relative_to(folder))]
+    if any(path.suffix.lower() in AUDIO_SUFFIXES for path in files):
+        return []
     found = [path for path in files if suffix_of(path) in suffixes]
     texts = [path for path in files if path.suffix.lower() == ".txt"]
     if found and texts:
