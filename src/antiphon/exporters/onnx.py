@@ -17,6 +17,7 @@ from antiphon.errors import ExportError
 from antiphon.exporters import engine_folder
 from antiphon.exporters.graphs import check_graphs, facts_of, graphs_of
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
+from antiphon.layers.channelwise import ChannelIndependent
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
@@ -40,11 +41,17 @@ def check(architecture: str) -> None:
 
 
 def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32") -> None:
-    """Write a file for each graph of a model into a folder. Raises ExportError for int8 where every matrix is too small for it."""
+    """Write a file for each graph of a model into a folder. Raises ExportError for int8 where every matrix is too small for it, and
+    for patches of channels by themselves."""
     from antiphon.exporters.onnx_file import save
     from antiphon.exporters.onnx_int8 import quantize
     from antiphon.exporters.onnx_recurrent import with_operators
 
+    if isinstance(model, ChannelIndependent) and getattr(model.settings, "patch_length", None) is not None:
+        raise ExportError(
+            "A model with `model.channels: independent` and `patch_length` cannot be exported to ONNX, whose runtime refuses the file."
+            " Use `--format torch`."
+        )
     traced = copy.deepcopy(model)
     graphs = graphs_of(traced)  # runs it, which nobody can do with operators of ONNX
     with_operators(traced)
