@@ -20,7 +20,7 @@ from antiphon.data.formats import suffix_of
 from antiphon.data.table_blocks import blocks_of, names_in, parsed
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.times import style_of
-from antiphon.readers.whole_series import ID, TIME, VALUE, chosen_clock
+from antiphon.readers.whole_series import ID, TIME, VALUE, check_long, chosen_clock
 
 if TYPE_CHECKING:
     import polars
@@ -115,6 +115,7 @@ def _table_format(reading: Reading) -> str:
 
 def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polars.DataFrame]":
     """The same in frames; what is not regular is read row by row."""
+    check_long(reading, columns)
     file, quotes = reading.file, _table_format(reading) == "csv"
     separator = file.delimiter if quotes else "\t"
     if not separator.isascii() or file.encoding.lower().replace("-", "") != "utf8":
