@@ -31,7 +31,8 @@ class FileConfig:
     format: str | None = None
     """The format, one of `antiphon list readers`, where neither the suffix of the path nor the first bytes tell."""
     columns: tuple[str, ...] = ()
-    """The names of the columns, for a table whose first line does not name them; of a parquet file the columns to read."""
+    """The names of the columns, for a table whose first line does not name them; of a parquet file the columns, of a TextGrid the tiers
+    to read."""
     encoding: str = "utf-8"
     """The encoding of text files. A mark of UTF-16 or UTF-32 at the beginning of a file is believed without it."""
     delimiter: str = ","
@@ -41,7 +42,8 @@ class FileConfig:
     languages: tuple[str, ...] = ()
     """The language of the sources and that of the targets, in files that may hold several, such as [en, de-AT]."""
     states: tuple[str, ...] = ()
-    """The states of units to learn from, in files that know states, such as [translated, fuzzy]; by default those that are finished."""
+    """The states of units that are meant, in files that know states, such as [translated, fuzzy]; by default those that are finished, or to
+    predict those that wait for a target."""
     folder: str | None = None
     """The folder that names of recordings are relative to, where it is not that of the file; relative to the recipe."""
     subset: str | None = None
@@ -53,6 +55,8 @@ class FileConfig:
     start: str | None = None
     """The time of the first value of each series, such as 2011-01-29, in files of whole series that only count their values. It needs
     `frequency`."""
+    line_length: Annotated[int, Field(ge=8, le=1000)] | None = None
+    """The columns of a line in subtitles that are written again, by default 42; a Chinese or Japanese letter takes two."""
     weight: Annotated[float, Field(gt=0, lt=1e6)] = 1.0
     """How often an epoch shows each record: 2.5 is every record twice, and a half of them, drawn anew each epoch, once more."""
 

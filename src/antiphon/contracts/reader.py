@@ -120,6 +120,9 @@ class ReaderPlugin:
     """Whether it is text, of which people know the lines."""
     has_types: bool = True
     """Whether its values have types, so that 7 and "007" are told apart."""
+    has_parts: bool = False
+    """Whether its records are recordings that say by the columns `start` and `end` (seconds) and `channel` (from 1) which part of one is
+    meant, each None where it is the whole; the names of recordings may lack their suffix."""
     files: Callable[[Path], Iterator[Path]] | None = None
     """All files that a data set consists of, so that it is read again when one changes; by default the file itself, or all in a folder."""
 
