@@ -24,6 +24,7 @@ class Atom(NamedTuple):
     kind: Literal["text", "open", "close", "alone", "verbatim"]
     """`text` is read; `open` and `close` are the marks of a pair, `alone` is one by itself; `verbatim` is read, but stays as it is."""
     text: str = ""
+    """What is read; of a mark how it is to be written, where that is another way."""
 
 
 class Segment(NamedTuple):
@@ -44,6 +45,7 @@ class Mark:
     closing: str = ""
     verbatim: str = ""
     is_pair: bool = False
+    is_open: bool = False
     order: int = 0
     """Where it begins in the file."""
     order_end: int = 0
@@ -73,14 +75,15 @@ class MarkedText:
                     shown = "".join(letters[start:])
                     self.marks.append(Mark(start, len(letters), raw[atom.start : atom.end], "", shown, False, atom.start, atom.end))
                 continue
-            mark = Mark(len(letters), len(letters), raw[atom.start : atom.end], order=atom.start, order_end=atom.end)
+            mark = Mark(len(letters), len(letters), atom.text or raw[atom.start : atom.end], order=atom.start, order_end=atom.end)
             if atom.kind == "close" and opened:
                 pair = opened.pop()
                 pair.closing, pair.is_pair, pair.order_end = mark.raw, True, atom.end
                 pair.start, pair.end = _tight(letters, pair.start, len(letters))
                 continue
             self.marks.append(mark)
-            if atom.kind == "open":
+            mark.is_open = atom.kind == "open"
+            if mark.is_open:
                 opened.append(mark)
         self.text = "".join(letters)
 
@@ -90,10 +93,16 @@ class MarkedText:
         for number, letter in enumerate(atom.text):
             if letter.isspace() and letter not in "\u00a0\u202f\u2007":
                 if letters and letters[-1] == " ":
+                    self._part_spaces(len(letters))
                     continue
                 letter = " "
             letters.append(letter)
             self.places.append((atom.start + number, atom.start + number + 1) if same else (atom.start, atom.end))
+
+    def _part_spaces(self, place: int) -> None:
+        """Give the second of two spaces to the mark between them, which is to stand apart from words on both sides."""
+        if self.marks and self.marks[-1].start == place and not (self.marks[-1].is_pair or self.marks[-1].is_open or self.marks[-1].verbatim):
+            self.marks[-1].raw = f"{self.marks[-1].raw.rstrip(' ')} "
 
     def allows(self, place: int, starts: set[int], ends: set[int]) -> bool:
         """Whether a sentence may begin at a place: not within a pair, unless the pair begins and ends with a sentence, too."""
