@@ -12,9 +12,11 @@ from antiphon.data.line_breaks import columns
 from antiphon.errors import DataError
 from antiphon.readers.file_text import FileText, file_text
 from antiphon.readers.filled_text import allowed, filled, segments_of
-from antiphon.readers.marked_text import MarkedText, Part, Segment
+from antiphon.readers.marked_text import MarkedText, Part, Segment, plain_spaces
 from antiphon.readers.placeholders import check_placeholders
 from antiphon.readers.sentences import boundaries, spans
+
+_WIDEST = 120  # columns of lines that are broken anew
 
 
 @final
@@ -59,7 +61,7 @@ class Document:
         path = reading.path
         if reading.with_targets and reading.source != reading.target:
             raise DataError(
-                f"`{path}` must have a translation for each text to learn from it, or to compare with it, but is a document of one language."
+                f"`{path}` must have a translation for each text to learn from it, or to compare with it, but is of one language."
                 " Write pairs into a table, or name the file as `--input` of `antiphon predict`."
             )
         encoding = reading.file.encoding
@@ -113,7 +115,13 @@ class DocumentRewriter(Rewriter):
         self._document, self._format = Document(reading, format), format
         order = sorted(range(len(self._document.units)), key=lambda number: self._part(number).first)
         self._order = order  # units are numbered as they are read
+        wrapped = [self._lines_of(block) for block in self._document.blocks]
+        self._width = min(max((columns(line) for lines in wrapped if len(lines) > 1 for line in lines), default=_WIDEST), _WIDEST)
         self._said: dict[int, dict[int, tuple[str, tuple[tuple[int, int], ...] | None]]] = {}
+
+    def _lines_of(self, block: Block) -> list[str]:
+        text = block.marked.raw
+        return [line.rstrip() for line in text[text.rfind("\n", 0, block.first) + 1 : block.last].split("\n")]
 
     def _part(self, number: int) -> Part:
         block, place = self._document.units[number]
@@ -126,7 +134,7 @@ class DocumentRewriter(Rewriter):
     def put(self, unit: int, said: Said) -> None:
         """Take what was said of a sentence. Raises DataError for what cannot stand in its place."""
         block, number = self._document.units[self._order[unit - 1]]
-        part, text = block.parts[number], " ".join(said.text.split())
+        part, text = block.parts[number], plain_spaces(said.text)
         if not text:
             raise DataError("the translation is empty")
         if text == part.text:
@@ -176,11 +184,10 @@ class DocumentRewriter(Rewriter):
             return "".join([*found, _patched(text, at, block.last, tags)])
         start = text.rfind("\n", 0, block.first) + 1
         used = columns(text[start : block.first])
-        width = max(columns(line.rstrip()) for line in text[start : block.last].split("\n"))
         indent = columns(block.continuation)
         segments = segments_of(block.marked, block.first, block.last, block.parts, said)
         end = "\r\n" if "\r\n" in text else "\n"
-        return f"{end}{block.continuation}".join(filled(segments, width - indent, max(used - indent, 0), self._format.stays))
+        return f"{end}{block.continuation}".join(filled(segments, self._width - indent, max(used - indent, 0), self._format.stays))
 
 
 def _patched(text: str, first: int, last: int, tags: Mapping[int, tuple[int, str]]) -> str:

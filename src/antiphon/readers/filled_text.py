@@ -60,7 +60,7 @@ def _own(marked: MarkedText, first: int, last: int) -> Iterator[Segment]:
     """The file's own letters and marks between two of its letters, white space as spaces, of which lines need one."""
     at = first
     for (start, end), letter in zip(marked.places, marked.text, strict=True):
-        if first <= start < last:
+        if max(first, at) <= start < last:  # several letters may be written as one
             yield from _aside(marked.raw[at:start])
             raw = marked.raw[start:end]
             yield Segment(letter if letter == " " else raw, letter)

@@ -1,7 +1,7 @@
 """Documents in HTML: text by sentence, with its inline tags, and the attributes that people read. Structure, scripts and code stay.
 
-What is text, and what is not, follows the standard (WHATWG, HTML): `translate="no"`, and the class `notranslate` that is its forerunner, keep
-an element as it is; `alt`, `title`, `placeholder`, `aria-label` and the description of a page are texts.
+What is text, and what is not, follows the standard (WHATWG, HTML): `translate="no"`, and the class `notranslate` that is its forerunner,
+keep an element as it is; `alt`, `title`, `placeholder`, `aria-label` and the description of a page are texts.
 """
 
 import codecs
@@ -18,8 +18,8 @@ from antiphon.readers.html_tokens import OPAQUE, VOID, Token, attributes, tokens
 from antiphon.readers.marked_text import Atom, MarkedText
 
 _INLINE = (
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i img input ins kbd label mark q rb rp rt ruby s samp small span strike strong"
-    " sub sup time tt u var wbr"
+    "a abbr acronym b bdi bdo big cite code data del dfn em font i img input ins kbd label mark q rb rp rt ruby s samp small "
+    "span strike strong sub sup time tt u var wbr"
 )
 INLINE = frozenset(_INLINE.split())
 _KEPT = frozenset(("code", "kbd", "samp", "var", "tt"))
@@ -69,8 +69,8 @@ class _Scan:
                     yield token.start, "script or style" if token.name in ("script", "style") else "code or content that stays"
                 at = end
             elif token.name in INLINE or not token.name:
-                kind = "alone" if token.name in VOID or not token.name else "close" if token.is_close else "open"
-                self._atoms.append(Atom(token.start, token.end, kind))
+                is_alone = token.name in VOID or not token.name
+                self._atoms.append(Atom(token.start, token.end, "alone" if is_alone else "close" if token.is_close else "open"))
                 yield from self._attributes(token)
             else:
                 yield from self._ended()
@@ -200,7 +200,9 @@ plugin = ReaderPlugin(
     suffixes=(".html", ".htm", ".xhtml"),
     read=partial(located, format=FORMAT),
     back=partial(DocumentRewriter, format=FORMAT),
-    recognizes=lambda opening: re.match(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)[\s>]", opening, re.IGNORECASE | re.DOTALL) is not None,
+    recognizes=lambda opening: (
+        re.match(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)[\s>]", opening, re.IGNORECASE | re.DOTALL) is not None
+    ),
     settings=frozenset({"encoding", "languages"}),
     unit="sentence",
 )

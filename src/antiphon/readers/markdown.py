@@ -12,12 +12,12 @@ from antiphon.contracts.reader import ReaderPlugin
 from antiphon.errors import DataError
 from antiphon.readers import html
 from antiphon.readers.document_blocks import Block, DocumentFormat, DocumentRewriter, located, text_of
-from antiphon.readers.marked_text import MarkedText, Part, Segment
 from antiphon.readers.markdown_blocks import BlockScan, Left, Stretch
 from antiphon.readers.markdown_inline import inline_atoms, label_of
+from antiphon.readers.marked_text import MarkedText, Part, Segment
 
-_STARTS = re.compile(r"[-*+>|]|#{1,6}(?:\s|$)|\d{1,9}[.)]|~{3,}|`{3,}|=+$|:|\$\$|!!!|\?\?\?|<|\[[^\]]*\]:")
-_SPECIAL = re.compile(r"[\\`*_\[\]<~$&|]")
+_STARTS = re.compile(r"[-*+>|]|#{1,6}(?:\s|$)|\d{1,9}[.)]|~{3,}|`{3,}|=+$|:|\$\$|!!!|\?\?\?|<(?![A-Za-z][A-Za-z0-9+.-]+:)|\[[^\]]*\]:")
+_SPECIAL = (re.compile(r"[\\`*\[\]<]"), re.compile(r"[\\`*_\[\]<~$&|{:]"))
 
 
 def blocks(text: str, name: str) -> Iterator[Block | tuple[int, str]]:
@@ -44,7 +44,7 @@ def put(block: Block, part: Part, said: str, links: tuple[tuple[int, int], ...] 
     """What was said with its marks, escaped where that is needed. Raises DataError where its marks would mean something else."""
     if not block.kind:
         return html.FORMAT.put(block, part, said, links)
-    for escaped in (lambda letter: letter, _escaped):
+    for escaped in _WAYS:
         segments = _guarded(block, part, part.written(said, links, escaped))
         raw = text_of(segments)
         again = MarkedText(raw, inline_atoms(raw, 0, len(raw), [], block.labels))
@@ -53,8 +53,8 @@ def put(block: Block, part: Part, said: str, links: tuple[tuple[int, int], ...] 
     raise DataError("its marks (emphasis, a link) would not be read as such where they are in the translation")
 
 
-def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\g<0>", text)
+_WAYS = (str, partial(_SPECIAL[0].sub, r"\\\g<0>"), partial(_SPECIAL[1].sub, r"\\\g<0>"))
+"""Letters as they are; those escaped that mostly mean something; and all that may."""
 
 
 def _guarded(block: Block, part: Part, segments: list[Segment]) -> list[Segment]:

@@ -6,6 +6,7 @@ Unusual: lines are told apart one by one, with the indentation of the lists that
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import final
 
 _LINE = re.compile(r"[^\n]*(?:\n|\Z)")
@@ -21,9 +22,10 @@ _NOTE = re.compile(r"[ \t]{0,3}\[\^[^\]\s]+\]:[ \t]*")
 _DIVIDER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _HTML = re.compile(r"[ \t]{0,3}<(?:!--|[!?]|/?[A-Za-z][^\s<>]*(?:[\s/>]|$))")
 _BLOCK_TAGS = (
-    "address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div dl dt fieldset figcaption figure"
-    " footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html iframe legend li link main menu menuitem nav noframes ol optgroup option"
-    " p param script style pre textarea search section summary table tbody td tfoot th thead title tr track ul svg video audio picture img br"
+    "address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div dl dt fieldset "
+    "figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html iframe legend li link main menu "
+    "menuitem nav noframes ol optgroup option p param script style pre textarea search section summary table tbody td tfoot "
+    "th thead title tr track ul svg video audio picture img br"
 )
 _BLOCK_TAG = re.compile(rf"[ \t]{{0,3}}</?(?:{'|'.join(_BLOCK_TAGS.split())})(?=[\s/>]|$)", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"[ \t]*(?::::|!!!|\?\?\?\+?[ \t]|\{%.*%\}[ \t]*$|\{\{.*\}\}[ \t]*$|<!--.*-->[ \t]*$)")
@@ -60,8 +62,9 @@ class BlockScan:
     _lines: list[tuple[int, int]] = field(default_factory=list)
     """The lines of the paragraph: where the text of each begins and ends."""
     _indents: list[int] = field(default_factory=list)
-    _at: int = 0
     _blank: bool = True
+    _was_listed: bool = False
+    _depth: int = 0
 
     def blocks(self) -> Iterator[Stretch | Left]:
         """The blocks, in order."""
@@ -74,11 +77,17 @@ class BlockScan:
             quote = _QUOTE.match(self.text, first, last)
             start = quote.end() if quote else first
             line = self.text[start:last]
+            deeper = self.text.count(">", first, start) > self._depth
+            if self._lines and deeper:
+                yield from self._ended()
+            if deeper or not self._lines:
+                self._depth = self.text.count(">", first, start)
             if not line.strip():
                 yield from self._ended()
                 self._blank = True
                 at += 1
                 continue
+            self._was_listed = bool(self._indents)
             indent = self._leave(line)
             if (fence := _FENCE.match(line)) is not None and (indent < 4 or not self._blank):
                 yield from self._ended()
@@ -140,7 +149,7 @@ class BlockScan:
 
     def _table(self, spans: list[tuple[int, int]], at: int) -> int:
         """The line behind a table that begins here, or this one."""
-        if at + 1 >= len(spans) or "|" not in self.text[slice(*spans[at])] or not self._blank:
+        if at + 1 >= len(spans) or "|" not in self.text[slice(*spans[at])]:
             return at
         divider = self.text[slice(*spans[at + 1])]
         if "-" not in divider or "|" not in divider or not _DIVIDER.match(_QUOTE.sub("", divider, count=1)):
@@ -160,9 +169,7 @@ class BlockScan:
     def _line(self, start: int, last: int) -> Iterator[Stretch | Left]:
         """A line that is not in a block of its own: of a paragraph, a heading, or a mark between blocks."""
         line = self.text[start:last]
-        if self._lines and _UNDERLINE.match(line):
-            yield from self._ended()
-        elif _RULE.match(line):
+        if (self._lines and _UNDERLINE.match(line)) or _RULE.match(line):
             yield from self._ended()
         elif (heading := _HEADING.match(line)) is not None:
             yield from self._ended()
@@ -180,7 +187,9 @@ class BlockScan:
             yield from self._ended()
             self._indents.append(4)
             self._begin(start + note.end(), last)
-        elif (item := _ITEM.match(line)) is not None and not (self._lines and item[2][:-1] not in ("", "1")):
+        elif (item := _ITEM.match(line)) is not None and not (
+            self._lines and not self._was_listed and item[2][:-1] not in ("", "1")  # a number in a sentence
+        ):
             yield from self._ended()
             width = len(line[: item.end(2)].expandtabs(4)) + (1 if len(item[3]) > 4 or not item[3] else len(item[3]))
             self._indents.append(width)
@@ -206,5 +215,5 @@ class BlockScan:
         """The paragraph that ends here."""
         lines, self._lines = self._lines, []
         if lines and lines[0][0] < lines[-1][1]:
-            breaks = tuple((one[1], other[0]) for one, other in zip(lines, lines[1:], strict=False))
+            breaks = tuple((one[1], other[0]) for one, other in pairwise(lines))
             yield Stretch(lines[0][0], lines[-1][1], breaks)

@@ -1,7 +1,7 @@
-"""What stands within a paragraph of Markdown: emphasis, links, code, HTML, escapes, as marks and text (CommonMark 0.31, section 6, and GFM).
+"""What stands within a paragraph of Markdown: emphasis, links, code, HTML, escapes, as marks and text (CommonMark 0.31, section 6; GFM).
 
-Addresses, code, formulas and placeholders of templates are text that stays. Of a link that is named by its own text, `[text]` or `[text][]`,
-the name is kept when the text changes: `[Text][text]`.
+Addresses, code, formulas and placeholders of templates are text that stays. Of a link that is named by its own text, `[text]` or
+`[text][]`, the name is kept when the text changes: `[Text][text]`.
 """
 
 import re
@@ -26,7 +26,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _TARGET = re.compile(
-    r"\(\s*(?:<[^<>\n]*>|(?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.)*\))*)(?:\s+(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\([^()]*\)))?\s*\)", re.DOTALL
+    r"\(\s*(?:<[^<>\n]*>|(?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.)*\))*)(?:\s+(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\([^()]*\)))?\s*\)",
+    re.DOTALL,
 )
 _LABEL = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]")
 
@@ -89,7 +90,23 @@ def inline_atoms(text: str, first: int, last: int, breaks: list[tuple[int, int]]
     return _with_text(text, first, last, taken, breaks)
 
 
-_KINDS = ("escape", "code", "address", "comment", "tag", "entity", "bare", "template", "formula", "note", "emoji", "image", "end", "run", "classes")
+_KINDS = (
+    "escape",
+    "code",
+    "address",
+    "comment",
+    "tag",
+    "entity",
+    "bare",
+    "template",
+    "formula",
+    "note",
+    "emoji",
+    "image",
+    "end",
+    "run",
+    "classes",
+)
 
 
 def _code(text: str, start: int, end: int, breaks: list[tuple[int, int]]) -> str:
@@ -130,7 +147,11 @@ def _emphasis(text: str, runs: list[Run], links: list[Atom]) -> Iterator[Atom]:
     while closer < len(free):
         run = free[closer]
         opener = next(
-            (place for place in range(closer - 1, -1, -1) if run.closes and _matches(text, free[place], run) and _beside(free[place], run, links)),
+            (
+                place
+                for place in range(closer - 1, -1, -1)
+                if run.closes and _matches(text, free[place], run) and _beside(free[place], run, links)
+            ),
             None,
         )
         if opener is None:

@@ -15,7 +15,7 @@ from antiphon.contracts.reader import Located, Reading, Rewriter, Said, Skip
 from antiphon.errors import DataError
 from antiphon.readers.file_text import FileText, file_text
 from antiphon.readers.filled_text import allowed, segments_of
-from antiphon.readers.marked_text import Atom, MarkedText, Part, Segment
+from antiphon.readers.marked_text import Atom, MarkedText, Part, Segment, plain_spaces
 from antiphon.readers.sentences import boundaries, spans
 from antiphon.readers.subtitle_lines import LINE, broken, divided
 
@@ -201,7 +201,7 @@ class SubtitleRewriter(Rewriter):
 
     def put(self, unit: int, said: Said) -> None:
         """Divide what was said over the cues of a sentence. Raises DataError for what cannot stand in a cue."""
-        found, text = self._subtitles.units[unit - 1], " ".join(said.text.split())
+        found, text = self._subtitles.units[unit - 1], plain_spaces(said.text)
         self._check(found.text, text)
         if text == found.text:
             return
