@@ -7,8 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProtocolPlugin:
-    """A protocol. `routes(service)` makes a FastAPI router that answers its requests; paths of protocols must not clash."""
+    """A protocol. `routes(service)` makes a FastAPI router that answers its requests; paths of protocols must not clash.
+
+    Requests for paths in `own_keys` have their key in the body, so that the protocol checks it (`service.check_key`).
+    """
 
     name: str
     summary: str
     routes: Callable[[Any], Any]
+    own_keys: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import torch
 from antiphon.contracts.engine import EnginePlugin, Exported
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.engines.ctranslate2_model import CTranslate2Transformer
+from antiphon.engines.ctranslate2_whisper import CTranslate2Whisper
 from antiphon.errors import CheckpointError, ConfigError, MissingPackageError
 
 COMPUTE_TYPES = {"fp32": "float32", "int8": "int8_float32"}
@@ -19,6 +20,8 @@ COMPUTE_TYPES = {"fp32": "float32", "int8": "int8_float32"}
 
 def open_model(exported: Exported) -> Seq2SeqModel:
     """Open the model on the CPU. Raises what `EnginePlugin` says."""
+    if exported.details.get("model") == "whisper":
+        return CTranslate2Whisper(opened("Whisper", exported), exported)
     return CTranslate2Transformer(opened("Translator", exported), exported)
 
 

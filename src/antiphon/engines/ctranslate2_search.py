@@ -56,7 +56,13 @@ def own_search(settings: Any, target: TokenSpec) -> Search | None:
 
 
 def _plain(settings: Any, target: TokenSpec) -> bool:
-    """Whether nothing has a say but the model, its vocabulary and a limit of length."""
+    """Whether nothing has a say but the model, its vocabulary and a limit of length, from the first symbol on."""
+    rules = settings.processors
+    return has_only_limits(settings) and not rules.forbidden_first and (rules.allow_suppressed or not target.suppressed_first)
+
+
+def has_only_limits(settings: Any) -> bool:
+    """Whether nothing has a say but the model, a limit of length, and what may not be said at all or not first."""
     rules, limits = settings.processors, settings.limits
     return bool(
         settings.ctc_weight == 0
@@ -68,8 +74,6 @@ def _plain(settings: Any, target: TokenSpec) -> bool:
         and limits.min_ratio == 0
         and rules.no_repeat_ngram_size == 0
         and rules.repetition_penalty == 1
-        and not rules.forbidden_first
-        and (rules.allow_suppressed or not target.suppressed_first)
     )
 
 

@@ -1,4 +1,4 @@
-"""A folder for the engine `ctranslate2`: a Transformer of ours, in single precision or with weights of 8 bits.
+"""A folder for the engine `ctranslate2`: a Transformer or a Whisper of ours, in single precision or with weights of 8 bits.
 
     engine/model.bin  config.json  *vocabulary.json     CTranslate2's own; symbols are numbers, those of sources with an `s` in front
 
@@ -13,13 +13,14 @@ from typing import Any
 from antiphon.contracts.engine import Facts, Precision
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ExportError, MissingPackageError
-from antiphon.exporters import engine_folder
-from antiphon.exporters.ctranslate2_rounding import round_weights
+from antiphon.exporters import ctranslate2_whisper, engine_folder
+from antiphon.exporters.ctranslate2_rounding import write_spec
 from antiphon.exporters.ctranslate2_transformer import epsilon, transformer_spec
 from antiphon.exporters.graphs import facts_of
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.heads.categorical import Categorical
 from antiphon.models.transformer import Transformer
+from antiphon.models.whisper import Whisper
 
 POSITIONS = 2048  # sinusoids are a table there; longer ones where the recipe's limits allow them
 _REMEDY = "Use `--format onnx`."
@@ -28,9 +29,12 @@ _REMEDY = "Use `--format onnx`."
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     """Write the folder. Raises ExportError for what CTranslate2 cannot hold, MissingPackageError when it is not installed."""
     version, model = _version(), trained.model
+    if isinstance(model, Whisper):
+        return _whisper(trained, model, folder, version)
     if not isinstance(model, Transformer):
         raise ExportError(
-            f"`--format ctranslate2` holds `model.name: transformer`, but {trained.name} is a `{trained.architecture}`. {_REMEDY}"
+            f"`--format ctranslate2` holds `model.name: transformer` and `whisper`, but {trained.name} is a `{trained.architecture}`."
+            f" {_REMEDY}"
         )
     check(model)
     facts, longest = facts_of(model), positions(trained.recipe)
@@ -42,6 +46,19 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
 
     engine_folder.write(trained, folder, "ctranslate2", facts, files, versions={"ctranslate2": version})
     return _differences(facts) if model.settings.positions == "sinusoidal" else []
+
+
+def _whisper(trained: TrainedModel, model: Whisper, folder: Path, version: str) -> Sequence[str]:
+    ctranslate2_whisper.check(model)
+    opening = ctranslate2_whisper.opening_of(trained.task)
+    facts = replace(facts_of(model), gives_attention=False, pool=None)
+
+    def files(place: Path) -> None:
+        ctranslate2_whisper.write_whisper(model, place, opening, trained.precision)
+
+    details = {"model": "whisper", "opening": list(opening)}
+    engine_folder.write(trained, folder, "ctranslate2", facts, files, versions={"ctranslate2": version}, details=details)
+    return ["CTranslate2 does not say where a Whisper listens: no alignments, and no times of words by attention."]
 
 
 def check(model: Transformer) -> None:
@@ -80,11 +97,7 @@ def write_transformer(model: Transformer, place: Path, longest: int, precision: 
     config.unk_token, config.bos_token, config.eos_token = str(target.unknown), str(target.start), str(target.end)
     config.decoder_start_token = str(target.start)
     spec.validate()
-    if precision == "int8":
-        round_weights(spec)
-    else:
-        spec.optimize("float32")
-    spec.save(str(place))
+    write_spec(spec, place, precision)
 
 
 def positions(recipe: Mapping[str, Any]) -> int:
@@ -110,7 +123,7 @@ def _version() -> str:
 
 plugin = ExportPlugin(
     name="ctranslate2",
-    summary="a folder for the engine `ctranslate2`: Transformers in fp32 or int8, opened like a run",
+    summary="a folder for the engine `ctranslate2`: Transformers and Whisper in fp32 or int8, opened like a run",
     export=export,
     precisions=("fp32", "int8"),
     engine=True,

@@ -5,11 +5,23 @@ cut off without a word; results are then much worse, and others than on newer pr
 anywhere (255 * 63 * 2 < 2 ** 15), which is what ONNX Runtime calls a reduced range.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from antiphon.contracts.engine import Precision
+
 _LARGEST = 63
+
+
+def write_spec(spec: Any, place: Path, precision: Precision) -> None:
+    """Write a specification into a folder, its weights in this precision."""
+    if precision == "int8":
+        round_weights(spec)
+    else:
+        spec.optimize({"fp32": "float32", "bf16": "bfloat16"}[precision])
+    spec.save(str(place))
 
 
 def round_weights(spec: Any) -> None:

@@ -25,13 +25,14 @@ _OPENING = re.compile(rb'^\s*msgid(?:_plural)?\s+".*^\s*msgstr(?:\[\d+\])?\s*"',
 @final
 @dataclass(frozen=True)
 class _Unit:
-    """A text to translate, and what it is translated as, empty where it is not. `mark` is that of keys in this file."""
+    """A text to translate, and what it is translated as, empty where it is not. `mark` is that of keys in this file, `language` its own."""
 
     entry: Entry
     form: int
     source: str
     target: str
     mark: str | None
+    language: str
 
     @property
     def state(self) -> str:
@@ -50,11 +51,12 @@ class _Unit:
             "context": self.entry.context,
             "note": self.entry.note,
             "form": None if self.form == SINGULAR else self.form,
+            "language": self.language,
         }
 
 
 def read(reading: Reading) -> Located:
-    """A record a unit: the texts, `state`, `context` (msgctxt), `note` (comments) and `form` (the number of a plural form)."""
+    """A record a unit: the texts, `state`, `context` (msgctxt), `note` (comments), `form` (the number of a plural form), `language`."""
     for line, unit in _chosen(reading, PoText.of(reading)):
         yield line, unit if isinstance(unit, Skip) else unit.record(reading)
 
@@ -84,16 +86,23 @@ def _units(reading: Reading, text: PoText) -> Iterator[_Unit]:
     found = list(entries(text.text, reading.path, text.encoding))
     header = next((entry.strings[SINGULAR].text for entry in found if entry.is_header and SINGULAR in entry.strings), "")
     texts = [entry for entry in found if not entry.is_header]
-    named = re.search(r"^X-Accelerator-Marker:[ \t]*(\S?)", header, re.MULTILINE | re.IGNORECASE)
-    mark = named[1] if named else accelerator_mark([entry.source for entry in texts])
+    named = _said(header, "X-Accelerator-Marker")
+    mark = accelerator_mark([entry.source for entry in texts]) if named is None else named[:1]
+    language = _said(header, "Language") or ""
     forms = _forms(header, texts, f"`{reading.path}`")
     for entry in texts:
         if entry.plural is None:
-            yield _Unit(entry, SINGULAR, entry.source, entry.strings[SINGULAR].text, mark)
+            yield _Unit(entry, SINGULAR, entry.source, entry.strings[SINGULAR].text, mark, language)
             continue
         for form in entry.strings if entry.obsolete else sorted({*range(forms.count), *entry.strings}):
             target = entry.strings[form].text if form in entry.strings else ""
-            yield _Unit(entry, form, forms.source(form, entry.source, entry.plural), target, mark)
+            yield _Unit(entry, form, forms.source(form, entry.source, entry.plural), target, mark, language)
+
+
+def _said(header: str, field: str) -> str | None:
+    """What a field of the header says; None where there is none."""
+    found = re.search(rf"^{field}:(.*)$", header, re.MULTILINE | re.IGNORECASE)
+    return found[1].strip() if found else None
 
 
 def _forms(header: str, texts: Iterable[Entry], place: str) -> PluralForms:

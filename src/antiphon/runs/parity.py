@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.contracts.configuration import plain
-from antiphon.contracts.engine import FOLDER
+from antiphon.contracts.engine import FOLDER, SearchesItself
 from antiphon.contracts.engine import Precision as Precision
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.sequences import Prediction
@@ -28,6 +28,7 @@ from antiphon.prediction.comparing import batches, examples_of, largest_differen
 from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.scoring import group_references
 from antiphon.recipe.assembly import metric_names
+from antiphon.search.beam import BeamConfig
 from antiphon.store.checkpoint import WEIGHTS
 from antiphon.store.json_text import json_text, plain_numbers
 
@@ -101,7 +102,7 @@ def measure(before: Predictor, after: Predictor, items: Sequence[Any], data: str
     task, size = before.task, before.recipe.evaluation.batch_size
     examples = examples_of(task, items, before.recipe.data.limits, (before.model, after.model))
     apart = largest_difference(before, after, batches(task, examples, size, before.device))
-    searches = searches_of(before)
+    searches = searches_of(before, after)
     outputs, said, seconds = [], None, (0.0, 0.0)
     for name, settings in searches:
         found = [_timed(one if settings is None else one.with_search(settings), items) for one in (before, after)]
@@ -121,8 +122,11 @@ def measure(before: Predictor, after: Predictor, items: Sequence[Any], data: str
     )
 
 
-def searches_of(predictor: Predictor) -> list[tuple[str, dict[str, Any] | None]]:
-    """The searches to compare by: greedily, with a beam, and the recipe's own (None), which is one of them where it can be."""
+def searches_of(predictor: Predictor, after: Predictor | None = None) -> list[tuple[str, dict[str, Any] | None]]:
+    """The searches to compare by: greedily, with a beam, and the recipe's own (None), which is one of them where it can be.
+
+    An engine with searches of its own takes single steps slowly: it is not asked for a beam that it does not search by itself.
+    """
     own = plain(predictor.recipe.search)
     named = f"{own['name']} {own['beam_size']}" if own.get("beam_size", 1) > 1 else str(own["name"])
     if not isinstance(predictor.task.target_spec, TokenSpec):
@@ -131,11 +135,16 @@ def searches_of(predictor: Predictor) -> list[tuple[str, dict[str, Any] | None]]
     if isinstance(predictor.model, StepwiseModel):
         limits = {"limits": own["limits"]} if "limits" in own else {}
         greedy = [("greedy", {"name": "greedy", **limits})] if own["name"] != "greedy" else []
-        beam = [("beam 5", {"name": "beam", "beam_size": 5, **limits})] if own["name"] != "beam" else []
+        beam = [("beam 5", {"name": "beam", "beam_size": 5, **limits})] if own["name"] != "beam" and _searches_beams(after) else []
         return [*greedy, *beam, (named, None)]
     if own.get("beam_size", 1) > 1:
         greedy = [(f"{own['name']} 1", {"beam_size": 1})]
     return [*greedy, (named, None)]
+
+
+def _searches_beams(after: Predictor | None) -> bool:
+    model: Any = None if after is None else after.model
+    return not isinstance(model, SearchesItself) or model.own_search(BeamConfig()) is not None
 
 
 def _timed(predictor: Predictor, items: Sequence[Any]) -> tuple[list[Prediction], float]:

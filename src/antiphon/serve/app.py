@@ -46,7 +46,7 @@ def application(
     except ImportError as error:
         raise MissingPackageError("Serving", "fastapi", "serve") from error
     from antiphon.serve.answering import PlainJSONResponse
-    from antiphon.serve.guards import Guards
+    from antiphon.serve.guards import OPEN, Guards
     from antiphon.serve.operation import tell_errors, watch
     from antiphon.serve.service import Service
 
@@ -65,7 +65,8 @@ def application(
     app.state.service = service
     tell_errors(app)
     watch(app, service)
-    for name in protocols or registry.names("protocols"):
-        app.include_router(registry.find("protocols", name).routes(service))
-    app.add_middleware(Guards, settings=settings, metrics=service.metrics)
+    spoken = [registry.find("protocols", name) for name in protocols or registry.names("protocols")]
+    for plugin in spoken:
+        app.include_router(plugin.routes(service))
+    app.add_middleware(Guards, service=service, unkeyed=OPEN.union(*(plugin.own_keys for plugin in spoken)))
     return app

@@ -1,15 +1,13 @@
 """What stands before every route: the key, the size of a body, paths as clients write them, and the counters."""
 
-import hmac
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, final
 
 from antiphon.serve.answering import refusal
-from antiphon.serve.metrics import Metrics
 from antiphon.serve.refused import RefusedError
-from antiphon.serve.settings import ServeConfig
+from antiphon.serve.service import Service
 
 OPEN = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key: nothing of a model is told there."""
@@ -27,8 +25,8 @@ _SCHEMES = ("bearer ", "deepl-auth-key ")
 class Guards:
     """An application behind its guards."""
 
-    def __init__(self, app: App, settings: ServeConfig, metrics: Metrics):
-        self._app, self._settings, self._metrics = app, settings, metrics
+    def __init__(self, app: App, service: Service, unkeyed: frozenset[str] = OPEN):
+        self._app, self._service, self._settings, self._unkeyed = app, service, service.settings, unkeyed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -53,17 +51,15 @@ class Guards:
             await refusal(error)(scope, receive, sent)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.request(route, status, time.monotonic() - began)
+            self._service.metrics.request(route, status, time.monotonic() - began)
 
     def _check_key(self, path: str, scope: Scope) -> None:
-        key = self._settings.api_key
-        if key is None or path in OPEN:
+        if path in self._unkeyed:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get("x-api-key") or headers.get("authorization", "")
         scheme = next((scheme for scheme in _SCHEMES if given.lower().startswith(scheme)), "")
-        if not hmac.compare_digest(given[len(scheme) :].strip().encode(), key.encode()):
-            raise RefusedError(403, "The API key is missing or wrong. Send it as `Authorization: Bearer KEY`.")
+        self._service.check_key(given[len(scheme) :].strip())
 
 
 async def _whole(receive: Receive, most: int) -> Receive:

@@ -1,6 +1,7 @@
 """What protocols ask: models by name, predictions for records, within the limits that the operator has set."""
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, final
 
@@ -60,6 +61,12 @@ class Service:
         """Whether every model has a worker."""
         return all(pool.is_ready for pool in self.pools.values())
 
+    def check_key(self, given: str) -> None:
+        """Raise RefusedError unless a request has the key, if one is needed. Takes as long for every wrong one."""
+        key = self.settings.api_key
+        if key is not None and not hmac.compare_digest(given.encode(), key.encode()):
+            raise RefusedError(403, "The API key is missing or wrong. Send it as `Authorization: Bearer KEY`.")
+
     def cards(self) -> dict[str, Card]:
         """What is known of each model."""
         return {name: pool.card for name, pool in self.pools.items() if pool.card is not None}
@@ -74,14 +81,20 @@ class Service:
         return self.pools[model]
 
     async def predict(
-        self, model: str | None, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any] | None = None
+        self,
+        model: str | None,
+        records: Sequence[Mapping[str, Any]],
+        search: Mapping[str, Any] | None = None,
+        *,
+        aligned: bool = False,
     ) -> list[dict[str, Any]]:
         """The predictions for records, as `antiphon predict` writes them into JSON lines; one that cannot be used has an `error`.
 
-        Where records are rows of a table, there is one for each series in them. Raises RefusedError.
+        Where records are rows of a table, there is one for each series in them. `aligned` asks for `word_alignment`, where the model
+        knows it. Raises RefusedError.
         """
         pool = self.named(model)
-        return await pool.ask(self._checked(pool, records), self._allowed(search or {}))
+        return await pool.ask(self._checked(pool, records), self._allowed(search or {}), aligned=aligned)
 
     async def stream(
         self, model: str | None, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any] | None = None

@@ -33,10 +33,11 @@ class Card:
 
 @dataclass(frozen=True)
 class Asked:
-    """Records of one request, with search settings that differ from the run's."""
+    """Records of one request, with search settings that differ from the run's, and whether words are to be aligned where the model can."""
 
     records: Sequence[Mapping[str, Any]]
     search: Mapping[str, Any]
+    aligned: bool = False
 
 
 Answer = list[dict[str, Any]] | str
@@ -90,11 +91,12 @@ def answers(predictor: "Predictor", asked: Sequence[Asked], known: dict[str, "Pr
     groups: dict[str, list[int]] = {}
     for number, one in enumerate(asked):
         alone = f"{number} " if isinstance(predictor.task, Tabular) else ""
-        groups.setdefault(alone + repr(sorted(one.search.items())), []).append(number)
+        groups.setdefault(alone + repr((one.aligned, sorted(one.search.items()))), []).append(number)
     for numbers in groups.values():
         records = [record for number in numbers for record in asked[number].records]
         try:
-            said = iter(_predicted(_searching(predictor, asked[numbers[0]].search, known), records))
+            first = asked[numbers[0]]
+            said = iter(_predicted(_searching(predictor, first.search, known), records, aligned=first.aligned))
         except AntiphonError as error:
             found.update(dict.fromkeys(numbers, str(error)))
             continue
@@ -114,13 +116,28 @@ def _searching(predictor: "Predictor", search: Mapping[str, Any], known: dict[st
     return known[name]
 
 
-def _predicted(predictor: "Predictor", records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _predicted(predictor: "Predictor", records: Sequence[Mapping[str, Any]], *, aligned: bool) -> list[dict[str, Any]]:
     from antiphon.contracts.abilities import Tabular
     from antiphon.prediction.writers import as_plain
 
     table = isinstance(predictor.task, Tabular)
     predictions = predictor.predict(list(records), on_error="keep")
-    return [as_plain(one, {} if table else record, predictor.task) for one, record in zip(predictions, records, strict=not table)]
+    plain = [as_plain(one, {} if table else record, predictor.task) for one, record in zip(predictions, records, strict=not table)]
+    return _aligned(predictor, records, plain) if aligned else plain
+
+
+def _aligned(predictor: "Predictor", records: Sequence[Mapping[str, Any]], plain: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The predictions with links of words, where the model knows them: it is asked what it thinks of what it said."""
+    target = predictor.task.target_column
+    if target is None:
+        return plain
+    said = [{**record, target: one["prediction"]} for record, one in zip(records, plain, strict=True)]
+    try:
+        scored = predictor.score(said, alignment=True, on_error="keep")
+    except AntiphonError:  # no attention, or an engine that does not show it
+        return plain
+    links = [one.details.get("word_alignment") for one in scored]
+    return [one if link is None else {**one, "word_alignment": link} for one, link in zip(plain, links, strict=True)]
 
 
 def say(message: str) -> None:

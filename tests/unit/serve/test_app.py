@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -15,22 +14,10 @@ from antiphon.serve.pool import Served
 from antiphon.serve.service import Service
 from antiphon.serve.settings import ServeConfig
 from antiphon.serve.worker import Card
-from tests.toy_worker import CARD, Toy
+from tests.toy_worker import Toy
+from tests.unit.serve.asking import run
 
 SPOKEN = Card("speech_recognition", ("audio",), False, True, 16000, {})
-
-
-def run(body: Callable[[httpx.AsyncClient], Awaitable[None]], card: Card = CARD, *, is_open: bool = True, **settings: Any) -> None:
-    """Ask an application that serves two toys."""
-
-    async def main() -> None:
-        Toy.reset(is_open=is_open, card=card)
-        app = application([Served("one", ("runs/one",)), Served("two", ("runs/two",))], ServeConfig(**{"wait": 0, **settings}), make=Toy)
-        await app.state.service.start()
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-            await asyncio.wait_for(body(client), 60)
-
-    asyncio.run(main())
 
 
 async def refused(client: httpx.AsyncClient, body: Any, **headers: str) -> tuple[int, str]:
