@@ -204,7 +204,7 @@ def test_the_package_webvtt_reads_what_is_written(tmp_path: Path) -> None:
     assert [(one.start, one.end, one.identifier, one.voice) for one in behind] == [
         (one.start, one.end, one.identifier, one.voice) for one in before
     ]
-    assert [one.text.split() for one in behind] == [one.text.upper().split() for one in before]
+    assert [one.text.lower().split() for one in behind] == [one.text.lower().split() for one in before]
 
 
 WORDS = st.sampled_from(
