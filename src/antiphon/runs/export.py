@@ -64,6 +64,8 @@ def export(
         )
     say = partial((console or Console(stderr=True)).print, highlight=False, markup=False, soft_wrap=True)
     chosen = with_overrides(trained.recipe, overrides) if overrides else trained.recipe
+    if chosen.engine.compiled and not plugin.compiles:
+        raise ExportError(f"`engine.compiled` is for `--format torch`, but `--format` is {format}. Leave it false.")
     samples = cache(partial(validation_items, run, trained, check))
     order = _Order(run, precision, allow_loss, foreign(trust_code), tuple(overrides), say)
     model = TrainedModel(
