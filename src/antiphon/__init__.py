@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.version import __version__ as __version__
 
-__all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "import_model", "load", "train", "tune"]
+__all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "import_model", "load", "serve", "train", "tune"]
 
 if TYPE_CHECKING:
     from antiphon.prediction.loading import load
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from antiphon.runs.import_ import import_model
     from antiphon.runs.train import train
     from antiphon.runs.tune import tune
+    from antiphon.serve.app import serve
 
 _PLACES = {
     "Predictor": "prediction.predictor",
@@ -37,6 +38,7 @@ _PLACES = {
     "export": "runs.export",
     "import_model": "runs.import_",
     "load": "prediction.loading",
+    "serve": "serve.app",
     "train": "runs.train",
     "tune": "runs.tune",
 }

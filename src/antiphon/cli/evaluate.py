@@ -1,5 +1,5 @@
 """antiphon evaluate: scores with intervals, and whether one run is better than another. Of forecasts, errors by step and by series; of
-speech, by speaker and by length; of documents, scores by document."""
+speech, by speaker and by length; scores by document, and by file and state of units."""
 
 from dataclasses import asdict
 from enum import StrEnum
@@ -22,25 +22,28 @@ if TYPE_CHECKING:
 
 
 class By(StrEnum):
-    """What errors of forecasts or of speech recognition, or scores of documents, are listed by."""
+    """What errors of forecasts or of speech recognition, or scores of documents and of files with units, are listed by."""
 
     STEP = "step"
     SERIES = "series"
     SPEAKER = "speaker"
     LENGTH = "length"
     DOCUMENT = "document"
+    FILE = "file"
+    STATE = "state"
 
     @property
     def part(self) -> str:
         """Where an evaluation's details have it."""
-        parts = {By.STEP: "steps", By.SERIES: "series", By.SPEAKER: "speakers", By.LENGTH: "lengths", By.DOCUMENT: "documents"}
-        return parts[self]
+        return "series" if self is By.SERIES else f"{self}s"
 
     @property
     def needs(self) -> str:
         """What a run must do to have it."""
         if self is By.DOCUMENT:
             return "translates documents and has a `task.context`"
+        if self in (By.FILE, By.STATE):
+            return "is scored on files of units, such as .po"
         if self is By.SPEAKER:
             return "recognizes speech and names `task.speaker`"
         return "recognizes speech" if self is By.LENGTH else "forecasts series"
@@ -56,7 +59,11 @@ def evaluate(
     ] = None,
     compare: Annotated[Path | None, typer.Option(metavar="RUN2", help="Another run: is the difference significant?")] = None,
     by: Annotated[
-        By | None, typer.Option(help="Also list errors of forecasts by step or series, of speech by speaker or length; scores by document.")
+        By | None,
+        typer.Option(
+            help="Also list errors of forecasts by step or series, of speech by speaker or length; scores by document; of files with units"
+            " (.po) scores by file or by state.",
+        ),
     ] = None,
     weights: Weights = None,
     average: Averaged = None,
@@ -157,7 +164,9 @@ def _print_details(found: "Evaluation", by: By | None) -> None:
     elif by is By.SERIES:
         _print_series(console, found.details["series"])
     elif by is By.DOCUMENT:
-        _print_documents(console, found.details["documents"])
+        _print_parts(console, found.details["documents"], "document", "sentences")
+    elif by in (By.FILE, By.STATE):
+        _print_parts(console, found.details[by.part], by.value, "units")
     elif by is not None:
         _print_speech(console, found.details[by.part], by)
 
@@ -192,18 +201,18 @@ def _print_speech(console: "Console", rows: list[dict[str, Any]], by: By) -> Non
     _print_table(console, table)
 
 
-def _print_documents(console: "Console", rows: list[dict[str, Any]]) -> None:
-    """Scores of each document, in the order of the data."""
+def _print_parts(console: "Console", rows: list[dict[str, Any]], name: str, items: str) -> None:
+    """Scores of each part, in the order of the data."""
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title="Scores by document", title_justify="left")
-    table.add_column("document", overflow="fold", max_width=44)
-    scores = [name for name in rows[0] if name not in ("document", "sentences")]
-    for column in ("sentences", *scores):
+    table = Table(title=f"Scores by {name}", title_justify="left")
+    table.add_column(name, overflow="fold", max_width=44)
+    scores = [column for column in rows[0] if column not in (name, items)]
+    for column in (items, *scores):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(escape(row["document"]), f"{row['sentences']:,}", *(f"{row[name]:.2f}" for name in scores))
+        table.add_row(escape(row[name]), f"{row[items]:,}", *(f"{row[score]:.2f}" for score in scores))
     _print_table(console, table)
 
 

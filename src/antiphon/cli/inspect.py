@@ -114,6 +114,7 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
         if unknown is not None and unknown.symbols:
             often = ", ".join(f"{item!r} ({count:,})" for item, count in (unknown.characters or unknown.words)[:8])
             _plain(console, f"  {side}: {unknown.share:.3%} of the symbols are unknown, in {unknown.records:,} records; often: {often}")
+    _print_units(console, split)
     if split.changed.records:
         _print_changed(console, split)
     for groups, what in ((split.duplicates, "repeat another record"), (split.conflicts, "share a source but not the target")):
@@ -137,6 +138,19 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
         _plain(console, f"  {split.misaligned.records:,} records look misaligned by their lengths{_where(split, listed)}")
     for sample in split.samples:
         _plain(console, f"  record {sample['record']}: {_pieces(sample, 'source')}  ->  {_pieces(sample, 'target')}")
+
+
+def _print_units(console: "Console", split: "SplitAudit") -> None:
+    units = split.units
+    if units is None:
+        return
+    states = ", ".join(f"{count:,} {state}" for state, count in units.states.items())
+    files = "1 file" if units.files == 1 else f"{units.files:,} files"
+    have = f"{units.placeholders:,} placeholders in {units.with_placeholders:,} sources"
+    _plain(console, f"  units               {states}, in {files}; {have}")
+    if units.unlike.records:
+        listed = _where(split, [group[0] for group in units.unlike.listed])
+        _plain(console, f"  {units.unlike.records:,} targets have other placeholders than their source{listed}")
 
 
 def _print_changed(console: "Console", split: "SplitAudit") -> None:

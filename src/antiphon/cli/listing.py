@@ -13,7 +13,7 @@ def list_plugins(
     kind: Annotated[
         str,
         typer.Argument(
-            help="models, tasks, search, metrics, losses, heads, baselines, engines, exporters, importers, readers or trackers.",
+            help="models, tasks, search, metrics, losses, heads, baselines, engines, exporters, importers, protocols, readers or trackers.",
             show_default=False,
             autocompletion=kinds,
         ),

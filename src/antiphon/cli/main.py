@@ -20,6 +20,7 @@ from antiphon.cli import (
     report,
     schema,
     score,
+    serve,
     train,
     tune,
 )
@@ -44,6 +45,7 @@ app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("score")(score.score)
+app.command("serve")(serve.serve)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("export")(export.export)

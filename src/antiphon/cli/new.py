@@ -1,20 +1,33 @@
-"""antiphon new: a commented recipe to start from."""
+"""antiphon new: a commented recipe to start from, for files that are there or are to come."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from antiphon.cli.completion import tasks
 
+if TYPE_CHECKING:
+    from antiphon.contracts.files import FileConfig
+
+_RECIPES = (".yaml", ".yml")
+
 
 def new(
     task: Annotated[str, typer.Argument(help="What to learn, such as translation; `antiphon list tasks` names all.", autocompletion=tasks)],
-    file: Annotated[Path | None, typer.Argument(help="Where to write the recipe; TASK.yaml when left out.")] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]", help="Where to write the recipe; TASK.yaml when left out. More files of --from.")
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="FILES...", help="What to learn from: files or folders such as de.po or po/, or as a recipe names them."
+        ),
+    ] = None,
 ) -> None:
     """Write a commented recipe for your own data, and beside it a schema by which editors know what may stand there.
 
-    Example: antiphon new translation german.yaml
+    Example: antiphon new translation german.yaml --from po/de.po memory.tsv
     """
     from antiphon.cli.schema import BESIDE, schema_text
     from antiphon.contracts import registry
@@ -22,14 +35,36 @@ def new(
     from antiphon.store.atomic import replacing
 
     plugin = registry.find("tasks", task.replace("-", "_"))
-    path = file or Path(f"{task}.yaml")
+    path, data = _parted(files or [], given or [], Path(f"{task}.yaml"))
     if path.exists():
         raise ConfigError(f"{path} exists already. Choose another name, or remove it.")
+    text, said = plugin.template.format(file=path), ""
+    if data:
+        from antiphon.runs.new_recipe import recipe_for
+
+        text, said = recipe_for(plugin, data, path)
     try:
         with replacing(path.parent / BESIDE) as schema:
             schema.write(schema_text())
         with replacing(path) as recipe:
-            recipe.write(f"# yaml-language-server: $schema={BESIDE}\n{plugin.template.format(file=path)}")
+            recipe.write(f"# yaml-language-server: $schema={BESIDE}\n{text}")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
-    print(f"Wrote {path}. Point `data` at your files, then: antiphon inspect {path}")
+    if said:
+        print(said)
+    print(f"Wrote {path}. {'Look' if data else 'Point `data` at your files, then'}: antiphon inspect {path}")
+
+
+def _parted(files: list[str], given: "list[str]", usual: Path) -> "tuple[Path, list[Path | FileConfig]]":
+    """The recipe and what it is to learn from: files behind that of `--from` are meant by it, too, unless they are named like recipes."""
+    from antiphon.errors import ConfigError
+    from antiphon.recipe.named_files import named_files
+
+    recipes = [name for name in files if not given or name.endswith(_RECIPES)]
+    if len(recipes) > 1:
+        raise ConfigError(f"One recipe is written, but {' and '.join(recipes)} are named. Name the data by `--from`.")
+    named: list[Path | FileConfig] = []
+    for name in [*given, *(name for name in files if name not in recipes)]:
+        found = named_files(name, "--from")
+        named.extend(found if isinstance(found, tuple) else [found])
+    return Path(recipes[0]) if recipes else usual, named

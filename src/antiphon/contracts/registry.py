@@ -18,7 +18,21 @@ from typing import Any
 from antiphon.contracts.trust import REMEDY
 from antiphon.errors import ConfigError, nearest
 
-KINDS = ("models", "tasks", "search", "metrics", "losses", "heads", "baselines", "engines", "exporters", "importers", "readers", "trackers")
+KINDS = (
+    "models",
+    "tasks",
+    "search",
+    "metrics",
+    "losses",
+    "heads",
+    "baselines",
+    "engines",
+    "exporters",
+    "importers",
+    "protocols",
+    "readers",
+    "trackers",
+)
 
 
 def names(kind: str) -> list[str]:
@@ -34,6 +48,12 @@ def find(kind: str, name: str) -> Any:
     Imports no code that nobody has admitted. Raises ConfigError when there is no such plug-in, naming the nearest one.
     """
     return admit(kind, name, trusted=name in sys.modules)
+
+
+def admissible(kind: str, name: str, *, trusted: bool) -> None:
+    """Raise what `admit` raises; what is the package's own is not imported."""
+    if "." in name or not name.isidentifier() or not _is_plugin(kind, name):
+        admit(kind, name, trusted=trusted)
 
 
 def admit(kind: str, name: str, *, trusted: bool) -> Any:

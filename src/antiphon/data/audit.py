@@ -27,6 +27,7 @@ from antiphon.data import findings
 from antiphon.data.findings import Distribution, Groups, Overlap
 from antiphon.data.gathering import SIDES, Changed, Extremes, Rows, Side, UnknownTexts, per_row, shown_text
 from antiphon.data.mapped import MappedCorpus
+from antiphon.data.units_audit import Placeholders, UnitCounts, Units
 from antiphon.data.weights import weights_said
 from antiphon.data.windows import WindowCorpus
 
@@ -49,13 +50,14 @@ class View:
     """How to look into records: `source` and `target` take the value of a side out of a record (None when it has none).
 
     `pieces(side, array)` shows an encoded sequence as the model sees it, one piece for each element; `restored` says what a perfect model
-    would say for a record with a target, None where that is no text.
+    would say for a record with a target, None where that is no text; `placeholders` finds what a program puts into a text.
     """
 
     source: Callable[[Record], Any]
     target: Callable[[Record], Any]
     pieces: Callable[[Side, np.ndarray], Sequence[str]] | None = None
     restored: Callable[[Record], str | None] | None = None
+    placeholders: Placeholders | None = None
 
 
 @final
@@ -109,6 +111,8 @@ class SplitAudit:
     changed: Changed = field(default_factory=Changed)
     """Records whose target the vocabulary does not restore: their references can never be met."""
     labels: dict[int, str] = field(default_factory=dict)
+    units: Units | None = None
+    """What is to be said of units, where records are those of files that people translate."""
 
 
 @final
@@ -179,6 +183,7 @@ class _Pass:
         self._samples: list[dict[str, Any]] = []
         self._unknown = {side: UnknownTexts() for side in SIDES}
         self._changed = Changed()
+        self._units = None if view.placeholders is None else UnitCounts(view.placeholders)
         for part in parts:
             self._walk(part, max_records, -(-samples // max(1, len(parts))))
         self.source_hashes = np.frombuffer(self._hashes["source"], dtype=np.uint64)
@@ -216,6 +221,8 @@ class _Pass:
             self.numbers.append(start + number)
             texts: dict[Side, Any] = {"source": self._view.source(record), "target": self._view.target(record)}
             self._look(start + number, texts, rows, row)
+            if self._units is not None and row >= 0:
+                self._units.add(start + number, record, texts["source"], texts["target"])
             if row >= 0 and isinstance(texts["target"], str) and self._view.restored is not None:
                 back = self._view.restored(record)
                 if back is not None and back != texts["target"]:
@@ -291,9 +298,11 @@ class _Pass:
             misaligned=self._misaligned(),
             samples=self._samples,
             changed=self._changed,
+            units=None if self._units is None else self._units.result(),
         )
         self.result = result
-        for groups in (result.duplicates, result.conflicts, result.copies, result.same_target, result.longer):
+        unlike = () if result.units is None else (result.units.unlike,)
+        for groups in (*unlike, result.duplicates, result.conflicts, result.copies, result.same_target, result.longer):
             self.name_records(number for group in groups.listed for number in group)
         self.name_records(entry["record"] for entry in (result.misaligned.listed if result.misaligned else []))
         self.name_records(one for first in result.tally["first"].values() for one in first if not isinstance(one, str))

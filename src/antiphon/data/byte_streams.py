@@ -8,7 +8,7 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import zstandard
@@ -45,6 +45,13 @@ def open_bytes(path: Path) -> io.BufferedReader:
     if path.suffix == ".zst":
         return io.BufferedReader(_ZstdStream(path), _BLOCK)
     return io.BufferedReader(io.FileIO(path), _BLOCK)
+
+
+def packed(content: bytes, path: Path) -> bytes:
+    """What a file of this name holds of it: packed, where the name ends in .gz or .zst."""
+    if path.suffix == ".gz":
+        return gzip.compress(content, mtime=0)
+    return zstandard.ZstdCompressor().compress(content) if path.suffix == ".zst" else content
 
 
 def open_text(path: Path) -> io.BufferedReader:
@@ -166,15 +173,20 @@ def read_lines(path: Path, encoding: str = "utf-8", *, with_ends: bool = False) 
     number = 0
     try:
         with open_text(path) as stream:
-            encoding = "utf-8" if isinstance(stream.raw, _Recoded) else encoding
-            for raw in stream:
-                number += 1
-                line = _decode(path, number, raw, encoding)
-                yield number, line if with_ends else line.removesuffix("\n").removesuffix("\r")
+            found = "utf-8" if isinstance(stream.raw, _Recoded) else encoding
+            for number, line in lines_of(stream, path, found, with_ends=with_ends):
+                yield number, line
     except DAMAGES as error:
         raise damaged(path, number, error) from error
     if number == 0:
         raise DataError(f"`{path}` is empty: it has no lines.")
+
+
+def lines_of(stream: Iterable[bytes], path: Path, encoding: str, *, with_ends: bool = False) -> Iterator[tuple[int, str]]:
+    """As `read_lines`, of a stream that is open; `path` is for errors alone."""
+    for number, raw in enumerate(stream, 1):
+        line = _decode(path, number, raw, encoding)
+        yield number, line if with_ends else line.removesuffix("\n").removesuffix("\r")
 
 
 def damaged(path: Path, lines: int, error: Exception) -> DataError:

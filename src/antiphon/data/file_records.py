@@ -17,6 +17,8 @@ from antiphon.data.formats import read_aligned, reader_of
 
 FILE, UNIT = "file", "unit"
 """The columns that say, of files that can be written again, which file a record is from, and its number in it, from 1."""
+STATE = "state"
+"""The column that says, in formats that know it, whether a unit is translated, fuzzy and so on."""
 
 _KEPT_PLACES = 20
 

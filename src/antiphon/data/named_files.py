@@ -1,32 +1,51 @@
-"""What a path names: a file, the files that a pattern such as `po/*.po` matches, or those in a folder that is no data set by itself."""
+"""What a path names: a file, the files that a pattern such as `po/*.po` matches, those in a folder that is no data set by itself, two
+files aligned by line, by what their names begin with, or a data set on the hub."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
 
-from antiphon.contracts.files import FileConfig
+from antiphon.contracts.files import HUB, FileConfig
+from antiphon.data.byte_streams import COMPRESSIONS
 from antiphon.data.formats import folder_reader, readers, suffix_of
+from antiphon.data.hub import fetched
 from antiphon.errors import DataError
 
 
 def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | None]]:
     """The files that are named, by name, each with what to call it among the others; None where it is called as it was named.
 
-    Raises DataError when a pattern matches no file.
+    Raises DataError when a pattern matches no file, and as `hub.fetched` for a name on the hub.
     """
     if file.path is None:
         return [(file, None)]
-    path = base / Path(file.path).expanduser()
-    if has_magic(file.path) and not path.exists():
+    if file.path.startswith(HUB):
+        file = fetched(file)
+    path = base / Path(str(file.path)).expanduser()
+    if has_magic(str(file.path)) and not path.exists():
         found = sorted(Path(name) for name in glob(str(path), recursive=True) if Path(name).is_file())
         if not found:
             raise DataError(f"No file is called like `{path}`. In a pattern * stands for any letters, and ** for any folders.")
         return [(replace(file, path=str(one)), None) for one in found]
+    if (pair := _aligned(file, path)) is not None:
+        return [(pair, None)]
     if not path.is_dir() or file.format is not None or folder_reader(path) is not None:
         return [(file, None)]
     found = translatable(path)
     return [(replace(file, path=str(one)), one.relative_to(path).as_posix()) for one in found] if found else [(file, None)]
+
+
+def _aligned(file: FileConfig, path: Path) -> FileConfig | None:
+    """The files `corpus.en` and `corpus.de` where `corpus` is named with these languages, and is no file itself."""
+    if not file.languages or file.format is not None or path.exists():
+        return None
+    sides = [
+        next((one for end in ("", *COMPRESSIONS) if (one := Path(f"{path}.{language}{end}")).exists()), None) for language in file.languages
+    ]
+    if sides[0] is None or sides[1] is None:
+        return None
+    return FileConfig(source=str(sides[0]), target=str(sides[1]), encoding=file.encoding, weight=file.weight)
 
 
 def translatable(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from antiphon.contracts.reader import MissingError, Rewriter, Said
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task
+from antiphon.data.byte_streams import packed
 from antiphon.data.file_records import FILE, UNIT, FileRecords
 from antiphon.data.formats import suffix_of
 from antiphon.errors import AntiphonError, ConfigError, DataError
@@ -169,7 +170,7 @@ class RewrittenFiles(Output):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path.resolve() if path.is_symlink() else path, "wb") as file:
-                file.write(content)
+                file.write(packed(content, path))
         except OSError as error:
             raise DataError(f"{path} cannot be written: {error.strerror}.") from error
 

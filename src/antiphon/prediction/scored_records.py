@@ -73,10 +73,13 @@ def records_to_score(source: Any, task: Task, limits: Limits, model: Seq2SeqMode
             long.add(place, number, length)
         else:
             kept.append(record)
-    sentences = (
+    sentences: tuple[str, ...] = (
         *empty.sentences(read, "for an empty side", "data.limits.empty"),
         *long.sentences(read, f"since the model reads at most {most or 0:,} elements of a source", "data.limits.too_long"),
     )
+    for reason, skipped in records.skipped().items():
+        first = f"{', '.join(skipped.first[:_NAMED])}{', ...' if skipped.count > _NAMED else ''}"
+        sentences += (f"{skipped.count:,} left out of what the files hold: {reason} ({first}).",)
     if sentences and not kept:
         raise DataError(f"There is nothing to score: {' '.join(sentences)}")
     return kept, sentences

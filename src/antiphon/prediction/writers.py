@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Protocol, final, runtime_checkable
 
-from antiphon.contracts.abilities import Tabular, WritesFiles
+from antiphon.contracts.abilities import Tabular, WritesFiles, WritesFormats
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task
 from antiphon.errors import DataError
@@ -49,6 +49,8 @@ def writer_for(file: TextFile, kind: Kind, task: Task, *, name: str = "") -> Wri
         return JsonArray(file, task)
     if kind == "jsonl":
         return JsonLines(file, task)
+    if kind == "format" and isinstance(task, WritesFormats):
+        return OwnFormat(file, task, name)
     if kind == "file" and isinstance(task, WritesFiles):
         return OnlyFile(file, task, name)
     if kind in ("csv", "tsv"):
@@ -191,11 +193,35 @@ class OnlyFile(Writer):
         self._written = True
 
 
-def _json(prediction: Prediction, record: Mapping[str, Any], task: Task) -> str:
+@final
+class OwnFormat(Writer):
+    """A format of the task's own, which the suffix names; some have room for one prediction only."""
+
+    def __init__(self, file: TextFile, task: WritesFormats, name: str):
+        self._file, self._task, self._name = file, task, name
+        self._suffix, self._written = PurePath(name).suffix.lower(), False
+
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
+        """What the task makes of it. Raises DataError for a second prediction where there is room for one."""
+        if self._written and not self._task.formats()[self._suffix]:
+            several = ", ".join(suffix for suffix, is_for_all in self._task.formats().items() if is_for_all)
+            raise DataError(
+                f"{self._name} has room for one recording. Several need a folder (`--output FOLDER/` with `task.subtitles`), or one of:"
+                f" {several}."
+            )
+        self._file.write(self._task.written_as(prediction, record, self._suffix))
+        self._written = True
+
+
+def as_plain(prediction: Prediction, record: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Everything that is known of a prediction, as plain values for JSON, with the other columns of its record."""
     source = None if isinstance(task, Tabular) else task.source_columns[0]
     known = {key: value for key, value in record.items() if key not in _OWN and key != source}
-    whole = replace(prediction, details={**known, **prediction.details})
-    return json_text(_plain(whole, task), default=str)
+    return _plain(replace(prediction, details={**known, **prediction.details}), task)
+
+
+def _json(prediction: Prediction, record: Mapping[str, Any], task: Task) -> str:
+    return json_text(as_plain(prediction, record, task), default=str)
 
 
 def _plain(prediction: Prediction, task: Task) -> dict[str, Any]:

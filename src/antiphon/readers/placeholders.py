@@ -1,26 +1,51 @@
 """What must be in a translation as it is in its source: placeholders of programs (`%s`, `%(name)d`, `{0}`, `${name}`), tags and entities.
 
-They are those of printf and its kin (IEEE Std 1003.1, `fprintf`), of Python's `%` and `str.format` (PEP 3101), of shells and templates, and
-the tags and entities of HTML.
+They are those of printf and its kin (IEEE Std 1003.1, `fprintf`), of Python's `%` and `str.format` (PEP 3101), of Qt and KDE (`%1`, `%L1`),
+of shells and templates, and the tags and entities of HTML.
 """
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 from antiphon.contracts.reader import MissingError
 
-_PRINTF = r"%(?:\d+\$)?(?:\(\w+\))?[-+#0']*(?:\*|\d+)?(?:\.(?:\*|\d+))?(?:hh|h|ll|l|q|j|z|t|L)?[diouxXeEfFgGaAcCsSpnm@](?![A-Za-z]{2})"
+PRINTF = r"%(?:\d+\$)?(?:\(\w+\))?[-+#0']*(?:\*|\d+)?(?:\.(?:\*|\d+))?(?:hh|h|ll|l|q|j|z|t|L)?[diouxXeEfFgGaAcCsSpnm@](?![A-Za-z]{2})"
 _BRACES = r"\$?\{\{?\s*[\w.\[\]]*(?:![rsa])?(?::[^{}\s]*)?\s*\}?\}"
 _VARIABLE = r"\$[A-Za-z_]\w*"
-_NAMED = r"%[A-Za-z_]\w*%"
-_TAG = r"</?[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>"
+_NAMED = r"%[A-Za-z]\w*%"
+_PLACE = r"%L?\d{1,2}(?![\d.$%])"
+_TAG = r"</?(?P<tag>[A-Za-z][\w:.-]*)(?P<more>(?:\s+[\w:.-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s<>\"']+))*)\s*(?P<closed>/?)>"
 _ENTITY = r"&(?:#\d+|#x[0-9A-Fa-f]+|[A-Za-z]\w*);"
-_ALL = re.compile("|".join((_NAMED, _PRINTF, _BRACES, _VARIABLE, _TAG, _ENTITY)))
+_ALL = re.compile("|".join((_NAMED, PRINTF, _PLACE, _BRACES, _VARIABLE, _TAG, _ENTITY)))
+_ELEMENTS = re.compile(
+    r"a|abbr|b|big|br|button|center|cite|code|del|dfn|div|dd|dl|dt|em|font|h[1-6]|hr|html|i|img|input|ins|kbd|label|li|mark|ol|option|p|pre"
+    r"|q|s|samp|select|small|span|strike|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul|var|wbr",
+    re.IGNORECASE,
+)
+
+
+def _found(text: str) -> Iterator[re.Match[str]]:
+    """Placeholders in their places. A name in angle brackets that nothing closes (<file>) is one only where HTML has such an element."""
+    for one in _ALL.finditer(text.replace("%%", "\0\0")):
+        name = one["tag"]
+        bare = name is not None and not (one["more"] or one["closed"])
+        if not bare or _ELEMENTS.fullmatch(name) or (f"</{name}>" in text and f"<{name}" in text):
+            yield one
 
 
 def placeholders(text: str) -> list[str]:
     """The placeholders in a text, in order."""
-    return _ALL.findall(text.replace("%%", "\0\0"))
+    return [one[0] for one in _found(text)]
+
+
+def masked(text: str) -> str:
+    """The text with blanks in the places of its placeholders, as long as it was."""
+    pieces, place = list[str](), 0
+    for one in _found(text):
+        pieces += (text[place : one.start()], " " * len(one[0]))
+        place = one.end()
+    return "".join([*pieces, text[place:]]).replace("%%", "  ")
 
 
 def check_placeholders(source: str, target: str) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -15,8 +15,10 @@ from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.contracts.task import Task
 from antiphon.data.corpus import MemoryCorpus
+from antiphon.data.file_records import FILE, STATE, UNIT
 from antiphon.data.limits import Tally, fitting, shortened
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
+from antiphon.metrics.grouped import scores_by
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
 from antiphon.metrics.scoring import find_metrics, named
@@ -142,12 +144,28 @@ def evaluate(
         finish_reasons=dict(decoded.finish_reasons),
         baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
         remarks=(*left_out, *remarks_of(task, items), *_notes(metrics, references), *_of_loss(tally), *_remarks(decoded, scores)),
-        details=details_of(task, items, decoded.predictions, references, baselines),
+        details=_by_column(items, values, references, metrics) | details_of(task, items, decoded.predictions, references, baselines),
         items=tuple(_items(task, decoded, references)),
         values=tuple(values),
         actual=tuple(references),
     )
     return evaluation if isinstance(run, Predictor) else _stored(evaluation, [run] if isinstance(run, Path | str) else run, source)
+
+
+def _by_column(
+    items: Sequence[Any], values: Sequence[Any], references: Sequence[Sequence[Any]], metrics: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Scores by file, and by state, where records are units of files that people translate."""
+    if not all(isinstance(item, Mapping) and UNIT in item for item in items):
+        return {}
+    columns = [column for column in (FILE, STATE) if all(column in item for item in items)]
+    return {
+        f"{column}s": [
+            {column: name, "units": count, **scores}
+            for name, count, scores in scores_by([str(item[column]) for item in items], values, references, find_metrics(metrics))
+        ]
+        for column in columns
+    }
 
 
 def _source(recipe: Recipe, data: Any) -> Any:

@@ -24,6 +24,7 @@ from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.errors import CheckpointError
+from antiphon.readers.placeholders import placeholders
 from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, mixed, open_splits
 from antiphon.recipe.exported import refuse_exported
 from antiphon.recipe.learned_loss import loss_to_train
@@ -127,7 +128,13 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
             Part(corpus.records() if isinstance(corpus, WindowCorpus) else unfolded(task, records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
         ]
-    view = View(source=partial(_source_of, task), target=partial(_target_of, task), pieces=task.pieces, restored=partial(restored, task))
+    view = View(
+        source=partial(_source_of, task),
+        target=partial(_target_of, task),
+        pieces=task.pieces,
+        restored=partial(restored, task),
+        placeholders=placeholders,
+    )
     say("looking at the data")
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}

@@ -3,7 +3,7 @@
 import pytest
 
 from antiphon.contracts.reader import MissingError
-from antiphon.readers.placeholders import check_placeholders, placeholders
+from antiphon.readers.placeholders import check_placeholders, masked, placeholders
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,9 @@ from antiphon.readers.placeholders import check_placeholders, placeholders
         ),
         ("%lu %lld %zu %@", ["%lu", "%lld", "%zu", "%@"]),
         ("%APPDATA% in {a set of words}", ["%APPDATA%"]),
+        ("%1 of %L2, %2$s, grew 5%", ["%1", "%L2", "%2$s"]),
+        ("usage: cp <source file> <target>", []),
+        ("<unknown>, <link>here</link>, <a href='x'>", ["<link>", "</link>", "<a href='x'>"]),
     ],
 )
 def test_placeholders_are_found(text: str, found: list[str]) -> None:
@@ -38,3 +41,8 @@ def test_order_is_free_and_numbers_are_not() -> None:
     with pytest.raises(MissingError, match=r"has `\{1\}`, which its source has not") as added:
         check_placeholders("{0}", "{0} {1}")
     assert added.value.phrases == ("{0}",)
+
+
+def test_placeholders_are_masked_in_their_places() -> None:
+    assert masked("a %s <b>c</b> 5%% {x}!") == "a       c     5      !"
+    assert len(masked("%% %s")) == 5

@@ -1,0 +1,64 @@
+"""antiphon serve: runs and exported folders over HTTP."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from antiphon.cli.options import Set, TrustCode
+
+
+def serve(
+    run: Annotated[
+        list[str],
+        typer.Argument(
+            help="Runs or exported folders, each a model called as its folder; NAME=RUN gives it another name.", show_default=False
+        ),
+    ],
+    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is reached from other machines, too.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen at.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes for each model.", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="Threads that a worker computes with.", min=1)] = 1,
+    batch_size: Annotated[int, typer.Option(help="The most records that a worker predicts together.", min=1)] = 64,
+    wait: Annotated[float, typer.Option(help="Milliseconds that a free worker waits for more records.", min=0)] = 2.0,
+    queue: Annotated[int, typer.Option(help="The most records that may wait for a model.", min=1)] = 1000,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.001)] = 60.0,
+    max_records: Annotated[int, typer.Option(help="The most records of one request.", min=1)] = 500,
+    max_body: Annotated[int, typer.Option(help="The most bytes of one request.", min=1)] = 32 * 2**20,
+    max_beam: Annotated[int, typer.Option(help="The widest beam that a request may ask for.", min=1)] = 16,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            help="The key that requests must have. Better in the environment, where other users do not see it.", envvar="ANTIPHON_API_KEY"
+        ),
+    ] = None,
+    root_path: Annotated[str, typer.Option(help="The path under which a proxy passes requests on.")] = "",
+    settings: Set = None,
+    trust_code: TrustCode = False,
+) -> None:
+    """Serve runs over HTTP until Ctrl-C or SIGTERM, which lets what was accepted end first. SIGHUP opens the runs anew.
+
+    Example: antiphon serve runs/german --port 8080
+    """
+    from antiphon.serve.pool import Served
+    from antiphon.serve.server import run_server
+    from antiphon.serve.settings import ServeConfig
+
+    served = [Served(_name(one), (_path(one),), tuple(settings or ()), trust_code) for one in run]
+    config = ServeConfig(
+        workers=workers, threads=threads, batch_size=batch_size, wait=wait, queue=queue, timeout=timeout, max_records=max_records,
+        max_body=max_body, max_beam=max_beam, api_key=api_key,
+    )  # fmt: skip
+    run_server(served, config, host=host, port=port, root_path=root_path)
+
+
+def _path(run: str) -> str:
+    """The folder of a run that may have a name before it."""
+    name, sign, path = run.partition("=")
+    return path if sign and "/" not in name and not os.path.exists(run) else run
+
+
+def _name(run: str) -> str:
+    """The name before a run, or that of its folder."""
+    path = _path(run)
+    return run.partition("=")[0] if path != run else os.path.basename(os.path.abspath(path))

@@ -1,0 +1,18 @@
+"""What a file in `protocols/` defines as `plugin`: routes by which clients of one kind ask a service."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ProtocolPlugin:
+    """A protocol. `routes(service)` makes a FastAPI router that answers its requests; paths of protocols must not clash.
+
+    Requests for paths in `own_keys` have their key in the body, so that the protocol checks it (`service.check_key`).
+    """
+
+    name: str
+    summary: str
+    routes: Callable[[Any], Any]
+    own_keys: tuple[str, ...] = ()

@@ -1,0 +1,220 @@
+"""The protocol of DeepL (https://developers.deepl.com/docs), for its own clients and the tools that speak it: OmegaT, Weblate and others.
+
+Texts are translated, with tags and glossaries; documents are not. What DeepL alone knows (formality, writing style) is refused rather than
+ignored, where it asks for something else than the default.
+"""
+
+import csv
+import io
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, final
+
+from antiphon.contracts.protocol import ProtocolPlugin
+from antiphon.serve.refused import RefusedError
+from antiphon.serve.service import Service
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from antiphon.serve.languages import Pair
+
+_MOST_GLOSSARIES = 1000
+_LIMIT = 10**12  # characters; with 0 its clients say that the quota is used up
+
+
+@final
+@dataclass
+class _Glossary:
+    """Phrases and how they must be said."""
+
+    name: str
+    source: str
+    target: str
+    entries: dict[str, str]
+    identity: str = field(default_factory=lambda: str(uuid.uuid4()))
+    made: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z")
+
+    def plain(self) -> dict[str, Any]:
+        """What clients want to know of it."""
+        return {
+            "glossary_id": self.identity,
+            "name": self.name,
+            "ready": True,
+            "source_lang": self.source,
+            "target_lang": self.target,
+            "creation_time": self.made,
+            "entry_count": len(self.entries),
+        }
+
+    def required(self, text: str) -> list[str]:
+        """What must be said in a translation of a text."""
+        return [target for source, target in self.entries.items() if source in text]
+
+
+def routes(service: Service) -> Any:
+    """The routes of DeepL for texts, languages, usage and glossaries."""
+    from fastapi import APIRouter
+
+    router = APIRouter(tags=["deepl"])
+    glossaries: dict[str, _Glossary] = {}
+    _translations(router, service, glossaries)
+    _facts(router, service)
+    _glossaries(router, glossaries)
+    return router
+
+
+def _translations(router: "APIRouter", service: Service, glossaries: Mapping[str, _Glossary]) -> None:
+    from fastapi import Request
+    from fastapi.responses import Response
+
+    from antiphon.serve.answering import answered
+    from antiphon.serve.bodies import fields, text_of
+    from antiphon.serve.languages import between
+
+    @router.post("/v2/translate")
+    async def translate(request: Request) -> Response:
+        """Translate `text`, one or several, into `target_lang`."""
+        given = await fields(request)
+        if given.get("formality") in ("more", "less"):
+            raise RefusedError(400, "`formality` must be default here, or prefer_more or prefer_less, which ask for nothing.")
+        source = given.get("source_lang")
+        pair = between(service, str(source) if source else None, text_of(given, "target_lang"))
+        named = given.get("glossary_id")
+        if named and named not in glossaries:
+            raise RefusedError(404, f"There is no glossary `{named}`.")
+        return await answered(request, _translation(service, pair, given, glossaries.get(str(named))))
+
+
+async def _translation(service: Service, pair: "Pair", given: dict[str, Any], glossary: _Glossary | None) -> dict[str, Any]:
+    from antiphon.serve.bodies import texts_of
+    from antiphon.serve.marked_texts import translated
+
+    texts = texts_of(given, "text") if given.get("text") not in (None, []) else []
+    ignored = given.get("ignore_tags") or []
+    names = ignored.split(",") if isinstance(ignored, str) else ignored
+    required = [{"required": found} if glossary and (found := glossary.required(text)) else {} for text in texts]
+    said = await translated(
+        service, pair.pool, texts, more=required, tags=given.get("tag_handling") in ("xml", "html"), ignored=[str(name) for name in names]
+    )
+    detected = _upper(pair.source).partition("-")[0]
+    return {
+        "translations": [
+            {"detected_source_language": detected, "text": one["prediction"], "billed_characters": len(text)}
+            for one, text in zip(said, texts, strict=True)
+        ]
+    }
+
+
+def _facts(router: "APIRouter", service: Service) -> None:
+    from fastapi import Request
+    from fastapi.responses import Response
+
+    from antiphon.serve.answering import PlainJSONResponse
+    from antiphon.serve.bodies import fields
+    from antiphon.serve.languages import name_of, pairs
+
+    def codes(side: str) -> list[str]:
+        return list(dict.fromkeys(getattr(pair, side) for pair in pairs(service)))
+
+    @router.api_route("/v2/languages", methods=["GET", "POST"])
+    async def languages(request: Request) -> Response:
+        """The languages of sources, or with `type` target those of targets."""
+        side = "target" if (await fields(request)).get("type") == "target" else "source"
+        found = [{"language": _upper(code), "name": name_of(code), "supports_formality": False} for code in codes(side)]
+        return PlainJSONResponse(found)
+
+    @router.get("/v3/languages")
+    async def all_languages() -> Response:
+        """All languages, and for which side each is."""
+        sources, targets = codes("source"), codes("target")
+        return PlainJSONResponse(
+            [
+                {
+                    "lang": code.lower(),
+                    "name": name_of(code),
+                    "usable_as_source": code in sources,
+                    "usable_as_target": code in targets,
+                    "features": {},
+                }
+                for code in dict.fromkeys([*sources, *targets])
+            ]
+        )
+
+    @router.api_route("/v2/usage", methods=["GET", "POST"])
+    async def usage() -> Response:
+        """Nothing is billed."""
+        return PlainJSONResponse({"character_count": 0, "character_limit": _LIMIT})
+
+
+def _glossaries(router: "APIRouter", known: dict[str, _Glossary]) -> None:
+    """Glossaries live as long as the service."""
+    from fastapi import Request
+    from fastapi.responses import PlainTextResponse, Response
+
+    from antiphon.serve.answering import PlainJSONResponse
+    from antiphon.serve.bodies import fields, text_of
+
+    def found(name: str) -> _Glossary:
+        if name not in known:
+            raise RefusedError(404, f"There is no glossary `{name}`.")
+        return known[name]
+
+    @router.post("/v2/glossaries")
+    async def create(request: Request) -> Response:
+        """A new glossary: `name`, `source_lang`, `target_lang`, `entries` as `entries_format` says (tsv or csv)."""
+        given = await fields(request)
+        if len(known) >= _MOST_GLOSSARIES:
+            raise RefusedError(429, f"There are {_MOST_GLOSSARIES} glossaries already. Delete some.")
+        entries = _entries(text_of(given, "entries"), text_of(given, "entries_format", "tsv"))
+        sides = (text_of(given, "source_lang").lower(), text_of(given, "target_lang").lower())
+        made = _Glossary(text_of(given, "name"), *sides, entries)
+        known[made.identity] = made
+        return PlainJSONResponse(made.plain(), 201)
+
+    @router.get("/v2/glossaries")
+    async def listed() -> Response:
+        """All glossaries."""
+        return PlainJSONResponse({"glossaries": [one.plain() for one in known.values()]})
+
+    @router.get("/v2/glossaries/{name}")
+    async def one(name: str) -> Response:
+        """A glossary."""
+        return PlainJSONResponse(found(name).plain())
+
+    @router.get("/v2/glossaries/{name}/entries")
+    async def entries(name: str) -> Response:
+        """What is in it."""
+        lines = (f"{source}\t{target}" for source, target in found(name).entries.items())
+        return PlainTextResponse("\n".join(lines), media_type="text/tab-separated-values; charset=utf-8")
+
+    @router.delete("/v2/glossaries/{name}")
+    async def delete(name: str) -> Response:
+        """Forget it."""
+        del known[found(name).identity]
+        return Response(status_code=204)
+
+    @router.get("/v2/glossary-language-pairs")
+    async def languages() -> Response:
+        """Any pair may have one."""
+        return PlainJSONResponse({"supported_languages": []})
+
+
+def _entries(text: str, kind: str) -> dict[str, str]:
+    """Phrases of a table. Raises RefusedError for a row that has no two of them."""
+    rows: Sequence[Sequence[str]] = (
+        [line.split("\t") for line in text.splitlines() if line] if kind == "tsv" else [row for row in csv.reader(io.StringIO(text)) if row]
+    )
+    wrong = next((number for number, row in enumerate(rows, 1) if len(row) < 2 or not row[0].strip() or not row[1].strip()), None)
+    if not rows or wrong is not None:
+        raise RefusedError(400, f"`entries` must be rows of a phrase and how it is said, but row {wrong or 1} is none.")
+    return {row[0].strip(): row[1].strip() for row in rows}
+
+
+def _upper(code: str) -> str:
+    return code.replace("_", "-").upper()
+
+
+plugin = ProtocolPlugin("deepl", "translation as DeepL's clients ask for it, with tags and glossaries", routes)

@@ -1,0 +1,160 @@
+"""A text with tags in it as XLIFF and TMX have them: the text alone, for a model, and what stands where in it.
+
+Elements that hold text (`g`, `mrk`, `pc`, `hi`) become two pieces around a part of the text. Those that hold code of another format
+(`bpt`, `ept`, `ph`, `it`, `ut`, with their `sub`), or nothing (`x`, `bx`, `ex`, `sc`, `ec`, `cp`, `sm`, `em`), are pieces as a whole; two
+that belong together are around what is between them.
+
+Sources: XLIFF 1.2 (OASIS 2008), section 2.4; XLIFF 2.1 (OASIS 2018), section 4.7; TMX 1.4b (LISA OSCAR 2005), section 5.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+from antiphon.readers.xml_elements import Element
+from antiphon.readers.xml_tokens import Token, unescaped
+
+_AROUND_TEXT = {"g", "mrk", "pc", "hi"}
+_OPENING = {"bpt": "ept", "bx": "ex", "sc": "ec", "sm": "em"}
+_CLOSING = {closing: opening for opening, closing in _OPENING.items()}
+_KEYS = ("i", "rid", "startRef", "id")
+_BREAKS = re.compile(r"\s*\n\s*")
+_BLANKS = re.compile(" {2,}")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A tag, or one of two that are around something."""
+
+    raw: str
+    place: int
+    """Where, in characters of the text."""
+    role: Literal["open", "close", "alone"]
+    partner: int | None = None
+    """The number of the other one of two."""
+    kept: bool = False
+    """Whether the text between the two must stay as it is in every language."""
+
+
+@final
+@dataclass(frozen=True)
+class Inline:
+    """What a source, a target or a segment holds."""
+
+    raw: str
+    """As it stands in the file."""
+    text: str
+    """Without tags."""
+    pieces: tuple[Piece, ...]
+    """Its tags, in order."""
+
+    @property
+    def plain(self) -> str:
+        """What a model is given: the text without white space at its ends, with one blank where a tag stood between two."""
+        return (_BLANKS.sub(" ", self.text) if self.pieces else self.text).strip()
+
+    @property
+    def kept(self) -> list[str]:
+        """The parts of the text that must stay as they are."""
+        return [self.text[one.place : self.pieces[one.partner].place] for one in self.pieces if one.kept and one.partner is not None]
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether pieces that belong together are within each other or apart, never across each other."""
+        open_ones: list[int | None] = []
+        for number, piece in enumerate(self.pieces):
+            if piece.role == "open":
+                open_ones.append(number)
+            elif piece.role == "close" and (not open_ones or open_ones.pop() != piece.partner):
+                return False
+        return not open_ones
+
+
+def inline(children: Sequence[Element | Token], *, keeps_space: bool = False) -> Inline:
+    """What is in an element. Without `keeps_space` a line end, with the white space around it, is a blank, as it only wraps the text."""
+    found = _Pieces()
+    found.take(children, keeps_space=keeps_space)
+    raw = "".join(child.raw for child in children)
+    return Inline(raw, "".join(found.texts), tuple(_paired(found.pieces, found.keys)))
+
+
+class _Pieces:
+    """Texts and pieces as they are met."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.pieces: list[Piece] = []
+        self.keys: list[tuple[str, str] | None] = []
+        self._place = 0
+
+    def take(self, children: Iterable[Element | Token], *, keeps_space: bool) -> None:
+        """Add what is in an element."""
+        for child in children:
+            if isinstance(child, Token):
+                self._take_token(child, keeps_space=keeps_space)
+            elif child.name in _AROUND_TEXT and child.end is not None:
+                number = len(self.pieces)
+                self._add(Piece(child.start.raw, self._place, "open", kept=_stays(child)))
+                self.take(child.children, keeps_space=keeps_space)
+                self.pieces[number] = replace(self.pieces[number], partner=len(self.pieces))
+                self._add(Piece(child.end.raw, self._place, "close", number))
+            else:
+                self._add(Piece(child.raw, self._place, "alone"), _key(child))
+                if _is_break(child):
+                    self._say(" ")
+
+    def _take_token(self, token: Token, *, keeps_space: bool) -> None:
+        if token.kind == "other":  # a comment within a text
+            self._add(Piece(token.raw, self._place, "alone"))
+            return
+        self._say(token.text if keeps_space or token.kind == "verbatim" else unescaped(_BREAKS.sub(" ", token.raw)))
+
+    def _say(self, text: str) -> None:
+        self.texts.append(text)
+        self._place += len(text)
+
+    def _add(self, piece: Piece, key: tuple[str, str] | None = None) -> None:
+        self.pieces.append(piece)
+        self.keys.append(key)
+
+
+def _stays(child: Element) -> bool:
+    attributes = child.attributes
+    return attributes.get("translate") == "no" or attributes.get("mtype") == "protected"
+
+
+def _is_break(child: Element) -> bool:
+    """Whether it parts two words, as a line end does."""
+    attributes = child.attributes
+    kind = attributes.get("ctype") or attributes.get("subType") or attributes.get("type") or ""
+    return kind in ("lb", "xlf:lb") or attributes.get("equiv") == "\n"
+
+
+def _key(child: Element) -> tuple[str, str] | None:
+    """What it shares with the one that it belongs to: the opening tag's name, and an identity."""
+    name = _CLOSING.get(child.name, child.name)
+    if name not in _OPENING or child.attributes.get("isolated") == "yes":
+        return None
+    attributes = child.attributes
+    return next(((name, attributes[key]) for key in _KEYS if key in attributes), None)
+
+
+def _paired(pieces: list[Piece], keys: Sequence[tuple[str, str] | None]) -> list[Piece]:
+    """The pieces, with those that belong together as two around something."""
+    open_ones: dict[tuple[str, str], int] = {}
+    for number, key in enumerate(keys):
+        if key is None:
+            continue
+        opens = _element_name(pieces[number].raw) == key[0]
+        if opens:
+            open_ones[key] = number
+        elif (first := open_ones.pop(key, None)) is not None:
+            pieces[first] = replace(pieces[first], role="open", partner=number)
+            pieces[number] = replace(pieces[number], role="close", partner=first)
+    return pieces
+
+
+def _element_name(raw: str) -> str:
+    found = re.match(r"<([^\s/>]+)", raw)
+    return found[1].rpartition(":")[2] if found else ""

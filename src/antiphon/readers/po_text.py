@@ -1,0 +1,74 @@
+"""The text of a PO file in the encoding that its header names, so that it can be written in the same way."""
+
+import codecs
+import re
+from dataclasses import dataclass
+from typing import final
+
+from antiphon.contracts.reader import Reading
+from antiphon.data.byte_streams import DAMAGES, damaged, open_bytes
+from antiphon.errors import DataError
+
+_CHARSET = re.compile(rb"charset=([\w.:-]+)", re.IGNORECASE)
+_WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+@final
+@dataclass(frozen=True)
+class PoText:
+    """A text with its mark of byte order, if it has one, and its line ends; `encoding` writes the same bytes again."""
+
+    text: str
+    encoding: str
+
+    @staticmethod
+    def of(reading: Reading) -> "PoText":
+        """The text of a file: a mark is believed first, then `encoding` in the recipe, then the header, then it is UTF-8.
+
+        Raises DataError for bytes that are not in this encoding, and for an encoding that nobody knows.
+        """
+        path = reading.path
+        try:
+            with open_bytes(path) as file:
+                content = file.read()
+        except DAMAGES as error:
+            raise damaged(path, 0, error) from error
+        encoding = _encoding(content, reading)
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError as error:
+            line = 1 + content.count(b"\n", 0, error.start)
+            raise DataError(
+                f"{path}:{line} must be {encoding}, but byte 0x{content[error.start]:02x} is not. Write the right charset into its header,"
+                " or convert it with `msgconv -t UTF-8`."
+            ) from error
+        return PoText(text, encoding)
+
+    @property
+    def line_end(self) -> str:
+        """What ends its first line."""
+        return "\r\n" if self.text.partition("\n")[0].endswith("\r") else "\n"
+
+    def can_write(self, text: str) -> bool:
+        """Whether the encoding has all of these characters."""
+        try:
+            text.encode(self.encoding)
+        except UnicodeEncodeError:
+            return False
+        return True
+
+
+def _encoding(content: bytes, reading: Reading) -> str:
+    wide = next((name for mark, name in _WIDE.items() if content.startswith(mark)), None)
+    if wide is not None or content.startswith(codecs.BOM_UTF8):
+        return wide or "utf-8"
+    if reading.file.encoding != "utf-8":
+        return reading.file.encoding
+    found = _CHARSET.search(content)
+    name = found[1].decode("ascii", "replace") if found else "utf-8"
+    if name == "CHARSET":  # a template's
+        return "utf-8"
+    try:
+        return codecs.lookup(name).name
+    except LookupError as error:
+        raise DataError(f"`{reading.path}` must have a charset in its header that is known, such as UTF-8, but has {name}.") from error

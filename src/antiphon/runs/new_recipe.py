@@ -1,0 +1,102 @@
+"""A recipe to start from whose data are files that are there: their columns, how many records they have, and sizes that suit so many."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from antiphon.contracts.files import FileConfig, as_file
+from antiphon.contracts.reader import settings_of
+from antiphon.contracts.records import Records
+from antiphon.contracts.task import TaskPlugin
+from antiphon.data.records import open_parts, open_records
+from antiphon.errors import ConfigError, DataError
+from antiphon.store.json_text import json_text
+
+_FEW, _MANY = 20_000, 200_000  # pairs; below, a small vocabulary and model learn more
+_PLAIN = re.compile(r"(?!(?:true|false|null)$)[A-Za-z./][\w./@+-]*", re.IGNORECASE)
+_LANGUAGE = "language"
+
+
+def recipe_for(plugin: TaskPlugin, files: Sequence[Path | FileConfig], path: Path) -> tuple[str, str]:
+    """The text of a recipe in `path` that learns from the files, and a sentence about these.
+
+    Raises ConfigError for a task that does not turn a column into another one, DataError for files that cannot be read, or have no pair
+    to learn from.
+    """
+    text = plugin.template.format(file=path)
+    if not all(re.search(rf"^  {key}: ", text, re.MULTILINE) for key in ("source", "target", "train")):
+        raise ConfigError(
+            f"`--from` needs a task that turns texts into texts, such as translation, but {plugin.name} is none. Leave it out."
+        )
+    named = [as_file(file) for file in files]
+    source, target = _columns(plugin, named)
+    records = open_records(tuple(named), required=(source, target), source_column=source, target_column=target)
+    languages, count = Counter[str](), 0
+    for record in records:
+        count += 1
+        languages[str(record.get(_LANGUAGE, ""))] += 1
+    said = _said(records, count)
+    if not count:
+        raise DataError(f"There is nothing to learn from in these files: {said}")
+    entries = "".join(f"\n    - {_entry(file, path.parent)}" for file in named)
+    text = _with(text, "train", entries)
+    text = _with(_with(text, "source", f" {source}"), "target", f" {target}{_tags(languages)}")
+    text = _with(text, "validation", f" {max(1, min(500, count // 10))}")
+    return _sized(text, count), said
+
+
+def _columns(plugin: TaskPlugin, files: Sequence[FileConfig]) -> tuple[str, str]:
+    """What the task calls a source and a target, or the names of the columns of a table that has two."""
+    usual = (str(plugin.Config().source), str(plugin.Config().target))
+    for part, _ in open_parts(tuple(files), required=(), source_column=usual[0], target_column=usual[1]):
+        first = next(iter(part), None)
+        columns = [] if first is None else list(map(str, first))
+        if not set(usual) <= set(columns) and len(columns) == 2 and usual[0] not in columns:
+            return columns[0], columns[1]
+    return usual
+
+
+def _said(records: Records, count: int) -> str:
+    """How many pairs there are, and what else is in the files."""
+    skipped = ", ".join(f"{one.count:,} {reason}" for reason, one in records.skipped().items())
+    return f"{count:,} pairs to learn from{f'; left out: {skipped}' if skipped else ''}."
+
+
+def _entry(file: FileConfig, folder: Path) -> str:
+    """A file as a recipe in this folder names it."""
+    names = {key: getattr(file, key) for key in ("path", "source", "target") if getattr(file, key) is not None}
+    paths = {key: name if os.path.isabs(name) else os.path.relpath(name, folder) for key, name in names.items()}
+    others: Mapping[str, Any] = {**settings_of(file), **({"format": file.format} if file.format else {})}
+    if not others and list(paths) == ["path"]:
+        return _scalar(paths["path"])
+    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in {**paths, **others}.items()) + "}"
+
+
+def _scalar(value: Any) -> str:
+    """A value as YAML; texts of plain letters without quotes."""
+    if isinstance(value, str):
+        return value if _PLAIN.fullmatch(value) else json_text(value)
+    return f"[{', '.join(map(_scalar, value))}]" if isinstance(value, tuple | list) else json_text(value)
+
+
+def _tags(languages: Mapping[str, int]) -> str:
+    if len(languages) < 2:
+        return ""
+    known = ", ".join(sorted(filter(None, languages)))
+    return f"\n  tags: [{_LANGUAGE}]               # one model says several languages: {known}"
+
+
+def _with(text: str, key: str, value: str) -> str:
+    """The recipe with another value of a key, and without what was said of the old one."""
+    return re.sub(rf"^  {key}:.*$", lambda _: f"  {key}:{value}", text, count=1, flags=re.MULTILINE)
+
+
+def _sized(text: str, count: int) -> str:
+    """A recipe for so many pairs: fewer subwords, a smaller model and a shorter warm-up where they are few."""
+    if count >= _FEW:
+        return text if count < _MANY else text.replace("preset: small ", "preset: base ")
+    text = text.replace("size: 8000", f"size: {max(200, min(4000, count // 5))}").replace("preset: small ", "preset: tiny ")
+    return text.replace("warmup_steps: 1000", "warmup_steps: 200").replace("target_tokens: 4096", "target_tokens: 1000")

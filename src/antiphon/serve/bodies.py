@@ -1,0 +1,83 @@
+"""Fields of a request, in whatever form a client sends them: JSON, a form, or several parts.
+
+What comes is looked at, not what the client calls it: some send no content type, some send JSON under another one.
+"""
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+
+from antiphon.serve.refused import RefusedError
+
+
+async def fields(request: Request) -> dict[str, Any]:
+    """The fields of the query and of the body, which come first. A field that is there several times is a list of its values.
+
+    Raises RefusedError for a body that is none of these.
+    """
+    body = await request.body()
+    text = body.lstrip()
+    if not text:
+        found: dict[str, Any] = {}
+    elif text.startswith(b"{"):
+        found = _json(body)
+    elif text.startswith(b"--"):
+        found = await _parts(request)
+    else:
+        found = _repeated(parse_qsl(_decoded(body), keep_blank_values=True))
+    return {**_repeated(list(request.query_params.multi_items())), **found}
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(_decoded(body))
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, f"The body must be a JSON object, but is none: {error}.") from error
+    assert isinstance(found, dict), "it begins with a brace"
+    return found
+
+
+async def _parts(request: Request) -> dict[str, Any]:
+    form = await request.form()
+    return _repeated([(name, value if isinstance(value, str) else await value.read()) for name, value in form.multi_items()])
+
+
+def _repeated(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in items:
+        known = found.get(name)
+        found[name] = value if name not in found else [*(known if isinstance(known, list) else [known]), value]
+    return found
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RefusedError(400, f"The body must be UTF-8, but byte {error.start + 1} is not.") from error
+
+
+def text_of(given: dict[str, Any], name: str, default: str | None = None) -> str:
+    """The text of a field. Raises RefusedError when it is missing, unless there is a default, or no text."""
+    value = given.get(name, default)
+    if value is None:
+        raise RefusedError(400, f"`{name}` is missing.")
+    if not isinstance(value, str):
+        raise RefusedError(400, f"`{name}` must be a text, but is {json.dumps(value, default=str)[:80]}.")
+    return value
+
+
+def texts_of(given: dict[str, Any], name: str) -> list[str]:
+    """The texts of a field that may hold one or several. Raises RefusedError when it is missing, or no text."""
+    value = given.get(name)
+    texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    if value is None or len(texts) < (len(value) if isinstance(value, list) else 1):
+        raise RefusedError(400, f"`{name}` must be a text, or a list of texts." if value is not None else f"`{name}` is missing.")
+    return texts
+
+
+def is_true(given: dict[str, Any], name: str) -> bool:
+    """Whether a field says yes, as forms and JSON do."""
+    return given.get(name) in (True, 1, "1", "true", "True")

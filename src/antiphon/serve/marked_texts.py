@@ -1,0 +1,102 @@
+"""Texts with tags of HTML or XML, as translators' tools send them: models read them without, and the tags come back in their places.
+
+Tags are taken as they stand, whether the text is well-formed or not: two that belong together are around the words that they were around,
+all others stand beside the word that they stood beside (`readers/tag_placement.py`).
+"""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from antiphon.contracts.reader import Said
+from antiphon.errors import DataError
+from antiphon.readers.inline_tags import Inline, Piece
+from antiphon.readers.tag_placement import with_tags
+from antiphon.serve.pool import Pool
+from antiphon.serve.refused import RefusedError
+from antiphon.serve.service import Service
+
+_TAG = re.compile(r"<!--.*?-->|<([A-Za-z][\w:.-]*)[^<>]*></\1\s*>|<(/?)([A-Za-z][\w:.-]*)[^<>]*?(/?)>", re.DOTALL)
+_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+def marked(text: str, ignored: Sequence[str] = ()) -> Inline:
+    """A text with its tags; what is between tags that are called as one of `ignored` stays as it is."""
+    texts, pieces, open_ones, place, end = list[str](), list[Piece](), list[tuple[str, int]](), 0, 0
+    for found in _TAG.finditer(text):
+        texts.append(html.unescape(text[end : found.start()]))
+        place, end = place + len(texts[-1]), found.end()
+        name, number = (found[3] or "").lower(), len(pieces)
+        role: Literal["open", "close", "alone"] = "alone"
+        partner = None
+        if found[2]:
+            match = next((index for index in range(len(open_ones) - 1, -1, -1) if open_ones[index][0] == name), None)
+            if match is not None:
+                partner, role = open_ones[match][1], "close"
+                del open_ones[match:]
+                pieces[partner] = replace(pieces[partner], role="open", partner=number)
+        elif found[3] and not found[4] and name not in _VOID:
+            open_ones.append((name, number))
+        pieces.append(Piece(found[0], place, role, partner, role == "alone" and name in ignored))
+        if name == "br":  # it parts two words, as a line end does
+            texts.append(" ")
+            place += 1
+    texts.append(html.unescape(text[end:]))
+    kept = [replace(piece, kept=piece.kept and piece.role == "open") for piece in pieces]
+    return Inline(text, "".join(texts), tuple(kept))
+
+
+async def translated(
+    service: Service,
+    pool: Pool,
+    texts: Sequence[str],
+    *,
+    more: Sequence[Mapping[str, Any]] | None = None,
+    search: Mapping[str, Any] | None = None,
+    tags: bool = False,
+    ignored: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Predictions for texts, in their order, with the white space around them.
+
+    more      further fields of each record
+    search    settings of the search
+    tags      whether the texts are of HTML or XML; so are their predictions then
+    ignored   names of tags whose contents stay as they are
+
+    A text that says nothing is its own translation. Raises RefusedError for one that cannot be used.
+    """
+    assert pool.card is not None, "started before"
+    column = pool.card.columns[0]
+    inlines = [marked(text, ignored) if tags else Inline(text, text, ()) for text in texts]
+    asked = [number for number, one in enumerate(inlines) if one.plain]
+    records = [{column: inlines[number].plain if tags else texts[number].strip(), **(more[number] if more else {})} for number in asked]
+    aligned = any(inlines[number].pieces for number in asked)
+    found = await service.predict(pool.served.name, records, search, aligned=aligned) if records else []
+    said: list[dict[str, Any]] = [{"prediction": text} for text in texts]
+    for number, prediction in zip(asked, found, strict=True):
+        if "error" in prediction:
+            raise RefusedError(400, f"Text {number + 1}: {prediction['error']}")
+        said[number] = {**prediction, "prediction": _tagged(inlines[number], prediction) if tags else _spaced(texts[number], prediction)}
+    return said
+
+
+def _spaced(source: str, prediction: Mapping[str, Any]) -> str:
+    """What is said, with the white space around its source."""
+    body = source.strip()
+    before = source.index(body)
+    return f"{source[:before]}{str(prediction['prediction']).strip()}{source[before + len(body) :]}"
+
+
+def _tagged(source: Inline, prediction: Mapping[str, Any]) -> str:
+    """What is said, with the tags of its source; without what must stay as it is, tags and all, where it does not come back."""
+    links = prediction.get("word_alignment")
+    pairs = (
+        None if links is None else tuple((int(one), int(other)) for one, _, other in (link.partition("-") for link in str(links).split()))
+    )
+    text = str(prediction["prediction"])
+    try:
+        return with_tags(source, Said(text, pairs))
+    except DataError:
+        return with_tags(replace(source, pieces=tuple(replace(piece, kept=False) for piece in source.pieces)), Said(text, pairs))

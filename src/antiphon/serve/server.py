@@ -1,0 +1,68 @@
+"""The process that listens: it loads the models, serves until it is asked to stop, and lets what was accepted end first."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from antiphon.errors import AntiphonError, MissingPackageError
+from antiphon.serve.app import application
+from antiphon.serve.pool import Served
+from antiphon.serve.settings import ServeConfig
+from antiphon.serve.worker import say
+
+
+def run_server(served: Sequence[Served], settings: ServeConfig, *, host: str, port: int, root_path: str = "") -> None:
+    """Serve until SIGINT or SIGTERM. Raises AntiphonError when a model cannot be loaded, or the port is taken."""
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingPackageError("Serving", "uvicorn", "serve") from error
+    app = application(served, settings)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        root_path=root_path,
+        log_level="warning",
+        access_log=False,  # paths of requests may hold texts
+        lifespan="off",  # models are loaded before anybody is let in
+        timeout_graceful_shutdown=int(settings.timeout) + 1,
+        server_header=False,
+    )
+    asyncio.run(_serve(app.state.service, uvicorn.Server(config), config))
+
+
+async def _serve(service: Any, server: Any, config: Any) -> None:
+    try:
+        sock = config.bind_socket()
+    except SystemExit as error:  # uvicorn has logged it
+        raise AntiphonError(
+            f"{config.host}:{config.port} cannot be listened at; is another service there? Choose another `--port`."
+        ) from error
+    try:
+        await service.start()
+        loop = asyncio.get_running_loop()
+        reloading: set[asyncio.Task[None]] = set()
+
+        def reload() -> None:
+            task = loop.create_task(_reloaded(service))
+            reloading.add(task)
+            task.add_done_callback(reloading.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        address, port = sock.getsockname()[:2]
+        print(f"Serving {', '.join(service.pools)} at http://{address}:{port}", file=sys.stderr, flush=True)
+        await server.serve(sockets=[sock])
+    finally:
+        sock.close()
+        await service.close()
+
+
+async def _reloaded(service: Any) -> None:
+    try:
+        await service.reload()
+        say("all models were opened anew")
+    except AntiphonError as error:
+        say(f"the models stay as they were, since one cannot be opened anew: {error}")

@@ -1,0 +1,144 @@
+"""What protocols ask: models by name, predictions for records, within the limits that the operator has set."""
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, final
+
+from antiphon.errors import ConfigError, nearest
+from antiphon.serve.metrics import Metrics
+from antiphon.serve.pool import MakeWorker, Pool, Served, WorkerProcess
+from antiphon.serve.refused import RefusedError
+from antiphon.serve.settings import ServeConfig
+from antiphon.serve.worker import Card
+
+_WIDTHS = ("beam_size", "n_best", "samples", "groups")  # settings of a search by which its cost grows
+_ALLOWED = (  # what a request may set: nothing that names a file, or code
+    *("name", *_WIDTHS, "length_penalty", "alpha", "coverage_penalty", "diversity", "length_reward", "hot_words", "patience"),
+    *("temperature", "top_k", "top_p", "seed", "limits", "processors", "alignment", "spans"),
+)
+
+
+@final
+class Service:
+    """Several models, each with workers of its own."""
+
+    def __init__(self, served: Sequence[Served], settings: ServeConfig, make: MakeWorker = WorkerProcess):
+        names = [one.name for one in served]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if not names:
+            raise ConfigError("A service needs at least one run.")
+        if twice is not None:
+            raise ConfigError(
+                f"Two models are called `{twice}`. Give one of them another name: `other={served[names.index(twice)].run[0]}`."
+            )
+        self.settings, self.metrics = settings, Metrics()
+        self.pools = {one.name: Pool(one, settings, self.metrics, make) for one in served}
+        self._started = False
+
+    async def start(self) -> None:
+        """Load all models; once. Raises AntiphonError when one cannot be loaded, and ends the others then."""
+        if self._started:
+            return
+        self._started = True
+        try:
+            await asyncio.gather(*(pool.start() for pool in self.pools.values()))
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """End all workers when they have answered."""
+        await asyncio.gather(*(pool.close() for pool in self.pools.values()))
+
+    async def reload(self) -> None:
+        """Open all runs anew, while the workers that are there go on."""
+        for pool in self.pools.values():
+            await pool.reload()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every model has a worker."""
+        return all(pool.is_ready for pool in self.pools.values())
+
+    def check_key(self, given: str) -> None:
+        """Raise RefusedError unless a request has the key, if one is needed. Takes as long for every wrong one."""
+        key = self.settings.api_key
+        if key is not None and not hmac.compare_digest(given.encode(), key.encode()):
+            raise RefusedError(403, "The API key is missing or wrong. Send it as `Authorization: Bearer KEY`.")
+
+    def cards(self) -> dict[str, Card]:
+        """What is known of each model."""
+        return {name: pool.card for name, pool in self.pools.items() if pool.card is not None}
+
+    def named(self, model: str | None) -> Pool:
+        """The model of a name, or the first one where none is named. Raises RefusedError when there is none."""
+        if model is None:
+            return next(iter(self.pools.values()))
+        if model not in self.pools:
+            known = list(self.pools)
+            raise RefusedError(404, f"There is no model `{model}`; there are: {', '.join(known)}.{nearest(model, known)}")
+        return self.pools[model]
+
+    async def predict(
+        self,
+        model: str | None,
+        records: Sequence[Mapping[str, Any]],
+        search: Mapping[str, Any] | None = None,
+        *,
+        aligned: bool = False,
+    ) -> list[dict[str, Any]]:
+        """The predictions for records, as `antiphon predict` writes them into JSON lines; one that cannot be used has an `error`.
+
+        Where records are rows of a table, there is one for each series in them. `aligned` asks for `word_alignment`, where the model
+        knows it. Raises RefusedError.
+        """
+        pool = self.named(model)
+        return await pool.ask(self._checked(pool, records), self._allowed(search or {}), aligned=aligned)
+
+    async def stream(
+        self, model: str | None, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+        """The predictions for records with their numbers from 0, each as soon as it is made. Raises RefusedError."""
+        pool = self.named(model)
+        checked, allowed = self._checked(pool, records), self._allowed(search or {})
+        assert pool.card is not None, "started before"
+        parts = [checked] if pool.card.is_table else [[record] for record in checked]
+        tasks = [asyncio.create_task(pool.ask(part, allowed)) for part in parts]
+        numbers = {task: number for number, task in enumerate(tasks)}
+        try:
+            waiting = set(tasks)
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda one: numbers[one]):
+                    for further, prediction in enumerate(await task):
+                        yield numbers[task] + further, prediction
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _checked(self, pool: Pool, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """The records. Raises RefusedError for too many, and where sound is named rather than sent: files of the server are its own."""
+        assert pool.card is not None, "started before"
+        if not records:
+            raise RefusedError(422, "`inputs` must hold at least one input.")
+        if len(records) > self.settings.max_records:
+            raise RefusedError(413, f"A request may have {self.settings.max_records} records, but this one has {len(records)}.")
+        column = pool.card.columns[0]
+        if pool.card.hears and not all(isinstance(record.get(column), bytes) for record in records):
+            raise RefusedError(422, f'`{column}` must hold the recording itself: {{"base64": ...}}.')
+        return records
+
+    def _allowed(self, search: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name in search:
+            if name not in _ALLOWED:
+                raise RefusedError(
+                    422, f"`search.{name}` may not be set by a request.{nearest(name, _ALLOWED)} Allowed: {', '.join(_ALLOWED)}."
+                )
+        if "." in str(search.get("name", "")):
+            raise RefusedError(422, "`search.name` must be a search of Antiphon's own.")
+        for name in _WIDTHS:
+            value = search.get(name, 0)
+            if isinstance(value, int | float) and value > self.settings.max_beam:
+                raise RefusedError(422, f"`search.{name}` must be at most {self.settings.max_beam} here, but is {value}.")
+        return search

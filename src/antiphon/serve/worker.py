@@ -1,0 +1,145 @@
+"""A process that holds one model and predicts what it is sent, until its parent closes the line.
+
+A process each, since searches hold the interpreter's lock for most of their time: threads of one process would take turns. What goes over
+the line are plain values: records in, predictions as `antiphon predict` writes them into JSON lines out. So whoever serves needs no torch.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from antiphon.errors import AntiphonError
+
+if TYPE_CHECKING:
+    from antiphon.prediction.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model that is served: its task, the columns that records need, and whether they are rows, sound or texts."""
+
+    task: str
+    columns: tuple[str, ...]
+    is_table: bool
+    hears: bool
+    sample_rate: int | None
+    search: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Records of one request, with search settings that differ from the run's, and whether words are to be aligned where the model can."""
+
+    records: Sequence[Mapping[str, Any]]
+    search: Mapping[str, Any]
+    aligned: bool = False
+
+
+Answer = list[dict[str, Any]] | str
+"""The predictions for what was asked, as plain values, or a sentence that says why there are none."""
+
+
+def work(line: Connection, run: Sequence[str], overrides: Sequence[str], threads: int, trust_code: bool) -> None:
+    """Load the model, say what it is, and answer lists of `Asked` one after another. The parent decides when to end."""
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, signal.SIG_IGN)
+    try:
+        import torch
+
+        from antiphon.prediction.loading import load
+
+        torch.set_num_threads(threads)
+        predictor = load([Path(one) for one in run], overrides=overrides, trust_code=trust_code)
+        line.send(card_of(predictor))
+    except AntiphonError as error:
+        line.send(str(error))
+        return
+    known: dict[str, Predictor] = {}
+    while True:
+        try:
+            asked: list[Asked] = line.recv()
+        except (EOFError, OSError):  # the parent has gone
+            return
+        try:
+            line.send(answers(predictor, asked, known))
+        except OSError:
+            return
+
+
+def card_of(predictor: "Predictor") -> Card:
+    """What a client may want to know of a model."""
+    from antiphon.contracts.abilities import Hears, Tabular
+    from antiphon.contracts.configuration import plain
+
+    task = predictor.task
+    rate = getattr(task.source_spec, "sample_rate", None)
+    return Card(
+        task.name, tuple(task.source_columns), isinstance(task, Tabular), isinstance(task, Hears), rate, plain(predictor.recipe.search)
+    )
+
+
+def answers(predictor: "Predictor", asked: Sequence[Asked], known: dict[str, "Predictor"]) -> list[Answer]:
+    """What is said of several requests; those with the same search settings are predicted together, unless their records are rows."""
+    from antiphon.contracts.abilities import Tabular
+
+    found: dict[int, Answer] = {}
+    groups: dict[str, list[int]] = {}
+    for number, one in enumerate(asked):
+        alone = f"{number} " if isinstance(predictor.task, Tabular) else ""
+        groups.setdefault(alone + repr((one.aligned, sorted(one.search.items()))), []).append(number)
+    for numbers in groups.values():
+        records = [record for number in numbers for record in asked[number].records]
+        try:
+            first = asked[numbers[0]]
+            said = iter(_predicted(_searching(predictor, first.search, known), records, aligned=first.aligned))
+        except AntiphonError as error:
+            found.update(dict.fromkeys(numbers, str(error)))
+            continue
+        for number in numbers:
+            found[number] = list(said) if len(numbers) == 1 else [next(said) for _ in asked[number].records]
+    return [found[number] for number in range(len(asked))]
+
+
+def _searching(predictor: "Predictor", search: Mapping[str, Any], known: dict[str, "Predictor"]) -> "Predictor":
+    if not search:
+        return predictor
+    name = repr(sorted(search.items()))
+    if name not in known:
+        if len(known) >= 64:  # whoever asks for ever new settings must not fill the memory
+            known.clear()
+        known[name] = predictor.with_search(search)
+    return known[name]
+
+
+def _predicted(predictor: "Predictor", records: Sequence[Mapping[str, Any]], *, aligned: bool) -> list[dict[str, Any]]:
+    from antiphon.contracts.abilities import Tabular
+    from antiphon.prediction.writers import as_plain
+
+    table = isinstance(predictor.task, Tabular)
+    predictions = predictor.predict(list(records), on_error="keep")
+    plain = [as_plain(one, {} if table else record, predictor.task) for one, record in zip(predictions, records, strict=not table)]
+    return _aligned(predictor, records, plain) if aligned else plain
+
+
+def _aligned(predictor: "Predictor", records: Sequence[Mapping[str, Any]], plain: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The predictions with links of words, where the model knows them: it is asked what it thinks of what it said."""
+    target = predictor.task.target_column
+    if target is None:
+        return plain
+    said = [{**record, target: one["prediction"]} for record, one in zip(records, plain, strict=True)]
+    try:
+        scored = predictor.score(said, alignment=True, on_error="keep")
+    except AntiphonError:  # no attention, or an engine that does not show it
+        return plain
+    links = [one.details.get("word_alignment") for one in scored]
+    return [one if link is None else {**one, "word_alignment": link} for one, link in zip(plain, links, strict=True)]
+
+
+def say(message: str) -> None:
+    """A line of the log, which knows of no user's text."""
+    print(f"antiphon serve [{os.getpid()}]: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,58 @@
+"""`antiphon new --from` writes a recipe that learns from the files as they are."""
+
+from pathlib import Path
+
+import pytest
+
+from antiphon.recipe.recipe import read_recipe
+from tests.cli.conftest import Command
+
+PO = 'msgid ""\nmsgstr "Language: {0}\\n"\n\nmsgid "open"\nmsgstr "{0} open"\n\nmsgid "shut"\nmsgstr ""\n'
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "po").mkdir()
+    for language in ("de", "fr"):
+        (tmp_path / "po" / f"{language}.po").write_text(PO.format(language), encoding="utf-8")
+    (tmp_path / "memory.tsv").write_text("english\tgerman\none\teins\n" * 30, encoding="utf-8")
+    return tmp_path
+
+
+def test_files_of_two_languages(antiphon: Command, files: Path) -> None:
+    told = antiphon("new", "translation", "--from", "po/de.po", "po/fr.po")
+    assert told.status == 0, told.err
+    assert told.out == "2 pairs to learn from; left out: 2 untranslated.\nWrote translation.yaml. Look: antiphon inspect translation.yaml\n"
+    recipe = read_recipe(files / "translation.yaml")
+    assert [file.path for file in recipe.data.train] == [f"{files}/po/de.po", f"{files}/po/fr.po"]
+    assert recipe.task.tags == ("language",)
+    assert recipe.data.validation == 1
+    assert recipe.model.dim == 128, "the preset tiny"
+    assert "one model says several languages: de, fr" in (files / "translation.yaml").read_text()
+
+
+def test_a_folder_and_a_file_with_settings(antiphon: Command, files: Path) -> None:
+    (files / "recipes").mkdir()
+    told = antiphon("new", "translation", "recipes/a.yaml", "--from", "po", "--from", "{path: po/de.po, states: [translated, fuzzy]}")
+    assert told.status == 0, told.err
+    text = (files / "recipes" / "a.yaml").read_text()
+    assert "\n    - ../po\n    - {path: ../po/de.po, states: [translated, fuzzy]}\n" in text
+    assert len(read_recipe(files / "recipes" / "a.yaml").data.train) == 2
+
+
+def test_a_table_of_two_columns(antiphon: Command, files: Path) -> None:
+    told = antiphon("new", "translation", "b.yml", "--from", "memory.tsv")
+    assert told.status == 0, told.err
+    task = read_recipe(files / "b.yml").task
+    assert (task.source, task.target, task.tags) == ("english", "german", ())
+
+
+def test_what_is_no_pair(antiphon: Command, files: Path) -> None:
+    (files / "empty.po").write_text(PO.format("de").replace("de open", ""), encoding="utf-8")
+    told = antiphon("new", "translation", "--from", "empty.po")
+    assert "nothing to learn from in these files: 0 pairs to learn from; left out: 2 untranslated" in told.err
+    told = antiphon("new", "forecasting", "--from", "empty.po")
+    assert "`--from` needs a task that turns texts into texts" in told.err
+    told = antiphon("new", "translation", "a.yaml", "b.yaml")
+    assert "One recipe is written, but a.yaml and b.yaml are named" in told.err
+    assert not list(files.glob("*.yaml"))

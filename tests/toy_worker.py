@@ -1,0 +1,62 @@
+"""A worker for tests of services, in the test's own process: it shouts, waits while its gate is closed, and dies over the word "poison"."""
+
+import asyncio
+from typing import Any
+
+from antiphon.serve.pool import LostError, Served, WorkerProcess
+from antiphon.serve.worker import Answer, Asked, Card
+
+CARD = Card("translation", ("source",), False, False, None, {"name": "beam", "beam_size": 4})
+
+
+class Toy(WorkerProcess):
+    """One of the workers that were made since `reset`, which all wait at one gate and serve one model."""
+
+    made: list["Toy"] = []
+    gate: asyncio.Event
+    known: Card = CARD
+
+    @classmethod
+    def reset(cls, *, is_open: bool = False, card: Card = CARD, is_table: bool = False) -> None:
+        """Begin anew, within a loop."""
+        cls.made, cls.gate, cls.known = (
+            [],
+            asyncio.Event(),
+            Card(card.task, card.columns, is_table, card.hears, card.sample_rate, card.search),
+        )
+        if is_open:
+            cls.gate.set()
+
+    def __init__(self, served: Served, threads: int):
+        self.batches: list[list[Any]] = []
+        self.asked: list[Asked] = []
+        self.closed = False
+        Toy.made.append(self)
+
+    async def card(self) -> Card:
+        return Toy.known
+
+    async def ask(self, asked: list[Asked]) -> list[Answer]:
+        column = Toy.known.columns[0]
+        words = [record[column] for one in asked for record in one.records]
+        self.batches.append(words)
+        self.asked.extend(asked)
+        await Toy.gate.wait()
+        if "poison" in words:
+            raise LostError
+        return [[_said(record[column]) for record in one.records] for one in asked]
+
+    def close(self) -> None:
+        self.closed = True
+
+    def wait(self) -> None:
+        assert self.closed
+
+    def kill(self) -> None:
+        self.closed = True
+
+
+def _said(source: object) -> dict[str, Any]:
+    if source == "":
+        return {"prediction": "", "score": None, "error": "the source is empty."}
+    return {"prediction": f"{len(source)} bytes" if isinstance(source, bytes) else str(source).upper(), "score": -0.5}
