@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch.export import ExportedProgram
 
 from antiphon.errors import ExportError
@@ -24,7 +25,13 @@ def save_compiled(programs: Mapping[str, ExportedProgram], folder: Path) -> None
             f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers)}), but there is none here. Install one, such as g++, or leave"
             " it false."
         )
+    recurrent = {torch.ops.aten.lstm.input, torch.ops.aten.gru.input}
     for name, program in programs.items():
+        if any(node.target in recurrent for node in program.graph.nodes):
+            raise ExportError(
+                f"`engine.compiled` holds no LSTM or GRU over a whole sequence, which AOTInductor computes otherwise, but the graph"
+                f" `{name}` has one. Leave it false."
+            )
         try:
             aoti_compile_and_package(program, package_path=str((folder / f"{name}.pt2").absolute()))
         except Exception as error:  # of many kinds: of the compiler, of the linker, of an operation that it does not know
