@@ -236,6 +236,16 @@ def test_states_of_trados(tmp_path: Path) -> None:
     assert answered(path, lambda _: "Eins.").decode() == expected
 
 
+def test_messages_with_choices_are_left_alone(tmp_path: Path) -> None:
+    choices = "{VAR_PLURAL, plural, =1 {one file} other {<x/> files}}"
+    units = (
+        f'<unit id="1"><segment><source>{choices}</source></segment></unit><unit id="2"><segment><source>{{a, b}}</source></segment></unit>'
+    )
+    path = write(tmp_path, f'<xliff version="2.0" srcLang="en" trgLang="de"><file id="ngi18n">{units}</file></xliff>')
+    assert [one["id"] for one in waiting(path)] == ["2"]
+    assert opened(path, to_learn=False).skipped()["a message with choices"].count == 1
+
+
 def test_what_has_no_source_is_counted(tmp_path: Path) -> None:
     path = write(tmp_path, '<xliff version="1.2"><file source-language="en"><body><trans-unit id="1"/></body></file></xliff>')
     assert opened(path, to_learn=True).skipped()["no source"].count == 1
