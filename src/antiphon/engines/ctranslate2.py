@@ -15,7 +15,7 @@ from antiphon.engines.ctranslate2_model import CTranslate2Transformer
 from antiphon.engines.ctranslate2_whisper import CTranslate2Whisper
 from antiphon.errors import CheckpointError, ConfigError, MissingPackageError
 
-COMPUTE_TYPES = {"fp32": "float32", "int8": "int8_float32"}
+COMPUTE_TYPES = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8_float32"}
 
 
 def open_model(exported: Exported) -> Seq2SeqModel:

@@ -1,7 +1,11 @@
-"""Programs of torch.export (`.pt2`), which `exporters/torch.py` writes: torch runs them, and no code of a model is imported."""
+"""Programs of torch.export (`.pt2`), which `exporters/torch.py` writes: torch runs them, and no code of a model is imported.
 
+Compiled ones are the same to whoever runs them, and run only where they were compiled.
+"""
+
+import platform
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -9,7 +13,7 @@ from torch import Tensor
 from antiphon.contracts.engine import EnginePlugin, Exported
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.engines.graphs import open_graphs
-from antiphon.errors import CheckpointError
+from antiphon.errors import CheckpointError, ConfigError
 
 
 @final
@@ -18,7 +22,8 @@ class Programs:
 
     def __init__(self, exported: Exported):
         self._names: Mapping[str, Mapping[str, Sequence[str]]] = exported.details["graphs"]
-        self._programs = {name: _opened(exported, name) for name in self._names}
+        opened = _opened if exported.details.get("compiled") is None else _opened_compiled
+        self._programs = {name: opened(exported, name) for name in self._names}
 
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """All outputs of a graph."""
@@ -39,8 +44,41 @@ def _opened(exported: Exported, name: str) -> torch.nn.Module:
         ) from error
 
 
+def _opened_compiled(exported: Exported, name: str) -> Any:
+    """A program that was compiled for one machine. Raises ConfigError on another, and for another version of torch."""
+    there, here = exported.details["compiled"], this_machine()
+    written = exported.versions.get("torch", "?")
+    if there != here or written != torch.__version__:
+        raise ConfigError(
+            f"{exported.folder} was compiled for {' with '.join(there.values())} by torch {written}, but this is"
+            f" {' with '.join(here.values())} and torch {torch.__version__}. Export the run here, or with `--set engine.compiled=false`."
+        )
+    path = exported.folder / f"{name}.pt2"
+    try:
+        return torch._inductor.aoti_load_package(str(path.absolute()))
+    except Exception as error:  # of many kinds: of the archive, of the library in it
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointError(f"{path} cannot be opened: {reason:.200}. Export the run again.") from error
+
+
+def has_bf16() -> bool:
+    """Whether the processor multiplies in bf16, as oneDNN sees it."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def this_machine() -> dict[str, str]:
+    """What a compiled program needs of a machine: its kind, and the instructions that its processor knows, as torch sees them."""
+    return {"machine": f"{platform.system()} {platform.machine()}", "instructions": torch.backends.cpu.get_cpu_capability()}
+
+
 def open_engine(exported: Exported) -> Seq2SeqModel:
-    """The model of a folder. Raises CheckpointError for files that are damaged, or that this version of torch cannot open."""
+    """The model of a folder. Raises CheckpointError for files that are damaged, or that this version of torch cannot open, ConfigError for
+    a precision that the processor lacks."""
+    if exported.precision == "bf16" and not has_bf16():
+        raise ConfigError(
+            f"{exported.folder} was exported with `--precision bf16`, which this processor lacks (it would be imitated, slowly). Export the"
+            " run with another."
+        )
     return open_graphs(Programs(exported), exported)
 
 

@@ -123,8 +123,8 @@ def _version() -> str:
 
 plugin = ExportPlugin(
     name="ctranslate2",
-    summary="a folder for the engine `ctranslate2`: Transformers and Whisper in fp32 or int8, opened like a run",
+    summary="a folder for the engine `ctranslate2`: Transformers and Whisper in fp32, bf16 or int8, opened like a run",
     export=export,
-    precisions=("fp32", "int8"),
+    precisions=("fp32", "bf16", "int8"),
     engine=True,
 )

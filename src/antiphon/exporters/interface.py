@@ -39,6 +39,7 @@ class ExportPlugin:
 
     It raises ExportError for a model that the format cannot hold, and says which exporter can, if one does. `precisions` are those that it
     can write, the usual one first. `engine` is whether the folder is opened like a run: then it is written by `engine_folder.py`.
+    `compiles` is whether it can compile for this machine (`engine.compiled`).
     """
 
     name: str
@@ -46,3 +47,4 @@ class ExportPlugin:
     export: Callable[[TrainedModel, Path], Sequence[str]]
     precisions: tuple[Precision, ...] = ("fp32",)
     engine: bool = False
+    compiles: bool = False

@@ -43,6 +43,7 @@ def check(architecture: str) -> None:
 def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32") -> None:
     """Write a file for each graph of a model into a folder. Raises ExportError for int8 where every matrix is too small for it, and
     for patches of channels by themselves."""
+    from antiphon.exporters.onnx_bf16 import store_in_bf16
     from antiphon.exporters.onnx_file import save
     from antiphon.exporters.onnx_int8 import quantize
     from antiphon.exporters.onnx_recurrent import with_operators
@@ -57,6 +58,9 @@ def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32
     with_operators(traced)
     for name, graph in graphs.items():
         save(graph, folder / f"{name}.onnx", name)
+    if precision == "bf16":
+        for name in graphs:
+            store_in_bf16(folder / f"{name}.onnx")
     if precision == "int8" and not sum(quantize(folder / f"{name}.onnx") for name in graphs):
         raise ExportError("No matrix of this model is large enough to be worth 8 bits. Export it with `--precision fp32`.")
 
@@ -65,6 +69,6 @@ plugin = ExportPlugin(
     name="onnx",
     summary="A folder that ONNX Runtime runs, opened like a run; needs the extra `onnx`.",
     export=export,
-    precisions=("fp32", "int8"),
+    precisions=("fp32", "bf16", "int8"),
     engine=True,
 )

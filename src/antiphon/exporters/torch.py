@@ -12,7 +12,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,14 @@ from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.fx.experimental import _config as sizes_config
 
+from antiphon.contracts.engine import Precision
+from antiphon.engines.torch import this_machine
 from antiphon.errors import ExportError
 from antiphon.exporters import engine_folder
 from antiphon.exporters.graphs import Graph, check_graphs, facts_of, graphs_of
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
+from antiphon.exporters.torch_bf16 import ProductsInBf16, keep_in_bf16
+from antiphon.exporters.torch_compiled import save_compiled
 
 _SMALLEST = 2
 """What torch calls the smallest size, where files have no limit."""
@@ -37,11 +41,16 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     check_graphs(trained.architecture, "torch")
     model = trained.model.eval()
     graphs = graphs_of(model)
-    programs = {name: program(name, graph) for name, graph in graphs.items()}
+    programs = {name: program(name, graph, trained.precision) for name, graph in graphs.items()}
     names = {name: {"inputs": list(graph.inputs), "outputs": list(graph.outputs)} for name, graph in graphs.items()}
+    details: dict[str, Any] = {"graphs": names}
+    files, said = partial(save, programs), list[str]()
+    if trained.recipe.get("engine", {}).get("compiled"):
+        files, details["compiled"] = partial(save_compiled, programs), this_machine()
+        said = [f"The programs run on {' with '.join(details['compiled'].values())}, in torch {torch.__version__}, and nowhere else."]
     versions = {"torch": torch.__version__}
-    engine_folder.write(trained, folder, "torch", facts_of(model), partial(save, programs), versions=versions, details={"graphs": names})
-    return []
+    engine_folder.write(trained, folder, "torch", facts_of(model), files, versions=versions, details=details)
+    return said
 
 
 def save(programs: Mapping[str, ExportedProgram], folder: Path) -> None:
@@ -50,7 +59,7 @@ def save(programs: Mapping[str, ExportedProgram], folder: Path) -> None:
         torch.export.save(one, folder / f"{name}.pt2")
 
 
-def program(name: str, graph: Graph) -> ExportedProgram:
+def program(name: str, graph: Graph, precision: Precision = "fp32") -> ExportedProgram:
     """A graph as a program, for every size of what is said to be dynamic, with no weights but its own.
 
     Raises ExportError where torch.export refuses, or would fix a size.
@@ -62,13 +71,17 @@ def program(name: str, graph: Graph) -> ExportedProgram:
     module = graph.module.requires_grad_(False)
     try:
         # Without the last, programs refuse a size of 1, or of 0.
-        with torch.no_grad(), _quiet(), _recurrent_operations(), sizes_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+        turned = ProductsInBf16() if precision == "bf16" else nullcontext()
+        oblivious = sizes_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+        with torch.no_grad(), _quiet(), _recurrent_operations(), oblivious, turned:
             found = torch.export.export(module, graph.example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # of many kinds, none of which says that it is one of torch.export
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ExportError(f"torch.export refuses the graph `{name}` of this model: {reason:.300}") from error
     _assert_dynamic(name, graph, found)
     _drop_unused(found)
+    if precision == "bf16":
+        keep_in_bf16(found)
     return found
 
 
@@ -141,5 +154,7 @@ plugin = ExportPlugin(
     name="torch",
     summary="Programs of torch.export (.pt2), opened like a run: torch runs them without our code.",
     export=export,
+    precisions=("fp32", "bf16"),
     engine=True,
+    compiles=True,
 )

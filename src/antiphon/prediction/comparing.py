@@ -26,6 +26,9 @@ from antiphon.losses.observed import observed
 from antiphon.prediction.predictor import Predictor
 from antiphon.search.transducer_path import Chains
 
+_EXACT = 5
+"""Numbers up to which differences are counted as they are."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -87,12 +90,17 @@ def comparable(model: Seq2SeqModel, output: Output, labels: Padded) -> Float[Ten
 
 
 def difference(one: Said, other: Said) -> float:
-    """The largest difference; infinite where one is a number and the other is none. Both may be padded differently."""
+    """The largest difference; infinite where one is a number and the other is none. Both may be padded differently.
+
+    Of numbers beyond 5 it is a share of a fifth of them: single precision rounds them by more (a translator of 6 layers is 1.4e-4 from
+    itself in double precision where it says -18, and 4e-5 where it says more than -5).
+    """
     steps = int(min(one.values.shape[1], other.values.shape[1]))
     mask = one.mask[:, :steps]
     first, second = one.values[:, :steps][mask].double(), other.values[:, :steps][mask].double()
-    apart = torch.where((first == second) | (first.isnan() & second.isnan()), 0.0, (first - second).abs())
-    return float(apart.nan_to_num(nan=torch.inf).max()) if apart.numel() else 0.0
+    apart = (first - second).abs() / (torch.minimum(first.abs(), second.abs()) / _EXACT).clamp(min=1)
+    apart = torch.where((first == second) | (first.isnan() & second.isnan()), 0.0, apart)
+    return float(apart.nan_to_num(nan=torch.inf, posinf=torch.inf).max()) if apart.numel() else 0.0
 
 
 def largest_difference(one: Predictor, other: Predictor, given: Sequence[Batch]) -> float:

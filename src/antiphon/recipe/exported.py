@@ -62,7 +62,7 @@ def open_exported(saved: Checkpoint, recipe: Recipe, task: Task, overrides: Sequ
 def _refuse_changes(saved: Checkpoint, overrides: Sequence[str]) -> None:
     for override in overrides:
         key = override.partition("=")[0].strip()
-        if key.split(".")[0] == "model":
+        if key.split(".")[0] == "model" or key == "engine.compiled":
             raise ConfigError(
                 f"`{key}` must not be set for {saved.folder}, which was exported: the model is as it was then. Set it for"
                 " `antiphon export`, which writes another folder."

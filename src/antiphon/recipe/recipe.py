@@ -76,6 +76,8 @@ class EngineConfig:
 
     search: Literal["native", "ours"] = "native"
     """Whose search is used: the engine's own where it finds the same (native), or always that of Antiphon (ours)."""
+    compiled: bool = False
+    """Of `antiphon export --format torch`: whether programs are compiled for this machine (AOTInductor), which takes a C++ compiler."""
 
 
 @config

@@ -53,9 +53,7 @@ def export(
     Raises ExportError when the model cannot be exported in this format, or when what was exported says something else than the run.
     """
     plugin: ExportPlugin = registry.admit("exporters", format, trusted=True)
-    precision = precision or plugin.precisions[0]
-    if precision not in plugin.precisions:
-        raise ExportError(f"`--format {format}` writes {', '.join(plugin.precisions)}, but `--precision` is {precision}.")
+    precision = _precision(plugin, precision)
     folder = _free(Path(out) if out is not None else Path(run) / "exports" / format)
     trained = load_trained(run, trust=foreign(trust_code), overrides=overrides)
     if "engine" in trained.header:
@@ -64,6 +62,8 @@ def export(
         )
     say = partial((console or Console(stderr=True)).print, highlight=False, markup=False, soft_wrap=True)
     chosen = with_overrides(trained.recipe, overrides) if overrides else trained.recipe
+    if chosen.engine.compiled and not plugin.compiles:
+        raise ExportError(f"`engine.compiled` is for `--format torch`, but `--format` is {format}. Leave it false.")
     samples = cache(partial(validation_items, run, trained, check))
     order = _Order(run, precision, allow_loss, foreign(trust_code), tuple(overrides), say)
     model = TrainedModel(
@@ -87,6 +87,14 @@ def export(
             rows = [] if measured is None else parity.rows_of(measured)
             (partial_folder / README).write_text(engine_card(model, format, lost, rows), encoding="utf-8")
     return folder
+
+
+def _precision(plugin: ExportPlugin, asked: Precision | None) -> Precision:
+    """What was asked for, or what is usual. Raises ExportError for one that the format does not write."""
+    precision = asked or plugin.precisions[0]
+    if precision not in plugin.precisions:
+        raise ExportError(f"`--format {plugin.name}` writes {', '.join(plugin.precisions)}, but `--precision` is {precision}.")
+    return precision
 
 
 def _free(folder: Path) -> Path:

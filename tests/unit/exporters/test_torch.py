@@ -1,5 +1,7 @@
 """A folder for torch: written by us, run by torch alone."""
 
+import re
+import shutil
 import subprocess
 import sys
 
@@ -9,14 +11,16 @@ from torch import nn
 
 import antiphon
 from antiphon.contracts.engine import Exported, Facts
-from antiphon.contracts.specs import ValueSpec
-from antiphon.engines.torch import open_engine
-from antiphon.errors import CheckpointError, ExportError
+from antiphon.contracts.specs import TokenSpec, ValueSpec
+from antiphon.engines.torch import open_engine, this_machine
+from antiphon.errors import CheckpointError, ConfigError, ExportError
 from antiphon.exporters.graphs import Graph, check_graphs
 from antiphon.exporters.torch import program
+from antiphon.exporters.torch_compiled import save_compiled
 from antiphon.recipe.recipe import recipe_from
 from tests.checked_shapes import unchecked
 
+TOKENS, FACTS = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3), Facts(stepwise=False, frames=False)
 WORDS = ("red", "green", "blue", "black")
 DATA = {"train": [{"source": f"{one} {other}", "target": f"{other} {one}"} for one in WORDS for other in WORDS]}
 ALONE = """
@@ -107,3 +111,48 @@ def test_a_damaged_file_names_the_remedy(tmp_path):
     facts = Facts(stepwise=False, frames=False)
     with pytest.raises(CheckpointError, match=r"was written by torch 9\.9.*Install torch 9\.9, or export the model again"):
         open_engine(Exported(tmp_path, ValueSpec(1), ValueSpec(1), None, "fp32", facts, {"torch": "9.9"}, {"graphs": names}))
+
+
+def test_compiled_programs_are_refused_elsewhere(exported, tmp_path, monkeypatch):
+    run, folder = exported
+    names = {"encode": {"inputs": [], "outputs": []}}
+    for machine, version in (({"machine": "Plan9 vax", "instructions": "none"}, torch.__version__), (this_machine(), "1.0")):
+        given = Exported(folder, TOKENS, TOKENS, None, "fp32", FACTS, {"torch": version}, {"graphs": names, "compiled": machine})
+        with pytest.raises(
+            ConfigError, match=f"was compiled for {machine['machine']} with .* by torch {re.escape(version)}, .*Export the run here"
+        ):
+            open_engine(given)
+    (tmp_path / "encode.pt2").write_bytes(b"no archive")
+    details, versions = {"graphs": names, "compiled": this_machine()}, {"torch": torch.__version__}
+    with pytest.raises(CheckpointError, match=r"encode\.pt2 cannot be opened"):
+        open_engine(Exported(tmp_path, TOKENS, TOKENS, None, "fp32", FACTS, versions, details))
+    with pytest.raises(ConfigError, match=r"`engine\.compiled` must not be set for .*, which was exported"):
+        antiphon.load(folder, overrides=["engine.compiled=true"])
+    with pytest.raises(ExportError, match=r"`engine\.compiled` is for `--format torch`, but `--format` is hf"):
+        antiphon.export(run, format="hf", out=tmp_path / "hf", overrides=["engine.compiled=true"])
+    if shutil.which("g++"):
+        with unchecked(), pytest.raises(ExportError, match=r"`engine\.compiled` holds no LSTM or GRU .*, but the graph `encode` has one"):
+            antiphon.export(run, format="torch", out=tmp_path / "lstm", overrides=["engine.compiled=true"])
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(ExportError, match=r"`engine\.compiled` needs a C\+\+ compiler \(g\+\+\)"):
+        save_compiled({}, tmp_path)
+
+
+@pytest.mark.slow  # compiles for a minute
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+@pytest.mark.timeout(1800)
+def test_compiled_programs_say_what_the_run_says(tmp_path):
+    settings = {
+        "task": {"name": "translation", "vocabulary": {"kind": "word"}},
+        "model": {"name": "transformer", "dim": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1},
+        "data": {"validation": 4},
+        "training": {"max_steps": 3, "samples": 0},
+    }
+    run = antiphon.train(recipe_from(settings), tmp_path / "run", data=DATA)
+    with unchecked():
+        folder = antiphon.export(run, format="torch", out=tmp_path / "compiled", overrides=["engine.compiled=true"])
+    texts = ["red green", "blue", "black black red red green"]
+    ours, theirs = (antiphon.load(place) for place in (run, folder))
+    for one, other in zip(ours.predict(texts), theirs.predict(texts), strict=True):
+        assert one.text == other.text
+        assert one.hypothesis.score == pytest.approx(other.hypothesis.score, abs=1e-4)
