@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from antiphon.contracts import registry
-from antiphon.contracts.configuration import plain, setting_fields
+from antiphon.contracts.configuration import Section, plain, setting_fields
 from antiphon.contracts.files import FileConfig
 from antiphon.recipe.recipe import Recipe
 
@@ -79,7 +79,7 @@ def config_sections(cls: type[Any], path: str, seen: set[Any]) -> Iterator[str]:
             for plugin_name in registry.names(kind):
                 yield from config_sections(registry.find(kind, plugin_name).Config, inner, seen)
             continue
-        for nested in configs_in(field.annotation):
+        for nested in configs_in(annotation_of(field)):
             if nested in seen:
                 continue
             seen.add(nested)
@@ -124,10 +124,11 @@ def meaning(field: FieldInfo) -> str:
 def what_it_may_be(field: FieldInfo, path: str) -> str:
     """The type of a setting, in words, with its bounds."""
     kind = plugin_kind(field)
-    optional = ", or null" if type(None) in get_args(field.annotation) else ""
+    annotation = annotation_of(field)
+    optional = ", or null" if type(None) in get_args(annotation) else ""
     if kind is not None:
         return ", ".join(f"[{name}]({anchor(title(KINDS[kind], name))})" for name in registry.names(kind)) + optional
-    return describe(field.annotation, bounds(field.metadata), path)
+    return describe(annotation, bounds(field.metadata), path)
 
 
 def describe(annotation: Any, bound: str, path: str) -> str:
@@ -200,6 +201,14 @@ def plugin_kind(field: FieldInfo) -> str | None:
         if kind in KINDS:  # of others, such as metrics, a recipe holds the names alone
             return str(kind)
     return None
+
+
+def annotation_of(field: FieldInfo) -> Any:
+    """The type of a field; of a section that is imported when it is there, its config."""
+    section = next((item.func for item in field.metadata if isinstance(getattr(item, "func", None), Section)), None)
+    if section is None:
+        return field.annotation
+    return section.config() | None if section.optional else section.config()
 
 
 def configs_in(annotation: Any) -> Iterator[type[Any]]:

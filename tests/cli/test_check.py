@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import polars
 import pytest
 
 from tests.cli.conftest import Command
@@ -137,3 +138,13 @@ def test_a_record_that_cannot_be_learned_from_is_named_by_its_place(
     said = antiphon("check", "r.yaml")
     assert said.status == 1
     assert "two.jsonl:3: `source` must be a text, but is null" in said.out
+
+
+def test_a_pattern_and_a_folder_of_parquet_are_looked_at(antiphon: Command, project: Path) -> None:
+    rows = [{"en": f"the number {number}", "no": f"tallet {number}", "part": number % 2} for number in range(20)]
+    polars.DataFrame(rows).write_parquet(project.parent / "parts", partition_by="part")
+    for number in range(2):
+        polars.DataFrame(rows).write_ndjson(project.parent / f"part-{number}.jsonl")
+    for name, count in (("part-*.jsonl", 40), ("parts", 20)):
+        result = antiphon("check", project, "--set", f"data.train={project.parent / name}")
+        assert f"{name}: {count} records were read" in result.out

@@ -126,6 +126,52 @@ def test_subtitles_are_written(antiphon, run, tmp_path):
     assert {path.name for path in (tmp_path / "again").iterdir()} == {"talk.vtt", "talk-2.vtt"}
 
 
+def test_the_suffix_of_the_output_chooses_a_transcript(antiphon, run, tmp_path):
+    folder, spans = run.parent, ("--set", "search.spans=true")
+    for name, begins in (
+        ("a.TextGrid", "File type"),
+        ("a.srt", "1\n00:00:0"),
+        ("a.vtt", "WEBVTT"),
+        ("a.ctm", "long 1 "),
+        ("a.stm", "long 1 "),
+    ):
+        result = antiphon("predict", run, folder / "long.wav", *spans, "--output", tmp_path / name)
+        assert result.status == 0, result.err
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+    both = ("predict", run, folder / "long.wav", folder / "talk.mp3", *spans)
+    assert antiphon(*both, "--output", tmp_path / "both.stm").status == 0
+    rows = [line.split(maxsplit=5) for line in (tmp_path / "both.stm").read_text(encoding="utf-8").splitlines()]
+    assert [row[:3] for row in rows] == [["long", "1", "unknown"], ["long", "1", "unknown"], ["talk", "1", "unknown"]]
+    assert "both.TextGrid has room for one recording" in antiphon(*both, "--output", tmp_path / "both.TextGrid").err
+    into = antiphon(*both, "--set", "task.subtitles=textgrid", "--output", f"{tmp_path}/grids/")
+    assert into.status == 0, into.err
+    assert {path.name for path in (tmp_path / "grids").iterdir()} == {"long.TextGrid", "talk.TextGrid"}
+    refused = antiphon(*both, "--output", tmp_path / "a.po").err
+    assert "but predictions are written as .srt, .vtt, .textgrid, .ctm, .stm, or bare lines" in refused
+
+
+def test_a_kaldi_directory_is_learned_from_and_predicted(antiphon, run, tmp_path):
+    """Segments of a recording, for a recipe that names no columns of their times."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    soundfile.write(tmp_path / "all.wav", spell("abc" * 20), 8000)
+    (folder / "wav.scp").write_text("all ../all.wav\n")
+    (folder / "segments").write_text("".join(f"all-{n:02} all {n * 0.3:.1f} {n * 0.3 + 0.3:.1f}\n" for n in range(20)))
+    (folder / "text").write_text("".join(f"all-{n:02} abc\n" for n in range(19)))
+    (folder / "utt2spk").write_text("".join(f"all-{n:02} s{n % 4}\n" for n in range(20)))
+    result = antiphon("predict", run, "--input", folder, "--output", "said.jsonl")
+    assert result.status == 0, result.err
+    said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["id"] for row in said] == [f"all-{n:02}" for n in range(20)]
+    assert (said[2]["audio"], said[2]["speaker"]) == (f"{folder}/../all.wav 0.6-0.9 s", "s2")
+    assert [segment["start"] for row in said for segment in row["segments"]] == pytest.approx([n * 0.3 for n in range(20)])
+    recipe = read_recipe(run.parent / "recipe.yaml", [f"data.train={folder}", "training.max_steps=2"])
+    trained = package.train(recipe, tmp_path / "run")
+    assert antiphon("evaluate", trained, "--data", folder).status == 0
+    inspected = antiphon("inspect", trained)
+    assert "no text" in inspected.out, inspected.err
+
+
 def test_errors_by_speaker_and_by_length(antiphon, run):
     result = antiphon("evaluate", run, "--by", "speaker", "--json")
     assert result.status == 0, result.err

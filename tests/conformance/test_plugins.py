@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from antiphon.contracts import registry
-from antiphon.contracts.configuration import plain, validate
+from antiphon.contracts.configuration import plain, setting_fields, validate
 from antiphon.contracts.sequences import Memory, Output, Padded
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.text import TextFeature
@@ -26,7 +26,7 @@ def test_settings_have_defaults_a_name_and_a_docstring_each(kind, name):
     assert settings.name == name
     assert plain(settings)["name"] == name
     assert validate(cls, plain(settings)) == settings
-    undocumented = [key for key, field in cls.__pydantic_fields__.items() if not field.description]
+    undocumented = [key for key, field in setting_fields(cls).items() if not field.description]
     assert not undocumented, f"{cls.__name__}: a docstring under {', '.join(undocumented)}"
     assert cls.__doc__
     with pytest.raises(ConfigError, match="`nonsense` is not a setting"):

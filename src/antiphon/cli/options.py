@@ -12,6 +12,9 @@ TrustCode = Annotated[bool, typer.Option("--trust-code", help="Import code outsi
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what was asked for: no progress, no remarks.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue exactly where the last checkpoint is; begin where there is none.")]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Processes that decode side by side, for many inputs; each opens the model, in memory of its own.")
+]
 Weights = Annotated[
     str | None, typer.Option(metavar="W1,W2", help="Of an ensemble: how much each run counts, such as 0.6,0.4; alike when left out.")
 ]
@@ -20,6 +23,22 @@ Weights = Annotated[
 Averaged = Annotated[
     Literal["probability", "log_probability"] | None,
     typer.Option("--average", help="Of an ensemble: what is averaged; probabilities when left out.", show_default=False),
+]
+Glossary = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Terms with their translations, such as terms.csv or '{path: terms.tbx, languages: [en, de]}'."),
+]
+GlossaryMode = Annotated[
+    Literal["soft", "exact"],
+    typer.Option(help="Whether terms that a source has should be said, inflected or not, or must be, as they are written."),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="What was translated before, such as memory.tmx; *.jsonl tells what is most like an input."),
+]
+MemoryMode = Annotated[
+    Literal["tell", "reuse"],
+    typer.Option(help="Whether the memory only tells what it has, or its translation of the same source is taken as the prediction."),
 ]
 
 

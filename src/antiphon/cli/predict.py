@@ -12,13 +12,40 @@ from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
-from antiphon.cli.options import AsJson, Averaged, Quiet, Runs, Set, TrustCode, Weights, numbers_of
+from antiphon.cli.options import (
+    AsJson,
+    Averaged,
+    Glossary,
+    GlossaryMode,
+    Memory,
+    MemoryMode,
+    Quiet,
+    Runs,
+    Set,
+    TrustCode,
+    Weights,
+    Workers,
+    numbers_of,
+)
+from antiphon.cli.starting import without_collections
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
+    from antiphon.prediction.helped import HelpedPredictor
     from antiphon.prediction.inputs import Inputs
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
+
+To = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
+        " predictions, FOLDER/ a file for each, other names lines (of forecasts csv). A file with room for predictions, such as de.po,"
+        " comes back as a file of its kind, also in its own place.",
+    ),
+]
 
 
 def predict(
@@ -32,19 +59,15 @@ def predict(
             " recipe, are two aligned by line; - is standard input, a text a line.",
         ),
     ] = "-",
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
-            " predictions, FOLDER/ a file for each, other names lines (of forecasts csv). A file with room for predictions, such as de.po,"
-            " comes back as a file of its kind, also in its own place.",
-        ),
-    ] = "-",
+    output: To = "-",
     stream: Annotated[
         bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
     ] = False,
+    glossary: Glossary = None,
+    glossary_mode: GlossaryMode = "soft",
+    memory: Memory = None,
+    memory_mode: MemoryMode = "tell",
+    workers: Workers = 1,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -60,24 +83,46 @@ def predict(
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
     from antiphon.errors import ConfigError
-    from antiphon.prediction.files import open_files
-    from antiphon.prediction.inputs import runs_and_files
-    from antiphon.prediction.loading import load
+
+    with without_collections():
+        from antiphon.prediction.files import open_files
+        from antiphon.prediction.inputs import runs_and_files
+        from antiphon.prediction.loading import load
 
     runs, files = runs_and_files(run)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if stream and (files or input != "-" or output != "-" or as_json):
+    if stream and (files or input != "-" or output != "-" or as_json or workers > 1 or glossary or memory):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
-    predictor = load(runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average)
+    with without_collections():
+        predictor = load(
+            runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average, workers=workers
+        )
     if stream:
         _follow(predictor)
         return
-    inputs, opened = open_files(predictor, files or _named(input), output, as_json=as_json)
+    helped = _helped(predictor, glossary, glossary_mode, memory, memory_mode)
+    inputs, opened = open_files(helped, files or _named(input), output, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
-    _answer(predictor, inputs, opened, progress, quiet=quiet)
+    _answer(helped, inputs, opened, progress, quiet=quiet)
+
+
+def _helped(
+    predictor: "Predictor", glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode
+) -> "Predictor | HelpedPredictor":
+    """The predictor, with a glossary and a memory beside it where they are named. Raises ConfigError for a mode of what is not there."""
+    from antiphon.errors import ConfigError
+    from antiphon.prediction.helped import HelpedPredictor, open_glossary, open_memory
+
+    for option, mode, usual, named in (("glossary", glossary_mode, "soft", glossary), ("memory", use, "tell", memory)):
+        if mode != usual and named is None:
+            raise ConfigError(f"`--{option}-mode {mode}` needs `--{option} FILE`.")
+    if glossary is None and memory is None:
+        return predictor
+    terms = None if glossary is None else open_glossary(glossary, predictor.task, glossary_mode)
+    return HelpedPredictor(predictor, terms, None if memory is None else open_memory(memory, predictor.task), use)
 
 
 def _follow(predictor: "Predictor") -> None:
@@ -103,10 +148,11 @@ def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002
     return list(found) if isinstance(found, tuple) else [found]
 
 
-def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
+def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
     """Predict all, and say what could not be used. Raises DataError, once all is written, when there was such an input."""
     from antiphon.errors import AntiphonError, DataError
     from antiphon.prediction.files import written
+    from antiphon.prediction.helped import HelpedPredictor
 
     refused = cut = unknown = symbols = 0
     remarks: Counter[str] = Counter()
@@ -144,6 +190,8 @@ def _answer(predictor: "Predictor", inputs: "Inputs", output: "Output", progress
     for reason, skipped in inputs.skipped().items() if not quiet else ():
         first = f"{', '.join(skipped.first[:3])}{', ...' if skipped.count > 3 else ''}"
         print(f"antiphon: {skipped.count:,} left out: {reason} ({first}).", file=sys.stderr)
+    for sentence in predictor.remarks if isinstance(predictor, HelpedPredictor) and not quiet else ():
+        print(f"antiphon: {sentence}", file=sys.stderr)
     if output.remark and not quiet:
         print(f"antiphon: {output.remark}", file=sys.stderr)
     for sentence in output.left:

@@ -255,6 +255,17 @@ class WritesFiles(Protocol):
 
 
 @runtime_checkable
+class WritesFormats(Protocol):
+    """Predictions may be written in formats of their own, of which the suffix of the output chooses one: transcripts of recordings."""
+
+    def formats(self) -> Mapping[str, bool]:
+        """The suffixes, in small letters, and whether a file of the format has room for several predictions."""
+
+    def written_as(self, prediction: Prediction, record: Record, suffix: str) -> str:
+        """What is written of a prediction for a record; empty where the input could not be used, and there is nothing to say of it."""
+
+
+@runtime_checkable
 class ShowsValues(Protocol):
     """Values are no texts, and are shown to people in a way of their own."""
 

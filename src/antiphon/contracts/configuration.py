@@ -2,15 +2,32 @@
 
 A config class stands directly above what it configures. `config` makes one, `validate` builds one from the plain values of a recipe,
 and `plain` turns one back into plain values. `plugin_field` types a field whose class depends on the `name` in it (`model: {name: lstm,
-...}`), `Choice` one whose classes are few and known. Every error names the dotted path, the value, what is allowed, and the place in the
-file when it is known.
+...}`), `Choice` one whose classes are few and known, and `Section` one whose class is imported when there are values for it. Every error
+names the dotted path, the value, what is allowed, and the place in the file when it is known.
+
+Unusual: pydantic could attach the docstrings of fields to them, but reads the source of each class for that, when it is imported, which
+takes as long as all the rest. `setting_fields` reads them when somebody asks.
 """
 
+import ast
+import importlib
+import inspect
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, dataclass_transform, final
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    WrapSerializer,
+    WrapValidator,
+)
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
 
@@ -27,9 +44,7 @@ Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 """From 0 to below 1: a rate of dropout, say, which leaves something."""
 
-_SETTINGS = ConfigDict(
-    extra="forbid", use_attribute_docstrings=True, validate_default=True, arbitrary_types_allowed=False, allow_inf_nan=False
-)
+_SETTINGS = ConfigDict(extra="forbid", validate_default=True, arbitrary_types_allowed=False, allow_inf_nan=False)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -39,9 +54,26 @@ def config(cls: type[Config]) -> type[Config]:
 
 
 def setting_fields(cls: type[Any]) -> dict[str, FieldInfo]:
-    """What can be set in a config, in order. What it remembers beside that, such as a `Verdict`, is no setting."""
+    """What can be set in a config, in order, with descriptions. What it remembers beside that, such as a `Verdict`, is no setting."""
     fields: dict[str, FieldInfo] = cls.__pydantic_fields__
+    if any(field.description is None for field in fields.values()):
+        for owner in cls.__mro__:  # the nearest first
+            for name, text in _docstrings(owner).items() if hasattr(owner, "__pydantic_fields__") else ():
+                if name in fields and fields[name].description is None:
+                    fields[name].description = text
     return {name: field for name, field in fields.items() if not field.exclude}
+
+
+def _docstrings(cls: type[Any]) -> dict[str, str]:
+    """The docstrings under the fields that the class itself declares."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for declared, below in zip(body.body, body.body[1:], strict=False):
+        text = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else None
+        if isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name) and isinstance(text, str):
+            found[declared.target.id] = inspect.cleandoc(text)
+    return found
 
 
 def plugin_field(kind: str, default: str | None = None) -> Any:
@@ -84,7 +116,7 @@ class _Admit:
     kind: str
 
     def __call__(self, name: str, info: Info) -> str:
-        registry.admit(self.kind, name, trusted=trust_of(info).allows(name))
+        registry.admissible(self.kind, name, trusted=trust_of(info).allows(name))
         return name
 
 
@@ -143,6 +175,55 @@ class Choice:
     def _with_name(self, value: Any) -> Any:
         value = _settings_of(value)
         return {"name": self.default, **value} if isinstance(value, Mapping) else value
+
+
+@dataclass(frozen=True)
+class Section:
+    """A field that holds the config called `name` of a `module` of ours, which is imported when there are values for it. `Kept` values stay
+    as they are. `field_type` is its type.
+    """
+
+    module: str
+    name: str
+    optional: bool = False
+
+    def __call__(self, value: Any, info: Info) -> Any:
+        if isinstance(value, Kept) or (value is None and self.optional):
+            return value
+        return TypeAdapter(self.config()).validate_python(value, context=info.context)
+
+    def config(self) -> Any:
+        """The class."""
+        return getattr(importlib.import_module(f"antiphon.{self.module}"), self.name)
+
+    def field_type(self) -> Any:
+        """What to write as the type of the field."""
+        return Annotated[Any, BeforeValidator(self), WrapSerializer(_as_kept)]
+
+
+@final
+class Kept:
+    """Values of a section that were validated before they were written: they become the config when a setting of it is asked for."""
+
+    def __init__(self, section: Section, values: Mapping[str, Any], trust: Trust):
+        self._section, self._trust, self._config = section, trust, None
+        self.values = values
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if self._config is None:
+            self._config = validate(self._section.config(), self.values, trust=self._trust)
+        return getattr(self._config, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kept) and self.values == other.values
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _as_kept(value: Any, handler: Any) -> Any:
+    return value.values if isinstance(value, Kept) else handler(value)
 
 
 class _NoSettingsError(ValueError):
@@ -268,6 +349,8 @@ def _config_at(cls: Any, values: Any, keys: tuple[Any, ...]) -> Any:
 def _class_of(annotation: Any, values: Any) -> Any:
     """The config class that an annotation stands for, given the values."""
     for validator in getattr(annotation, "__metadata__", ()):
+        if isinstance(validator, BeforeValidator) and isinstance(validator.func, Section):
+            return validator.func.config()
         if isinstance(validator, BeforeValidator) and isinstance(validator.func, _Resolve) and isinstance(values, Mapping):
             return registry.find(validator.func.kind, values.get("name", validator.func.default)).Config
         if isinstance(validator, Choice) and isinstance(values, Mapping):

@@ -14,13 +14,16 @@ from antiphon.contracts import registry
 from antiphon.contracts.configuration import config
 from antiphon.errors import ConfigError, nearest
 
+HUB = "hf://"
+"""What a path begins with that names a data set on the hub of Hugging Face."""
+
 
 @config
 class FileConfig:
     """One file of records, or two line-aligned ones. Either `path`, or `source` and `target`."""
 
     path: str | None = None
-    """The file; relative to the recipe."""
+    """The file, a pattern, a folder that is a data set, or hf://owner/name on the hub; relative to the recipe."""
     source: str | None = None
     """Of two line-aligned text files the one with the sources."""
     target: str | None = None
@@ -28,7 +31,8 @@ class FileConfig:
     format: str | None = None
     """The format, one of `antiphon list readers`, where neither the suffix of the path nor the first bytes tell."""
     columns: tuple[str, ...] = ()
-    """The names of the columns, for a table whose first line does not name them; of a parquet file the columns to read."""
+    """The names of the columns, for a table whose first line does not name them; of a parquet file the columns, of a TextGrid the tiers
+    to read."""
     encoding: str = "utf-8"
     """The encoding of text files. A mark of UTF-16 or UTF-32 at the beginning of a file is believed without it."""
     delimiter: str = ","
@@ -44,8 +48,17 @@ class FileConfig:
     """A comment that is written beside each unit that is translated, in files that hold comments and predictions."""
     folder: str | None = None
     """The folder that names of recordings are relative to, where it is not that of the file; relative to the recipe."""
+    subset: str | None = None
+    """The subset of a data set that has several, such as de-en."""
     split: str | None = None
     """The part of a data set that has several, such as train."""
+    frequency: str | None = None
+    """The time from one value to the next, such as 1h or 1mo, in files of whole series that do not tell it in a way that is understood."""
+    start: str | None = None
+    """The time of the first value of each series, such as 2011-01-29, in files of whole series that only count their values. It needs
+    `frequency`."""
+    line_length: Annotated[int, Field(ge=8, le=1000)] | None = None
+    """The columns of a line in subtitles that are written again, by default 42; a Chinese or Japanese letter takes two."""
     weight: Annotated[float, Field(gt=0, lt=1e6)] = 1.0
     """How often an epoch shows each record: 2.5 is every record twice, and a half of them, drawn anew each epoch, once more."""
 
@@ -62,6 +75,8 @@ class FileConfig:
             raise ValueError(f"`delimiter` must be one character that is no line end and no quote, but is {self.delimiter!r}.")
         if self.languages and len(self.languages) != 2:
             raise ValueError(f"`languages` must be two: that of the sources and that of the targets, but is {list(self.languages)}.")
+        if self.start is not None and self.frequency is None:
+            raise ValueError("`start` needs `frequency`: the time from one value to the next, such as 1d.")
         _check_encoding(self.encoding)
 
 
@@ -101,7 +116,9 @@ def as_file(entry: Any) -> FileConfig:
     if isinstance(entry, FileConfig):
         return entry
     if isinstance(entry, str | Path):
-        return FileConfig(path=str(entry))
+        name = str(entry)
+        one_slash = HUB.removesuffix("/")  # a Path has no two slashes side by side
+        return FileConfig(path=HUB + name.removeprefix(one_slash) if isinstance(entry, Path) and name.startswith(one_slash) else name)
     if not isinstance(entry, Mapping):
         raise ValueError(f"a file must be a path, or a mapping such as {{path: train.tsv}}, but is {entry!r}.")
     allowed = list(FileConfig.__dataclass_fields__)

@@ -68,6 +68,10 @@ class MissingError(DataError):
         self.phrases = phrases
 
 
+class IrregularError(Exception):
+    """What is to be read in frames must be read row by row."""
+
+
 class Rewriter(ABC):
     """A file that is written again with new targets; whatever else is in it stays as it is, byte for byte."""
 
@@ -105,8 +109,9 @@ class ReaderPlugin:
     """The file to be written again, where it has room for what is said. Its records get the columns `unit` and `file`."""
     settings: frozenset[str] = frozenset({"encoding"})
     """The settings of a file, beside path, format and weight, that mean something here."""
-    frames: Callable[[Reading], "Iterator[polars.DataFrame]"] | None = None
-    """All records in frames, where rows are so many that one by one would take long."""
+    frames: Callable[[Reading, tuple[str, ...] | None], "Iterator[polars.DataFrame]"] | None = None
+    """All records in frames, in the order of `read`, where rows are so many that one by one would take long: with the columns that are
+    named, or with all. Raises IrregularError where only rows that are read one by one can tell what is wrong."""
     line_of: Callable[[FileConfig, int], int] | None = None
     """The line of a record by its number from 0, where every line is one; without it the file is read again to find it."""
     unit: str = "row"
@@ -115,6 +120,9 @@ class ReaderPlugin:
     """Whether it is text, of which people know the lines."""
     has_types: bool = True
     """Whether its values have types, so that 7 and "007" are told apart."""
+    has_parts: bool = False
+    """Whether its records are recordings that say by the columns `start` and `end` (seconds) and `channel` (from 1) which part of one is
+    meant, each None where it is the whole; the names of recordings may lack their suffix."""
     files: Callable[[Path], Iterator[Path]] | None = None
     """All files that a data set consists of, so that it is read again when one changes; by default the file itself, or all in a folder."""
 

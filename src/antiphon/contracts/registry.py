@@ -50,6 +50,12 @@ def find(kind: str, name: str) -> Any:
     return admit(kind, name, trusted=name in sys.modules)
 
 
+def admissible(kind: str, name: str, *, trusted: bool) -> None:
+    """Raise what `admit` raises; what is the package's own is not imported."""
+    if "." in name or not name.isidentifier() or not _is_plugin(kind, name):
+        admit(kind, name, trusted=trusted)
+
+
 def admit(kind: str, name: str, *, trusted: bool) -> Any:
     """Return the plug-in called `name`; the module of a dotted path is imported if it is trusted.
 

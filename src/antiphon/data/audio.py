@@ -26,6 +26,7 @@ from antiphon.data.audio_channels import Channel, OneChannel
 from antiphon.data.audio_mpeg import completed
 from antiphon.data.audio_ogg import is_joined
 from antiphon.data.byte_streams import check_file
+from antiphon.data.kaldi_archives import in_ark, read_sound
 from antiphon.errors import DataError, MissingPackageError
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".au", ".caf")
@@ -214,9 +215,9 @@ class _Array(Recording):
 def open_audio(value: Any, sample_rate: Any = None) -> Recording:
     """Open a sound.
 
-    value   a path, also of a member of an archive (`clips.zip/one.mp3`); the bytes of a file; samples (N,) or (N, channels), with
-            `sample_rate`; a mapping with `array` and `sampling_rate`, or `bytes`, or `path`, as data sets of Hugging Face have it; or one
-            with `base64`, as corpora store bytes and arrays
+    value   a path, also of a member of an archive (`clips.zip/one.mp3`) or a place in one (`wav.ark:1234`); the bytes of a file; samples
+            (N,) or (N, channels), with `sample_rate`; a mapping with `array` and `sampling_rate`, or `bytes`, or `path`, as data sets of
+            Hugging Face have it; or one with `base64`, as corpora store bytes and arrays
 
     Raises DataError that names the sound and says what to do.
     """
@@ -260,6 +261,9 @@ def _open_path(path: Path) -> Recording:
     if inside is not None:
         content = read_member(*inside)
         return _decoded(io.BytesIO(content), content[:64], f"`{path}`", path.suffix.lower())
+    if (at := in_ark(path)) is not None:
+        content = read_sound(*at)
+        return _decoded(io.BytesIO(content), content[:64], f"`{path}`", "")
     check_file(path)
     with open(path, "rb") as file:
         head = file.read(64)

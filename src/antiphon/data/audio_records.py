@@ -8,11 +8,13 @@ encoded again when a recording was replaced.
 """
 
 import hashlib
+import json
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.records import Record, Records, Skipped
@@ -21,47 +23,61 @@ from antiphon.data.audio_archives import in_archive, is_archive, members, read_m
 from antiphon.data.byte_streams import check_file
 from antiphon.data.file_records import FileRecords
 from antiphon.data.formats import folder_reader
-from antiphon.errors import DataError
+from antiphon.data.kaldi_archives import in_ark
+from antiphon.errors import ConfigError, DataError
 
+_PARTS = ("start", "end", "channel")
 _SOUNDS = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)  # the latter are named, so that reading them says what to do
 
 
 @dataclass(frozen=True)
 class AudioColumns:
-    """Where records have the recording and its text, and the archive that names of recordings are members of."""
+    """Where records have the recording and its text, the archive that names of recordings are members of, and, where the task reads them,
+    the columns that say which part of a recording is meant."""
 
     audio: str
     text: str
     archive: Path | None = None
+    start: str | None = None
+    end: str | None = None
+    channel: str | None = None
 
 
 def open_audio_records(file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns) -> Records:
     """The records of a table, a folder, an archive or a recording. Raises DataError when there is nothing of the kind."""
     if file.path is None:
-        return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns, base)
+        return AudioTable(file, base, required, columns)
     path = base / Path(file.path).expanduser()
     needs_text = columns.text in required
     if path.is_dir() and (file.format is not None or folder_reader(path) is not None):
-        return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns, base)
+        return AudioTable(file, base, required, columns)
     if path.is_dir():
         return _Folder(path, columns, needs_text)
     if in_archive(path) is not None or path.suffix.lower() in _SOUNDS:
         return _One(path, columns, needs_text)
     if file.format is None and path.exists() and is_archive(path):
         return _ArchiveFile(path, columns, needs_text)
-    return AudioTable(FileRecords(file, base, required, (columns.audio, columns.text)), columns, base)
+    return AudioTable(file, base, required, columns)
 
 
 @final
 class AudioTable(Records):
-    """A table with a column of names of recordings, made into paths."""
+    """A table with a column of names of recordings, made into paths; of formats that tell parts of recordings, these beside the path
+    ({path: call.wav, start: 1.5, end: 3, channel: 2}) where the task reads no columns of them."""
 
-    def __init__(self, table: FileRecords, columns: AudioColumns, base: Path):
-        self.table, self.columns = table, columns
-        named = table.file.folder
+    def __init__(self, file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns):
+        self.table = table = FileRecords(replace(file, folder=None), base, required, (columns.audio, columns.text))
+        self.columns, self._named = columns, file.folder is not None
         path = table.paths[0].absolute()
-        self._folder = (base / Path(named).expanduser()).absolute() if named is not None else path if path.is_dir() else path.parent
+        if file.folder is not None:
+            path = (base / Path(file.folder).expanduser()).absolute()
+            if not path.is_dir():
+                raise DataError(f"`folder` must be the folder that names of recordings start from, but `{path}` is none.")
+        self._folder = path if path.is_dir() else path.parent
         self._archive = None if columns.archive is None else self._folder / columns.archive
+        self._found: dict[str, str] = {}
+        if table.reader.has_parts:
+            self._check_columns()
         if self._archive is not None:
             if self._archive.is_dir():
                 raise DataError(f"`archive` must be a .zip or .tar, but `{self._archive}` is a folder. Leave it out: names are paths.")
@@ -69,17 +85,46 @@ class AudioTable(Records):
             if not is_archive(self._archive):
                 raise DataError(f"`archive` must be a .zip or an uncompressed .tar, but is `{self._archive}`.")
 
+    def _check_columns(self) -> None:
+        """Refuse columns that mean something else in a format which tells parts of recordings: a duration is no end."""
+        for name in _PARTS:
+            set_to = getattr(self.columns, name)
+            if set_to not in (None, name):
+                raise ConfigError(
+                    f"`task.{name}` must be `{name}`, or be left out, to read `{self.table.paths[0]}`, whose format ({self.table.format})"
+                    f" tells it, but is `{set_to}`."
+                )
+
     def __call__(self) -> Iterator[tuple[int, Record]]:
-        inside = self._archive or self._folder
-        name = self.columns.audio
+        name, parts = self.columns.audio, [one for one in _PARTS if self.table.reader.has_parts and getattr(self.columns, one) is None]
         for number, record in self.table():
             value = record.get(name)
             if isinstance(value, str):
                 if not value.strip():
                     raise DataError(f"{self.table.label(number)}: `{name}` must name a recording, but is empty.")
-                yield number, {**record, name: str(inside / Path(value).expanduser())}
+                path, part = self._path(value, first=number == 0), {one: record[one] for one in parts if record[one] is not None}
+                yield number, {**record, name: {"path": path, **part} if part else path}
             else:
                 yield number, record
+
+    def _path(self, named: str, *, first: bool) -> str:
+        """The path of a recording. Raises DataError for the first one if it would be found in another folder."""
+        if self._archive is not None:
+            return str(self._archive / named)
+        if named in self._found:
+            return self._found[named]
+        path = self._folder / Path(named).expanduser()
+        if self.table.reader.has_parts and path.suffix.lower() not in _SOUNDS and in_ark(path) is None and not path.exists():
+            path = next((one for suffix in _SOUNDS if (one := path.with_name(path.name + suffix)).exists()), path)
+            self._found[named] = str(path)
+        if first and not self._named and in_archive(path) is None and not _file_of(path).exists():
+            place = next((one for one in (*self._folder.parents, Path.cwd()) if _file_of(one / named).exists()), None)
+            if place is not None:
+                raise DataError(
+                    f"There is no recording `{path}`, as names start from `{self._folder}`; but there is one in `{place}`. Name that"
+                    f" folder: `folder: {place}` of this file."
+                )
+        return str(path)
 
     def place(self, number: int) -> str:
         """Where the record stands in the table."""
@@ -95,11 +140,15 @@ class AudioTable(Records):
 
     def signature(self) -> str:
         """That of the table, of the place that names start from, and of the recordings."""
-        if self._archive is not None:
-            recordings: Iterator[str] = iter((str(self._archive),))
-        else:
-            recordings = (str(record.get(self.columns.audio)) for _, record in self() if isinstance(record.get(self.columns.audio), str))
-        return _signature([self.table.signature(), str(self._folder)], recordings)
+        named = (record.get(self.columns.audio) for _, record in self()) if self._archive is None else (str(self._archive),)
+        paths = (value["path"] if isinstance(value, dict) and "path" in value else value for value in named)
+        return _signature([self.table.signature(), str(self._folder)], (path for path in paths if isinstance(path, str)))
+
+
+def _file_of(path: Path) -> Path:
+    """The file that a path leads to: itself, or the Kaldi archive that it names a place in."""
+    at = in_ark(path)
+    return path if at is None else at[0]
 
 
 class _Listed(Records):
@@ -116,13 +165,17 @@ class _Listed(Records):
     def text(self, path: str) -> str | None:
         """The transcript beside a recording, or None when there is none."""
 
+    def more(self, path: str) -> Mapping[str, Any]:
+        """What else is known of a recording, by columns."""
+        return {}
+
     def __call__(self) -> Iterator[tuple[int, Record]]:
         for number, path in enumerate(self.paths()):
-            record = {self.columns.audio: path}
+            record = {**self.more(path), self.columns.audio: path}
             text = self.text(path)
             if text is not None:
                 record[self.columns.text] = text
-            elif self.needs_text:
+            elif self.needs_text and record.get(self.columns.text) is None:
                 beside = Path(path).with_suffix(".txt")
                 raise DataError(
                     f"`{path}` must have its text beside it, but there is no `{beside.name}`. Write it, or take the recording away."
@@ -183,13 +236,14 @@ class _One(_Listed):
 
 @final
 class _ArchiveFile(_Listed):
-    """All recordings in an archive, by name."""
+    """All recordings in an archive, by name; what is known of one may be in an object of JSON beside it, as in shards of WebDataset."""
 
     def __init__(self, archive: Path, columns: AudioColumns, needs_text: bool):
         super().__init__(columns, needs_text)
         self.archive = archive.absolute()
         self._names = frozenset(members(self.archive))
-        sounds = (name for name in self._names if Path(name).suffix.lower() in _SOUNDS and not Path(name).name.startswith("._"))
+        sounds = [name for name in self._names if Path(name).suffix.lower() in _SOUNDS and not Path(name).name.startswith("._")]
+        self._alike = Counter(map(_key, sounds))
         self._paths = sorted(str(self.archive / name) for name in sounds)
         if not self._paths:
             raise DataError(f"`{archive}` must have recordings in it ({', '.join(AUDIO_SUFFIXES)}), but has none.")
@@ -197,9 +251,37 @@ class _ArchiveFile(_Listed):
     def paths(self) -> list[str]:
         return self._paths
 
+    def more(self, path: str) -> Mapping[str, Any]:
+        found = self._beside(path, ".json")
+        if found is None:
+            return {}
+        name, content = found
+        try:
+            known = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"`{name}` must be JSON, but is not: {error}.") from error
+        if not isinstance(known, dict):
+            raise DataError(f'`{name}` must be a JSON object, such as {{"{self.columns.text}": ...}}, but is a {type(known).__name__}.')
+        return known
+
     def text(self, path: str) -> str | None:
-        beside = Path(path).relative_to(self.archive).with_suffix(".txt").as_posix()
-        return _decoded(read_member(self.archive, beside), f"{self.archive}/{beside}") if beside in self._names else None
+        found = self._beside(path, ".txt")
+        return None if found is None else _decoded(found[1], found[0])
+
+    def _beside(self, path: str, suffix: str) -> tuple[str, bytes] | None:
+        """Name and content of what belongs to a recording: `a.b.txt` to `a.b.flac`, or `a.txt` if no other recording begins with `a.`."""
+        name = Path(path).relative_to(self.archive)
+        key = _key(name.as_posix())
+        for beside in (name.with_suffix(suffix).as_posix(), f"{key}{suffix}" if self._alike[key] == 1 else ""):
+            if beside in self._names:
+                return f"{self.archive}/{beside}", read_member(self.archive, beside)
+        return None
+
+
+def _key(name: str) -> str:
+    """What names the sample of a file for WebDataset: all up to the first dot of the file's name."""
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}{file.split('.', 1)[0]}"
 
 
 def _decoded(content: bytes, name: str) -> str:
@@ -219,7 +301,7 @@ def _signature(facts: list[str], paths: Iterator[str]) -> str:
         if inside is not None:
             archives.add(inside[0])
         else:
-            digest.update(_stat(Path(name)))
+            digest.update(_stat(_file_of(Path(name))))
     for archive in sorted(archives):
         digest.update(_stat(archive))
     return digest.hexdigest()

@@ -14,6 +14,7 @@ from typing import final
 
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.records import Record, Records
+from antiphon.data.formats import folder_reader
 from antiphon.errors import DataError
 
 FILE = "file"
@@ -23,12 +24,14 @@ FILE = "file"
 def open_documents(
     file: FileConfig, base: Path, required: Sequence[str], column: str, *, as_written: bool = False
 ) -> "DocumentFolder | None":
-    """The documents of a folder, or None when `file` is no folder; `as_written` keeps their white space.
+    """The documents of a folder, or None when `file` is no folder, or one that is a data set; `as_written` keeps their white space.
 
     Raises DataError when there is no document, or when records must have other columns than `column`.
     """
     path = None if file.path is None else base / Path(file.path).expanduser()
-    return None if path is None or not path.is_dir() else DocumentFolder(path, required, column, file.encoding, as_written)
+    if path is None or not path.is_dir() or file.format is not None or folder_reader(path) is not None:
+        return None
+    return DocumentFolder(path, required, column, file.encoding, as_written)
 
 
 @final

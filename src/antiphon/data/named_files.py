@@ -1,26 +1,29 @@
-"""What a path names: a file, the files that a pattern such as `po/*.po` matches, those in a folder that is no data set by itself, or two
-files aligned by line, by what their names begin with."""
+"""What a path names: a file, the files that a pattern such as `po/*.po` matches, those in a folder that is no data set by itself, two
+files aligned by line, by what their names begin with, or a data set on the hub."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
 
-from antiphon.contracts.files import FileConfig
+from antiphon.contracts.files import HUB, FileConfig
 from antiphon.data.byte_streams import COMPRESSIONS
 from antiphon.data.formats import folder_reader, readers, suffix_of
+from antiphon.data.hub import fetched
 from antiphon.errors import DataError
 
 
 def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | None]]:
     """The files that are named, by name, each with what to call it among the others; None where it is called as it was named.
 
-    Raises DataError when a pattern matches no file.
+    Raises DataError when a pattern matches no file, and as `hub.fetched` for a name on the hub.
     """
     if file.path is None:
         return [(file, None)]
-    path = base / Path(file.path).expanduser()
-    if has_magic(file.path) and not path.exists():
+    if file.path.startswith(HUB):
+        file = fetched(file)
+    path = base / Path(str(file.path)).expanduser()
+    if has_magic(str(file.path)) and not path.exists():
         found = sorted(Path(name) for name in glob(str(path), recursive=True) if Path(name).is_file())
         if not found:
             raise DataError(f"No file is called like `{path}`. In a pattern * stands for any letters, and ** for any folders.")

@@ -4,6 +4,7 @@ The numbers of rows run through all sources, so a series may go on in the next f
 """
 
 import copy
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from antiphon.contracts.reader import IrregularError
 from antiphon.contracts.records import Record, Records
+from antiphon.data.file_records import FileRecords
 from antiphon.data.records import JoinedRecords
-from antiphon.data.series_frames import IrregularError, frames_of, has_types
+from antiphon.data.series_frames import frames_of, has_types
 from antiphon.data.series_table import Packed, Packer, SeriesColumns, SeriesTable
 from antiphon.data.series_times import column_times, distinct, looked_up
 from antiphon.errors import DataError
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 ONE = "series"  # the name of the series of data without a column of ids
 _BLOCK = 4096
+_COMMA = re.compile(r"-?\d+,\d+")
 
 Progress = Callable[[int], None]
 """Is told from time to time how many rows were read."""
@@ -53,10 +57,12 @@ class TableReader:
         self._starts: list[int] = []
         self._odd: int | None = None  # the first row whose time has another offset than that of the first
         self._next = 0  # the number that the next source starts with
+        self._decimal = "."  # what parts whole numbers from fractions in the source that is being read
 
     def read(self, source: Iterable[Any]) -> None:
         """Take all rows of a source. Raises DataError naming the first that cannot be used."""
         self._sources.append(source)
+        self._decimal = source.file.decimal if isinstance(source, FileRecords) else "."
         self._starts.append(self._next)
         mark, first = self._packer.mark(), self._next
         if isinstance(source, Records):
@@ -156,7 +162,7 @@ class TableReader:
         found = np.empty(len(row))
         for place, value in enumerate(values):
             try:
-                found[place] = _number(value)
+                found[place] = _number(value, self._decimal)
             except DataError as error:
                 name = None if owners is None else self._packer.names.shown(int(owners[place]))
                 of = "" if name is None else f", series `{name}`"
@@ -241,10 +247,12 @@ class TableReader:
         self._add(Packed(owners, np.repeat(times, counts), [values, *(np.repeat(column, counts) for column in known)], row), after)
 
     def _column(self, values: list[Any], column: str | None, row: np.ndarray, owners: np.ndarray | None) -> np.ndarray:
-        try:
-            return np.array(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            return self._each_number(values, column, row, owners)
+        if self._decimal == ".":
+            try:
+                return np.array(values, dtype=np.float64)
+            except (TypeError, ValueError):
+                pass
+        return self._each_number(values, column, row, owners)
 
     # -------------------------------------------------------------------------------------------------------- what is wrong
 
@@ -265,14 +273,23 @@ class TableReader:
         return error
 
 
-def _number(value: Any) -> float:
+def _number(value: Any, decimal: str) -> float:
     """A cell as a number; an empty one is NaN."""
     if value is None or value == "":
         return np.nan
     try:
-        return float(value)
+        return float(value if decimal == "." or not isinstance(value, str) else _with_point(value))
     except (TypeError, ValueError):
         if isinstance(value, str) and value.strip().lower() in ("na", "n/a", "null", "none"):
             return np.nan
-        remedy = "Write numbers like 1234.5, and leave a cell empty where the number is not known."
+        remedy = f"Write numbers like 1234{decimal}5, and leave a cell empty where the number is not known."
+        comma = decimal == "." and isinstance(value, str) and _COMMA.fullmatch(value.strip()) is not None
+        remedy += " If all of the file has commas for points, set `decimal: ','` of it." if comma else ""
         raise DataError(f"must be a number, but is {value!r}. {remedy}") from None
+
+
+def _with_point(text: str) -> str:
+    """A number with a decimal comma as Python reads it. Raises ValueError for one with a point, whose meaning is not known."""
+    if "." in text:
+        raise ValueError
+    return text.replace(",", ".")

@@ -2,34 +2,23 @@
 
 Each worker walks through the epoch by itself and prepares every n-th batch; the trainer takes them in turns. Since a batch is a pure
 function of (seed, epoch, number), nothing else travels to a worker but where to begin, and any process may go on where one has ended.
-
-Unusual here: workers are not started by `multiprocessing`. Its `fork` copies a process whose threads (of torch, of CUDA) do not come along;
-its `spawn` runs the user's script once more, which without a guard would train again. A worker is a Python of its own that imports this
-module and nothing else. It is in a session of its own, so Ctrl-C in the terminal reaches the trainer only, and ends when its pipe does.
-What crosses the pipe is pickled, but only between a process and those that it has started: nothing pickled is ever read from a file.
 """
 
 import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, final
 
 import torch
 
 from antiphon.contracts.sequences import Batch, Padded
+from antiphon.data import processes
 from antiphon.data.prefetch import ahead
 from antiphon.data.preparation import Preparation
 
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from antiphon.data.workers import serve; serve(int(sys.argv[1]))"
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _POLL_SECONDS = 0.1
 _PREFETCH = 2  # batches that a worker prepares while the trainer has not taken the one before
 
@@ -53,7 +42,7 @@ class Workers:
             self._order = ForkingPickler.dumps(preparation)
         except Exception as error:  # whatever a part of a task raises
             raise WorkerError(f"cannot be told what to prepare ({_described(error)})") from error
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[processes.Process] = []
         self._connections: list[Connection[Any, Any]] = []
         self._closed = threading.Event()
         self._told = 0  # so many know what to prepare
@@ -102,18 +91,9 @@ class Workers:
         self._taken = False
 
     def _start(self) -> None:
-        ours, theirs = Pipe()
-        with theirs:
-            self._connections.append(ours)
-            self._processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), json.dumps([str(path) for path in sys.path], allow_nan=False)],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    env={**os.environ, **_ONE_THREAD, "CUDA_VISIBLE_DEVICES": ""},
-                    start_new_session=True,
-                )
-            )
+        connection, process = processes.start(__name__, {**processes.with_threads(1), "CUDA_VISIBLE_DEVICES": ""})
+        self._connections.append(connection)
+        self._processes.append(process)
 
     def _receive(self, worker: int) -> Sequence[Any]:
         """The next message of a worker: (its kind, what it says)."""
@@ -124,28 +104,15 @@ class Workers:
                     raise WorkerError("was told to end")
             message: Sequence[Any] = connection.recv()
         except (EOFError, OSError) as error:
-            raise WorkerError(f"has ended ({_status(self._processes[worker])})") from error
+            raise WorkerError(f"has ended ({processes.status(self._processes[worker])})") from error
         if message[0] == _FAILED:
             raise WorkerError(f"has failed ({message[1]})")
         return message
 
 
-def _end(processes: Sequence["subprocess.Popen[bytes]"], closed: threading.Event) -> None:
-    """Kill workers: they hold nothing that must be written."""
+def _end(workers: Sequence[processes.Process], closed: threading.Event) -> None:
     closed.set()
-    for process in processes:
-        process.kill()
-    for process in processes:
-        process.wait()
-
-
-def _status(process: "subprocess.Popen[bytes]") -> str:
-    """How a process that has closed its pipe has ended."""
-    try:
-        status = process.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        return "its pipe is closed"
-    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    processes.end(workers)
 
 
 def _described(error: Exception) -> str:

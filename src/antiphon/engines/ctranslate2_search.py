@@ -5,10 +5,14 @@ differs is looked after here:
 
 * Without a length penalty CTranslate2 stops a beam when the best candidate of a step ends, not when W have ended.
 * It has one limit of length for a batch, we have one for each source, and end at it with the end symbol. What became longer than its own
-  limit is cut and scored (greedy), or searched anew by ours (beam).
+  limit is cut and scored (greedy). Beams that are alike up to the limit can differ in what the limit ends. That a symbol more costs at
+  least nothing and at most all bounds it: where the best `n_best` ended before the limit, and nothing that was going on one symbol behind
+  it scores better, then no end at the limit does. A beam that met the limit of another source is searched again, among those of its own
+  limit; what is still not sure by ours.
 * What may not be said (padding and start) is dropped from its probabilities before they are normalized, not after. So nothing is forbidden
-  at first. Where greedy search says it, the search is repeated with that forbidden, and scored by the model; to a beam it is another end,
-  and sources with such an end are searched by ours.
+  at first. Where greedy search says it, the search is repeated with that forbidden, and scored by the model. To a beam it is another end,
+  which goes on with the same hypotheses as ours, but stops too early by so many ends: such a beam is searched again with as much more
+  patience, and if all that it tells then are true ends, it stopped where ours does.
 * Behind a beginning that is forced its beam never ends at once. Such requests are searched by ours, unless the search is greedy; and so
   are all that ask for more.
 """
@@ -123,6 +127,14 @@ class _Found:
     cut: bool = False
 
 
+@dataclass(frozen=True)
+class _Again:
+    """How a beam is searched once more: `stumbled` ends that were none do not count, and only among beams with the same limit, if any."""
+
+    stumbled: int
+    limit: int | None
+
+
 @final
 class CTranslate2Search:
     """Greedy search for a width of 1, beam search for others. `ours` searches for what CTranslate2 does not find in the same way."""
@@ -184,16 +196,38 @@ class CTranslate2Search:
 
     def _beam(self, model: Any, names: list[list[str]], prepared: Prepared, rows: Sequence[int]) -> list[_Found]:
         assert isinstance(self.settings, BeamConfig)
-        forbidden, found = prepared.processors.forbidden.tolist(), []
-        ends = model.named([prepared.spec.end, *forbidden])  # so what may not be said is seen where it takes a place of the beam
-        told = self._translated(model, names, prepared, rows, {"num_hypotheses": self.width, "end_token": ends})
-        for row, one in told:
-            every = [[int(name) for name in names] for names in one.hypotheses]
-            if len(every) < self.width or not all(_ended(symbols, prepared, row, forbidden) for symbols in every):
-                continue
-            ranked = zip(every, one.scores, strict=True)
-            found += [_Found(row, symbols[:-1], score) for symbols, score in list(ranked)[: self.settings.n_best]]
+        found, again = list[_Found](), {_Again(0, None): list(rows)}
+        while again:
+            why = next(iter(again))
+            more, reasons = self._sure(model, names, prepared, again.pop(why), why)
+            found += more
+            for row, reason in reasons.items():
+                again.setdefault(reason, []).append(row)
         return found
+
+    def _sure(
+        self, model: Any, names: list[list[str]], prepared: Prepared, rows: Sequence[int], why: "_Again"
+    ) -> tuple[list[_Found], dict[int, "_Again"]]:
+        """What our search would find, too; and rows that may become sure in another way."""
+        assert isinstance(self.settings, BeamConfig)
+        end, forbidden, limits = prepared.spec.end, prepared.processors.forbidden.tolist(), prepared.limits.maximum
+        found, again, longest = list[_Found](), dict[int, _Again](), int(limits[list(rows)].max(initial=0))
+        ends = model.named([end, *forbidden])  # so what may not be said is seen where it takes a place of the beam
+        more = {"num_hypotheses": self.width, "end_token": ends, "patience": (self.width + why.stumbled) / self.width}
+        for row, one in self._translated(model, names, prepared, rows, more):
+            every = [[int(name) for name in names] for names in one.hypotheses]
+            if len(every) < self.width or any(symbol in (end, *forbidden) for symbols in every for symbol in symbols[:-1]):
+                continue
+            stumbled = sum(symbol in forbidden for symbols in every for symbol in symbols[-1:])
+            best = self.settings.n_best if limits[row] == longest else self.width
+            if stumbled > why.stumbled:
+                again[row] = _Again(stumbled, why.limit)
+            elif not stumbled and all(_ended(symbols, prepared, row) for symbols in every[:best]):
+                ranked = zip(every, one.scores, strict=True)
+                found += [_Found(row, symbols[:-1], score) for symbols, score in list(ranked)[: self.settings.n_best]]
+            elif not stumbled and limits[row] < longest:
+                again[row] = _Again(why.stumbled, int(limits[row]))
+        return found, again
 
     def _translated(
         self, model: Any, names: list[list[str]], prepared: Prepared, rows: Sequence[int], more: Mapping[str, Any] | None = None
@@ -264,11 +298,9 @@ class CTranslate2Search:
         return float(penalty)
 
 
-def _ended(symbols: Sequence[int], prepared: Prepared, row: int, forbidden: Sequence[int]) -> bool:
-    """Whether a hypothesis ended by itself, before its limit, and with the end symbol."""
-    if not symbols or symbols[-1] != prepared.spec.end or len(symbols) > prepared.limits.maximum[row]:
-        return False
-    return not any(symbol in (prepared.spec.end, *forbidden) for symbol in symbols[:-1])
+def _ended(symbols: Sequence[int], prepared: Prepared, row: int) -> bool:
+    """Whether a hypothesis ended by itself, before its limit."""
+    return bool(symbols and symbols[-1] == prepared.spec.end and len(symbols) <= prepared.limits.maximum[row])
 
 
 def _says(symbols: Sequence[int], request: Request, forbidden: Sequence[int]) -> bool:

@@ -124,12 +124,12 @@ class IrregularTimeError(Exception):
         self.index = index
 
 
-def parse_frequency(text: str) -> Frequency:
-    """A frequency from its text. Raises ConfigError when it is none."""
+def parse_frequency(text: str, setting: str = "task.frequency") -> Frequency:
+    """A frequency from its text, which a setting has. Raises ConfigError when it is none."""
     match = re.fullmatch(r"(\d*)([a-z]+)", text.strip().lower())
     if match is None or match[2] not in WORDS or match[1] in ("0", "00"):
         units = ", ".join(f"{unit} ({word})" for unit, word in WORDS.items())
-        raise ConfigError(f"`task.frequency` must be a number and a unit such as 15m, 1h, 1d or 1mo, but is {text!r}. Units: {units}.")
+        raise ConfigError(f"`{setting}` must be a number and a unit such as 15m, 1h, 1d or 1mo, but is {text!r}. Units: {units}.")
     return Frequency(match[2], int(match[1] or 1))
 
 

@@ -61,7 +61,7 @@ def published_folder(name: str, *, revision: str | None = None, code: bool = Fal
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=True))
     except LocalEntryNotFoundError:
         pass
-    if not _hub_answers():
+    if not hub_answers():
         raise ConfigError(
             f"`{name}` is no folder here, and was not fetched before, and the hub cannot be reached. Give the folder of a checkpoint, or"
             " fetch it where there is network."
@@ -72,7 +72,8 @@ def published_folder(name: str, *, revision: str | None = None, code: bool = Fal
         raise ConfigError(f"`{name}` is no folder here, and the hub does not give it: {str(error).splitlines()[0]}") from error
 
 
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
+    """Whether the hub can be reached, and may be asked."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:

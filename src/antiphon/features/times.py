@@ -59,7 +59,7 @@ class TimeStyle:
             return tuple((_EPOCH + timedelta(microseconds=int(time))).astimezone(zone) for time in times)
         shown = wall_times(times, self.zone)
         stamps = shown.astype("M8[us]")
-        if self.kind == "datetime":
+        if self.kind == "datetime" or (self.kind == "date" and bool((stamps.astype("M8[D]") != stamps).any())):
             return tuple(stamps.tolist())
         if self.kind == "date":
             return tuple(stamp.date() for stamp in stamps.tolist())

@@ -37,7 +37,7 @@ def decode_examples(
 
     Raises TrainingError when a single example does not fit in memory, and without `refused` RequestError.
     """
-    order = sorted(range(len(examples)), key=lambda index: -len(examples[index].source))
+    order = by_length(examples)
     results: dict[int, Prediction] = {}
     start = 0
     while start < len(order):
@@ -59,6 +59,17 @@ def decode_examples(
             results[index] = task.decode([_as_read(item, model, examples[index]) for item in hypotheses], examples[index])
         start += len(chosen)
     return [results[index] for index in range(len(examples))]
+
+
+def by_length(examples: Sequence[Example]) -> list[int]:
+    """The numbers of examples, that of the longest first."""
+    return sorted(range(len(examples)), key=lambda index: -len(examples[index].source))
+
+
+def batches_of_like_length(examples: Sequence[Example], size: int) -> list[list[int]]:
+    """The same, in batches."""
+    order = by_length(examples)
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 @torch.inference_mode()

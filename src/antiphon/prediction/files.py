@@ -56,7 +56,7 @@ def open_files(answers: AnswersFiles, named: Sequence[Path | FileConfig], output
 def written(answers: AnswersFiles, inputs: Inputs, output: Output) -> Iterator[tuple[int, Prediction, Record]]:
     """(number from 1, prediction, record) of each input, once it is written to an output that is open (`with output`)."""
     asked = answers if output.has_details else answers.without_copies()
-    predictions = asked.predict(inputs, on_error="keep", blank="answer" if inputs.are_lines else "refuse")
+    predictions = asked.predict(inputs.stream(), on_error="keep", blank="answer" if inputs.are_lines else "refuse")
     for number, prediction in enumerate(predictions, 1):
         record = inputs.answered()
         output.write(prediction, record)

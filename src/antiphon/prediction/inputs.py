@@ -121,6 +121,10 @@ class Inputs:
             self._records.append(item if isinstance(item, Mapping) else {self._source: item})
         return item
 
+    def stream(self) -> Iterator[Any]:
+        """Themselves; those of files without `is_ready`, since they are there."""
+        return (item for item in self) if self._live is None else self
+
     def is_ready(self) -> bool:
         """Whether the next input is there; always so in files."""
         return self._live is None or self._live.is_ready()

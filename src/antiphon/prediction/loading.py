@@ -7,6 +7,7 @@ from antiphon.contracts.trust import foreign
 from antiphon.errors import ConfigError
 from antiphon.layers.linear import pack_weights
 from antiphon.prediction.predictor import Predictor
+from antiphon.prediction.workers import DecodingWorkers
 from antiphon.recipe.assembly import load_trained
 from antiphon.recipe.effects import PREDICTION
 from antiphon.search.ensemble import Average
@@ -22,6 +23,7 @@ def load(
     packed_weights: bool = True,
     weights: Sequence[float] | None = None,
     average: Average | None = None,
+    workers: int = 1,
 ) -> Predictor:
     """Open a run (its best checkpoint), a checkpoint, or several of them as an ensemble.
 
@@ -32,14 +34,23 @@ def load(
                      decoding reads fastest, from the first prediction on; False takes half of the memory
     weights          how much each run of an ensemble counts; they need not sum to 1, and are alike when left out
     average          what an ensemble averages: "probability" (the default), or "log_probability", where each run can veto a symbol
+    workers          processes that decode side by side, each with a model of its own: for many inputs, since each takes seconds to start;
+                     1 is this process alone. They end with the predictor
 
     Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
     """
     PREDICTION.check(overrides)
-    predictor = open_predictor(path, device=device, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
+    if workers < 1:
+        raise ConfigError(f"`workers` must be at least 1, but is {workers}.")
+    paths = path if isinstance(path, Path | str) else list(path)
+    beside = None
+    if workers > 1:
+        how = {"device": device, "overrides": list(overrides), "trust_code": trust_code, "packed_weights": packed_weights}
+        beside = DecodingWorkers({"path": paths, **how, "weights": weights, "average": average}, workers)
+    predictor = open_predictor(paths, device=device, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
     for item in predictor.trained:
         pack_weights(item.model, packed_weights)
-    return predictor
+    return predictor.with_workers(beside)
 
 
 def open_predictor(

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import torch
 
-from antiphon.training.step import is_out_of_memory
+from antiphon.training.device import is_out_of_memory
 
 Say = Callable[[str], object]
 """Takes a sentence for the user."""

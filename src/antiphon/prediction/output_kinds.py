@@ -1,4 +1,4 @@
-"""What the name of an output asks for: bare lines, a table, JSON.
+"""What the name of an output asks for: bare lines, a table, JSON, a format that the task has of its own.
 
 The suffix decides. A suffix that promises a format which predictions are not written in is refused before anything is predicted; one that
 promises nothing (`out.de`, `out.hyp`) means lines.
@@ -7,12 +7,12 @@ promises nothing (`out.de`, `out.hyp`) means lines.
 from pathlib import Path
 from typing import Literal
 
-from antiphon.contracts.abilities import Tabular, WritesFiles, writes_files
+from antiphon.contracts.abilities import Tabular, WritesFiles, WritesFormats, writes_files
 from antiphon.contracts.task import Task
 from antiphon.data.byte_streams import COMPRESSIONS
 from antiphon.errors import DataError
 
-Kind = Literal["lines", "csv", "tsv", "jsonl", "json", "file"]
+Kind = Literal["lines", "csv", "tsv", "jsonl", "json", "file", "format"]
 
 _TABLES: dict[str, Kind] = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv"}
 _LINES_OF_JSON = (".jsonl", ".ndjson")
@@ -34,6 +34,8 @@ def kind_of(path: Path, task: Task, *, as_json: bool) -> Kind:
         return "json"
     if suffix in _LINES_OF_JSON:
         return "jsonl"
+    if isinstance(task, WritesFormats) and suffix in task.formats():
+        return "format"
     if writes_files(task):
         if suffix in (*_TABLES, *_PACKED, *_OTHERS):
             raise _refused(path, task)
@@ -52,6 +54,8 @@ def _refused(path: Path, task: Task) -> DataError:
         can = ".csv or .tsv, or .jsonl with all details"
     else:
         can = "bare lines (.txt), .csv or .tsv with the columns of the inputs, or .jsonl with all details"
+    if isinstance(task, WritesFormats):
+        can = f"{', '.join(task.formats())}, or {can}"
     more = " With `--json` it is one JSON document." if path.suffix.lower() == ".json" else ""
     if path.suffix.lower() in SUBTITLES and isinstance(task, WritesFiles):
         more = " Subtitles are asked for with `task.subtitles`."

@@ -15,9 +15,10 @@ from antiphon.contracts.files import as_file
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.search import SaysCopies, Search
-from antiphon.contracts.sequences import Example, Prediction
+from antiphon.contracts.sequences import Example, Prediction, Request
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.limits import empty_side, fitting
+from antiphon.data.prefetch import ahead
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.alike import check_alike
 from antiphon.prediction.decoding import decode_examples
@@ -26,10 +27,11 @@ from antiphon.prediction.files import WrittenFiles, predict_files
 from antiphon.prediction.refusals import check_unicode, nothing, refused
 from antiphon.prediction.sources import readable
 from antiphon.prediction.target_scores import TargetScorer
-from antiphon.prediction.windows import Live, full, growing, windows
+from antiphon.prediction.windows import WINDOW, Live, full, growing, windows
+from antiphon.prediction.workers import DecodingWorkers, Way
 from antiphon.recipe.assembly import Trained, build_search, load_task, needs_steps, read_given, stepwise
 from antiphon.recipe.exported import device_for
-from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
+from antiphon.recipe.recipe import Recipe, changeable, recipe_from, with_overrides
 from antiphon.search.ensemble import Average, together
 
 OnError = Literal["raise", "keep"]
@@ -83,10 +85,18 @@ class Predictor:
             models = [stepwise(model, self.recipe.search.name) for model in models]
         self.model: Seq2SeqModel = together(models, average, weights)
         self.limits = fitting(self.recipe.data.limits, self.model)
-        self.search, self._copies = self._searching(), True
+        self.search, self._copies, self._says_copies = self._searching(), True, False
+        self._workers: DecodingWorkers | None = None
+
+    def with_workers(self, workers: DecodingWorkers | None) -> "Predictor":
+        """The same model, whose batches are decoded by other processes, which have opened it, too."""
+        other = copy.copy(self)
+        other._workers = workers
+        return other
 
     def without_copies(self) -> "Predictor":
-        """The same model, whose predictions do not say what was copied (`details["copied"]`), which takes a pass more."""
+        """The same model, whose predictions do not say what takes a pass more and is seen in detailed outputs only: what was copied
+        (`details["copied"]`), and from workers the `step_scores`."""
         other = copy.copy(self)
         other._copies = False
         return other
@@ -95,8 +105,21 @@ class Predictor:
         if not (self._copies and self.model.copies and isinstance(self.search, SaysCopies)):
             return self
         other = copy.copy(self)
-        other.search = self.search.with_copies()
+        other.search, other._says_copies = self.search.with_copies(), True
         return other
+
+    def decoding_by(self, way: Way) -> "Predictor":
+        """The same model, as another process wants its batches decoded."""
+        other = self.with_search(way.search)
+        other.recipe = replace(other.recipe, evaluation=replace(other.recipe.evaluation, batch_size=way.batch_size))
+        return other._saying_copies() if way.copies else other
+
+    def decode(self, examples: Sequence[Example], requests: Sequence[Request]) -> list[Prediction]:
+        """What the search finds for examples, each with what is asked of its output; an empty prediction where that cannot be."""
+        size = self.recipe.evaluation.batch_size
+        if self._workers is not None:
+            return self._workers.decode(examples, requests, Way(plain(self.recipe.search), self._says_copies, self._copies, size))
+        return decode_examples(self.model, self.search, self.task, examples, requests, batch_size=size, device=self.device, refused=refused)
 
     def with_search(self, settings: Mapping[str, Any]) -> "Predictor":
         """The same model with other search settings: `{"beam_size": 1}`, or `{"name": "sampling", "temperature": 0.8}`.
@@ -106,7 +129,7 @@ class Predictor:
         current = plain(self.recipe.search)
         kept = current if settings.get("name", current["name"]) == current["name"] else {}
         other = copy.copy(self)
-        other.recipe = recipe_from({**plain(self.recipe), "search": {**kept, **settings}}, trust=self.recipe.trust)
+        other.recipe = recipe_from({**changeable(self.recipe), "search": {**kept, **settings}}, trust=self.recipe.trust)
         if needs_steps(other.recipe.search):
             stepwise(self.model, other.recipe.search.name)
         other.search = other._searching()
@@ -260,7 +283,11 @@ class Predictor:
         """Predictions one by one; `sizes` are those of the windows that inputs are decoded in, large ones unless they come one by one."""
         size = self.recipe.evaluation.batch_size
         said = Said(self.task) if isinstance(self.task, Continues) and self.task.continues else None
-        for window in windows(self._entries(inputs, on_error, blank), full(size) if sizes is None else sizes, _parts_in, live):
+        entries: Iterator[_Entry] = self._entries(inputs, on_error, blank)
+        if self._workers is not None and live is None:
+            sizes = full(size * self._workers.count // 2) if self._workers.count > 2 else None  # so that none waits long for the others
+            entries = ahead(entries, size * WINDOW)  # while other processes decode, this one prepares
+        for window in windows(entries, full(size) if sizes is None else sizes, _parts_in, live):
             found = iter(self._decoded([entry for entry in window if isinstance(entry, _Ready)], on_error, said))
             for entry in window:
                 yield entry if isinstance(entry, Prediction) else next(found)
@@ -269,16 +296,7 @@ class Predictor:
         """The predictions for inputs, from those of their parts; `said` is there where they depend on earlier ones."""
 
         def decode(parts: Sequence[Part]) -> list[Prediction]:
-            return decode_examples(
-                self.model,
-                self.search,
-                self.task,
-                [part.example for part in parts],
-                [part.request for part in parts],
-                batch_size=self.recipe.evaluation.batch_size,
-                device=self.device,
-                refused=refused,
-            )
+            return self.decode([part.example for part in parts], [part.request for part in parts])
 
         parts = [part for entry in ready for part in entry.parts]
         found = iter(decode(parts) if said is None else said.decoded(parts, decode))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Protocol, final, runtime_checkable
 
-from antiphon.contracts.abilities import Tabular, WritesFiles
+from antiphon.contracts.abilities import Tabular, WritesFiles, WritesFormats
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task
 from antiphon.errors import DataError
@@ -49,6 +49,8 @@ def writer_for(file: TextFile, kind: Kind, task: Task, *, name: str = "") -> Wri
         return JsonArray(file, task)
     if kind == "jsonl":
         return JsonLines(file, task)
+    if kind == "format" and isinstance(task, WritesFormats):
+        return OwnFormat(file, task, name)
     if kind == "file" and isinstance(task, WritesFiles):
         return OnlyFile(file, task, name)
     if kind in ("csv", "tsv"):
@@ -188,6 +190,26 @@ class OnlyFile(Writer):
         if own is not None and promised in SUBTITLES and promised != PurePath(own.name).suffix:
             raise DataError(f"{self._name} must end in {PurePath(own.name).suffix}, which the task is set to write.")
         print("" if own is None else own.content.rstrip("\n"), file=self._file)
+        self._written = True
+
+
+@final
+class OwnFormat(Writer):
+    """A format of the task's own, which the suffix names; some have room for one prediction only."""
+
+    def __init__(self, file: TextFile, task: WritesFormats, name: str):
+        self._file, self._task, self._name = file, task, name
+        self._suffix, self._written = PurePath(name).suffix.lower(), False
+
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
+        """What the task makes of it. Raises DataError for a second prediction where there is room for one."""
+        if self._written and not self._task.formats()[self._suffix]:
+            several = ", ".join(suffix for suffix, is_for_all in self._task.formats().items() if is_for_all)
+            raise DataError(
+                f"{self._name} has room for one recording. Several need a folder (`--output FOLDER/` with `task.subtitles`), or one of:"
+                f" {several}."
+            )
+        self._file.write(self._task.written_as(prediction, record, self._suffix))
         self._written = True
 
 

@@ -31,7 +31,8 @@ def json_object(path: Path, number: int, line: str, required: Sequence[str]) -> 
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
-        hint = " The file begins like a JSON list: write one object a line instead." if number == 1 and line.startswith("[") else ""
+        listed = number == 1 and line.startswith("[")
+        hint = " The file begins like a JSON list: call it .json, or set `format: json` of it." if listed else ""
         raise DataError(f"{path}:{number} must be JSON, but is not at character {error.colno}: {error.msg}.{hint}") from error
     except RecursionError as error:
         raise DataError(f"{path}:{number} must be a JSON object of plain values, but is nested too deeply to be read.") from error

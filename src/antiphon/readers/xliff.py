@@ -1,5 +1,6 @@
 """XLIFF 1.2 and 2.x, the formats in which tools of translators exchange what is to be translated."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -13,7 +14,7 @@ from antiphon.readers.xliff_2 import UNIT as UNIT_2
 from antiphon.readers.xliff_2 import SegmentedUnit
 from antiphon.readers.xml_elements import Change, Element, element
 from antiphon.readers.xml_tokens import Token, root_of, tokens, with_attribute
-from antiphon.readers.xml_units import Holder, Units, XmlRewriter, records
+from antiphon.readers.xml_units import Holder, Unit, Units, XmlRewriter, records
 
 
 def read(reading: Reading) -> Located:
@@ -110,12 +111,22 @@ def _among(reading: Reading, name: str, around: _Around, whole: Element, languag
         return
     holder = (TransUnit if name == UNIT_1 else SegmentedUnit)(whole, keeps_space=around.keeps_space)
     found = holder.units(with_targets=reading.with_targets, states=reading.file.states, facts={"context": around.original})
+    if not reading.with_targets:
+        found = ((line, Skip("a message with choices") if _has_choices(unit) else unit) for line, unit in found)
     if around.target or not languages or around.names is None:
         yield from found
         return
     names = "trgLang" if around.names.name == "xliff" else "target-language"
     named = _Named(holder, Change(around.names.begin, around.names.end, with_attribute(around.names.raw, names, languages[1])))
     yield from ((line, unit if isinstance(unit, Skip) else replace(unit, holder=named)) for line, unit in found)
+
+
+_CHOICES = re.compile(r"\{\s*\w+\s*,\s*(?:plural|select|selectordinal)\s*,")
+
+
+def _has_choices(unit: Unit | Skip) -> bool:
+    """Whether a text is a message of ICU with forms for numbers or genders, whose syntax a model would break. Angular writes such units."""
+    return isinstance(unit, Unit) and _CHOICES.search(unit.source.plain) is not None
 
 
 @final
@@ -133,7 +144,7 @@ class _Named(Holder):
 plugin = ReaderPlugin(
     name="xliff",
     summary="XLIFF 1.2 and 2.x: units with their states, inline tags put back; `languages`, `states`",
-    suffixes=(".xlf", ".xliff"),
+    suffixes=(".xlf", ".xliff", ".sdlxliff"),
     read=read,
     back=back,
     recognizes=lambda opening: root_of(opening) == "xliff",

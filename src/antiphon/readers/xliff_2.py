@@ -10,7 +10,7 @@ from typing import final
 from antiphon.contracts.reader import Skip
 from antiphon.readers.inline_tags import Inline, inline
 from antiphon.readers.xml_elements import Change, Element
-from antiphon.readers.xml_tokens import with_attribute
+from antiphon.readers.xml_tokens import with_attributes
 from antiphon.readers.xml_units import MACHINE, Holder, Unit, target_changes
 
 UNIT = "unit"
@@ -25,23 +25,25 @@ class SegmentedUnit(Holder):
 
     def __init__(self, whole: Element, *, keeps_space: bool):
         self._whole, self._keeps_space = whole, keeps_space
-        self._segments = [one for one in whole.all("segment") if one.first("source") is not None]
+        self._segments = whole.all("segment")
 
     def units(self, *, with_targets: bool, states: Sequence[str], facts: Mapping[str, str]) -> Iterator[tuple[int, Unit | Skip]]:
         """Its segments, of which those count that have a finished target, or that wait for one."""
         for part, segment in enumerate(self._segments):
             notes = " ".join(_notes(self._whole) + _notes(segment))  # translate-toolkit puts them into the segment
             source, target = segment.first("source"), segment.first("target")
-            assert source is not None, "looked at before"
+            if source is None:
+                yield segment.line, Skip("no source")
+                continue
             own = "/".join(one.attributes["id"] for one in (self._whole, segment) if "id" in one.attributes)
-            asked, answer = self._inline(source), None if target is None else self._inline(target)
+            asked, answer = self._inline(segment, source), None if target is None else self._inline(segment, target)
             state = _state(segment, answer)
             reason = _reason(asked, answer, state, with_targets=with_targets, states=states)
             columns = {"id": own, "state": state, "note": notes, **facts}
             yield source.line, Skip(reason) if reason else Unit(source.line, asked, answer, columns, self, part)
 
-    def _inline(self, element: Element) -> Inline:
-        space = element.attributes.get("xml:space")
+    def _inline(self, segment: Element, element: Element) -> Inline:
+        space = element.attributes.get("xml:space") or segment.attributes.get("xml:space")  # on segments by translate-toolkit
         return inline(element.children, keeps_space=self._keeps_space if space is None else space == "preserve")
 
     def changes(self, said: Mapping[int, str]) -> Sequence[Change]:
@@ -49,8 +51,7 @@ class SegmentedUnit(Holder):
         changes: list[Change] = []
         for part, content in said.items():
             segment = self._segments[part]
-            tag = with_attribute(segment.start.raw, "state", "translated")
-            tag = with_attribute(tag, "subState", f"{MACHINE}:{_MACHINE}")
+            tag = with_attributes(segment.start.raw, {"state": "translated", "subState": f"{MACHINE}:{_MACHINE}"})
             changes.append(Change(segment.start.begin, segment.start.end, tag))
             source = segment.first("source")
             assert source is not None, "looked at before"

@@ -8,7 +8,8 @@ type names outside the file is never opened: so a file can neither grow without 
 import codecs
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 from xml.parsers import expat
@@ -32,6 +33,7 @@ _DOCTYPE = re.compile(r"""<!DOCTYPE(?:[^>"'\[]|"[^"]*"|'[^']*'|\[(?:<!--.*?-->|<
 _ATTRIBUTE = re.compile(r"""\s([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 _REFERENCE = re.compile(r"&(#x[0-9A-Fa-f]+|#\d+|[^;\s]+);")
 _ROOT = re.compile(rb"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>\s*)*<(?:[\w.-]+:)?([\w.-]+)[\s/>]", re.DOTALL)
+_SPACE = re.compile(r"\r\n|[\t\n\r]")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -71,7 +73,12 @@ class Token(NamedTuple):
 
     def attributes(self) -> dict[str, str]:
         """The attributes of a tag, by their names with prefixes."""
-        return {name: unescaped(" ".join(re.split(r"\r\n|[\t\n\r]", value[1:-1]))) for name, value in _ATTRIBUTE.findall(self.raw)}
+        return dict(_attributes(self.raw))
+
+
+@lru_cache(maxsize=1024)  # a file has the same few tags many times
+def _attributes(tag: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name, unescaped(_SPACE.sub(" ", value[1:-1]))) for name, value in _ATTRIBUTE.findall(tag))
 
 
 def with_attribute(tag: str, name: str, value: str) -> str:
@@ -82,6 +89,13 @@ def with_attribute(tag: str, name: str, value: str) -> str:
     tail = "/>" if tag.endswith("/>") else ">"
     body = tag[: -len(tail)]
     return f'{body.rstrip()} {name}="{escaped_value(value)}"{body[len(body.rstrip()) :]}{tail}'
+
+
+def with_attributes(tag: str, values: Mapping[str, str]) -> str:
+    """The same for several attributes."""
+    for name, value in values.items():
+        tag = with_attribute(tag, name, value)
+    return tag
 
 
 def unescaped(text: str) -> str:
@@ -235,18 +249,23 @@ class _Tokenizer:
             if end < 0 and not self._ended:
                 return None
             return self._token("text", "", len(buffer) if end < 0 else end)
+        if buffer[at + 1 : at + 2] in ("!", "?"):
+            return self._next_other()
+        tag = _TAG.match(buffer, at)
+        if tag is None:
+            return None
+        kind: Kind = "end" if tag[1] else "empty" if buffer[tag.end() - 2] == "/" else "start"
+        return self._token(kind, tag[2].rpartition(":")[2], tag.end())
+
+    def _next_other(self) -> Token | None:
+        """The next one where it is no tag, if it is there as a whole."""
+        buffer, at = self._buffer, self._at
         for opening, closing, part in _PARTS:
             if buffer.startswith(opening, at):
                 end = buffer.find(closing, at + len(opening))
                 return None if end < 0 else self._token(part, "", end + len(closing))
-        if buffer.startswith("<!", at):  # a comment or CDATA that has only begun is no document type, which the pattern sees to
-            doctype = _DOCTYPE.match(buffer, at)
-            return None if doctype is None else self._token("other", "", doctype.end())
-        tag = _TAG.match(buffer, at)
-        if tag is None:
-            return None
-        kind: Kind = "end" if tag[1] else "empty" if tag[0].endswith("/>") else "start"
-        return self._token(kind, tag[2].rpartition(":")[2], tag.end())
+        doctype = _DOCTYPE.match(buffer, at)  # which a comment or CDATA that has only begun is not
+        return None if doctype is None else self._token("other", "", doctype.end())
 
     def _token(self, kind: Kind, name: str, end: int) -> Token:
         return Token(kind, name, self._buffer[self._at : end], self._place, self._line)

@@ -11,7 +11,7 @@ from antiphon.readers.inline_tags import Inline
 from antiphon.readers.placeholders import check_placeholders
 from antiphon.readers.tag_placement import with_tags
 from antiphon.readers.xml_elements import Change, Element, changed
-from antiphon.readers.xml_tokens import escaped_value, whole, with_attribute
+from antiphon.readers.xml_tokens import escaped_value, whole, with_attributes
 
 MACHINE = "antiphon"
 """What a file calls whoever wrote a translation, where it has room for that."""
@@ -90,9 +90,7 @@ def target_changes(parent: Element, old: Element | None, behind: Element, conten
         name = f"{behind.start.prefix}target"
         yield Change(behind.stop, behind.stop, f"{parent.before(behind)}<{name}{own}>{content}</{name}>")
         return
-    tag = old.start.raw
-    for attribute, value in attributes.items():
-        tag = with_attribute(tag, attribute, value)
+    tag = with_attributes(old.start.raw, attributes)
     if old.end is None:
         closing = f"</{old.start.prefix}target>"
         yield Change(old.start.begin, old.start.end, f"{tag[:-2].rstrip()}>{content}{closing}")

@@ -35,12 +35,10 @@ from antiphon.data.holding_out import split
 from antiphon.data.records import JoinedRecords, OpenFile, open_parts, open_records
 from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.heads.choice import head_name
-from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
-from antiphon.losses.minimum_risk import MinimumRiskConfig
 from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe.contradictions import check_context
 from antiphon.recipe.exported import open_exported
-from antiphon.recipe.recipe import Recipe, recipe_from, with_overrides
+from antiphon.recipe.recipe import Recipe, recipe_from, recipe_of_engine, with_overrides
 from antiphon.search.arpa import read_arpa
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.hot_words import Phrases
@@ -113,6 +111,8 @@ def build_losses(recipe: Recipe, task: Task) -> tuple[Loss | LossOfBatch, Loss]:
 
     Raises ConfigError when alignments are given but not learned from, or the reverse.
     """
+    from antiphon.losses.minimum_risk import MinimumRiskConfig  # here, since an exported model is opened without the code of losses
+
     settings = recipe.training.loss
     head = registry.find("heads", head_name(getattr(recipe.model, "head", None), task.target_spec))
     plugin = registry.find("losses", head.loss if settings is None else settings.name)
@@ -199,9 +199,6 @@ def metric_names(recipe: Recipe) -> tuple[str, ...]:
     return names
 
 
-# ----------------------------------------------------------------------------------------------------------------- data
-
-
 def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[str, Split]:
     """The splits that the recipe or the caller names: train, validation, test.
 
@@ -276,6 +273,8 @@ def build_corpora(
 
 def alignment_notes(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: Sequence[Any], split: Split) -> tuple[str, ...]:
     """What CTC cannot learn from, where the recipe trains with it: examples with fewer states of the encoder than symbols."""
+    from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
+
     if getattr(recipe.training.loss, "name", "") not in CTC_LOSSES or not isinstance(task.target_spec, TokenSpec):
         return ()
     parts = [(corpus, part.label) for corpus, (part, _) in zip(corpora, split.parts, strict=True)]
@@ -295,9 +294,6 @@ def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
     required = task.columns if with_targets else task.source_columns
     source_column, target_column = _aligned_columns(task, with_targets)
     return open_records(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
-
-
-# ----------------------------------------------------------------------------------------------------------------- runs
 
 
 @dataclass(frozen=True)
@@ -334,11 +330,12 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust: Trust = FOREI
     Raises ConfigError when it names code outside Antiphon that `trust` does not allow.
     """
     saved = checkpoint.read(checkpoint.find_checkpoint(path, prefer=prefer).resolve())
-    weights, settings = ({}, upgraded_settings(saved, trust)) if "engine" in saved.header else upgraded(saved, trust)
-    as_saved = recipe_from({**saved.header["recipe"], "model": settings}, trust=trust)
+    exported = "engine" in saved.header
+    weights, settings = ({}, upgraded_settings(saved, trust)) if exported else upgraded(saved, trust)
+    as_saved = (recipe_of_engine if exported else recipe_from)({**saved.header["recipe"], "model": settings}, trust=trust)
     recipe = with_overrides(as_saved, [change for change in overrides if change.startswith("model.")])
     task = _load_task(recipe, saved)
-    if "engine" in saved.header:
+    if exported:
         return Trained(saved.folder, recipe, task, open_exported(saved, recipe, task, overrides).eval(), saved.header)
     plugin = registry.find("models", recipe.model.name)
     model = build_model(recipe, task)

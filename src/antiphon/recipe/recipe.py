@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -18,14 +18,26 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from antiphon.contracts import registry
-from antiphon.contracts.configuration import Verdict, config, plain, plugin_field, plugin_name, validate, verdict
-from antiphon.contracts.files import FileConfig, Files
+from antiphon.contracts.configuration import Kept, Section, Verdict, config, plain, plugin_field, plugin_name, validate, verdict
+from antiphon.contracts.files import HUB, FileConfig, Files
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.trust import OWN, Trust, foreign, own
 from antiphon.errors import ConfigError
 from antiphon.store.atomic import replacing
-from antiphon.training.distillation import DistillationConfig
-from antiphon.training.settings import TrainingConfig
+
+_LEARNING = {
+    "training": Section("training.settings", "TrainingConfig"),
+    "distillation": Section("training.distillation", "DistillationConfig", optional=True),
+}
+"""Sections that only training reads. Their code is imported for their values, which an exported model keeps as they were written."""
+
+if TYPE_CHECKING:
+    from antiphon.training.distillation import DistillationConfig
+    from antiphon.training.settings import TrainingConfig as Training
+
+    Distillation: TypeAlias = DistillationConfig | None
+else:
+    Training, Distillation = (section.field_type() for section in _LEARNING.values())
 
 
 @config
@@ -76,9 +88,9 @@ class Recipe:
     """Where the records are."""
     model: plugin_field("models")  # type: ignore[valid-type]
     """The architecture and its sizes."""
-    training: TrainingConfig
+    training: Training
     """How it learns."""
-    distillation: DistillationConfig | None = None
+    distillation: Distillation = None
     """How it learns from a trained teacher (`antiphon distill`); null is from the data alone."""
     search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]
     """How outputs are found."""
@@ -204,12 +216,25 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
         file.write(out.getvalue())
 
 
+def recipe_of_engine(values: Mapping[str, Any], *, trust: Trust) -> Recipe:
+    """The recipe of an exported model, from what its folder says: how it learned is kept, and read when somebody asks."""
+    kept = {name: Kept(section, values[name], trust) for name, section in _LEARNING.items() if values.get(name) is not None}
+    return recipe_from({**values, **kept}, trust=trust)
+
+
+def changeable(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values; what is kept is still kept."""
+    return {**plain(recipe), **{name: kept for name in _LEARNING if isinstance(kept := getattr(recipe, name), Kept)}}
+
+
 def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """The recipe with `key.path=value` changes. Raises ConfigError for an unknown key or a wrong value.
 
     Another search starts from its own defaults: a recipe has all settings of the one that it names, most of which the other lacks.
     """
-    tree = plain(recipe)
+    tree = changeable(recipe)
+    changed = {override.partition("=")[0].split(".")[0].strip() for override in overrides}
+    tree.update({name: plain(recipe)[name] for name in changed & {*_LEARNING}})
     named = [override for override in overrides if override.partition("=")[0].strip() == "search.name"]
     for override in named:
         _override(tree, override)
@@ -241,18 +266,21 @@ def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
         if not isinstance(value, tuple):
             return value
         names = ("path", "source", "target")
+        named = [{name: found for name in names if (found := getattr(file, name)) and not found.startswith(HUB)} for file in value]
         return tuple(
-            replace(file, **{name: str(_absolute(found, base("data", split, name))) for name in names if (found := getattr(file, name))})
-            for file in value
+            replace(file, **{name: str(_absolute(found, base("data", split, name))) for name, found in paths.items()})
+            for file, paths in zip(value, named, strict=True)
         )
 
     data = recipe.data
     cache = _absolute(data.cache, base("data", "cache")) if data.cache else None
     data = replace(data, train=files("train"), validation=files("validation"), test=files("test"), cache=cache)
-    start = recipe.training.init_from
-    training = replace(recipe.training, init_from=_absolute(start, base("training", "init_from"))) if start else recipe.training
-    taught, place = recipe.distillation, base("distillation", "teachers")
-    distillation = replace(taught, teachers=tuple(_absolute(teacher, place) for teacher in taught.teachers)) if taught else None
+    training, distillation = recipe.training, recipe.distillation
+    if not _is_kept(training) and training.init_from:
+        training = replace(training, init_from=_absolute(training.init_from, base("training", "init_from")))
+    if not _is_kept(distillation) and distillation:
+        place = base("distillation", "teachers")
+        distillation = replace(distillation, teachers=tuple(_absolute(teacher, place) for teacher in distillation.teachers))
     task = recipe.task
     reused = {name: value for name in task.__dataclass_fields__ if getattr(value := getattr(task, name), "run", None) is not None}
     if reused:  # vocabularies of other runs
@@ -266,6 +294,10 @@ def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
         search = replace(search, language_model=replace(helper, **named))
     model = _whose_run(recipe.model, base("model", "run"))
     return replace(recipe, task=task, data=data, model=model, training=training, distillation=distillation, search=search)
+
+
+def _is_kept(settings: Any) -> bool:
+    return isinstance(settings, Kept)
 
 
 def _whose_run(model: Any, base: Path) -> Any:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import CoreRef, GenerateJsonSchema, JsonSchemaValue
 
 from antiphon.contracts import registry
+from antiphon.contracts.configuration import Section, setting_fields
 from antiphon.recipe.recipe import Recipe
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,6 +35,9 @@ class _Generator(GenerateJsonSchema):
 
     def function_before_schema(self, schema: Any) -> JsonSchemaValue:
         resolve: Any = schema["function"]["function"]
+        if isinstance(resolve, Section):
+            inner = self._inner(resolve.config())
+            return {"anyOf": [inner, {"type": "null"}]} if resolve.optional else inner
         kind = getattr(resolve, "kind", None)
         return self._plugins(kind, resolve.default) if kind in registry.KINDS else super().function_before_schema(schema)
 
@@ -73,21 +77,35 @@ class _Generator(GenerateJsonSchema):
         }
 
     def _described(self, cls: Any) -> JsonSchemaValue:
+        return self._with_docstrings(self._core(cls))
+
+    def _inner(self, cls: Any) -> JsonSchemaValue:
+        return self.generate_inner(self._core(cls))
+
+    def _core(self, cls: Any) -> Any:
+        """What pydantic knows of a class, with its definitions taken up."""
         core = cls.__pydantic_core_schema__
-        if core["type"] == "definitions":
-            for definition in core["definitions"]:
-                self.generate_inner(definition)
-            core = core["schema"]
-        return super().dataclass_schema(core)
+        if core["type"] != "definitions":
+            return core
+        for definition in core["definitions"]:
+            self.generate_inner(definition)
+        return core["schema"]
+
+    def _with_docstrings(self, schema: Any) -> JsonSchemaValue:
+        """A dataclass, with what the docstrings under its fields say."""
+        found = super().dataclass_schema(schema)
+        for name, field in setting_fields(schema["cls"]).items():
+            found["properties"][name] = {"description": field.description, **found["properties"][name]}
+        return found
 
     def dataclass_schema(self, schema: Any) -> JsonSchemaValue:
         cls = schema["cls"]
         if "ref" in schema or cls is Recipe:
-            return super().dataclass_schema(schema)
+            return self._with_docstrings(schema)
         name, reference = self.get_cache_defs_ref_schema(CoreRef(f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"))
         if name not in self.definitions:
             self.definitions[name] = {}
-            self.definitions[name] = super().dataclass_schema(schema)
+            self.definitions[name] = self._with_docstrings(schema)
         return reference
 
     def tagged_union_schema(self, schema: Any) -> JsonSchemaValue:

@@ -214,8 +214,8 @@ def _split(recipe: Recipe, task: Task, name: str, sample: list[Records]) -> Iter
             raise DataError(f"`data.validation` must be less than the number of training records ({count}), but is {source}.")
     else:
         for file in source:
-            ((records, _),) = open_split(name, (file,), task).parts
-            first = FirstRecords(records, SAMPLE)
+            parts = [records for records, _ in open_split(name, (file,), task).parts]  # several where a pattern matches several
+            first = FirstRecords(parts[0] if len(parts) == 1 else JoinedRecords(parts), SAMPLE)
             count = first.count()
             shown = file.path or " and ".join(filter(None, (file.source, file.target)))
             if not count:

@@ -14,6 +14,7 @@ from typing import Any, final
 
 import numpy as np
 
+from antiphon.contracts import registry
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
@@ -22,7 +23,6 @@ from antiphon.errors import DataError
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
 from antiphon.features.word_places import NO_WORD
-from antiphon.metrics import bleu, chrf
 from antiphon.metrics.grouped import scores_by
 from antiphon.tasks.document_context import CONTEXT, DOCUMENT, ContextConfig, ContextReader, RecordsInDocuments, context_of
 from antiphon.tasks.text_pairs import TextPairs
@@ -229,5 +229,5 @@ class DocumentTranslation(TextPairs):
 
 def by_document(names: Sequence[str], texts: Sequence[str], references: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
     """BLEU and chrF of the sentences of each document, in the order in which documents come."""
-    found = scores_by(names, texts, references, (bleu.plugin, chrf.plugin))
+    found = scores_by(names, texts, references, [registry.find("metrics", name) for name in ("bleu", "chrf")])
     return [{"document": name, "sentences": count, **scores} for name, count, scores in found]

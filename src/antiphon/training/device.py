@@ -1,4 +1,4 @@
-"""Where a model computes: a name in, a device that is really there out."""
+"""Where a model computes: a name in, a device that is really there out; and what it says when its memory does not suffice."""
 
 import torch
 
@@ -34,3 +34,10 @@ def _missing(device: torch.device) -> str:
     if device.type == "mps" and not torch.backends.mps.is_available():
         return "PyTorch finds no GPU of Apple's"
     return ""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "not enough memory" in str(error) or "can't allocate memory" in str(error).lower()

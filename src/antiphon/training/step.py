@@ -23,6 +23,7 @@ from antiphon.contracts.sequences import Batch, to_device
 from antiphon.errors import TrainingError
 from antiphon.losses.observed import counted
 from antiphon.training.decoder_inputs import DecoderInputs, decode_for_training
+from antiphon.training.device import is_out_of_memory
 from antiphon.training.distributed import Ranks
 from antiphon.training.half_weights import HalfWeights
 
@@ -173,13 +174,6 @@ def split(batch: Batch, pieces: int) -> list[Batch]:
         return [batch]
     parts = torch.arange(len(batch.records)).tensor_split(min(pieces, len(batch.records)))
     return [batch.select_rows(part) for part in parts]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "not enough memory" in str(error) or "can't allocate memory" in str(error).lower()
 
 
 def _sizes(batch: Batch) -> tuple[int, int, int]:

@@ -1,6 +1,8 @@
 """Tables, folders, archives and single files as records whose names can be followed from anywhere."""
 
+import io
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -94,3 +96,35 @@ def test_records_are_other_records_once_a_recording_was_replaced(folder, name):
     changed = folder / ("clips.zip" if name == "clips.zip" else "clips/deep/a.flac")
     os.utime(changed, ns=(1, 1))
     assert opened(name, folder).signature() != before
+
+
+def shard(path, files):
+    """A shard as webdataset 1.0.2 writes it: the files of a sample behind each other, called by its key."""
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_shards_have_objects_beside_their_recordings(tmp_path):
+    sound = write(tmp_path / "a.flac", tone(0.1)).read_bytes()
+    files = {"1.flac": sound, "1.json": b'{"text": "one", "speaker": "s"}', "d/2.x.flac": sound, "d/2.txt": b"two", "d/2.json": b"{}"}
+    records = [record for _, record in opened(shard(tmp_path / "a-0.tar", files), tmp_path)()]
+    assert [(record["text"], record.get("speaker")) for record in records] == [("one", "s"), ("two", None)]
+    shard(tmp_path / "a-1.tar", {"1.x.flac": sound, "1.y.flac": sound, "1.x.txt": b"x", "1.txt": b"whose"})
+    with pytest.raises(DataError, match=r"1\.y\.flac` must have its text beside it"):
+        list(opened("a-1.tar", tmp_path)())
+    for content, message in ((b"[1]", r"1\.json` must be a JSON object.*but is a list"), (b"{", r"1\.json` must be JSON")):
+        with pytest.raises(DataError, match=message):
+            list(opened(shard(tmp_path / "b.tar", {"1.flac": sound, "1.json": content}), tmp_path)())
+
+
+def test_a_shard_of_webdataset(tmp_path):
+    webdataset = pytest.importorskip("webdataset")
+    sound = write(tmp_path / "a.flac", tone(0.1)).read_bytes()
+    with webdataset.TarWriter(str(tmp_path / "a.tar")) as writer:
+        writer.write({"__key__": "k1", "flac": sound, "json": {"text": "one"}})
+        writer.write({"__key__": "k2", "flac": sound, "txt": "two"})
+    assert [record["text"] for _, record in opened("a.tar", tmp_path)()] == ["one", "two"]

@@ -145,7 +145,7 @@ ZIPPED = zstandard.ZstdCompressor().compress(TABLE)
         bad("a.csv", b'a,b\n"c,d\n', r"a\.csv:2 must be a row of csv, but its quotes do not match"),
         bad("a.jsonl", b'{"a": 1}\n[1]\n', r"a\.jsonl:2 must be a JSON object .* but is a list"),
         bad("a.jsonl", b'{"a": 1}\n{"a": }\n', r"a\.jsonl:2 must be JSON, but is not at character 7"),
-        bad("a.jsonl", b'[\n{"a": 1}\n]\n', r"begins like a JSON list: write one object a line"),
+        bad("a.jsonl", b'[\n{"a": 1}\n]\n', r"begins like a JSON list: call it \.json"),
         bad("a.jsonl", b'{"a": 1}\n{"b": 1}\n', r"a\.jsonl:2 has no column `a`; it has: b", required=["a"]),
         bad("a.jsonl", b"[" * 200_000 + b"\n", r"nested too deeply|must be JSON"),
         bad("a.tsv.gz", GZIPPED[: len(GZIPPED) // 2], r"a\.tsv\.gz` is cut off: \d+ lines could be read before"),
@@ -153,7 +153,7 @@ ZIPPED = zstandard.ZstdCompressor().compress(TABLE)
         bad("a.tsv.zst", b"no zstd at all", r"a\.tsv\.zst` is damaged, or not a \.zst file"),
         bad("a.tsv.gz", b"no gzip at all", r"a\.tsv\.gz` is damaged, or not a \.gz file"),
         bad("a.parquet", b"no parquet at all", r"a\.parquet` cannot be read as parquet"),
-        bad("a.dat", b"x", r"suffix of `.*a\.dat` must be one of \.csv, .*\(text also with"),
+        bad("a.dat", b"x", r"suffix of `.*a\.dat` must be one of .*\.csv, .*\(text also with"),
     ],
 )
 def test_bad_files_are_refused_in_a_sentence(tmp_path: Path, name: str, content: bytes, message: str, settings: dict[str, Any]) -> None:
@@ -283,7 +283,7 @@ def test_a_recipe_names_files_in_three_ways(value: Any, expected: list[Any]) -> 
         ({"pathh": "a.tsv"}, r"`train`: `pathh` is not a setting of a file\. Did you mean `path`"),
         ({"path": "a.tsv", "weight": 0}, r"`weight` must be greater than 0, but is 0"),
         ({"path": "a.tsv", "weight": "much"}, r"`weight` must be a valid number.*but is 'much'"),
-        ({"path": "a.tsv", "format": "tvs"}, r"`format` must be one of csv, .*but is 'tvs'\. Did you mean `tsv`"),
+        ({"path": "a.tsv", "format": "tvs"}, r"`format` must be one of .*csv, .*but is 'tvs'\. Did you mean `tsv`"),
         ({"path": "a.tsv", "source": "b"}, r"either `path`, or `source` and `target`"),
         ({}, r"either `path`, or `source` and `target`"),
         ({"path": "a.tsv", "encoding": "utf-17"}, r"`encoding` must be an encoding that Python knows"),

@@ -10,7 +10,7 @@ import polars
 import pytest
 import zstandard
 
-from antiphon.data import series_frames, series_reading
+from antiphon.data import series_reading, table_blocks
 from antiphon.data.records import open_records
 from antiphon.data.series import SeriesReader
 from antiphon.data.series_reading import read_table
@@ -61,7 +61,7 @@ def test_columns_are_read_as_rows_are(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "data.csv"
     path.write_bytes(text.encode())
     columns = SeriesColumns("id", "ds", ("y",), static=("region",)) if "region" in text else LONG
-    monkeypatch.setattr(series_frames, "_BLOCK", block)
+    monkeypatch.setattr(table_blocks, "_BLOCK", block)
     expected, found = by_rows(monkeypatch, path, columns), table_of(path, columns)
     np.testing.assert_equal(content(found), content(expected))
     assert found.style == expected.style
@@ -143,7 +143,7 @@ def test_in_wide_tables_too(tmp_path: Path, typed: bool) -> None:
 def test_wide_tables_are_unpivoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "data.csv"
     path.write_text("first,ds,price,second\n" + "".join(f"{row},{row},{row / 2},{'' if row == 3 else -row}\n" for row in (2, 1, 3, 4)))
-    monkeypatch.setattr(series_frames, "_BLOCK", 16)
+    monkeypatch.setattr(table_blocks, "_BLOCK", 16)
     table = table_of(path, WIDE)
     np.testing.assert_equal(content(table), content(by_rows(monkeypatch, path, WIDE)))
     assert table.names == ("first", "second")
@@ -208,3 +208,36 @@ def test_time_is_linear_in_the_number_of_series() -> None:
 
     few = min(seconds(1000) for _ in range(2))
     assert seconds(8000) < 24 * few, "8 times the series take 8 times as long, and would take 64 times"
+
+
+COMMAS = "id;ds;y\n" + "".join(f"{name};2024-01-{day:02d};{day},{day}\n" for day in range(1, 10) for name in "ab")
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.tsv"])
+def test_decimal_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    path = tmp_path / name
+    path.write_text((COMMAS + "a;2024-01-10;\nb;2024-01-10; -3\n").replace(";", ";" if name == "data.csv" else "\t"))
+    settings = {"path": str(path), "decimal": ","} | ({"delimiter": ";"} if name == "data.csv" else {})
+    monkeypatch.setattr(table_blocks, "_BLOCK", 64)
+    by_columns, by_row = table_of(settings), by_rows(monkeypatch, settings)
+    np.testing.assert_equal(content(by_columns), content(by_row))
+    assert by_columns.rows(1).numbers[:3, 0].tolist() == [1.1, 2.2, 3.3]
+    assert np.isnan(by_columns.rows(0).numbers[-1, 0])
+    assert by_columns.rows(1).numbers[-1, 0] == -3
+
+
+def test_a_point_among_decimal_commas_has_no_meaning(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(COMMAS + "a;2024-01-10;1.234\n")
+    settings = {"path": str(tmp_path / "data.csv"), "decimal": ",", "delimiter": ";"}
+    with pytest.raises(DataError, match=r"data.csv:20, series `a`: `y` must be a number, but is '1.234'. Write numbers like 1234,5"):
+        table_of(settings)
+    with pytest.raises(DataError, match=r"data.csv:2, series `a`: `y` must be a number, but is '1,1'. .* set `decimal: ','` of it\."):
+        table_of({"path": str(tmp_path / "data.csv"), "delimiter": ";"})
+
+
+def test_quoted_commas_in_wide_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data.csv").write_text('ds,first,second,price\n2024-01,"1,5",2,"0,25"\n2024-02,,3,"1"\n')
+    settings = {"path": str(tmp_path / "data.csv"), "decimal": ","}
+    table = table_of(settings, WIDE)
+    np.testing.assert_equal(content(table), content(by_rows(monkeypatch, settings, WIDE)))
+    np.testing.assert_equal(table.rows(0).numbers, [[1.5, 0.25], [np.nan, 1]])

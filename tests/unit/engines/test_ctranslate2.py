@@ -128,6 +128,32 @@ def test_its_own_search_finds_what_ours_finds(name: str, ours: Transformer, thei
     same(found_by_them(SEARCHES[name], theirs, source), expected)
 
 
+@pytest.fixture
+def by_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many sources our beam search was asked, once for each batch."""
+    asked: list[int] = []
+    search = BeamSearch.__call__
+
+    def counted(self: BeamSearch, model: Any, source: Padded, requests: Any = None) -> list[list[Hypothesis]]:
+        asked.append(source.values.shape[0])
+        return search(self, model, source, requests)
+
+    monkeypatch.setattr(BeamSearch, "__call__", counted)
+    return asked
+
+
+@pytest.mark.parametrize(("best", "most"), [(1, 16), (3, 29)])
+def test_what_the_limit_cannot_change_is_not_searched_by_steps(
+    best: int, most: int, ours: Transformer, theirs: CTranslate2Transformer, by_steps: list[int]
+) -> None:
+    settings, source = BeamConfig(beam_size=4, n_best=best, limits=LimitsConfig(max_ratio=0.9, max_offset=4)), sources(60)
+    expected = found_by_us(settings, ours, source)
+    assert sum(own[0].finish_reason == "length" for own in expected) > 5
+    by_steps.clear()
+    same(found_by_them(settings, theirs, source), expected)
+    assert 0 < sum(by_steps) <= most  # 30 have a hypothesis that met its limit
+
+
 @pytest.mark.parametrize("name", ["greedy", "beam", "beam of one", "beam, several"])
 def test_requests(name: str, ours: Transformer, theirs: CTranslate2Transformer) -> None:
     source = sources(24)
@@ -205,13 +231,17 @@ def test_alone_and_in_any_batch(name: str, precision: str, theirs: CTranslate2Tr
     same(backwards[::-1], together, 1e-4)
 
 
-def test_what_may_not_be_said_takes_no_place_of_the_beam(ours: Transformer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bias", [-2.0, 2.0])
+def test_what_may_not_be_said_takes_no_place_of_the_beam(bias: float, ours: Transformer, tmp_path: Path, by_steps: list[int]) -> None:
     model = copy.deepcopy(ours)
     with torch.no_grad():
         head: Any = model.head
-        head.bias[[SPEC.pad, SPEC.start]] = -2.0  # likelier than many others
+        head.bias[[SPEC.pad, SPEC.start]] = bias  # likelier than many others
     source, settings = sources(24), BeamConfig(beam_size=3)
-    same(found_by_them(settings, opened(model, tmp_path), source), found_by_us(settings, model, source))
+    expected = found_by_us(settings, model, source)
+    by_steps.clear()
+    same(found_by_them(settings, opened(model, tmp_path), source), expected)
+    assert (sum(by_steps) == 0) == (bias < 0)  # what is likely nearly everywhere leaves too few hypotheses to be sure
 
 
 @pytest.mark.parametrize("name", ["greedy", "beam"])

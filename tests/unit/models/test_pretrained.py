@@ -203,7 +203,7 @@ def test_bad_input_is_one_sentence(checkpoint: Any, tmp_path: Path, monkeypatch:
     other = {**plain_recipe(nllb, languages=["eng_Latn", "deu_Latn"]), "model": {"name": "pretrained", "path": str(bart)}}
     assert "The vocabulary must be that of" in refused(other, tmp_path)
     assert "There is no folder ../nowhere/at/all" in refused(plain_recipe("../nowhere/at/all"), tmp_path)
-    monkeypatch.setattr("antiphon.features.published._hub_answers", lambda: False)
+    monkeypatch.setattr("antiphon.features.published.hub_answers", lambda: False)
     assert "the hub cannot be reached" in refused(plain_recipe("nobody/nothing"), tmp_path)
 
 

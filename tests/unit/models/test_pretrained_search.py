@@ -188,5 +188,5 @@ def test_what_a_whisper_may_say_stays_with_its_vocabulary(tmp_path: Path) -> Non
 
 
 def test_a_recipe_can_be_read_where_the_checkpoint_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.features.published._hub_answers", lambda: False)
+    monkeypatch.setattr("antiphon.features.published.hub_answers", lambda: False)
     assert recipe(Path("nobody/nothing")).search.beam_size == 5

@@ -53,4 +53,4 @@ def test_the_toolkit_sees_what_is_written(tmp_path: Path) -> None:
     assert [unit.target for unit in second] == ["nepO eht elif %s & esolc ti", "Alles sichern"]
     with open(said(tmp_path, OMEGAT.replace(" lang=", " xml:lang="), "a.tmx"), "rb") as file:
         memory = tmx.tmxfile(file, "EN-GB", "DE-AT")
-    assert [unit.target for unit in memory.units] == ["Farbe", "sserP !retnE", "yerG"]
+    assert [unit.target for unit in memory.units] == ["Farbe", "sserP <b>!retnE</b>", "yerG"]

@@ -129,6 +129,9 @@ def test_units_to_learn_from(tmp_path: Path) -> None:
     assert opened(path, to_learn=True, languages=("en-GB", "de")).skipped()["other languages"].count == 5
     assert learned(write(tmp_path, TOOLKIT_2)) == [("Save all", "Alles sichern")]
     assert next(iter(opened(tmp_path / "a.xlf", to_learn=True)))["note"] == "menu"
+    assert learned(write(tmp_path, TOOLKIT_2.replace("Save all", "Save\n all"))) == [("Save\n all", "Alles sichern")]
+    wrapped = TOOLKIT_2.replace("Save all", "Save\n all").replace(' xml:space="preserve"', "")
+    assert learned(write(tmp_path, wrapped)) == [("Save all", "Alles sichern")]
 
 
 def test_what_a_state_means(tmp_path: Path) -> None:
@@ -194,7 +197,7 @@ def test_segments_are_units(tmp_path: Path) -> None:
         '\n   mid="1">TWO.</mrk></g></target></trans-unit>',
     ).replace(
         '<target> <mrk mtype="seg" mid="0">AA.</mrk><mrk mtype="seg" mid="1"/>',
-        f'<target {state}><mrk mtype="seg" mid="0">AA.</mrk> <mrk mtype="seg" mid="1">BB.</mrk>',
+        f'<target {state}> <mrk mtype="seg" mid="0">AA.</mrk><mrk mtype="seg" mid="1">BB.</mrk>',
     )
     said = answered(path, lambda text: "BB." if text == "B." else text.upper(), languages=("en", "de")).decode()
     assert said == expected
@@ -208,6 +211,46 @@ def test_a_target_that_is_not_whole_goes_on_to_wait(tmp_path: Path) -> None:
     rewriter.put(1, Said("Eins a."))
     said = rewriter.content().decode()
     assert '<target state="needs-translation"><g id="1"><mrk mtype="seg" mid="0">Eins a.</mrk> <mrk mtype="seg"\n   mid="1"></mrk>' in said
+
+
+# After the files of Trados Studio: a segment that waits, a draft, a finished and a locked one.
+TRADOS = """<xliff xmlns:sdl="http://sdl.com/FileTypes/SdlXliff/1.0" xmlns="urn:oasis:names:tc:xliff:document:1.2" version="1.2">
+<file original="a.docx" datatype="x-sdlfilterframework2" source-language="en-US" target-language="de-DE"><body><group><sdl:cxts/>
+<trans-unit id="t"><source>One. Two. Three. Four.</source>
+<seg-source><mrk mtype="seg" mid="1">One.</mrk> <mrk mtype="seg" mid="2">Two.</mrk>
+<mrk mtype="seg" mid="3">Three.</mrk> <mrk mtype="seg" mid="4">Four.</mrk></seg-source><target><mrk mtype="seg" mid="1"/> <mrk mtype="seg"
+mid="2">Zwei?</mrk> <mrk mtype="seg" mid="3">Drei.</mrk> <mrk mtype="seg" mid="4"/></target><sdl:seg-defs><sdl:seg id="1"/><sdl:seg id="2"
+conf="Draft" origin="mt"/><sdl:seg id="3" conf="Translated"/><sdl:seg id="4" locked="true"/></sdl:seg-defs></trans-unit></group>
+</body></file></xliff>
+"""
+
+
+def test_states_of_trados(tmp_path: Path) -> None:
+    path = write(tmp_path, TRADOS, "a.docx.sdlxliff")
+    assert learned(path) == [("Three.", "Drei.")]
+    assert learned(path, states=("Draft",)) == [("Two.", "Zwei?")]
+    records = opened(path, to_learn=False)
+    assert [(one["source"], one["state"]) for one in records] == [("One.", "Unspecified")]
+    assert {reason: one.count for reason, one in records.skipped().items()} == {"has a target": 2, "locked": 1}
+    expected = TRADOS.replace('mid="1"/>', 'mid="1">Eins.</mrk>').replace('<sdl:seg id="1"/>', '<sdl:seg id="1" conf="Draft" origin="mt"/>')
+    assert answered(path, lambda _: "Eins.").decode() == expected
+
+
+def test_messages_with_choices_are_left_alone(tmp_path: Path) -> None:
+    choices = "{VAR_PLURAL, plural, =1 {one file} other {<x/> files}}"
+    units = (
+        f'<unit id="1"><segment><source>{choices}</source></segment></unit><unit id="2"><segment><source>{{a, b}}</source></segment></unit>'
+    )
+    path = write(tmp_path, f'<xliff version="2.0" srcLang="en" trgLang="de"><file id="ngi18n">{units}</file></xliff>')
+    assert [one["id"] for one in waiting(path)] == ["2"]
+    assert opened(path, to_learn=False).skipped()["a message with choices"].count == 1
+
+
+def test_what_has_no_source_is_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, '<xliff version="1.2"><file source-language="en"><body><trans-unit id="1"/></body></file></xliff>')
+    assert opened(path, to_learn=True).skipped()["no source"].count == 1
+    path = write(tmp_path, '<xliff version="2.0" srcLang="en"><file id="f"><unit id="1"><segment/></unit></file></xliff>')
+    assert opened(path, to_learn=True).skipped()["no source"].count == 1
 
 
 def test_version_2_with_segments(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ task:
   decoding: direct               # all steps at once; or rollout: step by step, with sample paths
 
 data:
-  train: train.csv               # csv, tsv, jsonl, parquet: long format (unique_id, ds, y)
+  train: train.csv               # csv, tsv, jsonl, parquet, arrow: long format (unique_id, ds, y); or tsf, GluonTS, and tables with a
+                                 # series a row: {{path: m5.csv, format: series_rows, start: 2011-01-29, frequency: 1d}}
   validation: 12                 # this many steps at the end of each series are held out; or a file
   # test: test.csv               # whole series, of which the last steps are scored
 

@@ -51,8 +51,8 @@ class SpeechRecognitionConfig:
     """How frames are stored for training; float16 takes half the room and differs by less than 0.1 %."""
     segments: SegmentsConfig = SegmentsConfig()
     """How recordings that are too long to be predicted at once are cut."""
-    subtitles: Literal["none", "srt", "vtt"] = "none"
-    """Predictions as subtitles, for `antiphon predict`."""
+    subtitles: Literal["none", "srt", "vtt", "textgrid", "ctm", "stm"] = "none"
+    """Predictions as subtitles, or as transcripts with times, for `antiphon predict` where the suffix of its output does not say so."""
 
     def __post_init__(self) -> None:
         """Refuse settings that clash or have no effect."""

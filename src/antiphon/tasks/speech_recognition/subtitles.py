@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from antiphon.tasks.speech_recognition.lines import pieces_of, wrapped
+from antiphon.data.line_breaks import pieces_of, wrapped
 
 _LINE = 42  # characters that fit on a line, as broadcasters have it, or half as many wide ones
 _LINES = 2
@@ -23,7 +23,7 @@ class Cue:
     text: str
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
     """Text that stays together, with the space before it, and when it is said."""
 
     start: float
@@ -47,25 +47,25 @@ def written(found: Sequence[Cue], kind: Literal["srt", "vtt"]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _of_word(word: Mapping[str, Any]) -> Iterator[_Piece]:
-    return _shared(str(word["word"]), float(word["start"]), float(word["end"]))
+def _of_word(word: Mapping[str, Any]) -> Iterator[Piece]:
+    return shared(str(word["word"]), float(word["start"]), float(word["end"]))
 
 
-def _of_segment(segment: Mapping[str, Any]) -> Iterator[_Piece]:
-    return _shared(str(segment["text"]), float(segment["start"]), float(segment["end"]))
+def _of_segment(segment: Mapping[str, Any]) -> Iterator[Piece]:
+    return shared(str(segment["text"]), float(segment["start"]), float(segment["end"]))
 
 
-def _shared(text: str, start: float, end: float) -> Iterator[_Piece]:
+def shared(text: str, start: float, end: float) -> Iterator[Piece]:
     """The pieces of a text, which share its time by characters."""
     pieces = list(pieces_of(text))
     characters, said = sum(map(len, pieces)), 0
     for piece in pieces:
-        yield _Piece(start + (end - start) * said / characters, start + (end - start) * (said + len(piece)) / characters, piece)
+        yield Piece(start + (end - start) * said / characters, start + (end - start) * (said + len(piece)) / characters, piece)
         said += len(piece)
 
 
-def _grouped(pieces: Iterable[_Piece]) -> Iterator[Cue]:
-    group: list[_Piece] = []
+def _grouped(pieces: Iterable[Piece]) -> Iterator[Cue]:
+    group: list[Piece] = []
     for piece in pieces:
         if group and _is_full(group, piece):
             yield _cue(group)
@@ -75,18 +75,18 @@ def _grouped(pieces: Iterable[_Piece]) -> Iterator[Cue]:
         yield _cue(group)
 
 
-def _is_full(group: Sequence[_Piece], piece: _Piece) -> bool:
+def _is_full(group: Sequence[Piece], piece: Piece) -> bool:
     """Whether the next piece begins another cue."""
     too_late = piece.end - group[0].start > _LONGEST or piece.start - group[-1].end > _PAUSE
     return too_late or len(_lines(_text([*group, piece]))) > _LINES
 
 
-def _cue(group: Sequence[_Piece]) -> Cue:
+def _cue(group: Sequence[Piece]) -> Cue:
     start = group[0].start
     return Cue(start, min(max(group[-1].end, start), start + _LONGEST), _text(group))
 
 
-def _text(group: Sequence[_Piece]) -> str:
+def _text(group: Sequence[Piece]) -> str:
     return "".join(piece.text for piece in group).strip()
 
 

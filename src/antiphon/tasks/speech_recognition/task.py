@@ -7,7 +7,7 @@ Unusual here: a recording that is longer than what the model learned from is one
 decoded side by side, and `joined` makes one prediction of them, with the times of its segments.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +23,6 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request, one_behind_another
 from antiphon.contracts.specs import TokenSpec, ValueSpec
-from antiphon.data.audio import Recording, open_audio
-from antiphon.data.audio_channels import Channel, channel_of
 from antiphon.data.audio_records import AudioColumns, open_audio_records
 from antiphon.data.audio_segments import cut_at_silence, is_silent
 from antiphon.errors import DataError
@@ -36,9 +34,10 @@ from antiphon.tasks.example_per_record import ExamplePerRecord
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.details import speech_details
 from antiphon.tasks.speech_recognition.noise import folder_noise
+from antiphon.tasks.speech_recognition.places import Part, called, channel_column, heard_in, opened, without_part
 from antiphon.tasks.speech_recognition.stream import stream_speech
-from antiphon.tasks.speech_recognition.subtitles import cues, written
 from antiphon.tasks.speech_recognition.text import concatenated
+from antiphon.tasks.speech_recognition.transcripts import FORMATS, transcript
 from antiphon.tasks.speech_recognition.words import words_of
 from antiphon.tasks.text_requests import text_request
 
@@ -49,15 +48,6 @@ _CHANNEL = "channel"  # what tables of calls name the column of channels
 class SpeechContext:
     """Where an example lies in its recording, in seconds."""
 
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A part of a recording that is open, in seconds."""
-
-    recording: Recording
     start: float
     end: float
 
@@ -90,14 +80,8 @@ class SpeechRecognition(ExamplePerRecord):
     def columns(self) -> tuple[str, ...]:
         """Columns that training records must have."""
         settings = self.settings
-        more = (settings.speaker, settings.start, settings.end, self._channel_column)
+        more = (settings.speaker, settings.start, settings.end, channel_column(settings))
         return (settings.audio, settings.text, *(name for name in more if name is not None))
-
-    @property
-    def _channel_column(self) -> str | None:
-        """The column that says which channel is heard; None where it is the same of all recordings."""
-        channel = self.settings.channel
-        return channel if isinstance(channel, str) and channel != "mix" else None
 
     @property
     def source_columns(self) -> tuple[str, ...]:
@@ -152,7 +136,8 @@ class SpeechRecognition(ExamplePerRecord):
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> Records:
         """The records of a table of recordings, of a folder or an archive of them, or of one."""
         settings = self.settings
-        return open_audio_records(file, base, required, AudioColumns(settings.audio, settings.text, settings.archive))
+        names = (settings.audio, settings.text, settings.archive, settings.start, settings.end, channel_column(settings))
+        return open_audio_records(file, base, required, AudioColumns(*names))
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the vocabulary, and for the normalization `global` mean and deviation. `records` must be iterable several times."""
@@ -231,41 +216,14 @@ class SpeechRecognition(ExamplePerRecord):
 
     def _heard(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext, str]:
         """The waveform of a record, where it lies in its recording, and the recording's name."""
-        value = record.get(self.settings.audio)
-        if isinstance(value, _Part):
-            recording, start, end = value.recording, value.start, value.end
-            return recording.read(self.settings.sample_rate, start, end), SpeechContext(start, end), recording.name
-        recording, start, stop = self._opened(record)
+        recording, start, stop = opened(record, self.settings)
+        if isinstance(record.get(self.settings.audio), Part):
+            return recording.read(self.settings.sample_rate, start, stop), SpeechContext(start, float(stop or 0.0)), recording.name
         try:
             waveform = recording.read(self.settings.sample_rate, start, stop)
         finally:
             recording.close()
         return waveform, SpeechContext(start, start + len(waveform) / self.settings.sample_rate), recording.name
-
-    def _opened(self, record: Record) -> tuple[Recording, float, float | None]:
-        """The recording of a record, and from where to where it goes; None is to its end."""
-        value = record.get(self.settings.audio)
-        if value is None or (isinstance(value, str) and not value):
-            raise DataError(f"`{self.settings.audio}` must name a recording, but is {'missing' if value is None else 'empty'}.")
-        recording = open_audio(value, record.get("sample_rate"))
-        recording.hear(self._channel(record))
-        start, end = (self._second(record, name) for name in (self.settings.start, self.settings.end))
-        return recording, start or 0.0, end
-
-    def _channel(self, record: Record) -> Channel:
-        """The channel of its recording that a record is about."""
-        column = self._channel_column
-        return channel_of(self.settings.channel if column is None else record.get(column), column or "task.channel")
-
-    @staticmethod
-    def _second(record: Record, column: str | None) -> float | None:
-        value = None if column is None else record.get(column)
-        if value is None or value == "":
-            return None
-        try:
-            return float(value)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"`{column}` must be a time in seconds, but is {value!r}.") from error
 
     @cached_property
     def _noise(self) -> Noise | None:
@@ -281,7 +239,7 @@ class SpeechRecognition(ExamplePerRecord):
         Raises DataError when it must begin with something, or something must be said, which cannot be asked of every part.
         """
         longest = self.settings.segments.longest
-        recording, start, end = self._opened(record)
+        recording, start, end = opened(record, self.settings)
         first, last = recording.bounds(start, end)
         seconds = (last - first) / recording.sample_rate
         asked = next((field for field in ("prefix", "required") if record.get(field)), None)
@@ -296,7 +254,7 @@ class SpeechRecognition(ExamplePerRecord):
                 f" ({longest:g} s). Cut it yourself, with `start` and `end`."
             )
         found = cut_at_silence(recording, self.settings.segments, start, end)
-        return [{**record, self.settings.audio: _Part(recording, *bounds)} for bounds in found]
+        return [{**record, self.settings.audio: Part(recording, *bounds)} for bounds in found]
 
     def request(self, record: Record) -> Request:
         """From the optional fields `prefix`, `required`, `banned` and `hot_words`; a published model's outputs begin as it was taught."""
@@ -325,22 +283,23 @@ class SpeechRecognition(ExamplePerRecord):
 
     def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
         """One prediction from those of a recording's parts, which says whose it is; an empty one where nothing is said."""
-        named = {"audio": self.source_of(record)}
-        if len(predictions) == 1:
-            return replace(predictions[0], details={**named, **predictions[0].details})
         found = [prediction.hypothesis for prediction in predictions]
-        whole = one_behind_another(found)
         segments = [segment for prediction in predictions for segment in prediction.details["segments"]]
         words = [word for prediction in predictions for word in prediction.details["words"]]
-        text = concatenated([segment["text"] for segment in segments])
-        return Prediction(text, whole, (), {**named, **self._details(segments, words)})
+        if len(predictions) == 1:
+            whole = predictions[0]
+        else:
+            text = concatenated([segment["text"] for segment in segments])
+            whole = Prediction(text, one_behind_another(found), (), self._details(segments, words))
+        whole = replace(whole, details={"audio": self.source_of(record), **whole.details})
+        if self.writes_files:
+            whole.details["subtitles"] = self.written_as(whole, record, f".{self.settings.subtitles}")
+        return whole
 
-    def _details(self, segments: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
+    @staticmethod
+    def _details(segments: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
         seconds = segments[-1]["end"] - segments[0]["start"] if segments else 0.0
-        details: dict[str, Any] = {"seconds": round(seconds, 3), "segments": segments, "words": words}
-        if self.settings.subtitles != "none":
-            details["subtitles"] = written(cues(segments, words), self.settings.subtitles)
-        return details
+        return {"seconds": round(seconds, 3), "segments": segments, "words": words}
 
     @property
     def writes_files(self) -> bool:
@@ -349,8 +308,18 @@ class SpeechRecognition(ExamplePerRecord):
 
     def file_of(self, prediction: Prediction) -> OwnFile | None:
         """Subtitles, called like their recording."""
-        subtitles = prediction.details.get("subtitles")
-        return None if subtitles is None else OwnFile(f"{Path(prediction.details['audio']).stem}.{self.settings.subtitles}", subtitles)
+        subtitles, kind = prediction.details.get("subtitles"), self.settings.subtitles
+        name = without_part(str(prediction.details.get("audio")))
+        return None if subtitles is None else OwnFile(f"{Path(name).stem}.{'TextGrid' if kind == 'textgrid' else kind}", subtitles)
+
+    def formats(self) -> Mapping[str, bool]:
+        """Subtitles and transcripts with times."""
+        return FORMATS
+
+    def written_as(self, prediction: Prediction, record: Record, suffix: str) -> str:
+        """A prediction as a file of subtitles, or in CTM or STM as the lines for a recording."""
+        speaker = None if self.settings.speaker is None else record.get(self.settings.speaker)
+        return transcript(prediction.details, heard_in(record, self.settings, speaker), suffix)
 
     def details(
         self, items: Sequence[Any], predictions: Sequence[Prediction], references: Sequence[Sequence[Any]], baselines: Any
@@ -362,15 +331,7 @@ class SpeechRecognition(ExamplePerRecord):
 
     def source_of(self, record: Record) -> str:
         """The recording's path, and which part of it is meant."""
-        value = record.get(self.settings.audio)
-        if isinstance(value, _Part):
-            return f"{value.recording.name} {value.start:.2f}-{value.end:.2f} s"
-        name = value if isinstance(value, str) else getattr(value, "name", "") or "(audio)"
-        if self._channel_column is not None and record.get(self._channel_column) not in (None, ""):
-            name = f"{name} channel {record[self._channel_column]}"
-        if self.settings.start is not None and record.get(self.settings.start) not in (None, ""):
-            return f"{name} {record.get(self.settings.start)}-{record.get(str(self.settings.end))} s"
-        return name
+        return called(record, self.settings)
 
     def reference(self, record: Record) -> str:
         """What is said."""

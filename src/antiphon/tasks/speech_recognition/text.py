@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from antiphon.tasks.speech_recognition.lines import is_wide
+from antiphon.data.line_breaks import is_wide
 
 
 def concatenated(texts: Iterable[str]) -> str:

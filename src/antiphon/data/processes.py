@@ -1,0 +1,69 @@
+"""Processes of ours that work beside this one, each with a pipe.
+
+Unusual here: they are not started by `multiprocessing`. Its `fork` copies a process whose threads (of torch, of CUDA) do not come along;
+its `spawn` runs the user's script once more, which without a guard would do everything again. Such a process is a Python of its own that
+imports one module and nothing else. It is in a session of its own, so Ctrl-C in the terminal reaches its parent only, and ends when its
+pipe does. What crosses the pipe is pickled, but only between a process and those that it has started: nothing pickled is ever read from a
+file.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection, Pipe
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+_PROGRAM = (
+    "import importlib, json, sys; sys.path[:] = json.loads(sys.argv[3]); importlib.import_module(sys.argv[2]).serve(int(sys.argv[1]))"
+)
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+Process = subprocess.Popen[bytes]
+
+if TYPE_CHECKING:
+    Channel: TypeAlias = Connection[Any, Any]
+else:  # where it takes no parameters
+    Channel = Connection
+
+
+def start(module: str, environment: Mapping[str, str]) -> tuple[Channel, Process]:
+    """A process that runs `module.serve(handle)` on a pipe's file descriptor, and our end of the pipe. Raises OSError where none can be."""
+    ours, theirs = Pipe()
+    with theirs:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), module, json.dumps([*map(str, sys.path)], allow_nan=False)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+    return ours, process
+
+
+def with_threads(count: int) -> dict[str, str]:
+    """The environment of a process that computes with so many threads."""
+    return dict.fromkeys(_THREADS, str(count))
+
+
+def end(processes: Sequence[Process]) -> None:
+    """Kill processes that hold nothing which must be written."""
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.wait()
+
+
+def status(process: Process) -> str:
+    """How a process that has closed its pipe has ended."""
+    try:
+        code = process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        return "its pipe is closed"
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

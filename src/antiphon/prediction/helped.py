@@ -1,0 +1,146 @@
+"""A model with a glossary and a translation memory beside it: what they know of an input is added to it, and to what is said of it."""
+
+import copy
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, final
+
+from antiphon.contracts.abilities import StreamsText
+from antiphon.contracts.limits import Limits
+from antiphon.contracts.records import Record
+from antiphon.contracts.sequences import Prediction
+from antiphon.contracts.task import Task
+from antiphon.data.records import open_records
+from antiphon.errors import ConfigError, DataError
+from antiphon.prediction.glossary import Glossary, Mode
+from antiphon.prediction.predictor import Predictor
+from antiphon.prediction.translation_memory import TranslationMemory
+from antiphon.prediction.windows import Live
+from antiphon.recipe.named_files import named_files
+
+Use = Literal["tell", "reuse"]
+
+
+def open_glossary(named: str, task: Task, mode: Mode) -> Glossary:
+    """The glossary that an option names: a file of any format with pairs. Raises ConfigError for a task without texts, DataError for no
+    pairs."""
+    return Glossary(_pairs(named, task, "--glossary"), mode)
+
+
+def open_memory(named: str, task: Task) -> TranslationMemory:
+    """The translation memory that an option names. Raises as `open_glossary`."""
+    return TranslationMemory(_pairs(named, task, "--memory"))
+
+
+def _pairs(named: str, task: Task, option: str) -> Iterator[tuple[str, str]]:
+    target = task.target_column
+    if not isinstance(task, StreamsText) or target is None:
+        raise ConfigError(f"`{option}` needs a run that turns texts into texts, but this is one of {task.name}.")
+    source = task.source_columns[0]
+    records = open_records(named_files(named, option), required=(source, target), source_column=source, target_column=target)
+    for number, record in records():
+        pair = record.get(source), record.get(target)
+        if not isinstance(pair[0], str) or not isinstance(pair[1], str):
+            raise DataError(f"{records.place(number)}: `{option}` must hold texts, but here are {pair[0]!r:.80} and {pair[1]!r:.80}.")
+        yield pair[0], pair[1]
+
+
+@final
+class HelpedPredictor:
+    """Predicts as a predictor does, with help.
+
+    glossary   terms that should, or must, be said
+    memory     what was translated before: `details["memory"]` tells the best match
+    use        `reuse` says what the memory has for the same source, instead of what the model says
+    """
+
+    def __init__(self, predictor: Predictor, glossary: Glossary | None = None, memory: TranslationMemory | None = None, use: Use = "tell"):
+        self._predictor, self._glossary, self._memory, self._use = predictor, glossary, memory, use
+        self._counts = Counter[str]()
+
+    @property
+    def task(self) -> Task:
+        """What the model was trained for."""
+        return self._predictor.task
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of inputs."""
+        return self._predictor.limits
+
+    def without_copies(self) -> "HelpedPredictor":
+        """The same, where nothing needs to be said of copied words; what is counted is counted in common."""
+        other = copy.copy(self)
+        other._predictor = self._predictor.without_copies()
+        return other
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the help was good for, in sentences."""
+        told, counts = [], self._counts
+        if self._glossary is not None:
+            found = f"{counts['found']:,} were found, and {counts['said']:,} of these were said"
+            told.append(f"the glossary has {len(self._glossary):,} terms; {found}.")
+        if self._memory is not None:
+            reused = f", and {counts['reused']:,} translations were reused" if self._use == "reuse" else ""
+            told.append(f"the memory has {len(self._memory):,} sources; {counts['alike']:,} inputs are like one of them{reused}.")
+        return told
+
+    def predict(self, inputs: Any, *, on_error: Any = "raise", blank: Any = "refuse") -> Any:
+        """As `Predictor.predict`, of a list or an iterator. What is counted are the inputs of iterators."""
+        helped = (_LiveHelped if isinstance(inputs, Live) else _Helped)(inputs, self._wished)
+        if isinstance(inputs, Sequence):
+            answers = self._predictor.predict(list(helped), on_error=on_error, blank=blank)
+            return [self._told(one, source, Counter()) for one, source in zip(answers, helped.sources, strict=True)]
+        found = self._predictor.predict(helped, on_error=on_error, blank=blank)
+        return (self._told(one, helped.sources.popleft(), self._counts) for one in found)
+
+    def score(self, records: Sequence[Record], *, alignment: bool = False, on_error: Any = "raise") -> list[Prediction]:
+        """As `Predictor.score`; given targets need no help."""
+        return self._predictor.score(records, alignment=alignment, on_error=on_error)
+
+    def _wished(self, item: Any) -> tuple[Any, str]:
+        """An input with what the glossary wishes of it, and its text."""
+        column = self.task.source_columns[0]
+        source = item.get(column) if isinstance(item, Mapping) else item
+        text = source if isinstance(source, str) else ""
+        return (item if self._glossary is None else self._glossary.added_to(item, column)), text
+
+    def _told(self, prediction: Prediction, source: str, counts: Counter[str]) -> Prediction:
+        """A prediction with what the memory knows, or of what it knows."""
+        match = None if self._memory is None else self._memory.best(source)
+        if match is not None:
+            reuses = match.alike == 1 and self._use == "reuse"
+            counts.update(alike=1, reused=int(reuses))
+            known = {"source": match.source, "target": match.target, "alike": round(match.alike, 3)}
+            details = {name: value for name, value in prediction.details.items() if not (reuses and name == "error")}
+            value = match.target if reuses else prediction.value
+            prediction = replace(prediction, value=value, details={**details, "memory": known})
+        if self._glossary is not None:
+            found, said = self._glossary.said(source, str(prediction.value))
+            counts.update(found=found, said=said)
+        return prediction
+
+
+class _Helped(Iterator[Any]):
+    """Inputs with help; `sources` are the texts of those that are not answered yet."""
+
+    def __init__(self, inputs: Any, wished: Callable[[Any], tuple[Any, str]]):
+        self._inputs: Any = iter(inputs)
+        self._wished = wished
+        self.sources: deque[str] = deque()
+
+    def __next__(self) -> Any:
+        item, text = self._wished(next(self._inputs))
+        self.sources.append(text)
+        return item
+
+
+@final
+class _LiveHelped(_Helped):
+    """The same of inputs that come when somebody makes them."""
+
+    def is_ready(self) -> bool:
+        """Whether the next one is there."""
+        return bool(self._inputs.is_ready())

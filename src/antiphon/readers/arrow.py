@@ -1,0 +1,60 @@
+"""Arrow: files and streams of its IPC format (.arrow, .feather, .ipc), and folders of them, in partitions or not.
+
+Format: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc. Feather version 2 is the file.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from antiphon.contracts.reader import Located, ReaderPlugin, Reading
+from antiphon.data.byte_streams import COMPRESSIONS, check_file
+from antiphon.errors import DataError
+from antiphon.readers.columnar import batches_in, is_folder_of, parts_of, rows_in, scanned_parts
+
+if TYPE_CHECKING:
+    import polars
+
+_SUFFIXES = (".arrow", ".feather", ".ipc")
+
+
+def scan(path: Path) -> "polars.LazyFrame":
+    """A file, of which nothing is read yet, or a stream. Raises DataError where it is neither."""
+    import polars
+
+    check_file(path)
+    if path.suffix in COMPRESSIONS:
+        raise DataError(f"`{path}` must be a plain Arrow file, but is compressed from outside. Unpack it; Arrow compresses by itself.")
+    with open(path, "rb") as file:
+        opening = file.read(6)
+    if opening.startswith(b"FEA1"):
+        raise DataError(f"`{path}` is of version 1 of Feather, which nobody writes any more. Write it again as Feather 2, or as parquet.")
+    if opening == b"ARROW1":
+        return polars.scan_ipc(path, glob=False, hive_partitioning=False)
+    try:
+        return polars.read_ipc_stream(path).lazy()
+    except polars.exceptions.PolarsError as error:
+        raise DataError(f"`{path}` cannot be read as Arrow: {str(error).splitlines()[0]}.") from error
+
+
+def read(reading: Reading) -> Located:
+    """A record a row; a required column may be a field within another, such as `translation.en`."""
+    return rows_in(reading, scanned_parts(reading, _SUFFIXES, scan))
+
+
+def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polars.DataFrame]":
+    """The same in frames."""
+    return batches_in(scanned_parts(reading, _SUFFIXES, scan), columns)
+
+
+plugin = ReaderPlugin(
+    name="arrow",
+    summary="Arrow IPC and Feather, read batch by batch, also a folder of partitions",
+    suffixes=_SUFFIXES,
+    read=read,
+    is_folder=lambda path: is_folder_of(path, _SUFFIXES),
+    settings=frozenset({"columns"}),
+    frames=frames,
+    has_lines=False,
+    files=lambda path: parts_of(path, _SUFFIXES),
+)

@@ -1,0 +1,66 @@
+"""The text of a file that is to be written again: nothing is changed in it, neither line ends nor a byte order mark."""
+
+import codecs
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from antiphon.data.byte_streams import COMPRESSIONS, check_file
+from antiphon.errors import DataError
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+@final
+@dataclass(frozen=True)
+class FileText:
+    """A text, and how it stands in its file."""
+
+    text: str
+    encoding: str
+    mark: bytes = b""
+    """The byte order mark before it."""
+
+    def content(self, text: str) -> bytes:
+        """The bytes of a file like this one with another text."""
+        return self.mark + text.encode(self.encoding)
+
+    def check_writable(self, text: str) -> None:
+        """Raise DataError, as the end of a sentence about a unit, when the file's encoding has no bytes for a text."""
+        try:
+            text.encode(self.encoding)
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"the translation has {text[error.start]!r}, which {self.encoding}, the encoding of the file, cannot write; convert the"
+                " file to UTF-8"
+            ) from error
+
+
+def file_text(path: Path, encoding: str) -> FileText:
+    """Read a file as text. A byte order mark is believed.
+
+    Raises DataError for a file that is missing, empty, packed, binary or of another encoding, with the line.
+    """
+    check_file(path)
+    if path.suffix.lower() in COMPRESSIONS:
+        raise DataError(f"`{path}` must not be packed, since it is written again with what was said. Unpack it first.")
+    data = path.read_bytes()
+    named = "utf-8" if codecs.lookup(encoding).name == "utf-8-sig" else encoding
+    mark, encoding = next(((mark, name) for mark, name in _MARKS if data.startswith(mark)), (b"", named))
+    try:
+        text = data[len(mark) :].decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: len(mark) + error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}:{line}: byte 0x{data[len(mark) + error.start]:02x} is not {encoding}, which was expected. Convert the file, or set"
+            " `encoding` of this file, for instance to latin-1."
+        ) from error
+    if "\0" in text:
+        raise DataError(f"`{path}` looks like a binary file: it holds NUL characters. A text file was expected.")
+    return FileText(text, encoding, mark)

@@ -1,0 +1,188 @@
+"""Lhotse's manifests as JSON lines: cuts, or supervisions with the recordings beside them, or recordings alone.
+
+A cut is a part of a recording with what is said in it, in one or more supervisions, each of which is a record (as `trim_to_supervisions`
+makes them; Żelasko et al. 2021, Lhotse: a speech data representation library). Times of supervisions in cuts count from the cut's start.
+Channels, which Lhotse counts from 0, count from 1 in records.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from antiphon.contracts.reader import Located, ReaderPlugin, Reading, Skip
+from antiphon.contracts.records import Record
+from antiphon.data.byte_streams import read_lines
+from antiphon.data.fields import check_columns
+from antiphon.errors import DataError
+from antiphon.readers.first_object import first_object
+from antiphon.readers.jsonl import json_object
+
+_CUTS = ("MonoCut", "MultiCut", "MixedCut", "PaddingCut")
+_SLACK = 0.05  # seconds by which a supervision may reach out of its cut, as times are rounded
+_ENDINGS = ("", ".gz", ".zst")
+
+
+def read(reading: Reading) -> Located:
+    """A record a supervision, or of what has none a record a cut, or a recording."""
+    path = _file_in(reading.path) if reading.path.is_dir() else reading.path
+    recordings: dict[str, Mapping[str, Any]] | None = None
+    for line, row in _rows(path):
+        kind = _kind_of(row)
+        if kind == "cut":
+            found = _of_cut(reading, path, line, row)
+        elif kind == "supervision":
+            recordings = _recordings(path) if recordings is None else recordings
+            found = iter([_of_supervision(reading, path, line, row, recordings)])
+        elif kind == "recording":
+            found = iter([_of_recording(reading, path, line, row)])
+        else:
+            raise DataError(f"{path}:{line} must be a cut, a supervision or a recording of Lhotse, but has: {', '.join(row)}.")
+        for record in found:
+            if not isinstance(record, Skip):
+                check_columns(record, reading.required, f"{path}:{line}")
+            yield line, record
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for line, content in read_lines(path):
+        if content.strip():
+            yield line, json_object(path, line, content, ())
+
+
+def _kind_of(row: Mapping[str, Any]) -> str:
+    if row.get("type") in _CUTS:
+        return "cut"
+    if "recording_id" in row and "duration" in row:
+        return "supervision"
+    return "recording" if "sources" in row and "sampling_rate" in row else ""
+
+
+def _of_cut(reading: Reading, path: Path, line: int, cut: Mapping[str, Any]) -> Iterator[Record | Skip]:
+    if cut["type"] in ("MixedCut", "PaddingCut"):
+        yield Skip("mixed or padded, not in any file")
+        return
+    if cut.get("recording") is None:
+        yield Skip("cut without a recording")
+        return
+    start, seconds = float(cut.get("start", 0.0)), float(cut["duration"])
+    said = cut.get("supervisions") or []
+    for one in said:
+        first, last = float(one["start"]), float(one["start"]) + float(one["duration"])
+        if first < -_SLACK or last > seconds + _SLACK:
+            yield Skip("supervision reaches out of its cut")
+            continue
+        bounds = (start + max(0.0, first), start + min(seconds, last))
+        channel = one.get("channel", cut.get("channel"))
+        yield _record(reading, f"{path}:{line}", cut["recording"], bounds, channel, one)
+    if not said:
+        place = (start, start + seconds)
+        yield _record(reading, f"{path}:{line}", cut["recording"], place, cut.get("channel"), {"id": cut.get("id")})
+
+
+def _of_supervision(
+    reading: Reading, path: Path, line: int, row: Mapping[str, Any], recordings: Mapping[str, Mapping[str, Any]]
+) -> Record | Skip:
+    recording = recordings.get(str(row["recording_id"]))
+    if recording is None:
+        return Skip("supervision without a recording")
+    start = float(row["start"])
+    return _record(reading, f"{path}:{line}", recording, (start, start + float(row["duration"])), row.get("channel"), row)
+
+
+def _of_recording(reading: Reading, path: Path, line: int, row: Mapping[str, Any]) -> Record | Skip:
+    if reading.with_targets:
+        raise DataError(
+            f"`{path}` has recordings without what is said in them. Name the supervisions, `{_beside(path, 'supervisions')}`, or cuts."
+        )
+    return _record(reading, f"{path}:{line}", row, None, row.get("channel_ids"), {"id": row.get("id")})
+
+
+def _record(
+    reading: Reading, place: str, recording: Mapping[str, Any], bounds: tuple[float, float] | None, channel: Any, said: Mapping[str, Any]
+) -> Record | Skip:
+    """A part of a recording with what a supervision says of it; Skip where that has no text, and one is wanted."""
+    text = said.get("text")
+    if reading.with_targets and text is None:
+        return Skip("no text")
+    name, heard = _source(place, recording, channel)
+    known = {key: said.get(key) for key in ("speaker", "language", "gender", "custom")}
+    start, end = (None, None) if bounds is None else (round(bounds[0], 6), round(bounds[1], 6))
+    return {
+        reading.source: name,
+        **({} if text is None else {reading.target: text}),
+        "id": said.get("id"),
+        "recording": recording.get("id"),
+        "start": start,
+        "end": end,
+        "channel": heard,
+        **{key: value for key, value in known.items() if value is not None},
+    }
+
+
+def _source(place: str, recording: Mapping[str, Any], channel: Any) -> tuple[str, int | None]:
+    """The file of a recording, and which of its channels is heard; None is the mix. Raises DataError for what is in no file, or changed."""
+    changes = [one.get("name") if isinstance(one, Mapping) else one for one in recording.get("transforms") or ()]
+    if any(name != "Resample" for name in changes):
+        raise DataError(
+            f"{place} has a recording that is changed ({', '.join(map(str, changes))}) while Lhotse reads it. Save the sound"
+            " (`cuts.save_audios`), or leave it to `task.augmentation`."
+        )
+    wanted = channel if isinstance(channel, list) else [0 if channel is None else channel]
+    sources = [one for one in recording["sources"] if set(wanted) & set(one["channels"])]
+    if len(sources) != 1 or not set(wanted) <= set(sources[0]["channels"]):
+        raise DataError(f"{place} has the channels {wanted} of a recording, which are in {len(sources)} files. Name one channel a record.")
+    (source,) = sources
+    if source["type"] != "file":
+        what = "a command, and none is run" if source["type"] == "command" else f"of the type {source['type']}"
+        raise DataError(f"{place} must have a recording in a file, but its source is {what}. Save the sound (`cuts.save_audios`).")
+    if len(wanted) == 1:
+        return source["source"], source["channels"].index(wanted[0]) + 1 if len(source["channels"]) > 1 else None
+    if set(wanted) != set(source["channels"]):
+        raise DataError(f"{place} has the channels {wanted} of {source['channels']}. Name one, or all of them, whose mix is heard.")
+    return source["source"], None
+
+
+def _recordings(path: Path) -> dict[str, Mapping[str, Any]]:
+    """The recordings beside supervisions, by their ids."""
+    beside = _beside(path, "recordings")
+    if beside == path or not beside.exists():
+        raise DataError(f"`{path}` has supervisions, whose recordings must be beside it, in `{beside.name}`, but there is none.")
+    return {str(row.get("id")): row for _, row in _rows(beside)}
+
+
+def _beside(path: Path, kind: str) -> Path:
+    """`de_recordings_dev.jsonl.gz` for `de_supervisions_dev.jsonl.gz`, as Lhotse's recipes call them."""
+    other = "recordings" if kind == "supervisions" else "supervisions"
+    return path.with_name(path.name.replace(other, kind))
+
+
+def _file_in(folder: Path) -> Path:
+    """The manifest in a folder that has all to learn from: cuts, or supervisions beside their recordings."""
+    return next(path for name in ("cuts", "supervisions") for end in _ENDINGS if (path := folder / f"{name}.jsonl{end}").exists())
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder has manifests of these names."""
+    return any((path / f"{name}.jsonl{end}").is_file() for name in ("cuts", "supervisions") for end in _ENDINGS)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    named = _file_in(path) if path.is_dir() else path
+    yield named
+    beside = _beside(named, "recordings")
+    if beside != named and beside.exists():
+        yield beside
+
+
+plugin = ReaderPlugin(
+    name="lhotse",
+    summary="manifests of Lhotse as JSON lines: cuts, supervisions beside recordings",
+    suffixes=(".jsonl",),
+    read=read,
+    recognizes=lambda opening: bool(_kind_of(first_object(opening))),
+    is_folder=is_folder,
+    settings=frozenset(),
+    has_types=True,
+    has_parts=True,
+    files=_files,
+)
