@@ -13,7 +13,7 @@ from typing import final
 
 from antiphon.contracts.reader import Located, ReaderPlugin, Reading, Rewriter, Said, Skip
 from antiphon.errors import ConfigError, DataError, nearest
-from antiphon.readers.accelerators import accelerator_mark, with_accelerator, without_accelerator
+from antiphon.readers.accelerators import accelerator_mark, with_accelerator, without_accelerator, without_marks
 from antiphon.readers.format_strings import fitted
 from antiphon.readers.po_entries import SINGULAR, WIDTH, Entry, entries, quoted
 from antiphon.readers.po_plurals import PluralForms, plural_forms
@@ -133,7 +133,9 @@ class PoRewriter(Rewriter):
             raise DataError("the translation says nothing")
         source, letter = without_accelerator(one.source, one.mark)
         begin, end = len(source) - len(source.lstrip()), len(source.rstrip())
-        text = fitted(source, source[:begin] + said.text.strip() + source[end:], one.entry.flags)
+        own = one.mark is not None and one.mark not in source  # then a mark that the model says would be one too many
+        plain = without_marks(said.text, one.mark) if own and one.mark else said.text
+        text = fitted(source, source[:begin] + plain.strip() + source[end:], one.entry.flags)
         if letter is not None and one.mark is not None:
             text = with_accelerator(text, one.mark, letter)
         if not self._file.can_write(text):

@@ -124,7 +124,7 @@ def test_keys_blanks_and_formats_are_put_back() -> None:
     found = {record["source"]: number for number, record in enumerate(units(reading(path)), 1)}
     texts = {
         found["File"]: "Plik",
-        found["Save As"]: "Zapisz jako",
+        found["Save As"]: "Zapisz _ja_ko",
         found["Exit"]: "Zakończ",
         found["First line\n\tsecond line\\end\n"]: "  Pierwszy\n\tdrugi\\koniec",
         found["%s used %d%% of <b>the disk</b>"]: "<b>Dysk</b> w %d% zajęty przez %s",
