@@ -13,9 +13,7 @@ from tests.conformance.agreement import Eager, agree, head_of, in_single_precisi
 from tests.conformance.variants import BY_FRAMES, PARTIAL, SPECS, batch, build, variants
 
 FOREIGN = ("pretrained", "chronos_bolt")  # networks of transformers, which have exporters of their own
-OURS = [
-    (variant, kind) for variant in variants() if variant.architecture not in (*PARTIAL, *FOREIGN, "transducer") for kind in variant.specs
-]
+OURS = [(variant, kind) for variant in variants() if variant.architecture not in (*PARTIAL, *FOREIGN) for kind in variant.specs]
 
 
 @pytest.mark.parametrize(("variant", "kind"), OURS, ids=[f"{variant.id}-{kind}" for variant, kind in OURS])

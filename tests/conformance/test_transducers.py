@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +10,19 @@ import torch
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import plain, validate
+from antiphon.contracts.engine import Exported
 from antiphon.contracts.sequences import Batch, Padded, select_rows
+from antiphon.engines.graphs import open_graphs
+from antiphon.errors import ConfigError
+from antiphon.exporters.graphs import facts_of, graphs_of
 from antiphon.losses.transducer import TransducerLoss, TransducerLossConfig
 from antiphon.losses.transducer import plugin as loss_plugin
 from antiphon.recipe.assembly import load_weights
 from antiphon.search.scoring import score
+from antiphon.search.stream import stream
 from antiphon.search.transducer import TransducerSearch, TransducerSearchConfig
 from antiphon.store import checkpoint
+from tests.conformance.agreement import Eager, in_single_precision
 from tests.conformance.variants import SPECS, TOKENS, VARIANTS, batch, build, close, fresh, shaken, widened
 
 every_model = pytest.mark.parametrize("variant", VARIANTS["transducer"], ids=lambda variant: variant.id)
@@ -154,6 +161,25 @@ def test_a_source_alone_is_found_as_in_a_batch(variant, settings, seed):
                 assert item.spans.shape == (len(item.elements), 2)
                 assert (item.spans[1:, 0] >= item.spans[:-1, 0]).all()
                 assert item.spans.max(initial=0) <= frames[row]
+
+
+@every_model
+@torch.no_grad()
+def test_graphs_of_its_parts_are_searched_and_scored_as_itself(variant, seed):
+    model, data, kind = made(variant, seed)
+    model, data = model.float(), in_single_precision(data)
+    source, target = SPECS[kind]
+    again = open_graphs(Eager(graphs_of(model)), Exported(Path(), source, target, None, "fp32", facts_of(model))).eval()
+    for settings in ({"spans": True}, {"beam_size": 3, "n_best": 3, "max_symbols": 2}):
+        search = TransducerSearch(TransducerSearchConfig(**settings))
+        for found, expected in zip(search(again, data.source), search(model, data.source), strict=True):
+            assert [item.elements.tolist() for item in found] == [item.elements.tolist() for item in expected]
+            assert [item.score for item in found] == pytest.approx([item.score for item in expected], abs=1e-4)
+    targets = [np.array(said) for said in ([4, 9, 9], [], [10])]
+    for found, expected in zip(score(again, data.source, targets), score(model, data.source, targets), strict=True):
+        assert found.step_scores == pytest.approx(expected.step_scores, abs=1e-4)
+    with pytest.raises(ConfigError, match="A stream needs"):
+        next(iter(stream(again, [])))
 
 
 def likelihood(model, source, row, symbols):

@@ -35,6 +35,9 @@ class Facts:
     wait_k: int | None = None
     gives_attention: bool = False
     copies: bool = False
+    predictor: tuple[int, ...] | None = None
+    """Of a transducer, the shape of its predictor's first state, for a row: (symbols that it sees beside the last), all of which are
+    padding, or (layers, 2, width) of an LSTM, all of it 0."""
     pool: tuple[int, int, int] | None = None
     """Of a step that appends to a pool of keys and values (`engines/pool_state.py`): layers, heads of keys and values, and their width."""
 

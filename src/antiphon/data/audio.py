@@ -29,7 +29,7 @@ from antiphon.data.byte_streams import check_file
 from antiphon.data.kaldi_archives import in_ark, read_sound
 from antiphon.errors import DataError, MissingPackageError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".au", ".caf")
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".au", ".caf", ".sph")
 UNREADABLE_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mka", ".amr", ".3gp", ".mov")
 
 _BLOCK_SECONDS = 10
@@ -284,7 +284,7 @@ def _decoded(file: Any, head: bytes, name: str, suffix: str) -> Recording:
         whole = _completed(file, opened, name) if opened.format in ("MP3", "OGG") else None
         return _DecodedFile(opened if whole is None else soundfile.SoundFile(io.BytesIO(whole)), name)
     except soundfile.SoundFileError as error:
-        known = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"riff", b".snd", b"caff") or head[:3] == b"ID3"
+        known = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"riff", b".snd", b"caff", b"NIST") or head[:3] == b"ID3"
         what = "its header is damaged or cut off" if known else "it is no WAV, FLAC, OGG, MP3 or AIFF"
         raise DataError(
             f"{name} cannot be read as audio, since {what} ({_said(error)}). Copy it again, or convert it: {_ffmpeg(name)}"

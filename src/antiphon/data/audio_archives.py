@@ -8,6 +8,7 @@ import tarfile
 import threading
 import weakref
 import zipfile
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import final
@@ -38,6 +39,11 @@ def in_archive(path: Path) -> tuple[Path, str] | None:
 def members(archive: Path) -> list[str]:
     """The names of all files in an archive, sorted."""
     return sorted(_opened(archive).names)
+
+
+def names_in(archive: Path) -> Collection[str]:
+    """The names of all files in an archive, to look whether one is there."""
+    return _opened(archive).names
 
 
 def read_member(archive: Path, member: str) -> bytes:

@@ -75,7 +75,7 @@ class AudioTable(Records):
                 raise DataError(f"`folder` must be the folder that names of recordings start from, but `{path}` is none.")
         self._folder = path if path.is_dir() else path.parent
         self._archive = None if columns.archive is None else self._folder / columns.archive
-        self._found: dict[str, str] = {}
+        self._last = "", ""  # a recording and its path: parts of one stand together
         if table.reader.has_parts:
             self._check_columns()
         if self._archive is not None:
@@ -111,12 +111,11 @@ class AudioTable(Records):
         """The path of a recording. Raises DataError for the first one if it would be found in another folder."""
         if self._archive is not None:
             return str(self._archive / named)
-        if named in self._found:
-            return self._found[named]
+        if named == self._last[0]:
+            return self._last[1]
         path = self._folder / Path(named).expanduser()
         if self.table.reader.has_parts and path.suffix.lower() not in _SOUNDS and in_ark(path) is None and not path.exists():
             path = next((one for suffix in _SOUNDS if (one := path.with_name(path.name + suffix)).exists()), path)
-            self._found[named] = str(path)
         if first and not self._named and in_archive(path) is None and not _file_of(path).exists():
             place = next((one for one in (*self._folder.parents, Path.cwd()) if _file_of(one / named).exists()), None)
             if place is not None:
@@ -124,7 +123,8 @@ class AudioTable(Records):
                     f"There is no recording `{path}`, as names start from `{self._folder}`; but there is one in `{place}`. Name that"
                     f" folder: `folder: {place}` of this file."
                 )
-        return str(path)
+        self._last = named, str(path)
+        return self._last[1]
 
     def place(self, number: int) -> str:
         """Where the record stands in the table."""
@@ -294,14 +294,14 @@ def _decoded(content: bytes, name: str) -> str:
 
 def _signature(facts: list[str], paths: Iterator[str]) -> str:
     """A hash of facts and of the sizes and times of files; of an archive's members those of the archive."""
-    digest, archives = hashlib.sha256("|".join(facts).encode()), set[Path]()
+    digest, archives, last, found = hashlib.sha256("|".join(facts).encode()), set[Path](), "", b""
     for name in paths:
-        inside = in_archive(Path(name))
-        digest.update(name.encode("utf-8", "surrogatepass"))
-        if inside is not None:
-            archives.add(inside[0])
-        else:
-            digest.update(_stat(_file_of(Path(name))))
+        if name != last:  # parts of a recording stand together
+            inside = in_archive(Path(name))
+            found = b"" if inside is not None else _stat(_file_of(Path(name)))
+            archives |= set() if inside is None else {inside[0]}
+            last = name
+        digest.update(name.encode("utf-8", "surrogatepass") + found)
     for archive in sorted(archives):
         digest.update(_stat(archive))
     return digest.hexdigest()

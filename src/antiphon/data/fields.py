@@ -6,13 +6,17 @@ from typing import Any
 from antiphon.contracts.records import Record
 from antiphon.errors import DataError, nearest
 
+_SHOWN = 30
+
 
 def check_columns(there: Iterable[str], required: Sequence[str], place: str) -> None:
     """Raise DataError when a required column is missing, with the columns that there are."""
     known = list(there)
     for name in required:
         if name not in known:
-            raise DataError(f"{place} has no column `{name}`; it has: {', '.join(map(str, known))}.{nearest(name, map(str, known))}")
+            more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+            has = f"{', '.join(map(str, known[:_SHOWN]))}{more}"
+            raise DataError(f"{place} has no column `{name}`; it has: {has}.{nearest(name, map(str, known))}")
 
 
 def with_fields(record: Record, names: Sequence[str]) -> Record:

@@ -7,10 +7,15 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from antiphon.contracts.files import HUB, FileConfig
+from antiphon.data.audio import AUDIO_SUFFIXES
 from antiphon.data.byte_streams import COMPRESSIONS
 from antiphon.data.formats import folder_reader, readers, suffix_of
 from antiphon.data.hub import fetched
 from antiphon.errors import DataError
+
+_PLAIN = frozenset((".txt", ".text"))
+_DOCUMENTS = frozenset(("markdown", "html"))
+"""Formats of prose, beside which a plain text is prose, too."""
 
 
 def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | None]]:
@@ -33,7 +38,12 @@ def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | N
     if not path.is_dir() or file.format is not None or folder_reader(path) is not None:
         return [(file, None)]
     found = translatable(path)
-    return [(replace(file, path=str(one)), one.relative_to(path).as_posix()) for one in found] if found else [(file, None)]
+    return [(_in_folder(file, one), one.relative_to(path).as_posix()) for one in found] if found else [(file, None)]
+
+
+def _in_folder(file: FileConfig, path: Path) -> FileConfig:
+    """A file of a folder, with the settings of the folder; a plain text is there among documents, and so is one."""
+    return replace(file, path=str(path), format="document" if suffix_of(path) in _PLAIN else None)
 
 
 def _aligned(file: FileConfig, path: Path) -> FileConfig | None:
@@ -49,18 +59,26 @@ def _aligned(file: FileConfig, path: Path) -> FileConfig | None:
 
 
 def translatable(folder: Path) -> list[Path]:
-    """The files in a folder, and in the folders in it, whose format holds what is said of them, in the order of their names; none where
-    there are plain texts or sounds, which have ways of their own."""
-    suffixes = {suffix for plugin in readers() if plugin.back is not None for suffix in plugin.suffixes}
+    """The files in a folder, and in the folders in it, whose format holds what is said of them, in the order of their names, with plain
+    texts where these are documents of other formats; none where there are plain texts alone or sounds, which have ways of their own.
+
+    Raises DataError for plain texts beside files that are no documents, where they may be anything.
+    """
+    known = [plugin for plugin in readers() if plugin.back is not None]
+    suffixes = {suffix for plugin in known for suffix in plugin.suffixes} - _PLAIN
+    documents = {suffix for plugin in known if plugin.name in _DOCUMENTS for suffix in plugin.suffixes}
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path.relative_to(folder))]
+    if any(path.suffix.lower() in AUDIO_SUFFIXES for path in files):
+        return []
     found = [path for path in files if suffix_of(path) in suffixes]
-    texts = [path for path in files if path.suffix.lower() == ".txt"]
-    if found and texts:
+    texts = [path for path in files if suffix_of(path) in _PLAIN]
+    other = next((path for path in found if suffix_of(path) not in documents), None)
+    if other is not None and texts:
         raise DataError(
-            f"`{folder}` has plain texts in it, such as `{texts[0].name}`, and files of another kind, such as `{found[0].name}`."
-            f" Name one kind, such as '{folder}/**/*{found[0].suffix}'."
+            f"`{folder}` has plain texts in it, such as `{texts[0].name}`, and files of another kind, such as `{other.name}`."
+            f" Name one kind, such as '{folder}/**/*{other.suffix}'."
         )
-    return found
+    return sorted([*found, *texts]) if found else []
 
 
 def _hidden(path: Path) -> bool:

@@ -106,6 +106,10 @@ class AppendingGraphModel(StepwiseGraphModel):
 
 def open_graphs(graphs: Graphs, exported: Exported) -> Seq2SeqModel:
     """The model of some graphs."""
+    if exported.facts.predictor is not None:
+        from antiphon.engines.transducer import TransducerGraphModel  # which is made of what stands here
+
+        return TransducerGraphModel(graphs, exported)
     if exported.facts.pool is not None:
         return AppendingGraphModel(graphs, exported)
     return StepwiseGraphModel(graphs, exported) if exported.facts.stepwise else GraphModel(graphs, exported)

@@ -5,7 +5,8 @@
     frames   the memory                        -> logits of each state of the memory
     decode   values, lengths, the memory       -> what is said at all steps at once; of models that take no steps
 
-Of a decoder of attention, a step appends to a pool: `exporters/attention_step.py`.
+Of a decoder of attention, a step appends to a pool: `exporters/attention_step.py`. A transducer has no step, but what
+`exporters/transducer_parts.py` says.
 
 A memory and a state are trees of tensors; here they are lists, in the order in which `map_tensors` meets them. Rows of hypotheses have two
 dimensions, (B, W, ...), so that a graph has no row count that must be a product. A head leaves out what needs no weights
@@ -26,10 +27,12 @@ from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ExportError
 from antiphon.exporters.attention_step import AttentionStep, EncodeForStep, attention_decoder, sizes_of
+from antiphon.exporters.transducer_parts import Advance, Join
 from antiphon.heads.parts import raw_of
 from antiphon.layers.channelwise import ChannelRows
 from antiphon.layers.growing_state import growing
 from antiphon.layers.transformer_decoder import TransformerDecoder
+from antiphon.models.transducer import Transducer
 
 BATCH, BEAM, PAST, STEPS, SOURCE = 3, 2, 5, 7, 23  # sizes of examples; no two alike, none is 1
 
@@ -50,7 +53,6 @@ _NO_GRAPHS = {
     "adapted": "its adapters stand beside it. Merge them first, with `--format merged`, and export the run that it writes.",
     "pretrained": "its network is one of transformers. Use `--format hf`, which transformers opens.",
     "chronos_bolt": "its network is one of transformers, and forecasts further ahead by reading what it said.",
-    "transducer": "at each state of the encoder it says any number of symbols, which no graph of ours has yet.",
 }
 
 
@@ -99,6 +101,7 @@ def facts_of(model: Seq2SeqModel) -> Facts:
         wait_k=model.wait_k,
         gives_attention=model.gives_attention,
         copies=model.copies,
+        predictor=tuple(model.predictor.begin(1).shape[1:]) if isinstance(model, Transducer) else None,
         pool=None if decoder is None else sizes_of(decoder),
     )
 
@@ -130,6 +133,8 @@ class Encode(nn.Module):
     def trees(self, source: Padded) -> tuple[Memory, Any]:
         """The same as trees: what stays of the memory, and the state."""
         memory = self.model.encode(source)
+        if isinstance(self.model, Transducer):
+            return replace(memory, final=None, projections=self.model.heard(memory)), None
         if not isinstance(self.model, StepwiseModel):
             return memory, None
         memory = self.model.project(memory)
@@ -226,6 +231,8 @@ def graphs_of(model: Seq2SeqModel) -> dict[str, Graph]:
             (*said, *(part.name for part in rows)),
             ({0: "batch", 1: "beam"}, *(part.sizes for part in read), *(part.row_sizes for part in rows)),
         )
+    elif isinstance(model, Transducer):
+        found |= _transducing(model)
     else:
         found["decode"] = Graph(
             Decode(model, memory),
@@ -281,6 +288,15 @@ def _appending(model: StepwiseModel, decoder: TransformerDecoder) -> dict[str, G
         module, given = FramesOf(model, Memory(states[0].example, states[1].example)), tuple(part.example for part in states)
         graphs["frames"] = Graph(module, given, tuple(part.name for part in states), ("said",), tuple(part.sizes for part in states))
     return graphs
+
+
+def _transducing(model: Transducer) -> dict[str, Graph]:
+    """The functions that a search over the states of a transducer asks for."""
+    rows, last = {0: "rows"}, _elements(model.target, 1).squeeze(1)
+    state = model.predictor.begin(BATCH).clone()
+    sides = torch.randn(BATCH, model.joiner.weight.shape[1], generator=torch.Generator().manual_seed(4))
+    advance = Graph(Advance(model), (last, state), ("last", "state"), ("predicted", "state"), (rows, rows))
+    return {"advance": advance, "join": Graph(Join(model), (sides,), ("sides",), ("said",), (rows,))}
 
 
 def _encode_graph(encode: Encode | EncodeForStep, source: Padded, parts: Sequence["_Part"]) -> Graph:

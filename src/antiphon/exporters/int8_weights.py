@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.errors import ExportError
+
 LARGEST = 127
 """Largest absolute weight, and the largest sum of two neighbours before rounding; rounding adds 1 to a sum at most."""
 FEWEST, NARROWEST = 1024, 16
@@ -40,6 +42,7 @@ def worth(weights: NDArray[np.float32]) -> bool:
 
 def by_column(weights: NDArray[np.float32]) -> Int8Weights:
     """A matrix (K, N) that inputs are multiplied with, one scale for each column; exact on every processor."""
+    _check(weights)
     even = np.pad(weights, ((0, len(weights) % 2), (0, 0))).reshape(-1, 2, weights.shape[1])
     most = np.maximum(np.maximum(even, 0).sum(1).max(0), np.maximum(-even, 0).sum(1).max(0))  # never below the largest weight
     scales = _positive(most / LARGEST)
@@ -48,8 +51,14 @@ def by_column(weights: NDArray[np.float32]) -> Int8Weights:
 
 def by_output(weights: NDArray[np.float32], outputs: int = 1) -> Int8Weights:
     """Weights of any shape, one scale for each entry of the first `outputs` axes, such as each row of a table; the other axes are 1."""
+    _check(weights)
     scales = _positive(np.abs(weights).max(tuple(range(outputs, weights.ndim)), keepdims=True) / LARGEST)
     return Int8Weights(np.rint(weights / scales).astype(np.int8), scales)
+
+
+def _check(weights: NDArray[np.float32]) -> None:
+    if not np.isfinite(weights).all():
+        raise ExportError("Weights of this model are no numbers (NaN) or infinite, which 8 bits cannot be: train it with a lower rate.")
 
 
 def _positive(scales: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,23 +18,17 @@ from antiphon.exporters import engine_folder
 from antiphon.exporters.graphs import check_graphs, facts_of, graphs_of
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 
-_SIZES = {  # settings that fill a source up to a multiple, which the exporter takes for a condition on its length
-    "patch_length": "patches of a source of any length have no graph yet.",
-    "chunk_length": "chunks of a source of any length have no graph yet.",
-    "subsampling_kind": "stacked frames of a source of any length have no graph yet. Convolutions have.",
-}
-
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     """Write the folder. Raises ExportError for what has no graphs, and where the extra is missing."""
-    check(trained.architecture, trained.model)
+    check(trained.architecture)
     versions = {name: version(name) for name in ("torch", "onnx", "onnxruntime")}
     files = partial(write_graphs, trained.model, precision=trained.precision)
     engine_folder.write(trained, folder, "onnx", facts_of(trained.model), files, versions=versions)
     return []
 
 
-def check(architecture: str, model: Seq2SeqModel) -> None:
+def check(architecture: str) -> None:
     """Raise ExportError for what cannot be exported, before anything is written."""
     try:
         import onnx  # noqa: F401
@@ -43,11 +37,6 @@ def check(architecture: str, model: Seq2SeqModel) -> None:
     except ImportError as error:
         raise ExportError(f"`--format onnx` needs `{error.name}`: pip install 'antiphon[onnx]'.") from error
     check_graphs(architecture, "ONNX Runtime")
-    settings = getattr(model, "settings", None)
-    for name, reason in _SIZES.items():
-        value = getattr(settings, name, None)
-        if value not in (None, "convolution"):
-            raise ExportError(f"A model with `model.{name}: {value}` cannot be exported to ONNX: {reason}")
 
 
 def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32") -> None:

@@ -8,21 +8,25 @@ import contextlib
 import io
 import logging
 import re
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import UserError
+from torch.export import Dim
 
 from antiphon.engines.onnx import NEXT
 from antiphon.errors import ExportError
 from antiphon.exporters.graphs import Graph
 
 OPSET = 20  # older than any runtime of the extra `onnx`
-_SMALLEST = {"source": 17}
-"""Sizes from which the exporter may reason: 0 and 1, after subsampling by 8, too, it takes for special. Files have no such limit."""
+_SOURCE, _SMALLEST = "source", 17
+"""The size from which states are counted, and from where on the exporter may reason about it: 0 and 1, after subsampling by 8, too, it
+takes for special. Files have no such limit."""
 _LARGEST = 1_800_000_000  # bytes of weights that one file can hold: protobuf ends at 2 GiB
 
 
@@ -40,12 +44,9 @@ class _InOrder(nn.Module):
 
 def save(graph: Graph, path: Path, what: str) -> None:
     """Write a graph. Raises ExportError, naming the graph as `what`, where a dimension is fixed or an operation has no counterpart."""
-    examples = {name: tensor.shape[axis] for tensor, axes in zip(graph.example, graph.dynamic, strict=True) for axis, name in axes.items()}
-    sizes = {name: torch.export.Dim(name, min=min(_SMALLEST.get(name, 2), size)) for name, size in examples.items()}
-    free = tuple({axis: sizes[name] for axis, name in axes.items()} for axes in graph.dynamic)
     with _quiet():
         try:
-            program = torch.export.export(_InOrder(graph.module), graph.example, dynamic_shapes=(free,), strict=False)
+            program = _program(graph)
             outputs = [NEXT + name if name in graph.inputs else name for name in graph.outputs]
             found = torch.onnx.export(
                 program, dynamo=True, opset_version=OPSET, input_names=list(graph.inputs), output_names=outputs, verbose=False
@@ -56,6 +57,38 @@ def save(graph: Graph, path: Path, what: str) -> None:
     large = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values()) > _LARGEST
     _tidy(found.model, graph, what)
     found.save(path, external_data=large)
+
+
+def _program(graph: Graph) -> Any:
+    """The graph for sizes that have names; where torch cannot prove that it holds for them, for sizes of which it says what it found.
+
+    That a patch is whole, or that rows lie one behind another, cannot be proved for any number of them, so sources are free in any case.
+    """
+    examples = {name: tensor.shape[axis] for tensor, axes in zip(graph.example, graph.dynamic, strict=True) for axis, name in axes.items()}
+    named = {name: Dim.AUTO if name == _SOURCE else Dim(name, min=min(2, size)) for name, size in examples.items()}
+    try:
+        found = _traced(graph, named)
+    except (UserError, RuntimeError):
+        found = _traced(graph, dict.fromkeys(named, Dim.AUTO))
+    _check_sizes(found, graph)
+    return found
+
+
+def _traced(graph: Graph, sizes: Mapping[str, Any]) -> Any:
+    free = tuple({axis: sizes[name] for axis, name in axes.items()} for axes in graph.dynamic)
+    return torch.export.export(_InOrder(graph.module), graph.example, dynamic_shapes=(free,), strict=False)
+
+
+def _check_sizes(program: Any, graph: Graph) -> None:
+    """Raise ValueError where a size is other than free."""
+    given = [node.meta["val"] for node in program.graph.find_nodes(op="placeholder") if node.name in program.graph_signature.user_inputs]
+    for tensor, axes in zip(given, graph.dynamic, strict=True):
+        for axis, name in axes.items():
+            size = tensor.shape[axis]
+            limits = None if isinstance(size, int) else program.range_constraints.get(size.node.expr)
+            smallest = _SMALLEST if name == _SOURCE else 2
+            if limits is None or limits.lower > smallest or limits.upper < sys.maxsize:
+                raise ValueError(f"the exporter fixed the size of `{name}` at {size if limits is None else limits}")
 
 
 def _reason(error: Exception) -> str:

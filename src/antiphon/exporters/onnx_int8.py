@@ -34,6 +34,10 @@ STORED_ONLY = {"Conv": ((1,), 1), "GRU": ((1, 2), 2), "LSTM": ((1, 2), 2), "RNN"
 NEVER_NEGATIVE = {"Relu", "Sigmoid", "Softmax"}
 ONLY_SHAPES = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Identity", "Cast", "Transpose", "Slice", "Split", "Clip", "Max"}
 """What symbols may pass through on their way from an input to their table."""
+GIVEN = {"values", "last", "x"}
+"""Inputs of values that people give, so that one of a row may be no number."""
+SPREADING = {"MatMul", "Gemm", "LayerNormalization", "Softmax", "GRU", "LSTM", "RNN"}
+"""Operators behind which a row with one NaN is all NaN."""
 
 
 def quantize(path: Path) -> int:
@@ -141,8 +145,8 @@ class _Writer:
 
     def _write_product(self, node: Any, matrix: Matrix) -> None:
         said = node.output[0]
-        whole, largest, unsigned = self._round(node.input[0])
         values, scales = self._columns(matrix)
+        whole, largest, unsigned = self._round(node.input[0], len(matrix.of(self.constants)))
         scale = self._store(f"{said}_scales", scales / np.float32(255 if unsigned else 127))
         zero = [] if unsigned else [self._store("zero", np.uint8(128))]
         sums = self._add("MatMulInteger", [whole, values, *zero], f"{said}_sums")
@@ -174,19 +178,34 @@ class _Writer:
             self.columns[matrix] = values, found.scales
         return self.columns[matrix]
 
-    def _round(self, source: str) -> tuple[str, str, bool]:
-        """Whole numbers of 8 bits, the largest absolute value of each row, and whether none is negative; once for all that read it."""
+    def _round(self, source: str, width: int) -> tuple[str, str, bool]:
+        """Whole numbers of 8 bits, the largest absolute value of each row, and whether none is negative; once for all that read it.
+
+        ReduceMax of ONNX Runtime passes over NaN. So to the largest of a row that may have one, its product with zeros is added.
+        """
         if source not in self.rounded:
             maker = self.made_by.get(source)
             unsigned = maker is not None and maker.op_type in NEVER_NEGATIVE
             absolute = source if unsigned else self._add("Abs", [source], f"{source}_absolute")
             last = self._store("last", np.array([-1], dtype=np.int64))
             largest = self._add("ReduceMax", [absolute, last], f"{source}_largest", {"keepdims": 1})
+            if self._may_be_no_number(source, set()):
+                nothing = self._store(f"nothing_{width}", np.zeros((width, 1), dtype=np.float32))
+                spread = self._add("MatMul", [source, nothing], f"{source}_no_number")
+                largest = self._add("Add", [largest, spread], f"{source}_largest_number")
             share = self._add("Div", [source, largest], f"{source}_share")
             step = self._store(f"step_{255 if unsigned else 127}", np.float32(1 / (255 if unsigned else 127)))
             zero = self._store("zero_unsigned", np.uint8(0)) if unsigned else self._store("zero", np.uint8(128))
             self.rounded[source] = self._add("QuantizeLinear", [share, step, zero], f"{source}_whole"), largest, unsigned
         return self.rounded[source]
+
+    def _may_be_no_number(self, name: str, seen: set[str]) -> bool:
+        """Whether single numbers of a row may be NaN: those that people give, until an operator makes all of the row of each."""
+        maker = self.made_by.get(name)
+        if maker is None or name in seen:
+            return name in GIVEN and name in self.inputs
+        seen.add(name)
+        return maker.op_type not in SPREADING and any(self._may_be_no_number(source, seen) for source in maker.input)
 
     def _write_table(self, node: Any, table: str) -> None:
         said, symbols = node.output[0], node.input[1]

@@ -4,10 +4,10 @@ The decoder attends to the states of all chunks side by side, so evidence from d
 and Grave 2021). Elements keep the positions that they have in the whole sequence.
 """
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import pad
+
+from antiphon.layers.groups import grouped, side_by_side
 
 
 def cut(x: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"], length: int) -> tuple[Float[Tensor, "BN P D"], Bool[Tensor, "BN P"]]:
@@ -15,13 +15,10 @@ def cut(x: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"], length: int) -> tu
 
     A chunk of nothing but padding counts as real, since attention to nothing is not a number. Nobody looks at it.
     """
-    beyond = -x.shape[1] % length
-    pieces = pad(x, (0, 0, 0, beyond)).unflatten(1, (-1, length)).flatten(0, 1)
-    real = pad(mask, (0, beyond)).unflatten(1, (-1, length)).flatten(0, 1)
+    pieces, real = grouped(x, length).flatten(0, 1), grouped(mask, length).flatten(0, 1)
     return pieces, real | ~real.any(dim=1, keepdim=True)
 
 
 def join(pieces: Float[Tensor, "BN P D"], batch: int, length: int) -> Float[Tensor, "B S D"]:
     """The states of all chunks of a sequence side by side; `length` is S."""
-    joined: Tensor = pieces.unflatten(0, (batch, -1)).flatten(1, 2)
-    return torch.narrow(joined, 1, 0, length)
+    return side_by_side(pieces.unflatten(0, (batch, -1)), length)

@@ -14,6 +14,7 @@ Unusual, too: no loop over frames. Along the states the recursion is a cumulativ
 loop is over symbols, of which there are fewer, and both directions take it together. It is in double precision.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,26 +51,38 @@ class Sizes:
         return Sizes(frames, lengths, tuple(zip(frames.tolist(), lengths.tolist(), strict=True)))
 
 
+@dataclass(frozen=True)
+class Joined:
+    """What says logits of pairs: sums (..., J) of both sides -> (..., V), a logit for each symbol of `size`, in `dtype`."""
+
+    logits_of: Callable[[Float[Tensor, "... J"]], Float[Tensor, "... V"]]
+    size: int
+    dtype: torch.dtype
+
+    @staticmethod
+    def of(weight: Float[Tensor, "V J"], bias: Float[Tensor, " V"]) -> "Joined":
+        """The logits tanh(sum) @ weight.T + bias; takes the sum's memory."""
+        precise = torch.promote_types(bias.dtype, torch.float32)
+        return Joined(lambda sides: product(sides.tanh_(), weight).to(precise) + bias, len(bias), precise)
+
+
 @torch.no_grad()
 def arcs_of(
     encoded: Float[Tensor, "B S J"],
     predicted: Float[Tensor, "B U1 J"],
-    weight: Float[Tensor, "V J"],
-    bias: Float[Tensor, " V"],
+    joined: Joined,
     symbols: Int[Tensor, "B U"],
     sizes: Sizes,
     blank: int,
 ) -> Arcs:
     """The arcs of every node, chunk by chunk; padding of either side costs nothing."""
     B, S, U1 = encoded.shape[0], encoded.shape[1], predicted.shape[1]
-    precise = torch.promote_types(bias.dtype, torch.float32)
-    found = torch.zeros(3, B, S, U1, dtype=precise, device=encoded.device)
+    found = torch.zeros(3, B, S, U1, dtype=joined.dtype, device=encoded.device)
     for row, (frames, length) in enumerate(sizes.rows):
         said = symbols[row, :length]
-        for first in range(0, frames, step := max(1, CHUNK // (len(bias) * (length + 1)))):
+        for first in range(0, frames, step := max(1, CHUNK // (joined.size * (length + 1)))):
             part = slice(first, min(first + step, frames))
-            joined = (encoded[row, part].unsqueeze(1) + predicted[row, : length + 1]).tanh_()
-            logits = product(joined, weight).to(precise) + bias
+            logits = joined.logits_of(encoded[row, part].unsqueeze(1) + predicted[row, : length + 1])
             normalizer = logits.logsumexp(-1)
             found[2, row, part, : length + 1] = normalizer
             found[0, row, part, : length + 1] = logits[..., blank] - normalizer
@@ -161,7 +174,7 @@ class _TransducerLoss(torch.autograd.Function):
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else encoded.dtype
         rows = (encoded.to(dtype), predicted.to(dtype), weight.to(dtype), bias)
         with torch.autocast(device, enabled=False):
-            arcs = arcs_of(*rows, symbols, sizes, blank)
+            arcs = arcs_of(*rows[:2], Joined.of(*rows[2:]), symbols, sizes, blank)
             if not any(ctx.needs_input_grad[:4]):
                 return -total_scores(arcs, forward_scores(arcs), sizes).to(arcs.blank.dtype)
             before, after = both_scores(arcs, sizes)
@@ -292,8 +305,7 @@ def transducer_losses(
 def chain_scores(
     encoded: Float[Tensor, "B S J"],
     predicted: Float[Tensor, "B U1 J"],
-    weight: Float[Tensor, "V J"],
-    bias: Float[Tensor, " V"],
+    joined: Joined,
     symbols: Int[Tensor, "B U"],
     frames: Int[Tensor, " B"],
     lengths: Int[Tensor, " B"],
@@ -304,7 +316,7 @@ def chain_scores(
     Arguments as those of `transducer_losses`, of which this is the other side: the sum of a row is the log-probability of its target.
     """
     sizes = Sizes.of(frames, lengths)
-    arcs = arcs_of(encoded, predicted, weight, bias, symbols, sizes, blank)
+    arcs = arcs_of(encoded, predicted, joined, symbols, sizes, blank)
     scores = forward_scores(arcs)
     real = torch.arange(scores.shape[1], device=scores.device) < frames.unsqueeze(1)
     said = (scores + arcs.label).masked_fill(~real.unsqueeze(2), -torch.inf).logsumexp(1)  # (B, U1): each symbol at whichever state

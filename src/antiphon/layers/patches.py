@@ -37,7 +37,8 @@ class Patches:
         """The patches of the longest row. A graph cannot ask for it: there it is as if that row had no padding."""
         if not torch.compiler.is_exporting():
             return int(counts.max())
-        return -(-torch.sym_max(source.values.shape[1] - self.length, 0) // self.stride) + 1  # type: ignore[no-any-return]
+        beyond = torch.sym_max(source.values.shape[1] - self.length, 0)
+        return (beyond + self.stride - 1) // self.stride + 1  # type: ignore[no-any-return]  # of negative numbers, ONNX rounds to 0
 
     def _steps(self, source: Padded) -> Int[Tensor, "B N P"]:
         """The step that stands at each place of each patch. Those of a padded patch lie at the end, where nobody looks."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from antiphon.contracts.sequences import Padded
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
+from antiphon.layers.groups import grouped
 from antiphon.layers.halving import halved, silenced
 from antiphon.layers.linear import Linear
 
@@ -65,8 +66,7 @@ class StackedFrames(nn.Module):
     def forward(self, source: Padded) -> Padded:
         """The stacked frames with their lengths."""
         x = silenced(source.values.unsqueeze(1), source.lengths).squeeze(1)
-        x = nn.functional.pad(x, (0, 0, 0, -x.shape[1] % self.factor))
-        return Padded(self.out(x.unflatten(1, (-1, self.factor)).flatten(2)), subsampled_lengths(source.lengths, self.factor))
+        return Padded(self.out(grouped(x, self.factor).flatten(2)), subsampled_lengths(source.lengths, self.factor))
 
 
 def subsampled_behind(

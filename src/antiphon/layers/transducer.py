@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from antiphon.contracts.specs import TokenSpec
 from antiphon.layers.dropout import Dropout
-from antiphon.layers.lattice import chain_scores
+from antiphon.layers.lattice import Joined, chain_scores
 from antiphon.layers.linear import Linear, Product
 from antiphon.layers.recurrent import RecurrentStack, RecurrentState
 
@@ -113,7 +113,11 @@ class Joiner(nn.Module):
 
     def forward(self, encoded: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
         """Unnormalized log-probabilities for sides that `from_encoder` and `from_predictor` made, broadcast against each other."""
-        logits: Tensor = self.product(torch.tanh(encoded + predicted), self.weight, self.bias)
+        return self.of_sum(encoded + predicted)
+
+    def of_sum(self, sides: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
+        """The same of sums of both sides."""
+        logits: Tensor = self.product(torch.tanh(sides), self.weight, self.bias)
         return logits
 
 
@@ -138,5 +142,5 @@ class Lattice:
         self, predicted: Float[Tensor, "B U1 J"], symbols: Int[Tensor, "B U"], lengths: Int[Tensor, " B"], blank: int
     ) -> Float[Tensor, "B U1"]:
         """The log-probability of each symbol given those before it, and of the end behind the last; 0 behind that."""
-        joiner = self.joiner
-        return chain_scores(self.encoded, predicted, joiner.weight, joiner.bias, symbols, self.mask.sum(1), lengths, blank)
+        joined = Joined.of(self.joiner.weight, self.joiner.bias)
+        return chain_scores(self.encoded, predicted, joined, symbols, self.mask.sum(1), lengths, blank)

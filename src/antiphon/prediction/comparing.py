@@ -1,7 +1,8 @@
 """How far two ways to run a model are apart: what it says of every step of known targets, side by side.
 
 Of symbols these are log-probabilities of the whole vocabulary, of a distribution log-densities of what came, of points and quantiles the
-values themselves, in the units that the model computes in.
+values themselves, in the units that the model computes in. Of a transducer these are log-probabilities of what was said, over all ways to
+say it: each sums up the logits of all states.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from antiphon.data.limits import Tally, fitting, shortened
 from antiphon.heads.draws import sized
 from antiphon.losses.observed import observed
 from antiphon.prediction.predictor import Predictor
+from antiphon.search.transducer_path import Chains
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,12 @@ def said(model: Seq2SeqModel, batch: Batch) -> list[Said]:
     frames = model.frames(memory)
     found = [] if frames is None else [Said(frames.logits.float().log_softmax(-1), frames.mask)]
     output = model.decode(batch.inputs, memory)
-    if output.features.shape[1] == batch.inputs.values.shape[1]:  # what says something of frames alone has no steps
+    head: Any = output.head
+    if isinstance(head, Chains):
+        assert isinstance(model.target, TokenSpec), "a transducer writes symbols"
+        symbols, labels = model.target.known(batch.labels.values[:, :-1]), batch.labels
+        found.append(Said(head.chain(output.features, symbols, labels.lengths - 1, model.target.pad).unsqueeze(2), labels.mask))
+    elif output.features.shape[1] == batch.inputs.values.shape[1]:  # what says something of frames alone has no steps
         found.append(Said(comparable(model, output, batch.labels), batch.labels.mask))
     return found
 

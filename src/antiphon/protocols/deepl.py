@@ -17,8 +17,6 @@ from antiphon.serve.refused import RefusedError
 from antiphon.serve.service import Service
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter
-
     from antiphon.serve.languages import Pair
 
 _MOST_GLOSSARIES = 1000
@@ -60,19 +58,20 @@ def routes(service: Service) -> Any:
 
     router = APIRouter(tags=["deepl"])
     glossaries: dict[str, _Glossary] = {}
-    _translations(router, service, glossaries)
-    _facts(router, service)
-    _glossaries(router, glossaries)
+    for part in (_translations(service, glossaries), _facts(service), _glossaries(glossaries)):
+        router.include_router(part)
     return router
 
 
-def _translations(router: "APIRouter", service: Service, glossaries: Mapping[str, _Glossary]) -> None:
-    from fastapi import Request
+def _translations(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
+    from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
     from antiphon.serve.answering import answered
     from antiphon.serve.bodies import fields, text_of
     from antiphon.serve.languages import between
+
+    router = APIRouter()
 
     @router.post("/v2/translate")
     async def translate(request: Request) -> Response:
@@ -86,6 +85,8 @@ def _translations(router: "APIRouter", service: Service, glossaries: Mapping[str
         if named and named not in glossaries:
             raise RefusedError(404, f"There is no glossary `{named}`.")
         return await answered(request, _translation(service, pair, given, glossaries.get(str(named))))
+
+    return router
 
 
 async def _translation(service: Service, pair: "Pair", given: dict[str, Any], glossary: _Glossary | None) -> dict[str, Any]:
@@ -108,13 +109,15 @@ async def _translation(service: Service, pair: "Pair", given: dict[str, Any], gl
     }
 
 
-def _facts(router: "APIRouter", service: Service) -> None:
-    from fastapi import Request
+def _facts(service: Service) -> Any:
+    from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
     from antiphon.serve.answering import PlainJSONResponse
     from antiphon.serve.bodies import fields
     from antiphon.serve.languages import name_of, pairs
+
+    router = APIRouter()
 
     def codes(side: str) -> list[str]:
         return list(dict.fromkeys(getattr(pair, side) for pair in pairs(service)))
@@ -148,14 +151,18 @@ def _facts(router: "APIRouter", service: Service) -> None:
         """Nothing is billed."""
         return PlainJSONResponse({"character_count": 0, "character_limit": _LIMIT})
 
+    return router
 
-def _glossaries(router: "APIRouter", known: dict[str, _Glossary]) -> None:
+
+def _glossaries(known: dict[str, _Glossary]) -> Any:
     """Glossaries live as long as the service."""
-    from fastapi import Request
+    from fastapi import APIRouter, Request
     from fastapi.responses import PlainTextResponse, Response
 
     from antiphon.serve.answering import PlainJSONResponse
     from antiphon.serve.bodies import fields, text_of
+
+    router = APIRouter()
 
     def found(name: str) -> _Glossary:
         if name not in known:
@@ -200,6 +207,8 @@ def _glossaries(router: "APIRouter", known: dict[str, _Glossary]) -> None:
     async def languages() -> Response:
         """Any pair may have one."""
         return PlainJSONResponse({"supported_languages": []})
+
+    return router
 
 
 def _entries(text: str, kind: str) -> dict[str, str]:

@@ -112,7 +112,8 @@ def _name(folder: Path, line: int, named: str) -> str:
     """The name of a recording. Raises DataError for a command."""
     if named.endswith("|") or named.startswith("|"):
         files = [word for word in re.split(r"[\s\"'|]+", named) if word.lower().endswith(AUDIO_SUFFIXES)]
-        instead = f"the name of its file, {files[0]}" if files else "the name of a file"
+        is_whole = files and not re.search(r"-c\s*\d|remix|trim|speed", named)  # it would be heard as it is, without these
+        instead = f"the name of its file, {files[0]}" if is_whole else "the name of a file"
         raise DataError(
             f"{folder / 'wav.scp'}:{line} must name a recording, but is a command (`{named:.80}`), and none is run. Write {instead},"
             " or let Kaldi run all of them once: wav-copy scp:wav.scp ark,scp:wav.ark,files.scp, and name files.scp wav.scp."

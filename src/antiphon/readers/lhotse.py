@@ -11,6 +11,8 @@ from typing import Any
 
 from antiphon.contracts.reader import Located, ReaderPlugin, Reading, Skip
 from antiphon.contracts.records import Record
+from antiphon.data.audio import AUDIO_SUFFIXES
+from antiphon.data.audio_archives import names_in
 from antiphon.data.byte_streams import read_lines
 from antiphon.data.fields import check_columns
 from antiphon.errors import DataError
@@ -64,6 +66,7 @@ def _of_cut(reading: Reading, path: Path, line: int, cut: Mapping[str, Any]) -> 
     if cut.get("recording") is None:
         yield Skip("cut without a recording")
         return
+    cut = _out_of_shard(path, line, cut)
     start, seconds = float(cut.get("start", 0.0)), float(cut["duration"])
     said = cut.get("supervisions") or []
     for one in said:
@@ -77,6 +80,19 @@ def _of_cut(reading: Reading, path: Path, line: int, cut: Mapping[str, Any]) -> 
     if not said:
         place = (start, start + seconds)
         yield _record(reading, f"{path}:{line}", cut["recording"], place, cut.get("channel"), {"id": cut.get("id")})
+
+
+def _out_of_shard(path: Path, line: int, cut: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cut, whose sound is in a shard beside it where Lhotse Shar has put it: `cuts.000000.jsonl.gz` and `recording.000000.tar`."""
+    sources = cut["recording"]["sources"]
+    if [source["type"] for source in sources] != ["shar"]:
+        return cut
+    shard = path.with_name(f"{path.name.split('.jsonl')[0].replace('cuts', 'recording', 1)}.tar")
+    known = names_in(shard)
+    name = next((name for end in AUDIO_SUFFIXES if (name := f"{cut['id']}{end}") in known), None)
+    if name is None:
+        raise DataError(f"{path}:{line} has the cut `{cut['id']}`, whose sound must be in `{shard}`, but is not.")
+    return {**cut, "recording": {**cut["recording"], "sources": [{**sources[0], "type": "file", "source": f"{shard.name}/{name}"}]}}
 
 
 def _of_supervision(
@@ -176,7 +192,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 plugin = ReaderPlugin(
     name="lhotse",
-    summary="manifests of Lhotse as JSON lines: cuts, supervisions beside recordings",
+    summary="manifests of Lhotse as JSON lines: cuts (also of Shar), supervisions beside recordings",
     suffixes=(".jsonl",),
     read=read,
     recognizes=lambda opening: bool(_kind_of(first_object(opening))),

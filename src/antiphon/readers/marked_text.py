@@ -5,6 +5,7 @@ pairs stay within each other, and marks that stand alone keep their order. Text 
 said, and must be there.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ class Atom(NamedTuple):
     kind: Literal["text", "open", "close", "alone", "verbatim"]
     """`text` is read; `open` and `close` are the marks of a pair, `alone` is one by itself; `verbatim` is read, but stays as it is."""
     text: str = ""
+    """What is read; of a mark how it is to be written, where that is another way."""
 
 
 class Segment(NamedTuple):
@@ -44,6 +46,9 @@ class Mark:
     closing: str = ""
     verbatim: str = ""
     is_pair: bool = False
+    is_open: bool = False
+    is_renamed: bool = False
+    """Whether its end is written in another way than it was, when its text changes."""
     order: int = 0
     """Where it begins in the file."""
     order_end: int = 0
@@ -70,17 +75,18 @@ class MarkedText:
                 start = len(letters)
                 self._read(atom, letters)
                 if atom.kind == "verbatim" and len(letters) > start:
-                    shown = "".join(letters[start:])
-                    self.marks.append(Mark(start, len(letters), raw[atom.start : atom.end], "", shown, False, atom.start, atom.end))
+                    own, shown = raw[atom.start : atom.end], "".join(letters[start:])
+                    self.marks.append(Mark(start, len(letters), own, verbatim=shown, order=atom.start, order_end=atom.end))
                 continue
-            mark = Mark(len(letters), len(letters), raw[atom.start : atom.end], order=atom.start, order_end=atom.end)
+            mark = Mark(len(letters), len(letters), atom.text or raw[atom.start : atom.end], order=atom.start, order_end=atom.end)
             if atom.kind == "close" and opened:
                 pair = opened.pop()
-                pair.closing, pair.is_pair, pair.order_end = mark.raw, True, atom.end
+                pair.closing, pair.is_pair, pair.order_end, pair.is_renamed = mark.raw, True, atom.end, bool(atom.text)
                 pair.start, pair.end = _tight(letters, pair.start, len(letters))
                 continue
             self.marks.append(mark)
-            if atom.kind == "open":
+            mark.is_open = atom.kind == "open"
+            if mark.is_open:
                 opened.append(mark)
         self.text = "".join(letters)
 
@@ -90,15 +96,27 @@ class MarkedText:
         for number, letter in enumerate(atom.text):
             if letter.isspace() and letter not in "\u00a0\u202f\u2007":
                 if letters and letters[-1] == " ":
+                    self._part_spaces(len(letters))
                     continue
                 letter = " "
             letters.append(letter)
             self.places.append((atom.start + number, atom.start + number + 1) if same else (atom.start, atom.end))
 
+    def _part_spaces(self, place: int) -> None:
+        """Give the second of two spaces to the mark between them, which is to stand apart from words on both sides."""
+        if (
+            self.marks
+            and self.marks[-1].start == place
+            and not (self.marks[-1].is_pair or self.marks[-1].is_open or self.marks[-1].verbatim)
+        ):
+            self.marks[-1].raw = f"{self.marks[-1].raw.rstrip(' ')} "
+
     def allows(self, place: int, starts: set[int], ends: set[int]) -> bool:
         """Whether a sentence may begin at a place: not within a pair, unless the pair begins and ends with a sentence, too."""
         return all(
-            (not mark.is_pair and not mark.verbatim) or not mark.start < place < mark.end or (mark.start in starts and mark.end in ends)
+            (not mark.is_pair and not mark.verbatim)
+            or not mark.start < place < mark.end
+            or (mark.start in starts and mark.end in ends and not mark.is_renamed)
             for mark in self.marks
         )
 
@@ -107,7 +125,7 @@ class MarkedText:
         within = [
             mark
             for mark in self.marks
-            if (start < mark.start < end or start < mark.end < end or (mark.verbatim and start <= mark.start and mark.end <= end))
+            if (start < mark.start < end or start < mark.end < end or mark.verbatim or mark.is_renamed)
             and start <= mark.start
             and mark.end <= end
         ]
@@ -170,15 +188,25 @@ class _Placing:
         """Where what must stay stands in what was said, by the number of its mark."""
         found: dict[int, tuple[int, int]] = {}
         taken: set[int] = set()
-        for number, mark in enumerate(self._marks):
-            if mark.verbatim:
-                start = _free(self._said, mark.verbatim, taken)
-                if start is None:
-                    kept = tuple(one.verbatim for one in self._marks if one.verbatim)
-                    raise MissingError(f"the translation lacks `{mark.verbatim}` of its source", kept)
-                taken.update(range(start, start + len(mark.verbatim)))
-                found[number] = (start, start + len(mark.verbatim))
+        kept = [number for number, mark in enumerate(self._marks) if mark.verbatim]
+        for number in sorted(kept, key=lambda one: -len(self._marks[one].verbatim)):  # one may be within another
+            mark = self._marks[number]
+            start = self._place_of(mark, taken)
+            if start is None:
+                lost = f"the translation lacks `{mark.verbatim}` of its source"
+                raise MissingError(lost, tuple(self._marks[one].verbatim for one in kept))
+            found[number] = (start, start + len(mark.verbatim))
+            taken.update(range(*found[number]))
         return found
+
+    def _place_of(self, mark: Mark, taken: set[int]) -> int | None:
+        """Where text that stays begins in what was said: the first time, the second, ... as in the source, or where it is free."""
+        as_word = _is_word(self._text, mark.start, mark.end)
+        before = _places(self._text, mark.verbatim, as_word)
+        behind = _places(self._said, mark.verbatim, as_word)
+        if len(before) == len(behind) and mark.start in before:
+            behind = [behind[before.index(mark.start)], *behind]
+        return next((start for start in behind if taken.isdisjoint(range(start, start + len(mark.verbatim)))), None)
 
     def segments(self, escaped: Callable[[str], str]) -> Iterator[Segment]:
         """The whole, from its first letter to its last."""
@@ -233,6 +261,8 @@ class _Placing:
             return place, place
         kept = [self._fixed[one] for one in inner if one in self._fixed]
         start, end = self._stretch(mark)
+        if sum(last - first for first, last in kept) == mark.end - mark.start:  # code alone
+            start, end = kept[0]
         return min([start, *(one for one, _ in kept)]), max([end, *(one for _, one in kept)])
 
     def _stretch(self, mark: Mark) -> tuple[int, int]:
@@ -268,10 +298,22 @@ class _Placing:
         start = min(round(words[0] * to / of), to - 1)
         return list(range(start, min(max(round((words[-1] + 1) * to / of), start + 1), to)))
 
+    def _point_within(self, word: int, place: int) -> int:
+        """Where a mark goes that stands in a word: before the punctuation at its end, or behind it."""
+        linked = [other for one, other in self._links or () if one == word] or self._share([word])
+        start, end = self._target[max(linked)]
+        if not any(map(str.isalnum, self._text[place : self._source[word][1]])):
+            while end > start + 1 and not self._said[end - 1].isalnum():
+                end -= 1
+        return end
+
     def _point(self, place: int) -> int:
         """Where a mark goes that stands before a letter."""
         if not self._source or not self._target:
             return 0
+        within = next((number for number, (start, end) in enumerate(self._source) if start < place < end), None)
+        if within is not None:
+            return self._point_within(within, place)
         starts = [start for start, _ in self._source]
         word = bisect_left(starts, place)  # the first word that begins at the mark, or behind it
         linked = sorted(other for one, other in self._links or () if one == word)
@@ -309,6 +351,11 @@ def _tight(letters: Sequence[str], start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+def plain_spaces(text: str) -> str:
+    """A text with single spaces, and none at its edges, as marked texts are read; no-break spaces stay."""
+    return re.sub(r"[^\S\u00a0\u202f\u2007]+", " ", text).strip(" ")
+
+
 def words_of(text: str) -> list[tuple[int, int]]:
     """Where words begin and end, which are parted by white space."""
     found, at = [], 0
@@ -319,16 +366,15 @@ def words_of(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _free(text: str, phrase: str, taken: set[int]) -> int | None:
-    """Where a phrase stands first as a word, at letters that are not taken."""
-    start = text.find(phrase)
-    while start >= 0:
-        end = start + len(phrase)
-        inside_word = _is_one_word(text[start - 1 : start], phrase[0]) or _is_one_word(phrase[-1], text[end : end + 1])
-        if start not in taken and not inside_word:
-            return start
-        start = text.find(phrase, start + 1)
-    return None
+def _places(text: str, phrase: str, as_word: bool) -> list[int]:
+    """Where a phrase stands, as a word or anywhere."""
+    found = (one.start() for one in re.finditer(f"(?={re.escape(phrase)})", text))
+    return [start for start in found if not as_word or _is_word(text, start, start + len(phrase))]
+
+
+def _is_word(text: str, start: int, end: int) -> bool:
+    """Whether no word goes on at the edges of a stretch."""
+    return not (_is_one_word(text[max(start - 1, 0) : start], text[start]) or _is_one_word(text[end - 1], text[end : end + 1]))
 
 
 def _is_one_word(one: str, other: str) -> bool:

@@ -1,6 +1,7 @@
 """NeMo's manifests: a JSON object a line with `audio_filepath`, `duration`, `text`, and `offset` where it is a part of a recording.
 
 As NeMo reads them ("Dataset Creation" in the manual of its ASR collection), a record begins at `offset`, or 0, and lasts `duration`.
+Of data that was put into shards, the line with `shard_id: 3` names a member of `audio_3.tar` beside the manifest.
 """
 
 from pathlib import Path
@@ -23,6 +24,9 @@ def read(reading: Reading) -> Located:
         name = row.get("audio_filepath", row.get("audio_file"))
         if not isinstance(name, str) or not name:
             raise DataError(f"{reading.path}:{number} must name one recording in `audio_filepath`, but has {name!r:.80}.")
+        shard = f"audio_{row.get('shard_id')}.tar"
+        if "shard_id" in row and (reading.path.parent / shard).exists():
+            name = f"{shard}/{name}"
         start, seconds = (_seconds(reading.path, number, row, key) for key in ("offset", "duration"))
         text = row.get("text")
         if reading.with_targets and text is None:

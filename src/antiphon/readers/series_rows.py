@@ -20,7 +20,7 @@ from antiphon.data.formats import suffix_of
 from antiphon.data.table_blocks import blocks_of, names_in, parsed
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.times import style_of
-from antiphon.readers.whole_series import ID, TIME, VALUE, chosen_clock
+from antiphon.readers.whole_series import ID, TIME, VALUE, check_long, chosen_clock
 
 if TYPE_CHECKING:
     import polars
@@ -56,11 +56,12 @@ def layout_of(names: Sequence[str], reading: Reading) -> _Layout:
         raise ConfigError(f"`frequency` of `{reading.path}` has no effect without `start`, the time of `{longest[0]}`. Set it, too.")
     clock = None if reading.file.start is None else chosen_clock(reading, None, None)
     times = [_time(name) for name in longest] if clock is None else list(clock.style.write(clock.times(len(longest))))
-    static = tuple(name for name in names if name not in set(longest))
+    steps = dict(zip(longest, times, strict=True))
+    static = tuple(name for name in names if name not in steps)
     taken = next((name for name in static[1:] if name in (ID, TIME, VALUE)), None)
     if taken is not None:
         raise DataError(f"`{reading.path}` has a column `{taken}`, which is how times or values will be called. Rename it.")
-    return _Layout(names[0], dict(zip(longest, times, strict=True)), static)
+    return _Layout(names[0], steps, static)
 
 
 def _kind(name: str) -> str | None:
@@ -115,6 +116,7 @@ def _table_format(reading: Reading) -> str:
 
 def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polars.DataFrame]":
     """The same in frames; what is not regular is read row by row."""
+    check_long(reading, columns)
     file, quotes = reading.file, _table_format(reading) == "csv"
     separator = file.delimiter if quotes else "\t"
     if not separator.isascii() or file.encoding.lower().replace("-", "") != "utf8":
@@ -147,7 +149,7 @@ def _unpivoted(table: "polars.DataFrame", layout: _Layout, columns: Sequence[str
     steps = list(layout.steps.values())
     kind = polars.Categorical if isinstance(steps[0], str) else None
     times = polars.Series(TIME, steps, dtype=kind)[polars.Series(step)]
-    static = table.select(layout.static).with_columns(polars.col(layout.id).alias(ID))
+    static = table.select(polars.col(layout.static).cast(polars.Categorical)).with_columns(polars.col(layout.id).alias(ID))
     wanted = [name for name in static.columns if columns is None or name in columns]
     frame = static.select(wanted)[polars.Series(row)].with_columns(times, polars.Series(VALUE, values[taken]))
     return frame if columns is None else frame.select(columns)

@@ -14,7 +14,8 @@ from typing import final
 from antiphon.contracts.reader import Located, Reading, Rewriter, Said, Skip
 from antiphon.errors import DataError
 from antiphon.readers.file_text import FileText, file_text
-from antiphon.readers.marked_text import Atom, MarkedText, Part, Segment
+from antiphon.readers.filled_text import allowed, segments_of
+from antiphon.readers.marked_text import Atom, MarkedText, Part, Segment, plain_spaces
 from antiphon.readers.sentences import boundaries, spans
 from antiphon.readers.subtitle_lines import LINE, broken, divided
 
@@ -146,7 +147,7 @@ class SubtitleFile:
         cut = boundaries(" ".join(texts), self._language)
         for number, paragraph in enumerate(run):
             inside = [place - starts[number] + left[number] for place in cut if starts[number] < place < starts[number + 1] - 1]
-            for start, end in spans(paragraph.marked.text, _allowed(paragraph.marked, inside)):
+            for start, end in spans(paragraph.marked.text, allowed(paragraph.marked, inside)):
                 paragraph.parts.append(paragraph.marked.part(start, end))
         waiting: list[tuple[Paragraph, int]] = []
         for number, paragraph in enumerate(run):
@@ -155,18 +156,6 @@ class SubtitleFile:
                 if place < len(paragraph.parts) - 1 or number == len(run) - 1 or starts[number + 1] in cut:
                     yield from _divided_again(waiting)
                     waiting = []
-
-
-def _allowed(marked: MarkedText, places: Sequence[int]) -> list[int]:
-    """The places at which sentences may begin without parting a pair."""
-    found = list(places)
-    while True:
-        stretches = spans(marked.text, found)
-        starts, ends = {start for start, _ in stretches}, {end for _, end in stretches}
-        kept = [place for place in found if marked.allows(place, starts, ends)]
-        if kept == found:
-            return found
-        found = kept
 
 
 def _divided_again(waiting: Sequence[tuple[Paragraph, int]]) -> Iterator[Unit]:
@@ -212,7 +201,7 @@ class SubtitleRewriter(Rewriter):
 
     def put(self, unit: int, said: Said) -> None:
         """Divide what was said over the cues of a sentence. Raises DataError for what cannot stand in a cue."""
-        found, text = self._subtitles.units[unit - 1], " ".join(said.text.split())
+        found, text = self._subtitles.units[unit - 1], plain_spaces(said.text)
         self._check(found.text, text)
         if text == found.text:
             return
@@ -242,7 +231,7 @@ class SubtitleRewriter(Rewriter):
         end = "\r\n" if "\r\n" in text else "\n"
         for paragraph in self._subtitles.paragraphs:
             if paragraph.said:
-                lines = broken(_segments(paragraph, self._subtitles.format.escaped), self._width)
+                lines = broken(segments_of(paragraph.marked, paragraph.first, paragraph.last, paragraph.parts, paragraph.said), self._width)
                 found.extend((text[at : paragraph.first], end.join(lines)))
                 at = paragraph.last
         return self._subtitles.file.content("".join([*found, text[at:]]))
@@ -258,35 +247,3 @@ def _links_of(
     left, above = sum(source[:number]), sum(target[:number])
     inside = ((one - left, other - above) for one, other in links)
     return tuple((one, other) for one, other in inside if 0 <= one < source[number] and 0 <= other < target[number])
-
-
-def _segments(paragraph: Paragraph, escaped: Callable[[str], str]) -> list[Segment]:
-    """All of a paragraph: what was said, and between it and in the place of what was not the file's own letters and marks."""
-    marked, found, at = paragraph.marked, list[Segment](), paragraph.first
-    for number, part in enumerate(paragraph.parts):
-        found.extend(_own(marked, at, part.first))
-        found.extend(paragraph.said[number] if number in paragraph.said else _own(marked, part.first, part.last))
-        at = part.last
-    return [*found, *_own(marked, at, paragraph.last)]
-
-
-def _own(marked: MarkedText, first: int, last: int) -> Iterator[Segment]:
-    """The file's own letters and marks between two of its letters, white space as spaces, of which lines need one."""
-    at = first
-    for (start, end), letter in zip(marked.places, marked.text, strict=True):
-        if first <= start < last:
-            yield from _aside(marked.raw[at:start])
-            raw = marked.raw[start:end]
-            yield Segment(letter if raw.isspace() else raw, letter)
-            at = max(at, end)
-    yield from _aside(marked.raw[at:last])
-
-
-def _aside(raw: str) -> Iterator[Segment]:
-    """What stands between letters that are read: marks, and spaces around them."""
-    if raw[:1].isspace():
-        yield Segment(" ", " ")
-    if mark := re.sub(r"\s*\n\s*", " ", raw.strip()):
-        yield Segment(mark, "")
-        if raw[-1:].isspace():
-            yield Segment(" ", " ")

@@ -10,6 +10,7 @@ LINE = 42
 """Columns of a line, as broadcasters have it."""
 
 _PRIVATE = 0xF0000  # letters of nobody, which stand for marks while lines are broken
+_PARTED = 0.25  # what a link costs whose words are in two parts; a tenth of the length costs 0.05, a pause gives 0.1
 _PAUSES = ",;:—–.!?…、，。；：！？،؛"
 
 
@@ -94,7 +95,7 @@ def _cuts(parts: Sequence[str], pieces: Sequence[str], links: Links | None) -> l
         parted = sum((one < before[number]) != (other < words[cut]) for one, other in links or ())
         strain = abs(target[cut] / target[-1] - shares[number]) * (0.5 if links else 2.0)
         pause = pieces[cut - 1].rstrip()[-1:] in _PAUSES
-        return parted / max(len(links or ()), 1) + strain - (0.1 if pause else 0.0) + (0.0 if pieces[cut].startswith(" ") else 0.05)
+        return _PARTED * parted + strain - (0.1 if pause else 0.0) + (0.0 if pieces[cut].startswith(" ") else 0.05)
 
     most = len(pieces)
     best: list[dict[int, tuple[float, tuple[int, ...]]]] = [{0: (0.0, ())}]

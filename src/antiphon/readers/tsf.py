@@ -40,14 +40,20 @@ class _Head:
 
 def series(reading: Reading) -> Iterator[WholeSeries]:
     """The series of a file. Raises DataError that names the line."""
-    head, inside, found = _Head(), False, False
+    head, inside, lines = _Head(), False, dict[Any, int]()
     for number, line in read_lines(reading.path, reading.file.encoding):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         if inside:
-            yield _one(reading, head, number, text)
-            found = True
+            one = _one(reading, head, number, text)
+            first = lines.setdefault(one.static[ID], number)
+            if first != number:
+                raise DataError(
+                    f"{reading.path}:{number}: `{_NAME}` must tell one series from another, but `{one.static[ID]}` stands in line {first},"
+                    " too. Put what tells them apart into the name."
+                )
+            yield one
         elif text.lower() == "@data":
             inside = True
             if not head.attributes:
@@ -56,7 +62,7 @@ def series(reading: Reading) -> Iterator[WholeSeries]:
             _take(reading.path, head, number, text)
         else:
             raise DataError(f"{reading.path}:{number} must begin with @ or #, as `@data` has not come yet, but is {_cut(text)}.")
-    if not found:
+    if not lines:
         raise DataError(f"`{reading.path}` has no series behind `@data`.")
 
 

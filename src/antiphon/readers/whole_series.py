@@ -94,6 +94,15 @@ def chosen_clock(reading: Reading, start: int | None, frequency: Frequency | Non
     return Clock(start, frequency)
 
 
+def check_long(reading: Reading, columns: Sequence[str] | None) -> None:
+    """Raise DataError when all columns are wanted, as of a table with a column for each series, which whole series never become."""
+    if columns is None:
+        raise DataError(
+            f"`{reading.path}` holds whole series, of which {ID}, {TIME} and {VALUE} are read. Leave out `task.format: wide`, which is for"
+            " tables with a column for each series."
+        )
+
+
 def rows_of_series(series: Iterable[WholeSeries], reading: Reading) -> Located:
     """A record for each value, with the line of its series. Raises DataError when a required column is missing."""
     for one in series:
@@ -106,7 +115,8 @@ def rows_of_series(series: Iterable[WholeSeries], reading: Reading) -> Located:
 
 
 def frames_of_series(series: Iterable[WholeSeries], reading: Reading, columns: Sequence[str] | None) -> Iterator["polars.DataFrame"]:
-    """The same rows in frames, with the columns that are named, or with all. Raises DataError when one is missing."""
+    """The same rows in frames, with the columns that are named. Raises DataError when one is missing, and as `check_long`."""
+    check_long(reading, columns)
     held: list[WholeSeries] = []
     for one in series:
         check_columns(one.columns, columns or (), f"{reading.path}:{one.line}")
@@ -129,12 +139,12 @@ def _frame(series: Sequence[WholeSeries], columns: Sequence[str] | None) -> "pol
     if style.calendar:
         times = times.cast(polars.Datetime("us"))
         times = times.cast(polars.Date) if style.kind == "date" else times
-    static = [name for name in series[0].static if columns is None or name in columns]
+    static = [name for name in series[0].static if name in (columns or ())]
     by_series = polars.DataFrame({name: polars.Series([one.static.get(name) for one in series], strict=False) for name in static})
     numbers = {name: np.concatenate([one.numbers[name] for one in series]) for name in series[0].numbers}
     frame = polars.DataFrame([times, *(polars.Series(name, values) for name, values in numbers.items())])
     frame = frame.with_columns(by_series[owner]) if static else frame
-    return frame if columns is None else frame.select(columns)
+    return frame.select(columns or ())
 
 
 def as_numbers(values: Sequence[Any] | np.ndarray) -> np.ndarray:

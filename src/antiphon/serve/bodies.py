@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from antiphon.serve.refused import RefusedError
+from antiphon.store.json_text import json_text
 
 
 async def fields(request: Request) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def text_of(given: dict[str, Any], name: str, default: str | None = None) -> str
     if value is None:
         raise RefusedError(400, f"`{name}` is missing.")
     if not isinstance(value, str):
-        raise RefusedError(400, f"`{name}` must be a text, but is {json.dumps(value, default=str)[:80]}.")
+        raise RefusedError(400, f"`{name}` must be a text, but is {json_text(value, default=str)[:80]}.")
     return value
 
 

@@ -125,3 +125,9 @@ def test_two_readers_share_no_suffix_by_accident() -> None:
             if plugin.recognizes is None:
                 claims.setdefault(suffix, []).append(plugin.name)
     assert not {suffix: names for suffix, names in claims.items() if len(names) > 1}
+
+
+def test_of_many_columns_some_are_named(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_text(",".join(f"d_{day}" for day in range(100)) + "\n" + ",".join("1" * 100) + "\n")
+    with pytest.raises(DataError, match=r"has no column `ds`; it has: d_0, .*d_29 and 70 more\."):
+        list(open_records(tmp_path / "wide.csv", required=("ds",)))

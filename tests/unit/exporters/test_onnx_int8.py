@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from antiphon.errors import ExportError
 from antiphon.exporters.int8_weights import by_column, by_output
 from antiphon.exporters.onnx_int8 import to_int8
 
@@ -75,6 +76,25 @@ def two_layers(draw: np.random.Generator, dim: int = 32, width: int = 96) -> onn
     ]
     stored = {name: value.astype(np.float32) for name, value in weights.items()}
     return graph(nodes, stored, {"x": (TensorProto.FLOAT, ["batch", "steps", dim])}, rank=3)
+
+
+@pytest.mark.parametrize("place", [0, 7, 31])
+def test_what_is_no_number_stays_so(place: int, seed: int) -> None:
+    """ReduceMax of ONNX Runtime passes over NaN, so that of a row with one the scale would be a number, and so all that is said."""
+    draw = np.random.default_rng(seed)
+    weights = {"weights": draw.standard_normal((32, 40)).astype(np.float32)}
+    model = in_int8(graph([helper.make_node("MatMul", ["x", "weights"], ["said"])], weights, {"x": (TensorProto.FLOAT, ["rows", 32])}))
+    x = draw.standard_normal((3, 32)).astype(np.float32)
+    x[1, place] = np.nan
+    assert np.isnan(run(model, x=x)).all(1).tolist() == [False, True, False]
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    weights = np.ones((32, 40), dtype=np.float32)
+    weights[3, 5] = np.nan
+    for write in (by_column, by_output):
+        with pytest.raises(ExportError, match="no numbers"):
+            write(weights)
 
 
 def test_sums_are_exact_on_this_processor_for_the_largest_inputs(seed: int) -> None:

@@ -85,8 +85,8 @@ def test_sharp_alignments_have_the_same_gradients_in_single_precision(seed):
         torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-4)
 
 
-def chain(*given):
-    return lattice.chain_scores(*given, BLANK)
+def chain(encoded, predicted, weight, bias, *given):
+    return lattice.chain_scores(encoded, predicted, lattice.Joined.of(weight, bias), *given, BLANK)
 
 
 def test_scores_follow_the_chain_rule(seed):

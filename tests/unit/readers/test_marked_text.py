@@ -104,5 +104,6 @@ def test_no_mark_is_lost(pieces: list[str], words: list[str], links: tuple[tuple
             raise
         return
     assert sorted(TAG.findall(written)) == sorted(TAG.findall(raw))
-    assert TAG.sub(lambda tag: tag[0].strip("`") if tag[0][0] == "`" else "", written) == said
+    bare = TAG.sub(lambda tag: tag[0].strip("`") if tag[0][0] == "`" else "", written)
+    assert bare.split() == said.split()
     assert [mark for mark in re.findall("<.>|</.>|<./>", written) if mark == "<x/>"] == ["<x/>"] * pieces.count("<x/>")

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from antiphon.contracts.configuration import validate
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.records import Record, Records
 from antiphon.data.audio import open_audio
+from antiphon.data.records import open_records
 from antiphon.errors import ConfigError, DataError
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.places import called, opened
@@ -35,6 +37,14 @@ def pitch(task: SpeechRecognition, record: Record) -> tuple[float, int]:
     samples = recording.read(RATE, start, end)
     loudest = np.abs(np.fft.rfft(samples, n=RATE)).argmax()
     return round(len(samples) / RATE, 2), round(int(loudest), -1)
+
+
+def shard(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
 
 
 def heard(path: Path, settings: dict[str, Any] | None = None, **more: Any) -> list[tuple[Any, ...]]:
@@ -162,7 +172,11 @@ def test_what_kaldiio_wrote_is_heard(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("wav.scp", "a sph2pipe -f wav x/a.sph |\n", r"wav\.scp:1 must name a recording, but is a command .* Write the name of a file"),
+        (
+            "wav.scp",
+            "a sph2pipe -f wav -c 1 x/a.sph |\n",
+            r"scp:1 must name a recording, but is a command .* Write the name of a file",
+        ),
         ("wav.scp", "a flac -c -d -s 'x/a.flac' |\n", r"none is run\. Write the name of its file, x/a\.flac, or let Kaldi"),
         ("wav.scp", "a b.wav\na c.wav\n", r"wav\.scp:2 has the id `a`, which line 1 has, too"),
         ("segments", "a-1 one 0.5\n", r"segments:1 must be an utterance, a recording.* but is `a-1 one 0\.5`"),
@@ -330,6 +344,27 @@ def test_a_channel_in_a_file_of_its_own(calls: Path) -> None:
     assert heard(manifest(calls / "cuts.jsonl", cut)) == [("high", 0.75, 500)]
 
 
+def test_shards_of_lhotse(tmp_path: Path) -> None:
+    """Lhotse Shar, by the layout of lhotse 1.33.0: the cuts of a shard begin at 0, and its sounds are called by their ids."""
+    source = {"type": "shar", "channels": [1], "source": ""}
+    cut = {**CUT, "id": "two-2.a", "duration": 0.75, "channel": 1, "type": "MonoCut", "recording": {**RECORDING, "sources": [source]}}
+    cut["supervisions"] = [{**SAID[1], "start": 0.0}]
+    manifest(tmp_path / "cuts.000007.jsonl.gz", cut)
+    with pytest.raises(DataError, match=r"There is no file .*recording\.000007\.tar"):
+        heard(tmp_path / "cuts.000007.jsonl.gz")
+    shard(tmp_path / "recording.000007.tar", {"two-2.a.flac": sound(tone(0.75, 700, RATE), "FLAC"), "two-2.a.json": b"{}"})
+    assert heard(tmp_path / "cuts.000007.jsonl.gz") == [("high", 0.75, 700)]
+    manifest(tmp_path / "cuts.000007.jsonl.gz", {**cut, "id": "x"})
+    with pytest.raises(DataError, match=r"jsonl\.gz:1 has the cut `x`, whose sound must be in .*tar`, but is not"):
+        heard(tmp_path / "cuts.000007.jsonl.gz")
+
+
+def test_shards_of_nemo(tmp_path: Path) -> None:
+    shard(tmp_path / "audio_3.tar", {"d_one.flac": sound(tone(1, 500, RATE), "FLAC")})
+    row = {"audio_filepath": "d_one.flac", "duration": 1.0, "text": "eins", "shard_id": 3}
+    assert heard(manifest(tmp_path / "tarred_audio_manifest.json", row)) == [("eins", 1.0, 500)]
+
+
 def test_what_lhotse_wrote_is_read(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lhotse = pytest.importorskip("lhotse")
     monkeypatch.chdir(calls)
@@ -339,6 +374,9 @@ def test_what_lhotse_wrote_is_read(calls: Path, monkeypatch: pytest.MonkeyPatch)
     cuts.to_file("cuts.jsonl.gz")
     cuts.trim_to_supervisions(keep_overlapping=False).to_file("trimmed.jsonl")
     assert heard(calls / "cuts.jsonl.gz") == heard(calls / "trimmed.jsonl") == HEARD
+    (calls / "shar").mkdir()
+    cuts.trim_to_supervisions(keep_overlapping=False).to_shar("shar", fields={"recording": "flac"}, shard_size=1)
+    assert [row for path in sorted((calls / "shar").glob("cuts.*")) for row in heard(path)] == HEARD
 
 
 # ---------------------------------------------------------------------------------- Common Voice and LibriSpeech
@@ -394,6 +432,16 @@ def test_a_folder_of_recordings_and_texts_is_what_it_was(calls: Path) -> None:
     (calls / "one.txt").write_text("eins")
     (calls / "two.txt").write_text("zwei")
     assert heard(calls, {"channel": 1}) == [("eins", 1.0, 500), ("zwei", 2.0, 300)]
+    (calls / "two.po").write_text('msgid "two"\nmsgstr ""\n')
+    task = SpeechRecognition(SpeechRecognitionConfig())
+    named = open_records(calls, required=task.source_columns, source_column="audio", open_file=task.open_file)
+    assert [Path(record["audio"]).name for record in named] == ["one.flac", "two.wav"], "not the other file, which could come back"
+
+
+def test_a_sphere_file(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.sph", tone(0.5, 300, RATE), RATE, format="NIST")
+    (tmp_path / "a.txt").write_text("eins")
+    assert heard(tmp_path) == [("eins", 0.5, 300)]
 
 
 def test_what_a_part_is_called() -> None:

@@ -94,6 +94,13 @@ def test_what_was_said_is_divided_by_its_links(tmp_path: Path) -> None:
     )
 
 
+def test_a_pause_parts_no_linked_words(tmp_path: Path) -> None:
+    lines = ["The old man, who had lived in the house, we", "thought, had gone to the sea and would not come back again."]
+    content = "".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\n{line}\n\n" for n, line in enumerate(lines, 1))
+    shown = [" ".join(cue.split("\n")[2:]) for cue in answered(written(tmp_path, content), shouted).decode().strip().split("\n\n")]
+    assert shown == [line.upper() for line in lines]
+
+
 def test_without_links_by_length(tmp_path: Path) -> None:
     path = written(tmp_path, SRT)
     output = rewriter(path)
@@ -204,7 +211,7 @@ def test_the_package_webvtt_reads_what_is_written(tmp_path: Path) -> None:
     assert [(one.start, one.end, one.identifier, one.voice) for one in behind] == [
         (one.start, one.end, one.identifier, one.voice) for one in before
     ]
-    assert [one.text.split() for one in behind] == [one.text.upper().split() for one in before]
+    assert [one.text.lower().split() for one in behind] == [one.text.lower().split() for one in before]
 
 
 WORDS = st.sampled_from(

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import antiphon
 from antiphon.data.series_table import SeriesColumns
 from antiphon.errors import ConfigError, DataError
+from antiphon.recipe.recipe import recipe_from
 from tests.unit.readers.whole_files import LONG, content, shown, table_of
 
 # In the form of the archive's m1_monthly_dataset.tsf.
@@ -111,6 +113,10 @@ def test_other_encodings_and_frequencies(tmp_path: Path) -> None:
         ),
         (HEAD + "T1:1977-01-31 00-00-00:1,x\n", r"data.tsf:12: values must be numbers, or \? where one is missing, .*'x'"),
         (HEAD + "T1:31.1.1977:1\n", r"data.tsf:12: `start_timestamp` must be a time such as 1979-01-01 00-00-00, but is '31.1.1977'"),
+        (
+            HEAD + "T1:1977-01-31 00-00-00:1\nT1:1977-01-31 00-00-00:1\n",
+            r"data.tsf:13: `series_name` must tell one .* `T1` stands in line 12, too",
+        ),
         (HEAD, r"has no series behind `@data`"),
         ("T1:1,2\n", r"data.tsf:1 must begin with @ or #, as `@data` has not come yet"),
         ("@data\nT1:1\n", r"data.tsf:1 begins the data, but no line `@attribute"),
@@ -128,6 +134,39 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
     columns = SeriesColumns("unique_id", "ds", ("sales",)) if "sales" in message else LONG
     with pytest.raises(DataError, match=message):
         table_of(write(tmp_path, text), columns)
+
+
+# The first two series of m1_yearly_dataset.tsf of the archive (Monash Time Series Forecasting Repository, CC BY 4.0), as aeon 1.6.0 has it.
+YEARLY = """\
+@relation M1
+@attribute series_name string
+@attribute start_timestamp date
+@frequency yearly
+@horizon 6
+@missing false
+@equallength false
+@data
+T1:1972-01-01 00-00-00:3600,7700,12300,30500,47390,57006,98563,117759,115097,133759,142485,169611,216229,253227,313096,322681,296245,\
+370333,443826,426751,453627,553400,588568,646758,849998,1106740,1184550,1425090
+T2:1974-01-01 00-00-00:12654,22879,34164,49524,64761,78199,88626,102168,102758,122442,129900,139706,178858,213162,236026,255542,314269,\
+357822,374755,401439,451875,419245,384040,425507,471077,578326,648954,658827,598742
+"""
+
+
+def test_a_file_of_the_archive_is_trained_on_and_forecast(tmp_path: Path) -> None:
+    recipe = {
+        "task": {"name": "forecasting", "horizon": 6, "context_length": 12, "decoding": "direct"},
+        "data": {"train": str(write(tmp_path, YEARLY)), "validation": 6},
+        "model": {"name": "lstm", "dim": 4},
+        "training": {"max_steps": 1},
+    }
+    run = antiphon.train(recipe_from(recipe), tmp_path / "run")
+    rows = antiphon.load(run).predict_table(tmp_path / "data.tsf").rows(named=True)
+    assert [(row["unique_id"], row["ds"].year) for row in rows] == [("T1", year) for year in range(2000, 2006)] + [
+        ("T2", year) for year in range(2003, 2009)
+    ]
+    with pytest.raises(DataError, match=r"data.tsf` holds whole series, .* Leave out `task.format: wide`"):
+        table_of(tmp_path / "data.tsf", SeriesColumns(None, "ds", ("y",), wide=True))
 
 
 def test_settings_that_mean_nothing(tmp_path: Path) -> None:

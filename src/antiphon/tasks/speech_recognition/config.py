@@ -107,7 +107,7 @@ task:
   segments: {{longest: 20}}        # when predicting, longer recordings are cut at silence
 
 data:
-  train: train.tsv               # tsv, csv, jsonl, parquet, or a folder
+  train: train.tsv               # tsv, csv, jsonl, parquet, a folder; or a corpus of Kaldi, NeMo, Lhotse, Common Voice ...
   validation: 500                # a file, or so many records split off the training data
   # test: test.tsv
   limits: {{max_source_length: 2000, max_target_length: 400}}   # frames of 10 ms, and symbols

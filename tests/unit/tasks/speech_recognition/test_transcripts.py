@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.files import FileConfig
@@ -84,10 +86,42 @@ def test_a_textgrid_covers_all_of_the_time(tmp_path: Path) -> None:
 
 
 def test_how_a_transcript_names_a_recording() -> None:
-    settings = validate(SpeechRecognitionConfig, {})
+    plain = validate(SpeechRecognitionConfig, {})
     parted = validate(SpeechRecognitionConfig, {"channel": "side", "start": "from", "end": "to"})
     record = {"audio": {"path": "x/wav.ark:17", "start": 1.0, "channel": 2}, "recording": "sw0201"}
-    assert heard_in(record, settings, 7) == Heard("sw0201", 2, "7")
+    assert heard_in(record, plain, 7) == Heard("sw0201", 2, "7")
     assert heard_in({"audio": "x/a.b.wav", "from": 1, "to": "2.5", "side": "mix"}, parted) == Heard("a.b", 1, None)
     assert heard_in({"recording": "x/a.wav"}, validate(SpeechRecognitionConfig, {"audio": "recording"})) == Heard("a", 1, None)
     assert without_part("a 1.wav channel 2 0.5-end s") == "a 1.wav"
+
+
+LETTERS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=12)
+TEXTS = LETTERS.map(lambda text: " ".join(text.split())).filter(bool)
+GAPS = st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 5000), TEXTS), min_size=1, max_size=8)
+
+
+def check_round_trip(folder: Path, gaps: list[tuple[int, int, str]]) -> None:
+    """Segments in milliseconds, as (silence before, length, text), are the same in a TextGrid and, but for labels, in an STM."""
+    segments, end = [], 0
+    for silence, length, text in gaps:
+        start = end + silence
+        end = start + length
+        segments.append({"start": start / 1000, "end": end / 1000, "text": text})
+    for suffix, columns in ((".textgrid", ("segments",)), (".stm", ())):
+        path = folder / f"a{suffix}"
+        path.write_text(transcript({"segments": segments, "words": []}, HEARD, suffix), encoding="utf-8")
+        found = open_records(FileConfig(path=str(path), columns=columns), source_column="audio", target_column="text")
+        assert [{name: record[name] for name in ("start", "end", "text")} for record in found] == segments
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(gaps=GAPS)
+def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, gaps: list[tuple[int, int, str]]) -> None:
+    check_round_trip(tmp_path_factory.mktemp("texts"), gaps)
+
+
+@pytest.mark.slow
+@settings(max_examples=500, deadline=None)
+@given(gaps=GAPS)
+def test_any_text_comes_back_from_500_files(tmp_path_factory: pytest.TempPathFactory, gaps: list[tuple[int, int, str]]) -> None:
+    check_round_trip(tmp_path_factory.mktemp("texts"), gaps)
