@@ -1,4 +1,4 @@
-"""Our decoding: a model folder of `decoding_speed.py`, our searches, fp32."""
+"""Our decoding: a model folder of `decoding_speed.py`, our searches, the model itself or an engine; or an engine's own search."""
 
 import argparse
 import sys
@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from encoding import read_model
+from exported import ENGINES, in_engine
 from worker import Task, serve
 
+from antiphon.contracts.engine import SearchesItself
 from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Padded
 from antiphon.search.beam import BeamConfig, BeamSearch
@@ -17,14 +19,24 @@ from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 
 
-def set_up(folder: Path, sources: Path, forced: int | None, threads: int) -> Mapping[str, Task]:
+def set_up(settings: argparse.Namespace) -> Mapping[str, Task]:
     """The model, its searches, and one warm-up of each."""
-    torch.set_num_threads(threads)
-    model = read_model(folder)
+    sources, forced = settings.sources, settings.forced
+    torch.set_num_threads(settings.threads)
+    model = read_model(settings.model)
+    if settings.engine:
+        model = in_engine(model, settings.engine, settings.precision)
     with np.load(sources, allow_pickle=False) as file:
         values, lengths = torch.from_numpy(file["values"]), torch.from_numpy(file["lengths"])
     limits = LimitsConfig() if forced is None else LimitsConfig(min_length=forced, max_length=forced)
-    greedy, beam = GreedySearch(GreedyConfig(limits=limits)), BeamSearch(BeamConfig(beam_size=5, limits=limits))
+    wanted = GreedyConfig(limits=limits), BeamConfig(beam_size=5, limits=limits)
+    greedy: Search = GreedySearch(wanted[0])
+    beam: Search = BeamSearch(wanted[1])
+    if settings.native:
+        own = [model.own_search(one) if isinstance(model, SearchesItself) else None for one in wanted]
+        if own[0] is None or own[1] is None:
+            sys.exit(f"The engine {settings.engine} has no search of its own for this.")
+        greedy, beam = own[0], own[1]
 
     def task(search: Search, batch: int, count: int) -> Task:
         def decode() -> float:
@@ -51,5 +63,8 @@ if __name__ == "__main__":
     parser.add_argument("--sources", type=Path, required=True)
     parser.add_argument("--forced", type=int, default=None)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--engine", choices=ENGINES, default=None)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--native", action="store_true", help="the engine's own search")
     chosen = parser.parse_args()
-    serve(lambda: set_up(chosen.model, chosen.sources, chosen.forced, chosen.threads))
+    serve(lambda: set_up(chosen))

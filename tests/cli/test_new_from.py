@@ -1,10 +1,12 @@
 """`antiphon new --from` writes a recipe that learns from the files as they are."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from antiphon.contracts.files import FileConfig
 from antiphon.recipe.recipe import read_recipe
 from tests.cli.conftest import Command
 
@@ -65,3 +67,21 @@ def test_plural_forms_of_a_language_that_has_three(antiphon: Command, files: Pat
     assert told.out.startswith("4 pairs to learn from; left out: 1 fuzzy, 15 untranslated, 1 obsolete.")
     assert read_recipe(files / "translation.yaml").task.tags == ("form",)
     assert "tags: [form]   # the plural has several forms" in (files / "translation.yaml").read_text()
+
+
+def test_fields_within_a_column_are_source_and_target(antiphon: Command, tmp_path: Path) -> None:
+    """As data sets of Hugging Face have them."""
+    lines = (json.dumps({"id": number, "translation": {"en": f"text {number}", "de": f"Text {number}"}}) for number in range(30))
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
+    result = antiphon("new", "translation", tmp_path / "pairs.yaml", "--from", tmp_path / "pairs.jsonl")
+    assert "30 pairs to learn from" in result.out
+    written = (tmp_path / "pairs.yaml").read_text()
+    assert "\n  source: translation.en\n  target: translation.de\n" in written
+
+
+def test_a_name_on_the_hub_stays_one(antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept.tsv").write_text("english\tgerman\none\teins\n")
+    monkeypatch.setattr("antiphon.data.named_files.fetched", lambda _: FileConfig(path=str(tmp_path / "kept.tsv")))
+    told = antiphon("new", "translation", tmp_path / "hub.yaml", "--from", "hf://owner/name/kept.tsv")
+    assert told.status == 0, told.err
+    assert [file.path for file in read_recipe(tmp_path / "hub.yaml").data.train] == ["hf://owner/name/kept.tsv"]

@@ -70,6 +70,10 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
         logits, weights = self._forced(sources, history, memory.states.shape[1], attention=attention, only_last=True)
         return self.head.output(logits.squeeze(1), None if weights is None else weights.squeeze(1), memory), Said(history)
 
+    def next_symbol(self, sources: list[Symbols], said: Int[Tensor, "N T"]) -> Float[Tensor, "N V"]:
+        """Logits of the symbol behind what was said, the start symbol first."""
+        return self._forced(sources, said, 0, attention=False, only_last=True)[0].squeeze(1)
+
     def sources_of(self, memory: Memory) -> list[Symbols]:
         """The names of what was encoded."""
         rows, lengths = memory.states.squeeze(-1).long().tolist(), memory.mask.sum(1).tolist()

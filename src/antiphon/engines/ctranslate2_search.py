@@ -13,8 +13,8 @@ differs is looked after here:
   at first. Where greedy search says it, the search is repeated with that forbidden, and scored by the model. To a beam it is another end,
   which goes on with the same hypotheses as ours, but stops too early by so many ends: such a beam is searched again with as much more
   patience, and if all that it tells then are true ends, it stopped where ours does.
-* Behind a beginning that is forced its beam never ends at once. Such requests are searched by ours, unless the search is greedy; and so
-  are all that ask for more.
+* Behind a beginning that is forced its beam never ends at once. So the next symbol is looked at first: where the end is among the best, and
+  where part of the beginning is no part of the length, ours searches. All that ask for more are ours, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -156,8 +156,10 @@ class CTranslate2Search:
             processors=self.settings.processors,
             can_require=beam,
         )
-        rows = [row for row, request in enumerate(prepared.requests) if self._can(request)]
         names = model.sources_of(prepared.encoded)
+        rows = [row for row, request in enumerate(prepared.requests) if self._can(request)]
+        if beam:
+            rows = self._going_on(model, names, prepared, rows)
         found = self._greedy(model, names, prepared, rows) if self.width == 1 else self._beam(model, names, prepared, rows)
         hypotheses = self._hypotheses(model, names, prepared, found)
         left = [row for row, own in enumerate(hypotheses) if not own]
@@ -170,7 +172,18 @@ class CTranslate2Search:
         return own
 
     def _can(self, request: Request) -> bool:
-        return not (request.required or request.banned or request.hot or (request.prefix and self.width > 1))
+        return not (request.required or request.banned or request.hot or (request.given and self.width > 1))
+
+    def _going_on(self, model: Any, names: list[list[str]], prepared: Prepared, rows: Sequence[int]) -> list[int]:
+        """Without the rows in which the end is among the best behind what is to be said first, where CTranslate2 would not end."""
+        spec, kept = prepared.spec, [row for row in rows if not prepared.requests[row].prefix]
+        for length in sorted({len(prepared.requests[row].prefix) for row in rows} - {0}):
+            own = [row for row in rows if len(prepared.requests[row].prefix) == length]
+            said = torch.tensor([[spec.start, *prepared.requests[row].prefix] for row in own])
+            logits = model.next_symbol([names[row] for row in own], said)
+            better = (logits > logits[:, spec.end].unsqueeze(1)).sum(1) >= self.width + len(prepared.processors.forbidden)
+            kept += [row for row, goes_on in zip(own, better.tolist(), strict=True) if goes_on]
+        return sorted(kept)
 
     def _greedy(self, model: Any, names: list[list[str]], prepared: Prepared, rows: Sequence[int]) -> list[_Found]:
         forbidden = prepared.processors.forbidden.tolist()

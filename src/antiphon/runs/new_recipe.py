@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.files import FileConfig, as_file
+from antiphon.contracts.files import HUB, FileConfig, as_file
 from antiphon.contracts.reader import settings_of
 from antiphon.contracts.records import Records
 from antiphon.contracts.task import TaskPlugin
@@ -50,12 +50,16 @@ def recipe_for(plugin: TaskPlugin, files: Sequence[Path | FileConfig], path: Pat
 
 
 def _columns(plugin: TaskPlugin, files: Sequence[FileConfig]) -> tuple[str, str]:
-    """What the task calls a source and a target, or the names of the columns of a table that has two."""
+    """What the task calls a source and a target, or the columns of a table that has two, or two fields within one."""
     usual = (str(plugin.Config().source), str(plugin.Config().target))
     for part, _ in open_parts(tuple(files), required=(), source_column=usual[0], target_column=usual[1]):
         first = next(iter(part), None)
         columns = [] if first is None else list(map(str, first))
-        if not set(usual) <= set(columns) and len(columns) == 2 and usual[0] not in columns:
+        known = set(usual) <= set(columns)
+        within = [f"{name}.{key}" for name, value in (first or {}).items() if isinstance(value, Mapping) for key in value]
+        if not known and len(within) == 2:  # {"translation": {"en": ..., "de": ...}}, as data sets of Hugging Face have it
+            return within[0], within[1]
+        if not known and len(columns) == 2 and usual[0] not in columns:
             return columns[0], columns[1]
     return usual
 
@@ -69,7 +73,7 @@ def _said(records: Records, count: int) -> str:
 def _entry(file: FileConfig, folder: Path) -> str:
     """A file as a recipe in this folder names it."""
     names = {key: getattr(file, key) for key in ("path", "source", "target") if getattr(file, key) is not None}
-    paths = {key: name if os.path.isabs(name) else os.path.relpath(name, folder) for key, name in names.items()}
+    paths = {key: name if os.path.isabs(name) or name.startswith(HUB) else os.path.relpath(name, folder) for key, name in names.items()}
     others: Mapping[str, Any] = {**settings_of(file), **({"format": file.format} if file.format else {})}
     if not others and list(paths) == ["path"]:
         return _scalar(paths["path"])

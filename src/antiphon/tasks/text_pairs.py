@@ -9,6 +9,7 @@ source, and the target of the same record may use them. A model that copies can 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from antiphon.contracts.files import FileConfig
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
-from antiphon.contracts.specs import TokenSpec
+from antiphon.contracts.specs import Factor, TokenSpec
 from antiphon.data.documents import DocumentFolder, open_documents
 from antiphon.errors import ConfigError, DataError, nearest
 from antiphon.features.pretrained_text import PretrainedText
@@ -85,12 +86,12 @@ class TextPairs(ExamplePerRecord):
     @property
     def source_spec(self) -> TokenSpec:
         """The source's vocabulary."""
-        return replace(self.source_text.spec, open_words=self.open_words, factors=self.factors.specs)
+        return _with(self.source_text.spec, self.open_words, self.factors.specs)
 
     @property
     def target_spec(self) -> TokenSpec:
         """The target's vocabulary."""
-        return replace(self.target_text.spec, open_words=self.open_words)
+        return _with(self.target_text.spec, self.open_words, ())
 
     @property
     def open_words(self) -> int:
@@ -363,3 +364,9 @@ class TextPairs(ExamplePerRecord):
 
 def _says_something(feature: TextFeature | PretrainedText, text: str) -> bool:
     return any(map(str.isalnum, text)) or (bool(text.strip()) and len(feature.phrase(text)) > 0)
+
+
+@lru_cache(maxsize=64)
+def _with(spec: TokenSpec, open_words: int, factors: tuple[Factor, ...]) -> TokenSpec:
+    """The spec of a side; asked for with every record, so it is not made each time."""
+    return replace(spec, open_words=open_words, factors=factors)

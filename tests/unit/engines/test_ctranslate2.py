@@ -169,6 +169,25 @@ def test_requests(name: str, ours: Transformer, theirs: CTranslate2Transformer) 
     same(found_by_them(SEARCHES[name], theirs, source, requests), found_by_us(SEARCHES[name], ours, source, requests))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        BeamConfig(),
+        BeamConfig(beam_size=4, n_best=3, length_penalty="none"),
+        BeamConfig(beam_size=3, length_penalty="power", alpha=0.4, limits=LimitsConfig(max_ratio=0.9, max_offset=6)),
+    ],
+)
+def test_a_beam_behind_a_beginning_is_its_own(
+    settings: BeamConfig, ours: Transformer, theirs: CTranslate2Transformer, by_steps: Any
+) -> None:
+    source, draw = sources(80, seed=3), np.random.default_rng(4)
+    requests = [Request(prefix=tuple(draw.integers(4, SPEC.size, draw.integers(0, 5)).tolist())) for _ in range(80)]
+    expected = found_by_us(settings, ours, source, requests)
+    by_steps.clear()
+    same(found_by_them(settings, theirs, source, requests), expected)
+    assert 0 < sum(by_steps) <= 20  # the end is among the best behind some beginnings
+
+
 def test_what_it_only_does_by_steps(ours: Transformer, theirs: CTranslate2Transformer) -> None:
     source = sources(6)
     for settings in (

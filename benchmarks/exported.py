@@ -1,0 +1,39 @@
+"""The benchmark's Transformer in an engine: exported into a temporary folder, and opened again."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, get_args
+
+from antiphon.contracts import registry
+from antiphon.contracts.engine import Exported, Precision
+from antiphon.contracts.model import StepwiseModel
+from antiphon.exporters.graphs import facts_of
+
+POSITIONS = 1024
+ENGINES = ("onnx", "ctranslate2", "torch")
+
+
+def in_engine(model: Any, engine: str, precision: Precision) -> StepwiseModel:
+    """The same weights, run by the engine. Its files stay for as long as the process."""
+    if precision not in get_args(Precision):
+        raise SystemExit(f"There is no precision {precision}.")
+    place = Path(tempfile.mkdtemp())
+    details: dict[str, Any] = {}
+    if engine == "ctranslate2":
+        from antiphon.exporters.ctranslate2 import write_transformer
+
+        write_transformer(model, place, POSITIONS, precision)
+    elif engine == "onnx":
+        from antiphon.exporters.onnx import write_graphs
+
+        write_graphs(model, place, precision)
+    else:
+        from antiphon.exporters.graphs import graphs_of
+        from antiphon.exporters.torch import program, save
+
+        graphs = graphs_of(model)
+        save({name: program(name, graph) for name, graph in graphs.items()}, place)
+        details = {"graphs": {name: {"inputs": graph.inputs, "outputs": graph.outputs} for name, graph in graphs.items()}}
+    exported = Exported(place, model.source, model.target, model.settings.head, precision, facts_of(model), details=details)
+    opened: StepwiseModel = registry.find("engines", engine).open(exported)
+    return opened
