@@ -1,6 +1,7 @@
 """`antiphon new --from` writes a recipe that learns from the files as they are."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,14 @@ def test_what_is_no_pair(antiphon: Command, files: Path) -> None:
     told = antiphon("new", "translation", "a.yaml", "b.yaml")
     assert "One recipe is written, but a.yaml and b.yaml are named" in told.err
     assert not list(files.glob("*.yaml"))
+
+
+def test_plural_forms_of_a_language_that_has_three(antiphon: Command, files: Path) -> None:
+    shutil.copy(Path(__file__).parents[1] / "unit" / "readers" / "po" / "pl.po", files)
+    told = antiphon("new", "translation", "--from", "pl.po")
+    assert told.out.startswith("4 pairs to learn from; left out: 1 fuzzy, 15 untranslated, 1 obsolete.")
+    assert read_recipe(files / "translation.yaml").task.tags == ("form",)
+    assert "tags: [form]   # the plural has several forms" in (files / "translation.yaml").read_text()
 
 
 def test_fields_within_a_column_are_source_and_target(antiphon: Command, tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ LONG = (  # a quarter or half a minute each, also when small
     "forecasting",
     "pretraining",
     "distillation",
+    "po_files",
 )
 
 

@@ -44,6 +44,8 @@ class FileConfig:
     states: tuple[str, ...] = ()
     """The states of units that are meant, in files that know states, such as [translated, fuzzy]; by default those that are finished, or to
     predict those that wait for a target."""
+    note: str | None = None
+    """A comment that is written beside each unit that is translated, in files that hold comments and predictions."""
     folder: str | None = None
     """The folder that names of recordings are relative to, where it is not that of the file; relative to the recipe."""
     subset: str | None = None

@@ -12,15 +12,18 @@ from antiphon.readers.placeholders import masked
 
 _MARKS = "_&~"
 _LONGEST_LABEL = 80
-_LEAST = 0.02
+_LEAST = {"_": 0.0, "&": 0.0, "~": 0.02}  # ~ is also somebody's home
 _WITH_KEYS = re.compile(r"[A-Za-z\u00c0-\u058f\u10a0-\u10ff]")  # letters of scripts that keyboards have keys for
 
 
 def accelerator_mark(texts: Sequence[str]) -> str | None:
-    """The mark that most labels among these texts have, if it is 1 in 50 texts or more; None where there is none."""
+    """The mark that most labels among these texts have, where two have it, or 1 text in 50; None where there is none."""
     counts = Counter(mark for text in texts if len(text) <= _LONGEST_LABEL for mark in _MARKS if len(_places(text, mark)) == 1)
     found = counts.most_common(1)
-    return found[0][0] if found and found[0][1] >= _LEAST * len(texts) else None
+    if not found:
+        return None
+    mark, count = found[0]
+    return mark if count >= min(2, len(texts) / 50) and count >= _LEAST[mark] * len(texts) else None
 
 
 def without_accelerator(text: str, mark: str | None) -> tuple[str, str | None]:
@@ -29,6 +32,13 @@ def without_accelerator(text: str, mark: str | None) -> tuple[str, str | None]:
     if len(places) != 1:
         return text, None
     return text[: places[0]] + text[places[0] + 1 :], text[places[0] + 1]
+
+
+def without_marks(text: str, mark: str) -> str:
+    """The text without any mark before a letter, outside of its placeholders."""
+    free = masked(text)
+    places = {one.start() for one in re.finditer(rf"{re.escape(mark)}(?=[^\W\d_])", free)}
+    return "".join(character for place, character in enumerate(text) if place not in places)
 
 
 def with_accelerator(text: str, mark: str, letter: str) -> str:

@@ -13,7 +13,7 @@ from typing import final
 
 from antiphon.contracts.reader import Located, ReaderPlugin, Reading, Rewriter, Said, Skip
 from antiphon.errors import ConfigError, DataError, nearest
-from antiphon.readers.accelerators import accelerator_mark, with_accelerator, without_accelerator
+from antiphon.readers.accelerators import accelerator_mark, with_accelerator, without_accelerator, without_marks
 from antiphon.readers.format_strings import fitted
 from antiphon.readers.po_entries import SINGULAR, WIDTH, Entry, entries, quoted
 from antiphon.readers.po_plurals import PluralForms, plural_forms
@@ -121,6 +121,7 @@ class PoRewriter(Rewriter):
     def __init__(self, reading: Reading):
         self._file = PoText.of(reading)
         self._units = [unit for _, unit in _chosen(reading, self._file) if not isinstance(unit, Skip)]
+        self._note = " ".join((reading.file.note or "").split())
         self._said: dict[int, tuple[Entry, dict[int, str]]] = {}
         lines = self._file.text.split("\n")
         self._width = 0 if any(len(line) > WIDTH + 1 and re.search(r'" *\S+ .*"', line) for line in lines if line[:1] != "#") else WIDTH
@@ -132,7 +133,9 @@ class PoRewriter(Rewriter):
             raise DataError("the translation says nothing")
         source, letter = without_accelerator(one.source, one.mark)
         begin, end = len(source) - len(source.lstrip()), len(source.rstrip())
-        text = fitted(source, source[:begin] + said.text.strip() + source[end:], one.entry.flags)
+        own = one.mark is not None and one.mark not in source  # then a mark that the model says would be one too many
+        plain = without_marks(said.text, one.mark) if own and one.mark else said.text
+        text = fitted(source, source[:begin] + plain.strip() + source[end:], one.entry.flags)
         if letter is not None and one.mark is not None:
             text = with_accelerator(text, one.mark, letter)
         if not self._file.can_write(text):
@@ -142,11 +145,17 @@ class PoRewriter(Rewriter):
     def content(self) -> bytes:
         """The file with what was put into it."""
         text, pieces, place = self._file.text, list[str](), 0
-        edits = sorted(edit for entry, said in self._said.values() for edit in (*self._marked(entry), *self._strings(entry, said)))
+        edits = sorted(edit for entry, said in self._said.values() for edit in self._edits(entry, said))
         for begin, end, new in edits:
             pieces += (text[place:begin], new)
             place = end
         return "".join([*pieces, text[place:]]).encode(self._file.encoding)
+
+    def _edits(self, entry: Entry, said: dict[int, str]) -> Iterator[tuple[int, int, str]]:
+        """(from, to, new text) of each place of an entry that changes."""
+        yield from self._noted(entry)
+        yield from self._marked(entry)
+        yield from self._strings(entry, said)
 
     def _marked(self, entry: Entry) -> Iterator[tuple[int, int, str]]:
         """What makes the entry fuzzy."""
@@ -156,14 +165,22 @@ class PoRewriter(Rewriter):
         if flags is not None:
             yield flags + 2, flags + 2, " fuzzy,"
             return
+        yield self._line_before(min([entry.start, *(place for place, comment in entry.comments if comment.startswith("#|"))]), "#, fuzzy")
+
+    def _noted(self, entry: Entry) -> Iterator[tuple[int, int, str]]:
+        """The comment that the recipe wants, where the entry has none like it; the comments of translators come first."""
+        if self._note and self._note not in entry.note.split("\n"):
+            own = [place for place, comment in entry.comments if not comment.startswith("# ") and comment != "#"]
+            yield self._line_before(min([entry.start, *own]), f"# {self._note}")
+
+    def _line_before(self, place: int, line: str) -> tuple[int, int, str]:
+        """A line of its own before that of a place."""
         text, line_end = self._file.text, self._file.line_end
-        first = min([entry.start, *(place for place, comment in entry.comments if comment.startswith("#|"))])
-        line = text.rfind("\n", 0, first) + 1
-        if text[line:first].strip(" \t\ufeff"):  # the entry before it ends on the same line
-            yield first, first, f"{line_end}#, fuzzy{line_end}"
-        else:
-            begin = line + text[line:first].count("\ufeff")
-            yield begin, begin, f"#, fuzzy{line_end}"
+        begin = text.rfind("\n", 0, place) + 1
+        if text[begin:place].strip(" \t\ufeff"):  # the entry before it ends on the same line
+            return place, place, f"{line_end}{line}{line_end}"
+        begin += text[begin:place].count("\ufeff")
+        return begin, begin, f"{line}{line_end}"
 
     def _strings(self, entry: Entry, said: dict[int, str]) -> Iterator[tuple[int, int, str]]:
         """The new texts in their places, or behind the last one."""
@@ -188,6 +205,6 @@ plugin = ReaderPlugin(
     read=read,
     recognizes=lambda opening: _OPENING.search(opening) is not None,
     back=PoRewriter,
-    settings=frozenset({"encoding", "states"}),
+    settings=frozenset({"encoding", "states", "note"}),
     unit="unit",
 )

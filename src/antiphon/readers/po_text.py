@@ -47,7 +47,8 @@ class PoText:
     @property
     def line_end(self) -> str:
         """What ends its first line."""
-        return "\r\n" if self.text.partition("\n")[0].endswith("\r") else "\n"
+        end = self.text.find("\n")
+        return "\r\n" if end > 0 and self.text[end - 1] == "\r" else "\n"
 
     def can_write(self, text: str) -> bool:
         """Whether the encoding has all of these characters."""

@@ -17,7 +17,7 @@ from antiphon.store.json_text import json_text
 
 _FEW, _MANY = 20_000, 200_000  # pairs; below, a small vocabulary and model learn more
 _PLAIN = re.compile(r"(?!(?:true|false|null)$)[A-Za-z./][\w./@+-]*", re.IGNORECASE)
-_LANGUAGE = "language"
+_LANGUAGE, _FORM = "language", "form"
 
 
 def recipe_for(plugin: TaskPlugin, files: Sequence[Path | FileConfig], path: Path) -> tuple[str, str]:
@@ -34,16 +34,17 @@ def recipe_for(plugin: TaskPlugin, files: Sequence[Path | FileConfig], path: Pat
     named = [as_file(file) for file in files]
     source, target = _columns(plugin, named)
     records = open_records(tuple(named), required=(source, target), source_column=source, target_column=target)
-    languages, count = Counter[str](), 0
+    languages, forms, count = Counter[str](), Counter[Any](), 0
     for record in records:
         count += 1
         languages[str(record.get(_LANGUAGE, ""))] += 1
+        forms[record.get(_FORM)] += 1
     said = _said(records, count)
     if not count:
         raise DataError(f"There is nothing to learn from in these files: {said}")
     entries = "".join(f"\n    - {_entry(file, path.parent)}" for file in named)
     text = _with(text, "train", entries)
-    text = _with(_with(text, "source", f" {source}"), "target", f" {target}{_tags(languages)}")
+    text = _with(_with(text, "source", f" {source}"), "target", f" {target}{_tags(languages, forms)}")
     text = _with(text, "validation", f" {max(1, min(500, count // 10))}")
     return _sized(text, count), said
 
@@ -86,11 +87,16 @@ def _scalar(value: Any) -> str:
     return f"[{', '.join(map(_scalar, value))}]" if isinstance(value, tuple | list) else json_text(value)
 
 
-def _tags(languages: Mapping[str, int]) -> str:
-    if len(languages) < 2:
-        return ""
-    known = ", ".join(sorted(filter(None, languages)))
-    return f"\n  tags: [{_LANGUAGE}]               # one model says several languages: {known}"
+def _tags(languages: Mapping[str, int], forms: Mapping[Any, int]) -> str:
+    """The columns without which one source has several right targets: the language, and which of three plural forms or more it is."""
+    tags, reasons = [], []
+    if len(languages) > 1:
+        tags.append(_LANGUAGE)
+        reasons.append(f"one model says several languages: {', '.join(sorted(filter(None, languages)))}")
+    if max((form for form in forms if isinstance(form, int)), default=0) > 1:
+        tags.append(_FORM)
+        reasons.append("the plural has several forms")
+    return f"\n  tags: [{', '.join(tags)}]   # {'; '.join(reasons)}" if tags else ""
 
 
 def _with(text: str, key: str, value: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from antiphon.readers.accelerators import accelerator_mark, with_accelerator, without_accelerator
+from antiphon.readers.accelerators import accelerator_mark, with_accelerator, without_accelerator, without_marks
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,12 @@ def test_the_mark_of_a_file_is_found() -> None:
     assert accelerator_mark(["_File", "_Edit", "R&D", "a sentence"]) == "_"
     assert accelerator_mark(["&File", "E&xit", "&amp;"]) == "&"
     assert accelerator_mark(["Q&A", "file_name", "~/.config", "<b>a</b>"]) is None
-    assert accelerator_mark(["_x", *["text"] * 60]) is None
+    assert accelerator_mark(["_x", *["text"] * 120]) is None
+    assert accelerator_mark(["_x", "_y", *["text"] * 1000]) == "_"
+    assert accelerator_mark(["~x", "~y", *["text"] * 1000]) is None
+    assert accelerator_mark(["_File"]) == "_"
+
+
+def test_marks_that_nobody_asked_for_are_taken_away() -> None:
+    assert without_marks("_-Ein _Text_Feld %(_a)s", "_") == "_-Ein TextFeld %(_a)s"
+    assert without_marks("A & &B &amp;", "&") == "A & B &amp;"

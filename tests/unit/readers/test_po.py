@@ -124,7 +124,7 @@ def test_keys_blanks_and_formats_are_put_back() -> None:
     found = {record["source"]: number for number, record in enumerate(units(reading(path)), 1)}
     texts = {
         found["File"]: "Plik",
-        found["Save As"]: "Zapisz jako",
+        found["Save As"]: "Zapisz _ja_ko",
         found["Exit"]: "Zakończ",
         found["First line\n\tsecond line\\end\n"]: "  Pierwszy\n\tdrugi\\koniec",
         found["%s used %d%% of <b>the disk</b>"]: "<b>Dysk</b> w %d% zajęty przez %s",
@@ -164,6 +164,18 @@ def test_a_translation_that_was_fuzzy_is_renewed(tmp_path: Path) -> None:
     rewriter = PoRewriter(one)
     rewriter.put(1, Said("Witamy!"))
     assert b'#, fuzzy\n#| msgid "Welcome to the editor"\nmsgid "Welcome to the editor!"\nmsgstr "Witamy!"\n' in rewriter.content()
+
+
+def test_a_comment_is_written_beside(po: Any) -> None:
+    path = po('# mine\n#. theirs\n#, c-format\nmsgid "a"\nmsgstr ""\n\nmsgid "b"\nmsgstr ""\n\n# by machine\nmsgid "c"\nmsgstr ""\n')
+    file = FileConfig(path=str(path), note="by machine")
+    rewriter = PoRewriter(Reading(path, file, ("source",), "source", "target"))
+    for unit in (1, 2, 3):
+        rewriter.put(unit, Said("x"))
+    assert rewriter.content().decode() == HEAD + (
+        '# mine\n# by machine\n#. theirs\n#, fuzzy, c-format\nmsgid "a"\nmsgstr "x"\n\n'
+        '# by machine\n#, fuzzy\nmsgid "b"\nmsgstr "x"\n\n# by machine\n#, fuzzy\nmsgid "c"\nmsgstr "x"\n'
+    )
 
 
 def test_other_charsets(tmp_path: Path) -> None:
