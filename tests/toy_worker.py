@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from antiphon.serve.pool import LostError, Served, WorkerProcess
-from antiphon.serve.worker import Answer, Asked, Card
+from antiphon.serving.pool import LostError, Served, WorkerProcess
+from antiphon.serving.worker import Answer, Asked, Card
 
 CARD = Card("translation", ("source",), False, False, None, {"name": "beam", "beam_size": 4})
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from antiphon.runs.import_ import import_model
     from antiphon.runs.train import train
     from antiphon.runs.tune import tune
-    from antiphon.serve.app import serve
+    from antiphon.serving.app import serve
 
 _PLACES = {
     "Predictor": "prediction.predictor",
@@ -38,7 +38,7 @@ _PLACES = {
     "export": "runs.export",
     "import_model": "runs.import_",
     "load": "prediction.loading",
-    "serve": "serve.app",
+    "serve": "serving.app",
     "train": "runs.train",
     "tune": "runs.tune",
 }

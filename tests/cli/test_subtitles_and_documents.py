@@ -22,12 +22,19 @@ def test_a_folder_of_documents_comes_back(antiphon: Command, trained: Path, tmp_
     (tmp_path / "in" / "deep").mkdir(parents=True)
     (tmp_path / "in" / "a.md").write_text("# abc1\n\n```\ncode\n```\n")
     (tmp_path / "in" / "deep" / "b.html").write_text("<p>ca2</p><script>x</script>")
-    (tmp_path / "in" / "c.txt").write_text("abc\n\nca1\n")
     result = antiphon("predict", trained, "--input", "in", "--output", "out/")
-    assert "written into out/a.md and 2 more files." in result.err
+    assert "written into out/a.md and 1 more file." in result.err
     assert re.fullmatch(r"# .*\n\n```\ncode\n```\n", (tmp_path / "out" / "a.md").read_text())
     assert re.fullmatch(r"<p>.*</p><script>x</script>", (tmp_path / "out" / "deep" / "b.html").read_text())
-    assert re.fullmatch(r".+\n\n.+\n", (tmp_path / "out" / "c.txt").read_text())
+
+
+def test_a_page_beside_plain_texts_is_left_out_and_told(antiphon: Command, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "about.md").write_text("# abc1\n")
+    (tmp_path / "in" / "c.txt").write_text("abc1\n")
+    result = antiphon("predict", trained, "--input", "in", "--output", "out/")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["c.txt"]
+    assert "1 left out: no plain text (in/about.md)" in result.err
 
 
 def test_there_is_nothing_to_evaluate(antiphon: Command, trained: Path, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def foreign(names: list[tuple[str, int]], allowed: set[str]) -> list[tuple[str, 
     return [(name, line) for name, line in names if name.split(".")[0] not in known and not distribution_of(name) & allowed]
 
 
-ROOMS_OF_EXTRAS = {"serve": "serve"}  # who enters such a room has the extra, and says so where it is missing
+ROOMS_OF_EXTRAS = {"serving": "serve"}  # who enters such a room has the extra, and says so where it is missing
 
 
 def test_core_imports_no_optional_package() -> None:

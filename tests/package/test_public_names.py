@@ -1,4 +1,4 @@
-"""The contract of `import antiphon`: nine names, each found only when it is asked for."""
+"""The contract of `import antiphon`: ten names, each found only when it is asked for."""
 
 import pytest
 

@@ -40,9 +40,9 @@ def serve(
 
     Example: antiphon serve runs/german --port 8080
     """
-    from antiphon.serve.pool import Served
-    from antiphon.serve.server import run_server
-    from antiphon.serve.settings import ServeConfig
+    from antiphon.serving.pool import Served
+    from antiphon.serving.server import run_server
+    from antiphon.serving.settings import ServeConfig
 
     served = [Served(_name(one), (_path(one),), tuple(settings or ()), trust_code) for one in run]
     config = ServeConfig(

@@ -8,13 +8,13 @@ Unusual here: an empty file is a record, too. What makes of it is the reader's: 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import final
 
 from antiphon.contracts.files import FileConfig
-from antiphon.contracts.records import Record, Records
-from antiphon.data.formats import folder_reader
+from antiphon.contracts.records import Record, Records, Skipped
+from antiphon.data.formats import folder_reader, readers
 from antiphon.errors import DataError
 
 FILE = "file"
@@ -72,6 +72,12 @@ class DocumentFolder(Records):
     def count(self) -> int:
         """How many documents there are."""
         return len(self.names)
+
+    def skipped(self) -> Mapping[str, Skipped]:
+        """Files of formats that are texts, too, but no plain ones."""
+        known = {suffix for plugin in readers() if plugin.back is not None for suffix in plugin.suffixes} - {".txt", ".text"}
+        others = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in known and self._is_document(path))
+        return {"no plain text": Skipped(len(others), tuple(map(str, others[:20])))} if others else {}
 
     def _read(self, path: Path) -> str:
         try:

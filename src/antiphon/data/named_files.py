@@ -38,12 +38,7 @@ def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | N
     if not path.is_dir() or file.format is not None or folder_reader(path) is not None:
         return [(file, None)]
     found = translatable(path)
-    return [(_in_folder(file, one), one.relative_to(path).as_posix()) for one in found] if found else [(file, None)]
-
-
-def _in_folder(file: FileConfig, path: Path) -> FileConfig:
-    """A file of a folder, with the settings of the folder; a plain text is there among documents, and so is one."""
-    return replace(file, path=str(path), format="document" if suffix_of(path) in _PLAIN else None)
+    return [(replace(file, path=str(one)), one.relative_to(path).as_posix()) for one in found] if found else [(file, None)]
 
 
 def _aligned(file: FileConfig, path: Path) -> FileConfig | None:
@@ -59,10 +54,10 @@ def _aligned(file: FileConfig, path: Path) -> FileConfig | None:
 
 
 def translatable(folder: Path) -> list[Path]:
-    """The files in a folder, and in the folders in it, whose format holds what is said of them, in the order of their names, with plain
-    texts where these are documents of other formats; none where there are plain texts alone or sounds, which have ways of their own.
+    """The files in a folder, and in the folders in it, whose format holds what is said of them, in the order of their names; none where
+    there are sounds, or plain texts, which are what is meant then: a page in Markdown beside them may be about them.
 
-    Raises DataError for plain texts beside files that are no documents, where they may be anything.
+    Raises DataError for plain texts beside files that are no documents, where either may be meant.
     """
     known = [plugin for plugin in readers() if plugin.back is not None]
     suffixes = {suffix for plugin in known for suffix in plugin.suffixes} - _PLAIN
@@ -78,7 +73,7 @@ def translatable(folder: Path) -> list[Path]:
             f"`{folder}` has plain texts in it, such as `{texts[0].name}`, and files of another kind, such as `{other.name}`."
             f" Name one kind, such as '{folder}/**/*{other.suffix}'."
         )
-    return sorted([*found, *texts]) if found else []
+    return [] if texts else found
 
 
 def _hidden(path: Path) -> bool:

@@ -90,7 +90,8 @@ class RewrittenFiles(Output):
     def remark(self) -> str:
         """How much was written, and where."""
         first, *others = self._paths.values()
-        where = f"{first}{f' and {len(others)} more files' if others else ''}"
+        more = "" if not others else " and 1 more file" if len(others) == 1 else f" and {len(others)} more files"
+        where = f"{first}{more}"
         units = "1 unit was" if self._written == 1 else f"{self._written:,} units were"
         return f"{units} written into {where}."
 

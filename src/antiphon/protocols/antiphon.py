@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.contracts.protocol import ProtocolPlugin
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.service import Service
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.service import Service
 from antiphon.store.json_text import json_text
 
 
@@ -43,7 +43,7 @@ def routes(service: Service) -> Any:
     from fastapi import APIRouter, Request
     from fastapi.responses import Response, StreamingResponse
 
-    from antiphon.serve.answering import PlainJSONResponse, answered
+    from antiphon.serving.answering import PlainJSONResponse, answered
 
     router = APIRouter(tags=["antiphon"])
 

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, final
 
 from antiphon.contracts.protocol import ProtocolPlugin
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.service import Service
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.service import Service
 
 if TYPE_CHECKING:
-    from antiphon.serve.languages import Pair
+    from antiphon.serving.languages import Pair
 
 _MOST_GLOSSARIES = 1000
 _LIMIT = 10**12  # characters; with 0 its clients say that the quota is used up
@@ -67,9 +67,9 @@ def _translations(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
-    from antiphon.serve.answering import answered
-    from antiphon.serve.bodies import fields, text_of
-    from antiphon.serve.languages import between
+    from antiphon.serving.answering import answered
+    from antiphon.serving.bodies import fields, text_of
+    from antiphon.serving.languages import between
 
     router = APIRouter()
 
@@ -90,8 +90,8 @@ def _translations(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
 
 
 async def _translation(service: Service, pair: "Pair", given: dict[str, Any], glossary: _Glossary | None) -> dict[str, Any]:
-    from antiphon.serve.bodies import texts_of
-    from antiphon.serve.marked_texts import translated
+    from antiphon.serving.bodies import texts_of
+    from antiphon.serving.marked_texts import translated
 
     texts = texts_of(given, "text") if given.get("text") not in (None, []) else []
     ignored = given.get("ignore_tags") or []
@@ -113,9 +113,9 @@ def _facts(service: Service) -> Any:
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
-    from antiphon.serve.answering import PlainJSONResponse
-    from antiphon.serve.bodies import fields
-    from antiphon.serve.languages import name_of, pairs
+    from antiphon.serving.answering import PlainJSONResponse
+    from antiphon.serving.bodies import fields
+    from antiphon.serving.languages import name_of, pairs
 
     router = APIRouter()
 
@@ -159,8 +159,8 @@ def _glossaries(known: dict[str, _Glossary]) -> Any:
     from fastapi import APIRouter, Request
     from fastapi.responses import PlainTextResponse, Response
 
-    from antiphon.serve.answering import PlainJSONResponse
-    from antiphon.serve.bodies import fields, text_of
+    from antiphon.serving.answering import PlainJSONResponse
+    from antiphon.serving.bodies import fields, text_of
 
     router = APIRouter()
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from antiphon.contracts.protocol import ProtocolPlugin
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.service import Service
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.service import Service
 
 if TYPE_CHECKING:
-    from antiphon.serve.languages import Pair
+    from antiphon.serving.languages import Pair
 
 _NO_GUESS = "Languages are not detected here. Name the source language."
 
@@ -21,9 +21,9 @@ def routes(service: Service) -> Any:
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
-    from antiphon.serve.answering import PlainJSONResponse, answered
-    from antiphon.serve.bodies import fields, text_of
-    from antiphon.serve.languages import between
+    from antiphon.serving.answering import PlainJSONResponse, answered
+    from antiphon.serving.bodies import fields, text_of
+    from antiphon.serving.languages import between
 
     router = APIRouter(tags=["libretranslate"])
 
@@ -68,8 +68,8 @@ def routes(service: Service) -> Any:
 
 
 async def _translation(service: Service, pair: "Pair", given: Mapping[str, Any], *, guessed: bool) -> dict[str, Any]:
-    from antiphon.serve.bodies import texts_of
-    from antiphon.serve.marked_texts import translated
+    from antiphon.serving.bodies import texts_of
+    from antiphon.serving.marked_texts import translated
 
     texts, is_list = texts_of(dict(given), "q"), isinstance(given.get("q"), list)
     wanted = _alternatives(given)
@@ -96,7 +96,7 @@ def _alternatives(given: Mapping[str, Any]) -> int:
 
 def _languages(service: Service) -> list[dict[str, Any]]:
     """All languages, also those that are targets alone, as clients look for both here."""
-    from antiphon.serve.languages import name_of, pairs
+    from antiphon.serving.languages import name_of, pairs
 
     known = pairs(service)
     codes = dict.fromkeys([pair.source for pair in known] + [pair.target for pair in known])

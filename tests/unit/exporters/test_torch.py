@@ -65,7 +65,7 @@ def test_files_run_where_only_torch_is(exported):
     assert found.stdout.strip() == "True", found.stderr[-500:]
 
 
-@pytest.mark.parametrize("architecture", ["adapted", "pretrained", "chronos_bolt", "transducer"])
+@pytest.mark.parametrize("architecture", ["adapted", "pretrained", "chronos_bolt"])
 def test_what_has_no_graphs_is_refused(architecture):
     with pytest.raises(ExportError, match=f"A `{architecture}` model cannot be exported for torch"):
         check_graphs(architecture, "torch")

@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from antiphon.errors import ConfigError
-from antiphon.serve.app import application
-from antiphon.serve.pool import Served
-from antiphon.serve.service import Service
-from antiphon.serve.settings import ServeConfig
-from antiphon.serve.worker import Card
+from antiphon.serving.app import application
+from antiphon.serving.pool import Served
+from antiphon.serving.service import Service
+from antiphon.serving.settings import ServeConfig
+from antiphon.serving.worker import Card
 from tests.toy_worker import Toy
-from tests.unit.serve.asking import run
+from tests.unit.serving.asking import run
 
 SPOKEN = Card("speech_recognition", ("audio",), False, True, 16000, {})
 
@@ -142,7 +142,7 @@ def test_what_happened_is_counted() -> None:
 
 
 def test_a_client_who_waits_hears_that_somebody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.serve.answering.BLANK_EVERY", 0.02)
+    monkeypatch.setattr("antiphon.serving.answering.BLANK_EVERY", 0.02)
 
     async def body(client: httpx.AsyncClient) -> None:
         asyncio.get_running_loop().call_later(0.1, Toy.gate.set)

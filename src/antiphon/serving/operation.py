@@ -5,9 +5,9 @@ from fastapi.exceptions import HTTPException, RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from antiphon.serve.answering import PlainJSONResponse, refusal
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.service import Service
+from antiphon.serving.answering import PlainJSONResponse, refusal
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.service import Service
 
 
 def tell_errors(app: FastAPI) -> None:

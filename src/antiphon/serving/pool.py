@@ -17,10 +17,10 @@ from multiprocessing.connection import Connection
 from typing import Any, final
 
 from antiphon.errors import AntiphonError
-from antiphon.serve.metrics import Metrics
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.settings import ServeConfig
-from antiphon.serve.worker import Answer, Asked, Card, say, work
+from antiphon.serving.metrics import Metrics
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.settings import ServeConfig
+from antiphon.serving.worker import Answer, Asked, Card, say, work
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork would copy threads and locks of whoever serves
 

@@ -5,9 +5,9 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, final
 
-from antiphon.serve.answering import refusal
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.service import Service
+from antiphon.serving.answering import refusal
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.service import Service
 
 OPEN = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key: nothing of a model is told there."""

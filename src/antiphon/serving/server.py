@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from antiphon.errors import AntiphonError, MissingPackageError
-from antiphon.serve.app import application
-from antiphon.serve.pool import Served
-from antiphon.serve.settings import ServeConfig
-from antiphon.serve.worker import say
+from antiphon.serving.app import application
+from antiphon.serving.pool import Served
+from antiphon.serving.settings import ServeConfig
+from antiphon.serving.worker import say
 
 
 def run_server(served: Sequence[Served], settings: ServeConfig, *, host: str, port: int, root_path: str = "") -> None:

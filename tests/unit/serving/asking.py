@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from antiphon.serve.app import application
-from antiphon.serve.pool import Served
-from antiphon.serve.settings import ServeConfig
-from antiphon.serve.worker import Card
+from antiphon.serving.app import application
+from antiphon.serving.pool import Served
+from antiphon.serving.settings import ServeConfig
+from antiphon.serving.worker import Card
 from tests.toy_worker import CARD, Toy
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 
-from antiphon.serve.refused import RefusedError
+from antiphon.serving.refused import RefusedError
 from antiphon.store.json_text import json_text
 
 

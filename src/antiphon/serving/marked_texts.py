@@ -14,9 +14,9 @@ from antiphon.contracts.reader import Said
 from antiphon.errors import DataError
 from antiphon.readers.inline_tags import Inline, Piece
 from antiphon.readers.tag_placement import with_tags
-from antiphon.serve.pool import Pool
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.service import Service
+from antiphon.serving.pool import Pool
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.service import Service
 
 _TAG = re.compile(r"<!--.*?-->|<([A-Za-z][\w:.-]*)[^<>]*></\1\s*>|<(/?)([A-Za-z][\w:.-]*)[^<>]*?(/?)>", re.DOTALL)
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import final
 
 from antiphon.errors import nearest
-from antiphon.serve.pool import Pool
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.service import Service
+from antiphon.serving.pool import Pool
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.service import Service
 
 _CODE = r"[a-z]{2,3}(?:[-_][A-Z][A-Za-z]+)?"
 _PAIR = re.compile(rf"({_CODE})-({_CODE})")

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, final
 
 from antiphon.errors import ConfigError, nearest
-from antiphon.serve.metrics import Metrics
-from antiphon.serve.pool import MakeWorker, Pool, Served, WorkerProcess
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.settings import ServeConfig
-from antiphon.serve.worker import Card
+from antiphon.serving.metrics import Metrics
+from antiphon.serving.pool import MakeWorker, Pool, Served, WorkerProcess
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.settings import ServeConfig
+from antiphon.serving.worker import Card
 
 _WIDTHS = ("beam_size", "n_best", "samples", "groups")  # settings of a search by which its cost grows
 _ALLOWED = (  # what a request may set: nothing that names a file, or code

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from antiphon.errors import AntiphonError
-from antiphon.serve.metrics import Metrics
-from antiphon.serve.pool import LostError, Pool, Served
-from antiphon.serve.refused import RefusedError
-from antiphon.serve.settings import ServeConfig
-from antiphon.serve.worker import Card
+from antiphon.serving.metrics import Metrics
+from antiphon.serving.pool import LostError, Pool, Served
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.settings import ServeConfig
+from antiphon.serving.worker import Card
 from tests.toy_worker import Toy
 
 SERVED = Served("toy", ("runs/toy",))

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from antiphon.serve.refused import RefusedError
+from antiphon.serving.refused import RefusedError
 from antiphon.store.json_text import json_text
 
 BLANK_EVERY = 3.0

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.toy_worker import Toy
-from tests.unit.serve.asking import run
+from tests.unit.serving.asking import run
 
 NAMES = ("en-de", "en-pt-BR", "fr-de")
 

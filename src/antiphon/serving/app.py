@@ -7,8 +7,8 @@ from typing import Any
 
 from antiphon.contracts import registry
 from antiphon.errors import MissingPackageError
-from antiphon.serve.pool import MakeWorker, Served, WorkerProcess
-from antiphon.serve.settings import ServeConfig
+from antiphon.serving.pool import MakeWorker, Served, WorkerProcess
+from antiphon.serving.settings import ServeConfig
 from antiphon.version import __version__
 
 
@@ -45,10 +45,10 @@ def application(
         from fastapi import FastAPI
     except ImportError as error:
         raise MissingPackageError("Serving", "fastapi", "serve") from error
-    from antiphon.serve.answering import PlainJSONResponse
-    from antiphon.serve.guards import OPEN, Guards
-    from antiphon.serve.operation import tell_errors, watch
-    from antiphon.serve.service import Service
+    from antiphon.serving.answering import PlainJSONResponse
+    from antiphon.serving.guards import OPEN, Guards
+    from antiphon.serving.operation import tell_errors, watch
+    from antiphon.serving.service import Service
 
     settings = settings or ServeConfig()
     service = Service(served, settings, make)
