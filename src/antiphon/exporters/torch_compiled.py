@@ -6,6 +6,7 @@ error.
 """
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,7 +34,9 @@ def save_compiled(programs: Mapping[str, ExportedProgram], folder: Path) -> None
                 f" `{name}` has one. Leave it false."
             )
         try:
-            aoti_compile_and_package(program, package_path=str((folder / f"{name}.pt2").absolute()))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of parts of torch about other parts of torch
+                aoti_compile_and_package(program, package_path=str((folder / f"{name}.pt2").absolute()))
         except Exception as error:  # of many kinds: of the compiler, of the linker, of an operation that it does not know
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ExportError(

@@ -70,6 +70,7 @@ def _encoding(content: bytes, reading: Reading) -> str:
     if name == "CHARSET":  # a template's
         return "utf-8"
     try:
+        "".encode(name)  # some codecs are no encodings of text
         return codecs.lookup(name).name
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise DataError(f"`{reading.path}` must have a charset in its header that is known, such as UTF-8, but has {name}.") from error
