@@ -1,6 +1,7 @@
 """Which format a file has, and whether its settings suit it."""
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -14,7 +15,13 @@ from antiphon.errors import ConfigError, DataError, nearest
 
 def readers() -> Iterator[ReaderPlugin]:
     """All formats that there are."""
-    return (registry.find("readers", name) for name in registry.names("readers"))
+    return iter(_readers())
+
+
+@cache
+def _readers() -> tuple[ReaderPlugin, ...]:
+    """Once for a process: to look through all that is installed takes as long as to read a small file."""
+    return tuple(registry.find("readers", name) for name in registry.names("readers"))
 
 
 def reader_of(path: Path, file: FileConfig) -> ReaderPlugin:

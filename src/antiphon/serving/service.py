@@ -13,9 +13,9 @@ from antiphon.serving.settings import ServeConfig
 from antiphon.serving.worker import Card
 
 _WIDTHS = ("beam_size", "n_best", "samples", "groups")  # settings of a search by which its cost grows
-_ALLOWED = (  # what a request may set: nothing that names a file, or code
+_ALLOWED = (  # what a request may set: nothing that names a file, or code, or lets an output go on for ever
     *("name", *_WIDTHS, "length_penalty", "alpha", "coverage_penalty", "diversity", "length_reward", "hot_words", "patience"),
-    *("temperature", "top_k", "top_p", "seed", "limits", "processors", "alignment", "spans"),
+    *("temperature", "top_k", "top_p", "seed", "processors", "alignment", "spans"),
 )
 
 

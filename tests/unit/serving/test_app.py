@@ -72,6 +72,7 @@ def test_predictions_come_one_by_one_as_events() -> None:
         ({"inputs": ["a"], "model": "tow"}, 404, "There is no model `tow`; there are: one, two. Did you mean `two`?"),
         ({"inputs": ["a"], "search": {"beam_size": 17}}, 422, "`search.beam_size` must be at most 16 here, but is 17."),
         ({"inputs": ["a"], "search": {"language_model": "/etc"}}, 422, "`search.language_model` may not be set by a request."),
+        ({"inputs": ["a"], "search": {"limits": {"max_length": 10**9}}}, 422, "`search.limits` may not be set by a request."),
         ({"inputs": ["a"], "search": {"name": "my.code"}}, 422, "`search.name` must be a search of Antiphon's own."),
         ({"inputs": ["a"] * 4}, 413, "A request may have 3 records, but this one has 4."),
         ({"inputs": [{"source": {"base64": "!"}}]}, 422, "`source.base64` must be base64, but is not"),
