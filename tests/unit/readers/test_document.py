@@ -46,11 +46,17 @@ def test_paragraphs_are_read_by_sentence(tmp_path: Path) -> None:
     assert max(map(len, result.splitlines())) <= 67
 
 
-def test_a_folder_of_documents_has_plain_ones_too(tmp_path: Path) -> None:
-    for name, content in (("a.md", "One."), ("b.html", "<p>Two."), ("c.txt", "Three."), ("d.png", "x")):
+def test_a_folder_of_documents_is_its_pages(tmp_path: Path) -> None:
+    for name, content in (("a.md", "One."), ("b.html", "<p>Two."), ("d.png", "x")):
         (tmp_path / name).write_text(content)
-    found = [(file.format, name) for file, name in files_of(FileConfig(path="."), tmp_path)]
-    assert found == [(None, "a.md"), (None, "b.html"), ("document", "c.txt")]
+    assert [name for _, name in files_of(FileConfig(path="."), tmp_path)] == ["a.md", "b.html"]
+
+
+def test_plain_texts_in_a_folder_are_what_is_meant(tmp_path: Path) -> None:
+    """A page beside them may be about them; of other files it is not known."""
+    for name, content in (("a.md", "One."), ("c.txt", "Three.")):
+        (tmp_path / name).write_text(content)
+    assert files_of(FileConfig(path="."), tmp_path) == [(FileConfig(path="."), None)]
     (tmp_path / "e.srt").write_text("x")
     with pytest.raises(DataError, match=r"has plain texts in it, such as `c\.txt`, and files of another kind, such as `e\.srt`"):
         files_of(FileConfig(path="."), tmp_path)
