@@ -43,7 +43,7 @@ def asked(address: str, texts: list[str]) -> list[str]:
 def workers(process: "subprocess.Popen[str]") -> list[int]:
     """The processes that hold a model."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [int(pid) for pid in children if "antiphon.serving.worker" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def test_a_service_from_its_beginning_to_its_end(service: tuple[str, "subprocess.Popen[str]"], trained: Path) -> None:

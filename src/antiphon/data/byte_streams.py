@@ -18,7 +18,13 @@ from antiphon.errors import DataError, nearest
 COMPRESSIONS = (".gz", ".zst")
 
 _BLOCK = 1 << 16
-_MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+_MARKS = (  # those of UTF-32 begin like those of UTF-16
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 def check_file(path: Path) -> None:
@@ -47,6 +53,11 @@ def open_bytes(path: Path) -> io.BufferedReader:
     return io.BufferedReader(io.FileIO(path), _BLOCK)
 
 
+def mark_of(opening: bytes) -> tuple[bytes, str]:
+    """The byte order mark that a file begins with, and the encoding that it names; both empty without one."""
+    return next(((mark, encoding) for mark, encoding in _MARKS if opening.startswith(mark)), (b"", ""))
+
+
 def packed(content: bytes, path: Path) -> bytes:
     """What a file of this name holds of it: packed, where the name ends in .gz or .zst."""
     if path.suffix == ".gz":
@@ -62,13 +73,12 @@ def open_text(path: Path) -> io.BufferedReader:
     stream = open_bytes(path)
     try:
         opening = stream.peek(_BLOCK)
-        name = next((name for mark, name in _MARKS.items() if opening.startswith(mark)), None)
-        if name is not None:
-            return io.BufferedReader(_Recoded(path, stream, name), _BLOCK)
+        mark, encoding = mark_of(opening)
+        stream.read(len(mark))
+        if encoding not in ("", "utf-8"):
+            return io.BufferedReader(_Recoded(path, stream, encoding), _BLOCK)
         if b"\0" in opening:
             raise DataError(f"`{path}` looks like a binary file: its first block holds NUL bytes. A text file was expected.")
-        if opening.startswith(codecs.BOM_UTF8):
-            stream.read(len(codecs.BOM_UTF8))
     except BaseException:
         stream.close()
         raise
@@ -80,8 +90,7 @@ def opening_of(path: Path) -> bytes:
     try:
         with open_bytes(path) as file:
             opening = file.peek(_BLOCK)
-        marked = opening.startswith((*_MARKS, codecs.BOM_UTF8))
-        if not marked:
+        if mark_of(opening) == (b"", ""):
             return opening
         with open_text(path) as text:
             return text.peek(_BLOCK)
@@ -90,11 +99,11 @@ def opening_of(path: Path) -> bytes:
 
 
 class _Recoded(io.RawIOBase):
-    """Text in UTF-16 or UTF-32, with a mark at its beginning, as UTF-8 without one."""
+    """Text in UTF-16 or UTF-32, whose mark has been read, as UTF-8."""
 
-    def __init__(self, path: Path, stream: io.BufferedReader, name: str):
-        self._path, self._stream, self._name = path, stream, name
-        self._decoder = codecs.getincrementaldecoder(name)()
+    def __init__(self, path: Path, stream: io.BufferedReader, encoding: str):
+        self._path, self._stream, self._encoding = path, stream, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:
@@ -109,7 +118,7 @@ class _Recoded(io.RawIOBase):
                 self._ready = memoryview(self._decoder.decode(block, final=ended).encode("utf-8"))
             except UnicodeError as error:
                 raise DataError(
-                    f"`{self._path}` must be {self._name}, as its byte order mark says, but is not ({error}). Convert it to UTF-8."
+                    f"`{self._path}` must be {self._encoding}, as its byte order mark says, but is not ({error}). Convert it to UTF-8."
                 ) from error
         size = min(len(buffer), len(self._ready))
         buffer[:size] = self._ready[:size]

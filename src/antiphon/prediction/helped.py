@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, final
 
-from antiphon.contracts.abilities import StreamsText
+from antiphon.contracts.abilities import KnowsWords
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Prediction
@@ -35,7 +35,7 @@ def open_memory(named: str, task: Task) -> TranslationMemory:
 
 def _pairs(named: str, task: Task, option: str) -> Iterator[tuple[str, str]]:
     target = task.target_column
-    if not isinstance(task, StreamsText) or target is None:
+    if not isinstance(task, KnowsWords) or target is None:
         raise ConfigError(f"`{option}` needs a run that turns texts into texts, but this is one of {task.name}.")
     source = task.source_columns[0]
     records = open_records(named_files(named, option), required=(source, target), source_column=source, target_column=target)

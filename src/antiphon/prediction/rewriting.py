@@ -2,11 +2,12 @@
 
 What a format does not let into a unit (a text that lost a placeholder, say) is asked for once more, with the phrases that it lacks as
 required ones; where that is no help, the unit stays as it was and is named. Files are written when all predictions are there, each in one
-step, and may replace their inputs.
+step, and may replace their inputs; what a run that fails has said until then is in NAME.partial.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
 
@@ -97,11 +98,14 @@ class RewrittenFiles(Output):
 
     @property
     def place(self) -> str:
-        """Nowhere: files are written at the end."""
-        return "which are not in any file, as files are written at the end"
+        """Beside the places of the files."""
+        return f"in {', '.join(str(_partial(self._paths[name])) for name in self._said)}; the files themselves are as they were"
 
     def open(self) -> None:
-        """Nothing is written before the end."""
+        """Nothing is written before the end. Raises DataError when a run that was stopped has left what it had."""
+        there = next((partial for path in self._paths.values() if (partial := _partial(path)).exists()), None)
+        if there is not None:
+            raise DataError(f"{there} is there already: another run writes it, or one that was stopped has left it. Move it, or remove it.")
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
         """Keep what is said, unless the unit could not be used."""
@@ -110,14 +114,18 @@ class RewrittenFiles(Output):
             self._said.setdefault(str(record[FILE]), []).append((record, str(prediction.value)))
 
     def close(self, failure: type[BaseException] | None) -> None:
-        """Write the files, unless something has failed."""
-        if failure is not None:
-            return
+        """Write the files; or after a failure, beside their places, those that something was said of."""
         for name, file in self._files.items():
             assert file.reader.back is not None, "looked at before"
             rewriter = file.reader.back(file.reading)
-            self._fill(file, rewriter, self._said.get(name, []))
-            self._save(self._paths[name], rewriter.content())
+            if failure is None:
+                self._fill(file, rewriter, self._said.get(name, []))
+                self._save(self._paths[name], rewriter.content())
+            elif name in self._said:
+                for record, text in self._said[name]:
+                    with suppress(DataError):  # the first error is told; a unit that is refused waits still
+                        rewriter.put(record[UNIT], Said(text))
+                self._save(_partial(self._paths[name]), rewriter.content())
 
     def _fill(self, file: FileRecords, rewriter: Rewriter, said: Sequence[tuple[Record, str]]) -> None:
         """Put what is said into the units of a file; what does not fit is asked for again."""
@@ -174,6 +182,11 @@ class RewrittenFiles(Output):
                 file.write(packed(content, path))
         except OSError as error:
             raise DataError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _partial(path: Path) -> Path:
+    """Where a file stands that is not complete."""
+    return path.with_name(f"{path.name}.partial")
 
 
 def _links(pharaoh: object) -> Links | None:

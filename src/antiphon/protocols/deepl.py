@@ -91,7 +91,7 @@ def _translations(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
 
 async def _translation(service: Service, pair: "Pair", given: dict[str, Any], glossary: _Glossary | None) -> dict[str, Any]:
     from antiphon.serving.bodies import texts_of
-    from antiphon.serving.marked_texts import translated
+    from antiphon.serving.tagged_texts import translated
 
     texts = texts_of(given, "text") if given.get("text") not in (None, []) else []
     ignored = given.get("ignore_tags") or []

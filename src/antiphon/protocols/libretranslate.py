@@ -69,7 +69,7 @@ def routes(service: Service) -> Any:
 
 async def _translation(service: Service, pair: "Pair", given: Mapping[str, Any], *, guessed: bool) -> dict[str, Any]:
     from antiphon.serving.bodies import texts_of
-    from antiphon.serving.marked_texts import translated
+    from antiphon.serving.tagged_texts import translated
 
     texts, is_list = texts_of(dict(given), "q"), isinstance(given.get("q"), list)
     wanted = _alternatives(given)

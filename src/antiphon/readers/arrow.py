@@ -3,19 +3,15 @@
 Format: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc. Feather version 2 is the file.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.contracts.reader import Located, ReaderPlugin, Reading
 from antiphon.data.byte_streams import COMPRESSIONS, check_file
 from antiphon.errors import DataError
-from antiphon.readers.columnar import batches_in, is_folder_of, parts_of, rows_in, scanned_parts
+from antiphon.readers.columnar import columnar_reader
 
 if TYPE_CHECKING:
     import polars
-
-_SUFFIXES = (".arrow", ".feather", ".ipc")
 
 
 def scan(path: Path) -> "polars.LazyFrame":
@@ -37,24 +33,6 @@ def scan(path: Path) -> "polars.LazyFrame":
         raise DataError(f"`{path}` cannot be read as Arrow: {str(error).splitlines()[0]}.") from error
 
 
-def read(reading: Reading) -> Located:
-    """A record a row; a required column may be a field within another, such as `translation.en`."""
-    return rows_in(reading, scanned_parts(reading, _SUFFIXES, scan))
-
-
-def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polars.DataFrame]":
-    """The same in frames."""
-    return batches_in(scanned_parts(reading, _SUFFIXES, scan), columns)
-
-
-plugin = ReaderPlugin(
-    name="arrow",
-    summary="Arrow IPC and Feather, read batch by batch, also a folder of partitions",
-    suffixes=_SUFFIXES,
-    read=read,
-    is_folder=lambda path: is_folder_of(path, _SUFFIXES),
-    settings=frozenset({"columns"}),
-    frames=frames,
-    has_lines=False,
-    files=lambda path: parts_of(path, _SUFFIXES),
+plugin = columnar_reader(
+    "arrow", "Arrow IPC and Feather, read batch by batch, also a folder of partitions", (".arrow", ".feather", ".ipc"), scan
 )

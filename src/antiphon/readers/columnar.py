@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from antiphon.contracts.reader import IrregularError, Located, Reading
+from antiphon.contracts.reader import IrregularError, Located, ReaderPlugin, Reading
 from antiphon.data.fields import check_columns, with_fields
 from antiphon.data.splits import split_of
 from antiphon.errors import DataError
@@ -24,6 +24,21 @@ _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
 
 Scan = Callable[[Path], "polars.LazyFrame"]
+
+
+def columnar_reader(name: str, summary: str, suffixes: tuple[str, ...], scan: Scan) -> ReaderPlugin:
+    """The reader of files with these suffixes, and of folders of them; `scan` looks at one file and reads nothing of it yet."""
+    return ReaderPlugin(
+        name=name,
+        summary=summary,
+        suffixes=suffixes,
+        read=lambda reading: rows_in(reading, scanned_parts(reading, suffixes, scan)),
+        is_folder=lambda path: is_folder_of(path, suffixes),
+        settings=frozenset({"columns"}),
+        frames=lambda reading, columns: batches_in(scanned_parts(reading, suffixes, scan), columns),
+        has_lines=False,
+        files=lambda path: parts_of(path, suffixes),
+    )
 
 
 @dataclass(frozen=True)

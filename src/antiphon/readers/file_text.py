@@ -5,16 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from antiphon.data.byte_streams import COMPRESSIONS, check_file
+from antiphon.data.byte_streams import COMPRESSIONS, check_file, mark_of
 from antiphon.errors import DataError
-
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 
 
 @final
@@ -52,7 +44,8 @@ def file_text(path: Path, encoding: str) -> FileText:
         raise DataError(f"`{path}` must not be packed, since it is written again with what was said. Unpack it first.")
     data = path.read_bytes()
     named = "utf-8" if codecs.lookup(encoding).name == "utf-8-sig" else encoding
-    mark, encoding = next(((mark, name) for mark, name in _MARKS if data.startswith(mark)), (b"", named))
+    mark, marked = mark_of(data)
+    encoding = marked or named
     try:
         text = data[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import final
 
 from antiphon.contracts.reader import Reading
-from antiphon.data.byte_streams import DAMAGES, damaged, open_bytes
+from antiphon.data.byte_streams import DAMAGES, damaged, mark_of, open_bytes
 from antiphon.errors import DataError
 
 _CHARSET = re.compile(rb"charset=([\w.:-]+)", re.IGNORECASE)
-_WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 @final
@@ -60,9 +59,9 @@ class PoText:
 
 
 def _encoding(content: bytes, reading: Reading) -> str:
-    wide = next((name for mark, name in _WIDE.items() if content.startswith(mark)), None)
-    if wide is not None or content.startswith(codecs.BOM_UTF8):
-        return wide or "utf-8"
+    _, marked = mark_of(content)
+    if marked:
+        return marked
     if reading.file.encoding != "utf-8":
         return reading.file.encoding
     found = _CHARSET.search(content)

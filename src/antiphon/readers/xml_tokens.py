@@ -14,19 +14,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from xml.parsers import expat
 
-from antiphon.data.byte_streams import DAMAGES, damaged, open_bytes
+from antiphon.data.byte_streams import DAMAGES, damaged, mark_of, open_bytes
 from antiphon.errors import DataError
 
 Kind = Literal["start", "end", "empty", "text", "verbatim", "other"]
 
 _BLOCK = 1 << 16
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _DECLARED = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.-]*)["']""")
 _TAG = re.compile(r"""<(/?)([^\s/>"']+)(?:[^>"']|"[^"]*"|'[^']*')*>""")
 _DOCTYPE = re.compile(r"""<!DOCTYPE(?:[^>"'\[]|"[^"]*"|'[^']*'|\[(?:<!--.*?-->|<\?.*?\?>|"[^"]*"|'[^']*'|[^\]"'])*\])*>""", re.DOTALL)
@@ -168,9 +161,9 @@ def root_of(opening: bytes) -> str:
 
 def _encoding(path: Path, opening: bytes) -> tuple[bytes, str]:
     """The byte order mark of a file, and its encoding: what the mark says, or the declaration, or UTF-8."""
-    for mark, encoding in _MARKS:
-        if opening.startswith(mark):
-            return mark, encoding
+    mark, encoding = mark_of(opening)
+    if mark:
+        return mark, encoding
     if opening[:4] in (b"<\0?\0", b"\0<\0?"):
         return b"", "utf-16-le" if opening[1] == 0 else "utf-16-be"
     declared = _DECLARED.match(opening.lstrip())

@@ -19,8 +19,7 @@ def serve(runs: Path | str | Mapping[str, Path | str], settings: ServeConfig | N
     settings    who may ask, and for how much
     overrides   recipe settings such as "search.beam_size=1"
 
-    Models are loaded, in processes of their own, when the application starts. So the module that makes it must be importable without doing
-    anything else: what it runs by itself stands below `if __name__ == "__main__":`.
+    Models are loaded, in processes of their own, when the application starts.
     """
     named = runs if isinstance(runs, Mapping) else {Path(runs).absolute().name: runs}
     return application([Served(name, (str(run),), tuple(overrides)) for name, run in named.items()], settings)

@@ -6,23 +6,24 @@ worker that dies is replaced; what it was working on is asked once more, one by 
 """
 
 import asyncio
+import contextlib
 import math
-import multiprocessing
+import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from typing import Any, final
 
+from antiphon.data import processes
 from antiphon.errors import AntiphonError
 from antiphon.serving.metrics import Metrics
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.settings import ServeConfig
-from antiphon.serving.worker import Answer, Asked, Card, say, work
+from antiphon.serving.worker import Answer, Asked, Card, say
 
-_CONTEXT = multiprocessing.get_context("spawn")  # a fork would copy threads and locks of whoever serves
+_PATIENCE = 5.0  # seconds that a worker has to end, once its line is closed
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,9 @@ class WorkerProcess:
     """A process, the line to it, and the thread that waits for its answers."""
 
     def __init__(self, served: Served, threads: int):
-        self.line, theirs = _CONTEXT.Pipe()
-        arguments = (theirs, served.run, served.overrides, threads, served.trust_code)
-        self.process = _CONTEXT.Process(target=work, args=arguments, daemon=True, name=f"antiphon {served.name}")
-        self.process.start()
-        theirs.close()
+        self.line, self.process = processes.start("antiphon.serving.worker", processes.with_threads(threads))
+        with contextlib.suppress(OSError):  # it has ended, which is noticed when its card is read
+            self.line.send((served.run, served.overrides, served.trust_code))
         self._thread = ThreadPoolExecutor(1, "antiphon-line")
 
     async def card(self) -> Card:
@@ -82,31 +81,35 @@ class WorkerProcess:
             raise LostError from error
 
     def close(self) -> None:
-        """Close the line, which ends the process."""
+        """Close the line, which ends the process once it has answered."""
         self.line.close()
-        self._thread.shutdown(wait=False)
+        self._thread.submit(self._reap)
 
     def wait(self) -> None:
-        """Wait until a process whose line is closed has ended; one that does not is killed."""
-        self.process.join(5)
-        if self.process.is_alive():
-            self.process.kill()
+        """Wait until a process whose line is closed has ended."""
+        self._thread.shutdown()
 
     def kill(self) -> None:
         """End it at once."""
         self.process.kill()
         self.close()
 
+    def _reap(self) -> None:
+        try:
+            self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            processes.end([self.process])
+
 
 MakeWorker = Callable[[Served, int], WorkerProcess]
 """Starts a worker for a model that computes with so many threads."""
 
 
-def _receive(line: Connection) -> Any:
+def _receive(line: processes.Channel) -> Any:
     return line.recv()
 
 
-def _exchange(line: Connection, asked: list[Asked]) -> Any:
+def _exchange(line: processes.Channel, asked: list[Asked]) -> Any:
     line.send(asked)
     return line.recv()
 
@@ -150,12 +153,16 @@ class Pool:
         try:
             self.card = await worker.card()
         except LostError as error:
-            self._all.discard(worker)
+            self._dismiss(worker)
             raise AntiphonError(f"A worker of {self.served.name} ended while it loaded its model; is there memory for it?") from error
         except AntiphonError:
-            self._all.discard(worker)
+            self._dismiss(worker)
             raise
         return worker
+
+    def _dismiss(self, worker: WorkerProcess) -> None:
+        self._all.discard(worker)
+        worker.kill()
 
     async def reload(self) -> None:
         """Open the run anew, in new workers; those that work end when they have answered, and nothing that waits is lost."""
@@ -258,8 +265,7 @@ class Pool:
 
     async def _lost(self, worker: WorkerProcess, batch: list[_Job]) -> None:
         """Replace a worker that has died, and ask again what it had been asked, each by itself and once."""
-        self._all.discard(worker)
-        worker.kill()
+        self._dismiss(worker)
         if self._closed:
             return
         say(f"a worker of {self.served.name} has died and is replaced")

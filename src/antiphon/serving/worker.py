@@ -4,8 +4,8 @@ A process each, since searches hold the interpreter's lock for most of their tim
 the line are plain values: records in, predictions as `antiphon predict` writes them into JSON lines out. So whoever serves needs no torch.
 """
 
+import contextlib
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,31 +44,22 @@ Answer = list[dict[str, Any]] | str
 """The predictions for what was asked, as plain values, or a sentence that says why there are none."""
 
 
-def work(line: Connection, run: Sequence[str], overrides: Sequence[str], threads: int, trust_code: bool) -> None:
-    """Load the model, say what it is, and answer lists of `Asked` one after another. The parent decides when to end."""
-    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, signal.SIG_IGN)
-    try:
-        import torch
+def serve(handle: int) -> None:
+    """What a worker does: load the model that it is told of, say what it is, and answer lists of `Asked` one after another, until the line
+    at the file descriptor `handle` is closed."""
+    with Connection(handle) as line, contextlib.suppress(EOFError, ConnectionError):
+        run, overrides, trust_code = line.recv()
+        try:
+            from antiphon.prediction.loading import load
 
-        from antiphon.prediction.loading import load
-
-        torch.set_num_threads(threads)
-        predictor = load([Path(one) for one in run], overrides=overrides, trust_code=trust_code)
+            predictor = load([Path(one) for one in run], overrides=overrides, trust_code=trust_code)
+        except AntiphonError as error:
+            line.send(str(error))
+            return
         line.send(card_of(predictor))
-    except AntiphonError as error:
-        line.send(str(error))
-        return
-    known: dict[str, Predictor] = {}
-    while True:
-        try:
-            asked: list[Asked] = line.recv()
-        except (EOFError, OSError):  # the parent has gone
-            return
-        try:
-            line.send(answers(predictor, asked, known))
-        except OSError:
-            return
+        known: dict[str, Predictor] = {}
+        while True:
+            line.send(answers(predictor, line.recv(), known))
 
 
 def card_of(predictor: "Predictor") -> Card:

@@ -77,7 +77,7 @@ def test_a_byte_order_mark_is_believed(tmp_path: Path, encoding: str, name: str)
 
 def test_half_a_character_of_utf_16_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("grün".encode("utf-16")[:-1])
-    with pytest.raises(DataError, match=r"a\.txt` must be UTF-16, as its byte order mark says"):
+    with pytest.raises(DataError, match=r"a\.txt` must be utf-16-le, as its byte order mark says"):
         list(open_records("a.txt", base=tmp_path))
 
 

@@ -80,13 +80,19 @@ def test_a_folder_comes_back_as_a_folder(tmp_path: Path, inputs: Inputs) -> None
         open_rewriting(str(tmp_path / "one.toy"), both, Answers())
 
 
-def test_nothing_is_written_when_something_fails(tmp_path: Path, inputs: Inputs) -> None:
-    output = open_rewriting(str(tmp_path / "in" / "a.toy"), inputs, Answers())
+def test_what_a_run_that_fails_has_said_is_beside_the_file(tmp_path: Path, inputs: Inputs) -> None:
+    path = tmp_path / "in" / "a.toy"
+    output = open_rewriting(str(path), inputs, Answers())
     assert output is not None
     output.open()
-    output.write(said("x"), next(inputs))
+    for text in ("OPEN %s", "SAY"):
+        output.write(said(text), next(inputs))
     output.close(KeyboardInterrupt)
-    assert (tmp_path / "in" / "a.toy").read_text() == LINES
+    assert path.read_text() == LINES
+    assert (tmp_path / "in" / "a.toy.partial").read_text() == LINES.replace("open %s", "open %s = OPEN %s"), "one lost its tags"
+    assert output.place == f"in {path}.partial; the files themselves are as they were"
+    with pytest.raises(DataError, match=r"a\.toy\.partial is there already"):
+        output.open()
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.txt", "-"])
