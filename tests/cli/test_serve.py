@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -76,7 +77,14 @@ def test_a_service_from_its_beginning_to_its_end(service: tuple[str, "subprocess
 
 
 def test_what_cannot_be_served_is_one_sentence(antiphon: Command, tmp_path: Path) -> None:
-    result = antiphon("serve", "nowhere")
-    assert result.status == 1
-    assert "nowhere" in result.err
-    assert len(result.err.strip().splitlines()) == 1
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for arguments, message in (
+            (["nowhere"], "There is no run or checkpoint nowhere"),
+            (["nowhere", "--port", port], f"127.0.0.1:{port} cannot be listened at: Address already in use"),
+            (["a=x", "a=y"], "Two models are called `a`"),
+        ):
+            result = antiphon("serve", "--port", 0, *arguments)
+            assert result.status == 1
+            assert message in result.err
+            assert len(result.err.strip().splitlines()) == 1

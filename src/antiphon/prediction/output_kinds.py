@@ -10,6 +10,7 @@ from typing import Literal
 from antiphon.contracts.abilities import Tabular, WritesFiles, WritesFormats, writes_files
 from antiphon.contracts.task import Task
 from antiphon.data.byte_streams import COMPRESSIONS
+from antiphon.data.formats import readers
 from antiphon.errors import DataError
 
 Kind = Literal["lines", "csv", "tsv", "jsonl", "json", "file", "format"]
@@ -59,4 +60,6 @@ def _refused(path: Path, task: Task) -> DataError:
     more = " With `--json` it is one JSON document." if path.suffix.lower() == ".json" else ""
     if path.suffix.lower() in SUBTITLES and isinstance(task, WritesFiles):
         more = " Subtitles are asked for with `task.subtitles`."
+    elif any(path.suffix.lower() in plugin.suffixes for plugin in readers() if plugin.back is not None):
+        more = f" A {path.suffix} file is made of one: `--input FILE{path.suffix}`."
     return DataError(f"`--output {path}` has the suffix {path.suffix}, but predictions are written as {can}.{more}")

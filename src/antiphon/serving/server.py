@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -36,10 +37,11 @@ def run_server(served: Sequence[Served], settings: ServeConfig, *, host: str, po
 
 async def _serve(service: Any, server: Any, config: Any) -> None:
     try:
-        sock = config.bind_socket()
-    except SystemExit as error:  # uvicorn has logged it
+        family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+        sock = socket.create_server((config.host, config.port), family=family, backlog=config.backlog)
+    except OSError as error:
         raise AntiphonError(
-            f"{config.host}:{config.port} cannot be listened at; is another service there? Choose another `--port`."
+            f"{config.host}:{config.port} cannot be listened at: {error.strerror}. Choose another `--port`, or an address of this machine."
         ) from error
     try:
         await service.start()
