@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
+from rapidfuzz.distance import Levenshtein
+
 from antiphon.errors import DataError
 
 _FREQUENT = 1000  # a word of more sources than this, and of one in twenty, finds no candidates
@@ -69,7 +71,7 @@ class TranslationMemory:
             if bound < most or (found is not None and bound <= most):
                 break
             other = self._sources[place]
-            alike = 1 - _distance(words, other) / max(len(words), len(other))
+            alike = Levenshtein.normalized_similarity(words, other)
             if alike > most or (found is None and alike >= most):
                 most, found = alike, other
         return None if found is None else Match(self._texts[found], self._targets[found], most)
@@ -85,14 +87,3 @@ class TranslationMemory:
             shared = (own & Counter(other)).total()
             found.append((shared / max(len(words), len(other)), place))
         return sorted(found, key=lambda one: (-one[0], one[1]))
-
-
-def _distance(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many words must be added, removed or replaced to make the other."""
-    before = list(range(len(other) + 1))
-    for row, word in enumerate(one, 1):
-        now = [row]
-        for column, another in enumerate(other, 1):
-            now.append(min(before[column] + 1, now[-1] + 1, before[column - 1] + (word != another)))
-        before = now
-    return before[-1]

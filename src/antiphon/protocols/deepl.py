@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, final
 
 from antiphon.contracts.protocol import ProtocolPlugin
+from antiphon.prediction.glossary import Glossary as Terms
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
 
@@ -32,6 +33,7 @@ class _Glossary:
     source: str
     target: str
     entries: dict[str, str]
+    terms: Terms
     identity: str = field(default_factory=lambda: str(uuid.uuid4()))
     made: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z")
 
@@ -49,7 +51,7 @@ class _Glossary:
 
     def required(self, text: str) -> list[str]:
         """What must be said in a translation of a text."""
-        return [target for source, target in self.entries.items() if source in text]
+        return list(dict.fromkeys(said[0] for said in self.terms.found_in(text)))
 
 
 def routes(service: Service) -> Any:
@@ -177,7 +179,7 @@ def _glossaries(known: dict[str, _Glossary]) -> Any:
             raise RefusedError(429, f"There are {_MOST_GLOSSARIES} glossaries already. Delete some.")
         entries = _entries(text_of(given, "entries"), text_of(given, "entries_format", "tsv"))
         sides = (text_of(given, "source_lang").lower(), text_of(given, "target_lang").lower())
-        made = _Glossary(text_of(given, "name"), *sides, entries)
+        made = _Glossary(text_of(given, "name"), *sides, entries, Terms(entries.items(), "exact"))
         known[made.identity] = made
         return PlainJSONResponse(made.plain(), 201)
 
