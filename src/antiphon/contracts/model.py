@@ -66,6 +66,14 @@ class Seq2SeqModel(nn.Module, ABC):
         """What a checkpoint of this model holds: all of its state, or what is `stored` of it."""
         return {name: tensor for name, tensor in self.state_dict().items() if self.stored is None or name in self.stored}
 
+    def blocks(self) -> Sequence[nn.Module]:
+        """Layers that are gathered one by one when weights are sharded; what belongs to none is gathered for the whole model.
+
+        Their weights are used nowhere but within their own `forward`, which is given all tensors that gradients go back to. A layer says so
+        by an attribute `stands_alone`.
+        """
+        return [module for module in self.modules() if getattr(module, "stands_alone", False)]
+
     def forward(self, source: Padded, inputs: Padded) -> Output:
         """`decode(inputs, encode(source))` and nothing else."""
         return self.decode(inputs, self.encode(source))

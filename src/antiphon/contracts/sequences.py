@@ -76,13 +76,15 @@ class Example:
 @dataclass(frozen=True)
 class Batch:
     """Examples side by side. `records` names the records in the order of the rows; `weights` say how much each counts, if not all alike;
-    `links` (B, N, 2) are those of the examples, where some have any."""
+    `links` (B, N, 2) are those of the examples, where some have any. What is not `learned` is there for what computing it exchanges with
+    other processes."""
 
     source: Padded
     target: Padded | None
     records: tuple[int, ...] = ()
     weights: Float[Tensor, " B"] | None = None
     links: Padded | None = None
+    learned: bool = True
 
     @property
     def inputs(self) -> Padded:
@@ -106,7 +108,14 @@ class Batch:
         target = None if self.target is None else self.target.select_rows(index)
         weights = None if self.weights is None else self.weights.index_select(0, index)
         links = None if self.links is None else self.links.select_rows(index)
-        return Batch(self.source.select_rows(index), target, tuple(self.records[row] for row in index.tolist()), weights, links)
+        records = tuple(self.records[row] for row in index.tolist())
+        return Batch(self.source.select_rows(index), target, records, weights, links, self.learned)
+
+    def unlearned(self) -> "Batch":
+        """Its shortest row, without weight: something to compute with where there is nothing to learn."""
+        lengths = self.source.lengths + (0 if self.target is None else self.target.lengths)
+        row = self.select_rows(lengths.argmin().reshape(1))
+        return replace(row, weights=torch.zeros(1), learned=False)
 
 
 @dataclass(frozen=True)

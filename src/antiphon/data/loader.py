@@ -29,6 +29,7 @@ class Loader:
     sample     encode records anew with a seed of their own (sampled subwords), where the corpus can; batches are cut by the stored
                lengths, so one of longer encodings may exceed its budget a little
     augment    varies each example that is learned from, given a seed of its own
+    stands_in  a rank without a row has one that is not learned from, instead of None
     prefetch   how many batches are prepared ahead; 0 prepares each when it is asked for, without a thread
     workers    how many processes prepare batches; until they have started, and if they cannot, the thread does. None chooses: two, if
                there are cores for them, as soon as batches were waited for longer than starting two takes; none where nothing varies
@@ -46,14 +47,16 @@ class Loader:
         augment: Callable[[Example, int], Example] | None = None,
         rank: int = 0,
         world: int = 1,
+        stands_in: bool = False,
         prefetch: int = 4,
         workers: int | None = 0,
         say: Callable[[str], None] = warnings.warn,
     ):
         assert prefetch or not workers, "without prefetching there is nothing for workers to do"
         self.preparation = Preparation(
-            corpus=corpus, sampler=sampler, collate=collate, seed=seed, sample=sample, augment=augment, rank=rank, world=world
-        )
+            corpus=corpus, sampler=sampler, collate=collate, seed=seed, sample=sample, augment=augment, rank=rank, world=world,
+            stands_in=stands_in,
+        )  # fmt: skip
         self.prefetch, self.say = prefetch, say
         varies = sample or augment is not None
         self._count = (_affordable() if varies and prefetch else 0) if workers is None else workers

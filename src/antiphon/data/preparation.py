@@ -25,7 +25,8 @@ class Examples(Protocol):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """Makes the batches of one rank; None where a global batch has fewer rows than there are ranks.
+    """Makes the batches of one rank; None where a global batch has fewer rows than there are ranks, or, with `stands_in`, one that is not
+    learned from.
 
     collate   makes a batch of examples: `functools.partial(collate, source=..., target=...)`
     sample    encode records anew with a seed of their own (sampled subwords), where the corpus can; batches are cut by the stored
@@ -41,6 +42,7 @@ class Preparation:
     augment: Callable[[Example, int], Example] | None = None
     rank: int = 0
     world: int = 1
+    stands_in: bool = False
 
     def __post_init__(self) -> None:
         assert 0 <= self.rank < self.world, f"rank {self.rank} is not below the number of ranks, {self.world}"
@@ -49,7 +51,8 @@ class Preparation:
         """Yield this rank's share of the global batches of an epoch, from number `start` on; with `every`, of every so manieth."""
         for rows, earlier in islice(self.sampler.shown(epoch, start), 0, None, every):
             mine = zip(rows[self.rank :: self.world].tolist(), earlier[self.rank :: self.world].tolist(), strict=True)
-            yield self._together([self._varied(epoch, row, times) for row, times in mine])
+            batch = self._together([self._varied(epoch, row, times) for row, times in mine])
+            yield self.collate([self.corpus.example(int(rows[0]))]).unlearned() if batch is None and self.stands_in else batch
 
     def in_order(self) -> Iterator[Batch | None]:
         """Yield this rank's share of each evaluation batch: every row once, longest first, never sampled anew."""

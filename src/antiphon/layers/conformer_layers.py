@@ -94,6 +94,8 @@ class ConformerPast:
 class ConformerBlock(nn.Module):
     """Half a feed-forward, self-attention, convolution, half a feed-forward, each with a norm before it and a residual around it."""
 
+    stands_alone = True
+
     def __init__(self, shape: ConformerShape):
         super().__init__()
         dim = shape.dim

@@ -64,6 +64,8 @@ def _feed_forward(settings: TransformerConfig, hidden_dim: int) -> FeedForward:
 class EncoderLayer(nn.Module):
     """Self-attention, then feed-forward."""
 
+    stands_alone = True
+
     def __init__(self, settings: TransformerConfig):
         super().__init__()
         self.attention, self.attention_residual = _self_attention(settings), SubLayer(settings)
@@ -78,6 +80,8 @@ class EncoderLayer(nn.Module):
 @final
 class DecoderLayer(nn.Module):
     """Causal self-attention or recurrence, attention to the memory (unless `crosses` is False), then feed-forward."""
+
+    stands_alone = True
 
     def __init__(self, settings: TransformerConfig, *, crosses: bool = True):
         super().__init__()
@@ -106,15 +110,17 @@ class DecoderLayer(nn.Module):
         self,
         x: Float[Tensor, "N *T D"],
         look_back: Callable[[Tensor], Tensor],
-        memory: KeysValues | None,
+        memory: KeysValues | Float[Tensor, "B S D"] | None,
         memory_mask: Tensor | None,
         weights: bool,
     ) -> tuple[Float[Tensor, "N *T D"], Tensor | None]:
         """One layer; `look_back` is attention or recurrence over the sequence, or over one step and what was kept of those before.
 
-        `memory` is None where the layer does not attend to one. A step may be (R, D), without T; unless weights are asked for, the mask is
-        then what `CrossAttention.step` takes.
+        `memory` is what `project` gives, or states that are still to be projected; None where the layer does not attend to one. A step may
+        be (R, D), without T; unless weights are asked for, the mask is then what `CrossAttention.step` takes.
         """
+        if isinstance(memory, Tensor):
+            memory = self.project(memory)
         x = self.attention_residual(x, look_back)
         found: Tensor | None = None
         cross, residual = self.cross, self.cross_residual

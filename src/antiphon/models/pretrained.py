@@ -121,6 +121,12 @@ class Pretrained(StepwiseModel):
         """Always."""
         return True
 
+    def blocks(self) -> Sequence[nn.Module]:
+        """The layers that transformers can recompute, which is what stands alone there."""
+        from transformers.modeling_layers import GradientCheckpointingLayer
+
+        return [module for module in self.network.modules() if isinstance(module, GradientCheckpointingLayer)]
+
     def encode(self, source: Padded) -> Memory:
         """The encoder's last states; of sound, those of the silence behind it, too. Raises DataError for too long a recording, ConfigError
         for too long a text."""

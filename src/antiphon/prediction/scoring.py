@@ -35,7 +35,8 @@ from antiphon.metrics.significance import score_statistics
 from antiphon.prediction.memory import Say, silent, unless_out_of_memory
 from antiphon.training.decoder_inputs import DecoderInputs, inputs_to_measure
 from antiphon.training.distributed import Ranks
-from antiphon.training.step import Precision, autocast, split
+from antiphon.training.gradients import split
+from antiphon.training.precision import Precision, autocast
 
 Item = tuple[Any, Sequence[Any]]
 """A record, and its references."""

@@ -70,11 +70,15 @@ from antiphon.training import distributed
 from antiphon.training.batches import TrainingBatches
 from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
+from antiphon.training.gradients import make_gradients
+from antiphon.training.learner import Learner
 from antiphon.training.loggers import CallbackLogger, ConsoleLogger, JsonLinesLogger, warn
 from antiphon.training.optimizers import build_optimizer
+from antiphon.training.precision import precision_notes
 from antiphon.training.progress import Progress
+from antiphon.training.seeds import seed_from
 from antiphon.training.settings import check_best, warmup_notes
-from antiphon.training.step import Update, precision_notes, seed_from
+from antiphon.training.step import Update
 from antiphon.training.tracking import open_trackers, trackers_of
 from antiphon.training.trainer import Trainer
 
@@ -168,9 +172,12 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     ]
     loss, (_, measure) = loss_to_train(recipe, task, model), build_losses(recipe, task)
     learned = mixed(corpora["train"], splits["train"])
-    batches = TrainingBatches(learned, task, recipe.training.batching, recipe.seed, ranks, say)
+    batches = TrainingBatches(
+        learned, task, recipe.training.batching, recipe.seed, ranks, say, stands_in=recipe.training.distributed.shards(ranks.world)
+    )
     work = work_of(learned, len(batches.sampler), batches.estimate() / recipe.training.accumulation)
     validation = Validation(recipe, task, corpora["validation"], measure, metrics, ranks, work, say)
+    ranks.broadcast(parameter.data for parameter in model.parameters())
     trainer = Trainer(
         model,
         make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks),
@@ -186,7 +193,6 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     )
     if last is not None:
         trainer.resume(last)
-    ranks.broadcast(parameter.data for parameter in model.parameters())
     notes += [*warmup_notes(recipe.training, batches.estimate()), *precision_notes(recipe.training.precision, ranks.device)]
     notes += [validation.note] if validation.note else []
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -298,18 +304,11 @@ def _warn_of_equal_targets(corpus: StoredCorpus, console: Console) -> None:
 
 
 def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, ranks: Ranks) -> Update:
-    """The update that the recipe asks for."""
+    """The update that the recipe asks for. Weights are sharded here, when they are to be, so that the optimizer has the shards."""
     settings = recipe.training
-    return Update(
-        model,
-        loss,
-        build_optimizer(settings.optimizer, model),
-        ranks,
-        inputs=settings.decoder_inputs,
-        clip_norm=settings.clip_norm,
-        precision=settings.precision,
-        seed=recipe.seed,
-    )
+    learner = Learner(model, loss, settings.decoder_inputs)
+    gradients = make_gradients(learner, ranks, settings.precision, recipe.seed, settings.distributed)
+    return Update(learner, gradients, build_optimizer(settings.optimizer, model), ranks, clip_norm=settings.clip_norm)
 
 
 def _sinks(recipe: Recipe, order: _Order, say: Callable[[str], None], progress: Progress) -> list[EventSink]:

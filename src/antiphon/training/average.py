@@ -6,6 +6,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from antiphon.training.sharding import local
+
 
 @final
 class MovingAverage:
@@ -23,7 +25,8 @@ class MovingAverage:
         """Move towards the weights after update number `step` (from 1)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         parameters = dict(model.named_parameters())
-        torch._foreach_lerp_(list(self.tensors.values()), [parameters[name].detach() for name in self.tensors], 1 - decay)
+        mean = [local(tensor) for tensor in self.tensors.values()]
+        torch._foreach_lerp_(mean, [local(parameters[name].detach()) for name in self.tensors], 1 - decay)
 
     @torch.no_grad()
     def swap(self, model: nn.Module) -> None:

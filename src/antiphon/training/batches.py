@@ -19,7 +19,7 @@ from antiphon.training.distributed import Ranks
 
 @final
 class TrainingBatches:
-    """This rank's part of each global batch. `say` is told when worker processes cannot go on.
+    """This rank's part of each global batch. `say` is told when worker processes cannot go on; with `stands_in` it is never None.
 
     Raises ConfigError for workers that would have nothing to do.
     """
@@ -32,6 +32,8 @@ class TrainingBatches:
         seed: int,
         ranks: Ranks,
         say: Callable[[str], None] = warnings.warn,
+        *,
+        stands_in: bool = False,
     ):
         if settings.workers and not task.samples_encodings and not augments(task):
             raise ConfigError(
@@ -49,6 +51,7 @@ class TrainingBatches:
             augment=task.augment if isinstance(task, Augments) and task.augments else None,
             rank=ranks.rank,
             world=ranks.world,
+            stands_in=stands_in,
             workers=settings.workers,
             say=say,
         )

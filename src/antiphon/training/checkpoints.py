@@ -32,15 +32,22 @@ class Checkpoints:
         return replace(progress, kept=tuple(step for step in kept if step in kept[-self.keep :] or step == progress.best_step))
 
     def write(self, progress: Progress, scores: Mapping[str, float], *, best: bool) -> None:
-        """Save this step, with the scores that a validation found here, if there was one."""
+        """Save this step, with the scores that a validation found here, if there was one.
+
+        Where weights are sharded, all processes call it, and the first one writes what is not in shards.
+        """
         folder = self._of(progress.step)
 
         def parts(place: Path) -> None:
             self.state.write_features(place)
             self.state.write_training(place, progress)
 
-        with self.state.usable() as model:
-            checkpoint.write(folder, {**self.header, "step": progress.step, "scores": dict(scores)}, model.own_weights(), parts)
+        with self.state.usable():
+            weights = self.state.whole_weights()
+            if not self.state.ranks.first:
+                self.state.write_shards(None)
+                return
+            checkpoint.write(folder, {**self.header, "step": progress.step, "scores": dict(scores)}, weights, parts)
         checkpoint.point(self.folder / "last", folder)
         if best:
             checkpoint.point(self.folder / "best", folder)
@@ -62,8 +69,10 @@ class Checkpoints:
         """Save the model, which holds the mean of the checkpoints of the steps `averaged`, as the best."""
         folder = self.folder / "checkpoints" / AVERAGE
         header = {**self.header, "step": step, "scores": dict(scores), "averaged": list(averaged)}
-        checkpoint.write(folder, header, self.state.model.own_weights(), self.state.write_features)
-        checkpoint.point(self.folder / "best", folder)
+        weights = self.state.whole_weights()
+        if self.state.ranks.first:
+            checkpoint.write(folder, header, weights, self.state.write_features)
+            checkpoint.point(self.folder / "best", folder)
 
     def _of(self, step: int) -> Path:
         return self.folder / "checkpoints" / f"step-{step}"

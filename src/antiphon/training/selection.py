@@ -1,7 +1,8 @@
 """Which weights are best: those that will be used are scored on the validation data, and one score decides."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
 
@@ -48,10 +49,20 @@ class Verdict:
 
 @final
 class Selection:
-    """Scores a model, in evaluation mode, and compares with the `best` score so far. A process that is alone may be stopped meanwhile."""
+    """Scores a model, in evaluation mode, and compares with the `best` score so far. A process that is alone may be stopped meanwhile.
 
-    def __init__(self, evaluate: Evaluate, deciding: str, ranks: Ranks, stop: StopRequest):
-        self.evaluate, self.deciding, self.ranks, self.stop = evaluate, deciding, ranks, stop
+    Scores are made in the context that `whole` gives: weights that are sharded must be gathered.
+    """
+
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        deciding: str,
+        ranks: Ranks,
+        stop: StopRequest,
+        whole: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ):
+        self.evaluate, self.deciding, self.ranks, self.stop, self.whole = evaluate, deciding, ranks, stop, whole
 
     def of_state(self, state: TrainingState, best: float | None) -> Verdict:
         """Score the weights that will be used. Raises Stopped, with the state as it was."""
@@ -62,7 +73,7 @@ class Selection:
         """Score a model; `within` says what this is, for who stops it."""
         model.eval()
         try:
-            with self.stop.repeatable(within, alone=self.ranks.world == 1):
+            with self.whole(), self.stop.repeatable(within, alone=self.ranks.world == 1):
                 scores, samples = self.evaluate(model)
         finally:
             model.train()
@@ -79,7 +90,7 @@ class Selection:
             return None
         model.eval()
         try:
-            with self.stop.repeatable("end", alone=self.ranks.world == 1):
+            with self.whole(), self.stop.repeatable("end", alone=self.ranks.world == 1):
                 found = self.evaluate.final(model, updates)
         finally:
             model.train()

@@ -13,8 +13,9 @@ from antiphon.metrics.interface import says_better
 from antiphon.metrics.scoring import find_metric
 from antiphon.training.decoder_inputs import DecoderInputsConfig, TeacherForcingConfig
 from antiphon.training.optimizers import AdamWConfig, OptimizerConfig
+from antiphon.training.precision import Precision
 from antiphon.training.schedules import InverseSquareRootConfig, ScheduleConfig
-from antiphon.training.step import Precision
+from antiphon.training.sharding import DistributedConfig
 
 
 @config
@@ -86,6 +87,8 @@ class TrainingConfig:
     """Decoded validation samples shown at each validation."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
+    distributed: DistributedConfig = DistributedConfig()
+    """How the processes that `torchrun` starts share the work."""
 
     def __post_init__(self) -> None:
         if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:

@@ -7,6 +7,7 @@ determine everything that follows, so `--resume` continues exactly.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, final
@@ -25,6 +26,7 @@ from antiphon.training.progress import Progress, Window, check_not_diverged
 from antiphon.training.schedules import learning_rate_factor
 from antiphon.training.selection import Evaluate, Selection
 from antiphon.training.settings import TrainingConfig
+from antiphon.training.sharding import gathered
 from antiphon.training.state import TrainingState
 from antiphon.training.step import Update
 from antiphon.training.stopping import HEARD, Stopped, StopRequest
@@ -61,10 +63,10 @@ class Trainer:
         self.settings, self.ranks, self.conclude = settings, ranks, conclude
         self.progress = Progress()
         self.average = MovingAverage(model, settings.ema_decay) if settings.ema_decay else None
-        self.state = TrainingState(model, update.optimizer, self.average, save_features, ranks.device)
+        self.state = TrainingState(model, update.optimizer, self.average, save_features, ranks)
         self.checkpoints = Checkpoints(folder, header, self.state, settings.keep)
         self.stop = StopRequest(say)
-        self.selection = Selection(evaluate, settings.best, ranks, self.stop)
+        self.selection = Selection(evaluate, settings.best, ranks, self.stop, partial(gathered, update.learner))
         self.budget = Budget(settings, batches.estimate, self.selection.due, ranks)
         self.events = Events(loggers, settings, ranks)
         self.saved_step, self.saved_at = -1, time.monotonic()
@@ -170,7 +172,7 @@ class Trainer:
             return
         if not passing:
             self.progress = self.checkpoints.with_one_more(self.progress)
-        if self.ranks.first:
+        if self.ranks.first or self.state.sharded:
             self.checkpoints.write(self.progress, scores, best=best)
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
         self.ranks.wait()
@@ -188,15 +190,11 @@ class Trainer:
 
     def _try_average(self, steps: Sequence[int]) -> Progress:
         """Make the average of some checkpoints the best one, if that scores better; returns the progress that knows of it."""
-        own = {name: tensor.clone() for name, tensor in self.model.own_weights().items()}
-        try:
-            self.model.load_state_dict(self.checkpoints.mean(steps), strict=False)
-            found = self.selection.of(self.model, self.progress.best_score, "average")
+        with self.state.holding(self.checkpoints.mean(steps)) as model:
+            found = self.selection.of(model, self.progress.best_score, "average")
             self.events.average(self.progress, len(steps), found)
-            if found.better and self.ranks.first:
+            if found.better and (self.ranks.first or self.state.sharded):
                 self.checkpoints.write_average(self.progress.step, found.scores, steps)
-        finally:
-            self.model.load_state_dict(own, strict=False)
         return replace(self.progress, best_score=found.deciding, best_step=self.progress.step) if found.better else self.progress
 
     def _score_best(self, progress: Progress) -> None:
@@ -204,11 +202,7 @@ class Trainer:
         best = self.checkpoints.folder / "best"
         if not best.exists():
             return
-        own = {name: tensor.clone() for name, tensor in self.model.own_weights().items()}
-        try:
-            self.model.load_state_dict(checkpoint.read(best.resolve()).weights(), strict=False)
-            found = self.selection.final(self.model, progress.step)
-        finally:
-            self.model.load_state_dict(own, strict=False)
+        with self.state.holding(checkpoint.read(best.resolve()).weights()) as model:
+            found = self.selection.final(model, progress.step)
         if found is not None:
             self.events.final(progress, *found)

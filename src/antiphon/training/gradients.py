@@ -1,0 +1,183 @@
+"""The gradients of one update, on this process and all others, in as many pieces as memory asks for.
+
+A process that has the whole model splits its batches for itself. Where weights are sharded, all split theirs together, since all must
+exchange the same.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from itertools import chain
+from typing import Protocol, cast, final, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
+
+from antiphon.contracts.sequences import Batch, to_device
+from antiphon.errors import TrainingError
+from antiphon.training.device import is_out_of_memory
+from antiphon.training.distributed import Ranks
+from antiphon.training.half_weights import HalfWeights
+from antiphon.training.learner import Learner
+from antiphon.training.precision import Precision, autocast, has_bf16
+from antiphon.training.seeds import seed_from
+from antiphon.training.sharding import DistributedConfig, Exchange, shard
+
+RowLosses = tuple[tuple[int, ...], Tensor, Tensor]
+"""The records of a piece, the loss of each (B,), and their weighted sum ()."""
+
+
+@runtime_checkable
+class Gradients(Protocol):
+    """Makes the gradients of the sum of losses over `weight`, of all processes, and leaves them in `parameter.grad`."""
+
+    def __call__(self, batches: Sequence[Batch | None], step: int, weight: float) -> tuple[list[RowLosses], int]:
+        """Of update number `step`: what this process learned from, and in how many pieces it took its batches.
+
+        Raises TrainingError when a single record does not fit in memory.
+        """
+
+
+@final
+class WholeGradients:
+    """Of a model that this process has as a whole. Gradients are added up over all processes in one exchange behind the last piece."""
+
+    def __init__(self, learner: Learner, ranks: Ranks, precision: Precision, seed: int):
+        self.learner, self.ranks, self.precision, self.seed = learner, ranks, precision, seed
+        self.half = HalfWeights(learner.model) if precision == "bf16_weights" and has_bf16(ranks.device) else None
+
+    def __call__(self, batches: Sequence[Batch | None], step: int, weight: float) -> tuple[list[RowLosses], int]:
+        """Batches are split when they do not fit, and all is done again."""
+        pieces = 1
+        while True:
+            try:
+                learned = self._learn(batches, step, weight, pieces)
+                break
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            pieces = more_pieces(pieces, _most_rows(batches), batches, self.ranks.device)
+        self.ranks.sum_gradients(self.learner.parameters())
+        return learned, pieces
+
+    def _learn(self, batches: Sequence[Batch | None], step: int, weight: float, pieces: int) -> list[RowLosses]:
+        self.learner.zero_grad(set_to_none=True)
+        learned = []
+        for number, batch in enumerate(batches):
+            for part, piece in enumerate(split(batch, pieces) if batch else ()):
+                torch.manual_seed(seed_from(self.seed, step, number, self.ranks.rank, part))
+                with nullcontext() if self.half is None else self.half.exchanged():
+                    learned.append(backward(self.learner, to_device(piece, self.ranks.device), step, weight, self.precision))
+        return learned
+
+
+@final
+class ShardedGradients:
+    """Of a model whose weights are sharded: each process has its shards of them in the end.
+
+    Every process takes every batch in as many pieces as all others; where it has no row for one, it computes with one that counts nothing.
+    """
+
+    def __init__(self, learner: Learner, ranks: Ranks, precision: Precision, seed: int, settings: DistributedConfig):
+        self.learner, self.ranks, self.precision, self.seed = learner, ranks, precision, seed
+        half = precision != "fp32" and has_bf16(ranks.device)
+        self.exchange: Exchange = shard(learner, learner.model.blocks(), settings, half=half)
+
+    def __call__(self, batches: Sequence[Batch | None], step: int, weight: float) -> tuple[list[RowLosses], int]:
+        """Batches are split, on all processes, when they do not fit on one, and all is done again."""
+        pieces = 1
+        while True:
+            learned = self._learn(batches, step, weight, pieces)
+            if not self.ranks.any_of([learned is None])[0]:
+                assert learned is not None, "no process has failed"
+                return learned, pieces
+            self._begin_again()
+            pieces = more_pieces(pieces, max(chain(*self.ranks.gather([_most_rows(batches)]))), batches, self.ranks.device)
+
+    def _learn(self, batches: Sequence[Batch | None], step: int, weight: float, pieces: int) -> list[RowLosses] | None:
+        """What was learned from; None when memory did not suffice here. The others notice nothing of it meanwhile."""
+        self.learner.zero_grad(set_to_none=True)
+        learned, failed = list[RowLosses](), False
+        for number, batch in enumerate(batches):
+            assert batch is not None, "every process has a row of each batch, or one that counts nothing"
+            parts = split(batch, pieces)
+            for part in range(self._parts(batch, pieces)):
+                piece = parts[part] if part < len(parts) else batch.unlearned()
+                torch.manual_seed(seed_from(self.seed, step, number, self.ranks.rank, part))
+                if failed:
+                    self._pass_by(piece, step)
+                    continue
+                found = self._backward(piece, step, weight)
+                failed = found is None
+                learned += [found] if found is not None and piece.learned else []
+        return None if failed else learned
+
+    def _parts(self, batch: Batch, pieces: int) -> int:
+        """Into how many parts the process that has most rows of a batch splits it."""
+        return 1 if pieces == 1 else min(pieces, max(counts[0] for counts in self.ranks.gather([len(batch.records)])))
+
+    def _backward(self, piece: Batch, step: int, weight: float) -> RowLosses | None:
+        """Add the gradients of a piece; None when memory does not suffice, once the others' pass has been followed to its end."""
+        self.exchange.begin()
+        try:
+            return backward(self.learner, to_device(piece, self.ranks.device), step, weight, self.precision)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        self._begin_again()
+        with self.exchange.follow():
+            self._pass_by(piece, step)
+        return None
+
+    def _pass_by(self, batch: Batch, step: int) -> None:
+        """Exchange what a pass exchanges, for nothing."""
+        backward(self.learner, to_device(batch.unlearned(), self.ranks.device), step, 1.0, self.precision)
+
+    def _begin_again(self) -> None:
+        cast(FSDPModule, self.learner).reset_iter_state()
+        self.learner.zero_grad(set_to_none=True)
+
+
+def make_gradients(learner: Learner, ranks: Ranks, precision: Precision, seed: int, settings: DistributedConfig) -> Gradients:
+    """Those that the settings ask for; of a process that stands alone, whole ones."""
+    if settings.shards(ranks.world):
+        return ShardedGradients(learner, ranks, precision, seed, settings)
+    return WholeGradients(learner, ranks, precision, seed)
+
+
+def backward(learner: Learner, batch: Batch, step: int, weight: float, precision: Precision) -> RowLosses:
+    """Add the gradients of one piece."""
+    with autocast(precision, batch.source.values.device):
+        total, rows = learner(batch, step)
+    (total / weight).backward()
+    return batch.records, rows, total.detach()
+
+
+def more_pieces(pieces: int, rows: int, batches: Sequence[Batch | None], device: torch.device) -> int:
+    """Twice as many. Raises TrainingError when there were as many as `rows` of the largest batch already."""
+    if pieces >= rows:
+        source, target, record = max(_sizes(batch) for batch in batches if batch)
+        raise TrainingError(
+            f"Not even one record at a time fits in memory; the longest is record {record}, with {source} source and {target}"
+            " target steps. Limit lengths with `data.limits`, or choose a smaller model."
+        )
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return 2 * pieces
+
+
+def split(batch: Batch, pieces: int) -> list[Batch]:
+    """Cut a batch into at most `pieces` of about equal rows, without padding that no row of a piece needs."""
+    if pieces == 1:
+        return [batch]
+    parts = torch.arange(len(batch.records)).tensor_split(min(pieces, len(batch.records)))
+    return [batch.select_rows(part) for part in parts]
+
+
+def _most_rows(batches: Sequence[Batch | None]) -> int:
+    return max(len(batch.records) for batch in batches if batch)
+
+
+def _sizes(batch: Batch) -> tuple[int, int, int]:
+    """Source steps, target steps and number of the batch's longest record."""
+    return max(zip(batch.source.lengths.tolist(), batch.labels.lengths.tolist(), batch.records, strict=True))

@@ -1,0 +1,31 @@
+"""A model and its loss as one module: all that an update differentiates, so that whoever shards weights sees where they are used."""
+
+from collections.abc import Callable
+from typing import final
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from antiphon.contracts.loss import Loss, LossOfBatch, loss_for, reads_attention
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch
+from antiphon.training.decoder_inputs import DecoderInputs, decode_for_training
+
+
+@final
+class Learner(nn.Module):
+    """Calls the model, under the policy for what its decoder reads, and the loss. A loss has no weights that are learned."""
+
+    def __init__(self, model: Seq2SeqModel, loss: Loss | LossOfBatch, inputs: DecoderInputs):
+        super().__init__()
+        self.model = model
+        self._loss: Callable[[], Loss | LossOfBatch] = lambda: loss  # no part of this module: a teacher's weights are its own
+        self.inputs = inputs
+
+    def forward(self, batch: Batch, step: int) -> tuple[Float[Tensor, ""], Float[Tensor, " B"]]:
+        """The weighted sum of the losses of a batch at update number `step`, and the loss of each row."""
+        loss = self._loss()
+        memory = self.model.encode(batch.source)
+        output = decode_for_training(self.inputs, self.model, batch.inputs, memory, step, attention=reads_attention(loss))
+        found = loss_for(loss, batch)(output, batch.labels, batch.weights)
+        return found.total, found.rows

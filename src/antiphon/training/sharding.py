@@ -1,0 +1,167 @@
+"""Weights, gradients and the optimizer's state in shards, one for each process (Rajbhandari et al. 2020; torch's `fully_shard`).
+
+Each layer's weights are gathered when it computes and let go behind it; its gradients are added up over all processes, and each keeps its
+shard of the sum. What does not belong to a layer (embeddings, the output) is gathered once for an update.
+
+All processes must exchange the same tensors in the same order, whatever becomes of their own batch. One whose memory did not suffice has
+exchanged some and not the others: it follows what the rest do (`Exchange.follow`), without taking part twice in what is done.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast, final
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from antiphon.contracts.configuration import config
+
+
+@config
+class DistributedConfig:
+    """How several processes share the work. By itself each has the whole model, and only gradients are exchanged (DDP)."""
+
+    shard: bool = False
+    """Divide weights, gradients and the optimizer's state among the processes (FSDP2), for models that are too large for one of them."""
+    offload: bool = False
+    """Keep the shards in the memory of the computer, and have on the GPU only what is computed with: slower, for still larger models."""
+
+    def __post_init__(self) -> None:
+        if self.offload and not self.shard:
+            raise ValueError("`offload` must be left out without `shard`, since only shards are moved.")
+
+    def shards(self, world: int) -> bool:
+        """Whether so many processes have shards: one that stands alone has the whole."""
+        return self.shard and world > 1
+
+
+@final
+class Exchange:
+    """Counts what is exchanged in one pass over a batch, so that a process that stopped in the middle can follow the others."""
+
+    def __init__(self) -> None:
+        self._done = self._skipped = 0
+
+    def begin(self) -> None:
+        """A new pass begins."""
+        self._done = self._skipped = 0
+
+    @contextmanager
+    def follow(self) -> Iterator[None]:
+        """Within it the pass is done again, of which the exchanges done so far are left out."""
+        self._skipped, self._done = self._done, 0
+        yield
+        self._skipped = 0
+
+    def takes_part(self) -> bool:
+        """Whether the next exchange is to be done; it counts as done from here on."""
+        self._done += 1
+        return self._done > self._skipped
+
+
+class _Allocates:
+    """Buffers for what is exchanged."""
+
+    def __init__(self, exchange: Exchange):
+        self.exchange = exchange
+
+    def allocate(self, size: Sequence[int | torch.SymInt], *, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """A buffer of its own each time."""
+        return torch.empty(*size, dtype=dtype, device=device)
+
+
+class _Gather(_Allocates):
+    def __call__(self, output_tensor: Tensor, input_tensor: Tensor, group: dist.ProcessGroup, async_op: bool = False) -> Any:
+        if self.exchange.takes_part():
+            return dist.all_gather_into_tensor(output_tensor, input_tensor, group=group, async_op=async_op)
+        output_tensor.zero_()
+        return None
+
+
+class _Scatter(_Allocates):
+    """Sums, never means: what a gradient is divided by is known before (see `step.py`)."""
+
+    def __call__(
+        self,
+        output_tensor: Tensor,
+        input_tensor: Tensor,
+        group: dist.ProcessGroup,
+        op: Any,
+        async_op: bool = False,
+    ) -> Any:
+        if self.exchange.takes_part():
+            return dist.reduce_scatter_tensor(output_tensor, input_tensor, op=dist.ReduceOp.SUM, group=group, async_op=async_op)
+        output_tensor.zero_()
+        return None
+
+
+def shard(root: nn.Module, layers: Iterable[nn.Module], settings: DistributedConfig, *, half: bool) -> Exchange:
+    """Shard a module in place, each of the layers for itself. Optimizers must be made afterwards: its parameters are others then.
+
+    root     what is called for each batch; its weights are used nowhere but within its `forward`
+    layers   those parts whose weights are used nowhere but within their own `forward`
+    half     whether weights are gathered in bfloat16; masters and sums of gradients are in single precision
+    """
+    precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False) if half else MixedPrecisionPolicy()
+    offload = CPUOffloadPolicy() if settings.offload else OffloadPolicy()
+    exchange = Exchange()
+    for module in (*layers, root):
+        fully_shard(module, mp_policy=precision, offload_policy=offload)
+        sharded = cast(FSDPModule, module)
+        sharded.set_custom_all_gather(cast(Any, _Gather(exchange)))
+        sharded.set_custom_reduce_scatter(cast(Any, _Scatter(exchange)))
+        sharded.set_gradient_divide_factor(1.0)
+        sharded.set_force_sum_reduction_for_comms(True)
+        sharded.set_reduce_scatter_unused_params(True, recurse=False)
+    return exchange
+
+
+@contextmanager
+def gathered(root: nn.Module) -> Iterator[None]:
+    """Within it every process has all weights, such as for decoding, where each takes as many steps as its records need."""
+    parts = [module for module in root.modules() if isinstance(module, FSDPModule)]
+    if isinstance(root, FSDPModule):  # a layer that is called before the root has been would take itself for the root
+        root._get_fsdp_state()._lazy_init()
+    for part in parts:
+        part.set_reshard_after_forward(False, recurse=False)
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.set_reshard_after_forward(part is not root, recurse=False)
+            part.reshard()
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether the weights of a model are sharded."""
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+
+
+def load_whole(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Put whole tensors, which every process has, into a model that may be sharded; what is not named stays."""
+    if is_sharded(model):
+        set_model_state_dict(model, dict(weights), options=StateDictOptions(full_state_dict=True, strict=False))
+    else:
+        model.load_state_dict(weights, strict=False)
+
+
+def full(tensor: Tensor) -> Tensor:
+    """A tensor as it is without shards. All processes must ask for it together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def local(tensor: Tensor) -> Tensor:
+    """This process's shard of a tensor; the tensor where there are none. It is the same memory."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def sharded_like(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """A whole tensor, which every process has, in shards as a parameter of its shape is; as it is where there are none."""
+    if not isinstance(parameter, DTensor) or tensor.shape != parameter.shape:
+        return tensor
+    return distribute_tensor(tensor.to(parameter.device), parameter.device_mesh, parameter.placements, src_data_rank=None)
