@@ -89,7 +89,7 @@ def prepare(work: str, settings: dict[str, Any]) -> Callable[[int], None]:
         return encode
     loss = cross_entropy.build(cross_entropy.CrossEntropyConfig(), spec)
     optimizer = build_optimizer(AdamWConfig(), model.train())
-    update = Update(
+    update = Update.of(
         model, loss, optimizer, Ranks(0, 1, torch.device("cpu")), inputs=TeacherForcingConfig(), clip_norm=1.0, precision="fp32", seed=1
     )
 

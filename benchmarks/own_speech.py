@@ -41,7 +41,7 @@ def training(settings: argparse.Namespace) -> Ready:
     encoder = {"name": "conformer", "layers": sizes.LAYERS, "positions": settings.positions, **SHAPE}
     config = plugin.Config(encoder=encoder, subsampling=4, subsampling_width=sizes.MAPS)
     model = plugin.build(config, SOURCE, TARGET)
-    update = Update(
+    update = Update.of(
         model.train(),
         build(CTCConfig(), TARGET),
         build_optimizer(AdamWConfig(learning_rate=3e-4), model),

@@ -14,7 +14,8 @@ from antiphon.losses import cross_entropy
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
 from antiphon.training.optimizers import AdamWConfig, build_optimizer
-from antiphon.training.step import Precision, Update
+from antiphon.training.precision import Precision
+from antiphon.training.step import Update
 
 SIZES: dict[str, dict[str, Any]] = {
     "transformer": {"dim": 256, "encoder_layers": 3, "decoder_layers": 3, "heads": 4, "feed_forward_dim": 1024},
@@ -29,7 +30,7 @@ def set_up(folder: Path, model_name: str, precision: Precision, target_tokens: i
     source, target = specs(folder)
     plugin = registry.find("models", model_name)
     model = plugin.build(plugin.Config(tied_embeddings="all", **SIZES[model_name]), source, target)
-    update = Update(
+    update = Update.of(
         model.train(),
         cross_entropy.build(cross_entropy.CrossEntropyConfig(label_smoothing=0.1), target),
         build_optimizer(AdamWConfig(learning_rate=3e-4), model),

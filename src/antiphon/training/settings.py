@@ -12,7 +12,7 @@ from antiphon.errors import ConfigError
 from antiphon.metrics.interface import says_better
 from antiphon.metrics.scoring import find_metric
 from antiphon.training.decoder_inputs import DecoderInputsConfig, TeacherForcingConfig
-from antiphon.training.optimizers import AdamWConfig, OptimizerConfig
+from antiphon.training.optimizers import AdafactorConfig, AdamWConfig, OptimizerConfig
 from antiphon.training.precision import Precision
 from antiphon.training.schedules import InverseSquareRootConfig, ScheduleConfig
 from antiphon.training.sharding import DistributedConfig
@@ -98,6 +98,12 @@ class TrainingConfig:
         names = [one.name for one in self.trackers]
         if len(names) > len(set(names)):
             raise ValueError(f"`trackers` must name each tracker once, but are {', '.join(names)}.")
+        if self.distributed.shard and isinstance(self.optimizer, AdafactorConfig):
+            raise ValueError("`optimizer` must not be `adafactor` with `distributed.shard`: it needs whole matrices. Take `adamw`.")
+        if self.distributed.shard and self.loss is not None and self.loss.name == "minimum_risk":
+            raise ValueError(
+                "`loss` must not be `minimum_risk` with `distributed.shard`, since processes decode different numbers of steps."
+            )
         if self.average > self.keep:
             raise ValueError(f"`average` must be at most `keep` ({self.keep}), but is {self.average}.")
 

@@ -7,6 +7,7 @@ All processes must exchange the same tensors in the same order, whatever becomes
 exchanged some and not the others: it follows what the rest do (`Exchange.follow`), without taking part twice in what is done.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast, final
@@ -19,6 +20,7 @@ from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionP
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from antiphon.contracts.configuration import config
+from antiphon.errors import ConfigError
 
 
 @config
@@ -77,7 +79,7 @@ class _Allocates:
 class _Gather(_Allocates):
     def __call__(self, output_tensor: Tensor, input_tensor: Tensor, group: dist.ProcessGroup, async_op: bool = False) -> Any:
         if self.exchange.takes_part():
-            return dist.all_gather_into_tensor(output_tensor, input_tensor, group=group, async_op=async_op)
+            return dist.all_gather_single(output_tensor, input_tensor, group=group, async_op=async_op)
         output_tensor.zero_()
         return None
 
@@ -94,7 +96,7 @@ class _Scatter(_Allocates):
         async_op: bool = False,
     ) -> Any:
         if self.exchange.takes_part():
-            return dist.reduce_scatter_tensor(output_tensor, input_tensor, op=dist.ReduceOp.SUM, group=group, async_op=async_op)
+            return dist.reduce_scatter_single(output_tensor, input_tensor, op=dist.ReduceOp.SUM, group=group, async_op=async_op)
         output_tensor.zero_()
         return None
 
@@ -105,9 +107,17 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], settings: DistributedCon
     root     what is called for each batch; its weights are used nowhere but within its `forward`
     layers   those parts whose weights are used nowhere but within their own `forward`
     half     whether weights are gathered in bfloat16; masters and sums of gradients are in single precision
+
+    Raises ConfigError when PyTorch is too old for it.
     """
+    if not hasattr(FSDPModule, "reset_iter_state"):
+        raise ConfigError(
+            f"`training.distributed.shard` needs PyTorch 2.13 or newer, but this is {torch.__version__}. Install a newer one."
+        )
     precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False) if half else MixedPrecisionPolicy()
     offload = CPUOffloadPolicy() if settings.offload else OffloadPolicy()
+    # What layers give is a view here and there, and never changed in place.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor", category=UserWarning)
     exchange = Exchange()
     for module in (*layers, root):
         fully_shard(module, mp_policy=precision, offload_policy=offload)
@@ -123,9 +133,11 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], settings: DistributedCon
 @contextmanager
 def gathered(root: nn.Module) -> Iterator[None]:
     """Within it every process has all weights, such as for decoding, where each takes as many steps as its records need."""
+    if not isinstance(root, FSDPModule):
+        yield
+        return
+    root._get_fsdp_state()._lazy_init()  # a layer that is called before the root has been would take itself for the root
     parts = [module for module in root.modules() if isinstance(module, FSDPModule)]
-    if isinstance(root, FSDPModule):  # a layer that is called before the root has been would take itself for the root
-        root._get_fsdp_state()._lazy_init()
     for part in parts:
         part.set_reshard_after_forward(False, recurse=False)
         part.unshard()
@@ -134,7 +146,8 @@ def gathered(root: nn.Module) -> Iterator[None]:
     finally:
         for part in parts:
             part.set_reshard_after_forward(part is not root, recurse=False)
-            part.reshard()
+        # Not only are weights let go: which layers were called is forgotten, too, which decides what is exchanged next.
+        root.reset_iter_state()
 
 
 def is_sharded(model: nn.Module) -> bool:

@@ -14,11 +14,15 @@ from typing import final
 
 import torch
 
+from antiphon.contracts.loss import Loss, LossOfBatch
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch
 from antiphon.losses.observed import counted
+from antiphon.training.decoder_inputs import DecoderInputs
 from antiphon.training.distributed import Ranks
-from antiphon.training.gradients import Gradients, RowLosses
+from antiphon.training.gradients import Gradients, RowLosses, WholeGradients
 from antiphon.training.learner import Learner
+from antiphon.training.precision import Precision
 from antiphon.training.sharding import full
 
 
@@ -45,6 +49,23 @@ class Update:
     def __init__(self, learner: Learner, gradients: Gradients, optimizer: torch.optim.Optimizer, ranks: Ranks, *, clip_norm: float | None):
         self.learner, self.gradients, self.optimizer, self.ranks, self.clip_norm = learner, gradients, optimizer, ranks, clip_norm
         self.parameters = [parameter for parameter in learner.parameters() if parameter.requires_grad]
+
+    @classmethod
+    def of(
+        cls,
+        model: Seq2SeqModel,
+        loss: Loss | LossOfBatch,
+        optimizer: torch.optim.Optimizer,
+        ranks: Ranks,
+        *,
+        inputs: DecoderInputs,
+        clip_norm: float | None,
+        precision: Precision,
+        seed: int,
+    ) -> "Update":
+        """The update of a model that every rank has as a whole."""
+        learner = Learner(model, loss, inputs)
+        return cls(learner, WholeGradients(learner, ranks, precision, seed), optimizer, ranks, clip_norm=clip_norm)
 
     def __call__(self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float) -> UpdateResult:
         """Do update number `step`. Raises TrainingError when a single record does not fit in memory."""

@@ -43,7 +43,7 @@ def update(student: Seq2SeqModel, loss: Any, *, precision: Any = "fp32", inputs:
     """Plain gradient descent with rate 1, so that the step is the gradient."""
     optimizer = torch.optim.SGD(student.parameters(), lr=1.0)
     ranks = Ranks(0, 1, torch.device("cpu"))
-    return Update(
+    return Update.of(
         student.train(), loss, optimizer, ranks, inputs=inputs or TeacherForcingConfig(), clip_norm=None, precision=precision, seed=1
     )
 

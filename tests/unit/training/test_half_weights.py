@@ -7,26 +7,27 @@ import torch
 from torch import nn
 
 from antiphon.losses.cross_entropy import CrossEntropy
-from antiphon.training import step as module
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
 from antiphon.training.half_weights import HalfWeights
 from antiphon.training.optimizers import AdamWConfig, build_optimizer, load_optimizer, optimizer_tensors
-from antiphon.training.step import Update, autocast, precision_notes
+from antiphon.training.precision import autocast, precision_notes
+from antiphon.training.step import Update
 from tests.unit.training.test_step import make_batch, make_model, make_update, parts_of, weights
 
 
 @pytest.fixture(autouse=True)
 def imitated(monkeypatch):
     """Let a processor without bf16 imitate it, as slow as that is."""
-    monkeypatch.setattr(module, "_has_bf16", lambda _: True)
+    for module in ("precision", "gradients"):
+        monkeypatch.setattr(f"antiphon.training.{module}.has_bf16", lambda _: True)
 
 
 def adam(model, precision, learning_rate=5e-3):
     optimizer = build_optimizer(AdamWConfig(learning_rate=learning_rate), model)
     ranks = Ranks(0, 1, torch.device("cpu"))
     loss, inputs = CrossEntropy(), TeacherForcingConfig()
-    return Update(model, loss, optimizer, ranks, inputs=inputs, clip_norm=1.0, precision=precision, seed=1)
+    return Update.of(model, loss, optimizer, ranks, inputs=inputs, clip_norm=1.0, precision=precision, seed=1)
 
 
 def learn(model, precision, updates, seed):
@@ -134,7 +135,8 @@ def test_a_resumed_training_ends_with_the_same_bits(seed):
 
 
 def test_a_cpu_without_bf16_keeps_exact_weights_and_says_so(monkeypatch, seed):
-    monkeypatch.setattr(module, "_has_bf16", lambda _: False)
+    for module in ("precision", "gradients"):
+        monkeypatch.setattr(f"antiphon.training.{module}.has_bf16", lambda _: False)
     assert "is bf16_weights" in precision_notes("bf16_weights", torch.device("cpu"))[0]
     exact, same = make_model(seed).float(), make_model(seed).float()
     make_update(exact)([make_batch(seed)], 0, 1.0)

@@ -16,7 +16,10 @@ from antiphon.losses.summing import summed
 from antiphon.models.lstm import LSTM
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
-from antiphon.training.step import Update, autocast, precision_notes, seed_from, split
+from antiphon.training.gradients import split
+from antiphon.training.precision import autocast, precision_notes
+from antiphon.training.seeds import seed_from
+from antiphon.training.step import Update
 
 SPEC = TokenSpec(size=9, pad=0, unknown=1, start=2, end=3)
 LENGTHS = [(7, 9), (2, 3), (5, 2), (1, 6), (4, 4), (3, 8), (6, 2)]
@@ -48,7 +51,7 @@ def make_update(model, *, learning_rate=1.0, clip_norm=None, loss=UNSMOOTHED, pr
     """Plain gradient descent with rate 1, so that the step is the gradient."""
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=learning_rate)
     ranks = Ranks(0, 1, torch.device("cpu"))
-    return Update(model, loss, optimizer, ranks, inputs=TeacherForcingConfig(), clip_norm=clip_norm, precision=precision, seed=seed)
+    return Update.of(model, loss, optimizer, ranks, inputs=TeacherForcingConfig(), clip_norm=clip_norm, precision=precision, seed=seed)
 
 
 def weights(model):
@@ -238,7 +241,7 @@ def test_bf16_moves_the_weights_about_as_fp32_does(seed):
 def test_a_cpu_without_bf16_computes_in_fp32_and_says_so(monkeypatch):
     cpu = torch.device("cpu")
     for has in (True, False):
-        monkeypatch.setattr("antiphon.training.step._has_bf16", lambda _, has=has: has)
+        monkeypatch.setattr("antiphon.training.precision.has_bf16", lambda _, has=has: has)
         with autocast("bf16", cpu):
             assert torch.is_autocast_enabled("cpu") == has
         assert ["can only imitate" in note for note in precision_notes("bf16", cpu)] == [True] * (not has)

@@ -84,7 +84,7 @@ def make(folder, seed, *, loss=UNSMOOTHED, scores=(), **settings):
     """A trainer of a tiny model."""
     config = TrainingConfig(**{"schedule": ConstantConfig(), "optimizer": AdamWConfig(learning_rate=0.01), **settings})
     model = fresh(Variant("lstm", "default"), seed, dropout=0.3)
-    update = Update(
+    update = Update.of(
         model,
         loss,
         build_optimizer(config.optimizer, model),
@@ -212,7 +212,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path, ema, seed):
         resumed.checkpoints.folder = tmp_path / f"resumed-{stop}"
         saved = checkpoint.read(tmp_path / "whole" / "checkpoints" / f"step-{stop}")
         (resumed.checkpoints.folder / "checkpoints").mkdir(parents=True)
-        resumed.update.seed = seed
+        resumed.update.gradients.seed = seed
         resumed.resume(saved)
         assert resumed.progress.step == stop
         resumed.run()
