@@ -58,7 +58,7 @@ class TransformerDecoder(nn.Module):
         for index, layer in enumerate(self._layers()):
 
             def run(y: Tensor, layer: DecoderLayer = layer, wanted: bool = attention and index == self.aligning_layer) -> Any:
-                return layer(y, partial(look_back, layer), memory.states, visible, wanted)
+                return layer(y, partial(look_back, layer), memory.states if self.crosses else None, visible, wanted)
 
             x, found = self._run(run, x)
             weights = found if found is not None else weights

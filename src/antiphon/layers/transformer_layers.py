@@ -110,7 +110,7 @@ class DecoderLayer(nn.Module):
         self,
         x: Float[Tensor, "N *T D"],
         look_back: Callable[[Tensor], Tensor],
-        memory: KeysValues | Float[Tensor, "B S D"] | None,
+        memory: KeysValues | Float[Tensor, "B S M"] | None,
         memory_mask: Tensor | None,
         weights: bool,
     ) -> tuple[Float[Tensor, "N *T D"], Tensor | None]:

@@ -101,9 +101,7 @@ class TrainingConfig:
         if self.distributed.shard and isinstance(self.optimizer, AdafactorConfig):
             raise ValueError("`optimizer` must not be `adafactor` with `distributed.shard`: it needs whole matrices. Take `adamw`.")
         if self.distributed.shard and self.loss is not None and self.loss.name == "minimum_risk":
-            raise ValueError(
-                "`loss` must not be `minimum_risk` with `distributed.shard`, since processes decode different numbers of steps."
-            )
+            raise ValueError("`loss` must not be `minimum_risk` with `distributed.shard`, which decodes while it learns.")
         if self.average > self.keep:
             raise ValueError(f"`average` must be at most `keep` ({self.keep}), but is {self.average}.")
 

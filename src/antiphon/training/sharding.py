@@ -111,9 +111,7 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], settings: DistributedCon
     Raises ConfigError when PyTorch is too old for it.
     """
     if not hasattr(FSDPModule, "reset_iter_state"):
-        raise ConfigError(
-            f"`training.distributed.shard` needs PyTorch 2.13 or newer, but this is {torch.__version__}. Install a newer one."
-        )
+        raise ConfigError(f"`training.distributed.shard` needs PyTorch 2.13 or newer, but this is {torch.__version__}.")
     precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False) if half else MixedPrecisionPolicy()
     offload = CPUOffloadPolicy() if settings.offload else OffloadPolicy()
     # What layers give is a view here and there, and never changed in place.
