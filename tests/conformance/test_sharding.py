@@ -15,10 +15,12 @@ from antiphon.training.distributed import Ranks
 from antiphon.training.gradients import ShardedGradients
 from antiphon.training.learner import Learner
 from antiphon.training.sharding import DistributedConfig, full
-from tests.conformance.variants import BY_FRAMES, batch, build, close, gradients, loss_of, variants
+from tests.conformance.variants import BY_FRAMES, batch, build, gradients, loss_of, variants
 
 RANKS = 2
-ALL = [(variant, kind) for variant in variants() for kind in variant.specs if variant.architecture not in BY_FRAMES]
+# A norm over the batch is over the rows of a rank, with shards or without.
+OWN_ROWS = [variant for variant in variants() if "batch" not in variant.settings.values()]
+ALL = [(variant, kind) for variant in OWN_ROWS for kind in variant.specs if variant.architecture not in BY_FRAMES]
 FIRST = {variant.architecture: (variant, kind) for variant, kind in reversed(ALL)}
 
 
@@ -73,8 +75,11 @@ def in_ranks(function, folder: Path):
 @pytest.mark.parametrize("pairs", [pytest.param(list(FIRST.values()), id="quick"), pytest.param(ALL, id="all", marks=pytest.mark.slow)])
 def test_gradients_are_those_of_the_whole_model(pairs, seed, tmp_path):
     found = in_ranks(lambda rank: sharded_gradients(rank, pairs, seed), tmp_path)
+    wrong = set()
     for number, (variant, kind) in enumerate(pairs):
         expected = gradients(build(variant, seed, kind).train(), batch(kind, seed))
         for name, gradient in expected.items():
             own = found[number][name]
-            close(torch.zeros_like(gradient) if own is None else own, gradient)
+            if not torch.allclose(torch.zeros_like(gradient) if own is None else own, gradient, 1e-9, 1e-9):
+                wrong.add(f"{variant.id} {kind}")
+    assert not wrong
