@@ -4,9 +4,9 @@
     python benchmarks/text_to_text.py EXPORTED sources.txt --count 2000
 
 EXPORTED was written with `--format ctranslate2`; without it, a Transformer of 3 + 3 layers of 256 with random weights and 8,000 pieces
-says 20 symbols and the end of each text of the translation data that ships with the project (`untrained_run.py`). The loop does what `translate_file` of CTranslate2 does: it encodes each text with the
-same vocabulary, translates all in batches sorted by length (`max_batch_size`), and decodes. Both are timed by the processor's clock in one
-process, one thread, in turns, by which the ratio is taken.
+says 20 symbols and the end of each text of the translation data that ships with the project (`untrained_run.py`). The loop does what
+`translate_file` of CTranslate2 does: it encodes each text with the same vocabulary, translates all in batches sorted by length
+(`max_batch_size`), and decodes. Both are timed by the processor's clock in one process, one thread, in turns, by which the ratio is taken.
 """
 
 import argparse

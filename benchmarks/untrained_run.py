@@ -84,5 +84,3 @@ def sources(count: int, *, data: Path = SHIPPED, column: str = "en") -> Sequence
         if len(found) == count:
             return found
     raise SystemExit(f"{data} holds only {len(found)} texts, but {count} are needed.")
-
-

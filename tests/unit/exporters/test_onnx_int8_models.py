@@ -128,5 +128,5 @@ def test_the_precision_of_an_export_is_that_of_its_files(tmp_path: Path) -> None
     model = plugin.build(plugin.Config(context_length=64, horizon=32), ValueSpec(channels=1), ValueSpec(channels=1)).eval()
     with unchecked():
         write_graphs(model, tmp_path, "int8")
-    operators = {node.op_type for path in tmp_path.iterdir() for node in onnx.load(path).graph.node}
+    operators = {node.op_type for path in tmp_path.glob("*.onnx") for node in onnx.load(path).graph.node}
     assert "MatMulInteger" in operators
