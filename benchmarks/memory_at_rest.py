@@ -55,7 +55,9 @@ def main() -> None:
     if settings.inside:
         print(measure(settings.folders[0]))
         return
-    print("| folder | files | own memory at rest (share of the files) | own when it has answered | mapped from files |\n|---|---|---|---|---|")
+    print(
+        "| folder | files | own memory at rest (share of the files) | own when it has answered | mapped from files |\n|---|---|---|---|---|"
+    )
     for folder in settings.folders:
         command = [sys.executable, __file__, str(folder), "--inside"]
         print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="", flush=True)

@@ -343,7 +343,7 @@ def parts_of(task: Task, record: Record) -> Sequence[Record]:
 
 def joined(task: Task, predictions: Sequence[Prediction], record: Record) -> Prediction:
     """The prediction for a record from those of its parts."""
-    return task.joined(predictions, record) if _splits_inputs(type(task)) else predictions[0]  # type: ignore[attr-defined, no-any-return]
+    return task.joined(predictions, record) if _splits_inputs(type(task)) else predictions[0]  # type: ignore[attr-defined]
 
 
 @cache
