@@ -24,6 +24,8 @@ class Asked(BaseModel):
     """The name of a model; the first one when left out."""
     search: dict[str, Any] = {}
     """Settings of the search, such as {"beam_size": 4, "n_best": 3}."""
+    brief: bool = False
+    """Whether predictions have only what is said and its score, which some engines find faster."""
     stream: bool = False
     """Whether predictions come one by one, as server-sent events, each as soon as it is made."""
 
@@ -57,7 +59,7 @@ def routes(service: Service) -> Any:
             return StreamingResponse(_events(service, asked, records), media_type="text/event-stream")
 
         async def found() -> dict[str, Any]:
-            predictions = await service.predict(asked.model, records, asked.search)
+            predictions = await service.predict(asked.model, records, asked.search, brief=asked.brief)
             if len(predictions) == 1 and "error" in predictions[0]:
                 raise RefusedError(422, str(predictions[0]["error"]))
             return {"model": pool.served.name, "predictions": predictions}
@@ -86,7 +88,7 @@ def routes(service: Service) -> Any:
 async def _events(service: Service, asked: Asked, records: list[dict[str, Any]]) -> AsyncIterator[bytes]:
     """Predictions as events, with the number of their input, and one at the end."""
     try:
-        async for number, prediction in service.stream(asked.model, records, asked.search):
+        async for number, prediction in service.stream(asked.model, records, asked.search, brief=asked.brief):
             yield _event("prediction", {"index": number, **prediction})
         yield _event("done", {})
     except RefusedError as error:
