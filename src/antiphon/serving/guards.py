@@ -1,11 +1,13 @@
 """What stands before every route: the key, the size of a body, paths as clients write them, and the counters."""
 
 import re
+import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, final
 
 from antiphon.serving.answering import refusal
+from antiphon.serving.log import say
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
 
@@ -39,12 +41,15 @@ class Guards:
         inner = (path.removeprefix(root) or "/") if path == root or path.startswith(f"{root}/") else path
         path = f"{root}/" if path == root else path
         scope = {**scope, "path": path, "raw_path": path.encode()}
-        began, status = time.monotonic(), 499
+        began, status, identity = time.monotonic(), 499, secrets.token_hex(8)
+
+        self._service.metrics.begun()
 
         async def sent(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", identity.encode())]}
             await send(message)
 
         try:
@@ -53,11 +58,14 @@ class Guards:
         except RefusedError as error:
             await refusal(error)(scope, receive, sent)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._service.metrics.request(route, status, time.monotonic() - began)
+            route, seconds = getattr(scope.get("route"), "path", "other"), time.monotonic() - began
+            self._service.metrics.request(route, status, seconds)
+            if self._settings.log_requests:
+                facts = {"id": identity, "method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 4)}
+                say("request", more=facts)
 
     def _check_key(self, path: str, scope: Scope) -> None:
-        if path in self._unkeyed:
+        if path in self._unkeyed or self._settings.api_key is None:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get("x-api-key") or headers.get("authorization", "")
