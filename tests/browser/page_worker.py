@@ -11,23 +11,16 @@ from antiphon.serving.pool import Served, WorkerProcess
 from antiphon.serving.worker import Answer, Asked, Card
 
 BEAM = {"name": "beam", "beam_size": 4, "length_penalty": "average"}
-ABOUT = {
-    "format": "long",
-    "id": "store",
-    "time": "day",
-    "target": ["sold"],
-    "horizon": 3,
-    "season": 7,
-    "known": [],
-    "past": [],
-    "static": [],
-}
+ROLES = {"format": "long", "id": "store", "time": "day", "target": ["sold"], "known": [], "past": [], "static": []}
+SALES = {**ROLES, "horizon": 3, "season": 7}
 CARDS = {
     "en-de": Card("translation", ("source",), False, False, None, BEAM),
     "de-en": Card("translation", ("source",), False, False, None, BEAM),
     "headlines": Card("summarization", ("document",), False, False, None, BEAM, about={"lengths": [2, 4]}),
     "digits": Card("speech_recognition", ("audio",), False, True, 8000, {"name": "ctc"}),
-    "sales": Card("forecasting", ("day", "sold", "store"), True, False, None, {"name": "direct"}, about=ABOUT),
+    "sales": Card(
+        "forecasting", ("day", "sold", "store"), True, False, None, {"name": "direct"}, about={**ROLES, "horizon": 3, "season": 7}
+    ),
     "plain": Card("summarization", ("document",), False, False, None, BEAM),
 }
 

@@ -101,7 +101,6 @@ def _listed(name: str, card: Card, languages: dict[str, Any] | None) -> dict[str
         "reads": reads,
         "columns": list(card.columns),
         "sample_rate": card.sample_rate,
-        "streams": bool(getattr(card, "streams", False)),
         "languages": languages,
         "search": dict(card.search),
         "about": dict(card.about),

@@ -66,6 +66,9 @@ async function resampled(samples, from, to) {
   return (await context.startRendering()).getChannelData(0);
 }
 
+// What makes speech pleasant to hear, models have not learned from.
+const AS_IT_IS = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+
 const WHY = {
   NotAllowedError: "This page may not use the microphone. Allow it beside the address, or open a recording instead.",
   NotFoundError: "There is no microphone. Open a recording instead.",
@@ -78,7 +81,7 @@ export class Microphone {
       throw new Failure("Browsers give the microphone only to pages of this machine, or over HTTPS. Open a recording instead.");
     const found = new Microphone();
     try {
-      found.stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+      found.stream = await navigator.mediaDevices.getUserMedia({ audio: AS_IT_IS });
     } catch (error) {
       throw new Failure(WHY[error.name] ?? `The microphone cannot be used: ${error.message}`);
     }
