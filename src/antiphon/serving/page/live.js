@@ -37,7 +37,7 @@ export class Live {
           }
         };
         this.socket.onclose = () => {
-          const message = "The service does not listen any more. What was recorded can be transcribed as a whole.";
+          const message = "The service does not listen any more.";
           begun({ status: 0, message });
           reject(new Failure(message));
         };

@@ -41,13 +41,16 @@ export function start(models, limits) {
         state(true, stopped);
         if (model().streams)
           live = await Live.open(model().id, microphone.rate, (said) => (text.textContent = said), signal);
+        live?.final.catch(() => null).then(() => stopped(true)); // it may end first: there is a limit
         work.say(live ? "Listening: words appear as they are said." : "Recording. The text comes when you stop.");
         if (!(await is_over) || signal.aborted) return;
         work.say("Writing the text …");
         const rest = microphone.rest();
         live?.say(rest);
         samples = await microphone.samples(rate());
-        if (live) show(await live.end());
+        const found = await live?.end().catch(() => null);
+        if (live && !found) work.say("The service has stopped listening. Writing the text of the whole recording …");
+        if (found) show(found);
         else await transcribe(signal);
       } finally {
         state(false);
