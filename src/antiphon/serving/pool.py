@@ -40,12 +40,9 @@ class Served:
 class _Job:
     asked: Asked
     answer: "asyncio.Future[Answer]"
+    size: int
     born: float = field(default_factory=time.monotonic)
     tries: int = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.asked.records)
 
 
 class LostError(Exception):
@@ -186,11 +183,11 @@ class Pool:
         assert self.card is not None, "asked once the model is there"
         parts = [records] if self.card.is_table else [[record] for record in records]
         waiting = sum(job.size for job in self._waiting)
-        if waiting + len(records) > self._settings.queue:
+        if waiting + self.card.count(records) > self._settings.queue:
             self._metrics.refused(self.served.name, "queue")
             raise RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
         loop = asyncio.get_running_loop()
-        jobs = [_Job(Asked(part, search, aligned), loop.create_future()) for part in parts]
+        jobs = [_Job(Asked(part, search, aligned), loop.create_future(), self.card.count(part)) for part in parts]
         self._waiting.extend(jobs)
         self._pump()
         try:

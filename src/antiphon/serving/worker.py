@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from antiphon.contracts.series import SeriesFacts
 from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a model that is served: its task, the columns that records need, and whether they are rows, sound or texts."""
+    """What is known of a model that is served: its task, the columns that records need, and whether they are rows, sound or texts.
+
+    series   of a model that forecasts: how series are given to it
+    """
 
     task: str
     columns: tuple[str, ...]
@@ -29,6 +33,13 @@ class Card:
     hears: bool
     sample_rate: int | None
     search: Mapping[str, Any]
+    series: SeriesFacts | None = None
+
+    def count(self, records: Sequence[Mapping[str, Any]]) -> int:
+        """How many predictions there will be: one for each record, or for each series where records are rows."""
+        if self.series is None or self.series.wide:
+            return len(records)
+        return 1 if self.series.id is None else len({str(record.get(self.series.id)) for record in records})
 
 
 @dataclass(frozen=True)
@@ -64,13 +75,18 @@ def serve(handle: int) -> None:
 
 def card_of(predictor: "Predictor") -> Card:
     """What a client may want to know of a model."""
-    from antiphon.contracts.abilities import Hears, Tabular
+    from antiphon.contracts.abilities import Forecasts, Hears, Tabular
     from antiphon.contracts.configuration import plain
 
     task = predictor.task
-    rate = getattr(task.source_spec, "sample_rate", None)
     return Card(
-        task.name, tuple(task.source_columns), isinstance(task, Tabular), isinstance(task, Hears), rate, plain(predictor.recipe.search)
+        task.name,
+        tuple(task.source_columns),
+        isinstance(task, Tabular),
+        isinstance(task, Hears),
+        getattr(task.source_spec, "sample_rate", None),
+        plain(predictor.recipe.search),
+        task.series_facts() if isinstance(task, Forecasts) else None,
     )
 
 
