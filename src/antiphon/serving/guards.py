@@ -1,12 +1,14 @@
 """What stands before every route: the key, the size of a body, paths as clients write them, and the counters."""
 
 import re
+import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, final
 
 from antiphon.serving.answering import refusal
 from antiphon.serving.encodings import unpacked
+from antiphon.serving.log import say
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
 
@@ -36,27 +38,36 @@ class Guards:
             return
         path = re.sub(r"/{2,}", "/", scope["path"])
         path = path.rstrip("/") or "/"  # served as it is meant: many clients fail over a redirect
+        root = str(scope.get("root_path", "")).rstrip("/")  # of a proxy, or of an application that this one is mounted in
+        inner = (path.removeprefix(root) or "/") if path == root or path.startswith(f"{root}/") else path
+        path = f"{root}/" if path == root else path
         scope = {**scope, "path": path, "raw_path": path.encode()}
-        began, status = time.monotonic(), 499
+        began, status, identity = time.monotonic(), 499, secrets.token_hex(8)
+
+        self._service.metrics.begun()
 
         async def sent(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", identity.encode())]}
             await send(message)
 
         try:
-            self._check_key(path, scope)
+            self._check_key(inner, scope)
             scope, whole = await _whole(scope, receive, self._settings.max_body)
             await self._app(scope, whole, sent)
         except RefusedError as error:
             await refusal(error)(scope, receive, sent)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._service.metrics.request(route, status, time.monotonic() - began)
+            route, seconds = getattr(scope.get("route"), "path", "other"), time.monotonic() - began
+            self._service.metrics.request(route, status, seconds)
+            if self._settings.log_requests:
+                facts = {"id": identity, "method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 4)}
+                say("request", more=facts)
 
     def _check_key(self, path: str, scope: Scope) -> None:
-        if path in self._unkeyed:
+        if path in self._unkeyed or self._settings.api_key is None:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get("x-api-key") or headers.get("authorization", "")

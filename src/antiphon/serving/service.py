@@ -88,24 +88,31 @@ class Service:
         search: Mapping[str, Any] | None = None,
         *,
         aligned: bool = False,
+        brief: bool = False,
     ) -> list[dict[str, Any]]:
         """The predictions for records, as `antiphon predict` writes them into JSON lines; one that cannot be used has an `error`.
 
         Where records are rows of a table, there is one for each series in them. `aligned` asks for `word_alignment`, where the model
-        knows it. Raises RefusedError.
+        knows it; `brief` leaves out all but what is said and its score, which is less work. Raises RefusedError.
         """
         pool = self.named(model)
-        return await pool.ask(self._checked(pool, records), self._allowed(search or {}), aligned=aligned)
+        return await pool.ask(self._checked(pool, records), self._allowed(search or {}), aligned=aligned, brief=brief)
 
     async def stream(
-        self, model: str | None, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any] | None = None
+        self,
+        model: str | None,
+        records: Sequence[Mapping[str, Any]],
+        search: Mapping[str, Any] | None = None,
+        *,
+        aligned: bool = False,
+        brief: bool = False,
     ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """The predictions for records with their numbers from 0, each as soon as it is made. Raises RefusedError."""
         pool = self.named(model)
         checked, allowed = self._checked(pool, records), self._allowed(search or {})
         assert pool.card is not None, "started before"
         parts = [checked] if pool.card.is_table else [[record] for record in checked]
-        tasks = [asyncio.create_task(pool.ask(part, allowed)) for part in parts]
+        tasks = [asyncio.create_task(pool.ask(part, allowed, aligned=aligned, brief=brief)) for part in parts]
         numbers = {task: number for number, task in enumerate(tasks)}
         try:
             waiting = set(tasks)

@@ -29,7 +29,7 @@ ASKED = {"h": 2, "series": {"y": [1, 2, 3, 10, 20], "sizes": [3, 2]}, "model": "
 
 
 def card(facts: SeriesFacts = FACTS, **search: Any) -> Card:
-    return Card("forecasting", ("ds", "y", "unique_id"), True, False, None, {"levels": LEVELS, **search}, facts)
+    return Card("forecasting", ("ds", "y", "unique_id"), True, False, None, {"levels": LEVELS, **search}, series=facts)
 
 
 class SeriesToy(Toy):
