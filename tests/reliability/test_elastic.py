@@ -17,7 +17,7 @@ KILLS = 3
 
 
 def torchrun(recipe: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", str(KILLS), "--master-port", "0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", str(KILLS)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     train = ["-m", "antiphon", "train", str(recipe), "--out", str(out), "--resume", *more]
     return subprocess.Popen([*command, *train], env=environment, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True)
