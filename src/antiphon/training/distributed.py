@@ -122,8 +122,18 @@ def start(device: str) -> Ranks:
         torch.cuda.set_device(device)
     if not dist.is_initialized():
         with _peers_alive():
-            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=_PATIENCE)
+            _meet("nccl" if device.startswith("cuda") else "gloo")
     return Ranks(dist.get_rank(), world, torch.device(device))
+
+
+def _meet(backend: str) -> None:
+    """Join the others. When `torchrun` has started all of them again, its store still has the addresses of those that have died, which gloo
+    would wait for: so each attempt has names of its own there."""
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store, rank, world = next(iter(dist.rendezvous("env://", timeout=_PATIENCE)))
+    store.set_timeout(_PATIENCE)
+    named = dist.PrefixStore(f"antiphon/attempt-{attempt}", store)
+    dist.init_process_group(backend, store=named, rank=rank, world_size=world, timeout=_PATIENCE)
 
 
 def stop() -> None:
