@@ -43,13 +43,10 @@ class Served:
 class _Job:
     asked: Asked
     answer: "asyncio.Future[Answer]"
+    size: int  # how many predictions there will be
     longest: int  # elements of its longest record
     born: float = field(default_factory=time.monotonic)
     tries: int = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.asked.records)
 
 
 def _elements(record: Mapping[str, Any]) -> int:
@@ -199,14 +196,14 @@ class Pool:
         """
         assert self.card is not None, "asked once the model is there"
         parts = [records] if self.card.is_table else [[record] for record in records]
-        if self._count() + len(records) > self._settings.queue:
+        count = self.card.count(records)
+        if self._count() + count > self._settings.queue:
             self._pump()
-        if (waiting := self._count()) + len(records) > self._settings.queue:
+        if (waiting := self._count()) + count > self._settings.queue:
             self._metrics.refused(self.served.name, "queue")
             raise RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
         loop = asyncio.get_running_loop()
-        rows = self.card.is_table
-        jobs = [_Job(Asked(part, search, aligned, brief), loop.create_future(), 1 if rows else max(map(_elements, part))) for part in parts]
+        jobs = [_Job(Asked(part, search, aligned, brief), loop.create_future(), *self._sizes(part)) for part in parts]
         self._waiting.extend(jobs)
         if not self._pumping:  # once all that has just arrived has been read
             self._pumping = True
@@ -224,6 +221,12 @@ class Pool:
         if wrong is not None:
             raise RefusedError(422, wrong)
         return [prediction for part in found for prediction in part]  # type: ignore[misc]
+
+    def _sizes(self, part: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+        """How many predictions there will be of a part, and the elements of its longest."""
+        assert self.card is not None, "asked once the model is there"
+        count = self.card.count(part)
+        return count, math.ceil(len(part) / count) if self.card.is_table else max(map(_elements, part))
 
     def _count(self) -> int:
         """The records that wait for a worker, and that somebody waits for."""
