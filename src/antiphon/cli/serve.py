@@ -26,7 +26,7 @@ def serve(
     wait: Annotated[float, typer.Option(help="Milliseconds that a free worker waits for more records.", min=0)] = 2.0,
     queue: Annotated[int, typer.Option(help="The most records that may wait for a model.", min=1)] = 1000,
     timeout: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.001)] = 60.0,
-    max_records: Annotated[int, typer.Option(help="The most records of one request.", min=1)] = 500,
+    max_records: Annotated[int, typer.Option(help="The most records, or series, of one request.", min=1)] = 500,
     max_body: Annotated[int, typer.Option(help="The most bytes of one request.", min=1)] = 32 * 2**20,
     max_beam: Annotated[int, typer.Option(help="The widest beam that a request may ask for.", min=1)] = 16,
     api_key: Annotated[

@@ -43,13 +43,10 @@ class Served:
 class _Job:
     asked: Asked
     answer: "asyncio.Future[Answer]"
+    size: int  # how many predictions there will be
     longest: int  # elements of its longest record
     born: float = field(default_factory=time.monotonic)
     tries: int = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.asked.records)
 
 
 def _elements(record: Mapping[str, Any]) -> int:
@@ -199,15 +196,14 @@ class Pool:
         """
         assert self.card is not None, "asked once the model is there"
         parts = [records] if self.card.is_table else [[record] for record in records]
-        if self._count() + len(records) > self._settings.queue:
+        count = self.card.count(records)
+        if self._count() + count > self._settings.queue:
             self._pump()
-        if (waiting := self._count()) + len(records) > self._settings.queue:
-            raise self._full(waiting)
-        if (self._expected() if waiting else 0) > self._settings.timeout:  # it would be given up, after a long wait
-            raise self._full(waiting)
+        if (waiting := self._count()) + count > self._settings.queue:
+            self._metrics.refused(self.served.name, "queue")
+            raise RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
         loop = asyncio.get_running_loop()
-        rows = self.card.is_table
-        jobs = [_Job(Asked(part, search, aligned, brief), loop.create_future(), 1 if rows else max(map(_elements, part))) for part in parts]
+        jobs = [_Job(Asked(part, search, aligned, brief), loop.create_future(), *self._sizes(part)) for part in parts]
         self._waiting.extend(jobs)
         if not self._pumping:  # once all that has just arrived has been read
             self._pumping = True
@@ -226,20 +222,20 @@ class Pool:
             raise RefusedError(422, wrong)
         return [prediction for part in found for prediction in part]  # type: ignore[misc]
 
+    def _sizes(self, part: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+        """How many predictions there will be of a part, and the elements of its longest."""
+        assert self.card is not None, "asked once the model is there"
+        count = self.card.count(part)
+        return count, math.ceil(len(part) / count) if self.card.is_table else max(map(_elements, part))
+
     def _count(self) -> int:
         """The records that wait for a worker, and that somebody waits for."""
         return sum(job.size for job in self._waiting if not job.answer.done())
 
-    def _full(self, waiting: int) -> RefusedError:
-        self._metrics.refused(self.served.name, "queue")
-        return RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
-
-    def _expected(self) -> float:
-        """Seconds that what waits will take, about."""
-        return self._metrics.seconds_of(self.served.name) * len(self._waiting) / max(1, len(self._all))
-
     def _delay(self) -> float:
-        return max(1.0, math.ceil(self._expected()))
+        """Seconds that what waits will take, about, if batches are full."""
+        batches = len(self._waiting) / self._settings.batch_size / max(1, len(self._all))
+        return float(max(1, math.ceil(self._metrics.seconds_of(self.served.name) * batches)))
 
     def _pump(self) -> None:
         """Give what waits to the workers that are free, as soon as a batch is full or its oldest record has waited long enough."""

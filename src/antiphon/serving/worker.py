@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from antiphon.contracts.series import SeriesFacts
 from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ class Card:
     search: Mapping[str, Any]
     about: Mapping[str, Any] = field(default_factory=dict)
     """What else the task says of itself (`contracts/abilities.py`, `Describes`)."""
+    series: SeriesFacts | None = None
+    """How series are given to a model that forecasts."""
+
+    def count(self, records: Sequence[Mapping[str, Any]]) -> int:
+        """How many predictions there will be: one for each record, or for each series where records are rows."""
+        if self.series is None or self.series.wide:
+            return len(records)
+        return 1 if self.series.id is None else len({str(record.get(self.series.id)) for record in records})
 
 
 @dataclass(frozen=True)
@@ -67,19 +76,19 @@ def serve(handle: int) -> None:
 
 def card_of(predictor: "Predictor") -> Card:
     """What a client may want to know of a model."""
-    from antiphon.contracts.abilities import Describes, Hears, Tabular
+    from antiphon.contracts.abilities import Describes, Forecasts, Hears, Tabular
     from antiphon.contracts.configuration import plain
 
     task = predictor.task
-    rate = getattr(task.source_spec, "sample_rate", None)
     return Card(
         task.name,
         tuple(task.source_columns),
         isinstance(task, Tabular),
         isinstance(task, Hears),
-        rate,
+        getattr(task.source_spec, "sample_rate", None),
         plain(predictor.recipe.search),
         about=task.about() if isinstance(task, Describes) else {},
+        series=task.series_facts() if isinstance(task, Forecasts) else None,
     )
 
 
