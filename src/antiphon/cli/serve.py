@@ -25,6 +25,7 @@ def serve(
     timeout: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.001)] = 60.0,
     max_records: Annotated[int, typer.Option(help="The most records of one request.", min=1)] = 500,
     max_body: Annotated[int, typer.Option(help="The most bytes of one request.", min=1)] = 32 * 2**20,
+    max_seconds: Annotated[float, typer.Option(help="The most seconds of a recording.", min=0.001)] = 7200.0,
     max_beam: Annotated[int, typer.Option(help="The widest beam that a request may ask for.", min=1)] = 16,
     api_key: Annotated[
         str | None,
@@ -47,7 +48,7 @@ def serve(
     served = [Served(_name(one), (_path(one),), tuple(settings or ()), trust_code) for one in run]
     config = ServeConfig(
         workers=workers, threads=threads, batch_size=batch_size, wait=wait, queue=queue, timeout=timeout, max_records=max_records,
-        max_body=max_body, max_beam=max_beam, api_key=api_key,
+        max_body=max_body, max_seconds=max_seconds, max_beam=max_beam, api_key=api_key,
     )  # fmt: skip
     run_server(served, config, host=host, port=port, root_path=root_path)
 

@@ -1,7 +1,7 @@
 """What a file in `protocols/` defines as `plugin`: routes by which clients of one kind ask a service."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -9,10 +9,12 @@ from typing import Any
 class ProtocolPlugin:
     """A protocol. `routes(service)` makes a FastAPI router that answers its requests; paths of protocols must not clash.
 
-    Requests for paths in `own_keys` have their key in the body, so that the protocol checks it (`service.check_key`).
+    Requests for paths in `own_keys` have their key in the body, so that the protocol checks it (`service.check_key`). `tells` has for
+    paths how what is refused before they are reached (a wrong key, a body that is too long) is told: a `serving.answering.Tell`.
     """
 
     name: str
     summary: str
     routes: Callable[[Any], Any]
     own_keys: tuple[str, ...] = ()
+    tells: Mapping[str, Callable[[Any], tuple[int, dict[str, Any]]]] = field(default_factory=dict)

@@ -42,12 +42,18 @@ def refusal(error: RefusedError, tell: Tell = told) -> Response:
     return PlainJSONResponse(body, status, headers=headers)
 
 
-async def answered(request: Request, work: Awaitable[Any], tell: Tell = told) -> Response:
-    """The JSON that `work` makes; it is cancelled when the client leaves. The body of the request must have been read."""
+async def answered(
+    request: Request, work: Awaitable[Any], tell: Tell = told, *, make: type[Response] = PlainJSONResponse, blanks: bool = True
+) -> Response:
+    """What `work` makes, as JSON; it is cancelled when the client leaves. The body of the request must have been read.
+
+    make     another form of the answer
+    blanks   whether a client that waits hears blanks; without them all that goes wrong has its status
+    """
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_gone(request))
     try:
-        await asyncio.wait({task, gone}, timeout=BLANK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, gone}, timeout=BLANK_EVERY if blanks else None, return_when=asyncio.FIRST_COMPLETED)
         if gone.done() and not task.done():
             await _cancelled(task)
             return Response(status_code=499)
@@ -55,7 +61,7 @@ async def answered(request: Request, work: Awaitable[Any], tell: Tell = told) ->
         gone.cancel()
     if task.done():
         try:
-            return PlainJSONResponse(task.result())
+            return make(task.result())
         except RefusedError as error:
             return refusal(error, tell)
     return StreamingResponse(_waiting(task, tell), media_type="application/json")

@@ -41,8 +41,8 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 async def _parts(request: Request) -> dict[str, Any]:
-    form = await request.form()
-    return _repeated([(name, value if isinstance(value, str) else await value.read()) for name, value in form.multi_items()])
+    async with request.form() as form:
+        return _repeated([(name, value if isinstance(value, str) else await value.read()) for name, value in form.multi_items()])
 
 
 def _repeated(items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, final
 
-from antiphon.serving.answering import refusal
+from antiphon.serving.answering import Tell, refusal, told
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
 
@@ -25,8 +25,9 @@ _SCHEMES = ("bearer ", "deepl-auth-key ")
 class Guards:
     """An application behind its guards."""
 
-    def __init__(self, app: App, service: Service, unkeyed: frozenset[str] = OPEN):
+    def __init__(self, app: App, service: Service, unkeyed: frozenset[str] = OPEN, tells: Mapping[str, Tell] | None = None):
         self._app, self._service, self._settings, self._unkeyed = app, service, service.settings, unkeyed
+        self._tells = tells or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -48,7 +49,7 @@ class Guards:
             self._check_key(path, scope)
             await self._app(scope, await _whole(receive, self._settings.max_body), sent)
         except RefusedError as error:
-            await refusal(error)(scope, receive, sent)
+            await refusal(error, self._tells.get(path, told))(scope, receive, sent)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._service.metrics.request(route, status, time.monotonic() - began)

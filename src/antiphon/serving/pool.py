@@ -178,7 +178,15 @@ class Pool:
             self._free.remove(worker)
             worker.close()
 
-    async def ask(self, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any], *, aligned: bool = False) -> list[dict[str, Any]]:
+    async def ask(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        search: Mapping[str, Any],
+        *,
+        aligned: bool = False,
+        timed: bool = False,
+        suffix: str | None = None,
+    ) -> list[dict[str, Any]]:
         """The predictions for records, which stay together only where they are rows of a table.
 
         Raises RefusedError when too many wait, when it takes too long, or when nothing can be said.
@@ -190,7 +198,7 @@ class Pool:
             self._metrics.refused(self.served.name, "queue")
             raise RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
         loop = asyncio.get_running_loop()
-        jobs = [_Job(Asked(part, search, aligned), loop.create_future()) for part in parts]
+        jobs = [_Job(Asked(part, search, aligned, timed, suffix), loop.create_future()) for part in parts]
         self._waiting.extend(jobs)
         self._pump()
         try:

@@ -29,6 +29,8 @@ class ServeConfig:
     """The most records of one request."""
     max_body: Count = 32 * 2**20
     """The most bytes of one request."""
+    max_seconds: Seconds = 7200.0
+    """The most seconds of a recording."""
     max_beam: Count = 16
     """The widest beam, and the most alternatives, that a request may ask for."""
     api_key: str | None = None

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
+    from antiphon.contracts.sequences import Prediction
     from antiphon.prediction.predictor import Predictor
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a model that is served: its task, the columns that records need, and whether they are rows, sound or texts."""
+    """What is known of a model that is served: its task, the columns that records need, and whether they are rows, sound or texts; the
+    languages of source and target, where the run names them."""
 
     task: str
     columns: tuple[str, ...]
@@ -29,15 +31,23 @@ class Card:
     hears: bool
     sample_rate: int | None
     search: Mapping[str, Any]
+    languages: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Records of one request, with search settings that differ from the run's, and whether words are to be aligned where the model can."""
+    """Records of one request, with search settings that differ from the run's, and what else is wanted of them.
+
+    aligned   whether words are to be linked to those of the source (`word_alignment`), where the model can
+    timed     whether words of speech are to have times, by whatever the search can do for that
+    suffix    a format of the task's own in which predictions are written, too (`written`), such as `.srt`
+    """
 
     records: Sequence[Mapping[str, Any]]
     search: Mapping[str, Any]
     aligned: bool = False
+    timed: bool = False
+    suffix: str | None = None
 
 
 Answer = list[dict[str, Any]] | str
@@ -68,9 +78,16 @@ def card_of(predictor: "Predictor") -> Card:
     from antiphon.contracts.configuration import plain
 
     task = predictor.task
-    rate = getattr(task.source_spec, "sample_rate", None)
+    rate = getattr(predictor.recipe.task, "sample_rate", None)
+    languages = getattr(getattr(predictor.recipe.task, "vocabulary", None), "languages", None)
     return Card(
-        task.name, tuple(task.source_columns), isinstance(task, Tabular), isinstance(task, Hears), rate, plain(predictor.recipe.search)
+        task.name,
+        tuple(task.source_columns),
+        isinstance(task, Tabular),
+        isinstance(task, Hears),
+        rate,
+        plain(predictor.recipe.search),
+        languages,
     )
 
 
@@ -82,12 +99,13 @@ def answers(predictor: "Predictor", asked: Sequence[Asked], known: dict[str, "Pr
     groups: dict[str, list[int]] = {}
     for number, one in enumerate(asked):
         alone = f"{number} " if isinstance(predictor.task, Tabular) else ""
-        groups.setdefault(alone + repr((one.aligned, sorted(one.search.items()))), []).append(number)
+        groups.setdefault(alone + repr((one.aligned, one.timed, sorted(one.search.items()))), []).append(number)
     for numbers in groups.values():
         records = [record for number in numbers for record in asked[number].records]
+        suffixes = [asked[number].suffix for number in numbers for _ in asked[number].records]
         try:
             first = asked[numbers[0]]
-            said = iter(_predicted(_searching(predictor, first.search, known), records, aligned=first.aligned))
+            said = iter(_predicted(_searching(predictor, first.search, known), records, suffixes, aligned=first.aligned, timed=first.timed))
         except AntiphonError as error:
             found.update(dict.fromkeys(numbers, str(error)))
             continue
@@ -107,14 +125,28 @@ def _searching(predictor: "Predictor", search: Mapping[str, Any], known: dict[st
     return known[name]
 
 
-def _predicted(predictor: "Predictor", records: Sequence[Mapping[str, Any]], *, aligned: bool) -> list[dict[str, Any]]:
-    from antiphon.contracts.abilities import Tabular
+def _predicted(
+    predictor: "Predictor", records: Sequence[Mapping[str, Any]], suffixes: Sequence[str | None], *, aligned: bool, timed: bool
+) -> list[dict[str, Any]]:
+    from antiphon.contracts.abilities import Tabular, WritesFormats
     from antiphon.prediction.writers import as_plain
 
-    table = isinstance(predictor.task, Tabular)
-    predictions = predictor.predict(list(records), on_error="keep")
-    plain = [as_plain(one, {} if table else record, predictor.task) for one, record in zip(predictions, records, strict=not table)]
+    task, table = predictor.task, isinstance(predictor.task, Tabular)
+    predictions = _timed(predictor, records) if timed else predictor.predict(list(records), on_error="keep")
+    plain = [as_plain(one, {} if table else record, task) for one, record in zip(predictions, records, strict=not table)]
+    if isinstance(task, WritesFormats) and not table:
+        for one, record, prediction, suffix in zip(plain, records, predictions, suffixes, strict=True):
+            if suffix is not None and "error" not in one:
+                one["written"] = task.written_as(prediction, record, suffix)
     return _aligned(predictor, records, plain) if aligned else plain
+
+
+def _timed(predictor: "Predictor", records: Sequence[Mapping[str, Any]]) -> "list[Prediction]":
+    """Predictions whose words have times: by the frames that say them, or else by where attention looks."""
+    for search in ({"spans": True}, {"alignment": True}):
+        with contextlib.suppress(AntiphonError):  # this search knows no such setting, or the model has nothing for it
+            return predictor.with_search(search).predict(list(records), on_error="keep")
+    return predictor.predict(list(records), on_error="keep")
 
 
 def _aligned(predictor: "Predictor", records: Sequence[Mapping[str, Any]], plain: list[dict[str, Any]]) -> list[dict[str, Any]]:
