@@ -146,11 +146,22 @@ class PreparesSources(Protocol):
 
 
 @runtime_checkable
+class FollowedSource(Protocol):
+    """A source that is being made."""
+
+    def hear(self, block: np.ndarray) -> Prediction | None:
+        """What is said so far, with one more block of samples (N,) or (N, channels); None where it changes nothing yet."""
+
+    def end(self) -> Prediction:
+        """What was said, as there is no more to come."""
+
+
+@runtime_checkable
 class Streams(Protocol):
     """A source can be followed while it is made."""
 
-    def stream(self, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
-        """What is said so far, after each block of samples (N,) or (N, channels), and once more at the end."""
+    def follow(self, model: Seq2SeqModel, sample_rate: int) -> FollowedSource:
+        """A source that begins. Raises ConfigError when the model, or what is to be heard of the source, needs the whole."""
 
 
 @runtime_checkable

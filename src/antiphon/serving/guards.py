@@ -31,12 +31,23 @@ class Guards:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         path = re.sub(r"/{2,}", "/", scope["path"])
         path = path.rstrip("/") or "/"  # served as it is meant: many clients fail over a redirect
         scope = {**scope, "path": path, "raw_path": path.encode()}
+        if scope["type"] == "http":
+            await self._request(path, scope, receive, send)
+            return
+        try:
+            self._check_key(path, scope)
+        except RefusedError:  # nothing can be told but that: HTTP status 403
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self._app(scope, receive, send)
+
+    async def _request(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.monotonic(), 499
 
         async def sent(message: Message) -> None:
@@ -55,12 +66,16 @@ class Guards:
             self._service.metrics.request(route, status, time.monotonic() - began)
 
     def _check_key(self, path: str, scope: Scope) -> None:
-        if path in self._unkeyed:
-            return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        given = headers.get("x-api-key") or headers.get("authorization", "")
-        scheme = next((scheme for scheme in _SCHEMES if given.lower().startswith(scheme)), "")
-        self._service.check_key(given[len(scheme) :].strip())
+        if path not in self._unkeyed:
+            self._service.check_key(key_in(scope))
+
+
+def key_in(scope: Scope) -> str:
+    """The key that the head of a request has; nothing where it has none."""
+    headers: dict[str, str] = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    given = headers.get("x-api-key") or headers.get("authorization", "")
+    scheme = next((scheme for scheme in _SCHEMES if given.lower().startswith(scheme)), "")
+    return given[len(scheme) :].strip()
 
 
 async def _whole(receive: Receive, most: int) -> Receive:

@@ -48,6 +48,11 @@ def pair_of(name: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found is not None and is_language(found[1]) and is_language(found[2]) else None
 
 
+def codes() -> list[str]:
+    """The codes of all languages that have a name here."""
+    return list(_NAMES)
+
+
 def code_of(language: str) -> str:
     """The code of a language that is named in English; what is no such name stays as it is."""
     return next((code for code, name in _NAMES.items() if name.lower() == language.lower()), language)

@@ -2,8 +2,8 @@
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, final
 
 from antiphon.data.audio import open_audio
@@ -37,6 +37,8 @@ class Service:
         self.settings, self.metrics = settings, Metrics()
         self.pools = {one.name: Pool(one, settings, self.metrics, make) for one in served}
         self._started = False
+        self.closing = asyncio.Event()
+        self._talks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Load all models; once. Raises AntiphonError when one cannot be loaded, and ends the others then."""
@@ -51,7 +53,25 @@ class Service:
 
     async def close(self) -> None:
         """End all workers when they have answered."""
+        await self.drain()
         await asyncio.gather(*(pool.close() for pool in self.pools.values()))
+
+    @contextmanager
+    def talking(self) -> Iterator[None]:
+        """While the current task talks to a client who speaks. When `closing` is set, it should soon tell what was said, and end."""
+        task = asyncio.current_task()
+        assert task is not None, "within a task"
+        self._talks.add(task)
+        try:
+            yield
+        finally:
+            self._talks.discard(task)
+
+    async def drain(self) -> None:
+        """Let clients who speak hear what they have said, and end."""
+        self.closing.set()
+        if self._talks:
+            await asyncio.wait(self._talks, timeout=self.settings.timeout)
 
     async def reload(self) -> None:
         """Open all runs anew, while the workers that are there go on."""

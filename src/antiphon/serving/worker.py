@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from antiphon.errors import AntiphonError
+from antiphon.serving.turns import Speakers, Turn, streams
 
 if TYPE_CHECKING:
     from antiphon.contracts.sequences import Prediction
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Card:
     """What is known of a model that is served: its task, the columns that records need, and whether they are rows, sound or texts; the
-    languages of source and target, where the run names them."""
+    languages of source and target, where the run names them; and whether it can follow speech while it is spoken, or why it cannot."""
 
     task: str
     columns: tuple[str, ...]
@@ -32,6 +33,8 @@ class Card:
     sample_rate: int | None
     search: Mapping[str, Any]
     languages: tuple[str, str] | None = None
+    streams: bool = False
+    why_not: str = "It does not hear."
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ Answer = list[dict[str, Any]] | str
 
 
 def serve(handle: int) -> None:
-    """What a worker does: load the model that it is told of, say what it is, and answer lists of `Asked` one after another, until the line
-    at the file descriptor `handle` is closed."""
+    """What a worker does: load the model that it is told of, say what it is, and answer lists of `Asked`, or of what clients who speak say
+    (`Turn`), one after another, until the line at the file descriptor `handle` is closed."""
     with Connection(handle) as line, contextlib.suppress(EOFError, ConnectionError):
         run, overrides, trust_code = line.recv()
         try:
@@ -68,8 +71,10 @@ def serve(handle: int) -> None:
             return
         line.send(card_of(predictor))
         known: dict[str, Predictor] = {}
+        speakers = Speakers(predictor)
         while True:
-            line.send(answers(predictor, line.recv(), known))
+            message = line.recv()
+            line.send(speakers.answers(message) if isinstance(message[0], Turn) else answers(predictor, message, known))
 
 
 def card_of(predictor: "Predictor") -> Card:
@@ -88,6 +93,7 @@ def card_of(predictor: "Predictor") -> Card:
         rate,
         plain(predictor.recipe.search),
         languages,
+        *streams(predictor, rate),
     )
 
 

@@ -18,7 +18,8 @@ def test_frames_are_those_of_the_whole_recording(size):
     model = predictor()
     samples = sound()
     blocks = [samples[start : start + size] for start in range(0, len(samples), size)]
-    found = np.concatenate(list(StreamedFrames(model.task.audio).of(blocks, RATE)))
+    frames = StreamedFrames(model.task.audio, RATE)
+    found = np.concatenate([*map(frames.add, blocks), frames.end()])
     np.testing.assert_allclose(found, model.task.audio.encode(samples), atol=1e-5)
 
 
@@ -55,9 +56,17 @@ def test_words_are_told_once_and_their_times_stay(monkeypatch):
     elements = model.task.target_text.encode("abc cab " * 150)
     spans = np.stack([3 * np.arange(len(elements)), 3 * np.arange(len(elements)) + 1], axis=1)
 
-    def heard_so_far(_, frames):
-        for count, _ in enumerate(frames):
-            yield Heard(elements[:count], spans[:count], 6 * count, 6 * count + 20, count == len(elements))
+    class HeardSoFar:
+        def __init__(self, _):
+            self.count = -1
+
+        def hear(self, _):
+            self.count += 1
+            count = self.count
+            return Heard(elements[:count], spans[:count], 6 * count, 6 * count + 20, count == len(elements))
+
+        def end(self):
+            return self.hear(None)
 
     decoded, decode = 0, model.task.target_text.decode
 
@@ -66,9 +75,9 @@ def test_words_are_told_once_and_their_times_stay(monkeypatch):
         decoded += len(symbols)
         return decode(symbols)
 
-    monkeypatch.setattr("antiphon.tasks.speech_recognition.stream.stream", heard_so_far)
+    monkeypatch.setattr("antiphon.tasks.speech_recognition.stream.StreamedSearch", HeardSoFar)
     model.task.target_text.decode = counted
-    told = list(model.stream([np.zeros(200, dtype=np.float32)] * (len(elements) + 1), RATE))
+    told = list(model.stream([np.zeros(200, dtype=np.float32)] * len(elements), RATE))
     assert told[-1].details["final"]
     assert told[-1].text == decode(elements)
     assert decoded < 80 * len(elements), "the whole is not decoded again for each block"
