@@ -21,7 +21,7 @@ class Toy(WorkerProcess):
     @classmethod
     def reset(cls, *, is_open: bool = False, card: Card = CARD, is_table: bool = False) -> None:
         """Begin anew, within a loop."""
-        cls.made, cls.gate, cls.known = [], asyncio.Event(), replace(card, is_table=is_table)
+        cls.made, cls.gate, cls.known = [], asyncio.Event(), replace(card, is_table=is_table or card.is_table)
         if is_open:
             cls.gate.set()
 

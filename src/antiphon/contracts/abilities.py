@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
+from antiphon.contracts.following import FollowedSource
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, Prediction
@@ -143,17 +144,6 @@ class PreparesSources(Protocol):
     @property
     def source_fingerprint(self) -> str:
         """Changes whenever the same source would be encoded differently."""
-
-
-@runtime_checkable
-class FollowedSource(Protocol):
-    """A source that is being made."""
-
-    def hear(self, block: np.ndarray) -> Prediction | None:
-        """What is said so far, with one more block of samples (N,) or (N, channels); None where it changes nothing yet."""
-
-    def end(self) -> Prediction:
-        """What was said, as there is no more to come."""
 
 
 @runtime_checkable
@@ -304,6 +294,14 @@ class HasDetails(Protocol):
         baselines: Mapping[str, Sequence[Any]],
     ) -> dict[str, Any]:
         """Plain values for JSON, for tables and pictures. `references[i]` holds the alternatives for item i."""
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """Whoever uses a model wants to know more of it than its columns."""
+
+    def about(self) -> dict[str, Any]:
+        """Plain values for JSON: how far a forecast goes, which lengths can be asked for."""
 
 
 @runtime_checkable

@@ -8,10 +8,11 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import FollowedSource, Streams, StreamsText, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.engine import SearchesItself
 from antiphon.contracts.files import as_file
+from antiphon.contracts.following import FollowedSource
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.search import SaysCopies, Search

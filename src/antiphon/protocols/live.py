@@ -21,8 +21,6 @@ from antiphon.serving.service import Service
 from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
-    from fastapi import WebSocket
-
     from antiphon.serving.speaking import Speaker
 
 PATH = "/v1/audio/live"
@@ -53,7 +51,7 @@ def routes(service: Service) -> Any:
     return router
 
 
-async def _talk(service: Service, websocket: "WebSocket") -> None:
+async def _talk(service: Service, websocket: Any) -> None:
     from antiphon.serving.speaking import Speaker, next_word
 
     given = _key_of(websocket)
@@ -86,7 +84,7 @@ async def _talk(service: Service, websocket: "WebSocket") -> None:
         speaker.close()
 
 
-async def _hear(service: Service, websocket: "WebSocket", speaker: "Speaker") -> str | None:
+async def _hear(service: Service, websocket: Any, speaker: "Speaker") -> str | None:
     """Hear all that is said, and tell it meanwhile. What has ended it: `client`, `limit`, `idle`, `shutdown`, or None when it left."""
     from antiphon.serving.speaking import next_word
 
@@ -118,7 +116,7 @@ def _read(message: Mapping[str, Any]) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {}
 
 
-def _key_of(websocket: "WebSocket") -> str:
+def _key_of(websocket: Any) -> str:
     """The key in the head of a request; nothing where it has none."""
     from antiphon.serving.guards import key_in
 
@@ -126,14 +124,14 @@ def _key_of(websocket: "WebSocket") -> str:
     return key_in(websocket.scope) or next(offered, "")
 
 
-def _check_origin(service: Service, websocket: "WebSocket") -> None:
+def _check_origin(service: Service, websocket: Any) -> None:
     """Raise RefusedError for a page of another site, where no key tells that it may."""
     origin = websocket.headers.get("origin")
     if service.settings.api_key is None and origin is not None and urlsplit(origin).netloc != websocket.headers.get("host"):
         raise RefusedError(403, f"Pages of {origin:.80} may speak here only with a key, which this service has not. Set `--api-key`.")
 
 
-async def _send(websocket: "WebSocket", content: Mapping[str, Any]) -> None:
+async def _send(websocket: Any, content: Mapping[str, Any]) -> None:
     await websocket.send_text(json_text(content, ascii_only=True))
 
 

@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from antiphon.contracts.protocol import ProtocolPlugin
 from antiphon.errors import DataError
@@ -20,9 +20,6 @@ from antiphon.serving.service import Service
 from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
-    from fastapi import Request
-    from fastapi.responses import Response
-
     from antiphon.serving.pool import Pool
 
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
@@ -54,17 +51,17 @@ def routes(service: Service) -> Any:
     @router.post("/v1/audio/transcriptions")
     async def transcriptions(request: Request) -> Response:
         """What is said in `file`."""
-        return await _answer(service, request, into_english=False)
+        return cast(Response, await _answer(service, request, into_english=False))
 
     @router.post("/v1/audio/translations")
     async def translations(request: Request) -> Response:
         """What is said in `file`, in English."""
-        return await _answer(service, request, into_english=True)
+        return cast(Response, await _answer(service, request, into_english=True))
 
     return router
 
 
-async def _answer(service: Service, request: "Request", *, into_english: bool) -> "Response":
+async def _answer(service: Service, request: Any, *, into_english: bool) -> Any:
     from fastapi.responses import PlainTextResponse, StreamingResponse
     from starlette.exceptions import HTTPException
 

@@ -36,18 +36,21 @@ class Guards:
             return
         path = re.sub(r"/{2,}", "/", scope["path"])
         path = path.rstrip("/") or "/"  # served as it is meant: many clients fail over a redirect
+        root = str(scope.get("root_path", "")).rstrip("/")  # of a proxy, or of an application that this one is mounted in
+        inner = (path.removeprefix(root) or "/") if path == root or path.startswith(f"{root}/") else path
+        path = f"{root}/" if path == root else path
         scope = {**scope, "path": path, "raw_path": path.encode()}
         if scope["type"] == "http":
-            await self._request(path, scope, receive, send)
+            await self._request(inner, scope, receive, send)
             return
         try:
-            self._check_key(path, scope)
+            self._check_key(inner, scope)
         except RefusedError:  # nothing can be told but that: HTTP status 403
             await send({"type": "websocket.close", "code": 1008})
             return
         await self._app(scope, receive, send)
 
-    async def _request(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _request(self, inner: str, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.monotonic(), 499
 
         async def sent(message: Message) -> None:
@@ -57,10 +60,10 @@ class Guards:
             await send(message)
 
         try:
-            self._check_key(path, scope)
+            self._check_key(inner, scope)
             await self._app(scope, await _whole(receive, self._settings.max_body), sent)
         except RefusedError as error:
-            await refusal(error, self._tells.get(path, told))(scope, receive, sent)
+            await refusal(error, self._tells.get(inner, told))(scope, receive, sent)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._service.metrics.request(route, status, time.monotonic() - began)

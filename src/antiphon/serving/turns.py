@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
-    from antiphon.contracts.abilities import FollowedSource
+    from antiphon.contracts.following import FollowedSource
     from antiphon.contracts.sequences import Prediction
     from antiphon.prediction.predictor import Predictor
 

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ class Card:
     hears: bool
     sample_rate: int | None
     search: Mapping[str, Any]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What else the task says of itself (`contracts/abilities.py`, `Describes`)."""
     languages: tuple[str, str] | None = None
     streams: bool = False
     why_not: str = "It does not hear."
@@ -79,11 +81,12 @@ def serve(handle: int) -> None:
 
 def card_of(predictor: "Predictor") -> Card:
     """What a client may want to know of a model."""
-    from antiphon.contracts.abilities import Hears, Tabular
+    from antiphon.contracts.abilities import Describes, Hears, Tabular
     from antiphon.contracts.configuration import plain
 
     task = predictor.task
     rate = getattr(predictor.recipe.task, "sample_rate", None)
+    follows, why_not = streams(predictor, rate)
     languages = getattr(getattr(predictor.recipe.task, "vocabulary", None), "languages", None)
     return Card(
         task.name,
@@ -92,8 +95,10 @@ def card_of(predictor: "Predictor") -> Card:
         isinstance(task, Hears),
         rate,
         plain(predictor.recipe.search),
-        languages,
-        *streams(predictor, rate),
+        languages=languages,
+        streams=follows,
+        why_not=why_not,
+        about=task.about() if isinstance(task, Describes) else {},
     )
 
 
@@ -136,6 +141,7 @@ def _predicted(
 ) -> list[dict[str, Any]]:
     from antiphon.contracts.abilities import Tabular, WritesFormats
     from antiphon.prediction.writers import as_plain
+    from antiphon.serving.linked_words import with_links
 
     task, table = predictor.task, isinstance(predictor.task, Tabular)
     predictions = _timed(predictor, records) if timed else predictor.predict(list(records), on_error="keep")
@@ -144,7 +150,7 @@ def _predicted(
         for one, record, prediction, suffix in zip(plain, records, predictions, suffixes, strict=True):
             if suffix is not None and "error" not in one:
                 one["written"] = task.written_as(prediction, record, suffix)
-    return _aligned(predictor, records, plain) if aligned else plain
+    return with_links(predictor, records, plain) if aligned else plain
 
 
 def _timed(predictor: "Predictor", records: Sequence[Mapping[str, Any]]) -> "list[Prediction]":
@@ -153,20 +159,6 @@ def _timed(predictor: "Predictor", records: Sequence[Mapping[str, Any]]) -> "lis
         with contextlib.suppress(AntiphonError):  # this search knows no such setting, or the model has nothing for it
             return predictor.with_search(search).predict(list(records), on_error="keep")
     return predictor.predict(list(records), on_error="keep")
-
-
-def _aligned(predictor: "Predictor", records: Sequence[Mapping[str, Any]], plain: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The predictions with links of words, where the model knows them: it is asked what it thinks of what it said."""
-    target = predictor.task.target_column
-    if target is None:
-        return plain
-    said = [{**record, target: one["prediction"]} for record, one in zip(records, plain, strict=True)]
-    try:
-        scored = predictor.score(said, alignment=True, on_error="keep")
-    except AntiphonError:  # no attention, or an engine that does not show it
-        return plain
-    links = [one.details.get("word_alignment") for one in scored]
-    return [one if link is None else {**one, "word_alignment": link} for one, link in zip(plain, links, strict=True)]
 
 
 def say(message: str) -> None:
