@@ -21,6 +21,9 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes for each model.", min=1)] = 1,
     threads: Annotated[int, typer.Option(help="Threads that a worker computes with.", min=1)] = 1,
     batch_size: Annotated[int, typer.Option(help="The most records that a worker predicts together.", min=1)] = 64,
+    batch_elements: Annotated[
+        int, typer.Option(help="The most characters (10 ms of sound, rows) that it predicts together, with padding.", min=1)
+    ] = 16384,
     wait: Annotated[float, typer.Option(help="Milliseconds that a free worker waits for more records.", min=0)] = 2.0,
     queue: Annotated[int, typer.Option(help="The most records that may wait for a model.", min=1)] = 1000,
     timeout: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.001)] = 60.0,
@@ -42,6 +45,7 @@ def serve(
             metavar="PROTOCOL=HOST:PORT", help="Speak a protocol that is not HTTP, such as wyoming=127.0.0.1:10300; may be repeated."
         ),
     ] = None,
+    log_requests: Annotated[bool, typer.Option(help="Log each request, without its text.")] = False,
     root_path: Annotated[str, typer.Option(help="The path under which a proxy passes requests on.")] = "",
     settings: Set = None,
     trust_code: TrustCode = False,
@@ -56,8 +60,9 @@ def serve(
 
     served = [Served(_name(one), (_path(one),), tuple(settings or ()), trust_code) for one in run]
     config = ServeConfig(
-        workers=workers, threads=threads, batch_size=batch_size, wait=wait, queue=queue, timeout=timeout, max_records=max_records,
-        max_body=max_body, max_seconds=max_seconds, max_sessions=max_sessions, idle=idle, max_beam=max_beam, api_key=api_key,
+        workers=workers, threads=threads, batch_size=batch_size, batch_elements=batch_elements, wait=wait, queue=queue, timeout=timeout,
+        max_records=max_records, max_body=max_body, max_seconds=max_seconds, max_sessions=max_sessions,
+        idle=idle, max_beam=max_beam, log_requests=log_requests, api_key=api_key,
     )  # fmt: skip
     run_server(served, config, host=host, port=port, root_path=root_path, listen=[_address(one) for one in listen or ()])
 

@@ -1,11 +1,13 @@
 """What stands before every route: the key, the size of a body, paths as clients write them, and the counters."""
 
 import re
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, final
 
 from antiphon.serving.answering import Tell, refusal, told
+from antiphon.serving.log import say
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
 
@@ -51,12 +53,14 @@ class Guards:
         await self._app(scope, receive, send)
 
     async def _request(self, inner: str, scope: Scope, receive: Receive, send: Send) -> None:
-        began, status = time.monotonic(), 499
+        began, status, identity = time.monotonic(), 499, secrets.token_hex(8)
+        self._service.metrics.begun()
 
         async def sent(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", identity.encode())]}
             await send(message)
 
         try:
@@ -65,11 +69,14 @@ class Guards:
         except RefusedError as error:
             await refusal(error, self._tells.get(inner, told))(scope, receive, sent)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._service.metrics.request(route, status, time.monotonic() - began)
+            route, seconds = getattr(scope.get("route"), "path", "other"), time.monotonic() - began
+            self._service.metrics.request(route, status, seconds)
+            if self._settings.log_requests:
+                facts = {"id": identity, "method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 4)}
+                say("request", more=facts)
 
     def _check_key(self, path: str, scope: Scope) -> None:
-        if path not in self._unkeyed:
+        if path not in self._unkeyed and self._settings.api_key is not None:
             self._service.check_key(key_in(scope))
 
 

@@ -1,8 +1,10 @@
 """The workers of one model, and the records that wait for them.
 
-Batches fill themselves: what arrives while a worker is busy goes to it together when it is free, the oldest first, and a worker that is
-free waits a moment for more. Where several are free, they share. A record whose client has gone is taken out before it costs anything. A
-worker that dies is replaced; what it was working on is asked once more, one by one, so that a record which kills workers harms nobody else.
+Batches fill themselves: what arrives while a worker is busy goes to it together when it is free. The oldest record is always among them,
+and as many of those behind it as the budget of elements holds when all are padded to the longest: so a long one does not keep many short
+ones waiting, and nothing waits for ever. A worker that is free waits a moment for more, but only while several ask at once: a client who is
+alone never waits. Where several are free, they share. A record whose client has gone is taken out before it costs anything. A worker that
+dies is replaced; what it was working on is asked once more, one by one, so that a record which kills workers harms nobody else.
 Clients who speak have sessions (`sessions.py`), each with one of the workers.
 """
 
@@ -14,17 +16,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, final
 
 from antiphon.data import processes
 from antiphon.errors import AntiphonError
+from antiphon.serving.jobs import Job, elements_of
+from antiphon.serving.log import say
 from antiphon.serving.metrics import Metrics
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.sessions import Session, Sessions, Waiting
 from antiphon.serving.settings import ServeConfig
 from antiphon.serving.turns import Heard, Turn
-from antiphon.serving.worker import Answer, Asked, Card, say
+from antiphon.serving.worker import Answer, Asked, Card
 
 _PATIENCE = 5.0  # seconds that a worker has to end, once its line is closed
 
@@ -39,18 +43,6 @@ class Served:
     trust_code: bool = False
 
 
-@dataclass(eq=False)
-class _Job:
-    asked: Asked
-    answer: "asyncio.Future[Answer]"
-    born: float = field(default_factory=time.monotonic)
-    tries: int = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.asked.records)
-
-
 class LostError(Exception):
     """A worker has died."""
 
@@ -58,8 +50,8 @@ class LostError(Exception):
 class WorkerProcess:
     """A process, the line to it, and the thread that waits for its answers."""
 
-    def __init__(self, served: Served, threads: int):
-        self.line, self.process = processes.start("antiphon.serving.worker", processes.with_threads(threads))
+    def __init__(self, served: Served, threads: int, module: str = "antiphon.serving.worker"):
+        self.line, self.process = processes.start(module, processes.with_threads(threads))
         with contextlib.suppress(OSError):  # it has ended, which is noticed when its card is read
             self.line.send((served.run, served.overrides, served.trust_code))
         self._thread = ThreadPoolExecutor(1, "antiphon-line")
@@ -135,13 +127,15 @@ class Pool:
     ):
         self.served, self.card, self._make = served, None, make
         self._settings, self._metrics = settings, metrics
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._free: list[WorkerProcess] = []
         self._last: list[WorkerProcess] = []  # free, too, but for sessions alone: the run has been opened anew since these began
         self._sessions = Sessions(settings.max_sessions, settings.timeout, self._pump)
         self._all: set[WorkerProcess] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
+        self._pumping = False
+        self._company = False  # whether the last batch had several records
         self._closed = False
 
     card: Card | None
@@ -205,6 +199,7 @@ class Pool:
         aligned: bool = False,
         timed: bool = False,
         suffix: str | None = None,
+        brief: bool = False,
     ) -> list[dict[str, Any]]:
         """The predictions for records, which stay together only where they are rows of a table.
 
@@ -212,14 +207,20 @@ class Pool:
         """
         assert self.card is not None, "asked once the model is there"
         parts = [records] if self.card.is_table else [[record] for record in records]
-        waiting = sum(job.size for job in self._waiting)
-        if waiting + len(records) > self._settings.queue:
-            self._metrics.refused(self.served.name, "queue")
-            raise RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
+        if self._count() + len(records) > self._settings.queue:
+            self._pump()
+        if (waiting := self._count()) + len(records) > self._settings.queue:
+            raise self._full(waiting)
+        if (self._expected() if waiting else 0) > self._settings.timeout:  # it would be given up, after a long wait
+            raise self._full(waiting)
         loop = asyncio.get_running_loop()
-        jobs = [_Job(Asked(part, search, aligned, timed, suffix), loop.create_future()) for part in parts]
+        rows = self.card.is_table
+        asked = [Asked(part, search, aligned, timed, suffix, brief) for part in parts]
+        jobs = [Job(one, loop.create_future(), 1 if rows else max(map(elements_of, one.records))) for one in asked]
         self._waiting.extend(jobs)
-        self._pump()
+        if not self._pumping:  # once all that has just arrived has been read
+            self._pumping = True
+            loop.call_soon(self._pump)
         try:
             async with asyncio.timeout(self._settings.timeout):
                 found = [await job.answer for job in jobs]
@@ -234,8 +235,20 @@ class Pool:
             raise RefusedError(422, wrong)
         return [prediction for part in found for prediction in part]  # type: ignore[misc]
 
+    def _count(self) -> int:
+        """The records that wait for a worker, and that somebody waits for."""
+        return sum(job.size for job in self._waiting if not job.answer.done())
+
+    def _full(self, waiting: int) -> RefusedError:
+        self._metrics.refused(self.served.name, "queue")
+        return RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
+
+    def _expected(self) -> float:
+        """Seconds that what waits will take, about."""
+        return self._metrics.seconds_of(self.served.name) * len(self._waiting) / max(1, len(self._all))
+
     def _delay(self) -> float:
-        return max(1.0, math.ceil(self._metrics.seconds_of(self.served.name) * len(self._waiting) / max(1, len(self._all))))
+        return max(1.0, math.ceil(self._expected()))
 
     async def converse(self, sample_rate: int) -> Session:
         """A session with one who speaks at so many samples a second. Raises RefusedError when it cannot follow, or too many speak."""
@@ -252,6 +265,7 @@ class Pool:
 
     def _pump(self) -> None:
         """Give what waits to the workers that are free: what speakers say at once, unless something else is older."""
+        self._pumping = False
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -276,25 +290,31 @@ class Pool:
         """Give batches to the workers that are free, as soon as one is full or its oldest record has waited long enough."""
         while self._free and self._waiting:
             left = self._waiting[0].born + self._settings.wait / 1000 - time.monotonic()
-            if left > 0 and len(self._waiting) < self._settings.batch_size:
+            if left > 0 and self._company and len(self._waiting) < self._settings.batch_size:
                 self._alarm = asyncio.get_running_loop().call_later(left, self._pump)
                 return
             batch = self._batch()
             if batch:
                 self._begin(self._run(self._free.pop(), batch))
 
-    def _batch(self) -> list[_Job]:
-        """The oldest records that fit into a batch, and only so many that others who are free have some, too."""
+    def _batch(self) -> list[Job]:
+        """The oldest record and those behind it that fit, and only so many that others who are free have some, too."""
         share = min(self._settings.batch_size, math.ceil(sum(job.size for job in self._waiting) / len(self._free)))
-        batch, size = list[_Job](), 0
-        while self._waiting and (not batch or (size + self._waiting[0].size <= share and not self._waiting[0].tries)):
+        batch, left, size, longest = list[Job](), list[Job](), 0, 0
+        while self._waiting and size < share:
             job = self._waiting.popleft()
             if job.answer.done():  # nobody waits for it
                 continue
+            padded = (size + job.size) * max(longest, job.longest)
+            if batch and (size + job.size > share or padded > self._settings.batch_elements or job.tries):
+                left.append(job)
+                continue
             batch.append(job)
-            size += job.size
+            size, longest = size + job.size, max(longest, job.longest)
             if job.tries:  # it may have killed a worker: alone
                 break
+        self._waiting.extendleft(reversed(left))
+        self._company = size > 1
         return batch
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -302,7 +322,7 @@ class Pool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, worker: WorkerProcess, batch: list[_Job]) -> None:
+    async def _run(self, worker: WorkerProcess, batch: list[Job]) -> None:
         began = time.monotonic()
         try:
             found = await worker.ask([job.asked for job in batch])
@@ -328,14 +348,14 @@ class Pool:
         self._rest(worker)
         self._pump()
 
-    async def _lost(self, worker: WorkerProcess, batch: list[_Job], turns: Sequence[Waiting] = ()) -> None:
+    async def _lost(self, worker: WorkerProcess, batch: list[Job], turns: Sequence[Waiting] = ()) -> None:
         """Replace a worker that has died, and ask again what it had been asked, each by itself and once. Its sessions are lost."""
         replaced = worker in self._all
         self._dismiss(worker)
         self._sessions.lose(worker, turns)
         if self._closed:
             return
-        say(f"a worker of {self.served.name} has died and is replaced")
+        say("worker_died", "A worker has died and is replaced.", level="warning", more={"model": self.served.name})
         self._metrics.died(self.served.name)
         for job in reversed(batch):
             job.tries += 1
@@ -347,7 +367,7 @@ class Pool:
             if replaced:  # another one has taken the place of one that was to end
                 self._free.append(await self._new())
         except AntiphonError as error:
-            say(f"{self.served.name} cannot be loaded again: {error}")
+            say("worker_lost", f"The model cannot be loaded again: {error}", level="error", more={"model": self.served.name})
         self._pump()
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """The process that listens: it loads the models, serves until it is asked to stop, and lets what was accepted end first."""
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
@@ -10,30 +11,37 @@ from typing import Any
 from antiphon.contracts import registry
 from antiphon.errors import AntiphonError, ConfigError, MissingPackageError
 from antiphon.serving.app import application
-from antiphon.serving.pool import Served
+from antiphon.serving.log import log_as_json, say
+from antiphon.serving.pool import MakeWorker, Served, WorkerProcess
 from antiphon.serving.settings import ServeConfig
 from antiphon.serving.speaking import MOST_BYTES
-from antiphon.serving.worker import say
 
 Listen = tuple[str, str, int]
 """A protocol that is not HTTP, and the address at which it is spoken."""
 
 
 def run_server(
-    served: Sequence[Served], settings: ServeConfig, *, host: str, port: int, root_path: str = "", listen: Sequence[Listen] = ()
+    served: Sequence[Served],
+    settings: ServeConfig,
+    *,
+    host: str,
+    port: int,
+    root_path: str = "",
+    listen: Sequence[Listen] = (),
+    make: MakeWorker = WorkerProcess,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Raises AntiphonError when a model cannot be loaded, or a port is taken."""
+    """Serve until SIGINT or SIGTERM; `make` starts workers. Raises AntiphonError when a model cannot be loaded, or a port is taken."""
     try:
         import uvicorn
     except ImportError as error:
         raise MissingPackageError("Serving", "uvicorn", "serve") from error
-    app = application(served, settings)
+    app = application(served, settings, make=make)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         root_path=root_path,
-        log_level="warning",
+        log_config=None,
         access_log=False,  # paths of requests may hold texts
         lifespan="off",  # models are loaded before anybody is let in
         timeout_graceful_shutdown=int(settings.timeout) + 1,
@@ -50,6 +58,10 @@ def run_server(
             await app.state.service.drain()
             await super().shutdown(sockets)
 
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is an open file, and 1,024 are few
+    log_as_json("uvicorn")
+    log_as_json("asyncio")
     asyncio.run(_serve(app.state.service, Server(config), config, listen))
 
 
@@ -88,9 +100,9 @@ async def _serve(service: Any, server: Any, config: Any, listen: Sequence[Listen
 async def _reloaded(service: Any) -> None:
     try:
         await service.reload()
-        say("all models were opened anew")
+        say("reloaded", "All models were opened anew.")
     except AntiphonError as error:
-        say(f"the models stay as they were, since one cannot be opened anew: {error}")
+        say("not_reloaded", f"The models stay as they were, since one cannot be opened anew: {error}", level="error")
 
 
 async def _listening(service: Any, protocol: str, host: str, port: int) -> asyncio.Server:
@@ -103,5 +115,5 @@ async def _listening(service: Any, protocol: str, host: str, port: int) -> async
     except OSError as error:
         raise AntiphonError(f"{host}:{port} cannot be listened at for {protocol}: {error.strerror}. Choose another one.") from error
     address, bound = server.sockets[0].getsockname()[:2]
-    print(f"Speaking {protocol} at {address}:{bound}", file=sys.stderr, flush=True)
+    say("listening", f"Speaking {protocol} at {address}:{bound}.", more={"protocol": protocol, "port": bound})
     return server

@@ -111,15 +111,17 @@ class Service:
         aligned: bool = False,
         timed: bool = False,
         suffix: str | None = None,
+        brief: bool = False,
     ) -> list[dict[str, Any]]:
         """The predictions for records, as `antiphon predict` writes them into JSON lines; one that cannot be used has an `error`.
 
         Where records are rows of a table, there is one for each series in them. `aligned`, `timed` and `suffix` ask for more
-        (`serving.worker.Asked`). Raises RefusedError.
+        (`serving.worker.Asked`); `brief` leaves out all but what is said and its score, which is less work. Raises RefusedError.
         """
         pool = self.named(model)
         allowed = self._allowed(search or {})
-        return await pool.ask(await self._checked(pool, records), allowed, aligned=aligned, timed=timed, suffix=suffix)
+        checked = await self._checked(pool, records)
+        return await pool.ask(checked, allowed, aligned=aligned, timed=timed, suffix=suffix, brief=brief)
 
     async def stream(
         self,
@@ -128,13 +130,14 @@ class Service:
         search: Mapping[str, Any] | None = None,
         *,
         aligned: bool = False,
+        brief: bool = False,
     ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """The predictions for records with their numbers from 0, each as soon as it is made. Raises RefusedError."""
         pool = self.named(model)
         checked, allowed = await self._checked(pool, records), self._allowed(search or {})
         assert pool.card is not None, "started before"
         parts = [checked] if pool.card.is_table else [[record] for record in checked]
-        tasks = [asyncio.create_task(pool.ask(part, allowed, aligned=aligned)) for part in parts]
+        tasks = [asyncio.create_task(pool.ask(part, allowed, aligned=aligned, brief=brief)) for part in parts]
         numbers = {task: number for number, task in enumerate(tasks)}
         try:
             waiting = set(tasks)

@@ -73,7 +73,7 @@ async def translated(
     asked = [number for number, one in enumerate(inlines) if one.plain]
     records = [{column: inlines[number].plain if tags else texts[number].strip(), **(more[number] if more else {})} for number in asked]
     aligned = any(inlines[number].pieces for number in asked)
-    found = await service.predict(pool.served.name, records, search, aligned=aligned) if records else []
+    found = await service.predict(pool.served.name, records, search, aligned=aligned, brief=True) if records else []
     said: list[dict[str, Any]] = [{"prediction": text} for text in texts]
     for number, prediction in zip(asked, found, strict=True):
         if "error" in prediction:

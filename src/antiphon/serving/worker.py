@@ -5,8 +5,7 @@ the line are plain values: records in, predictions as `antiphon predict` writes 
 """
 
 import contextlib
-import os
-import sys
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -53,6 +52,7 @@ class Asked:
     aligned: bool = False
     timed: bool = False
     suffix: str | None = None
+    brief: bool = False  # only what is said and its score: scores of symbols and of copies may take a pass more
 
 
 Answer = list[dict[str, Any]] | str
@@ -110,13 +110,13 @@ def answers(predictor: "Predictor", asked: Sequence[Asked], known: dict[str, "Pr
     groups: dict[str, list[int]] = {}
     for number, one in enumerate(asked):
         alone = f"{number} " if isinstance(predictor.task, Tabular) else ""
-        groups.setdefault(alone + repr((one.aligned, one.timed, sorted(one.search.items()))), []).append(number)
+        groups.setdefault(alone + repr((one.aligned, one.timed, one.brief, sorted(one.search.items()))), []).append(number)
     for numbers in groups.values():
         records = [record for number in numbers for record in asked[number].records]
         suffixes = [asked[number].suffix for number in numbers for _ in asked[number].records]
         try:
             first = asked[numbers[0]]
-            said = iter(_predicted(_searching(predictor, first.search, known), records, suffixes, aligned=first.aligned, timed=first.timed))
+            said = iter(_predicted(_searching(predictor, first.search, known), records, suffixes, first))
         except AntiphonError as error:
             found.update(dict.fromkeys(numbers, str(error)))
             continue
@@ -137,20 +137,24 @@ def _searching(predictor: "Predictor", search: Mapping[str, Any], known: dict[st
 
 
 def _predicted(
-    predictor: "Predictor", records: Sequence[Mapping[str, Any]], suffixes: Sequence[str | None], *, aligned: bool, timed: bool
+    predictor: "Predictor", records: Sequence[Mapping[str, Any]], suffixes: Sequence[str | None], asked: Asked
 ) -> list[dict[str, Any]]:
     from antiphon.contracts.abilities import Tabular, WritesFormats
     from antiphon.prediction.writers import as_plain
     from antiphon.serving.linked_words import with_links
 
     task, table = predictor.task, isinstance(predictor.task, Tabular)
-    predictions = _timed(predictor, records) if timed else predictor.predict(list(records), on_error="keep")
-    plain = [as_plain(one, {} if table else record, task) for one, record in zip(predictions, records, strict=not table)]
+    asking = predictor.without_copies() if asked.brief else predictor
+    predictions = _timed(asking, records) if asked.timed else asking.predict(list(records), on_error="keep")
+    if asked.brief and not table:
+        plain = [_brief(one) for one in predictions]
+    else:
+        plain = [as_plain(one, {} if table else record, task) for one, record in zip(predictions, records, strict=not table)]
     if isinstance(task, WritesFormats) and not table:
         for one, record, prediction, suffix in zip(plain, records, predictions, suffixes, strict=True):
             if suffix is not None and "error" not in one:
                 one["written"] = task.written_as(prediction, record, suffix)
-    return with_links(predictor, records, plain) if aligned else plain
+    return with_links(predictor, records, plain) if asked.aligned else plain
 
 
 def _timed(predictor: "Predictor", records: Sequence[Mapping[str, Any]]) -> "list[Prediction]":
@@ -161,6 +165,10 @@ def _timed(predictor: "Predictor", records: Sequence[Mapping[str, Any]]) -> "lis
     return predictor.predict(list(records), on_error="keep")
 
 
-def say(message: str) -> None:
-    """A line of the log, which knows of no user's text."""
-    print(f"antiphon serve [{os.getpid()}]: {message}", file=sys.stderr, flush=True)
+def _brief(prediction: "Prediction") -> dict[str, Any]:
+    """What is said, with its score, or why nothing is; and so of the alternatives."""
+    score = prediction.hypothesis.score
+    plain = {"prediction": prediction.value, "score": round(score, 4) if math.isfinite(score) else None}
+    if "error" in prediction.details:
+        plain["error"] = prediction.details["error"]
+    return {**plain, "alternatives": [_brief(one) for one in prediction.alternatives]} if prediction.alternatives else plain

@@ -116,11 +116,12 @@ def test_what_is_older_goes_first_and_blocks_go_together() -> None:
 def test_a_session_does_not_wait_for_a_batch_to_fill() -> None:
     async def body(pool: Pool) -> None:
         session = await pool.converse(RATE)
+        await pool.ask([{"source": "a"}, {"source": "b"}], {})  # several ask, so a batch waits for more
         asked = asyncio.create_task(pool.ask([{"source": "a"}], {}))
         await asyncio.sleep(0)
         await session.hear(BLOCK)
         assert not asked.done()
-        assert Toy.made[0].batches == [[("open", 0)], [("hear", 0)]]
+        assert Toy.made[0].batches == [[("open", 0)], ["a", "b"], [("hear", 0)]]
         asked.cancel()
 
     run(body, wait=900)
