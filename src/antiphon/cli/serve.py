@@ -27,7 +27,7 @@ def serve(
     wait: Annotated[float, typer.Option(help="Milliseconds that a free worker waits for more records.", min=0)] = 2.0,
     queue: Annotated[int, typer.Option(help="The most records that may wait for a model.", min=1)] = 1000,
     timeout: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.001)] = 60.0,
-    max_records: Annotated[int, typer.Option(help="The most records of one request.", min=1)] = 500,
+    max_records: Annotated[int, typer.Option(help="The most records, or series, of one request.", min=1)] = 500,
     max_body: Annotated[int, typer.Option(help="The most bytes of one request.", min=1)] = 32 * 2**20,
     max_seconds: Annotated[float, typer.Option(help="The most seconds of a recording.", min=0.001)] = 7200.0,
     max_sessions: Annotated[int, typer.Option(help="The most clients that may speak to a model at the same time.", min=1)] = 32,

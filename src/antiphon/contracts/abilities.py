@@ -19,6 +19,7 @@ from antiphon.contracts.following import FollowedSource
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, Prediction
+from antiphon.contracts.series import SeriesFacts
 from antiphon.contracts.task import Task
 
 # ------------------------------------------------------------------------------------------------------------- learning
@@ -234,6 +235,14 @@ class Tabular(Protocol):
 
     def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
         """The rows; none where the input could not be used."""
+
+
+@runtime_checkable
+class Forecasts(Protocol):
+    """A prediction is what follows a series."""
+
+    def series_facts(self) -> SeriesFacts:
+        """How series must be given, and how far a forecast goes."""
 
 
 @dataclass(frozen=True)

@@ -62,10 +62,10 @@ def routes(service: Service) -> Any:
 
 
 async def _answer(service: Service, request: Any, *, into_english: bool) -> Any:
-    from fastapi.responses import PlainTextResponse, StreamingResponse
+    from fastapi.responses import PlainTextResponse, Response, StreamingResponse
     from starlette.exceptions import HTTPException
 
-    from antiphon.serving.answering import PlainJSONResponse, answered, refusal
+    from antiphon.serving.answering import PlainJSONResponse, awaited, refusal
     from antiphon.serving.bodies import fields
 
     try:
@@ -76,9 +76,15 @@ async def _answer(service: Service, request: Any, *, into_english: bool) -> Any:
         return refusal(RefusedError(400, f"The body must be a form of several parts: {error.detail}."), _told)
     if wanted.streams:
         return StreamingResponse(_events(service, wanted), media_type="text/event-stream")
-    plain = wanted.form in ("text", "srt", "vtt")
-    make = PlainTextResponse if plain else PlainJSONResponse
-    return await answered(request, _body(service, wanted, into_english=into_english), _told, make=make, blanks=False)
+
+    async def made() -> Response:
+        try:
+            body = await _body(service, wanted, into_english=into_english)
+        except RefusedError as error:
+            return refusal(error, _told)
+        return PlainTextResponse(body) if wanted.form in ("text", "srt", "vtt") else PlainJSONResponse(body)
+
+    return await awaited(request, made())
 
 
 async def _wanted(service: Service, given: Mapping[str, Any], *, into_english: bool) -> _Wanted:

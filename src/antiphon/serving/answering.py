@@ -42,29 +42,36 @@ def refusal(error: RefusedError, tell: Tell = told) -> Response:
     return PlainJSONResponse(body, status, headers=headers)
 
 
-async def answered(
-    request: Request, work: Awaitable[Any], tell: Tell = told, *, make: type[Response] = PlainJSONResponse, blanks: bool = True
-) -> Response:
-    """What `work` makes, as JSON; it is cancelled when the client leaves. The body of the request must have been read.
-
-    make     another form of the answer
-    blanks   whether a client that waits hears blanks; without them all that goes wrong has its status
-    """
+async def answered(request: Request, work: Awaitable[Any], tell: Tell = told) -> Response:
+    """The JSON that `work` makes; it is cancelled when the client leaves. The body of the request must have been read."""
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({task, gone}, timeout=BLANK_EVERY if blanks else None, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done() and not task.done():
-            await _cancelled(task)
-            return Response(status_code=499)
-    finally:
-        gone.cancel()
+    if not await _done(request, task, BLANK_EVERY):
+        return Response(status_code=499)
     if task.done():
         try:
-            return make(task.result())
+            return PlainJSONResponse(task.result())
         except RefusedError as error:
             return refusal(error, tell)
     return StreamingResponse(_waiting(task, tell), media_type="application/json")
+
+
+async def awaited(request: Request, work: Awaitable[Response]) -> Response:
+    """The answer that `work` makes, for clients who wait in silence; it is cancelled when the client leaves."""
+    task = asyncio.ensure_future(work)
+    return task.result() if await _done(request, task, None) else Response(status_code=499)
+
+
+async def _done(request: Request, task: "asyncio.Future[Any]", timeout: float | None) -> bool:
+    """Wait for work to be done, not for ever; False when the client has left meanwhile, so that it is cancelled."""
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done() and not task.done():
+            await _cancelled(task)
+            return False
+        return True
+    finally:
+        gone.cancel()
 
 
 async def _waiting(task: "asyncio.Future[Any]", tell: Tell) -> AsyncIterator[bytes]:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, final
 
 from antiphon.serving.answering import Tell, refusal, told
+from antiphon.serving.encodings import unpacked
 from antiphon.serving.log import say
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
@@ -65,7 +66,8 @@ class Guards:
 
         try:
             self._check_key(inner, scope)
-            await self._app(scope, await _whole(receive, self._settings.max_body), sent)
+            scope, whole = await _whole(scope, receive, self._settings.max_body)
+            await self._app(scope, whole, sent)
         except RefusedError as error:
             await refusal(error, self._tells.get(inner, told))(scope, receive, sent)
         finally:
@@ -88,10 +90,10 @@ def key_in(scope: Scope) -> str:
     return given[len(scheme) :].strip()
 
 
-async def _whole(receive: Receive, most: int) -> Receive:
-    """A request whose body has been read, and counted meanwhile: clients may leave its length out, or lie.
+async def _whole(scope: Scope, receive: Receive, most: int) -> tuple[Scope, Receive]:
+    """A request whose body has been read, and counted meanwhile: clients may leave its length out, or lie. What was packed is unpacked.
 
-    Raises RefusedError when it is too long.
+    Raises RefusedError when it is too long, or cannot be unpacked.
     """
     read: list[Message] = []
     taken, more = 0, True
@@ -102,9 +104,15 @@ async def _whole(receive: Receive, most: int) -> Receive:
         more = bool(message.get("more_body", False))
         if taken > most:
             raise RefusedError(413, f"A request may have {most:,} bytes, but this one has more.")
+    encoding = b",".join(value for name, value in scope["headers"] if name.lower() == b"content-encoding").decode("latin-1")
+    if encoding and read[-1]["type"] == "http.request":
+        body = unpacked(b"".join(message.get("body", b"") for message in read), encoding, most)
+        kept = [(name, value) for name, value in scope["headers"] if name.lower() not in (b"content-encoding", b"content-length")]
+        scope = {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}
+        read = [{"type": "http.request", "body": body, "more_body": False}]
     read.reverse()
 
     async def again() -> Message:
         return read.pop() if read else await receive()
 
-    return again
+    return scope, again

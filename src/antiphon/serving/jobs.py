@@ -15,14 +15,10 @@ class Job:
 
     asked: Asked
     answer: "asyncio.Future[Answer]"
+    size: int  # how many predictions there will be
     longest: int  # elements of its longest record
     born: float = field(default_factory=time.monotonic)
     tries: int = 0
-
-    @property
-    def size(self) -> int:
-        """How many records."""
-        return len(self.asked.records)
 
 
 def elements_of(record: Mapping[str, Any]) -> int:

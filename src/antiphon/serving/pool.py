@@ -207,16 +207,16 @@ class Pool:
         """
         assert self.card is not None, "asked once the model is there"
         parts = [records] if self.card.is_table else [[record] for record in records]
-        if self._count() + len(records) > self._settings.queue:
+        count = self.card.count(records)
+        if self._count() + count > self._settings.queue:
             self._pump()
-        if (waiting := self._count()) + len(records) > self._settings.queue:
+        if (waiting := self._count()) + count > self._settings.queue:
             raise self._full(waiting)
         if (self._expected() if waiting else 0) > self._settings.timeout:  # it would be given up, after a long wait
             raise self._full(waiting)
         loop = asyncio.get_running_loop()
-        rows = self.card.is_table
         asked = [Asked(part, search, aligned, timed, suffix, brief) for part in parts]
-        jobs = [Job(one, loop.create_future(), 1 if rows else max(map(elements_of, one.records))) for one in asked]
+        jobs = [Job(one, loop.create_future(), *self._sizes(one.records)) for one in asked]
         self._waiting.extend(jobs)
         if not self._pumping:  # once all that has just arrived has been read
             self._pumping = True
@@ -234,6 +234,12 @@ class Pool:
         if wrong is not None:
             raise RefusedError(422, wrong)
         return [prediction for part in found for prediction in part]  # type: ignore[misc]
+
+    def _sizes(self, part: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+        """How many predictions there will be of a part, and the elements of its longest."""
+        assert self.card is not None, "asked once the model is there"
+        count = self.card.count(part)
+        return count, math.ceil(len(part) / count) if self.card.is_table else max(map(elements_of, part))
 
     def _count(self) -> int:
         """The records that wait for a worker, and that somebody waits for."""

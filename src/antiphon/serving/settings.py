@@ -29,7 +29,7 @@ class ServeConfig:
     timeout: Seconds = 60.0
     """Seconds after which a request is given up with status 503, in the queue or at work."""
     max_records: Count = 500
-    """The most records of one request."""
+    """The most records of one request; of rows of series, the most series."""
     max_body: Count = 32 * 2**20
     """The most bytes of one request."""
     max_seconds: Seconds = 7200.0

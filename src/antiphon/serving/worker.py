@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from antiphon.contracts.series import SeriesFacts
 from antiphon.errors import AntiphonError
 from antiphon.serving.turns import Speakers, Turn, streams
 
@@ -36,6 +37,14 @@ class Card:
     languages: tuple[str, str] | None = None
     streams: bool = False
     why_not: str = "It does not hear."
+    series: SeriesFacts | None = None
+    """How series are given to a model that forecasts."""
+
+    def count(self, records: Sequence[Mapping[str, Any]]) -> int:
+        """How many predictions there will be: one for each record, or for each series where records are rows."""
+        if self.series is None or self.series.wide:
+            return len(records)
+        return 1 if self.series.id is None else len({str(record.get(self.series.id)) for record in records})
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ def serve(handle: int) -> None:
 
 def card_of(predictor: "Predictor") -> Card:
     """What a client may want to know of a model."""
-    from antiphon.contracts.abilities import Describes, Hears, Tabular
+    from antiphon.contracts.abilities import Describes, Forecasts, Hears, Tabular
     from antiphon.contracts.configuration import plain
 
     task = predictor.task
@@ -99,6 +108,7 @@ def card_of(predictor: "Predictor") -> Card:
         streams=follows,
         why_not=why_not,
         about=task.about() if isinstance(task, Describes) else {},
+        series=task.series_facts() if isinstance(task, Forecasts) else None,
     )
 
 
