@@ -25,13 +25,13 @@ def sound(seconds=3.0, rate=RATE):
 
 
 def predictor(normalization="global", kind="filter_banks", **model):
-    features = {"kind": kind, "bins": 10}
+    features = {"kind": kind, "bins": 10} | ({"frame_shift": 0.01} if kind == "precomputed" else {})
     settings = {"name": "encoder_only", "encoder": {"name": "conformer", "dim": 16, "layers": 1, "heads": 2, "feed_forward_dim": 16}}
     recipe = recipe_from(
         {
             "task": {
                 "name": "speech_recognition",
-                "sample_rate": 16000 if kind == "whisper" else RATE,
+                "sample_rate": RATE if kind == "filter_banks" else 16000,
                 "features": features,
                 "normalization": normalization,
             },
@@ -132,7 +132,11 @@ def test_other_rates_and_channels_are_brought_to_the_model():
 
 
 def test_what_needs_the_whole_recording_is_refused():
-    for wrong, what in (({"normalization": "utterance"}, "normalization"), ({"kind": "whisper", "normalization": "none"}, "whisper")):
+    for wrong, what in (
+        ({"normalization": "utterance"}, "normalization"),
+        ({"kind": "whisper", "normalization": "none"}, "whisper"),
+        ({"kind": "precomputed", "normalization": "none"}, "no features are made of sound"),
+    ):
         with pytest.raises(ConfigError, match=what):
             next(predictor(**wrong).stream([sound()], RATE))
     with pytest.raises(ConfigError, match=r"model\.chunk"):
