@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.reader import Reading, Said
 from antiphon.data.formats import reader_of
 from antiphon.errors import DataError
+from tests.generated import on_generated_files, over
 from tests.round_trips import answered, located, rewriter, shouted, skips, sources
 
 SRT = """\
@@ -214,8 +214,13 @@ def test_the_package_webvtt_reads_what_is_written(tmp_path: Path) -> None:
     assert [one.text.lower().split() for one in behind] == [one.text.lower().split() for one in before]
 
 
+def test_braces_that_are_no_mark_are_text(tmp_path: Path) -> None:
+    path = written(tmp_path, "1\n00:00:01,000 --> 00:00:02,500\n{laughs}\n")
+    assert answered(path, shouted).decode() == "1\n00:00:01,000 --> 00:00:02,500\n{LAUGHS}\n"
+
+
 WORDS = st.sampled_from(
-    ["I", "you.", "We", "<i>", "</i>", "<b>", "</b>", "house,", "now!", "Élan", "我们。", "\n", "\n- ", "♪", "[x]", "…", "3"]
+    ["I", "you.", "We", "<i>", "</i>", "<b>", "</b>", "house,", "now!", "Élan", "我们。", "\n", "\n- ", "♪", "[x]", "…", "3", "%s", "{x}"]
 )
 TEXTS = st.lists(WORDS, max_size=9).map(lambda words: re.sub(r"\n\s*\n", "\n", " ".join(words)).strip())
 TIMES = st.tuples(st.integers(0, 359_999_999), st.integers(0, 9_999))
@@ -261,19 +266,12 @@ def check_round_trip(folder: Path, cues: list[Any], name: str, end: str) -> None
 
 
 MARK = re.compile(r"</?[ib]>")
-QUICK = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@on_generated_files
 @pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
-@given(cues=CUES, end=st.sampled_from(["\n", "\r\n"]))
-@QUICK
-def test_generated_files_come_back(tmp_path: Path, cues: list[Any], name: str, end: str) -> None:
-    check_round_trip(tmp_path, cues, name, end)
+def test_generated_files_come_back(tmp_path: Path, name: str, count: int) -> None:
+    def generated(cues: list[Any], end: str) -> None:
+        check_round_trip(tmp_path, cues, name, end)
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
-@given(cues=CUES, end=st.sampled_from(["\n", "\r\n"]))
-@settings(QUICK, max_examples=500)
-def test_many_generated_files_come_back(tmp_path: Path, cues: list[Any], name: str, end: str) -> None:
-    check_round_trip(tmp_path, cues, name, end)
+    over(count, generated, cues=CUES, end=st.sampled_from(["\n", "\r\n"]))
