@@ -296,6 +296,14 @@ class HasDetails(Protocol):
 
 
 @runtime_checkable
+class Describes(Protocol):
+    """Whoever uses a model wants to know more of it than its columns."""
+
+    def about(self) -> dict[str, Any]:
+        """Plain values for JSON: how far a forecast goes, which lengths can be asked for."""
+
+
+@runtime_checkable
 class HasRemarks(Protocol):
     """There are things that a reader of scores should know of the items that were scored."""
 

@@ -35,6 +35,9 @@ class Guards:
             return
         path = re.sub(r"/{2,}", "/", scope["path"])
         path = path.rstrip("/") or "/"  # served as it is meant: many clients fail over a redirect
+        root = str(scope.get("root_path", "")).rstrip("/")  # of a proxy, or of an application that this one is mounted in
+        inner = (path.removeprefix(root) or "/") if path == root or path.startswith(f"{root}/") else path
+        path = f"{root}/" if path == root else path
         scope = {**scope, "path": path, "raw_path": path.encode()}
         began, status = time.monotonic(), 499
 
@@ -45,7 +48,7 @@ class Guards:
             await send(message)
 
         try:
-            self._check_key(path, scope)
+            self._check_key(inner, scope)
             await self._app(scope, await _whole(receive, self._settings.max_body), sent)
         except RefusedError as error:
             await refusal(error)(scope, receive, sent)

@@ -97,14 +97,19 @@ class Service:
         return await pool.ask(self._checked(pool, records), self._allowed(search or {}), aligned=aligned)
 
     async def stream(
-        self, model: str | None, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any] | None = None
+        self,
+        model: str | None,
+        records: Sequence[Mapping[str, Any]],
+        search: Mapping[str, Any] | None = None,
+        *,
+        aligned: bool = False,
     ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """The predictions for records with their numbers from 0, each as soon as it is made. Raises RefusedError."""
         pool = self.named(model)
         checked, allowed = self._checked(pool, records), self._allowed(search or {})
         assert pool.card is not None, "started before"
         parts = [checked] if pool.card.is_table else [[record] for record in checked]
-        tasks = [asyncio.create_task(pool.ask(part, allowed)) for part in parts]
+        tasks = [asyncio.create_task(pool.ask(part, allowed, aligned=aligned)) for part in parts]
         numbers = {task: number for number, task in enumerate(tasks)}
         try:
             waiting = set(tasks)

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ class Card:
     hears: bool
     sample_rate: int | None
     search: Mapping[str, Any]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What else the task says of itself (`contracts/abilities.py`, `Describes`)."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,19 @@ def serve(handle: int) -> None:
 
 def card_of(predictor: "Predictor") -> Card:
     """What a client may want to know of a model."""
-    from antiphon.contracts.abilities import Hears, Tabular
+    from antiphon.contracts.abilities import Describes, Hears, Tabular
     from antiphon.contracts.configuration import plain
 
     task = predictor.task
     rate = getattr(task.source_spec, "sample_rate", None)
     return Card(
-        task.name, tuple(task.source_columns), isinstance(task, Tabular), isinstance(task, Hears), rate, plain(predictor.recipe.search)
+        task.name,
+        tuple(task.source_columns),
+        isinstance(task, Tabular),
+        isinstance(task, Hears),
+        rate,
+        plain(predictor.recipe.search),
+        about=task.about() if isinstance(task, Describes) else {},
     )
 
 
@@ -110,25 +118,12 @@ def _searching(predictor: "Predictor", search: Mapping[str, Any], known: dict[st
 def _predicted(predictor: "Predictor", records: Sequence[Mapping[str, Any]], *, aligned: bool) -> list[dict[str, Any]]:
     from antiphon.contracts.abilities import Tabular
     from antiphon.prediction.writers import as_plain
+    from antiphon.serving.linked_words import with_links
 
     table = isinstance(predictor.task, Tabular)
     predictions = predictor.predict(list(records), on_error="keep")
     plain = [as_plain(one, {} if table else record, predictor.task) for one, record in zip(predictions, records, strict=not table)]
-    return _aligned(predictor, records, plain) if aligned else plain
-
-
-def _aligned(predictor: "Predictor", records: Sequence[Mapping[str, Any]], plain: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The predictions with links of words, where the model knows them: it is asked what it thinks of what it said."""
-    target = predictor.task.target_column
-    if target is None:
-        return plain
-    said = [{**record, target: one["prediction"]} for record, one in zip(records, plain, strict=True)]
-    try:
-        scored = predictor.score(said, alignment=True, on_error="keep")
-    except AntiphonError:  # no attention, or an engine that does not show it
-        return plain
-    links = [one.details.get("word_alignment") for one in scored]
-    return [one if link is None else {**one, "word_alignment": link} for one, link in zip(plain, links, strict=True)]
+    return with_links(predictor, records, plain) if aligned else plain
 
 
 def say(message: str) -> None:

@@ -105,6 +105,10 @@ class Forecasting(Task):
         """What was found and mended in the training data."""
         return self._notes
 
+    def about(self) -> dict[str, Any]:
+        """How far it sees, and which column is what."""
+        return {**self.settings.roles, "horizon": self.horizon, "context_length": self.context, "season": self.season}
+
     @property
     def encoder(self) -> WindowEncoder:
         """Cuts and scales windows."""
@@ -221,8 +225,6 @@ class Forecasting(Task):
         """The series of each split, and whether what is scored was learned from."""
         windows = {name: [corpus for corpus in found if isinstance(corpus, WindowCorpus)] for name, found in corpora.items()}
         return audit_series(windows, self.settings.targets, self.covariates.style.write)
-
-    # ---------------------------------------------------------------------------------------------------------- windows
 
     def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Record]:
         """One item for each series, after its last value; with `scored` one for each origin of the backtest.
@@ -359,8 +361,6 @@ class Forecasting(Task):
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
         """The target channels at each step."""
         return [",".join(f"{number:.3g}" for number in step[: len(self.settings.targets)]) for step in array]
-
-    # ------------------------------------------------------------------------------------------------------------- disk
 
     def save(self, folder: Path) -> None:
         """Write what was fitted."""
