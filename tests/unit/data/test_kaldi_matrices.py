@@ -9,6 +9,7 @@ import pytest
 from antiphon.data.kaldi_matrices import read_matrix, without_range
 from antiphon.data.precomputed_frames import kaldi_normalized, read_frames
 from antiphon.errors import DataError
+from tests.judges import judge
 from tests.unit.data.kaldi_files import plain, write_ark
 
 MATRIX = np.arange(15, dtype=np.float32).reshape(5, 3) / 4
@@ -102,7 +103,7 @@ def test_statistics_of_a_speaker_make_mean_0_and_variance_1(tmp_path: Path) -> N
 
 
 def test_what_kaldiio_wrote_is_read_as_it_reads_it(tmp_path: Path) -> None:
-    kaldiio = pytest.importorskip("kaldiio", reason="needs kaldiio, of the extra `judges`")
+    kaldiio = judge("kaldiio", extra="dev")
     generator = np.random.default_rng(0)
     matrices = {f"u{n}": generator.standard_normal((n, 7)).astype("f8" if n % 2 else "f4") * 10 for n in (1, 2, 9, 40)}
     for method in (None, 1, 2, 3, 5):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from antiphon.contracts.reader import MissingError, Said
 from antiphon.errors import DataError
 from tests.generated import on_generated_files, over
+from tests.judges import judge
 from tests.round_trips import answered, rewriter, skips, sources
 
 PAGE = """\
@@ -229,7 +230,7 @@ def test_generated_pages_come_back(tmp_path: Path, count: int) -> None:
 
 
 def test_the_package_markdown_it_reads_the_same_structure(tmp_path: Path) -> None:
-    markdown_it = pytest.importorskip("markdown_it")
+    markdown_it = judge("markdown_it", "markdown-it-py", "dev")
     parser = markdown_it.MarkdownIt("commonmark").enable("table").enable("strikethrough")
 
     def structure(text: str) -> list[tuple[str, Any, str]]:

@@ -20,6 +20,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.places import called, opened
 from antiphon.tasks.speech_recognition.task import SpeechRecognition
+from tests.judges import judge
 from tests.unit.data.kaldi_files import write_ark
 from tests.unit.data.sounds import tone
 
@@ -148,7 +149,7 @@ def test_sounds_in_archives(tmp_path: Path) -> None:
 
 
 def test_what_kaldiio_wrote_is_heard(tmp_path: Path) -> None:
-    kaldiio = pytest.importorskip("kaldiio")
+    kaldiio = judge("kaldiio", extra="dev")
     whole = (tone(0.5, 300, RATE) * 32767).astype(np.int16)
     with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/a.ark,{tmp_path}/a.scp") as writer:
         writer("a", (RATE, whole))
@@ -349,7 +350,7 @@ def test_shards_of_nemo(tmp_path: Path) -> None:
 
 
 def test_what_lhotse_wrote_is_read(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lhotse = pytest.importorskip("lhotse")
+    lhotse = judge("lhotse")
     monkeypatch.chdir(calls)
     recordings = lhotse.RecordingSet.from_recordings([lhotse.Recording.from_file("two.wav", recording_id="two")])
     said = lhotse.SupervisionSet.from_segments([lhotse.SupervisionSegment.from_dict(dict(one)) for one in SAID])

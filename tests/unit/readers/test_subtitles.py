@@ -12,6 +12,7 @@ from antiphon.contracts.reader import Reading, Said
 from antiphon.data.formats import reader_of
 from antiphon.errors import DataError
 from tests.generated import on_generated_files, over
+from tests.judges import judge
 from tests.round_trips import answered, located, rewriter, shouted, skips, sources
 
 SRT = """\
@@ -196,7 +197,7 @@ def test_there_are_no_targets_to_learn_from(tmp_path: Path) -> None:
 
 
 def test_the_package_srt_reads_what_is_written(tmp_path: Path) -> None:
-    srt = pytest.importorskip("srt")
+    srt = judge("srt", extra="dev")
     path = written(tmp_path, SRT)
     before, behind = (list(srt.parse(text)) for text in (SRT, answered(path, shouted).decode()))
     assert [(one.index, one.start, one.end) for one in behind] == [(one.index, one.start, one.end) for one in before]
@@ -204,7 +205,7 @@ def test_the_package_srt_reads_what_is_written(tmp_path: Path) -> None:
 
 
 def test_the_package_webvtt_reads_what_is_written(tmp_path: Path) -> None:
-    webvtt = pytest.importorskip("webvtt")
+    webvtt = judge("webvtt", "webvtt-py", "dev")
     path = written(tmp_path, VTT, "a.vtt")
     before = webvtt.from_string(VTT)
     behind = webvtt.from_string(answered(path, shouted).decode())
