@@ -345,9 +345,7 @@ def _check(content: str, folder: Path) -> None:
 def files_of_2(draw: st.DrawFn) -> str:
     """A file of version 2.0, of which some segments wait for a target, with what may stand around and between them."""
     wraps = st.sampled_from(("", " ", "\n    ", "\r\n\t"))
-    fillings = st.sampled_from(
-        ("", "<!-- a < b -->", "<notes><note>n &amp; m</note></notes>", "<?x y?>", "<mda:metadata><x/></mda:metadata>")
-    )
+    fillings = st.sampled_from(("", "<!-- a < b -->", "<notes><note>n &amp; m</note></notes>", "<?x y?>", '<o:own xmlns:o="o"/>'))
     between = st.sampled_from(("", "<ignorable><source> </source></ignorable>", "<!-- a > b -->"))
     units = []
     for number in range(draw(st.integers(1, 3))):
