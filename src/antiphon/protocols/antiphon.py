@@ -25,6 +25,8 @@ class Asked(BaseModel):
     """The name of a model; the first one when left out."""
     search: dict[str, Any] = {}
     """Settings of the search, such as {"beam_size": 4, "n_best": 3}."""
+    brief: bool = False
+    """Whether predictions have only what is said and its score, which some engines find faster."""
     aligned: bool = False
     """Whether to say which words belong together: `word_alignment`, and `copied_words` of models that copy."""
     stream: bool = False
@@ -60,7 +62,7 @@ def routes(service: Service) -> Any:
             return StreamingResponse(_events(service, asked, records), media_type="text/event-stream")
 
         async def found() -> dict[str, Any]:
-            predictions = await service.predict(asked.model, records, asked.search, aligned=asked.aligned)
+            predictions = await service.predict(asked.model, records, asked.search, aligned=asked.aligned, brief=asked.brief)
             if len(predictions) == 1 and "error" in predictions[0]:
                 raise RefusedError(422, str(predictions[0]["error"]))
             return {"model": pool.served.name, "predictions": predictions}
@@ -108,7 +110,8 @@ def _listed(name: str, card: Card, languages: dict[str, Any] | None) -> dict[str
 async def _events(service: Service, asked: Asked, records: list[dict[str, Any]]) -> AsyncIterator[bytes]:
     """Predictions as events, with the number of their input, and one at the end."""
     try:
-        async for number, prediction in service.stream(asked.model, records, asked.search, aligned=asked.aligned):
+        found = service.stream(asked.model, records, asked.search, aligned=asked.aligned, brief=asked.brief)
+        async for number, prediction in found:
             yield _event("prediction", {"index": number, **prediction})
         yield _event("done", {})
     except RefusedError as error:
