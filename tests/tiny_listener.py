@@ -45,8 +45,8 @@ def listener(normalization: str = "global", kind: str = "filter_banks", longest:
         {
             "task": {
                 "name": "speech_recognition",
-                "sample_rate": 16000 if kind == "whisper" else RATE,
-                "features": {"kind": kind, "bins": 10},
+                "sample_rate": RATE if kind == "filter_banks" else 16000,
+                "features": {"kind": kind, "bins": 10} | ({"frame_shift": 0.01} if kind == "precomputed" else {}),
                 "normalization": normalization,
                 "segments": {"longest": longest},
             },

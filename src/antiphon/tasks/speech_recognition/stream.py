@@ -91,7 +91,9 @@ class StreamedFrames:
 
 
 def _check(settings: SpeechRecognitionConfig) -> None:
-    """Refuse features that need the whole recording."""
+    """Refuse features that need the whole recording, or that are not made here."""
+    if settings.features.kind == "precomputed":
+        raise ConfigError("`task.features.kind` must be `filter_banks` for a stream, but is `precomputed`: no features are made of sound.")
     if settings.normalization == "utterance":
         raise ConfigError(
             "`task.normalization` must be `global` or `none` for a stream, but is `utterance`, which is over the whole recording. Train"

@@ -107,7 +107,11 @@ def test_other_rates_and_channels_are_brought_to_the_model():
 
 
 def test_what_needs_the_whole_recording_is_refused():
-    for wrong, what in (({"normalization": "utterance"}, "normalization"), ({"kind": "whisper", "normalization": "none"}, "whisper")):
+    for wrong, what in (
+        ({"normalization": "utterance"}, "normalization"),
+        ({"kind": "whisper", "normalization": "none"}, "whisper"),
+        ({"kind": "precomputed", "normalization": "none"}, "no features are made of sound"),
+    ):
         with pytest.raises(ConfigError, match=what):
             next(predictor(**wrong).stream([sound()], RATE))
     with pytest.raises(ConfigError, match=r"model\.chunk"):
