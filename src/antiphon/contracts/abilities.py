@@ -126,6 +126,21 @@ class ReadsInOrder(Protocol):
 
 
 @runtime_checkable
+class ReadsMatches(Protocol):
+    """What was translated before, of a source much like that of a record, may be read with it."""
+
+    @property
+    def lacks_memory(self) -> bool:
+        """Whether matches are read, and there is nothing yet to find them in."""
+
+    def remember(self, records: Iterable[Record]) -> None:
+        """Find matches among these records from now on, if matches are read."""
+
+    def matched(self, splits: Mapping[str, Sequence[Records]]) -> Mapping[str, Sequence[Records]]:
+        """The records of splits, by name, with their matches among those of `train`, of which none is its own."""
+
+
+@runtime_checkable
 class SplitsInputs(Protocol):
     """An input that is too long to be predicted at once is cut, and the predictions of its parts are joined."""
 

@@ -15,6 +15,7 @@ from antiphon.contracts.abilities import (
     KeepsTogether,
     OpensFiles,
     ReadsInOrder,
+    ReadsMatches,
     WritesText,
     key_columns,
     load_calibration,
@@ -213,7 +214,20 @@ def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[
     }
     if isinstance(sources["validation"], int):
         splits["train"], splits["validation"] = _hold_out(splits["train"], sources["validation"], recipe.seed, task)
-    return splits
+    return _matched(splits, task) if isinstance(task, ReadsMatches) else splits
+
+
+def _matched(splits: Mapping[str, Split], task: ReadsMatches) -> dict[str, Split]:
+    """The splits with what was translated before of similar sources, which is looked for once nothing of it is to be held out."""
+    found = task.matched({name: [part for part, _ in split.parts] for name, split in splits.items()})
+    weights = {name: [weight for _, weight in split.parts] for name, split in splits.items()}
+    return {name: replace(split, parts=tuple(zip(found[name], weights[name], strict=True))) for name, split in splits.items()}
+
+
+def remember_training(recipe: Recipe, task: Task) -> None:
+    """Let a task that reads matches find them in the training data of its recipe, unless it has a memory, or the recipe names no files."""
+    if isinstance(task, ReadsMatches) and task.lacks_memory and recipe.data.train is not None:
+        task.remember(open_splits(recipe, task)["train"])
 
 
 def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:

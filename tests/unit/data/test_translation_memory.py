@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.errors import DataError
-from antiphon.prediction.translation_memory import Match, TranslationMemory
+from antiphon.data.translation_memory import Match, TranslationMemory
 
 PAIRS = [("open the file", "b"), ("open  the file", "c"), ("open the file", "c"), ("close the big window now", "d"), ("x", " ")]
 
