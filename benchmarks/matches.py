@@ -17,6 +17,7 @@ import torch
 
 import antiphon
 from antiphon.recipe.recipe import Recipe, recipe_from
+from antiphon.tasks.translation import Translation
 
 DATA = Path(__file__).parents[1] / "examples" / "data" / "translation"
 
@@ -70,14 +71,17 @@ def main() -> None:
         first += seconds("without", arguments.steps + more, resume=True)
     print(f"with matches {arguments.steps} updates in {spent:.0f} s; without {arguments.steps + max(more, 0)} in {first:.0f} s")
     models = {name: antiphon.load(arguments.folder / name) for name in ("without", "with")}
-    models["with"].task.remember(data["train"])
-    tested = list(models["with"].task.in_order(data["test"]))
+    task = models["with"].task
+    assert isinstance(task, Translation), "the recipe says so"
+    task.remember(data["train"])
+    tested = list(task.in_order(data["test"]))
     parts = {"all": tested, "with a match": [one for one in tested if one["match"]], "others": [one for one in tested if not one["match"]]}
     for part, records in parts.items():
         for name, model in models.items():
             found = antiphon.evaluate(model, records)
-            shown = [f"{one.name} {one.value:.1f} ({one.low:.1f} to {one.high:.1f})" for one in found.scores if one.name in ("bleu", "chrf")]
-            print(f"{part:<14} {len(records):4} lines  {name:<8} {'  '.join(shown)}")
+            scores = [one for one in found.scores if one.name in ("bleu", "chrf")]
+            shown = "  ".join(f"{one.name} {one.value:.1f} ({one.low:.1f} to {one.high:.1f})" for one in scores)
+            print(f"{part:<14} {len(records):4} lines  {name:<8} {shown}")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,10 @@ def few_records(project: Path, page: Path) -> None:
         with gzip.open(project / name, "wt", encoding="utf-8") as packed:
             packed.writelines([header, *(row for row in rows if row.startswith(SERIES))])
     sentences = FEW_SENTENCES.get(page.stem, 30_000)
-    few = {"summarization": {"train": 200, "validation": 10, "test": 10}, "translation": {"train": sentences, "validation": 1000, "test": 1000}}
+    few = {
+        "summarization": {"train": 200, "validation": 10, "test": 10},
+        "translation": {"train": sentences, "validation": 1000, "test": 1000},
+    }
     for folder, counts in few.items():
         (project / "examples" / "data" / folder).mkdir()
         for split, count in counts.items():

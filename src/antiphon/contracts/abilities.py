@@ -1,7 +1,6 @@
 """What some tasks can do beside what every task does, each a small protocol: a task has it when it has the methods.
 
-Callers ask for the ability, never for the task: `isinstance(task, Tabular)`, or one of the functions at the end, which say what happens
-without it. So a task from elsewhere can do all that ours can.
+Callers ask for the ability, `isinstance(task, Tabular)`, or the functions at the end do. So a task from elsewhere can do what ours can.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -127,7 +126,7 @@ class ReadsInOrder(Protocol):
 
 @runtime_checkable
 class ReadsMatches(Protocol):
-    """What was translated before, of a source much like that of a record, may be read with it."""
+    """What was translated before of a similar source may be read with a record."""
 
     @property
     def lacks_memory(self) -> bool:
@@ -173,8 +172,7 @@ class StreamsText(Protocol):
     """A text can be followed while it is said."""
 
     def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
-        """What is said so far, after each word of the source, and once more at the end; `record` has the other columns of the source, and
-        `search` are the settings of the recipe's search."""
+        """What is said after each word of the source, and at the end; `record` has its other columns, `search` the recipe's settings."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from antiphon.errors import DataError
 _SURROGATES = (0xD800, 0xE000)  # no characters of their own
 _CHARACTERS = 0x110000
 _ROUNDING = 1e-9
+_CUT_OFF = 1e-6  # rapidfuzz drops many a score that is the cutoff itself, or less above it than this
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ class TranslationMemory:
             [self._written[place] for place in candidates],
             scorer=Levenshtein.normalized_similarity,
             processor=None,
-            score_cutoff=least - _ROUNDING,
+            score_cutoff=least - _CUT_OFF,
         )
-        if found is None:
+        if found is None or found[1] < least - _ROUNDING:
             return None
         place = candidates[found[2]]
         return Match(self._texts[place], self._targets[place], found[1])

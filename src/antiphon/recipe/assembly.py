@@ -210,32 +210,19 @@ def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[
     if sources["train"] is None:
         raise ConfigError("`data.train` is missing: name the files to learn from.")
     splits = {
-        name: _open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)
+        name: open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)
     }
     if isinstance(sources["validation"], int):
         splits["train"], splits["validation"] = _hold_out(splits["train"], sources["validation"], recipe.seed, task)
-    return _matched(splits, task) if isinstance(task, ReadsMatches) else splits
-
-
-def _matched(splits: Mapping[str, Split], task: ReadsMatches) -> dict[str, Split]:
-    """The splits with what was translated before of similar sources, which is looked for once nothing of it is to be held out."""
-    found = task.matched({name: [part for part, _ in split.parts] for name, split in splits.items()})
-    weights = {name: [weight for _, weight in split.parts] for name, split in splits.items()}
-    return {name: replace(split, parts=tuple(zip(found[name], weights[name], strict=True))) for name, split in splits.items()}
-
-
-def remember_training(recipe: Recipe, task: Task) -> None:
-    """Let a task that reads matches find them in the training data of its recipe, unless it has a memory, or the recipe names no files."""
-    if isinstance(task, ReadsMatches) and task.lacks_memory and recipe.data.train is not None:
-        task.remember(open_splits(recipe, task)["train"])
+    if isinstance(task, ReadsMatches):  # once nothing of what they are found in is to be held out
+        found = task.matched({name: [part for part, _ in split.parts] for name, split in splits.items()})
+        for name, split in splits.items():
+            splits[name] = replace(split, parts=tuple((one, weight) for one, (_, weight) in zip(found[name], split.parts, strict=True)))
+    return splits
 
 
 def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     """Records of a file, or of what a Python program hands over."""
-    return _open_split(name, source, task, with_targets=with_targets)
-
-
-def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
     required = (*required, *filter(None, supervision(task))) if name == "train" else required
     source_column, target_column = _aligned_columns(task, with_targets)
