@@ -173,7 +173,9 @@ class Part:
                 found.append(Segment(mark.raw, mark.verbatim))
             else:
                 found.extend(_plain(said[at:place], escaped))
-                found.extend([Segment(piece.raw, "")] if piece.raw else [])
+                inner = bool(said[:place]) and not said[place - 1].isspace() and not said[place : place + 1].isspace()
+                raw = piece.raw.strip(" ") if inner and said[place:] else piece.raw  # between letters that no space parts
+                found.extend([Segment(raw, "")] if raw else [])
             at = place
         return [*found, *_plain(said[at:], escaped)]
 
