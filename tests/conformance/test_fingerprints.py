@@ -163,7 +163,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
     "translation": (
         PAIRS,
         {"vocabulary": {"kind": "word", "size": 12}},
-        {**TEXT_PAIRS, "lines": {"lines": "together"}, "context": {"context": {}}},
+        {**TEXT_PAIRS, "lines": {"lines": "together"}, "context": {"context": {}}, "matches": {"matches": {}}},
     ),
     "summarization": (
         [{**record, "document": record["source"], "summary": record["target"]} for record in PAIRS],

@@ -130,7 +130,7 @@ def test_only_texts_change(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "text", "written"),
     [
-        ("A *red* house.\n", "Ein 2*3 rotes* Haus.", "Ein *2\\*3 rotes\\** Haus.\n"),
+        ("A *red* house.\n", "Ein 2*3 rotes* Haus.", "Ein *2\\*3* rotes\\* Haus.\n"),
         ("A house.\n", "# Haus", "\\# Haus\n"),
         ("A house.\n", "1. Haus", "1\\. Haus\n"),
         ("A house.\n", "- Haus [x](y)", "\\- Haus \\[x\\](y)\n"),
