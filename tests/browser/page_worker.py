@@ -16,6 +16,7 @@ SALES = {**ROLES, "horizon": 3, "season": 7}
 CARDS = {
     "en-de": Card("translation", ("source",), False, False, None, BEAM),
     "de-en": Card("translation", ("source",), False, False, None, BEAM),
+    "tagged": Card("translation", ("source", "domain"), False, False, None, BEAM),
     "headlines": Card("summarization", ("document",), False, False, None, BEAM, about={"lengths": [2, 4]}),
     "digits": Card("speech_recognition", ("audio",), False, True, 8000, {"name": "ctc"}),
     "sales": Card(

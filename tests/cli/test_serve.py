@@ -19,7 +19,7 @@ import antiphon
 from tests.cli.conftest import Command
 
 WAIT = 240  # seconds, on a machine that has much else to do
-WORDS = [f"abc{number}" for number in range(20)]
+WORDS = ["abc" * (number % 5 + 1) + str(number) for number in range(20)]  # of several lengths
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_every_setting_of_texts_is_tried():
 def test_every_setting_of_sounds_changes_the_fingerprint():
     settings = AudioFeaturesConfig()
     changes: dict[str, Any] = {"kind": "whisper", "bins": 40, "padded_seconds": 2.0}
-    assert changes.keys() == {field.name for field in fields(settings)}
+    assert changes.keys() | {"frame_shift"} == {field.name for field in fields(settings)}
     made = [AudioFeature(replace(settings, **{name: value}), "none", 16000) for name, value in changes.items()]
     made += [AudioFeature(settings, "none", 16000), AudioFeature(settings, "utterance", 16000), AudioFeature(settings, "none", 8000)]
     for frequencies in ((200, 300), (400, 500)):
@@ -104,6 +104,8 @@ def test_every_setting_of_sounds_changes_the_fingerprint():
         made[-1].fit([tone(0.5, frequency) for frequency in frequencies])
     encodings = {feature.encode(tone(0.5, 200)).tobytes() for feature in made}
     assert len(encodings) == len({feature.fingerprint for feature in made}) == len(made)
+    given = [AudioFeature(AudioFeaturesConfig(kind="precomputed", frame_shift=shift), "none", 16000) for shift in (0.01, 0.02)]
+    assert len({feature.fingerprint for feature in (*made, *given)}) == len(made) + 2, "parts in seconds are other frames"
 
 
 # ------------------------------------------------------------------------------------------------------------------ tasks
@@ -161,7 +163,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
     "translation": (
         PAIRS,
         {"vocabulary": {"kind": "word", "size": 12}},
-        {**TEXT_PAIRS, "lines": {"lines": "together"}, "context": {"context": {}}},
+        {**TEXT_PAIRS, "lines": {"lines": "together"}, "context": {"context": {}}, "matches": {"matches": {}}},
     ),
     "summarization": (
         [{**record, "document": record["source"], "summary": record["target"]} for record in PAIRS],

@@ -7,6 +7,7 @@ import gzip
 import importlib.util
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
@@ -47,8 +48,8 @@ def unchecked() -> Iterator[None]:
 
 
 @pytest.fixture
-def few_records(project: Path) -> None:
-    """Fewer of the sample series and documents."""
+def few_records(project: Path, page: Path) -> None:
+    """Fewer of the sample series and documents; fewer sentences where a page says no numbers of them."""
     for name in (
         "recipes",
         "examples",
@@ -58,7 +59,7 @@ def few_records(project: Path) -> None:
             (project / name).unlink()
         (project / name).mkdir()
         for path in (ROOT / name).iterdir():
-            if path.name not in ("data", "employment", "summarization"):
+            if path.name not in ("data", "employment", "summarization", "translation"):
                 (project / name / path.name).symlink_to(path)
     (project / "examples" / "data" / "employment").mkdir()
     for name in ("examples/data/employment/train.csv.gz", "examples/data/employment/test.csv.gz"):
@@ -66,11 +67,17 @@ def few_records(project: Path) -> None:
             header, *rows = packed.readlines()
         with gzip.open(project / name, "wt", encoding="utf-8") as packed:
             packed.writelines([header, *(row for row in rows if row.startswith(SERIES))])
-    (project / "examples" / "data" / "summarization").mkdir()
-    for split, count in (("train", 200), ("validation", 10), ("test", 10)):
-        name = f"examples/data/summarization/{split}.tsv.gz"
-        with gzip.open(ROOT / name, "rt", encoding="utf-8") as packed, gzip.open(project / name, "wt", encoding="utf-8") as few:
-            few.writelines(packed.readlines()[: count + 1])
+    sentences = FEW_SENTENCES.get(page.stem, 30_000)
+    few = {
+        "summarization": {"train": 200, "validation": 10, "test": 10},
+        "translation": {"train": sentences, "validation": 1000, "test": 1000},
+    }
+    for folder, counts in few.items():
+        (project / "examples" / "data" / folder).mkdir()
+        for split, count in counts.items():
+            name = f"examples/data/{folder}/{split}.tsv.gz"
+            with gzip.open(ROOT / name, "rt", encoding="utf-8") as packed, gzip.open(project / name, "wt", encoding="utf-8") as fewer:
+                fewer.writelines(islice(packed, count + 1))
 
 
 LONG = (  # a quarter or half a minute each, also when small
@@ -82,8 +89,8 @@ LONG = (  # a quarter or half a minute each, also when small
     "forecasting",
     "pretraining",
     "distillation",
-    "po_files",
 )
+FEW_SENTENCES = {"po_files": 1500}
 
 
 @pytest.mark.timeout(1200)  # on a busy machine

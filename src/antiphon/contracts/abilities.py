@@ -1,7 +1,6 @@
 """What some tasks can do beside what every task does, each a small protocol: a task has it when it has the methods.
 
-Callers ask for the ability, never for the task: `isinstance(task, Tabular)`, or one of the functions at the end, which say what happens
-without it. So a task from elsewhere can do all that ours can.
+Callers ask for the ability, `isinstance(task, Tabular)`, or the functions at the end do. So a task from elsewhere can do what ours can.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from jaxtyping import Float, Int
 
 from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
+from antiphon.contracts.following import FollowedSource
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, Prediction
@@ -128,6 +128,21 @@ class ReadsInOrder(Protocol):
 
 
 @runtime_checkable
+class ReadsMatches(Protocol):
+    """What was translated before of a similar source may be read with a record."""
+
+    @property
+    def lacks_memory(self) -> bool:
+        """Whether matches are read, and there is nothing yet to find them in."""
+
+    def remember(self, records: Iterable[Record]) -> None:
+        """Find matches among these records from now on, if matches are read."""
+
+    def matched(self, splits: Mapping[str, Sequence[Records]]) -> Mapping[str, Sequence[Records]]:
+        """The records of splits, by name, with their matches among those of `train`, of which none is its own."""
+
+
+@runtime_checkable
 class SplitsInputs(Protocol):
     """An input that is too long to be predicted at once is cut, and the predictions of its parts are joined."""
 
@@ -151,8 +166,8 @@ class PreparesSources(Protocol):
 class Streams(Protocol):
     """A source can be followed while it is made."""
 
-    def stream(self, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
-        """What is said so far, after each block of samples (N,) or (N, channels), and once more at the end."""
+    def follow(self, model: Seq2SeqModel, sample_rate: int) -> FollowedSource:
+        """A source that begins. Raises ConfigError when the model, or what is to be heard of the source, needs the whole."""
 
 
 @runtime_checkable
@@ -160,8 +175,7 @@ class StreamsText(Protocol):
     """A text can be followed while it is said."""
 
     def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
-        """What is said so far, after each word of the source, and once more at the end; `record` has the other columns of the source, and
-        `search` are the settings of the recipe's search."""
+        """What is said after each word of the source, and at the end; `record` has its other columns, `search` the recipe's settings."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ class Reading:
     """What the task calls a source: the column of texts to translate, or of recordings."""
     target: str
     """What the task calls a target."""
+    precomputed: bool = False
+    """Whether sources are the features that another program made of recordings, not the recordings themselves."""
 
     @property
     def with_targets(self) -> bool:

@@ -1,4 +1,4 @@
-"""Records of recordings: a table of their names, a folder of them, an archive of them, or one file.
+"""Records of recordings, or of features made of them: a table of their names, a folder of them, an archive of them, or one file.
 
 A name in a table is relative to the table, or with `archive` a member of that zip or tar beside it; in a record it is a path that can be
 followed from anywhere. In folders and archives the transcript of `one.flac` is the text of `one.txt` beside it.
@@ -24,6 +24,8 @@ from antiphon.data.byte_streams import check_file
 from antiphon.data.file_records import FileRecords
 from antiphon.data.formats import folder_reader
 from antiphon.data.kaldi_archives import in_ark
+from antiphon.data.kaldi_matrices import without_range
+from antiphon.data.precomputed_frames import BESIDE, SUFFIX
 from antiphon.errors import ConfigError, DataError
 
 _PARTS = ("start", "end", "channel")
@@ -33,7 +35,7 @@ _SOUNDS = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)  # the latter are named, so th
 @dataclass(frozen=True)
 class AudioColumns:
     """Where records have the recording and its text, the archive that names of recordings are members of, and, where the task reads them,
-    the columns that say which part of a recording is meant."""
+    the columns that say which part of a recording is meant. `precomputed` are features in place of recordings."""
 
     audio: str
     text: str
@@ -41,6 +43,12 @@ class AudioColumns:
     start: str | None = None
     end: str | None = None
     channel: str | None = None
+    precomputed: bool = False
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Those of files that are sources."""
+        return (SUFFIX,) if self.precomputed else _SOUNDS
 
 
 def open_audio_records(file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns) -> Records:
@@ -53,7 +61,7 @@ def open_audio_records(file: FileConfig, base: Path, required: Sequence[str], co
         return AudioTable(file, base, required, columns)
     if path.is_dir():
         return _Folder(path, columns, needs_text)
-    if in_archive(path) is not None or path.suffix.lower() in _SOUNDS:
+    if in_archive(path) is not None or path.suffix.lower() in columns.suffixes:
         return _One(path, columns, needs_text)
     if file.format is None and path.exists() and is_archive(path):
         return _ArchiveFile(path, columns, needs_text)
@@ -66,7 +74,8 @@ class AudioTable(Records):
     ({path: call.wav, start: 1.5, end: 3, channel: 2}) where the task reads no columns of them."""
 
     def __init__(self, file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns):
-        self.table = table = FileRecords(replace(file, folder=None), base, required, (columns.audio, columns.text))
+        names = (columns.audio, columns.text)
+        self.table = table = FileRecords(replace(file, folder=None), base, required, names, precomputed=columns.precomputed)
         self.columns, self._named = columns, file.folder is not None
         path = table.paths[0].absolute()
         if file.folder is not None:
@@ -97,12 +106,15 @@ class AudioTable(Records):
 
     def __call__(self) -> Iterator[tuple[int, Record]]:
         name, parts = self.columns.audio, [one for one in _PARTS if self.table.reader.has_parts and getattr(self.columns, one) is None]
+        parts += BESIDE if self.table.reader.has_parts and self.columns.precomputed else ()
         for number, record in self.table():
             value = record.get(name)
             if isinstance(value, str):
                 if not value.strip():
                     raise DataError(f"{self.table.label(number)}: `{name}` must name a recording, but is empty.")
-                path, part = self._path(value, first=number == 0), {one: record[one] for one in parts if record[one] is not None}
+                path, part = self._path(value, first=number == 0), {one: record[one] for one in parts if record.get(one) is not None}
+                if "statistics" in part:
+                    part["statistics"] = str(self._folder / Path(part["statistics"]).expanduser())
                 yield number, {**record, name: {"path": path, **part} if part else path}
             else:
                 yield number, record
@@ -141,12 +153,15 @@ class AudioTable(Records):
     def signature(self) -> str:
         """That of the table, of the place that names start from, and of the recordings."""
         named = (record.get(self.columns.audio) for _, record in self()) if self._archive is None else (str(self._archive),)
-        paths = (value["path"] if isinstance(value, dict) and "path" in value else value for value in named)
+        paths = (
+            path for value in named for path in ((value.get("path"), value.get("statistics")) if isinstance(value, dict) else (value,))
+        )
         return _signature([self.table.signature(), str(self._folder)], (path for path in paths if isinstance(path, str)))
 
 
 def _file_of(path: Path) -> Path:
-    """The file that a path leads to: itself, or the Kaldi archive that it names a place in."""
+    """The file that a path leads to: itself, or the Kaldi archive that it names a place in, or a range of a place."""
+    path = without_range(path)
     at = in_ark(path)
     return path if at is None else at[0]
 
@@ -204,9 +219,9 @@ class _Folder(_Listed):
     def __init__(self, folder: Path, columns: AudioColumns, needs_text: bool):
         super().__init__(columns, needs_text)
         self.folder = folder.absolute()
-        self._paths = sorted(str(path) for path in self.folder.rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
+        self._paths = sorted(str(path) for path in self.folder.rglob("*") if path.suffix.lower() in columns.suffixes and path.is_file())
         if not self._paths:
-            raise DataError(f"`{folder}` must have recordings in it ({', '.join(AUDIO_SUFFIXES)}), but has none.")
+            raise _empty(folder, columns)
 
     def paths(self) -> list[str]:
         return self._paths
@@ -242,11 +257,11 @@ class _ArchiveFile(_Listed):
         super().__init__(columns, needs_text)
         self.archive = archive.absolute()
         self._names = frozenset(members(self.archive))
-        sounds = [name for name in self._names if Path(name).suffix.lower() in _SOUNDS and not Path(name).name.startswith("._")]
+        sounds = [name for name in self._names if Path(name).suffix.lower() in columns.suffixes and not Path(name).name.startswith("._")]
         self._alike = Counter(map(_key, sounds))
         self._paths = sorted(str(self.archive / name) for name in sounds)
         if not self._paths:
-            raise DataError(f"`{archive}` must have recordings in it ({', '.join(AUDIO_SUFFIXES)}), but has none.")
+            raise _empty(archive, columns)
 
     def paths(self) -> list[str]:
         return self._paths
@@ -276,6 +291,12 @@ class _ArchiveFile(_Listed):
             if beside in self._names:
                 return f"{self.archive}/{beside}", read_member(self.archive, beside)
         return None
+
+
+def _empty(place: Path, columns: AudioColumns) -> DataError:
+    """Nothing in a folder or an archive is a source."""
+    what = f"features ({SUFFIX})" if columns.precomputed else f"recordings ({', '.join(AUDIO_SUFFIXES)})"
+    return DataError(f"`{place}` must have {what} in it, but has none.")
 
 
 def _key(name: str) -> str:

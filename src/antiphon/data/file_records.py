@@ -30,9 +30,19 @@ class FileRecords(Records):
     paths    the file, or both
     reader   what reads it
     path_in_folder   the name within the folder that was named, where one was
+    precomputed      whether features that another program made of recordings are wanted in their place
     """
 
-    def __init__(self, file: FileConfig, base: Path, required: Sequence[str], names: tuple[str, str], name: str | None = None):
+    def __init__(
+        self,
+        file: FileConfig,
+        base: Path,
+        required: Sequence[str],
+        names: tuple[str, str],
+        name: str | None = None,
+        *,
+        precomputed: bool = False,
+    ):
         self.file = file
         self.paths = tuple(base / Path(one).expanduser() for one in (file.path, file.source, file.target) if one is not None)
         if file.source is not None:
@@ -43,7 +53,7 @@ class FileRecords(Records):
         )
         if not self.paths[0].is_dir():
             check_file(self.paths[0])
-        self.reading = Reading(self.paths[0], file, tuple(required), *names)
+        self.reading = Reading(self.paths[0], file, tuple(required), *names, precomputed)
         self.path_in_folder = name
         self.name = name or str(file.path)
         self._skipped: dict[str, Skipped] | None = None

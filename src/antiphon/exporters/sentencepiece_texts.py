@@ -8,7 +8,7 @@ from antiphon.features.normalization import sentencepiece_rule
 from antiphon.features.subwords import SubwordVocabulary
 from antiphon.features.text import TextFeature
 
-_BEFORE = ("source_prefix", "target_prefix", "tags", "context")
+_BEFORE = ("source_prefix", "target_prefix", "tags", "context", "matches")
 
 
 def model_for_sources(text: TextFeature, vocabulary: SubwordVocabulary) -> bytes:

@@ -196,7 +196,8 @@ recognizer.decode_stream(stream)
 print(stream.result.text)
 ```
 
-Any sample rate will do: sherpa-onnx resamples. It is the kind FireRedASR CTC whatever the architecture is, since that hears the features
+Other sample rates than 16,000 Hz are resampled by sherpa-onnx, in another way than the run does it: resample them before (with soxr) to
+read what the run says. It is the kind FireRedASR CTC whatever the architecture is, since that hears the features
 that this model learned from. Programs in other languages name it so, too.
 
 ## What is different there

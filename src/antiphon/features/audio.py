@@ -1,4 +1,4 @@
-"""A waveform as frames of features for a model: log-mel, then a normalization.
+"""A waveform as frames of features for a model: log-mel, or what another program made of it; then a normalization.
 
 `utterance` makes each channel of each recording mean 0 and deviation 1, which takes off what microphone and room add; `global` does so by
 the mean and deviation of all training frames, fitted once and saved as JSON; `none` leaves the features as they are, as Whisper wants them.
@@ -21,27 +21,46 @@ from antiphon.errors import CheckpointError, DataError
 from antiphon.features.filter_banks import WHISPER_RATE, kaldi_filter_banks, kaldi_framing, rounded_framing, whisper_log_mel
 from antiphon.store.json_text import json_text
 
-Normalization = Literal["none", "utterance", "global"]
+Normalization = Literal["none", "utterance", "global", "cmvn"]
+
+Sounding = Float[np.ndarray, " N"] | Float[np.ndarray, "S C"]
+"""A waveform, or the matrix of precomputed features."""
 
 _FILE = "audio.json"
+_MOST_BINS = 512
 _SMALLEST_DEVIATION = 1e-3  # a channel that never changes (digital silence) stays 0 instead of being blown up
 
 
 @config
 class AudioFeaturesConfig:
-    """How a waveform becomes frames, one every 10 ms."""
+    """How a waveform becomes frames, one every 10 ms; or that frames are there already."""
 
-    kind: Literal["whisper", "filter_banks"] = "filter_banks"
-    """`filter_banks` is Kaldi's log filter banks; `whisper` is Whisper's log-mel, equal to its own feature extractor (16,000 Hz only)."""
-    bins: Annotated[int, Field(ge=1, le=512)] = 80
-    """Channels of a frame; Whisper has 80, its large-v3 128."""
+    kind: Literal["whisper", "filter_banks", "precomputed"] = "filter_banks"
+    """`filter_banks` is Kaldi's log filter banks; `whisper` is Whisper's log-mel, equal to its own feature extractor (16,000 Hz only).
+    `precomputed` are matrices (frames, bins) that another program made: `feats.scp` of Kaldi, or `.npy` files that are named in `audio`."""
+    bins: Annotated[int, Field(ge=1, le=8192)] = 80
+    """Channels of a frame, 512 at most that are made here; Whisper has 80, its large-v3 128."""
     padded_seconds: Annotated[float, Field(gt=0)] | None = None
     """Fill every recording with silence up to this length, as published Whisper models need it (30); null keeps its own length."""
+    frame_shift: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Seconds from one precomputed frame to the next, such as 0.01, for all that is said of times; goes with `kind: precomputed`."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that clash or have no effect."""
+        if self.kind == "precomputed":
+            if self.frame_shift is None:
+                raise ValueError("`frame_shift` must say how many seconds there are from one precomputed frame to the next, such as 0.01.")
+            if self.padded_seconds is not None:
+                raise ValueError("`padded_seconds` must be left out of `kind: precomputed`, since silence has no features that are known.")
+        elif self.frame_shift is not None:
+            raise ValueError("`frame_shift` goes with `kind: precomputed`: leave it out, as frames that are made here come every 10 ms.")
+        elif self.bins > _MOST_BINS:
+            raise ValueError(f"`bins` must be at most {_MOST_BINS} of features that are made here, but is {self.bins}.")
 
 
 @final
 class AudioFeature(Feature):
-    """Waveforms (N,) at `sample_rate` -> frames (S, bins) float32."""
+    """Waveforms (N,) at `sample_rate`, or precomputed matrices (S, bins) -> frames (S, bins) float32."""
 
     def __init__(self, settings: AudioFeaturesConfig, normalization: Normalization, sample_rate: int):
         self.settings, self.normalization, self.sample_rate = settings, normalization, sample_rate
@@ -64,9 +83,14 @@ class AudioFeature(Feature):
         return self.framing.frame
 
     @property
+    def precomputed(self) -> bool:
+        """Whether frames are there already, and nothing is heard."""
+        return self.settings.kind == "precomputed"
+
+    @property
     def shift(self) -> float:
-        """Seconds from one frame to the next: 10 ms, as near as a whole number of samples comes."""
-        return self.framing.shift / self.sample_rate
+        """Seconds from one frame to the next: as set, or 10 ms, as near as a whole number of samples comes."""
+        return self.settings.frame_shift or self.framing.shift / self.sample_rate
 
     @property
     def needs_fit(self) -> bool:
@@ -80,24 +104,28 @@ class AudioFeature(Feature):
         facts: list[Any] = [settings.kind, settings.bins, settings.padded_seconds, self.normalization, self.sample_rate, self._fitted()]
         if self.framing != rounded_framing(self.sample_rate):  # which older runs have, and do not mention
             facts.append(self.framing)
+        if self.precomputed:  # `start` and `end` in seconds are cut by it
+            facts.append(settings.frame_shift)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def fit(self, values: Iterable[Float[np.ndarray, " _"]]) -> None:
+    def fit(self, values: Iterable[Sounding]) -> None:
         """Learn mean and deviation of each channel, where the normalization is `global`; otherwise nothing is read."""
         if not self.needs_fit:
             return
         count, total, squares = 0, np.zeros(self.settings.bins), np.zeros(self.settings.bins)
-        for waveform in values:
-            frames = self.extract(waveform).astype(np.float64)
+        for value in values:
+            frames = self.extract(value).astype(np.float64)
             count, total, squares = count + len(frames), total + frames.sum(axis=0), squares + np.square(frames).sum(axis=0)
         if count == 0:
             raise DataError("There must be at least one recording to fit the normalization `global` on, but there is none.")
         self.mean = total / count
         self.deviation = np.sqrt(np.maximum(squares / count - np.square(self.mean), 0.0))
 
-    def extract(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
-        """Frames before normalization. Raises DataError when the waveform is shorter than a frame."""
-        samples = self._padded(waveform)
+    def extract(self, value: Sounding) -> Float[np.ndarray, "S C"]:
+        """Frames before normalization. Raises DataError when a waveform is shorter than a frame, or a matrix has other channels."""
+        if self.precomputed:
+            return self._of_width(value)
+        samples = self._padded(value)
         if len(samples) < self.shortest:
             least = f"{self.shortest} samples ({1000 * self.shortest / self.sample_rate:g} ms)"
             raise DataError(f"The audio must have at least one frame, {least}, but has {len(samples)}. Leave it out.")
@@ -105,10 +133,10 @@ class AudioFeature(Feature):
             return whisper_log_mel(samples, self.settings.bins)
         return kaldi_filter_banks(samples, self.settings.bins, self.sample_rate, self.framing)
 
-    def encode(self, value: Float[np.ndarray, " N"], *, seed: int | None = None) -> Float[np.ndarray, "S C"]:
-        """A waveform as frames that a model reads, float32. Raises DataError like `extract`."""
+    def encode(self, value: Sounding, *, seed: int | None = None) -> Float[np.ndarray, "S C"]:
+        """A waveform, or a matrix, as frames that a model reads, float32. Raises DataError like `extract`."""
         frames = self.extract(value)
-        if self.normalization == "none":
+        if self.normalization in ("none", "cmvn"):
             return frames
         if self.normalization == "utterance":
             mean, deviation = frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)
@@ -148,6 +176,14 @@ class AudioFeature(Feature):
             "mean": None if self.mean is None else self.mean.tolist(),
             "deviation": None if self.deviation is None else self.deviation.tolist(),
         }
+
+    def _of_width(self, matrix: Float[np.ndarray, "S C"]) -> Float[np.ndarray, "S C"]:
+        if matrix.shape[1] != self.settings.bins:
+            raise DataError(
+                f"`task.features.bins` must be the number of channels of the features, which is {matrix.shape[1]} here, but is"
+                f" {self.settings.bins}."
+            )
+        return matrix
 
     def _padded(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, " M"]:
         seconds = self.settings.padded_seconds

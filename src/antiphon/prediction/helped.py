@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, final
 
-from antiphon.contracts.abilities import KnowsWords
+from antiphon.contracts.abilities import KnowsWords, ReadsMatches
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task
 from antiphon.data.records import open_records
+from antiphon.data.translation_memory import TranslationMemory
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.glossary import Glossary, Mode
 from antiphon.prediction.predictor import Predictor
-from antiphon.prediction.translation_memory import TranslationMemory
 from antiphon.prediction.windows import Live
 from antiphon.recipe.named_files import named_files
 
@@ -29,8 +29,11 @@ def open_glossary(named: str, task: Task, mode: Mode) -> Glossary:
 
 
 def open_memory(named: str, task: Task) -> TranslationMemory:
-    """The translation memory that an option names. Raises as `open_glossary`."""
-    return TranslationMemory(_pairs(named, task, "--memory"))
+    """The translation memory that an option names; a task that reads matches finds them in it. Raises as `open_glossary`."""
+    memory = TranslationMemory(_pairs(named, task, "--memory"))
+    if isinstance(task, ReadsMatches):
+        task.remember({task.source_columns[0]: source, str(task.target_column): target} for source, target in memory.pairs())
+    return memory
 
 
 def _pairs(named: str, task: Task, option: str) -> Iterator[tuple[str, str]]:

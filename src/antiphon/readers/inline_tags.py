@@ -10,10 +10,12 @@ Sources: XLIFF 1.2 (OASIS 2008), section 2.4; XLIFF 2.1 (OASIS 2018), section 4.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import final
 
+from antiphon.contracts.reader import Said
+from antiphon.readers.tag_placement import Piece, placed
 from antiphon.readers.xml_elements import Element
-from antiphon.readers.xml_tokens import Token, unescaped
+from antiphon.readers.xml_tokens import Token, escaped, unescaped
 
 _AROUND_TEXT = {"g", "mrk", "pc", "hi"}
 _OPENING = {"bpt": "ept", "bx": "ex", "sc": "ec", "sm": "em"}
@@ -21,20 +23,6 @@ _CLOSING = {closing: opening for opening, closing in _OPENING.items()}
 _KEYS = ("i", "rid", "startRef", "id")
 _BREAKS = re.compile(r"\s*\n\s*")
 _BLANKS = re.compile(" {2,}")
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A tag, or one of two that are around something."""
-
-    raw: str
-    place: int
-    """Where, in characters of the text."""
-    role: Literal["open", "close", "alone"]
-    partner: int | None = None
-    """The number of the other one of two."""
-    kept: bool = False
-    """Whether the text between the two must stay as it is in every language."""
 
 
 @final
@@ -54,21 +42,32 @@ class Inline:
         """What a model is given: the text without white space at its ends, with one blank where a tag stood between two."""
         return (_BLANKS.sub(" ", self.text) if self.pieces else self.text).strip()
 
-    @property
-    def kept(self) -> list[str]:
-        """The parts of the text that must stay as they are."""
-        return [self.text[one.place : self.pieces[one.partner].place] for one in self.pieces if one.kept and one.partner is not None]
+    def written(self, said: Said) -> str:
+        """What is said, as it is written into a file: with these tags, and the white space around the text.
 
-    @property
-    def is_nested(self) -> bool:
-        """Whether pieces that belong together are within each other or apart, never across each other."""
-        open_ones: list[int | None] = []
-        for number, piece in enumerate(self.pieces):
-            if piece.role == "open":
-                open_ones.append(number)
-            elif piece.role == "close" and (not open_ones or open_ones.pop() != piece.partner):
-                return False
-        return not open_ones
+        Raises MissingError when a part that must stay as it is does not.
+        """
+        text = said.text.strip()
+        if text.split() == self.text.split():
+            return self.raw
+        body = self.text.strip()
+        before = self.text.index(body)
+        text = f"{self.text[:before]}{text}{self.text[before + len(body) :]}"
+        parts, at = list[str](), 0
+        for spot, number in placed(self.text, self.pieces, text, said.links):
+            parts.extend((escaped(text[at:spot]), self._spaced(number, text, spot)))
+            at = spot
+        return "".join([*parts, escaped(text[at:])])
+
+    def _spaced(self, number: int, text: str, spot: int) -> str:
+        """A tag as it is written at a place; a lone one that has blanks on both sides, and words behind these, has them there."""
+        piece = self.pieces[number]
+        before, behind = self.text[: piece.place], self.text[piece.place :]
+        free = piece.role == "alone" and before.strip() and behind.strip() and before[-1].isspace() and behind[0].isspace()
+        follows, precedes = spot == 0 or text[spot - 1].isspace(), spot == len(text) or text[spot].isspace()
+        if not free or follows == precedes:
+            return piece.raw
+        return f" {piece.raw}" if precedes else f"{piece.raw} "
 
 
 def inline(children: Sequence[Element | Token], *, keeps_space: bool = False) -> Inline:

@@ -1,21 +1,31 @@
-"""Kaldi's data directories: `wav.scp`, `segments`, `text`, `utt2spk`.
+"""Kaldi's data directories: `wav.scp` or `feats.scp`, `segments`, `text`, `utt2spk`.
 
 A line is an id and what belongs to it (Povey et al. 2011, The Kaldi speech recognition toolkit; "Data preparation" in its manual). Names of
 recordings may be places in archives, `wav.ark:1234`. Commands, which Kaldi would run (`sph2pipe -f wav x.sph |`), are never run.
+
+Where a task learns from features that Kaldi made, they are read from `feats.scp` instead: each is an utterance as it is, so that `segments`
+only says where it lies in its recording.
 """
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from antiphon.contracts.reader import Located, ReaderPlugin, Reading, Skip
 from antiphon.data.audio import AUDIO_SUFFIXES
 from antiphon.data.byte_streams import read_lines
 from antiphon.data.fields import check_columns
+from antiphon.data.precomputed_frames import BESIDE
 from antiphon.errors import DataError
 
-_FILES = ("wav.scp", "segments", "text", "utt2spk", "utt2lang")
+_FILES = (
+    *("wav.scp", "segments", "text", "utt2spk", "utt2lang"),
+    *("feats.scp", "utt2num_frames", "frame_shift", "cmvn.scp"),
+)
+
+_Place = tuple[int, str, dict[str, Any] | Skip]
+"""(line, utterance, what says where it lies, or why it lies nowhere)."""
 
 
 class _Utterance(NamedTuple):
@@ -30,41 +40,102 @@ class _Utterance(NamedTuple):
 
 
 def read(reading: Reading) -> Located:
-    """A record an utterance: of `segments`, or without it of `wav.scp`, in this order."""
+    """A record an utterance: of `segments`, or without it of `wav.scp`, in this order; of `feats.scp` where features are wanted."""
     folder = reading.path
     if not folder.is_dir():
         raise DataError(f"`{folder}` must be a folder with wav.scp in it to be read as kaldi. Name the folder, not a file.")
-    if not (folder / "wav.scp").exists():
-        raise DataError(
-            f"`{folder}` has features (feats.scp), but no recordings. They are not read, as a model hears recordings in its own way"
-            " (`task.features`): add wav.scp."
-        )
-    recordings, texts = _table(folder, "wav.scp"), _table(folder, "text")
+    _check_there(folder, reading.precomputed)
+    texts = _table(folder, "text")
     columns = {column: _table(folder, name) for name, column in (("utt2spk", "speaker"), ("utt2lang", "language"))}
     if reading.with_targets and not texts:
         raise DataError(f"`{folder}` has no file `text`, which says what is said in the utterances. Add it to learn from them.")
-    check_columns((*_columns(reading, texts, columns),), reading.required, f"`{folder}`")
+    places = _features(folder, reading.source) if reading.precomputed else _recordings(folder, reading.source)
+    told = ("id", "recording", "start", "end", "channel", *(BESIDE if reading.precomputed else ()))
+    check_columns((*_columns(reading, texts, columns, told),), reading.required, f"`{folder}`")
     names = set[str]()
-    for line, utterance, recording, start, end, channel in _utterances(folder):
+    for line, utterance, place in places:
         names.add(utterance)
-        if recording not in recordings:
-            yield line, Skip("segment without a recording")
+        if isinstance(place, Skip):
+            yield line, place
         elif reading.with_targets and utterance not in texts:
             yield line, Skip("no text")
         else:
             more = {column: _of(utterance, table, folder, column) for column, table in columns.items() if table}
             said = {reading.target: texts[utterance][1]} if utterance in texts else {}
-            where = {"start": start, "end": end, "channel": channel}
-            place = {reading.source: _name(folder, *recordings[recording])}
-            yield line, {**place, **said, "id": utterance, "recording": recording, **where, **more}
+            yield line, {**place, **said, "id": utterance, **more}
     for utterance, (line, _) in texts.items():
         if reading.with_targets and utterance not in names:
-            yield line, Skip("text without a recording")
+            yield line, Skip("text without features" if reading.precomputed else "text without a recording")
 
 
-def _columns(reading: Reading, texts: object, more: dict[str, dict[str, tuple[int, str]]]) -> Iterator[str]:
+def _check_there(folder: Path, precomputed: bool) -> None:
+    """Refuse a folder without what is wanted of it."""
+    if precomputed and not (folder / "feats.scp").exists():
+        raise DataError(
+            f"`{folder}` has no features (feats.scp), which `task.features.kind: precomputed` learns from. Make them by Kaldi's"
+            " steps/make_fbank.sh, or hear its recordings: `kind: filter_banks`."
+        )
+    if not precomputed and not (folder / "wav.scp").exists():
+        raise DataError(
+            f"`{folder}` has features (feats.scp), but no recordings (wav.scp). Learn from the features, by `task.features: {{kind:"
+            " precomputed, bins: 80, frame_shift: 0.01}` with their number of channels, or add wav.scp."
+        )
+
+
+def _recordings(folder: Path, source: str) -> Iterator[_Place]:
+    """Recordings, or their parts."""
+    recordings = _table(folder, "wav.scp")
+    for line, utterance, recording, start, end, channel in _utterances(folder):
+        if recording not in recordings:
+            yield line, utterance, Skip("segment without a recording")
+        else:
+            place = _name(folder, "wav.scp", *recordings[recording])
+            yield line, utterance, {source: place, "recording": recording, "start": start, "end": end, "channel": channel}
+
+
+def _features(folder: Path, source: str) -> Iterator[_Place]:
+    """Places of matrices, each of which is an utterance; `offset` says at which second of the recording it begins."""
+    segments = {one.name: one for one in _utterances(folder)} if (folder / "segments").exists() else {}
+    statistics, speakers = _table(folder, "cmvn.scp"), _table(folder, "utt2spk")
+    counts, shift = _table(folder, "utt2num_frames"), _frame_shift(folder)
+    for utterance, (line, named) in _table(folder, "feats.scp").items():
+        segment = segments.get(utterance)
+        known = next((one for one in (speakers.get(utterance, (0, ""))[1], utterance) if one in statistics), None)
+        yield (
+            line,
+            utterance,
+            {
+                source: _name(folder, "feats.scp", line, named),
+                "recording": utterance if segment is None else segment.recording,
+                **dict.fromkeys(("start", "end", "channel")),
+                "offset": None if segment is None else segment.start,
+                "num_frames": _count(folder, *counts[utterance]) if utterance in counts else None,
+                "frame_shift": shift,
+                "statistics": None if known is None else _name(folder, "cmvn.scp", *statistics[known]),
+            },
+        )
+
+
+def _count(folder: Path, line: int, said: str) -> int:
+    if not said.isdecimal():
+        raise DataError(f"{folder / 'utt2num_frames'}:{line} must be an utterance and its number of frames, but the number is `{said}`.")
+    return int(said)
+
+
+def _frame_shift(folder: Path) -> float | None:
+    """Seconds from one frame to the next, where Kaldi noted them."""
+    path = folder / "frame_shift"
+    if not path.exists():
+        return None
+    try:
+        return float(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"`{path}` must be a number of seconds, such as 0.01, but is not.") from error
+
+
+def _columns(reading: Reading, texts: object, more: dict[str, dict[str, tuple[int, str]]], told: tuple[str, ...]) -> Iterator[str]:
     """The columns that records have."""
-    yield from (reading.source, "id", "recording", "start", "end", "channel")
+    yield from (reading.source, *told)
     yield from (reading.target,) if texts else ()
     yield from (column for column, table in more.items() if table)
 
@@ -108,29 +179,35 @@ def _of(utterance: str, table: dict[str, tuple[int, str]], folder: Path, column:
     return table[utterance][1]
 
 
-def _name(folder: Path, line: int, named: str) -> str:
-    """The name of a recording. Raises DataError for a command."""
+def _name(folder: Path, table: str, line: int, named: str) -> str:
+    """The name of a recording, or the place of a matrix. Raises DataError for a command."""
+    where, what = f"{folder / table}:{line}", "a recording" if table == "wav.scp" else "a place in an archive"
     if named.endswith("|") or named.startswith("|"):
-        files = [word for word in re.split(r"[\s\"'|]+", named) if word.lower().endswith(AUDIO_SUFFIXES)]
-        is_whole = files and not re.search(r"-c\s*\d|remix|trim|speed", named)  # it would be heard as it is, without these
-        instead = f"the name of its file, {files[0]}" if is_whole else "the name of a file"
+        instead, copies = (f"Write {_instead(named)}, or let", "wav-copy") if table == "wav.scp" else ("Let", "copy-feats")
         raise DataError(
-            f"{folder / 'wav.scp'}:{line} must name a recording, but is a command (`{named:.80}`), and none is run. Write {instead},"
-            " or let Kaldi run all of them once: wav-copy scp:wav.scp ark,scp:wav.ark,files.scp, and name files.scp wav.scp."
+            f"{where} must name {what}, but is a command (`{named:.80}`), and none is run. {instead} Kaldi run all of them once:"
+            f" {copies} scp:{table} ark,scp:new.ark,files.scp, and name files.scp {table}."
         )
     if not named or named == "-":
-        raise DataError(f"{folder / 'wav.scp'}:{line} must name a recording, but names none.")
+        raise DataError(f"{where} must name {what}, but names none.")
     return named
+
+
+def _instead(command: str) -> str:
+    """What to write for a command that gives a recording as it is in a file."""
+    files = [word for word in re.split(r"[\s\"'|]+", command) if word.lower().endswith(AUDIO_SUFFIXES)]
+    is_whole = files and not re.search(r"-c\s*\d|remix|trim|speed", command)  # it would be heard as it is, without these
+    return f"the name of its file, {files[0]}" if is_whole else "the name of a file"
 
 
 def is_folder(path: Path) -> bool:
     """Whether a folder is a data directory."""
-    return (path / "wav.scp").is_file() or ((path / "feats.scp").is_file() and (path / "utt2spk").is_file())
+    return any((path / name).is_file() for name in ("wav.scp", "feats.scp"))
 
 
 plugin = ReaderPlugin(
     name="kaldi",
-    summary="a data directory of Kaldi or ESPnet: wav.scp (files, places in archives), segments, text, utt2spk",
+    summary="a data directory of Kaldi or ESPnet: wav.scp or feats.scp (files, places in archives), segments, text, utt2spk",
     suffixes=(),
     read=read,
     is_folder=is_folder,

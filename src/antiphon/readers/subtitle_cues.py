@@ -219,8 +219,8 @@ class SubtitleRewriter(Rewriter):
             raise DataError("the translation is empty")
         if "-->" in text:
             raise DataError("the translation has an arrow, which is for times")
-        marks = [text[atom.start : atom.end] for atom in self._subtitles.format.atoms(text, 0, len(text)) if text[atom.start] in "<{"]
-        marks = [mark for mark in marks if mark[-1] in ">}"]
+        atoms = [atom for atom in self._subtitles.format.atoms(text, 0, len(text)) if atom.kind != "text"]
+        marks = [text[atom.start : atom.end] for atom in atoms if text[atom.start] in "<{"]
         if marks and self._subtitles.format.escaped("<") == "<":
             raise DataError(f"the translation has `{marks[0]}`, which its source has not")
         self._subtitles.file.check_writable(text)

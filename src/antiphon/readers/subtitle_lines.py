@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from antiphon.data.line_breaks import columns, pieces_of
-from antiphon.readers.marked_text import Links, Segment
+from antiphon.readers.marked_text import Segment
+from antiphon.readers.tag_placement import Links
 
 LINE = 42
 """Columns of a line, as broadcasters have it."""

@@ -1,19 +1,19 @@
-"""Tags put into a translation: where the words stand that they are around, if the model knows, else at the same part of its length.
+"""Marks of a text (tags, emphasis, links) put into its translation: where the words stand that they are around, or beside.
 
-A tag around words goes around the run of target words with the most links to them, less those to others (the run of the largest sum:
-Kadane's algorithm, Bentley 1984); tags within stay within. A lone tag goes beside the word that it stands beside. No tag is lost, doubled,
-or parted from its other end. Where source tags are across each other, or no links are known, they keep their order, which is then as valid
-as it was.
+A pair of marks goes around the run of target words with the most links to the words in it, less those to others (the run of the largest
+sum: Kadane's algorithm, Bentley 1984); pairs within stay within. A lone mark goes beside the word that it stands beside. Without links it
+is the same part of the length. What must stay as it is is looked for in the translation, and marks never come between its letters. No mark
+is lost, doubled, or parted from its other end. Where pairs are across each other all marks keep their order, which is then as valid as it
+was.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, final
 
-from antiphon.contracts.reader import MissingError, Said
+from antiphon.contracts.reader import MissingError
 from antiphon.errors import DataError
-from antiphon.readers.inline_tags import Inline, Piece
-from antiphon.readers.xml_tokens import escaped
 
 Links = Sequence[tuple[int, int]]
 _Range = tuple[int, int]
@@ -25,136 +25,127 @@ _UNLINKED = -0.01
 _OUTSIDE = -0.5  # to leave out a word that belongs to a tag is worse than to take in one that does not
 
 
-def with_tags(source: Inline, said: Said) -> str:
-    """What is said, as it is written into a file: with the tags of its source, and the white space around it.
-
-    Raises MissingError when a part that must stay as it is does not.
-    """
-    text = said.text.strip()
-    if text.split() == source.text.split():
-        return source.raw
-    lost = [part for part in source.kept if part.strip() not in text]
-    if lost:
-        raise MissingError(f"the translation lacks {', '.join(f'`{part}`' for part in lost)}, which must stay as it is", tuple(lost))
-    body = source.text.strip()
-    before = source.text.index(body)
-    return _filled(source, f"{source.text[:before]}{text}{source.text[before + len(body) :]}", said.links)
-
-
-def _filled(source: Inline, text: str, links: Links | None) -> str:
-    """A text that has the white space of its source at its ends, with tags."""
-    if not source.pieces:
-        return escaped(text)
-    words, targets = _spans(_WORD, source.text), _spans(_WORD, text)
-    kept = _kept_places(source, text)
-    if (links or kept) and source.is_nested and len(targets) > 1:
-        placed = _Linked(source, words, targets, links or (), kept).placed()
-    else:
-        targets = _spans(_UNIT, text)
-        placed = _in_order(source, text, words, targets)
-    return _written(source, text, _Spots(source.text, text, words, targets), placed, kept)
-
-
 @dataclass(frozen=True)
-class _Placed:
-    """A piece, and the number of target words before it."""
+class Piece:
+    """A mark, or one of two that are around something."""
 
-    number: int
-    boundary: int
-
-
-def _spans(pattern: re.Pattern[str], text: str) -> list[_Range]:
-    return [found.span() for found in pattern.finditer(text)]
-
-
-def _in_order(source: Inline, text: str, words: Sequence[_Range], targets: Sequence[_Range]) -> list[_Placed]:
-    """All pieces in their order, each at the same part of the length of the text."""
-    placed: list[_Placed] = []
-    last = 0
-    begun: dict[int, int] = {}
-    for number, piece in enumerate(source.pieces):
-        boundary = max(last, _at_same_part(source, piece, text, words, targets))
-        if piece.role == "open":
-            begun[number] = boundary
-        elif piece.role == "close" and piece.partner in begun:
-            first = begun[piece.partner]
-            around_words = source.text[source.pieces[piece.partner].place : piece.place].strip()
-            if boundary == first and around_words and first < len(targets):
-                boundary = first + 1
-        placed.append(_Placed(number, boundary))
-        last = boundary
-    return placed
+    raw: str
+    place: int
+    """Where, in characters of the text."""
+    role: Literal["open", "close", "alone"]
+    partner: int | None = None
+    """The number of the other one of two."""
+    kept: bool = False
+    """Whether the text between the two must stay as it is in every language."""
 
 
-def _at_same_part(source: Inline, piece: Piece, text: str, words: Sequence[_Range], targets: Sequence[_Range]) -> int:
-    """The boundary between target words that is nearest to the same part of the length."""
-    if piece.place <= words[0][0]:
-        return 0
-    if piece.place >= words[-1][1]:
-        return len(targets)
-    wanted = piece.place / len(source.text) * len(text)
-    boundaries = [begin for begin, _ in targets] + [targets[-1][1]]
-    return min(range(len(boundaries)), key=lambda number: abs(boundaries[number] - wanted))
+def placed(text: str, pieces: Sequence[Piece], said: str, links: Links | None, *, in_order: bool = False) -> list[tuple[int, int]]:
+    """Where pieces go in what was said, as (place, number of the piece) in the order in which they are written.
+
+    text       the source; `said` has the white space at its edges, too
+    pieces     in the order in which they stand in it
+    links      (word of the source, word of what was said), counted from 0 and parted by white space
+    in_order   whether lone pieces keep their order among each other
+
+    Raises MissingError when a part that must stay as it is does not, DataError when marks would come into it.
+    """
+    return _Placing(text, pieces, said, links or (), in_order=in_order).placed()
 
 
-class _Linked:
-    """Pieces in the places that links of words give them."""
+@final
+class _Placing:
+    """Pieces of one text, and where they go in its translation."""
 
-    def __init__(self, source: Inline, words: Sequence[_Range], targets: Sequence[_Range], links: Links, kept: Mapping[int, int]):
-        self._source, self._words, self._spans, self._kept = source, words, targets, kept
-        self._count = count = len(targets)
-        self._links: list[list[int]] = [[] for _ in range(count)]
-        self._targets: dict[int, list[int]] = {}
-        for word, target in links:
-            if 0 <= target < count:
-                self._links[target].append(word)
-                self._targets.setdefault(word, []).append(target)
+    def __init__(self, text: str, pieces: Sequence[Piece], said: str, links: Links, *, in_order: bool):
+        self._text, self._said = text, said
+        self._words, self._targets = _spans(_WORD, text), _spans(_WORD, said)
+        self._fixed = _kept_places(text, pieces, said)
+        nested = is_nested(pieces)
+        self._pieces = list(pieces) if nested else [replace(one, role="alone", partner=None) for one in pieces]
+        self._in_order = in_order or not nested
+        self._links: list[_Range] = []
+        if nested and len(self._targets) > 1:
+            self._links = [(one, other) for one, other in links if 0 <= one < len(self._words) and 0 <= other < len(self._targets)]
+        if not self._links:
+            self._targets = _spans(_UNIT, said)
 
-    def placed(self) -> list[_Placed]:
-        """The pieces in the order in which they stand in the translation."""
-        return list(self._among(range(len(self._source.pieces)), 0, self._count))
+    def placed(self) -> list[tuple[int, int]]:
+        """All of them."""
+        found = list(self._among(range(len(self._pieces)), 0, len(self._said)))
+        for place, number in found:
+            if self._fixed.get(number, place) != place:
+                raise DataError("its tags around what must stay as it is cannot be put into the translation")
+        return found
 
-    def _among(self, numbers: Iterable[int], low: int, high: int) -> Iterable[_Placed]:
-        """The pieces of some numbers, between two boundaries."""
-        wanted, inner_until = [], -1
+    def _among(self, numbers: Iterable[int], first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Those of some numbers, of which some are within others, between two places."""
+        top, until = list[int](), -1
         for number in numbers:
-            piece = self._source.pieces[number]
-            if number <= inner_until:
-                continue
-            if piece.role == "open" and piece.partner is not None:
-                inner_until = piece.partner
-                wanted.append((*(self._said(number, piece.partner) or self._around(piece, low, high)), number))
-            else:
-                place = self._beside(piece, low, high)
-                wanted.append((place, place, number))
-        at = low
-        for begin, end, number in sorted(wanted, key=lambda one: (one[0], one[2])):
-            begin = max(begin, at)
-            end = at = max(begin, end)
-            yield _Placed(number, begin)
-            partner = self._source.pieces[number].partner
+            if number > until:
+                top.append(number)
+                until = max(number, self._pieces[number].partner or -1)
+        spans = {number: self._span(number) for number in top}
+        fixed = [spans[number] for number in top if number in self._fixed]
+        spans = {number: _beside(span, fixed) for number, span in spans.items()}
+        if self._in_order:
+            alone = [number for number in top if self._pieces[number].partner is None]
+            spans.update(zip(alone, sorted(spans[number] for number in alone), strict=True))
+        at = first
+        for number in sorted(top, key=lambda one: (spans[one][0], one)):
+            start, end = spans[number]
+            start = min(max(start, at), last)
+            end = min(max(end, start), last)
+            yield start, number
+            partner = self._pieces[number].partner
             if partner is not None:
-                yield from self._among(range(number + 1, partner), begin, end)
-                yield _Placed(partner, end)
+                yield from self._among(range(number + 1, partner), start, end)
+                yield end, partner
+            at = end
 
-    def _said(self, number: int, partner: int) -> _Range | None:
-        """The target words that are a part that must stay as it is."""
-        if number not in self._kept:
-            return None
-        inside = [one for one, (begin, end) in enumerate(self._spans) if begin < self._kept[partner] and end > self._kept[number]]
-        return (inside[0], inside[-1] + 1) if inside else None
-
-    def _around(self, piece: Piece, low: int, high: int) -> _Range:
-        """The run of target words that belongs to the words between two pieces."""
-        assert piece.partner is not None, "one of two"
-        last = self._source.pieces[piece.partner].place
-        inside = {number for number, (begin, end) in enumerate(self._words) if begin < last and end > piece.place}
-        if not inside:
-            place = self._beside(piece, low, high)
+    def _span(self, number: int) -> _Range:
+        """The letters that a pair goes around, or the place of a lone piece twice."""
+        piece, partner = self._pieces[number], self._pieces[number].partner
+        if number in self._fixed:
+            return self._fixed[number], self._fixed[number if partner is None else partner]
+        last = piece.place if partner is None else self._pieces[partner].place
+        inside = [one for one, (begin, end) in enumerate(self._words) if begin < last and end > piece.place]
+        if partner is None or not inside or not self._targets:
+            place = self._point(piece)
             return place, place
-        best, found, running, begin = 0.0, (-1, -1), 0.0, low
-        for target in range(low, high):
-            linked = self._links[target]
+        kept = self._kept_within(number, partner)
+        if kept and sum(end - begin for begin, end in kept) == len(self._text[piece.place : last].strip()):  # nothing else is in it
+            return min(kept)[0], max(kept)[1]
+        start, end = self._around(piece.place, last, inside)
+        return min([start, *(one for one, _ in kept)]), max([end, *(one for _, one in kept)])
+
+    def _kept_within(self, number: int, partner: int) -> list[_Range]:
+        """The outermost stretches of what must stay that are within a pair."""
+        found, until = list[_Range](), -1
+        for one in range(number + 1, partner):
+            other = self._pieces[one].partner
+            if one > until and one in self._fixed and other is not None:
+                found.append((self._fixed[one], self._fixed[other]))
+                until = other
+        return found
+
+    def _around(self, first: int, last: int, inside: Sequence[int]) -> _Range:
+        """The stretch of what was said that belongs to a stretch of the source, which has these words in it."""
+        run = self._run(set(inside))
+        if run is None:
+            own = self._text[first:last].strip()
+            same = _places(self._said, own, as_word=True) if own else []
+            if len(same) == 1:
+                return same[0], same[0] + len(own)
+            begin = self._same_part(first)
+            run = begin, max(self._same_part(last), begin + 1)
+        begin, end = min(run[0], len(self._targets) - 1), min(run[1], len(self._targets))
+        return self._start(begin, first), self._end(max(end - 1, begin), last)
+
+    def _run(self, inside: set[int]) -> _Range | None:
+        """The run of target words that belongs to some words; None where no link says so."""
+        best, found, running, begin = 0.0, None, 0.0, 0
+        for target in range(len(self._targets)):
+            linked = [word for word, other in self._links if other == target]
             belongs = sum(word in inside for word in linked)
             score = belongs / len(linked) if belongs else _OUTSIDE if linked else _UNLINKED
             if running <= 0:
@@ -162,107 +153,138 @@ class _Linked:
             running += score
             if running > best:
                 best, found = running, (begin, target + 1)
-        if best > 0:
-            return found
-        first = self._same_part(piece.place, low, high)
-        return first, min(max(self._same_part(last, low, high), first + 1), high)
+        return found
 
-    def _beside(self, piece: Piece, low: int, high: int) -> int:
-        """The boundary beside the target of the word that a piece stands beside."""
-        text, place = self._source.text, piece.place
-        before = max((number for number, (begin, _) in enumerate(self._words) if begin < place), default=None)
-        behind = next((number for number, (begin, _) in enumerate(self._words) if begin >= place), None)
-        if before is None:
-            return low
-        if behind is None:
-            return high
-        after_word = [max(self._targets[before]) + 1] if before in self._targets else []
-        before_word = [min(self._targets[behind])] if behind in self._targets else []
-        follows = place > 0 and not text[place - 1].isspace()
-        choices = [*after_word, *before_word] if follows else [*before_word, *after_word]
-        return min(max(choices[0], low), high) if choices else self._same_part(place, low, high)
+    def _point(self, piece: Piece) -> int:
+        """Where a lone piece goes: beside the target of the word that it stands beside, or in."""
+        if not self._targets or not self._words:
+            return 0
+        place = piece.place
+        if place <= self._words[0][0]:
+            return self._start(0, place)
+        if place >= self._words[-1][1]:
+            return self._end(len(self._targets) - 1, place)
+        before = max(number for number, (begin, _) in enumerate(self._words) if begin < place)
+        behind = min(number for number, (_, end) in enumerate(self._words) if end > place)
+        follows = self._follows(place)
+        for word, is_before in ((before, True), (behind, False)) if follows else ((behind, False), (before, True)):
+            linked = [target for source, target in self._links if source == word]
+            if linked:
+                return self._end(max(linked), place) if is_before else self._start(min(linked), place)
+        boundary = self._same_part(place)
+        if boundary == len(self._targets) or (follows and boundary > 0):
+            return self._end(boundary - 1, place)
+        return self._start(boundary, place)
 
-    def _same_part(self, place: int, low: int, high: int) -> int:
-        whole = max(len(self._source.text), 1)
-        return min(max(round(place / whole * self._count), low), high)
-
-
-def _written(source: Inline, text: str, spots: "_Spots", placed: Sequence[_Placed], kept: Mapping[int, int]) -> str:
-    """The text with the pieces in it. Raises DataError when something else would come between a tag and what must stay as it is."""
-    parts, at = [], 0
-    for one in placed:
-        piece = source.pieces[one.number]
-        spot = max(at, kept.get(one.number, spots.of(piece, one.boundary)))
-        if spot != kept.get(one.number, spot):
-            raise DataError("its tags around what must stay as it is cannot be put into the translation")
-        free = piece.role == "alone" and spots.stands_free(piece.place)
-        parts.append(escaped(text[at:spot]))
-        follows, precedes = spot == 0 or text[spot - 1].isspace(), spot == len(text) or text[spot].isspace()
-        parts.append(
-            f" {piece.raw}" if free and precedes and not follows else f"{piece.raw} " if free and follows and not precedes else piece.raw
-        )
-        at = spot
-    return "".join([*parts, escaped(text[at:])])
-
-
-def _kept_places(source: Inline, text: str) -> dict[int, int]:
-    """Where the pieces around parts that stay as they are must stand."""
-    places: dict[int, int] = {}
-    at: dict[str, int] = {}
-    for number, piece in enumerate(source.pieces):
-        if not piece.kept or piece.partner is None:
-            continue
-        part = source.text[piece.place : source.pieces[piece.partner].place].strip()
-        found = text.find(part, at.get(part, 0))
-        found = text.find(part) if found < 0 else found
-        places[number], places[piece.partner] = found, found + len(part)
-        at[part] = found + len(part)
-    return places
-
-
-@dataclass(frozen=True)
-class _Spots:
-    """The characters before which pieces are put: on the side of a blank, and of marks such as commas, that they had."""
-
-    source: str
-    text: str
-    words: Sequence[_Range]
-    targets: Sequence[_Range]
-
-    def of(self, piece: Piece, boundary: int) -> int:
-        """The place of a piece that has so many target words before it: at the end of the last of these, or before the next one."""
-        if boundary == 0 and piece.place <= self.words[0][0]:
-            return piece.place
-        if boundary == len(self.targets) and piece.place >= self.words[-1][1]:
-            return len(self.text) - (len(self.source) - piece.place)
-        follows = piece.role == "close" or (piece.role == "alone" and self._follows(piece.place))
-        if boundary == len(self.targets) or (follows and boundary > 0):
-            begin, end = self.targets[boundary - 1]
-            return end - (self._marks_behind(piece.place, self.text[begin:end]) if follows else 0)
-        begin, end = self.targets[boundary]
-        return begin + self._marks_before(piece.place, self.text[begin:end])
-
-    def stands_free(self, place: int) -> bool:
-        """Whether it has words before and behind it, and blanks on both sides."""
-        inner = self.words[0][1] <= place <= self.words[-1][0]
-        return inner and self.source[place - 1].isspace() and self.source[place].isspace()
+    def _same_part(self, place: int) -> int:
+        """The boundary between target words that is nearest to the same part of the length."""
+        if place <= self._words[0][0]:
+            return 0
+        if place >= self._words[-1][1]:
+            return len(self._targets)
+        wanted = place / len(self._text) * len(self._said)
+        boundaries = [begin for begin, _ in self._targets] + [self._targets[-1][1]]
+        return min(range(len(boundaries)), key=lambda number: abs(boundaries[number] - wanted))
 
     def _follows(self, place: int) -> bool:
         """Whether a lone piece belongs to what is before it; what is before may be a mark, such as one of quotation, of the word behind."""
-        before, behind = self.source[place - 1 : place], self.source[place : place + 1]
+        before, behind = self._text[place - 1 : place], self._text[place : place + 1]
         return bool(before.strip()) and (before.isalnum() or not behind.isalnum())
 
-    def _marks_behind(self, place: int, word: str) -> int:
-        """How many marks at the end of a target word stay behind a piece: those that end it, if such stand behind it in the source."""
-        rest = next((self.source[place:end] for begin, end in self.words if begin < place <= end), "")
-        core = _core(word) if rest and not any(map(str.isalnum, rest)) else None
-        return len(word) - core[1] if core else 0
+    def _start(self, target: int, place: int) -> int:
+        """Where a target word begins; behind its first marks (a bracket, a comma), if such stand before the place in the source."""
+        if target == 0 and place <= self._words[0][0]:
+            return place
+        begin, end = self._targets[target]
+        rest = next((self._text[one:place] for one, other in self._words if one <= place < other), "")
+        core = _core(self._said[begin:end]) if rest and not any(map(str.isalnum, rest)) else None
+        return begin + (core[0] if core else 0)
 
-    def _marks_before(self, place: int, word: str) -> int:
-        """How many marks at the beginning of a target word stay before a piece: those, if such stand before it in the source."""
-        rest = next((self.source[begin:place] for begin, end in self.words if begin <= place < end), "")
-        core = _core(word) if rest and not any(map(str.isalnum, rest)) else None
-        return core[0] if core else 0
+    def _end(self, target: int, place: int) -> int:
+        """Where a target word ends; before its last marks, if such stand behind the place in the source."""
+        if target == len(self._targets) - 1 and place >= self._words[-1][1]:
+            return len(self._said) - (len(self._text) - place)
+        begin, end = self._targets[target]
+        rest = next((self._text[place:other] for one, other in self._words if one < place <= other), "")
+        core = _core(self._said[begin:end]) if rest and not any(map(str.isalnum, rest)) else None
+        return begin + core[1] if core else end
+
+
+def is_nested(pieces: Sequence[Piece]) -> bool:
+    """Whether pieces that belong together are within each other or apart, never across each other."""
+    open_ones: list[int | None] = []
+    for number, piece in enumerate(pieces):
+        if piece.role == "open":
+            open_ones.append(number)
+        elif piece.role == "close" and (not open_ones or open_ones.pop() != piece.partner):
+            return False
+    return not open_ones
+
+
+def _kept_places(text: str, pieces: Sequence[Piece], said: str) -> dict[int, int]:
+    """Where the pieces go that are around what must stay as it is, and those within it. Raises MissingError when it is not there."""
+    stretches, until = list[tuple[int, int, int, int]](), -1
+    for number, piece in enumerate(pieces):
+        if number <= until or not piece.kept or piece.partner is None:
+            continue
+        last = pieces[piece.partner].place
+        inner = text[piece.place : last]
+        if inner.strip():
+            start = piece.place + len(inner) - len(inner.lstrip())
+            stretches.append((start, start + len(inner.strip()), number, piece.partner))
+            until = piece.partner
+    places, taken, lost = dict[int, int](), set[int](), list[int]()
+    for start, end, number, partner in sorted(stretches, key=lambda one: one[0] - one[1]):  # the longest first: one may be within another
+        found = _place_of(text, start, end, said, taken)
+        if found is None:
+            lost.append(number)
+            continue
+        taken.update(range(found, found + end - start))
+        for one in range(number, partner + 1):
+            places[one] = found + min(max(pieces[one].place - start, 0), end - start)
+    if lost:
+        phrases = {number: text[start:end] for start, end, number, _ in stretches}
+        told = ", ".join(f"`{phrases[number]}`" for number in sorted(lost))
+        raise MissingError(f"the translation lacks {told}, which must stay as it is", tuple(phrases.values()))
+    return places
+
+
+def _place_of(text: str, start: int, end: int, said: str, taken: set[int]) -> int | None:
+    """Where a part of a source begins in what was said: the first time, the second, ... as in the source, or where it is free."""
+    as_word = _is_word(text, start, end)
+    before, behind = _places(text, text[start:end], as_word=as_word), _places(said, text[start:end], as_word=as_word)
+    if len(before) == len(behind) and start in before:
+        behind = [behind[before.index(start)], *behind]
+    return next((place for place in behind if taken.isdisjoint(range(place, place + end - start))), None)
+
+
+def _beside(span: _Range, fixed: Sequence[_Range]) -> _Range:
+    """A stretch without those of texts that stay, unless it is one of them, which do not overlap."""
+    start, end = span
+    for first, last in fixed:
+        if span != (first, last) and start < last and end > first:
+            start, end = (start, first) if start < first else (last, max(end, last))
+    return start, end
+
+
+def _places(text: str, phrase: str, *, as_word: bool) -> list[int]:
+    """Where a phrase stands, as a word or anywhere."""
+    found = (one.start() for one in re.finditer(f"(?={re.escape(phrase)})", text))
+    return [start for start in found if not as_word or _is_word(text, start, start + len(phrase))]
+
+
+def _is_word(text: str, start: int, end: int) -> bool:
+    """Whether no word goes on at the edges of a stretch."""
+    return not (_is_one_word(text[max(start - 1, 0) : start], text[start]) or _is_one_word(text[end - 1], text[end : end + 1]))
+
+
+def _is_one_word(one: str, other: str) -> bool:
+    """Whether two neighbours are letters of one word: of Latin both, or of neither."""
+    return one.isalnum() and other.isalnum() and one.isascii() == other.isascii()
+
+
+def _spans(pattern: re.Pattern[str], text: str) -> list[_Range]:
+    return [found.span() for found in pattern.finditer(text)]
 
 
 def _core(word: str) -> _Range | None:

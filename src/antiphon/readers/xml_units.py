@@ -9,7 +9,6 @@ from antiphon.contracts.reader import Located, Reading, Rewriter, Said, Skip
 from antiphon.errors import DataError
 from antiphon.readers.inline_tags import Inline
 from antiphon.readers.placeholders import check_placeholders
-from antiphon.readers.tag_placement import with_tags
 from antiphon.readers.xml_elements import Change, Element, changed
 from antiphon.readers.xml_tokens import escaped_value, whole, with_attributes
 
@@ -71,7 +70,7 @@ class XmlRewriter(Rewriter):
         if not said.text.strip():
             raise DataError("the translation is empty")
         check_placeholders(source.plain, said.text)
-        self._said[unit - 1] = with_tags(source, said)
+        self._said[unit - 1] = source.written(said)
 
     def content(self) -> bytes:
         """The file with what was put."""

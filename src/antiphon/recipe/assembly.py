@@ -15,6 +15,7 @@ from antiphon.contracts.abilities import (
     KeepsTogether,
     OpensFiles,
     ReadsInOrder,
+    ReadsMatches,
     WritesText,
     key_columns,
     load_calibration,
@@ -209,19 +210,19 @@ def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[
     if sources["train"] is None:
         raise ConfigError("`data.train` is missing: name the files to learn from.")
     splits = {
-        name: _open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)
+        name: open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)
     }
     if isinstance(sources["validation"], int):
         splits["train"], splits["validation"] = _hold_out(splits["train"], sources["validation"], recipe.seed, task)
+    if isinstance(task, ReadsMatches):  # once nothing of what they are found in is to be held out
+        found = task.matched({name: [part for part, _ in split.parts] for name, split in splits.items()})
+        for name, split in splits.items():
+            splits[name] = replace(split, parts=tuple((one, weight) for one, (_, weight) in zip(found[name], split.parts, strict=True)))
     return splits
 
 
 def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     """Records of a file, or of what a Python program hands over."""
-    return _open_split(name, source, task, with_targets=with_targets)
-
-
-def _open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
     required = task.columns if with_targets else task.source_columns
     required = (*required, *filter(None, supervision(task))) if name == "train" else required
     source_column, target_column = _aligned_columns(task, with_targets)

@@ -26,6 +26,7 @@ from antiphon.metrics.significance import Comparison, compare
 from antiphon.prediction.loading import open_predictor
 from antiphon.prediction.memory import Say, silent
 from antiphon.prediction.predictor import Predictor
+from antiphon.prediction.remembering import remembering
 from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
 from antiphon.recipe.assembly import build_losses, metric_names
@@ -129,7 +130,7 @@ def evaluate(
     """
     EVALUATION.check(overrides)
     opened = partial(open_predictor, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
-    predictor = _opened(run, overrides, weights, average) if isinstance(run, Predictor) else opened(run)
+    predictor = remembering(_opened(run, overrides, weights, average) if isinstance(run, Predictor) else opened(run), say)
     recipe, task, source = predictor.recipe, predictor.task, _source(predictor.recipe, data)
     records, left_out = records_to_score(source, task, recipe.data.limits, predictor.model)
     if not records:

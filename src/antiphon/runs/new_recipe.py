@@ -16,6 +16,7 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.store.json_text import json_text
 
 _FEW, _MANY = 20_000, 200_000  # pairs; below, a small vocabulary and model learn more
+_PIECES = 300  # the bytes of a vocabulary, what has a meaning of its own, and a few pieces that have several letters
 _PLAIN = re.compile(r"(?!(?:true|false|null)$)[A-Za-z./][\w./@+-]*", re.IGNORECASE)
 _LANGUAGE, _FORM = "language", "form"
 
@@ -34,9 +35,10 @@ def recipe_for(plugin: TaskPlugin, files: Sequence[Path | FileConfig], path: Pat
     named = [as_file(file) for file in files]
     source, target = _columns(plugin, named)
     records = open_records(tuple(named), required=(source, target), source_column=source, target_column=target)
-    languages, forms, count = Counter[str](), Counter[Any](), 0
+    languages, forms, count, letters = Counter[str](), Counter[Any](), 0, set[str]()
     for record in records:
         count += 1
+        letters.update(str(record.get(source, "")), str(record.get(target, "")))
         languages[str(record.get(_LANGUAGE, ""))] += 1
         forms[record.get(_FORM)] += 1
     said = _said(records, count)
@@ -46,7 +48,7 @@ def recipe_for(plugin: TaskPlugin, files: Sequence[Path | FileConfig], path: Pat
     text = _with(text, "train", entries)
     text = _with(_with(text, "source", f" {source}"), "target", f" {target}{_tags(languages, forms)}")
     text = _with(text, "validation", f" {max(1, min(500, count // 10))}")
-    return _sized(text, count), said
+    return _sized(text, count, len(letters)), said
 
 
 def _columns(plugin: TaskPlugin, files: Sequence[FileConfig]) -> tuple[str, str]:
@@ -104,9 +106,11 @@ def _with(text: str, key: str, value: str) -> str:
     return re.sub(rf"^  {key}:.*$", lambda _: f"  {key}:{value}", text, count=1, flags=re.MULTILINE)
 
 
-def _sized(text: str, count: int) -> str:
-    """A recipe for so many pairs: fewer subwords, a smaller model and a shorter warm-up where they are few."""
+def _sized(text: str, count: int, letters: int) -> str:
+    """A recipe for so many pairs: fewer subwords, a smaller model and a shorter warm-up where they are few. Each letter and each of 256
+    bytes is a piece of a vocabulary, whatever its size."""
     if count >= _FEW:
         return text if count < _MANY else text.replace("preset: small ", "preset: base ")
-    text = text.replace("size: 8000", f"size: {max(200, min(4000, count // 5))}").replace("preset: small ", "preset: tiny ")
+    size = max(min(4000, count // 5), _PIECES + letters)
+    text = text.replace("size: 8000", f"size: {size}").replace("preset: small ", "preset: tiny ")
     return text.replace("warmup_steps: 1000", "warmup_steps: 200").replace("target_tokens: 4096", "target_tokens: 1000")

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from antiphon.contracts.reader import Said
 from antiphon.errors import DataError
-from antiphon.readers.inline_tags import Inline, Piece
-from antiphon.readers.tag_placement import with_tags
+from antiphon.readers.inline_tags import Inline
+from antiphon.readers.tag_placement import Piece
 from antiphon.serving.pool import Pool
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
@@ -94,9 +94,9 @@ def _tagged(source: Inline, prediction: Mapping[str, Any]) -> str:
     pairs = links_of(prediction.get("word_alignment"))
     text = str(prediction["prediction"])
     try:
-        return with_tags(source, Said(text, pairs))
+        return source.written(Said(text, pairs))
     except DataError:
-        return with_tags(replace(source, pieces=tuple(replace(piece, kept=False) for piece in source.pieces)), Said(text, pairs))
+        return replace(source, pieces=tuple(replace(piece, kept=False) for piece in source.pieces)).written(Said(text, pairs))
 
 
 def links_of(aligned: object) -> tuple[tuple[int, int], ...] | None:

@@ -1,26 +1,34 @@
 """Text to text: a sentence and its translation, a word and its pronunciation, a date and its normal form."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, final
+from typing import Annotated, Any, Literal, final
 
+import numpy as np
 from pydantic import Field
 
 from antiphon.contracts.configuration import config
 from antiphon.contracts.files import FileConfig
-from antiphon.contracts.records import Record
-from antiphon.contracts.sequences import Prediction
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.sequences import Example, Prediction
 from antiphon.contracts.task import TaskPlugin
 from antiphon.data.documents import DocumentFolder, open_documents
-from antiphon.errors import DataError
+from antiphon.errors import ConfigError, DataError
 from antiphon.features.text_config import TextConfig
+from antiphon.features.word_places import NO_WORD
+from antiphon.store import checkpoint
 from antiphon.tasks.document_context import ContextConfig
 from antiphon.tasks.document_translation import DocumentTranslation
+from antiphon.tasks.matches import MatchConfig, Matches
 from antiphon.tasks.source_factors import FactorConfig
 from antiphon.tasks.text_pairs import TextPairs
 from antiphon.tasks.text_pairs_config import check_settings
 from antiphon.tasks.text_parts import TextParts
 from antiphon.tasks.text_requests import text_of
+
+_PAIRS = "memory.json"
 
 
 @config
@@ -62,9 +70,14 @@ class TranslationConfig:
     are, or the whole at once (`together`), by a model that has learned from such texts."""
     context: ContextConfig | None = None
     """Sentences of the same document that are read before each; null reads each sentence by itself."""
+    matches: MatchConfig | None = None
+    """What was translated before, of a similar source, is read behind each source; null reads each by itself. {} finds such matches in the
+    training data. `data.limits.max_source_length` counts both."""
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.matches is not None:
+            self._check_matches()
         if self.context is None:
             return
         if self.source_factors:
@@ -73,6 +86,13 @@ class TranslationConfig:
             raise ValueError(f"`open_words` must be 0 with `context`, which has none, but is {self.open_words}.")
         if self.context.of == "both" and self.vocabulary is not None and self.vocabulary.kind == "pretrained":
             raise ValueError("`context.of` must be `source` with a `pretrained` tokenizer, which has no separator of its own.")
+
+    def _check_matches(self) -> None:
+        for name, beside in (("context", self.context), ("source_factors", self.source_factors), ("open_words", self.open_words)):
+            if beside:
+                raise ValueError(f"`{name}` must be left out with `matches`, which has no such thing.")
+        if self.target_vocabulary is not None or (self.vocabulary is not None and self.vocabulary.kind == "pretrained"):
+            raise ValueError("`matches` needs one learned `vocabulary` for both sides, since a match is a target that is read.")
 
 
 @final
@@ -84,11 +104,101 @@ class Translation(TextPairs):
 
     def __init__(self, settings: TranslationConfig):
         self._apart = settings.lines == "apart"
+        own = settings.matches
+        self.matches = None if own is None else Matches(own, settings.source, settings.target, apart=self._apart)
         super().__init__(settings)
+
+    def more_symbols(self) -> tuple[str, ...]:
+        """The one between a source and its match."""
+        return () if self.matches is None else (self.matches.settings.separator,)
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
         """The texts of a folder, which are sources, with the lines that they have; nothing where a file is meant."""
         return open_documents(file, base, required, self.settings.source, as_written=self._apart)
+
+    # ------------------------------------------------------------------------------------------------------------- matches
+
+    def fit(self, records: Iterable[Record]) -> None:
+        """Learn from the records, and keep them where their matches are to be found in them."""
+        super().fit(records)
+        if self.matches is not None and self.matches.settings.stored:
+            self.matches.remember(records)
+
+    @property
+    def lacks_memory(self) -> bool:
+        """Whether matches are read, and there is nothing yet to find them in."""
+        return self.matches is not None and self.matches.memory is None
+
+    def remember(self, records: Iterable[Record]) -> None:
+        """Find matches among these records from now on, if matches are read. Raises DataError where none of them is a pair."""
+        if self.matches is not None:
+            self.matches.remember(records)
+
+    def matched(self, splits: Mapping[str, Sequence[Records]]) -> Mapping[str, Sequence[Records]]:
+        """The records of splits with their matches among those of `train`."""
+        return splits if self.matches is None else self.matches.matched(splits)
+
+    def in_order(self, records: Iterable[Any]) -> Iterator[Any]:
+        """Each record or text with its match, if matches are read."""
+        return iter(records) if self.matches is None else self.matches.of(records)
+
+    def remarks(self, items: Sequence[Record]) -> Sequence[str]:
+        """How many of the items have a match, if matches are read."""
+        if self.matches is None:
+            return ()
+        found = sum(bool(self.matches.text_of(item)) for item in items)
+        return (f"{found:,} of {len(items):,} records were read with a match.",)
+
+    def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
+        """The record as symbols, the source with its match behind it."""
+        return self._with_match(super().encode(record, index, seed=seed), record)
+
+    def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
+        """`encode` for (index, record) pairs, faster."""
+        if self.matches is None:
+            return super().encode_many(records)
+        if not all(self.settings.target in record for _, record in records):
+            return [self.encode(record, index) for index, record in records]
+        return [self._with_match(one, record) for one, (_, record) in zip(super().encode_many(records), records, strict=True)]
+
+    def _with_match(self, example: Example, record: Record) -> Example:
+        """What is empty stays empty. Raises DataError for a source that holds the separator."""
+        if self.matches is None:
+            return example
+        if self.matches.settings.separator in text_of(record, self.settings.source):
+            self.matches.refuse_separator(self.settings.source)
+        match = self.matches.text_of(record)
+        if not match or example.source.tolist() == [self.source_spec.end]:
+            return example
+        behind = (*self.source_text.phrase(self.matches.settings.separator)[-1:], *self.source_text.phrase(match))
+        source = np.concatenate([example.source[:-1], behind, example.source[-1:]]).astype(np.int64)
+        return replace(example, source=source)
+
+    def word_places(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
+        """The word of each symbol of both sides; a match has none of the words."""
+        read, said = super().word_places(record)
+        return np.append(read, np.full(len(self.encode(record).source) - len(read), NO_WORD)), said
+
+    def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
+        """As of every text. Raises ConfigError where matches are read, which need the whole source."""
+        if self.matches is not None:
+            raise ConfigError("`task.matches` must be left out for a stream of words, since a match is found for the whole source.")
+        return super().stream_text(model, search, words, record)
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabularies and tags, and the pairs that matches are found in, where they are to be stored."""
+        super().save(folder)
+        if self.matches is not None and self.matches.settings.stored and self.matches.memory is not None:
+            checkpoint.write_json(folder / _PAIRS, {"pairs": self.matches.memory.pairs()})
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        super().load(folder)
+        if self.matches is not None and (folder / _PAIRS).exists():
+            source, target = self.settings.source, self.settings.target
+            self.matches.remember({source: one, target: other} for one, other in checkpoint.read_json(folder / _PAIRS)["pairs"])
+
+    # --------------------------------------------------------------------------------------------------------------- lines
 
     def parts(self, record: Record) -> Sequence[Record]:
         """The record, or its lines. An opening is that of the first line.
@@ -104,7 +214,13 @@ class Translation(TextPairs):
                 " Make each line an input, or set `task.lines: together`."
             )
         later = {name: value for name, value in record.items() if name != "prefix"}
-        return [{**(later if place else record), self.settings.source: line} for place, line in enumerate(found.lines)]
+        parts = [{**(later if place else record), self.settings.source: line} for place, line in enumerate(found.lines)]
+        if self.matches is None or len(parts) == 1:
+            return parts
+        return [
+            {**part, self.matches.settings.column: match}
+            for part, match in zip(parts, self.matches.of_lines(record, len(parts)), strict=True)
+        ]
 
     def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
         """The prediction for a record, from those of its lines."""

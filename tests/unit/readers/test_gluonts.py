@@ -136,7 +136,8 @@ def test_texts_are_no_series(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["JsonLinesWriter", "ArrowWriter", "ParquetWriter"])
 def test_what_gluonts_writes_itself(tmp_path: Path, kind: str) -> None:
-    common = pytest.importorskip("gluonts.dataset.common")
+    reason = "needs gluonts, which is in no extra, as it holds pandas and toolz back: pip install gluonts"
+    common = pytest.importorskip("gluonts.dataset.common", reason=reason)
     pandas = pytest.importorskip("pandas")
     writers = pytest.importorskip("gluonts.dataset.jsonl" if kind == "JsonLinesWriter" else "gluonts.dataset.arrow")
     start = pandas.Period("1990-01-31", freq="D")

@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from antiphon.contracts.reader import MissingError, Said
 from antiphon.errors import DataError
+from tests.generated import on_generated_files, over
 from tests.round_trips import answered, rewriter, skips, sources
 
 PAGE = """\
@@ -147,7 +147,6 @@ BLOCKS = st.one_of(
     st.just("<img src=a alt='A thing'>"),
 )
 PAGES = st.lists(BLOCKS, max_size=5).map(lambda blocks: "\n".join(["<p>Begin.</p>", *blocks]))
-QUICK = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def check_round_trip(folder: Path, content: str) -> None:
@@ -161,14 +160,6 @@ def check_round_trip(folder: Path, content: str) -> None:
     assert result.count("So ") == result.count(" ja") >= 1
 
 
-@given(content=PAGES)
-@QUICK
-def test_generated_pages_come_back(tmp_path: Path, content: str) -> None:
-    check_round_trip(tmp_path, content)
-
-
-@pytest.mark.slow
-@given(content=PAGES)
-@settings(QUICK, max_examples=500)
-def test_many_generated_pages_come_back(tmp_path: Path, content: str) -> None:
-    check_round_trip(tmp_path, content)
+@on_generated_files
+def test_generated_pages_come_back(tmp_path: Path, count: int) -> None:
+    over(count, lambda content: check_round_trip(tmp_path, content), content=PAGES)

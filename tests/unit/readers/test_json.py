@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.contracts.files import FileConfig
 from antiphon.data.records import open_records
 from antiphon.errors import DataError
+from tests.generated import on_generated_files, over
 
 ROWS = [{"source": 'a "b" [{', "more": {"de": [1, {"x": "}"}]}}, {"source": "ü\\", "more": {"de": []}}]
 
@@ -77,10 +77,12 @@ values = st.recursive(
 objects = st.lists(st.dictionaries(st.sampled_from(["source", "b", "c"]), values, min_size=1, max_size=3), min_size=1, max_size=4)
 
 
-@settings(max_examples=30, deadline=None)
-@given(found=objects, indent=st.sampled_from([None, 0, 3]), ascii_only=st.booleans(), wrapped=st.booleans())
-def test_whatever_json_writes_is_read(tmp_path_factory: Any, found: Any, indent: Any, ascii_only: bool, wrapped: bool) -> None:
-    path = tmp_path_factory.mktemp("json") / "data.json"
-    content = {"info": "x", "data": found} if wrapped else found
-    path.write_text(json.dumps(content, indent=indent, ensure_ascii=ascii_only), encoding="utf-8")
-    assert rows(path, ()) == list(enumerate(found))
+@on_generated_files
+def test_whatever_json_writes_is_read(tmp_path: Path, count: int) -> None:
+    def generated(found: Any, indent: Any, ascii_only: bool, wrapped: bool) -> None:
+        content = {"info": "x", "data": found} if wrapped else found
+        path = write(tmp_path, json.dumps(content, indent=indent, ensure_ascii=ascii_only))
+        assert rows(path, ()) == list(enumerate(found))
+
+    shapes = {"indent": st.sampled_from([None, 0, 3]), "ascii_only": st.booleans(), "wrapped": st.booleans()}
+    over(count, generated, found=objects, **shapes)

@@ -63,7 +63,7 @@ def test_marks_go_where_their_words_went(raw: str, said: str, links: str | None,
 
 
 def test_code_that_is_lost_is_missed() -> None:
-    with pytest.raises(MissingError, match="lacks `make` of its source") as caught:
+    with pytest.raises(MissingError, match="lacks `make`, which must stay as it is") as caught:
         put("run `make` now", "jetzt laufen")
     assert caught.value.phrases == ("make",)
     with pytest.raises(MissingError):

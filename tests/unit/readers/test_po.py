@@ -17,6 +17,7 @@ from antiphon.contracts.reader import MissingError, Reading, Said, Skip
 from antiphon.data.records import open_records
 from antiphon.errors import ConfigError, DataError
 from antiphon.readers.po import PoRewriter, plugin, read
+from tests.judges import judge
 
 FILES = Path(__file__).parent / "po"
 HEAD = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n'
@@ -258,7 +259,7 @@ def test_msgfmt_and_msgcat_agree(tmp_path: Path, name: str) -> None:
 
 
 def test_polib_agrees(tmp_path: Path) -> None:
-    polib = pytest.importorskip("polib")
+    polib = judge("polib", extra="dev")
     path = tmp_path / "pl.po"
     found = units(reading(FILES / "pl.po"))
     path.write_bytes(written(FILES / "pl.po", {number: record["source"] for number, record in enumerate(found, 1)}))
@@ -281,7 +282,7 @@ def test_polib_agrees(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_pofilter_finds_no_fault(tmp_path: Path) -> None:
-    pytest.importorskip("translate")
+    judge("translate", "translate-toolkit")
     tool = shutil.which("pofilter")
     if tool is None:
         pytest.skip("needs pofilter on the path")

@@ -5,13 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.reader import Reading, Said, Skip
 from antiphon.readers.po import PoRewriter, read
+from tests.generated import on_generated_files, over
 
 HEAD = (
     'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n"X-Accelerator-Marker: \\n"\n'
@@ -91,17 +90,9 @@ def _says(entry: str) -> bool:
     return bool(said.replace("\\n", "").replace("\\r", "").strip())
 
 
-FILES_OF_ENTRIES = (st.lists(entry(), max_size=6), st.sampled_from(["\n", "\r\n"]), st.booleans())
+@on_generated_files
+def test_nothing_is_lost(tmp_path: Path, count: int) -> None:
+    def generated(entries: list[str], end: str, final: bool) -> None:
+        check(entries, end, final, tmp_path / "a.po")
 
-
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(*FILES_OF_ENTRIES)
-def test_nothing_is_lost(tmp_path: Path, entries: list[str], end: str, final: bool) -> None:
-    check(entries, end, final, tmp_path / "a.po")
-
-
-@pytest.mark.slow
-@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(*FILES_OF_ENTRIES)
-def test_nothing_is_lost_in_500_files(tmp_path: Path, entries: list[str], end: str, final: bool) -> None:
-    check(entries, end, final, tmp_path / "a.po")
+    over(count, generated, entries=st.lists(entry(), max_size=6), end=st.sampled_from(["\n", "\r\n"]), final=st.booleans())

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.reader import Reading, Said
 from antiphon.data.formats import reader_of
 from antiphon.errors import DataError
+from tests.generated import on_generated_files, over
+from tests.judges import judge
 from tests.round_trips import answered, located, rewriter, shouted, skips, sources
 
 SRT = """\
@@ -196,7 +197,7 @@ def test_there_are_no_targets_to_learn_from(tmp_path: Path) -> None:
 
 
 def test_the_package_srt_reads_what_is_written(tmp_path: Path) -> None:
-    srt = pytest.importorskip("srt")
+    srt = judge("srt", extra="dev")
     path = written(tmp_path, SRT)
     before, behind = (list(srt.parse(text)) for text in (SRT, answered(path, shouted).decode()))
     assert [(one.index, one.start, one.end) for one in behind] == [(one.index, one.start, one.end) for one in before]
@@ -204,7 +205,7 @@ def test_the_package_srt_reads_what_is_written(tmp_path: Path) -> None:
 
 
 def test_the_package_webvtt_reads_what_is_written(tmp_path: Path) -> None:
-    webvtt = pytest.importorskip("webvtt")
+    webvtt = judge("webvtt", "webvtt-py", "dev")
     path = written(tmp_path, VTT, "a.vtt")
     before = webvtt.from_string(VTT)
     behind = webvtt.from_string(answered(path, shouted).decode())
@@ -214,8 +215,13 @@ def test_the_package_webvtt_reads_what_is_written(tmp_path: Path) -> None:
     assert [one.text.lower().split() for one in behind] == [one.text.lower().split() for one in before]
 
 
+def test_braces_that_are_no_mark_are_text(tmp_path: Path) -> None:
+    path = written(tmp_path, "1\n00:00:01,000 --> 00:00:02,500\n{laughs}\n")
+    assert answered(path, shouted).decode() == "1\n00:00:01,000 --> 00:00:02,500\n{LAUGHS}\n"
+
+
 WORDS = st.sampled_from(
-    ["I", "you.", "We", "<i>", "</i>", "<b>", "</b>", "house,", "now!", "Élan", "我们。", "\n", "\n- ", "♪", "[x]", "…", "3"]
+    ["I", "you.", "We", "<i>", "</i>", "<b>", "</b>", "house,", "now!", "Élan", "我们。", "\n", "\n- ", "♪", "[x]", "…", "3", "%s", "{x}"]
 )
 TEXTS = st.lists(WORDS, max_size=9).map(lambda words: re.sub(r"\n\s*\n", "\n", " ".join(words)).strip())
 TIMES = st.tuples(st.integers(0, 359_999_999), st.integers(0, 9_999))
@@ -261,19 +267,12 @@ def check_round_trip(folder: Path, cues: list[Any], name: str, end: str) -> None
 
 
 MARK = re.compile(r"</?[ib]>")
-QUICK = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@on_generated_files
 @pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
-@given(cues=CUES, end=st.sampled_from(["\n", "\r\n"]))
-@QUICK
-def test_generated_files_come_back(tmp_path: Path, cues: list[Any], name: str, end: str) -> None:
-    check_round_trip(tmp_path, cues, name, end)
+def test_generated_files_come_back(tmp_path: Path, name: str, count: int) -> None:
+    def generated(cues: list[Any], end: str) -> None:
+        check_round_trip(tmp_path, cues, name, end)
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
-@given(cues=CUES, end=st.sampled_from(["\n", "\r\n"]))
-@settings(QUICK, max_examples=500)
-def test_many_generated_files_come_back(tmp_path: Path, cues: list[Any], name: str, end: str) -> None:
-    check_round_trip(tmp_path, cues, name, end)
+    over(count, generated, cues=CUES, end=st.sampled_from(["\n", "\r\n"]))

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.contracts.reader import Said
 from antiphon.errors import DataError
+from tests.generated import on_generated_files, over
 from tests.unit.readers.translating import answered, learned, opened, waiting
 
 # Written by po2tmx of translate-toolkit 3.20.4.
@@ -190,14 +190,6 @@ def _check(content: str, folder: Path) -> None:
     assert [target for _, target in learned(path, languages=("en", "de"), states=("machine",))] == sources
 
 
-@settings(max_examples=20, deadline=None)
-@given(memories())
-def test_nothing_but_variants_is_added(tmp_path_factory: pytest.TempPathFactory, content: str) -> None:
-    _check(content, tmp_path_factory.getbasetemp())
-
-
-@pytest.mark.slow
-@settings(max_examples=200, deadline=None)
-@given(memories())
-def test_nothing_but_variants_is_added_to_many(tmp_path_factory: pytest.TempPathFactory, content: str) -> None:
-    _check(content, tmp_path_factory.getbasetemp())
+@on_generated_files
+def test_nothing_but_variants_is_added(tmp_path: Path, count: int) -> None:
+    over(count, lambda content: _check(content, tmp_path), content=memories())

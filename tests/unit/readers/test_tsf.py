@@ -180,7 +180,8 @@ def test_settings_that_mean_nothing(tmp_path: Path) -> None:
 
 
 def test_gluonts_reads_the_same(tmp_path: Path) -> None:
-    reader = pytest.importorskip("gluonts.dataset.repository._tsf_reader").TSFReader
+    reason = "needs gluonts, which is in no extra, as it holds pandas and toolz back: pip install gluonts"
+    reader = pytest.importorskip("gluonts.dataset.repository._tsf_reader", reason=reason).TSFReader
     _, entries = reader(write(tmp_path, M1.replace("12400,?", "12400"))).read()
     own = shown(table_of(tmp_path / "data.tsf"))
     found = {entry["series_name"]: (entry["start_timestamp"].date(), list(entry["target"])) for entry in entries}

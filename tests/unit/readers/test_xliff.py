@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.contracts.reader import MissingError, Said
 from antiphon.errors import ConfigError, DataError
+from tests.generated import on_generated_files, over
 from tests.unit.readers.translating import answered, learned, opened, waiting
 
 # Written by po2xliff of translate-toolkit 3.20.4 from a PO file with an untranslated, a translated, a fuzzy and a plural message.
@@ -341,14 +341,50 @@ def _check(content: str, folder: Path) -> None:
     assert (said.startswith(codecs.BOM_UTF8), said[-1:]) == (content.startswith("\ufeff"), content.encode()[-1:])
 
 
-@settings(max_examples=20, deadline=None)
-@given(files())
-def test_nothing_but_targets_changes(tmp_path_factory: pytest.TempPathFactory, file: tuple[str, list[str]]) -> None:
-    _check(file[0], tmp_path_factory.getbasetemp())
+@st.composite
+def files_of_2(draw: st.DrawFn) -> str:
+    """A file of version 2.0, of which some segments wait for a target, with what may stand around and between them."""
+    wraps = st.sampled_from(("", " ", "\n    ", "\r\n\t"))
+    fillings = st.sampled_from(("", "<!-- a < b -->", "<notes><note>n &amp; m</note></notes>", "<?x y?>", '<o:own xmlns:o="o"/>'))
+    between = st.sampled_from(("", "<ignorable><source> </source></ignorable>", "<!-- a > b -->"))
+    units = []
+    for number in range(draw(st.integers(1, 3))):
+        wrap, segments = draw(wraps), []
+        for part in range(draw(st.integers(1, 3))):
+            source = draw(TEXT).replace("&", "&amp;").replace("<", "&lt;")
+            marks = (source, f'x<pc id="1">{source}</pc>', f'{source}<ph id="2"/>y', f'<mrk id="m" translate="no">q</mrk>{source}z')
+            target = draw(st.sampled_from(("", "<target/>", "<target>done</target>", "<target  xml:lang='de' />")))
+            state = draw(st.sampled_from(("", ' state="initial"', " state='translated'"))) if "done" in target else ""
+            kind = draw(st.sampled_from(("", ' xml:space="preserve"')))
+            marked = draw(st.sampled_from(marks))
+            segments.append(
+                f'<segment id="{part}"{state}{kind}>{wrap}<source>{marked}</source>{wrap}{target}{wrap}</segment>{draw(between)}'
+            )
+        attributes = draw(st.sampled_from((f'id="{number}"', f'translate="no" id="{number}"')))
+        units.append(f"{wrap}<unit {attributes}>{draw(fillings)}{wrap}{''.join(segments)}{wrap}</unit>")
+    head = draw(st.sampled_from(("", "\ufeff", '<?xml version="1.0" encoding="utf-8"?>\r\n')))
+    return f'{head}<xliff version="2.0" srcLang="en" trgLang="de"><file id="f">{"".join(units)}</file></xliff>{draw(wraps)}'
 
 
-@pytest.mark.slow
-@settings(max_examples=200, deadline=None)
-@given(files())
-def test_nothing_but_targets_changes_in_many(tmp_path_factory: pytest.TempPathFactory, file: tuple[str, list[str]]) -> None:
-    _check(file[0], tmp_path_factory.getbasetemp())
+_STATES = re.compile(r"""(<segment\b[^<>]*?)(?: (?:state|subState)=(?:"[^"]*"|'[^']*'))+""")
+
+
+def _check_2(content: str, folder: Path) -> None:
+    path = write(folder, content)
+    sources = [one["source"] for one in waiting(path)]
+    said = answered(path, lambda text: text)
+    before, behind = (_STATES.sub(r"\1", _TARGET.sub("", text)) for text in (content, said.decode()))
+    assert behind == before
+    path.write_bytes(said)
+    assert [target for _, target in learned(path, states=("machine",))] == sources
+    assert waiting(path) == []
+
+
+@on_generated_files
+def test_nothing_but_targets_changes(tmp_path: Path, count: int) -> None:
+    over(count, lambda file: _check(file[0], tmp_path), file=files())
+
+
+@on_generated_files
+def test_nothing_but_targets_and_states_changes_in_version_2(tmp_path: Path, count: int) -> None:
+    over(count, lambda content: _check_2(content, tmp_path), content=files_of_2())

@@ -20,7 +20,8 @@ class SpeechRecognitionConfig:
     name: Literal["speech_recognition"] = "speech_recognition"
     """The name of this task."""
     audio: str = "audio"
-    """Column with the name of the recording, relative to the table; `clips.zip/one.mp3` is a member of an archive."""
+    """Column with the name of the recording, relative to the table; `clips.zip/one.mp3` is a member of an archive. With precomputed
+    features, that of their matrix: `one.npy`, or a place in an archive of Kaldi, `feats.ark:1234`."""
     text: str = "text"
     """Column with what is said."""
     weight: str | None = None
@@ -42,7 +43,8 @@ class SpeechRecognitionConfig:
     features: AudioFeaturesConfig = AudioFeaturesConfig()
     """What a frame of 10 ms is."""
     normalization: Normalization = "utterance"
-    """What each channel is brought to mean 0 and deviation 1 over: the recording (`utterance`), the training data (`global`), or `none`."""
+    """What each channel is brought to mean 0 and deviation 1 over: the recording (`utterance`), the training data (`global`), or `none`.
+    `cmvn` takes Kaldi's statistics of the speaker, or else of the utterance (`cmvn.scp`), for precomputed features."""
     augmentation: AugmentationConfig | None = None
     """How recordings vary while a model learns; `{}` is SpecAugment, null is nothing."""
     vocabulary: TextConfig = TextConfig(kind="character")
@@ -60,6 +62,10 @@ class SpeechRecognitionConfig:
             raise ValueError("`start` and `end` go together: name both columns, or neither.")
         if self.features.kind == "whisper" and self.sample_rate != WHISPER_RATE:
             raise ValueError(f"`sample_rate` must be {WHISPER_RATE} for the features `whisper`, but is {self.sample_rate}.")
+        if self.features.kind == "precomputed":
+            self._check_precomputed()
+        elif self.normalization == "cmvn":
+            raise ValueError("`normalization: cmvn` needs `features.kind: precomputed`: Kaldi's statistics are of its own features.")
         if self.normalization == "utterance" and self.augmentation is not None and self.augmentation.volume is not None:
             raise ValueError(
                 "`augmentation.volume` has no effect under `normalization: utterance`, which takes it off again. Leave it out."
@@ -69,6 +75,18 @@ class SpeechRecognitionConfig:
             raise ValueError(f"`segments.longest` must be at most `features.padded_seconds` ({padded:g}), but is {longest}.")
         if self.vocabulary.prefix:
             raise ValueError("`vocabulary.prefix` must be left out: a text is what is said.")
+
+    def _check_precomputed(self) -> None:
+        """Refuse what can only be done with a sound."""
+        if self.augmentation is not None and self.augmentation.changes_waveforms:
+            raise ValueError(
+                "`augmentation.speeds`, `volume` and `noise` must be left out with precomputed features, of which the sound is not known;"
+                " masks of frequency and time are there."
+            )
+        defaults = {"sample_rate": 16000, "channel": "mix", "segments": SegmentsConfig()}
+        idle = next((name for name, default in defaults.items() if getattr(self, name) != default), None)
+        if idle is not None:
+            raise ValueError(f"`{idle}` must be left out with precomputed features, which are neither heard nor cut at silence.")
 
 
 FRAMES = 12_000  # of a batch: 2 minutes of sound, since a few hours of speech are learned from by many updates, not by large ones

@@ -44,9 +44,14 @@ def opened(record: Record, settings: SpeechRecognitionConfig) -> tuple[Recording
     if value is None or (isinstance(value, str) and not value):
         raise DataError(f"`{settings.audio}` must name a recording, but is {'missing' if value is None else 'empty'}.")
     recording = open_audio(value, record.get("sample_rate"))
-    column, start, end = channel_column(settings), _second(record, settings, "start"), _second(record, settings, "end")
+    column, (start, end) = channel_column(settings), span(record, settings)
     recording.hear(channel_of(_channel(record, settings), column or "task.channel"))
     return recording, start or 0.0, end
+
+
+def span(record: Record, settings: SpeechRecognitionConfig) -> tuple[float | None, float | None]:
+    """From which to which second of its source a record goes; None where nothing says so."""
+    return _second(record, settings, "start"), _second(record, settings, "end")
 
 
 def called(record: Record, settings: SpeechRecognitionConfig) -> str:

@@ -1,7 +1,7 @@
 """Speech to text: a recording in, what is said out.
 
-A source is frames of log-mel features, one every 10 ms; a target is symbols of the text between the start and the end symbol. Frames are
-stored once, as for any task; where the waveform itself is varied in training, they are computed anew each time.
+A source is frames of log-mel features, one every 10 ms, or of precomputed ones; a target is symbols of the text between the start and the
+end symbol. Frames are stored once, as for any task; where the waveform itself is varied in training, they are computed anew each time.
 
 Unusual here: a recording that is longer than what the model learned from is one input all the same. It is cut at silence, its parts are
 decoded side by side, and `joined` makes one prediction of them, with the times of its segments.
@@ -26,7 +26,7 @@ from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.audio_records import AudioColumns, open_audio_records
 from antiphon.data.audio_segments import cut_at_silence, is_silent
 from antiphon.errors import DataError
-from antiphon.features.audio import AudioFeature
+from antiphon.features.audio import AudioFeature, Sounding
 from antiphon.features.augmentation import Noise, spec_augment, vary_waveform
 from antiphon.features.pretrained_text import PretrainedText
 from antiphon.features.text import TextFeature
@@ -35,7 +35,8 @@ from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.details import speech_details
 from antiphon.tasks.speech_recognition.noise import folder_noise
 from antiphon.tasks.speech_recognition.places import Part, called, channel_column, heard_in, opened, without_part
-from antiphon.tasks.speech_recognition.stream import stream_speech
+from antiphon.tasks.speech_recognition.precomputed import given_frames
+from antiphon.tasks.speech_recognition.stream import SpeechStream
 from antiphon.tasks.speech_recognition.text import concatenated
 from antiphon.tasks.speech_recognition.transcripts import FORMATS, transcript
 from antiphon.tasks.speech_recognition.words import words_of
@@ -137,7 +138,7 @@ class SpeechRecognition(ExamplePerRecord):
         """The records of a table of recordings, of a folder or an archive of them, or of one."""
         settings = self.settings
         names = (settings.audio, settings.text, settings.archive, settings.start, settings.end, channel_column(settings))
-        return open_audio_records(file, base, required, AudioColumns(*names))
+        return open_audio_records(file, base, required, AudioColumns(*names, precomputed=self.audio.precomputed))
 
     def fit(self, records: Iterable[Record]) -> None:
         """Learn the vocabulary, and for the normalization `global` mean and deviation. `records` must be iterable several times."""
@@ -148,7 +149,7 @@ class SpeechRecognition(ExamplePerRecord):
 
     def _note_channels(self, record: Record) -> None:
         """Say so where the data tells channels apart and the recipe does not."""
-        if self.settings.channel == "mix" and _CHANNEL in record:
+        if self.settings.channel == "mix" and not self.audio.precomputed and _CHANNEL in record:
             self._notes = (
                 f"The data has a column `{_CHANNEL}`, but the mix of all channels is heard: name it, `task.channel: {_CHANNEL}`.",
             )
@@ -157,15 +158,15 @@ class SpeechRecognition(ExamplePerRecord):
         """Learn mean and deviation. Raises DataError naming the recording that cannot be learned from."""
         name = ""
 
-        def waveforms() -> Iterator[Float[np.ndarray, " _"]]:
+        def values() -> Iterator[Sounding]:
             nonlocal name
             for record in records:
                 name = ""  # what is wrong with reading it says so itself
-                waveform, _, name = self._heard(record)
-                yield waveform
+                value, _, name = self._read(record)
+                yield value
 
         try:
-            self.audio.fit(waveforms())
+            self.audio.fit(values())
         except DataError as error:
             raise DataError(f"{name}: {error}" if name else str(error)) from error
 
@@ -181,13 +182,13 @@ class SpeechRecognition(ExamplePerRecord):
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
         """Frames (S, C), and symbols (T,) when the record has a text. A seed varies the waveform, where the settings ask for it."""
-        waveform, context, name = self._heard(record)
+        value, context, name = self._read(record)
         augmentation = self.settings.augmentation
         if seed is not None and augmentation is not None and augmentation.changes_waveforms:
             generator = np.random.default_rng((seed, 1))
-            waveform = vary_waveform(waveform, self.settings.sample_rate, augmentation, generator, self._noise)
+            value = vary_waveform(value, self.settings.sample_rate, augmentation, generator, self._noise)
         try:
-            frames = self.audio.encode(waveform)
+            frames = self.audio.encode(value)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
         target = None
@@ -197,7 +198,9 @@ class SpeechRecognition(ExamplePerRecord):
         return Example(frames, target, index, context)
 
     def sound(self, record: Record) -> Sound:
-        """What the model hears of a record, and where it lies in its recording."""
+        """What the model hears of a record, and where it lies in its recording. Raises DataError where features are precomputed."""
+        if self.audio.precomputed:
+            raise DataError("There is no sound to be heard: features are precomputed (`task.features.kind`).")
         waveform, context, _ = self._heard(record)
         return Sound(waveform, self.settings.sample_rate, context.start, context.end)
 
@@ -210,9 +213,16 @@ class SpeechRecognition(ExamplePerRecord):
         """Changes whenever a recording would become other frames."""
         return self.audio.fingerprint
 
-    def stream(self, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
-        """What is said so far in a recording that is being made; see `stream.py`."""
-        return stream_speech(self.settings, self.audio, self.target_text.decode, model, blocks, sample_rate)
+    def follow(self, model: Seq2SeqModel, sample_rate: int) -> SpeechStream:
+        """A recording that is being made."""
+        return SpeechStream(self.settings, self.audio, self.target_text.decode, model, sample_rate)
+
+    def _read(self, record: Record) -> tuple[Sounding, SpeechContext, str]:
+        """The waveform of a record, or its precomputed features; where it lies in its recording, and what people call it."""
+        if not self.audio.precomputed:
+            return self._heard(record)
+        frames, start, name = given_frames(record, self.settings)
+        return frames, SpeechContext(start, start + len(frames) * self.audio.shift), name
 
     def _heard(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext, str]:
         """The waveform of a record, where it lies in its recording, and the recording's name."""
@@ -238,6 +248,8 @@ class SpeechRecognition(ExamplePerRecord):
 
         Raises DataError when it must begin with something, or something must be said, which cannot be asked of every part.
         """
+        if self.audio.precomputed:
+            return (record,)
         longest = self.settings.segments.longest
         recording, start, end = opened(record, self.settings)
         first, last = recording.bounds(start, end)
@@ -343,7 +355,8 @@ class SpeechRecognition(ExamplePerRecord):
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
         """The symbols of a text. Of a recording only how long it is: its frames say nothing to people one by one."""
         if side == "source":
-            return [f"{len(array) * self.audio.shift:.2f} s of sound ({len(array):,} frames)"]
+            what = "precomputed features" if self.audio.precomputed else "sound"
+            return [f"{len(array) * self.audio.shift:.2f} s of {what} ({len(array):,} frames)"]
         return self.target_text.pieces(array)
 
     def save(self, folder: Path) -> None:

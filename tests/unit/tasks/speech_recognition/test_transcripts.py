@@ -13,6 +13,7 @@ from antiphon.data.records import open_records
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.places import Heard, heard_in, without_part
 from antiphon.tasks.speech_recognition.transcripts import FORMATS, transcript
+from tests.judges import judge
 
 HEARD = Heard("my talk", 2, None)
 DETAILS = {
@@ -69,7 +70,7 @@ def test_our_readers_read_what_is_written(tmp_path: Path) -> None:
 
 
 def test_a_textgrid_covers_all_of_the_time(tmp_path: Path) -> None:
-    textgrid = pytest.importorskip("praatio.textgrid")
+    textgrid = judge("praatio.textgrid", extra="dev")
     path = tmp_path / "a.TextGrid"
     for details in (DETAILS, {}):
         path.write_text(transcript(details, HEARD, ".textgrid"), encoding="utf-8")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from antiphon.data.translation_memory import Match, TranslationMemory
 from antiphon.errors import DataError
-from antiphon.prediction.translation_memory import Match, TranslationMemory
 
 PAIRS = [("open the file", "b"), ("open  the file", "c"), ("open the file", "c"), ("close the big window now", "d"), ("x", " ")]
 
