@@ -14,12 +14,14 @@ from antiphon.contracts.configuration import plain
 from antiphon.contracts.engine import Precision
 from antiphon.contracts.trust import Trust, foreign
 from antiphon.errors import CheckpointError, ConfigError, DataError, ExportError
+from antiphon.exporters import shortlists
 from antiphon.exporters.engine_card import engine_card
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.prediction.predictor import Predictor
-from antiphon.recipe.assembly import load_trained
+from antiphon.recipe.assembly import Trained, load_trained
 from antiphon.recipe.recipe import with_overrides
 from antiphon.runs import parity
+from antiphon.runs.training_examples import training_examples
 from antiphon.runs.validation_records import validation_items
 from antiphon.store.atomic import new_folder
 from antiphon.store.checkpoint import read_json
@@ -35,6 +37,8 @@ def export(
     precision: Precision | None = None,
     check: int = 100,
     allow_loss: bool = False,
+    shortlist: int | None = None,
+    shortlist_data: Any = None,
     overrides: Sequence[str] = (),
     trust_code: bool = False,
     console: Console | None = None,
@@ -46,6 +50,9 @@ def export(
     precision   fp32, bf16 or int8; None is what the format usually has
     check       on how many validation records a model for an engine is compared with the run; 0 is not at all
     allow_loss  whether it may lose more quality than is usual for its precision
+    shortlist   how many symbols of the target each symbol of a source allows to be said by its links, half as many more by what the model
+                says of it alone; None is no shortlist
+    shortlist_data   pairs to count links on, a file or records; None are the run's training data
     overrides   recipe settings such as "search.beam_size=1", which the folder shall have as its own
     trust_code  whether code outside Antiphon that the run names may be imported
     console     where it is said what the other program will do differently, and how the exported model compares; None is standard error
@@ -66,6 +73,7 @@ def export(
         raise ExportError(f"`engine.compiled` is for `--format torch`, but `--format` is {format}. Leave it false.")
     samples = cache(partial(validation_items, run, trained, check))
     order = _Order(run, precision, allow_loss, foreign(trust_code), tuple(overrides), say)
+    listed = _shortlist(plugin, run, trained, shortlist, shortlist_data, say)
     model = TrainedModel(
         Path(run).resolve().name,
         chosen.model.name,
@@ -77,6 +85,7 @@ def export(
         _evaluations(Path(run)),
         precision,
         partial(_found, samples),
+        listed,
     )
     with _written(folder) as partial_folder:
         lost = plugin.export(model, partial_folder)
@@ -87,6 +96,23 @@ def export(
             rows = [] if measured is None else parity.rows_of(measured)
             (partial_folder / README).write_text(engine_card(model, format, lost, rows), encoding="utf-8")
     return folder
+
+
+def _shortlist(plugin: ExportPlugin, run: Path | str, trained: Trained, best: int | None, data: Any, say: Callable[[str], None]) -> Any:
+    """The shortlist that is asked for, None where none is. Raises ExportError where there can be none."""
+    if best is None:
+        if data is not None:
+            raise ExportError("`--shortlist-data` names what a shortlist is counted on. Say how long its lists are: `--shortlist 50`.")
+        return None
+    if best < 1:
+        raise ExportError(f"`--shortlist` must be at least 1, but is {best}.")
+    if not plugin.shortlists:
+        formats = [name for name in registry.names("exporters") if registry.find("exporters", name).shortlists]
+        raise ExportError(f"`--shortlist` is for `--format {'` and `'.join(formats)}`, but `--format` is {plugin.name}. Leave it out.")
+    model, source, _ = shortlists.checked(trained.model, trained.folder.name)
+    examples = training_examples(run, trained, data)
+    say(f"Counting a shortlist on {len(examples):,} records, and on each of {source.size:,} symbols alone.")
+    return shortlists.make(model, examples, best)
 
 
 def _precision(plugin: ExportPlugin, asked: Precision | None) -> Precision:
