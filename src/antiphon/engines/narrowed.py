@@ -86,7 +86,8 @@ class Narrowed(StepwiseModel):
         def say(features: Tensor) -> Tensor:
             logits = self._product(features)  # (R, U) or (B, T, U)
             of_sources = logits.view(len(hidden), -1, logits.shape[-1]) + hidden.unsqueeze(1)
-            return of_sources.view_as(logits)
+            narrow: Tensor = of_sources.view_as(logits)
+            return narrow
 
         return Output(output.features, say, output.attention)
 

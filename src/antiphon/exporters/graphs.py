@@ -225,7 +225,7 @@ def _said(output: Output, model: Seq2SeqModel, *, apart: bool = False) -> tuple[
 
 def graphs_of(model: Seq2SeqModel, head: Categorical | None = None) -> dict[str, Graph]:
     """The functions of a model in evaluation mode; those that take steps may have their `head` apart."""
-    decoder, apart = attention_decoder(model), {} if head is None else {"say": _say(head)}
+    decoder, apart = attention_decoder(model), {} if head is None else {"say": say_graph(head)}
     if isinstance(model, StepwiseModel) and decoder is not None:
         return _appending(model, decoder, apart)
     steps = min(SOURCE, model.longest_source or SOURCE)
@@ -262,7 +262,8 @@ def graphs_of(model: Seq2SeqModel, head: Categorical | None = None) -> dict[str,
     return found
 
 
-def _say(head: Categorical) -> Graph:
+def say_graph(head: Categorical) -> Graph:
+    """The head of a model, for features of any number of rows."""
     rows = torch.randn(PAST, head.weight.shape[1], generator=torch.Generator().manual_seed(5))
     return Graph(Say(head), (rows,), ("features",), ("said",), ({0: "rows"},))
 

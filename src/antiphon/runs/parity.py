@@ -216,7 +216,11 @@ def check(parity: Parity, *, allow_loss: bool) -> None:
         if not parity.shortlist:
             return
     how = "with a shortlist" if parity.shortlist else f"in {parity.precision}"
-    remedy = "Export with a longer `--shortlist`, count it on more pairs (`--shortlist-data`)" if parity.shortlist else "Export with `--precision fp32`"
+    remedy = (
+        "Export with a longer `--shortlist`, count it on more pairs (`--shortlist-data`)"
+        if parity.shortlist
+        else "Export with `--precision fp32`"
+    )
     for change in parity.scores:
         if not allow_loss and change.allowed is not None and change.lost is not None and not change.lost <= change.allowed:
             interval = "" if change.low is None or change.high is None else f" (95 % interval {change.low:+.3g} to {change.high:+.3g})"
