@@ -13,13 +13,14 @@ from antiphon.contracts import registry
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.engine import Precision
 from antiphon.contracts.trust import Trust, foreign
+from antiphon.engines.shortlist import Shortlist
 from antiphon.errors import CheckpointError, ConfigError, DataError, ExportError
 from antiphon.exporters import shortlists
 from antiphon.exporters.engine_card import engine_card
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.prediction.predictor import Predictor
 from antiphon.recipe.assembly import Trained, load_trained
-from antiphon.recipe.recipe import with_overrides
+from antiphon.recipe.recipe import Recipe, with_overrides
 from antiphon.runs import parity
 from antiphon.runs.training_examples import training_examples
 from antiphon.runs.validation_records import validation_items
@@ -74,19 +75,7 @@ def export(
     samples = cache(partial(validation_items, run, trained, check))
     order = _Order(run, precision, allow_loss, foreign(trust_code), tuple(overrides), say)
     listed = _shortlist(plugin, run, trained, shortlist, shortlist_data, say)
-    model = TrainedModel(
-        Path(run).resolve().name,
-        chosen.model.name,
-        trained.model,
-        trained.task,
-        plain(chosen),
-        trained.recipe.trust,
-        trained.header,
-        _evaluations(Path(run)),
-        precision,
-        partial(_found, samples),
-        listed,
-    )
+    model = _to_export(run, trained, chosen, precision, samples, listed)
     with _written(folder) as partial_folder:
         lost = plugin.export(model, partial_folder)
         for sentence in lost:
@@ -98,7 +87,28 @@ def export(
     return folder
 
 
-def _shortlist(plugin: ExportPlugin, run: Path | str, trained: Trained, best: int | None, data: Any, say: Callable[[str], None]) -> Any:
+def _to_export(
+    run: Path | str, trained: Trained, recipe: Recipe, precision: Precision, samples: Callable[[], Sequence[Any]], listed: Shortlist | None
+) -> TrainedModel:
+    """What an exporter gets, with the recipe that the folder shall have."""
+    return TrainedModel(
+        Path(run).resolve().name,
+        recipe.model.name,
+        trained.model,
+        trained.task,
+        plain(recipe),
+        trained.recipe.trust,
+        trained.header,
+        _evaluations(Path(run)),
+        precision,
+        partial(_found, samples),
+        listed,
+    )
+
+
+def _shortlist(
+    plugin: ExportPlugin, run: Path | str, trained: Trained, best: int | None, data: Any, say: Callable[[str], None]
+) -> Shortlist | None:
     """The shortlist that is asked for, None where none is. Raises ExportError where there can be none."""
     if best is None:
         if data is not None:
