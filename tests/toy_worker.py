@@ -1,6 +1,7 @@
 """A worker for tests of services, in the test's own process: it shouts, waits while its gate is closed, and dies over the word "poison"."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from antiphon.serving.pool import LostError, Served, WorkerProcess
@@ -19,11 +20,7 @@ class Toy(WorkerProcess):
     @classmethod
     def reset(cls, *, is_open: bool = False, card: Card = CARD, is_table: bool = False) -> None:
         """Begin anew, within a loop."""
-        cls.made, cls.gate, cls.known = (
-            [],
-            asyncio.Event(),
-            Card(card.task, card.columns, is_table, card.hears, card.sample_rate, card.search),
-        )
+        cls.made, cls.gate, cls.known = [], asyncio.Event(), replace(card, is_table=is_table or card.is_table)
         if is_open:
             cls.gate.set()
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -41,6 +42,11 @@ def asked(address: str, texts: list[str]) -> list[str]:
     return [one["prediction"] for one in answer.json()["predictions"]]
 
 
+def _brief(prediction: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: prediction[key] for key in ("prediction", "score")}
+    return {**kept, "alternatives": [_brief(one) for one in prediction["alternatives"]]} if "alternatives" in prediction else kept
+
+
 def workers(process: "subprocess.Popen[str]") -> list[int]:
     """The processes that hold a model."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -54,6 +60,11 @@ def test_a_service_from_its_beginning_to_its_end(service: tuple[str, "subprocess
 
     with ThreadPoolExecutor(8) as threads:
         assert [one for found in threads.map(lambda word: asked(address, [word]), WORDS) for one in found] == expected, "alone or together"
+
+    body = {"inputs": WORDS[:3], "brief": True, "search": {"beam_size": 3, "n_best": 2}}
+    brief = httpx.post(f"{address}/v1/predict", json=body, timeout=WAIT).json()["predictions"]
+    whole = httpx.post(f"{address}/v1/predict", json={**body, "brief": False}, timeout=WAIT).json()["predictions"]
+    assert brief == [_brief(one) for one in whole]
 
     old = workers(process)
     os.kill(old[0], signal.SIGKILL)

@@ -440,6 +440,8 @@ def gradients(model: Seq2SeqModel, data: Batch) -> dict[str, torch.Tensor]:
 
 def close(found: torch.Tensor, expected: torch.Tensor, tolerance: float = 1e-9) -> None:
     """Fail unless two tensors are equal up to rounding."""
+    if found.shape == expected.shape and found.dtype == expected.dtype and torch.allclose(found, expected, tolerance, tolerance):
+        return  # ten times as quick as what says how they differ
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
 

@@ -20,10 +20,13 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes for each model.", min=1)] = 1,
     threads: Annotated[int, typer.Option(help="Threads that a worker computes with.", min=1)] = 1,
     batch_size: Annotated[int, typer.Option(help="The most records that a worker predicts together.", min=1)] = 64,
+    batch_elements: Annotated[
+        int, typer.Option(help="The most characters (10 ms of sound, rows) that it predicts together, with padding.", min=1)
+    ] = 16384,
     wait: Annotated[float, typer.Option(help="Milliseconds that a free worker waits for more records.", min=0)] = 2.0,
     queue: Annotated[int, typer.Option(help="The most records that may wait for a model.", min=1)] = 1000,
     timeout: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.001)] = 60.0,
-    max_records: Annotated[int, typer.Option(help="The most records of one request.", min=1)] = 500,
+    max_records: Annotated[int, typer.Option(help="The most records, or series, of one request.", min=1)] = 500,
     max_body: Annotated[int, typer.Option(help="The most bytes of one request.", min=1)] = 32 * 2**20,
     max_beam: Annotated[int, typer.Option(help="The widest beam that a request may ask for.", min=1)] = 16,
     api_key: Annotated[
@@ -32,6 +35,7 @@ def serve(
             help="The key that requests must have. Better in the environment, where other users do not see it.", envvar="ANTIPHON_API_KEY"
         ),
     ] = None,
+    log_requests: Annotated[bool, typer.Option(help="Log each request, without its text.")] = False,
     root_path: Annotated[str, typer.Option(help="The path under which a proxy passes requests on.")] = "",
     settings: Set = None,
     trust_code: TrustCode = False,
@@ -46,8 +50,8 @@ def serve(
 
     served = [Served(_name(one), (_path(one),), tuple(settings or ()), trust_code) for one in run]
     config = ServeConfig(
-        workers=workers, threads=threads, batch_size=batch_size, wait=wait, queue=queue, timeout=timeout, max_records=max_records,
-        max_body=max_body, max_beam=max_beam, api_key=api_key,
+        workers=workers, threads=threads, batch_size=batch_size, batch_elements=batch_elements, wait=wait, queue=queue, timeout=timeout,
+        max_records=max_records, max_body=max_body, max_beam=max_beam, log_requests=log_requests, api_key=api_key,
     )  # fmt: skip
     run_server(served, config, host=host, port=port, root_path=root_path)
 

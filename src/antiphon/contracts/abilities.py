@@ -6,6 +6,7 @@ without it. So a task from elsewhere can do all that ours can.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +18,7 @@ from antiphon.contracts.files import FileConfig
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, Prediction
+from antiphon.contracts.series import SeriesFacts
 from antiphon.contracts.task import Task
 
 # ------------------------------------------------------------------------------------------------------------- learning
@@ -234,6 +236,14 @@ class Tabular(Protocol):
         """The rows; none where the input could not be used."""
 
 
+@runtime_checkable
+class Forecasts(Protocol):
+    """A prediction is what follows a series."""
+
+    def series_facts(self) -> SeriesFacts:
+        """How series must be given, and how far a forecast goes."""
+
+
 @dataclass(frozen=True)
 class OwnFile:
     """A file that is made of one prediction: its name, with a suffix, and its content."""
@@ -296,6 +306,14 @@ class HasDetails(Protocol):
 
 
 @runtime_checkable
+class Describes(Protocol):
+    """Whoever uses a model wants to know more of it than its columns."""
+
+    def about(self) -> dict[str, Any]:
+        """Plain values for JSON: how far a forecast goes, which lengths can be asked for."""
+
+
+@runtime_checkable
 class HasRemarks(Protocol):
     """There are things that a reader of scores should know of the items that were scored."""
 
@@ -337,12 +355,18 @@ def items_of(task: Task, records: Iterable[Any], *, scored: bool = False) -> Ite
 
 def parts_of(task: Task, record: Record) -> Sequence[Record]:
     """A record to predict, or its parts."""
-    return task.parts(record) if isinstance(task, SplitsInputs) else (record,)
+    return task.parts(record) if _splits_inputs(type(task)) else (record,)  # type: ignore[attr-defined]
 
 
 def joined(task: Task, predictions: Sequence[Prediction], record: Record) -> Prediction:
     """The prediction for a record from those of its parts."""
-    return task.joined(predictions, record) if isinstance(task, SplitsInputs) else predictions[0]
+    return task.joined(predictions, record) if _splits_inputs(type(task)) else predictions[0]  # type: ignore[attr-defined]
+
+
+@cache
+def _splits_inputs(kind: type) -> bool:
+    """Asked for every input: to compare with a protocol takes as long as to encode a text."""
+    return issubclass(kind, SplitsInputs)
 
 
 def shown(task: Task, value: Any) -> str:

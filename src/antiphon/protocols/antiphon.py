@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from antiphon.contracts.protocol import ProtocolPlugin
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
+from antiphon.serving.worker import Card
 from antiphon.store.json_text import json_text
 
 
@@ -24,6 +25,10 @@ class Asked(BaseModel):
     """The name of a model; the first one when left out."""
     search: dict[str, Any] = {}
     """Settings of the search, such as {"beam_size": 4, "n_best": 3}."""
+    brief: bool = False
+    """Whether predictions have only what is said and its score, which some engines find faster."""
+    aligned: bool = False
+    """Whether to say which words belong together: `word_alignment`, and `copied_words` of models that copy."""
     stream: bool = False
     """Whether predictions come one by one, as server-sent events, each as soon as it is made."""
 
@@ -57,7 +62,7 @@ def routes(service: Service) -> Any:
             return StreamingResponse(_events(service, asked, records), media_type="text/event-stream")
 
         async def found() -> dict[str, Any]:
-            predictions = await service.predict(asked.model, records, asked.search)
+            predictions = await service.predict(asked.model, records, asked.search, aligned=asked.aligned, brief=asked.brief)
             if len(predictions) == 1 and "error" in predictions[0]:
                 raise RefusedError(422, str(predictions[0]["error"]))
             return {"model": pool.served.name, "predictions": predictions}
@@ -67,26 +72,46 @@ def routes(service: Service) -> Any:
     @router.get("/v1/models")
     async def models() -> Response:
         """The models that are served. `id` is the name by which they are asked."""
-        listed = [
-            {
-                "id": name,
-                "object": "model",
-                "owned_by": "antiphon",
-                "task": card.task,
-                "columns": list(card.columns),
-                "search": dict(card.search),
-            }
-            for name, card in service.cards().items()
-        ]
-        return PlainJSONResponse({"object": "list", "data": listed})
+        listed = [_listed(name, card, languages) for name, card, languages in _cards(service)]
+        most = service.settings
+        limits = {"max_records": most.max_records, "max_body": most.max_body, "max_beam": most.max_beam}
+        return PlainJSONResponse({"object": "list", "data": listed, "limits": limits})
 
     return router
+
+
+def _cards(service: Service) -> Iterator[tuple[str, Card, dict[str, Any] | None]]:
+    """Each model with what is known of it, and the languages that it is called after."""
+    from antiphon.serving.languages import name_of, pairs
+
+    known = {pair.pool.served.name: (pair.source, pair.target) for pair in pairs(service)}
+    for name, card in service.cards().items():
+        sides = zip(("source", "target"), known.get(name, ()), strict=False)
+        yield name, card, {side: {"code": code, "name": name_of(code)} for side, code in sides} or None
+
+
+def _listed(name: str, card: Card, languages: dict[str, Any] | None) -> dict[str, Any]:
+    """A model, as clients are told of it."""
+    reads = "table" if card.is_table else "sound" if card.hears else "text"
+    return {
+        "id": name,
+        "object": "model",
+        "owned_by": "antiphon",
+        "task": card.task,
+        "reads": reads,
+        "columns": list(card.columns),
+        "sample_rate": card.sample_rate,
+        "languages": languages,
+        "search": dict(card.search),
+        "about": dict(card.about),
+    }
 
 
 async def _events(service: Service, asked: Asked, records: list[dict[str, Any]]) -> AsyncIterator[bytes]:
     """Predictions as events, with the number of their input, and one at the end."""
     try:
-        async for number, prediction in service.stream(asked.model, records, asked.search):
+        found = service.stream(asked.model, records, asked.search, aligned=asked.aligned, brief=asked.brief)
+        async for number, prediction in found:
             yield _event("prediction", {"index": number, **prediction})
         yield _event("done", {})
     except RefusedError as error:

@@ -1,7 +1,7 @@
 """The protocol of DeepL (https://developers.deepl.com/docs), for its own clients and the tools that speak it: OmegaT, Weblate and others.
 
-Texts are translated, with tags and glossaries; documents are not. What DeepL alone knows (formality, writing style) is refused rather than
-ignored, where it asks for something else than the default.
+Texts are translated, with tags and glossaries, and documents in the background. What DeepL alone knows (formality, writing style) is
+refused rather than ignored, where it asks for something else than the default.
 """
 
 import csv
@@ -60,7 +60,7 @@ def routes(service: Service) -> Any:
 
     router = APIRouter(tags=["deepl"])
     glossaries: dict[str, _Glossary] = {}
-    for part in (_translations(service, glossaries), _facts(service), _glossaries(glossaries)):
+    for part in (_translations(service, glossaries), _documents(service, glossaries), _facts(service), _glossaries(glossaries)):
         router.include_router(part)
     return router
 
@@ -70,8 +70,7 @@ def _translations(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
     from fastapi.responses import Response
 
     from antiphon.serving.answering import answered
-    from antiphon.serving.bodies import fields, text_of
-    from antiphon.serving.languages import between
+    from antiphon.serving.bodies import fields
 
     router = APIRouter()
 
@@ -79,14 +78,78 @@ def _translations(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
     async def translate(request: Request) -> Response:
         """Translate `text`, one or several, into `target_lang`."""
         given = await fields(request)
-        if given.get("formality") in ("more", "less"):
-            raise RefusedError(400, "`formality` must be default here, or prefer_more or prefer_less, which ask for nothing.")
-        source = given.get("source_lang")
-        pair = between(service, str(source) if source else None, text_of(given, "target_lang"))
-        named = given.get("glossary_id")
-        if named and named not in glossaries:
-            raise RefusedError(404, f"There is no glossary `{named}`.")
-        return await answered(request, _translation(service, pair, given, glossaries.get(str(named))))
+        pair, glossary = _wanted(service, given, glossaries)
+        return await answered(request, _translation(service, pair, given, glossary))
+
+    return router
+
+
+def _wanted(service: Service, given: Mapping[str, Any], glossaries: Mapping[str, _Glossary]) -> tuple["Pair", _Glossary | None]:
+    """The model that is asked, and the glossary. Raises RefusedError where there is none, or it is to write formally."""
+    from antiphon.serving.bodies import text_of
+    from antiphon.serving.languages import between
+
+    if given.get("formality") in ("more", "less"):
+        raise RefusedError(400, "`formality` must be default here, or prefer_more or prefer_less, which ask for nothing.")
+    source, named = given.get("source_lang"), given.get("glossary_id")
+    pair = between(service, str(source) if source else None, text_of(given, "target_lang"))
+    if named and str(named) not in glossaries:
+        raise RefusedError(404, f"There is no glossary `{named}`.")
+    return pair, glossaries.get(str(named))
+
+
+def _documents(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
+    """Documents: taken at once, looked at from time to time, handed out once."""
+    from fastapi import APIRouter, Request
+    from fastapi.responses import Response
+    from starlette.background import BackgroundTask
+    from starlette.datastructures import UploadFile
+
+    from antiphon.serving.answering import PlainJSONResponse
+    from antiphon.serving.bodies import fields, text_of
+    from antiphon.serving.documents import Document, Documents
+
+    router, documents = APIRouter(), Documents(service)
+
+    async def found(request: Request, name: str) -> Document:
+        return documents.find(name, text_of(await fields(request), "document_key"))
+
+    @router.post("/v2/document")
+    async def upload(request: Request) -> Response:
+        """Take `file`, to be translated into `target_lang`."""
+        async with request.form() as form:
+            given = dict(form.items())
+            file = given.pop("file", None)
+            if not isinstance(file, UploadFile):
+                raise RefusedError(400, "`file` must be a document, in a request of several parts (multipart/form-data).")
+            name, content = str(given.get("filename") or file.filename or ""), await file.read()
+        pair, glossary = _wanted(service, given, glossaries)
+        if given.get("output_format") and not name.lower().endswith(f".{given['output_format']}".lower()):
+            raise RefusedError(400, "`output_format` must be left out: a document stays what it is.")
+        made = documents.add(pair, name, content, glossary.required if glossary else lambda _: [])
+        return PlainJSONResponse({"document_id": made.identity, "document_key": made.key})
+
+    @router.post("/v2/document/{name}")
+    async def status(request: Request, name: str) -> Response:
+        """How far it is."""
+        one = await found(request, name)
+        told: dict[str, Any] = {"document_id": one.identity, "status": one.state}
+        if one.state == "error":
+            told["error_message"] = one.message
+        elif one.state == "done":
+            told |= {"billed_characters": one.characters, "units_left_as_they_were": one.left}
+        return PlainJSONResponse(told)
+
+    @router.post("/v2/document/{name}/result")
+    async def result(request: Request, name: str) -> Response:
+        """What it became; once."""
+        one = await found(request, name)
+        if one.state == "error":
+            raise RefusedError(400, one.message)
+        if one.state != "done":
+            raise RefusedError(503, "The document is not done yet.", 5.0)
+        forget = BackgroundTask(documents.forget, one)
+        return Response(one.target.read_bytes(), media_type="application/octet-stream", background=forget)
 
     return router
 
@@ -228,4 +291,4 @@ def _upper(code: str) -> str:
     return code.replace("_", "-").upper()
 
 
-plugin = ProtocolPlugin("deepl", "translation as DeepL's clients ask for it, with tags and glossaries", routes)
+plugin = ProtocolPlugin("deepl", "translation as DeepL's clients ask for it, with tags, glossaries and documents", routes)

@@ -45,20 +45,33 @@ def refusal(error: RefusedError, tell: Tell = told) -> Response:
 async def answered(request: Request, work: Awaitable[Any], tell: Tell = told) -> Response:
     """The JSON that `work` makes; it is cancelled when the client leaves. The body of the request must have been read."""
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({task, gone}, timeout=BLANK_EVERY, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done() and not task.done():
-            await _cancelled(task)
-            return Response(status_code=499)
-    finally:
-        gone.cancel()
+    if not await _done(request, task, BLANK_EVERY):
+        return Response(status_code=499)
     if task.done():
         try:
             return PlainJSONResponse(task.result())
         except RefusedError as error:
             return refusal(error, tell)
     return StreamingResponse(_waiting(task, tell), media_type="application/json")
+
+
+async def awaited(request: Request, work: Awaitable[Response]) -> Response:
+    """The answer that `work` makes, for clients who wait in silence; it is cancelled when the client leaves."""
+    task = asyncio.ensure_future(work)
+    return task.result() if await _done(request, task, None) else Response(status_code=499)
+
+
+async def _done(request: Request, task: "asyncio.Future[Any]", timeout: float | None) -> bool:
+    """Wait for work to be done, not for ever; False when the client has left meanwhile, so that it is cancelled."""
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done() and not task.done():
+            await _cancelled(task)
+            return False
+        return True
+    finally:
+        gone.cancel()
 
 
 async def _waiting(task: "asyncio.Future[Any]", tell: Tell) -> AsyncIterator[bytes]:

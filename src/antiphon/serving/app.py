@@ -59,7 +59,12 @@ def application(
         await service.close()
 
     app = FastAPI(
-        title="Antiphon", version=__version__, lifespan=lifespan, redirect_slashes=False, default_response_class=PlainJSONResponse
+        title="Antiphon",
+        version=__version__,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        default_response_class=PlainJSONResponse,
+        strict_content_type=False,  # some clients name none
     )
     app.state.service = service
     tell_errors(app)

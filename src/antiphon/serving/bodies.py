@@ -4,6 +4,7 @@ What comes is looked at, not what the client calls it: some send no content type
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -41,8 +42,8 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 async def _parts(request: Request) -> dict[str, Any]:
-    form = await request.form()
-    return _repeated([(name, value if isinstance(value, str) else await value.read()) for name, value in form.multi_items()])
+    async with request.form() as form:
+        return _repeated([(name, value if isinstance(value, str) else await value.read()) for name, value in form.multi_items()])
 
 
 def _repeated(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def _decoded(body: bytes) -> str:
         raise RefusedError(400, f"The body must be UTF-8, but byte {error.start + 1} is not.") from error
 
 
-def text_of(given: dict[str, Any], name: str, default: str | None = None) -> str:
+def text_of(given: Mapping[str, Any], name: str, default: str | None = None) -> str:
     """The text of a field. Raises RefusedError when it is missing, unless there is a default, or no text."""
     value = given.get(name, default)
     if value is None:
@@ -70,7 +71,7 @@ def text_of(given: dict[str, Any], name: str, default: str | None = None) -> str
     return value
 
 
-def texts_of(given: dict[str, Any], name: str) -> list[str]:
+def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
     """The texts of a field that may hold one or several. Raises RefusedError when it is missing, or no text."""
     value = given.get(name)
     texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
@@ -79,6 +80,17 @@ def texts_of(given: dict[str, Any], name: str) -> list[str]:
     return texts
 
 
-def is_true(given: dict[str, Any], name: str) -> bool:
+def is_true(given: Mapping[str, Any], name: str) -> bool:
     """Whether a field says yes, as forms and JSON do."""
     return given.get(name) in (True, 1, "1", "true", "True")
+
+
+def whole_of(given: Mapping[str, Any], name: str, default: int | None = None, *, least: int = 1) -> int:
+    """The whole number of a field. Raises RefusedError when it is missing, unless there is a default, or no such number."""
+    value = given.get(name)
+    value = default if value is None else value
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RefusedError(
+            400, f"`{name}` must be a whole number from {least} on, but is {'missing' if value is None else json_text(value)[:80]}."
+        )
+    return value

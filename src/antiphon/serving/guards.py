@@ -1,11 +1,14 @@
 """What stands before every route: the key, the size of a body, paths as clients write them, and the counters."""
 
 import re
+import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, final
 
 from antiphon.serving.answering import refusal
+from antiphon.serving.encodings import unpacked
+from antiphon.serving.log import say
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
 
@@ -35,26 +38,36 @@ class Guards:
             return
         path = re.sub(r"/{2,}", "/", scope["path"])
         path = path.rstrip("/") or "/"  # served as it is meant: many clients fail over a redirect
+        root = str(scope.get("root_path", "")).rstrip("/")  # of a proxy, or of an application that this one is mounted in
+        inner = (path.removeprefix(root) or "/") if path == root or path.startswith(f"{root}/") else path
+        path = f"{root}/" if path == root else path
         scope = {**scope, "path": path, "raw_path": path.encode()}
-        began, status = time.monotonic(), 499
+        began, status, identity = time.monotonic(), 499, secrets.token_hex(8)
+
+        self._service.metrics.begun()
 
         async def sent(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", identity.encode())]}
             await send(message)
 
         try:
-            self._check_key(path, scope)
-            await self._app(scope, await _whole(receive, self._settings.max_body), sent)
+            self._check_key(inner, scope)
+            scope, whole = await _whole(scope, receive, self._settings.max_body)
+            await self._app(scope, whole, sent)
         except RefusedError as error:
             await refusal(error)(scope, receive, sent)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._service.metrics.request(route, status, time.monotonic() - began)
+            route, seconds = getattr(scope.get("route"), "path", "other"), time.monotonic() - began
+            self._service.metrics.request(route, status, seconds)
+            if self._settings.log_requests:
+                facts = {"id": identity, "method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 4)}
+                say("request", more=facts)
 
     def _check_key(self, path: str, scope: Scope) -> None:
-        if path in self._unkeyed:
+        if path in self._unkeyed or self._settings.api_key is None:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get("x-api-key") or headers.get("authorization", "")
@@ -62,10 +75,10 @@ class Guards:
         self._service.check_key(given[len(scheme) :].strip())
 
 
-async def _whole(receive: Receive, most: int) -> Receive:
-    """A request whose body has been read, and counted meanwhile: clients may leave its length out, or lie.
+async def _whole(scope: Scope, receive: Receive, most: int) -> tuple[Scope, Receive]:
+    """A request whose body has been read, and counted meanwhile: clients may leave its length out, or lie. What was packed is unpacked.
 
-    Raises RefusedError when it is too long.
+    Raises RefusedError when it is too long, or cannot be unpacked.
     """
     read: list[Message] = []
     taken, more = 0, True
@@ -76,9 +89,15 @@ async def _whole(receive: Receive, most: int) -> Receive:
         more = bool(message.get("more_body", False))
         if taken > most:
             raise RefusedError(413, f"A request may have {most:,} bytes, but this one has more.")
+    encoding = b",".join(value for name, value in scope["headers"] if name.lower() == b"content-encoding").decode("latin-1")
+    if encoding and read[-1]["type"] == "http.request":
+        body = unpacked(b"".join(message.get("body", b"") for message in read), encoding, most)
+        kept = [(name, value) for name, value in scope["headers"] if name.lower() not in (b"content-encoding", b"content-length")]
+        scope = {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}
+        read = [{"type": "http.request", "body": body, "more_body": False}]
     read.reverse()
 
     async def again() -> Message:
         return read.pop() if read else await receive()
 
-    return again
+    return scope, again

@@ -17,6 +17,7 @@ class Metrics:
 
         self.registry = CollectorRegistry()
         self._requests = Counter("antiphon_requests", "Requests by route and status", ["route", "status"], registry=self.registry)
+        self._open = Gauge("antiphon_requests_in_progress", "Requests that are not answered yet", registry=self.registry)
         self._latency = Histogram("antiphon_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=self.registry)
         self._sizes = Histogram("antiphon_batch_records", "Records of a batch", ["model"], buckets=_BATCHES, registry=self.registry)
         self._times = Histogram("antiphon_batch_seconds", "Time of a batch", ["model"], buckets=_SECONDS, registry=self.registry)
@@ -25,8 +26,13 @@ class Metrics:
         self._died = Counter("antiphon_workers_died", "Workers that ended by themselves", ["model"], registry=self.registry)
         self._expected: defaultdict[str, float] = defaultdict(float)
 
+    def begun(self) -> None:
+        """A request has come."""
+        self._open.inc()
+
     def request(self, route: str, status: int, seconds: float) -> None:
-        """A request was answered."""
+        """A request was answered, or its client has left."""
+        self._open.dec()
         self._requests.labels(route, str(status)).inc()
         self._latency.labels(route).observe(seconds)
 

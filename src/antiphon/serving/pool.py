@@ -1,8 +1,10 @@
 """The workers of one model, and the records that wait for them.
 
-Batches fill themselves: what arrives while a worker is busy goes to it together when it is free, the oldest first, and a worker that is
-free waits a moment for more. Where several are free, they share. A record whose client has gone is taken out before it costs anything. A
-worker that dies is replaced; what it was working on is asked once more, one by one, so that a record which kills workers harms nobody else.
+Batches fill themselves: what arrives while a worker is busy goes to it together when it is free. The oldest record is always among them,
+and as many of those behind it as the budget of elements holds when all are padded to the longest: so a long one does not keep many short
+ones waiting, and nothing waits for ever. A worker that is free waits a moment for more, but only while several ask at once: a client who is
+alone never waits. Where several are free, they share. A record whose client has gone is taken out before it costs anything. A worker that
+dies is replaced; what it was working on is asked once more, one by one, so that a record which kills workers harms nobody else.
 """
 
 import asyncio
@@ -18,10 +20,11 @@ from typing import Any, final
 
 from antiphon.data import processes
 from antiphon.errors import AntiphonError
+from antiphon.serving.log import say
 from antiphon.serving.metrics import Metrics
 from antiphon.serving.refused import RefusedError
 from antiphon.serving.settings import ServeConfig
-from antiphon.serving.worker import Answer, Asked, Card, say
+from antiphon.serving.worker import Answer, Asked, Card
 
 _PATIENCE = 5.0  # seconds that a worker has to end, once its line is closed
 
@@ -40,12 +43,16 @@ class Served:
 class _Job:
     asked: Asked
     answer: "asyncio.Future[Answer]"
+    size: int  # how many predictions there will be
+    longest: int  # elements of its longest record
     born: float = field(default_factory=time.monotonic)
     tries: int = 0
 
-    @property
-    def size(self) -> int:
-        return len(self.asked.records)
+
+def _elements(record: Mapping[str, Any]) -> int:
+    """How long a record is: a character of a text is an element, and so are 320 bytes of sound, 10 ms of it at 16 kHz and 16 bits."""
+    values = (value for value in record.values() if isinstance(value, str | bytes))
+    return max((len(value) if isinstance(value, str) else len(value) // 320 for value in values), default=1) or 1
 
 
 class LostError(Exception):
@@ -55,8 +62,8 @@ class LostError(Exception):
 class WorkerProcess:
     """A process, the line to it, and the thread that waits for its answers."""
 
-    def __init__(self, served: Served, threads: int):
-        self.line, self.process = processes.start("antiphon.serving.worker", processes.with_threads(threads))
+    def __init__(self, served: Served, threads: int, module: str = "antiphon.serving.worker"):
+        self.line, self.process = processes.start(module, processes.with_threads(threads))
         with contextlib.suppress(OSError):  # it has ended, which is noticed when its card is read
             self.line.send((served.run, served.overrides, served.trust_code))
         self._thread = ThreadPoolExecutor(1, "antiphon-line")
@@ -132,6 +139,8 @@ class Pool:
         self._all: set[WorkerProcess] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
+        self._pumping = False
+        self._company = False  # whether the last batch had several records
         self._closed = False
 
     card: Card | None
@@ -178,21 +187,28 @@ class Pool:
             self._free.remove(worker)
             worker.close()
 
-    async def ask(self, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any], *, aligned: bool = False) -> list[dict[str, Any]]:
+    async def ask(
+        self, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any], *, aligned: bool = False, brief: bool = False
+    ) -> list[dict[str, Any]]:
         """The predictions for records, which stay together only where they are rows of a table.
 
         Raises RefusedError when too many wait, when it takes too long, or when nothing can be said.
         """
         assert self.card is not None, "asked once the model is there"
         parts = [records] if self.card.is_table else [[record] for record in records]
-        waiting = sum(job.size for job in self._waiting)
-        if waiting + len(records) > self._settings.queue:
-            self._metrics.refused(self.served.name, "queue")
-            raise RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
+        count = self.card.count(records)
+        if self._count() + count > self._settings.queue:
+            self._pump()
+        if (waiting := self._count()) + count > self._settings.queue:
+            raise self._full(waiting)
+        if (self._expected() if waiting else 0) > self._settings.timeout:  # it would be given up, after a long wait
+            raise self._full(waiting)
         loop = asyncio.get_running_loop()
-        jobs = [_Job(Asked(part, search, aligned), loop.create_future()) for part in parts]
+        jobs = [_Job(Asked(part, search, aligned, brief), loop.create_future(), *self._sizes(part)) for part in parts]
         self._waiting.extend(jobs)
-        self._pump()
+        if not self._pumping:  # once all that has just arrived has been read
+            self._pumping = True
+            loop.call_soon(self._pump)
         try:
             async with asyncio.timeout(self._settings.timeout):
                 found = [await job.answer for job in jobs]
@@ -207,11 +223,30 @@ class Pool:
             raise RefusedError(422, wrong)
         return [prediction for part in found for prediction in part]  # type: ignore[misc]
 
+    def _sizes(self, part: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+        """How many predictions there will be of a part, and the elements of its longest."""
+        assert self.card is not None, "asked once the model is there"
+        count = self.card.count(part)
+        return count, math.ceil(len(part) / count) if self.card.is_table else max(map(_elements, part))
+
+    def _count(self) -> int:
+        """The records that wait for a worker, and that somebody waits for."""
+        return sum(job.size for job in self._waiting if not job.answer.done())
+
+    def _full(self, waiting: int) -> RefusedError:
+        self._metrics.refused(self.served.name, "queue")
+        return RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
+
+    def _expected(self) -> float:
+        """Seconds that what waits will take, about."""
+        return self._metrics.seconds_of(self.served.name) * len(self._waiting) / max(1, len(self._all))
+
     def _delay(self) -> float:
-        return max(1.0, math.ceil(self._metrics.seconds_of(self.served.name) * len(self._waiting) / max(1, len(self._all))))
+        return max(1.0, math.ceil(self._expected()))
 
     def _pump(self) -> None:
         """Give what waits to the workers that are free, as soon as a batch is full or its oldest record has waited long enough."""
+        self._pumping = False
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -219,7 +254,7 @@ class Pool:
             self._waiting.popleft()
         while self._free and self._waiting:
             left = self._waiting[0].born + self._settings.wait / 1000 - time.monotonic()
-            if left > 0 and len(self._waiting) < self._settings.batch_size:
+            if left > 0 and self._company and len(self._waiting) < self._settings.batch_size:
                 self._alarm = asyncio.get_running_loop().call_later(left, self._pump)
                 return
             batch = self._batch()
@@ -228,17 +263,23 @@ class Pool:
         self._metrics.waiting(self.served.name, len(self._waiting))
 
     def _batch(self) -> list[_Job]:
-        """The oldest records that fit into a batch, and only so many that others who are free have some, too."""
+        """The oldest record and those behind it that fit, and only so many that others who are free have some, too."""
         share = min(self._settings.batch_size, math.ceil(sum(job.size for job in self._waiting) / len(self._free)))
-        batch, size = list[_Job](), 0
-        while self._waiting and (not batch or (size + self._waiting[0].size <= share and not self._waiting[0].tries)):
+        batch, left, size, longest = list[_Job](), list[_Job](), 0, 0
+        while self._waiting and size < share:
             job = self._waiting.popleft()
             if job.answer.done():  # nobody waits for it
                 continue
+            padded = (size + job.size) * max(longest, job.longest)
+            if batch and (size + job.size > share or padded > self._settings.batch_elements or job.tries):
+                left.append(job)
+                continue
             batch.append(job)
-            size += job.size
+            size, longest = size + job.size, max(longest, job.longest)
             if job.tries:  # it may have killed a worker: alone
                 break
+        self._waiting.extendleft(reversed(left))
+        self._company = size > 1
         return batch
 
     def _start(self, worker: WorkerProcess, batch: list[_Job]) -> None:
@@ -268,7 +309,7 @@ class Pool:
         self._dismiss(worker)
         if self._closed:
             return
-        say(f"a worker of {self.served.name} has died and is replaced")
+        say("worker_died", "A worker has died and is replaced.", level="warning", more={"model": self.served.name})
         self._metrics.died(self.served.name)
         for job in reversed(batch):
             job.tries += 1
@@ -279,7 +320,7 @@ class Pool:
         try:
             self._free.append(await self._new())
         except AntiphonError as error:
-            say(f"{self.served.name} cannot be loaded again: {error}")
+            say("worker_lost", f"The model cannot be loaded again: {error}", level="error", more={"model": self.served.name})
         self._pump()
 
     async def close(self) -> None:

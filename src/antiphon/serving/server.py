@@ -1,6 +1,7 @@
 """The process that listens: it loads the models, serves until it is asked to stop, and lets what was accepted end first."""
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
@@ -9,29 +10,41 @@ from typing import Any
 
 from antiphon.errors import AntiphonError, MissingPackageError
 from antiphon.serving.app import application
-from antiphon.serving.pool import Served
+from antiphon.serving.log import log_as_json, say
+from antiphon.serving.pool import MakeWorker, Served, WorkerProcess
 from antiphon.serving.settings import ServeConfig
-from antiphon.serving.worker import say
 
 
-def run_server(served: Sequence[Served], settings: ServeConfig, *, host: str, port: int, root_path: str = "") -> None:
-    """Serve until SIGINT or SIGTERM. Raises AntiphonError when a model cannot be loaded, or the port is taken."""
+def run_server(
+    served: Sequence[Served],
+    settings: ServeConfig,
+    *,
+    host: str,
+    port: int,
+    root_path: str = "",
+    make: MakeWorker = WorkerProcess,
+) -> None:
+    """Serve until SIGINT or SIGTERM; `make` starts workers. Raises AntiphonError when a model cannot be loaded, or the port is taken."""
     try:
         import uvicorn
     except ImportError as error:
         raise MissingPackageError("Serving", "uvicorn", "serve") from error
-    app = application(served, settings)
+    app = application(served, settings, make=make)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         root_path=root_path,
-        log_level="warning",
+        log_config=None,
         access_log=False,  # paths of requests may hold texts
         lifespan="off",  # models are loaded before anybody is let in
         timeout_graceful_shutdown=int(settings.timeout) + 1,
         server_header=False,
     )
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is an open file, and 1,024 are few
+    log_as_json("uvicorn")
+    log_as_json("asyncio")
     asyncio.run(_serve(app.state.service, uvicorn.Server(config), config))
 
 
@@ -65,6 +78,6 @@ async def _serve(service: Any, server: Any, config: Any) -> None:
 async def _reloaded(service: Any) -> None:
     try:
         await service.reload()
-        say("all models were opened anew")
+        say("reloaded", "All models were opened anew.")
     except AntiphonError as error:
-        say(f"the models stay as they were, since one cannot be opened anew: {error}")
+        say("not_reloaded", f"The models stay as they were, since one cannot be opened anew: {error}", level="error")

@@ -15,8 +15,9 @@ from antiphon.serving.worker import Card
 _WIDTHS = ("beam_size", "n_best", "samples", "groups")  # settings of a search by which its cost grows
 _ALLOWED = (  # what a request may set: nothing that names a file, or code, or lets an output go on for ever
     *("name", *_WIDTHS, "length_penalty", "alpha", "coverage_penalty", "diversity", "length_reward", "hot_words", "patience"),
-    *("temperature", "top_k", "top_p", "seed", "processors", "alignment", "spans"),
+    *("temperature", "top_k", "top_p", "seed", "processors", "alignment", "spans", "levels"),
 )
+_MOST_LEVELS = 99  # quantiles that a request may ask for
 
 
 @final
@@ -87,24 +88,31 @@ class Service:
         search: Mapping[str, Any] | None = None,
         *,
         aligned: bool = False,
+        brief: bool = False,
     ) -> list[dict[str, Any]]:
         """The predictions for records, as `antiphon predict` writes them into JSON lines; one that cannot be used has an `error`.
 
         Where records are rows of a table, there is one for each series in them. `aligned` asks for `word_alignment`, where the model
-        knows it. Raises RefusedError.
+        knows it; `brief` leaves out all but what is said and its score, which is less work. Raises RefusedError.
         """
         pool = self.named(model)
-        return await pool.ask(self._checked(pool, records), self._allowed(search or {}), aligned=aligned)
+        return await pool.ask(self._checked(pool, records), self._allowed(search or {}), aligned=aligned, brief=brief)
 
     async def stream(
-        self, model: str | None, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any] | None = None
+        self,
+        model: str | None,
+        records: Sequence[Mapping[str, Any]],
+        search: Mapping[str, Any] | None = None,
+        *,
+        aligned: bool = False,
+        brief: bool = False,
     ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """The predictions for records with their numbers from 0, each as soon as it is made. Raises RefusedError."""
         pool = self.named(model)
         checked, allowed = self._checked(pool, records), self._allowed(search or {})
         assert pool.card is not None, "started before"
         parts = [checked] if pool.card.is_table else [[record] for record in checked]
-        tasks = [asyncio.create_task(pool.ask(part, allowed)) for part in parts]
+        tasks = [asyncio.create_task(pool.ask(part, allowed, aligned=aligned, brief=brief)) for part in parts]
         numbers = {task: number for number, task in enumerate(tasks)}
         try:
             waiting = set(tasks)
@@ -122,8 +130,10 @@ class Service:
         assert pool.card is not None, "started before"
         if not records:
             raise RefusedError(422, "`inputs` must hold at least one input.")
-        if len(records) > self.settings.max_records:
-            raise RefusedError(413, f"A request may have {self.settings.max_records} records, but this one has {len(records)}.")
+        count, most = pool.card.count(records), self.settings.max_records
+        if count > most:
+            what = "records" if pool.card.series is None else "series"
+            raise RefusedError(413, f"A request may have {most} {what}, but this one has {count}.")
         column = pool.card.columns[0]
         if pool.card.hears and not all(isinstance(record.get(column), bytes) for record in records):
             raise RefusedError(422, f'`{column}` must hold the recording itself: {{"base64": ...}}.')
@@ -137,6 +147,9 @@ class Service:
                 )
         if "." in str(search.get("name", "")):
             raise RefusedError(422, "`search.name` must be a search of Antiphon's own.")
+        levels = search.get("levels")
+        if isinstance(levels, Sequence) and len(levels) > _MOST_LEVELS:
+            raise RefusedError(422, f"`search.levels` may have {_MOST_LEVELS} levels, but has {len(levels)}.")
         for name in _WIDTHS:
             value = search.get(name, 0)
             if isinstance(value, int | float) and value > self.settings.max_beam:

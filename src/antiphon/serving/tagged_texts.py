@@ -73,7 +73,7 @@ async def translated(
     asked = [number for number, one in enumerate(inlines) if one.plain]
     records = [{column: inlines[number].plain if tags else texts[number].strip(), **(more[number] if more else {})} for number in asked]
     aligned = any(inlines[number].pieces for number in asked)
-    found = await service.predict(pool.served.name, records, search, aligned=aligned) if records else []
+    found = await service.predict(pool.served.name, records, search, aligned=aligned, brief=True) if records else []
     said: list[dict[str, Any]] = [{"prediction": text} for text in texts]
     for number, prediction in zip(asked, found, strict=True):
         if "error" in prediction:
@@ -91,12 +91,16 @@ def _spaced(source: str, prediction: Mapping[str, Any]) -> str:
 
 def _tagged(source: Inline, prediction: Mapping[str, Any]) -> str:
     """What is said, with the tags of its source; without what must stay as it is, tags and all, where it does not come back."""
-    links = prediction.get("word_alignment")
-    pairs = (
-        None if links is None else tuple((int(one), int(other)) for one, _, other in (link.partition("-") for link in str(links).split()))
-    )
+    pairs = links_of(prediction.get("word_alignment"))
     text = str(prediction["prediction"])
     try:
         return with_tags(source, Said(text, pairs))
     except DataError:
         return with_tags(replace(source, pieces=tuple(replace(piece, kept=False) for piece in source.pieces)), Said(text, pairs))
+
+
+def links_of(aligned: object) -> tuple[tuple[int, int], ...] | None:
+    """Links of words as a prediction has them, "0-0 1-2"; None where the model knows none."""
+    if aligned is None:
+        return None
+    return tuple((int(source), int(target)) for source, _, target in (link.partition("-") for link in str(aligned).split()))

@@ -5,17 +5,18 @@ the line are plain values: records in, predictions as `antiphon predict` writes 
 """
 
 import contextlib
-import os
-import sys
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from antiphon.contracts.series import SeriesFacts
 from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
+    from antiphon.contracts.sequences import Prediction
     from antiphon.prediction.predictor import Predictor
 
 
@@ -29,6 +30,16 @@ class Card:
     hears: bool
     sample_rate: int | None
     search: Mapping[str, Any]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What else the task says of itself (`contracts/abilities.py`, `Describes`)."""
+    series: SeriesFacts | None = None
+    """How series are given to a model that forecasts."""
+
+    def count(self, records: Sequence[Mapping[str, Any]]) -> int:
+        """How many predictions there will be: one for each record, or for each series where records are rows."""
+        if self.series is None or self.series.wide:
+            return len(records)
+        return 1 if self.series.id is None else len({str(record.get(self.series.id)) for record in records})
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class Asked:
     records: Sequence[Mapping[str, Any]]
     search: Mapping[str, Any]
     aligned: bool = False
+    brief: bool = False  # only what is said and its score: scores of symbols and of copies may take a pass more
 
 
 Answer = list[dict[str, Any]] | str
@@ -64,13 +76,19 @@ def serve(handle: int) -> None:
 
 def card_of(predictor: "Predictor") -> Card:
     """What a client may want to know of a model."""
-    from antiphon.contracts.abilities import Hears, Tabular
+    from antiphon.contracts.abilities import Describes, Forecasts, Hears, Tabular
     from antiphon.contracts.configuration import plain
 
     task = predictor.task
-    rate = getattr(task.source_spec, "sample_rate", None)
     return Card(
-        task.name, tuple(task.source_columns), isinstance(task, Tabular), isinstance(task, Hears), rate, plain(predictor.recipe.search)
+        task.name,
+        tuple(task.source_columns),
+        isinstance(task, Tabular),
+        isinstance(task, Hears),
+        getattr(task.source_spec, "sample_rate", None),
+        plain(predictor.recipe.search),
+        about=task.about() if isinstance(task, Describes) else {},
+        series=task.series_facts() if isinstance(task, Forecasts) else None,
     )
 
 
@@ -82,12 +100,12 @@ def answers(predictor: "Predictor", asked: Sequence[Asked], known: dict[str, "Pr
     groups: dict[str, list[int]] = {}
     for number, one in enumerate(asked):
         alone = f"{number} " if isinstance(predictor.task, Tabular) else ""
-        groups.setdefault(alone + repr((one.aligned, sorted(one.search.items()))), []).append(number)
+        groups.setdefault(alone + repr((one.aligned, one.brief, sorted(one.search.items()))), []).append(number)
     for numbers in groups.values():
         records = [record for number in numbers for record in asked[number].records]
         try:
             first = asked[numbers[0]]
-            said = iter(_predicted(_searching(predictor, first.search, known), records, aligned=first.aligned))
+            said = iter(_predicted(_searching(predictor, first.search, known), records, first))
         except AntiphonError as error:
             found.update(dict.fromkeys(numbers, str(error)))
             continue
@@ -107,30 +125,24 @@ def _searching(predictor: "Predictor", search: Mapping[str, Any], known: dict[st
     return known[name]
 
 
-def _predicted(predictor: "Predictor", records: Sequence[Mapping[str, Any]], *, aligned: bool) -> list[dict[str, Any]]:
+def _predicted(predictor: "Predictor", records: Sequence[Mapping[str, Any]], asked: Asked) -> list[dict[str, Any]]:
     from antiphon.contracts.abilities import Tabular
     from antiphon.prediction.writers import as_plain
+    from antiphon.serving.linked_words import with_links
 
     table = isinstance(predictor.task, Tabular)
-    predictions = predictor.predict(list(records), on_error="keep")
-    plain = [as_plain(one, {} if table else record, predictor.task) for one, record in zip(predictions, records, strict=not table)]
-    return _aligned(predictor, records, plain) if aligned else plain
+    predictions = (predictor.without_copies() if asked.brief else predictor).predict(list(records), on_error="keep")
+    if asked.brief and not table:
+        plain = [_brief(one) for one in predictions]
+    else:
+        plain = [as_plain(one, {} if table else record, predictor.task) for one, record in zip(predictions, records, strict=not table)]
+    return with_links(predictor, records, plain) if asked.aligned else plain
 
 
-def _aligned(predictor: "Predictor", records: Sequence[Mapping[str, Any]], plain: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The predictions with links of words, where the model knows them: it is asked what it thinks of what it said."""
-    target = predictor.task.target_column
-    if target is None:
-        return plain
-    said = [{**record, target: one["prediction"]} for record, one in zip(records, plain, strict=True)]
-    try:
-        scored = predictor.score(said, alignment=True, on_error="keep")
-    except AntiphonError:  # no attention, or an engine that does not show it
-        return plain
-    links = [one.details.get("word_alignment") for one in scored]
-    return [one if link is None else {**one, "word_alignment": link} for one, link in zip(plain, links, strict=True)]
-
-
-def say(message: str) -> None:
-    """A line of the log, which knows of no user's text."""
-    print(f"antiphon serve [{os.getpid()}]: {message}", file=sys.stderr, flush=True)
+def _brief(prediction: "Prediction") -> dict[str, Any]:
+    """What is said, with its score, or why nothing is; and so of the alternatives."""
+    score = prediction.hypothesis.score
+    plain = {"prediction": prediction.value, "score": round(score, 4) if math.isfinite(score) else None}
+    if "error" in prediction.details:
+        plain["error"] = prediction.details["error"]
+    return {**plain, "alternatives": [_brief(one) for one in prediction.alternatives]} if prediction.alternatives else plain

@@ -18,6 +18,7 @@ from antiphon.errors import ExportError
 from antiphon.exporters import shortlists
 from antiphon.heads.categorical import Categorical
 from antiphon.recipe.recipe import recipe_from
+from antiphon.runs import parity
 from tests.checked_shapes import unchecked
 
 SPEC = TokenSpec(size=120, pad=0, unknown=1, start=2, end=3, fingerprint="test")
@@ -174,6 +175,29 @@ def test_8_bits_say_the_same_alone(run: Path, tmp_path: Path) -> None:
         alone = model.predict(source)
         assert alone.text == one.text
         assert alone.hypothesis.score == pytest.approx(one.hypothesis.score, abs=1e-4)
+
+
+def measured(apart: float, lost: float) -> parity.Parity:
+    return parity.Parity(
+        data="this data",
+        records=4,
+        precision="fp32",
+        log_probability=apart,
+        outputs=(parity.Outputs("greedy", 1, 0, 4),),
+        scores=(parity.Change("bleu", 30, 30 - lost, -2.0, 0.1, lost, 0.5),),
+        size=(1, 1),
+        speed=(1.0, 1.0),
+        shortlist=True,
+    )
+
+
+def test_with_a_shortlist_outputs_may_differ_and_quality_decides() -> None:
+    parity.check(measured(1e-6, 0.4), allow_loss=False)
+    parity.check(measured(1e-6, 0.6), allow_loss=True)
+    with pytest.raises(ExportError, match=r"with a shortlist, which loses more than 0\.5\. Export with a longer `--shortlist`"):
+        parity.check(measured(1e-6, 0.6), allow_loss=False)
+    with pytest.raises(ExportError, match="fault of the exporter"):
+        parity.check(measured(1e-2, 0.4), allow_loss=True)
 
 
 class Plain(Looks):

@@ -1,6 +1,7 @@
 """Records that wait share batches; nothing is lost when a client leaves, a worker dies, or the run is opened anew."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -33,26 +34,55 @@ async def asked(pool: Pool, *words: str) -> list[str]:
 
 def test_what_arrives_while_a_worker_is_busy_shares_a_batch() -> None:
     async def body(pool: Pool) -> None:
-        tasks = [asyncio.create_task(asked(pool, word)) for word in "abcde"]
+        first = asyncio.create_task(asked(pool, "a"))
         await asyncio.sleep(0.01)
         assert Toy.made[0].batches == [["a"]]
+        tasks = [asyncio.create_task(asked(pool, word)) for word in "bcde"]
+        await asyncio.sleep(0.01)
         Toy.gate.set()
-        assert await asyncio.gather(*tasks) == [["A"], ["B"], ["C"], ["D"], ["E"]]
+        assert await asyncio.gather(first, *tasks) == [["A"], ["B"], ["C"], ["D"], ["E"]]
         assert Toy.made[0].batches == [["a"], ["b", "c", "d"], ["e"]]
 
     run(body, batch_size=3)
 
 
-def test_a_free_worker_waits_a_moment_for_more() -> None:
+def test_what_arrives_at_one_time_shares_a_batch_though_a_worker_is_free() -> None:
     async def body(pool: Pool) -> None:
         Toy.gate.set()
-        first = asyncio.create_task(asked(pool, "a"))
-        await asyncio.sleep(0.02)
-        assert await asked(pool, "b") == ["B"]
-        await first
-        assert Toy.made[0].batches == [["a", "b"]]
+        await asyncio.gather(*(asked(pool, word) for word in "abc"))
+        assert Toy.made[0].batches == [["a", "b", "c"]]
 
-    run(body, wait=200)
+    run(body)
+
+
+def test_a_free_worker_waits_a_moment_for_more_where_several_ask() -> None:
+    async def body(pool: Pool) -> None:
+        Toy.gate.set()
+        began = time.monotonic()
+        await asked(pool, "a")
+        assert time.monotonic() - began < 0.2, "a client who is alone does not wait"
+        await asyncio.gather(asked(pool, "b"), asked(pool, "c"))
+        first = asyncio.create_task(asked(pool, "d"))
+        await asyncio.sleep(0.02)
+        assert await asked(pool, "e") == ["E"]
+        await first
+        assert Toy.made[0].batches == [["a"], ["b", "c"], ["d", "e"]]
+
+    run(body, wait=400)
+
+
+def test_a_batch_has_so_many_elements_with_its_padding() -> None:
+    async def body(pool: Pool) -> None:
+        first = asyncio.create_task(asked(pool, "x"))
+        await asyncio.sleep(0.01)
+        words = ["aa", "bbb", "c" * 9, "dd", "e" * 40, "f"]
+        tasks = [asyncio.create_task(asked(pool, word)) for word in words]
+        await asyncio.sleep(0.01)
+        Toy.gate.set()
+        await asyncio.gather(first, *tasks)
+        assert Toy.made[0].batches == [["x"], ["aa", "bbb", "dd", "f"], ["c" * 9], ["e" * 40]]
+
+    run(body, batch_elements=12)
 
 
 def test_workers_that_are_free_share() -> None:
@@ -75,7 +105,9 @@ def test_rows_of_a_table_stay_together() -> None:
 
 def test_nobody_computes_for_a_client_who_has_left() -> None:
     async def body(pool: Pool) -> None:
-        busy, left, other = (asyncio.create_task(asked(pool, word)) for word in "abc")
+        busy = asyncio.create_task(asked(pool, "a"))
+        await asyncio.sleep(0.01)
+        left, other = (asyncio.create_task(asked(pool, word)) for word in "bc")
         await asyncio.sleep(0.01)
         left.cancel()
         await asyncio.sleep(0)
@@ -98,7 +130,7 @@ def test_too_many_that_wait_are_refused() -> None:
         Toy.gate.set()
         assert await asyncio.gather(*tasks) == [["A"], ["B"], ["C"]]
 
-    run(body, queue=2)
+    run(body, queue=2, batch_size=1)
 
 
 def test_what_takes_too_long_is_given_up() -> None:
@@ -130,7 +162,9 @@ def test_a_worker_that_dies_is_replaced_and_harms_only_its_killer() -> None:
 
 def test_a_run_is_opened_anew_without_a_lost_request() -> None:
     async def body(pool: Pool) -> None:
-        tasks = [asyncio.create_task(asked(pool, word)) for word in "ab"]
+        tasks = [asyncio.create_task(asked(pool, "a"))]
+        await asyncio.sleep(0.01)
+        tasks.append(asyncio.create_task(asked(pool, "b")))
         await asyncio.sleep(0.01)
         await pool.reload()
         Toy.gate.set()

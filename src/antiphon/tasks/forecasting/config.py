@@ -1,7 +1,7 @@
 """The settings of forecasting: which columns hold what, how windows are cut, how values are scaled."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -123,6 +123,13 @@ class ForecastingConfig:
     def targets(self) -> tuple[str, ...]:
         """The columns that are forecast."""
         return (self.target,) if isinstance(self.target, str) else self.target
+
+    @property
+    def roles(self) -> dict[str, Any]:
+        """Which column is what, as plain values; wide data has one for each series instead of `id` and `target`."""
+        wide = self.format == "wide"
+        columns = {"past": list(self.past), "known": list(self.known), "static": list(self.static)}
+        return {"format": self.format, "id": None if wide else self.id, "time": self.time, "target": list(self.targets), **columns}
 
     @property
     def scaled(self) -> ScalingConfig:

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from antiphon.contracts.series import SeriesFacts
 from antiphon.data.series import Series
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.calendar import calendar_features, calendar_width
@@ -41,6 +42,12 @@ class Covariates:
     def known(self) -> int:
         """Channels that are known in advance."""
         return len(self.settings.known) + calendar_width(self.settings.calendar)
+
+    def facts(self, horizon: int, shortest: int) -> SeriesFacts:
+        """How series must be given, for a forecast of `horizon` steps; one of the past has `shortest` steps before it, at least."""
+        settings, columns = self.settings, self.settings.series_columns
+        roles = (columns.id, columns.time, columns.targets, columns.past, columns.known, columns.static, columns.wide)
+        return SeriesFacts(*roles, horizon, shortest, str(self.frequency), settings.time_zone, bool(settings.calendar))
 
     # ---------------------------------------------------------------------------------------------------------- fitting
 

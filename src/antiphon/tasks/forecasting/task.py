@@ -17,6 +17,7 @@ from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records, RecordSource
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, Request
+from antiphon.contracts.series import SeriesFacts
 from antiphon.contracts.specs import ValueSpec
 from antiphon.contracts.task import Task
 from antiphon.data.records import SourceRecords
@@ -26,7 +27,6 @@ from antiphon.data.series_table import SeriesTable
 from antiphon.data.windows import Plan, WindowCorpus, build_windows, check_windows
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.scaling import POWERS, Scale, ScalingConfig, measure, power_likelihoods
-from antiphon.features.times import TimeStyle
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.store import checkpoint
 from antiphon.tasks.forecasting.baselines import baseline_forecasts
@@ -100,10 +100,18 @@ class Forecasting(Task):
         found = {**self.covariates.to_plain(), "context": self.context, "power": self.power, "scale": as_plain(self.overall)}
         return {**found, "scaling": self.settings.scaled.name} if self.settings.sizes else found
 
+    def series_facts(self) -> SeriesFacts:
+        """How series must be given, and how far a forecast goes."""
+        return self.covariates.facts(self.horizon, self.settings.shortest_context or self.context)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What was found and mended in the training data."""
         return self._notes
+
+    def about(self) -> dict[str, Any]:
+        """How far it sees, and which column is what."""
+        return {**self.settings.roles, "horizon": self.horizon, "context_length": self.context, "season": self.season}
 
     @property
     def encoder(self) -> WindowEncoder:
@@ -129,8 +137,7 @@ class Forecasting(Task):
         looked_at = {str(name): np.unique(table.times[table.own(index)]) for index, name in enumerate(table.names[:_LOOKED_AT])}
         self.covariates.fit_clock(table.style, looked_at)
         self.context = self.settings.context_length or max(2 * self.horizon, 2 * self.season)
-        reader = self._reader(table)
-        self._learn(reader)
+        self._learn(reader := self._reader(table))
         if self.settings.scaled.over == "all":
             encoder = self.encoder
             values = np.concatenate([encoder.transformed(series.targets) for series in reader])
@@ -150,9 +157,9 @@ class Forecasting(Task):
                 likelihoods += sum(power_likelihoods(column) for column in series.targets.T)
         self.covariates.finish()
         self.power = float(POWERS[np.argmax(likelihoods)]) if wants_power else self.settings.transform.power or 0.0
-        step = self.covariates.frequency.words
-        found = f"{count:,} series, {steps:,} steps of one {step} ({'set' if self.settings.frequency else 'inferred'})"
-        notes = [f"{found}; season {self.season}, context {self.context}, horizon {self.horizon}."]
+        step, way = self.covariates.frequency.words, "set" if self.settings.frequency else "inferred"
+        sizes = f"season {self.season}, context {self.context}, horizon {self.horizon}"
+        notes = [f"{count:,} series, {steps:,} steps of one {step} ({way}); {sizes}."]
         if wants_power:
             notes.append(f"The most likely power of Box and Cox is {self.power:g}.")
         if constant:
@@ -222,8 +229,6 @@ class Forecasting(Task):
         windows = {name: [corpus for corpus in found if isinstance(corpus, WindowCorpus)] for name, found in corpora.items()}
         return audit_series(windows, self.settings.targets, self.covariates.style.write)
 
-    # ---------------------------------------------------------------------------------------------------------- windows
-
     def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Record]:
         """One item for each series, after its last value; with `scored` one for each origin of the backtest.
 
@@ -291,7 +296,7 @@ class Forecasting(Task):
         if "error" in record:
             return f"series {record['unique_id']}"
         series, origin = self._opened(record)
-        return f"series {series.unique_id} up to {self._style_of(series).write(series.times[origin - 1 : origin])[0]}"
+        return f"series {series.unique_id} up to {(series.style or self.covariates.style).write(series.times[origin - 1 : origin])[0]}"
 
     def reference(self, record: Record) -> Actual:
         """What really happened, and the errors of the seasonal naive forecast within the history."""
@@ -337,7 +342,8 @@ class Forecasting(Task):
     ) -> dict[str, Any]:
         """Errors by step and by series, coverage, and forecasts to draw."""
         windows, said = [self._opened(item) for item in items], [prediction.value for prediction in predictions]
-        actuals, channels, write = [actual for actual, *_ in references], self.settings.targets, self._style_of(windows[0][0]).write
+        actuals, channels = [actual for actual, *_ in references], self.settings.targets
+        write = (windows[0][0].style or self.covariates.style).write
         return forecast_details(windows, said, actuals, baselines, channels=channels, season=self.season, write=write)
 
     def remarks(self, items: Sequence[Record]) -> Sequence[str]:
@@ -360,8 +366,6 @@ class Forecasting(Task):
         """The target channels at each step."""
         return [",".join(f"{number:.3g}" for number in step[: len(self.settings.targets)]) for step in array]
 
-    # ------------------------------------------------------------------------------------------------------------- disk
-
     def save(self, folder: Path) -> None:
         """Write what was fitted."""
         checkpoint.write_json(folder / "task.json", {**self.learned, "horizon": self.horizon, "notes": list(self._notes)})
@@ -382,9 +386,6 @@ class Forecasting(Task):
 
     def _reader(self, table: SeriesTable) -> SeriesReader:
         return SeriesReader(table, self.covariates.clock(table.style), self.settings.missing, self.settings.duplicates)
-
-    def _style_of(self, series: Series) -> TimeStyle:
-        return series.style or self.covariates.style
 
     def _opened(self, record: Record) -> tuple[Series, int]:
         if "error" in record:

@@ -58,6 +58,10 @@ class Summarization(TextPairs):
         classes = [f"up to {bound}" for bound in self.bounds] + [f"above {self.bounds[-1]}"]
         return (*super().notes, f"Summaries have one of {len(classes)} classes of length, in words: {', '.join(classes)}.")
 
+    def about(self) -> dict[str, Any]:
+        """The most words of each class of length but the last, where a record's field `length` can ask for one."""
+        return {"lengths": list(self.bounds)}
+
     def lead(self, record: Record) -> tuple[str, ...]:
         """The class of length, then the tags. A record to learn from has the length of its summary, any other the one that is wished."""
         if not self.lengths.length_classes:
