@@ -26,6 +26,7 @@ def test_some_symbols_are_said_as_among_all(tmp_path: Path, precision: str, bias
     from antiphon.exporters.onnx_file import save
     from antiphon.exporters.onnx_int8 import quantize
     from antiphon.exporters.onnx_output import split
+    from antiphon.exporters.onnx_weights import put_beside
 
     torch.manual_seed(1)
     head = Categorical(DIM, SIZE, bias=bias, tied=None)
@@ -35,8 +36,10 @@ def test_some_symbols_are_said_as_among_all(tmp_path: Path, precision: str, bias
         save(say_graph(head), tmp_path / "say.onnx", "say")
     if precision == "int8":
         assert quantize(tmp_path / "say.onnx") == 1
+    put_beside(tmp_path / "say.onnx")
     split(tmp_path, SIZE)
     assert (tmp_path / "say.onnx").stat().st_size < 4 * SIZE * DIM // 2  # its weights are in the file of both
+    assert not (tmp_path / "say.onnx.data").exists()
     layer = OutputLayer(OnnxGraphs(tmp_path), tmp_path, SIZE)
     features = torch.randn(2, 5, DIM) * torch.tensor([1.0, 30.0]).view(2, 1, 1)
     whole = layer.output(features, None, Memory(features[:, :1], torch.ones(2, 1, dtype=torch.bool))).values
@@ -45,7 +48,7 @@ def test_some_symbols_are_said_as_among_all(tmp_path: Path, precision: str, bias
     torch.testing.assert_close(whole, exact, atol=atol, rtol=0)
     symbols = torch.from_numpy(np.random.default_rng(1).permutation(SIZE)[:17].copy())
     torch.testing.assert_close(layer.of(symbols)(features), whole[..., symbols], atol=1e-4, rtol=0)
-    torch.testing.assert_close(layer.of(symbols[:1])(features[0, 0]), whole[0, 0, symbols[:1]], atol=1e-4, rtol=0)
+    torch.testing.assert_close(layer.of(symbols[:1])(features[0, :1]), whole[0, :1, symbols[:1]], atol=1e-4, rtol=0)
 
 
 def test_a_layer_as_wide_as_its_vocabulary_is_refused(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def measured(apart: float, lost: float) -> parity.Parity:
         precision="fp32",
         log_probability=apart,
         outputs=(parity.Outputs("greedy", 1, 0, 4),),
-        scores=(parity.Change("bleu", 30, 30 - lost, -2.0, 0.1, lost, 0.5),),
+        scores=(parity.Change("bleu", 30.0, 30.0 - lost, -2.0, 0.1, lost, 0.5),),
         size=(1, 1),
         speed=(1.0, 1.0),
         shortlist=True,
@@ -218,6 +218,7 @@ def test_what_has_no_shortlist_is_refused(tmp_path: Path) -> None:
         shortlists.checked(odd, "german")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
