@@ -26,6 +26,13 @@ def export(
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Write it even where a lower precision loses more quality than is usual.")
     ] = False,
+    shortlist: Annotated[
+        int | None,
+        typer.Option(min=1, help="Say only what goes with the source: so many symbols of the target for each of the source. Often 50."),
+    ] = None,
+    shortlist_data: Annotated[
+        Path | None, typer.Option(help="Pairs to count the shortlist on; the run's training data when left out.")
+    ] = None,
     settings: Set = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
@@ -47,6 +54,8 @@ def export(
         precision=precision,
         check=check,
         allow_loss=allow_loss,
+        shortlist=shortlist,
+        shortlist_data=shortlist_data,
         overrides=settings or (),
         trust_code=trust_code,
         console=remarks,

@@ -15,8 +15,10 @@ from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded
 from antiphon.engines.facts import ModelOfFacts
 from antiphon.engines.interface import Graphs
+from antiphon.engines.output_layer import OutputLayer
 from antiphon.engines.pool_state import empty
 from antiphon.engines.pool_step import PoolStep
+from antiphon.engines.shortlist import shortlist_of
 from antiphon.heads.parts import RestOfHead
 
 
@@ -30,10 +32,10 @@ class Rows:
 class GraphModel(ModelOfFacts):
     """A model that says all steps at once."""
 
-    def __init__(self, graphs: Graphs, exported: Exported):
+    def __init__(self, graphs: Graphs, exported: Exported, layer: OutputLayer | None = None):
         super().__init__(exported)
         self.graphs = graphs
-        self.head = RestOfHead(exported.head, exported.target)
+        self.head = RestOfHead(exported.head, exported.target) if layer is None else layer
 
     def encode(self, source: Padded) -> Memory:
         """Read the source, with all that the decoder needs of it: `projections` are the tensors by name."""
@@ -105,14 +107,19 @@ class AppendingGraphModel(StepwiseGraphModel):
 
 
 def open_graphs(graphs: Graphs, exported: Exported) -> Seq2SeqModel:
-    """The model of some graphs."""
+    """The model of some graphs. Raises CheckpointError when its shortlist cannot be read."""
     if exported.facts.predictor is not None:
         from antiphon.engines.transducer import TransducerGraphModel  # which is made of what stands here
 
         return TransducerGraphModel(graphs, exported)
-    if exported.facts.pool is not None:
-        return AppendingGraphModel(graphs, exported)
-    return StepwiseGraphModel(graphs, exported) if exported.facts.stepwise else GraphModel(graphs, exported)
+    kind = AppendingGraphModel if exported.facts.pool is not None else StepwiseGraphModel
+    shortlist = shortlist_of(exported)
+    if shortlist is not None:
+        from antiphon.engines.shortlisted import Shortlisted  # which brings searches along
+
+        layer = OutputLayer(graphs, exported.folder, shortlist.size)
+        return Shortlisted(kind(graphs, exported, layer), exported, shortlist, layer)
+    return kind(graphs, exported) if exported.facts.stepwise else GraphModel(graphs, exported)
 
 
 def _as_it_is(features: Tensor) -> Tensor:

@@ -67,11 +67,12 @@ class EncodeForStep(nn.Module):
 
 @final
 class AttentionStep(nn.Module):
-    """One step of all hypotheses: (B, W) symbols or (B, W, C) values, all at the same position."""
+    """One step of all hypotheses: (B, W) symbols or (B, W, C) values, all at the same position. Where its head is `apart`, it says
+    features."""
 
-    def __init__(self, model: StepwiseModel, decoder: TransformerDecoder):
+    def __init__(self, model: StepwiseModel, decoder: TransformerDecoder, *, apart: bool = False):
         super().__init__()
-        self.model, self.decoder = model, decoder
+        self.model, self.decoder, self.apart = model, decoder, apart
         self.layers = [layer for layer in decoder.blocks if isinstance(layer, DecoderLayer)]
         _, self.groups, self.width = sizes_of(decoder)
         self.own = nn.ModuleList(_scaled(_attention(layer).query_key_value, decoder.settings.dim, self.width) for layer in self.layers)
@@ -191,6 +192,8 @@ class AttentionStep(nn.Module):
         return heads.transpose(1, 2)
 
     def _say(self, features: Tensor) -> Tensor:
+        if self.apart:
+            return features
         head = self.model.head
         if isinstance(head, Pointer):  # what it copies is for the caller to add
             return torch.cat(head(features), dim=-1)

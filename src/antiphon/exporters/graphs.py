@@ -4,6 +4,7 @@
     step     last, the memory, the state       -> what is said, [weights over the source], the state behind
     frames   the memory                        -> logits of each state of the memory
     decode   values, lengths, the memory       -> what is said at all steps at once; of models that take no steps
+    say      features                          -> logits; where the head is to stand apart, so that steps say features
 
 Of a decoder of attention, a step appends to a pool: `exporters/attention_step.py`. A transducer has no step, but what
 `exporters/transducer_parts.py` says.
@@ -14,7 +15,7 @@ dimensions, (B, W, ...), so that a graph has no row count that must be a product
 (`layers/growing_state.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -28,6 +29,7 @@ from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ExportError
 from antiphon.exporters.attention_step import AttentionStep, EncodeForStep, attention_decoder, sizes_of
 from antiphon.exporters.transducer_parts import Advance, Join
+from antiphon.heads.categorical import Categorical
 from antiphon.heads.parts import raw_of
 from antiphon.layers.channelwise import ChannelRows
 from antiphon.layers.growing_state import growing
@@ -145,9 +147,9 @@ class Encode(nn.Module):
 class Step(nn.Module):
     """One step of all hypotheses: (B, W) symbols or (B, W, C) values."""
 
-    def __init__(self, model: StepwiseModel, memory: Memory, state: Any):
+    def __init__(self, model: StepwiseModel, memory: Memory, state: Any, *, apart: bool):
         super().__init__()
-        self.model, self.memory, self.state, self.kept = model, memory, state, len(flat(memory))
+        self.model, self.memory, self.state, self.kept, self.apart = model, memory, state, len(flat(memory)), apart
         self.channels = [tensor.shape[0] // memory.mask.shape[0] for tensor in (*flat(memory), *flat(state))]
 
     def forward(self, last: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -167,7 +169,7 @@ class Step(nn.Module):
             tensor.unflatten(0, beams) if channels == 1 else tensor.unflatten(0, (beams[0], channels, beams[1])).transpose(1, 2)
             for tensor, channels in zip(flat(after), rows, strict=True)
         ]
-        return *(tensor.unflatten(0, beams) for tensor in _said(output, self.model)), *behind
+        return *(tensor.unflatten(0, beams) for tensor in _said(output, self.model, apart=self.apart)), *behind
 
 
 def _joined(tensor: Tensor, channels: int) -> Tensor:
@@ -203,16 +205,29 @@ class Decode(nn.Module):
         return _said(output, self.model)
 
 
-def _said(output: Output, model: Seq2SeqModel) -> tuple[Tensor, ...]:
-    raw = raw_of(output)
+@final
+class Say(nn.Module):
+    """The head alone, without the ways that it takes for few rows."""
+
+    def __init__(self, head: Categorical):
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (N, V) of features (N, D)."""
+        return nn.functional.linear(features, self.head.weight, self.head.bias)
+
+
+def _said(output: Output, model: Seq2SeqModel, *, apart: bool = False) -> tuple[Tensor, ...]:
+    raw = output.features if apart else raw_of(output)
     return (raw, output.attention) if model.gives_attention and output.attention is not None else (raw,)
 
 
-def graphs_of(model: Seq2SeqModel) -> dict[str, Graph]:
-    """The functions of a model in evaluation mode."""
-    decoder = attention_decoder(model)
+def graphs_of(model: Seq2SeqModel, head: Categorical | None = None) -> dict[str, Graph]:
+    """The functions of a model in evaluation mode; those that take steps may have their `head` apart."""
+    decoder, apart = attention_decoder(model), {} if head is None else {"say": say_graph(head)}
     if isinstance(model, StepwiseModel) and decoder is not None:
-        return _appending(model, decoder)
+        return _appending(model, decoder, apart)
     steps = min(SOURCE, model.longest_source or SOURCE)
     encode, source = Encode(model), example_source(model.source, steps=steps)
     with torch.inference_mode():
@@ -222,10 +237,10 @@ def graphs_of(model: Seq2SeqModel) -> dict[str, Graph]:
     read = [_Part(*pair, f"memory_{number}") for number, pair in enumerate(zip(flat(memory), flat(shorter[0]), strict=True))]
     rows = [_Part(*pair, f"state_{number}") for number, pair in enumerate(zip(flat(state), flat(shorter[1]), strict=True))]
     said = ("said", "attention") if model.gives_attention else ("said",)
-    found = {"encode": _encode_graph(encode, source, (*read, *rows))}
+    found = {"encode": _encode_graph(encode, source, (*read, *rows)), **apart}
     if isinstance(model, StepwiseModel):
         found["step"] = Graph(
-            Step(model, memory, state),
+            Step(model, memory, state, apart=bool(apart)),
             (_elements(model.target, BEAM), *(part.example for part in read), *(part.row for part in rows)),
             ("last", *(part.name for part in (*read, *rows))),
             (*said, *(part.name for part in rows)),
@@ -247,7 +262,13 @@ def graphs_of(model: Seq2SeqModel) -> dict[str, Graph]:
     return found
 
 
-def _appending(model: StepwiseModel, decoder: TransformerDecoder) -> dict[str, Graph]:
+def say_graph(head: Categorical) -> Graph:
+    """The head of a model, for features of any number of rows."""
+    rows = torch.randn(PAST, head.weight.shape[1], generator=torch.Generator().manual_seed(5))
+    return Graph(Say(head), (rows,), ("features",), ("said",), ({0: "rows"},))
+
+
+def _appending(model: StepwiseModel, decoder: TransformerDecoder, apart: Mapping[str, Graph]) -> dict[str, Graph]:
     """The functions of a model whose step appends to a pool, of which the example has some slots."""
     steps = min(SOURCE, model.longest_source or SOURCE)
     encode, source = EncodeForStep(model, decoder), example_source(model.source, steps=steps)
@@ -262,7 +283,7 @@ def _appending(model: StepwiseModel, decoder: TransformerDecoder) -> dict[str, G
     read = memory[1:] if decoder.crosses else []
     places = torch.arange(PAST).expand(BATCH, -1).contiguous()
     step = Graph(
-        AttentionStep(model, decoder).eval(),
+        AttentionStep(model, decoder, apart=bool(apart)).eval(),
         (
             _elements(model.target, BEAM),
             torch.tensor([PAST]),
@@ -282,7 +303,7 @@ def _appending(model: StepwiseModel, decoder: TransformerDecoder) -> dict[str, G
             *(part.sizes for part in read),
         ),
     )
-    graphs = {"encode": _encode_graph(encode, source, memory), "step": step}
+    graphs = {"encode": _encode_graph(encode, source, memory), "step": step, **apart}
     if facts_of(model).frames:
         states = memory[:2]
         module, given = FramesOf(model, Memory(states[0].example, states[1].example)), tuple(part.example for part in states)

@@ -10,6 +10,7 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import Trust
+from antiphon.engines.shortlist import Shortlist
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class TrainedModel:
 
     `architecture` is its registered name, `recipe` and `header` (of the checkpoint) are plain values, `trust` is the verdict on what they
     name, `evaluations` are those that the run has stored. `precision` is that of the files to write, `samples` are validation records that
-    may show how large activations become.
+    may show how large activations become. `shortlist` is what may be said for a source, where the files shall hold that.
     """
 
     name: str
@@ -31,6 +32,7 @@ class TrainedModel:
     evaluations: Sequence[Mapping[str, Any]]
     precision: Precision = "fp32"
     samples: Callable[[], Sequence[Record]] = tuple
+    shortlist: Shortlist | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ExportPlugin:
 
     It raises ExportError for a model that the format cannot hold, and says which exporter can, if one does. `precisions` are those that it
     can write, the usual one first. `engine` is whether the folder is opened like a run: then it is written by `engine_folder.py`.
-    `compiles` is whether it can compile for this machine (`engine.compiled`).
+    `compiles` is whether it can compile for this machine (`engine.compiled`), `shortlists` whether its files can hold a shortlist.
     """
 
     name: str
@@ -48,3 +50,4 @@ class ExportPlugin:
     precisions: tuple[Precision, ...] = ("fp32",)
     engine: bool = False
     compiles: bool = False
+    shortlists: bool = False

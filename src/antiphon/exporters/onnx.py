@@ -1,6 +1,8 @@
 """A folder for ONNX Runtime: the graphs of `exporters/graphs.py` as ONNX files.
 
     engine/encode.onnx  step.onnx | decode.onnx  frames.onnx     beside what every engine's folder has
+    engine/say.onnx  say_some.onnx  output.safetensors           the last product apart, where there is a shortlist
+    engine/shortlist.safetensors
     engine/NAME.onnx.data                                        their weights (`onnx_weights.py`)
 
 Opened by `engines/onnx.py` as a run is opened; any program with an ONNX runtime can run the files.
@@ -11,9 +13,11 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from antiphon.contracts.engine import Precision
 from antiphon.contracts.model import Seq2SeqModel
+from antiphon.engines.shortlist import Shortlist
 from antiphon.errors import ExportError
 from antiphon.exporters import engine_folder
 from antiphon.exporters.graphs import check_graphs, facts_of, graphs_of
@@ -24,9 +28,12 @@ from antiphon.layers.channelwise import ChannelIndependent
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
     """Write the folder. Raises ExportError for what has no graphs, and where the extra is missing."""
     check(trained.architecture)
+    if trained.shortlist is not None and trained.precision == "bf16":
+        raise ExportError("`--shortlist` makes models in fp32 and int8 faster, but `--precision` is bf16. Leave one of them out.")
     versions = {name: version(name) for name in ("torch", "onnx", "onnxruntime")}
-    files = partial(write_graphs, trained.model, precision=trained.precision)
-    engine_folder.write(trained, folder, "onnx", facts_of(trained.model), files, versions=versions)
+    files = partial(write_graphs, trained.model, precision=trained.precision, shortlist=trained.shortlist)
+    details = {} if trained.shortlist is None else {"shortlist": trained.shortlist.size}
+    engine_folder.write(trained, folder, "onnx", facts_of(trained.model), files, versions=versions, details=details)
     return []
 
 
@@ -41,12 +48,13 @@ def check(architecture: str) -> None:
     check_graphs(architecture, "ONNX Runtime")
 
 
-def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32") -> None:
-    """Write a file for each graph of a model into a folder. Raises ExportError for int8 where every matrix is too small for it, and
-    for patches of channels by themselves."""
+def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32", shortlist: Shortlist | None = None) -> None:
+    """Write a file for each graph of a model into a folder, and its shortlist. Raises ExportError for int8 where every matrix is too small
+    for it, and for patches of channels by themselves."""
     from antiphon.exporters.onnx_bf16 import store_in_bf16
     from antiphon.exporters.onnx_file import save
     from antiphon.exporters.onnx_int8 import quantize
+    from antiphon.exporters.onnx_output import split
     from antiphon.exporters.onnx_recurrent import with_operators
     from antiphon.exporters.onnx_weights import put_beside
 
@@ -55,8 +63,8 @@ def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32
             "A model with `model.channels: independent` and `patch_length` cannot be exported to ONNX, whose runtime refuses the file."
             " Use `--format torch`."
         )
-    traced = copy.deepcopy(model)
-    graphs = graphs_of(traced)  # runs it, which nobody can do with operators of ONNX
+    traced: Any = copy.deepcopy(model)
+    graphs = graphs_of(traced, None if shortlist is None else traced.head)  # runs it, which nobody can do with operators of ONNX
     with_operators(traced)
     for name, graph in graphs.items():
         save(graph, folder / f"{name}.onnx", name)
@@ -67,6 +75,9 @@ def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32
         raise ExportError("No matrix of this model is large enough to be worth 8 bits. Export it with `--precision fp32`.")
     for name in graphs:
         put_beside(folder / f"{name}.onnx")
+    if shortlist is not None:
+        split(folder, shortlist.size)
+        shortlist.save(folder)
 
 
 plugin = ExportPlugin(
@@ -75,4 +86,5 @@ plugin = ExportPlugin(
     export=export,
     precisions=("fp32", "bf16", "int8"),
     engine=True,
+    shortlists=True,
 )

@@ -13,13 +13,16 @@ from antiphon.contracts import registry
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.engine import Precision
 from antiphon.contracts.trust import Trust, foreign
+from antiphon.engines.shortlist import Shortlist
 from antiphon.errors import CheckpointError, ConfigError, DataError, ExportError
+from antiphon.exporters import shortlists
 from antiphon.exporters.engine_card import engine_card
 from antiphon.exporters.interface import ExportPlugin, TrainedModel
 from antiphon.prediction.predictor import Predictor
-from antiphon.recipe.assembly import load_trained
-from antiphon.recipe.recipe import with_overrides
+from antiphon.recipe.assembly import Trained, load_trained
+from antiphon.recipe.recipe import Recipe, with_overrides
 from antiphon.runs import parity
+from antiphon.runs.training_examples import training_examples
 from antiphon.runs.validation_records import validation_items
 from antiphon.store.atomic import new_folder
 from antiphon.store.checkpoint import read_json
@@ -35,6 +38,8 @@ def export(
     precision: Precision | None = None,
     check: int = 100,
     allow_loss: bool = False,
+    shortlist: int | None = None,
+    shortlist_data: Any = None,
     overrides: Sequence[str] = (),
     trust_code: bool = False,
     console: Console | None = None,
@@ -46,6 +51,9 @@ def export(
     precision   fp32, bf16 or int8; None is what the format usually has
     check       on how many validation records a model for an engine is compared with the run; 0 is not at all
     allow_loss  whether it may lose more quality than is usual for its precision
+    shortlist   how many symbols of the target each symbol of a source allows to be said by its links, half as many more by what the model
+                says of it alone; None is no shortlist
+    shortlist_data   pairs to count links on, a file or records; None are the run's training data
     overrides   recipe settings such as "search.beam_size=1", which the folder shall have as its own
     trust_code  whether code outside Antiphon that the run names may be imported
     console     where it is said what the other program will do differently, and how the exported model compares; None is standard error
@@ -66,18 +74,8 @@ def export(
         raise ExportError(f"`engine.compiled` is for `--format torch`, but `--format` is {format}. Leave it false.")
     samples = cache(partial(validation_items, run, trained, check))
     order = _Order(run, precision, allow_loss, foreign(trust_code), tuple(overrides), say)
-    model = TrainedModel(
-        Path(run).resolve().name,
-        chosen.model.name,
-        trained.model,
-        trained.task,
-        plain(chosen),
-        trained.recipe.trust,
-        trained.header,
-        _evaluations(Path(run)),
-        precision,
-        partial(_found, samples),
-    )
+    listed = _shortlist(plugin, run, trained, shortlist, shortlist_data, say)
+    model = _to_export(run, trained, chosen, precision, samples, listed)
     with _written(folder) as partial_folder:
         lost = plugin.export(model, partial_folder)
         for sentence in lost:
@@ -87,6 +85,44 @@ def export(
             rows = [] if measured is None else parity.rows_of(measured)
             (partial_folder / README).write_text(engine_card(model, format, lost, rows), encoding="utf-8")
     return folder
+
+
+def _to_export(
+    run: Path | str, trained: Trained, recipe: Recipe, precision: Precision, samples: Callable[[], Sequence[Any]], listed: Shortlist | None
+) -> TrainedModel:
+    """What an exporter gets, with the recipe that the folder shall have."""
+    return TrainedModel(
+        Path(run).resolve().name,
+        recipe.model.name,
+        trained.model,
+        trained.task,
+        plain(recipe),
+        trained.recipe.trust,
+        trained.header,
+        _evaluations(Path(run)),
+        precision,
+        partial(_found, samples),
+        listed,
+    )
+
+
+def _shortlist(
+    plugin: ExportPlugin, run: Path | str, trained: Trained, best: int | None, data: Any, say: Callable[[str], None]
+) -> Shortlist | None:
+    """The shortlist that is asked for, None where none is. Raises ExportError where there can be none."""
+    if best is None:
+        if data is not None:
+            raise ExportError("`--shortlist-data` names what a shortlist is counted on. Say how long its lists are: `--shortlist 50`.")
+        return None
+    if best < 1:
+        raise ExportError(f"`--shortlist` must be at least 1, but is {best}.")
+    if not plugin.shortlists:
+        formats = [name for name in registry.names("exporters") if registry.find("exporters", name).shortlists]
+        raise ExportError(f"`--shortlist` is for `--format {'` and `'.join(formats)}`, but `--format` is {plugin.name}. Leave it out.")
+    model, source, _ = shortlists.checked(trained.model, trained.folder.name)
+    examples = training_examples(run, trained, data)
+    say(f"Counting a shortlist on {len(examples):,} records, and on each of {source.size:,} symbols alone.")
+    return shortlists.make(model, examples, best)
 
 
 def _precision(plugin: ExportPlugin, asked: Precision | None) -> Precision:

@@ -91,6 +91,7 @@ class Parity:
     scores: tuple[Change, ...]
     size: tuple[int, int]
     speed: tuple[float, float]
+    shortlist: bool = False
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -119,6 +120,7 @@ def measure(before: Predictor, after: Predictor, items: Sequence[Any], data: str
         scores=tuple(_changes(before, items, *said)),
         size=(_bytes(before.trained[0].folder / WEIGHTS), _bytes(after.trained[0].folder / FOLDER)),
         speed=(len(items) / max(seconds[0], 1e-9), len(items) / max(seconds[1], 1e-9)),
+        shortlist="shortlist" in after.trained[0].header.get("engine", {}).get("details", {}),
     )
 
 
@@ -204,21 +206,27 @@ def check(parity: Parity, *, allow_loss: bool) -> None:
                 f"The export is refused: {where}, what it says differs by {parity.log_probability:.2g} in log-probability from the run,"
                 f" more than {ROUNDING:g}. This is a fault of the exporter; please report it."
             )
-        for outputs in parity.outputs:
+        for outputs in () if parity.shortlist else parity.outputs:
             alike = (outputs.equal + outputs.tied) / outputs.of
             if alike < LEAST_EQUAL:
                 raise ExportError(
                     f"The export is refused: {where}, only {outputs.share:.2%} of the outputs of search `{outputs.search}` are those of the"
                     f" run, less than {LEAST_EQUAL:.1%}. This is a fault of the exporter; please report it."
                 )
-        return
+        if not parity.shortlist:
+            return
+    how = "with a shortlist" if parity.shortlist else f"in {parity.precision}"
+    remedy = (
+        "Export with a longer `--shortlist`, count it on more pairs (`--shortlist-data`)"
+        if parity.shortlist
+        else "Export with `--precision fp32`"
+    )
     for change in parity.scores:
         if not allow_loss and change.allowed is not None and change.lost is not None and not change.lost <= change.allowed:
             interval = "" if change.low is None or change.high is None else f" (95 % interval {change.low:+.3g} to {change.high:+.3g})"
             raise ExportError(
-                f"The export is refused: {where}, `{change.name}` goes from {change.before:.4g} to {change.after:.4g}{interval} in"
-                f" {parity.precision}, which loses more than {change.allowed:.2g}. Export with `--precision fp32`, or take the loss with"
-                " `--allow-loss`."
+                f"The export is refused: {where}, `{change.name}` goes from {change.before:.4g} to {change.after:.4g}{interval} {how},"
+                f" which loses more than {change.allowed:.2g}. {remedy}, or take the loss with `--allow-loss`."
             )
 
 

@@ -21,7 +21,7 @@ def validation_items(run: Path | str, trained: Trained, most: int, data: Any = N
     """
     if most < 1:
         return []
-    stored = [] if data is not None or isinstance(trained.task, MakesItems) else _stored(_folder_of(run))
+    stored = [] if data is not None or isinstance(trained.task, MakesItems) else _stored(folder_of(run))
     if stored:
         places = spread(sum(map(len, stored)), most)
         return [_record(stored, place) for place in places]
@@ -29,7 +29,7 @@ def validation_items(run: Path | str, trained: Trained, most: int, data: Any = N
     return [records[place] for place in spread(len(records), most)]
 
 
-def _folder_of(run: Path | str) -> Path:
+def folder_of(run: Path | str) -> Path:
     """The run that a path means, which may be one of its checkpoints."""
     folder = find_checkpoint(run).resolve()
     return folder.parent.parent if folder.parent.name == "checkpoints" else folder

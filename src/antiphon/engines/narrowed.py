@@ -1,0 +1,114 @@
+"""A model as if its vocabulary were smaller: some of its symbols, numbered anew, of which each source may be given only a part.
+
+So whoever searches knows nothing of it, and computes with few symbols instead of many.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from antiphon.contracts.model import StepwiseModel
+from antiphon.contracts.sequences import Memory, Output, Padded
+from antiphon.contracts.specs import TokenSpec
+
+_HIDDEN = "hidden"
+
+
+@final
+class Narrowed(StepwiseModel):
+    """`symbols` (U,), ascending, are those of the model's target that there are, `product` makes their logits of the decoder's features.
+
+    `hidden` (B, U) is added to the logits of each source of the batch that will be encoded: 0, or minus infinity. It goes with the memory.
+    """
+
+    def __init__(
+        self,
+        model: StepwiseModel,
+        symbols: Int[Tensor, " U"],
+        hidden: Float[Tensor, "B U"],
+        product: Callable[[Tensor], Tensor],
+    ):
+        super().__init__()
+        assert isinstance(model.target, TokenSpec), "only symbols can be fewer"
+        self.model, self.symbols, self._hidden, self._product = model, symbols, hidden, product
+        self.source, self.target = model.source, narrowed(model.target, symbols)
+
+    def encode(self, source: Padded) -> Memory:
+        """The model's memory, with what is hidden of each source."""
+        memory = self.model.encode(source)
+        return replace(memory, projections={**(memory.projections or {}), _HIDDEN: self._hidden})
+
+    def project(self, memory: Memory) -> Memory:
+        """As of the model."""
+        return self.model.project(memory)
+
+    def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
+        """All steps at once."""
+        given = replace(inputs, values=self.symbols[inputs.values])
+        return self._narrowed(self.model.decode(given, memory, attention=attention), memory)
+
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
+        """As of the model."""
+        return self.model.init_state(memory, beam_size, max_length)
+
+    def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
+        """One step for R rows."""
+        output, after = self.model.step(self.symbols[last], memory, state, attention=attention)
+        return self._narrowed(output, memory), after
+
+    @property
+    def longest_source(self) -> int | None:
+        """As of the model."""
+        return self.model.longest_source
+
+    @property
+    def longest_target(self) -> int | None:
+        """As of the model."""
+        return self.model.longest_target
+
+    @property
+    def wait_k(self) -> int | None:
+        """As of the model."""
+        return self.model.wait_k
+
+    @property
+    def gives_attention(self) -> bool:
+        """As of the model."""
+        return self.model.gives_attention
+
+    def _narrowed(self, output: Output, memory: Memory) -> Output:
+        hidden = memory.projections[_HIDDEN]
+
+        def say(features: Tensor) -> Tensor:
+            logits = self._product(features)  # (R, U) or (B, T, U)
+            of_sources = logits.view(len(hidden), -1, logits.shape[-1]) + hidden.unsqueeze(1)
+            narrow: Tensor = of_sources.view_as(logits)
+            return narrow
+
+        return Output(output.features, say, output.attention)
+
+
+def narrowed(spec: TokenSpec, symbols: Int[Tensor, " U"]) -> TokenSpec:
+    """What the symbols are that are left, in their new numbers; the special ones must be among them."""
+    new = {symbol: number for number, symbol in enumerate(symbols.tolist())}
+    return replace(
+        spec,
+        size=len(new),
+        pad=new[spec.pad],
+        unknown=new[spec.unknown],
+        start=new[spec.start],
+        end=new[spec.end],
+        fingerprint=f"{spec.fingerprint} narrowed",
+        word_starts=None if spec.word_starts is None else spec.word_starts[symbols.numpy()],
+        suppressed=tuple(new[symbol] for symbol in spec.suppressed if symbol in new),
+        suppressed_first=tuple(new[symbol] for symbol in spec.suppressed_first if symbol in new),
+    )
+
+
+def hidden_of(allowed: Tensor) -> Float[Tensor, "B U"]:
+    """What to add to logits so that only what is allowed is said."""
+    return torch.zeros(allowed.shape).masked_fill_(~allowed, -torch.inf)
