@@ -25,8 +25,7 @@ def torchrun(recipe: Path, out: Path, *more: str) -> subprocess.Popen[str]:
 
 def ranks_of(agent: int) -> list[int]:
     """The processes that torchrun has started."""
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(agent)], capture_output=True, text=True, check=False).stdout
-    return [int(pid) for pid in listed.split()]
+    return [int(pid) for pid in Path(f"/proc/{agent}/task/{agent}/children").read_text().split()]
 
 
 @pytest.mark.slow

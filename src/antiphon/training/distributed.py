@@ -17,6 +17,8 @@ from typing import Any, final
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from antiphon.errors import TrainingError
 from antiphon.training.device import find_device
@@ -130,9 +132,9 @@ def _meet(backend: str) -> None:
     """Join the others. When `torchrun` has started all of them again, its store still has the addresses of those that have died, which gloo
     would wait for: so each attempt has names of its own there."""
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store, rank, world = next(iter(dist.rendezvous("env://", timeout=_PATIENCE)))
+    store, rank, world = next(iter(rendezvous("env://", timeout=_PATIENCE)))
     store.set_timeout(_PATIENCE)
-    named = dist.PrefixStore(f"antiphon/attempt-{attempt}", store)
+    named = PrefixStore(f"antiphon/attempt-{attempt}", store)
     dist.init_process_group(backend, store=named, rank=rank, world_size=world, timeout=_PATIENCE)
 
 
