@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from antiphon.serving.pool import LostError, Served, WorkerProcess
+from antiphon.serving.turns import Heard, Turn
 from antiphon.serving.worker import Answer, Asked, Card
 
 CARD = Card("translation", ("source",), False, False, None, {"name": "beam", "beam_size": 4})
@@ -42,6 +43,14 @@ class Toy(WorkerProcess):
         if "poison" in words:
             raise LostError
         return [[_said(record[column]) for record in one.records] for one in asked]
+
+    async def listen(self, turns: list[Turn]) -> list[Heard]:
+        self.batches.append([(turn.kind, turn.speaker) for turn in turns])
+        await Toy.gate.wait()
+        if any(getattr(turn.content, "dtype", None) == "<U6" for turn in turns):  # "poison"
+            raise LostError
+        said: dict[str, Any] = {"received": 0.0, "decided": 0.0, "words": []}
+        return [{**said, "text": turn.kind} if turn.kind in ("hear", "end") else None for turn in turns]
 
     def close(self) -> None:
         self.closed = True

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli.options import Set, TrustCode
+from antiphon.errors import ConfigError
 
 
 def serve(
@@ -28,11 +29,20 @@ def serve(
     timeout: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.001)] = 60.0,
     max_records: Annotated[int, typer.Option(help="The most records, or series, of one request.", min=1)] = 500,
     max_body: Annotated[int, typer.Option(help="The most bytes of one request.", min=1)] = 32 * 2**20,
+    max_seconds: Annotated[float, typer.Option(help="The most seconds of a recording.", min=0.001)] = 7200.0,
+    max_sessions: Annotated[int, typer.Option(help="The most clients that may speak to a model at the same time.", min=1)] = 32,
+    idle: Annotated[float, typer.Option(help="Seconds without sound, after which one who speaks is taken to have gone.", min=0.001)] = 30.0,
     max_beam: Annotated[int, typer.Option(help="The widest beam that a request may ask for.", min=1)] = 16,
     api_key: Annotated[
         str | None,
         typer.Option(
             help="The key that requests must have. Better in the environment, where other users do not see it.", envvar="ANTIPHON_API_KEY"
+        ),
+    ] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PROTOCOL=HOST:PORT", help="Speak a protocol that is not HTTP, such as wyoming=127.0.0.1:10300; may be repeated."
         ),
     ] = None,
     log_requests: Annotated[bool, typer.Option(help="Log each request, without its text.")] = False,
@@ -51,9 +61,19 @@ def serve(
     served = [Served(_name(one), (_path(one),), tuple(settings or ()), trust_code) for one in run]
     config = ServeConfig(
         workers=workers, threads=threads, batch_size=batch_size, batch_elements=batch_elements, wait=wait, queue=queue, timeout=timeout,
-        max_records=max_records, max_body=max_body, max_beam=max_beam, log_requests=log_requests, api_key=api_key,
+        max_records=max_records, max_body=max_body, max_seconds=max_seconds, max_sessions=max_sessions,
+        idle=idle, max_beam=max_beam, log_requests=log_requests, api_key=api_key,
     )  # fmt: skip
-    run_server(served, config, host=host, port=port, root_path=root_path)
+    run_server(served, config, host=host, port=port, root_path=root_path, listen=[_address(one) for one in listen or ()])
+
+
+def _address(given: str) -> tuple[str, str, int]:
+    """A protocol, a host and a port."""
+    protocol, _, address = given.partition("=")
+    host, _, port = address.rpartition(":")
+    if not (protocol and host and port.isdecimal() and int(port) < 2**16):
+        raise ConfigError(f"`--listen` must be PROTOCOL=HOST:PORT, such as wyoming=127.0.0.1:10300, but is {given!r}.")
+    return protocol, host.strip("[]"), int(port)
 
 
 def _path(run: str) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
+from antiphon.contracts.following import FollowedSource
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example, Prediction
@@ -151,8 +152,8 @@ class PreparesSources(Protocol):
 class Streams(Protocol):
     """A source can be followed while it is made."""
 
-    def stream(self, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
-        """What is said so far, after each block of samples (N,) or (N, channels), and once more at the end."""
+    def follow(self, model: Seq2SeqModel, sample_rate: int) -> FollowedSource:
+        """A source that begins. Raises ConfigError when the model, or what is to be heard of the source, needs the whole."""
 
 
 @runtime_checkable

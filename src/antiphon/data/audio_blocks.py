@@ -14,6 +14,7 @@ from antiphon.data.audio_channels import Channel, OneChannel
 from antiphon.errors import DataError
 
 _LONG_ENOUGH = 10  # seconds of a stream that hardly are a pause
+_NOTHING = np.zeros(0, dtype=np.float32)
 
 
 @final
@@ -25,23 +26,31 @@ class StreamResampler:
             raise DataError(f"`sample_rate` must be a whole number above 0, but is {have!r}.")
         self.have, self.channel = int(have), channel
         self._resampler = None if self.have == wanted else resampler_between(self.have, wanted)
+        self._heard, self._received, self._count = OneChannel(channel), 0, 0
 
     def of(self, blocks: Iterable[np.ndarray]) -> Iterator[Float[np.ndarray, " N"]]:
         """The samples of each block, and at the end what the resampler still holds. Raises DataError naming a block that is no sound."""
-        heard, received = OneChannel(self.channel), 0
-        for number, block in enumerate(blocks, 1):
-            if len(block) == 0:
-                continue
-            try:
-                recording = open_audio(block, self.have)
-                recording.hear(self.channel)
-                mono = recording.read(self.have, heard=heard)
-            except DataError as error:
-                raise DataError(f"Block {number} of the stream: {error}") from error
-            received += len(mono)
-            if received >= _LONG_ENOUGH * self.have > received - len(mono):
-                heard.check("The stream", self.have)
-            yield mono if self._resampler is None else np.asarray(self._resampler.resample_chunk(mono))
-        heard.check("The stream", self.have)
-        if self._resampler is not None:
-            yield np.asarray(self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+        for block in blocks:
+            yield self.add(block)
+        yield self.end()
+
+    def add(self, block: np.ndarray) -> Float[np.ndarray, " N"]:
+        """The samples that one more block (N,) or (N, channels) gives. Raises DataError naming it when it is no sound."""
+        self._count += 1
+        if len(block) == 0:
+            return _NOTHING
+        try:
+            recording = open_audio(block, self.have)
+            recording.hear(self.channel)
+            mono = recording.read(self.have, heard=self._heard)
+        except DataError as error:
+            raise DataError(f"Block {self._count} of the stream: {error}") from error
+        self._received += len(mono)
+        if self._received >= _LONG_ENOUGH * self.have > self._received - len(mono):
+            self._heard.check("The stream", self.have)
+        return mono if self._resampler is None else np.asarray(self._resampler.resample_chunk(mono))
+
+    def end(self) -> Float[np.ndarray, " N"]:
+        """What the resampler still holds. Raises DataError when the mix has cancelled the channels."""
+        self._heard.check("The stream", self.have)
+        return _NOTHING if self._resampler is None else np.asarray(self._resampler.resample_chunk(_NOTHING, last=True))

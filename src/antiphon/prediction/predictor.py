@@ -12,6 +12,7 @@ from antiphon.contracts.abilities import Streams, StreamsText, items_of, joined,
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.engine import SearchesItself
 from antiphon.contracts.files import as_file
+from antiphon.contracts.following import FollowedSource
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.search import SaysCopies, Search
@@ -229,9 +230,13 @@ class Predictor:
         a run of speech recognition with `model: encoder_only` or `transducer` and `chunk`, and features that can be computed as they come.
         Raises ConfigError when the run cannot do this, DataError when a block is no sound.
         """
+        return _said_after_each(blocks, self.follow(sample_rate))
+
+    def follow(self, sample_rate: int) -> FollowedSource:
+        """As `stream`, for who is called with the blocks: `hear(block)` gives a prediction, or None where nothing is new, `end()` one."""
         if not isinstance(self.task, Streams):
             raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
-        return self.task.stream(self.model, blocks, sample_rate)
+        return self.task.follow(self.model, sample_rate)
 
     def stream_text(self, words: Iterable[str], record: Record | None = None) -> Iterator[Prediction]:
         """What a text says while it is read: a prediction of all that is decided after each of its words, and one of the whole at the end,
@@ -375,3 +380,11 @@ class Predictor:
 def _parts_in(entry: _Entry) -> int:
     """How much there is to decode of an input; at least 1, so that windows end."""
     return 1 if isinstance(entry, Prediction) else max(1, len(entry.parts))
+
+
+def _said_after_each(blocks: Iterable[np.ndarray], source: FollowedSource) -> Iterator[Prediction]:
+    for block in blocks:
+        said = source.hear(block)
+        if said is not None:
+            yield said
+    yield source.end()

@@ -10,6 +10,7 @@ from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from antiphon.contracts.model import Seq2SeqModel
@@ -50,26 +51,44 @@ class Heard:
     final: bool = False
 
 
-def stream(model: Seq2SeqModel, pieces: Iterable[np.ndarray], *, max_symbols: int = MAX_SYMBOLS) -> Iterator[Heard]:
-    """What has been said, after each piece of frames (S, C), of any length, and once more at the end.
+@final
+class StreamedSearch:
+    """A search in one recording that is being made. Raises ConfigError when the model cannot follow it.
 
     `model` is one that `Follows`, such as `encoder_only` or `transducer` with `chunk`. `max_symbols` may be said at one state of a
-    transducer. Raises ConfigError when the model cannot follow a recording.
+    transducer.
     """
-    if not isinstance(model, Follows):
-        raise ConfigError(
-            f"A stream needs `model: encoder_only` or `model: transducer` with `chunk`, but this model is a {type(model).__name__}."
-        )
-    followed = model.follow()
-    transduces = isinstance(model, Transduces)
-    path = _LikeliestPath(parts_of(model, "A stream"), max_symbols) if transduces else _BestPath(token_target(model, "A stream"))
-    received = 0
+
+    def __init__(self, model: Seq2SeqModel, *, max_symbols: int = MAX_SYMBOLS):
+        if not isinstance(model, Follows):
+            raise ConfigError(
+                f"A stream needs `model: encoder_only` or `model: transducer` with `chunk`, but this model is a {type(model).__name__}."
+            )
+        self._followed, self._stride, self._received = model.follow(), model.stride, 0
+        self._path: _BestPath | _LikeliestPath
+        if isinstance(model, Transduces):
+            self._path = _LikeliestPath(parts_of(model, "A stream"), max_symbols)
+        else:
+            self._path = _BestPath(token_target(model, "A stream"))
+
+    def hear(self, piece: Float[np.ndarray, "S C"]) -> Heard:
+        """What has been said, with some more frames."""
+        self._received += len(piece)
+        self._path.extend(self._followed.feed(torch.as_tensor(piece)))
+        return self._path.heard(min(self._path.states * self._stride, self._received), self._received)
+
+    def end(self) -> Heard:
+        """What was said, as there is no more to come."""
+        self._path.extend(self._followed.finish())
+        return self._path.heard(self._received, self._received, final=True)
+
+
+def stream(model: Seq2SeqModel, pieces: Iterable[np.ndarray], *, max_symbols: int = MAX_SYMBOLS) -> Iterator[Heard]:
+    """What has been said, after each piece of frames (S, C), of any length, and once more at the end; see `StreamedSearch`."""
+    search = StreamedSearch(model, max_symbols=max_symbols)
     for piece in pieces:
-        received += len(piece)
-        path.extend(followed.feed(torch.as_tensor(piece)))
-        yield path.heard(min(path.states * model.stride, received), received)
-    path.extend(followed.finish())
-    yield path.heard(received, received, final=True)
+        yield search.hear(piece)
+    yield search.end()
 
 
 @final

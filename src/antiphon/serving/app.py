@@ -71,6 +71,8 @@ def application(
     watch(app, service)
     spoken = [registry.find("protocols", name) for name in protocols or registry.names("protocols")]
     for plugin in spoken:
-        app.include_router(plugin.routes(service))
-    app.add_middleware(Guards, service=service, unkeyed=OPEN.union(*(plugin.own_keys for plugin in spoken)))
+        if plugin.routes is not None:
+            app.include_router(plugin.routes(service))
+    tells = {path: tell for plugin in spoken for path, tell in plugin.tells.items()}
+    app.add_middleware(Guards, service=service, unkeyed=OPEN.union(*(plugin.own_keys for plugin in spoken)), tells=tells)
     return app

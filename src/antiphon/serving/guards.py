@@ -3,10 +3,10 @@
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, final
 
-from antiphon.serving.answering import refusal
+from antiphon.serving.answering import Tell, refusal, told
 from antiphon.serving.encodings import unpacked
 from antiphon.serving.log import say
 from antiphon.serving.refused import RefusedError
@@ -28,12 +28,13 @@ _SCHEMES = ("bearer ", "deepl-auth-key ")
 class Guards:
     """An application behind its guards."""
 
-    def __init__(self, app: App, service: Service, unkeyed: frozenset[str] = OPEN):
+    def __init__(self, app: App, service: Service, unkeyed: frozenset[str] = OPEN, tells: Mapping[str, Tell] | None = None):
         self._app, self._service, self._settings, self._unkeyed = app, service, service.settings, unkeyed
+        self._tells = tells or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         path = re.sub(r"/{2,}", "/", scope["path"])
@@ -42,8 +43,18 @@ class Guards:
         inner = (path.removeprefix(root) or "/") if path == root or path.startswith(f"{root}/") else path
         path = f"{root}/" if path == root else path
         scope = {**scope, "path": path, "raw_path": path.encode()}
-        began, status, identity = time.monotonic(), 499, secrets.token_hex(8)
+        if scope["type"] == "http":
+            await self._request(inner, scope, receive, send)
+            return
+        try:
+            self._check_key(inner, scope)
+        except RefusedError:  # nothing can be told but that: HTTP status 403
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self._app(scope, receive, send)
 
+    async def _request(self, inner: str, scope: Scope, receive: Receive, send: Send) -> None:
+        began, status, identity = time.monotonic(), 499, secrets.token_hex(8)
         self._service.metrics.begun()
 
         async def sent(message: Message) -> None:
@@ -58,7 +69,7 @@ class Guards:
             scope, whole = await _whole(scope, receive, self._settings.max_body)
             await self._app(scope, whole, sent)
         except RefusedError as error:
-            await refusal(error)(scope, receive, sent)
+            await refusal(error, self._tells.get(inner, told))(scope, receive, sent)
         finally:
             route, seconds = getattr(scope.get("route"), "path", "other"), time.monotonic() - began
             self._service.metrics.request(route, status, seconds)
@@ -67,12 +78,16 @@ class Guards:
                 say("request", more=facts)
 
     def _check_key(self, path: str, scope: Scope) -> None:
-        if path in self._unkeyed or self._settings.api_key is None:
-            return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        given = headers.get("x-api-key") or headers.get("authorization", "")
-        scheme = next((scheme for scheme in _SCHEMES if given.lower().startswith(scheme)), "")
-        self._service.check_key(given[len(scheme) :].strip())
+        if path not in self._unkeyed and self._settings.api_key is not None:
+            self._service.check_key(key_in(scope))
+
+
+def key_in(scope: Scope) -> str:
+    """The key that the head of a request has; nothing where it has none."""
+    headers: dict[str, str] = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    given = headers.get("x-api-key") or headers.get("authorization", "")
+    scheme = next((scheme for scheme in _SCHEMES if given.lower().startswith(scheme)), "")
+    return given[len(scheme) :].strip()
 
 
 async def _whole(scope: Scope, receive: Receive, most: int) -> tuple[Scope, Receive]:

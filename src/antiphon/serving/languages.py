@@ -37,6 +37,27 @@ class Pair:
     target: str
 
 
+def is_language(code: str) -> bool:
+    """Whether this is the code of a language, with a region or without."""
+    return re.fullmatch(_CODE, code) is not None and code.replace("_", "-").partition("-")[0] in _NAMES
+
+
+def pair_of(name: str) -> tuple[str, str] | None:
+    """The two languages that a model is called after; None where they are none."""
+    found = _PAIR.fullmatch(name)
+    return (found[1], found[2]) if found is not None and is_language(found[1]) and is_language(found[2]) else None
+
+
+def codes() -> list[str]:
+    """The codes of all languages that have a name here."""
+    return list(_NAMES)
+
+
+def code_of(language: str) -> str:
+    """The code of a language that is named in English; what is no such name stays as it is."""
+    return next((code for code, name in _NAMES.items() if name.lower() == language.lower()), language)
+
+
 def name_of(code: str) -> str:
     """A language's name in English; of one that is not known its code."""
     base, _, region = code.replace("_", "-").partition("-")

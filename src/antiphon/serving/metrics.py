@@ -22,6 +22,7 @@ class Metrics:
         self._sizes = Histogram("antiphon_batch_records", "Records of a batch", ["model"], buckets=_BATCHES, registry=self.registry)
         self._times = Histogram("antiphon_batch_seconds", "Time of a batch", ["model"], buckets=_SECONDS, registry=self.registry)
         self._waiting = Gauge("antiphon_waiting_requests", "What waits for a worker", ["model"], registry=self.registry)
+        self._sessions = Gauge("antiphon_sessions", "Clients who speak", ["model"], registry=self.registry)
         self._refused = Counter("antiphon_refused", "What was refused, by reason", ["model", "reason"], registry=self.registry)
         self._died = Counter("antiphon_workers_died", "Workers that ended by themselves", ["model"], registry=self.registry)
         self._expected: defaultdict[str, float] = defaultdict(float)
@@ -51,6 +52,10 @@ class Metrics:
     def waiting(self, model: str, count: int) -> None:
         """So much waits now."""
         self._waiting.labels(model).set(count)
+
+    def sessions(self, model: str, count: int) -> None:
+        """So many speak now."""
+        self._sessions.labels(model).set(count)
 
     def refused(self, model: str, reason: str) -> None:
         """A request was refused."""

@@ -5,6 +5,7 @@ and as many of those behind it as the budget of elements holds when all are padd
 ones waiting, and nothing waits for ever. A worker that is free waits a moment for more, but only while several ask at once: a client who is
 alone never waits. Where several are free, they share. A record whose client has gone is taken out before it costs anything. A worker that
 dies is replaced; what it was working on is asked once more, one by one, so that a record which kills workers harms nobody else.
+Clients who speak have sessions (`sessions.py`), each with one of the workers.
 """
 
 import asyncio
@@ -13,17 +14,20 @@ import math
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, final
 
 from antiphon.data import processes
 from antiphon.errors import AntiphonError
+from antiphon.serving.jobs import Job, elements_of
 from antiphon.serving.log import say
 from antiphon.serving.metrics import Metrics
 from antiphon.serving.refused import RefusedError
+from antiphon.serving.sessions import Session, Sessions, Waiting
 from antiphon.serving.settings import ServeConfig
+from antiphon.serving.turns import Heard, Turn
 from antiphon.serving.worker import Answer, Asked, Card
 
 _PATIENCE = 5.0  # seconds that a worker has to end, once its line is closed
@@ -37,22 +41,6 @@ class Served:
     run: tuple[str, ...]
     overrides: tuple[str, ...] = ()
     trust_code: bool = False
-
-
-@dataclass(eq=False)
-class _Job:
-    asked: Asked
-    answer: "asyncio.Future[Answer]"
-    size: int  # how many predictions there will be
-    longest: int  # elements of its longest record
-    born: float = field(default_factory=time.monotonic)
-    tries: int = 0
-
-
-def _elements(record: Mapping[str, Any]) -> int:
-    """How long a record is: a character of a text is an element, and so are 320 bytes of sound, 10 ms of it at 16 kHz and 16 bits."""
-    values = (value for value in record.values() if isinstance(value, str | bytes))
-    return max((len(value) if isinstance(value, str) else len(value) // 320 for value in values), default=1) or 1
 
 
 class LostError(Exception):
@@ -79,6 +67,11 @@ class WorkerProcess:
     async def ask(self, asked: list[Asked]) -> list[Answer]:
         """What the model says. Raises LostError when the process dies over it."""
         found: list[Answer] = await self._call(_exchange, self.line, asked)
+        return found
+
+    async def listen(self, turns: list[Turn]) -> list[Heard]:
+        """What those who speak have said so far. Raises LostError when the process dies over it."""
+        found: list[Heard] = await self._call(_exchange, self.line, turns)
         return found
 
     async def _call(self, function: Any, *arguments: Any) -> Any:
@@ -116,8 +109,8 @@ def _receive(line: processes.Channel) -> Any:
     return line.recv()
 
 
-def _exchange(line: processes.Channel, asked: list[Asked]) -> Any:
-    line.send(asked)
+def _exchange(line: processes.Channel, message: list[Asked] | list[Turn]) -> Any:
+    line.send(message)
     return line.recv()
 
 
@@ -134,8 +127,10 @@ class Pool:
     ):
         self.served, self.card, self._make = served, None, make
         self._settings, self._metrics = settings, metrics
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._free: list[WorkerProcess] = []
+        self._last: list[WorkerProcess] = []  # free, too, but for sessions alone: the run has been opened anew since these began
+        self._sessions = Sessions(settings.max_sessions, settings.timeout, self._pump)
         self._all: set[WorkerProcess] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -174,7 +169,7 @@ class Pool:
         worker.kill()
 
     async def reload(self) -> None:
-        """Open the run anew, in new workers; those that work end when they have answered, and nothing that waits is lost."""
+        """Open the run anew, in new workers; those that work end when they have answered and their sessions end, and nothing is lost."""
         old = set(self._all)
         found = await asyncio.gather(*(self._new() for _ in range(self._settings.workers)))
         self._retire(old)
@@ -185,10 +180,26 @@ class Pool:
         self._all -= workers
         for worker in [one for one in self._free if one in workers]:
             self._free.remove(worker)
+            self._rest(worker)
+
+    def _rest(self, worker: WorkerProcess) -> None:
+        """A worker has nothing to do now."""
+        if worker in self._all:
+            self._free.append(worker)
+        elif self._sessions.at(worker) and not self._closed:
+            self._last.append(worker)
+        else:
             worker.close()
 
     async def ask(
-        self, records: Sequence[Mapping[str, Any]], search: Mapping[str, Any], *, aligned: bool = False, brief: bool = False
+        self,
+        records: Sequence[Mapping[str, Any]],
+        search: Mapping[str, Any],
+        *,
+        aligned: bool = False,
+        timed: bool = False,
+        suffix: str | None = None,
+        brief: bool = False,
     ) -> list[dict[str, Any]]:
         """The predictions for records, which stay together only where they are rows of a table.
 
@@ -204,7 +215,8 @@ class Pool:
         if (self._expected() if waiting else 0) > self._settings.timeout:  # it would be given up, after a long wait
             raise self._full(waiting)
         loop = asyncio.get_running_loop()
-        jobs = [_Job(Asked(part, search, aligned, brief), loop.create_future(), *self._sizes(part)) for part in parts]
+        asked = [Asked(part, search, aligned, timed, suffix, brief) for part in parts]
+        jobs = [Job(one, loop.create_future(), *self._sizes(one.records)) for one in asked]
         self._waiting.extend(jobs)
         if not self._pumping:  # once all that has just arrived has been read
             self._pumping = True
@@ -227,7 +239,7 @@ class Pool:
         """How many predictions there will be of a part, and the elements of its longest."""
         assert self.card is not None, "asked once the model is there"
         count = self.card.count(part)
-        return count, math.ceil(len(part) / count) if self.card.is_table else max(map(_elements, part))
+        return count, math.ceil(len(part) / count) if self.card.is_table else max(map(elements_of, part))
 
     def _count(self) -> int:
         """The records that wait for a worker, and that somebody waits for."""
@@ -244,14 +256,44 @@ class Pool:
     def _delay(self) -> float:
         return max(1.0, math.ceil(self._expected()))
 
+    async def converse(self, sample_rate: int) -> Session:
+        """A session with one who speaks at so many samples a second. Raises RefusedError when it cannot follow, or too many speak."""
+        assert self.card is not None, "asked once the model is there"
+        if not self.card.streams:
+            raise RefusedError(422, f"`{self.served.name}` cannot follow speech while it is spoken. {self.card.why_not}")
+        try:
+            session = self._sessions.open(self.served.name, self._all)
+        except RefusedError:
+            self._metrics.refused(self.served.name, "sessions")
+            raise
+        await session.open(sample_rate)
+        return session
+
     def _pump(self) -> None:
-        """Give what waits to the workers that are free, as soon as a batch is full or its oldest record has waited long enough."""
+        """Give what waits to the workers that are free: what speakers say at once, unless something else is older."""
         self._pumping = False
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
         while self._waiting and self._waiting[0].answer.done():
             self._waiting.popleft()
+        self._hear(self._waiting[0].born if self._waiting else math.inf)
+        self._fill()
+        self._hear(math.inf)
+        self._metrics.waiting(self.served.name, len(self._waiting))
+        self._metrics.sessions(self.served.name, self._sessions.count)
+
+    def _hear(self, until: float) -> None:
+        """Give what was said before `until` to the workers that are free."""
+        for free in (self._free, self._last):
+            for worker in list(free):
+                oldest = self._sessions.oldest(worker)
+                if oldest is not None and oldest <= until and (turns := self._sessions.take(worker)):
+                    free.remove(worker)
+                    self._begin(self._listen(worker, turns))
+
+    def _fill(self) -> None:
+        """Give batches to the workers that are free, as soon as one is full or its oldest record has waited long enough."""
         while self._free and self._waiting:
             left = self._waiting[0].born + self._settings.wait / 1000 - time.monotonic()
             if left > 0 and self._company and len(self._waiting) < self._settings.batch_size:
@@ -259,13 +301,12 @@ class Pool:
                 return
             batch = self._batch()
             if batch:
-                self._start(self._free.pop(), batch)
-        self._metrics.waiting(self.served.name, len(self._waiting))
+                self._begin(self._run(self._free.pop(), batch))
 
-    def _batch(self) -> list[_Job]:
+    def _batch(self) -> list[Job]:
         """The oldest record and those behind it that fit, and only so many that others who are free have some, too."""
         share = min(self._settings.batch_size, math.ceil(sum(job.size for job in self._waiting) / len(self._free)))
-        batch, left, size, longest = list[_Job](), list[_Job](), 0, 0
+        batch, left, size, longest = list[Job](), list[Job](), 0, 0
         while self._waiting and size < share:
             job = self._waiting.popleft()
             if job.answer.done():  # nobody waits for it
@@ -282,12 +323,12 @@ class Pool:
         self._company = size > 1
         return batch
 
-    def _start(self, worker: WorkerProcess, batch: list[_Job]) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(worker, batch))
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, worker: WorkerProcess, batch: list[_Job]) -> None:
+    async def _run(self, worker: WorkerProcess, batch: list[Job]) -> None:
         began = time.monotonic()
         try:
             found = await worker.ask([job.asked for job in batch])
@@ -298,15 +339,26 @@ class Pool:
         for job, answer in zip(batch, found, strict=True):
             if not job.answer.done():
                 job.answer.set_result(answer)
-        if worker in self._all:
-            self._free.append(worker)
-        else:
-            worker.close()
+        self._rest(worker)
         self._pump()
 
-    async def _lost(self, worker: WorkerProcess, batch: list[_Job]) -> None:
-        """Replace a worker that has died, and ask again what it had been asked, each by itself and once."""
+    async def _listen(self, worker: WorkerProcess, turns: list[Waiting]) -> None:
+        try:
+            found = await worker.listen([one.turn for one in turns])
+        except LostError:
+            await self._lost(worker, [], turns)
+            return
+        for one, said in zip(turns, found, strict=True):
+            if not one.answer.done():
+                one.answer.set_result(said)
+        self._rest(worker)
+        self._pump()
+
+    async def _lost(self, worker: WorkerProcess, batch: list[Job], turns: Sequence[Waiting] = ()) -> None:
+        """Replace a worker that has died, and ask again what it had been asked, each by itself and once. Its sessions are lost."""
+        replaced = worker in self._all
         self._dismiss(worker)
+        self._sessions.lose(worker, turns)
         if self._closed:
             return
         say("worker_died", "A worker has died and is replaced.", level="warning", more={"model": self.served.name})
@@ -318,17 +370,21 @@ class Pool:
             elif not job.answer.done():
                 self._waiting.appendleft(job)
         try:
-            self._free.append(await self._new())
+            if replaced:  # another one has taken the place of one that was to end
+                self._free.append(await self._new())
         except AntiphonError as error:
             say("worker_lost", f"The model cannot be loaded again: {error}", level="error", more={"model": self.served.name})
         self._pump()
 
     async def close(self) -> None:
-        """End the workers, once they have answered what they work on."""
+        """End the workers, once they have answered what they work on; who still speaks is told so."""
         self._closed = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for worker in self._all:
+        workers = [*self._all, *self._last]
+        for worker in workers:
+            self._sessions.lose(worker, ())
             worker.close()
-        for worker in self._all:
+        for worker in workers:
             worker.wait()
         self._all.clear()
+        self._last.clear()

@@ -8,11 +8,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from antiphon.errors import AntiphonError, MissingPackageError
+from antiphon.contracts import registry
+from antiphon.errors import AntiphonError, ConfigError, MissingPackageError
 from antiphon.serving.app import application
 from antiphon.serving.log import log_as_json, say
 from antiphon.serving.pool import MakeWorker, Served, WorkerProcess
 from antiphon.serving.settings import ServeConfig
+from antiphon.serving.speaking import MOST_BYTES
+
+Listen = tuple[str, str, int]
+"""A protocol that is not HTTP, and the address at which it is spoken."""
 
 
 def run_server(
@@ -22,9 +27,10 @@ def run_server(
     host: str,
     port: int,
     root_path: str = "",
+    listen: Sequence[Listen] = (),
     make: MakeWorker = WorkerProcess,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `make` starts workers. Raises AntiphonError when a model cannot be loaded, or the port is taken."""
+    """Serve until SIGINT or SIGTERM; `make` starts workers. Raises AntiphonError when a model cannot be loaded, or a port is taken."""
     try:
         import uvicorn
     except ImportError as error:
@@ -40,15 +46,27 @@ def run_server(
         lifespan="off",  # models are loaded before anybody is let in
         timeout_graceful_shutdown=int(settings.timeout) + 1,
         server_header=False,
+        ws_max_size=MOST_BYTES,
     )
+
+    class Server(uvicorn.Server):
+        """One that lets those who speak hear what they have said, before their connections are closed."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for own in self.servers:
+                own.close()
+            await app.state.service.drain()
+            await super().shutdown(sockets)
+
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is an open file, and 1,024 are few
     log_as_json("uvicorn")
     log_as_json("asyncio")
-    asyncio.run(_serve(app.state.service, uvicorn.Server(config), config))
+    asyncio.run(_serve(app.state.service, Server(config), config, listen))
 
 
-async def _serve(service: Any, server: Any, config: Any) -> None:
+async def _serve(service: Any, server: Any, config: Any, listen: Sequence[Listen]) -> None:
+    others: list[asyncio.Server] = []
     try:
         family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
         sock = socket.create_server((config.host, config.port), family=family, backlog=config.backlog)
@@ -69,9 +87,13 @@ async def _serve(service: Any, server: Any, config: Any) -> None:
         loop.add_signal_handler(signal.SIGHUP, reload)
         address, port = sock.getsockname()[:2]
         print(f"Serving {', '.join(service.pools)} at http://{address}:{port}", file=sys.stderr, flush=True)
+        for one in listen:
+            others.append(await _listening(service, *one))
         await server.serve(sockets=[sock])
     finally:
         sock.close()
+        for other in others:
+            other.close()
         await service.close()
 
 
@@ -81,3 +103,17 @@ async def _reloaded(service: Any) -> None:
         say("reloaded", "All models were opened anew.")
     except AntiphonError as error:
         say("not_reloaded", f"The models stay as they were, since one cannot be opened anew: {error}", level="error")
+
+
+async def _listening(service: Any, protocol: str, host: str, port: int) -> asyncio.Server:
+    """Speak a protocol at an address. Raises AntiphonError where that cannot be."""
+    plugin = registry.find("protocols", protocol)
+    if plugin.listen is None:
+        raise ConfigError(f"`--listen` needs a protocol that is not HTTP, such as wyoming, but {protocol} is spoken at `--port`.")
+    try:
+        server: asyncio.Server = await plugin.listen(service, host, port)
+    except OSError as error:
+        raise AntiphonError(f"{host}:{port} cannot be listened at for {protocol}: {error.strerror}. Choose another one.") from error
+    address, bound = server.sockets[0].getsockname()[:2]
+    say("listening", f"Speaking {protocol} at {address}:{bound}.", more={"protocol": protocol, "port": bound})
+    return server

@@ -2,10 +2,12 @@
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, final
 
-from antiphon.errors import ConfigError, nearest
+from antiphon.data.audio import open_audio
+from antiphon.errors import ConfigError, DataError, MissingPackageError, nearest
 from antiphon.serving.metrics import Metrics
 from antiphon.serving.pool import MakeWorker, Pool, Served, WorkerProcess
 from antiphon.serving.refused import RefusedError
@@ -36,6 +38,8 @@ class Service:
         self.settings, self.metrics = settings, Metrics()
         self.pools = {one.name: Pool(one, settings, self.metrics, make) for one in served}
         self._started = False
+        self.closing = asyncio.Event()
+        self._talks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Load all models; once. Raises AntiphonError when one cannot be loaded, and ends the others then."""
@@ -50,7 +54,25 @@ class Service:
 
     async def close(self) -> None:
         """End all workers when they have answered."""
+        await self.drain()
         await asyncio.gather(*(pool.close() for pool in self.pools.values()))
+
+    @contextmanager
+    def talking(self) -> Iterator[None]:
+        """While the current task talks to a client who speaks. When `closing` is set, it should soon tell what was said, and end."""
+        task = asyncio.current_task()
+        assert task is not None, "within a task"
+        self._talks.add(task)
+        try:
+            yield
+        finally:
+            self._talks.discard(task)
+
+    async def drain(self) -> None:
+        """Let clients who speak hear what they have said, and end."""
+        self.closing.set()
+        if self._talks:
+            await asyncio.wait(self._talks, timeout=self.settings.timeout)
 
     async def reload(self) -> None:
         """Open all runs anew, while the workers that are there go on."""
@@ -88,15 +110,19 @@ class Service:
         search: Mapping[str, Any] | None = None,
         *,
         aligned: bool = False,
+        timed: bool = False,
+        suffix: str | None = None,
         brief: bool = False,
     ) -> list[dict[str, Any]]:
         """The predictions for records, as `antiphon predict` writes them into JSON lines; one that cannot be used has an `error`.
 
-        Where records are rows of a table, there is one for each series in them. `aligned` asks for `word_alignment`, where the model
-        knows it; `brief` leaves out all but what is said and its score, which is less work. Raises RefusedError.
+        Where records are rows of a table, there is one for each series in them. `aligned`, `timed` and `suffix` ask for more
+        (`serving.worker.Asked`); `brief` leaves out all but what is said and its score, which is less work. Raises RefusedError.
         """
         pool = self.named(model)
-        return await pool.ask(self._checked(pool, records), self._allowed(search or {}), aligned=aligned, brief=brief)
+        allowed = self._allowed(search or {})
+        checked = await self._checked(pool, records)
+        return await pool.ask(checked, allowed, aligned=aligned, timed=timed, suffix=suffix, brief=brief)
 
     async def stream(
         self,
@@ -109,7 +135,7 @@ class Service:
     ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """The predictions for records with their numbers from 0, each as soon as it is made. Raises RefusedError."""
         pool = self.named(model)
-        checked, allowed = self._checked(pool, records), self._allowed(search or {})
+        checked, allowed = await self._checked(pool, records), self._allowed(search or {})
         assert pool.card is not None, "started before"
         parts = [checked] if pool.card.is_table else [[record] for record in checked]
         tasks = [asyncio.create_task(pool.ask(part, allowed, aligned=aligned, brief=brief)) for part in parts]
@@ -125,8 +151,16 @@ class Service:
             for task in tasks:
                 task.cancel()
 
-    def _checked(self, pool: Pool, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """The records. Raises RefusedError for too many, and where sound is named rather than sent: files of the server are its own."""
+    async def seconds_of(self, sound: bytes) -> float:
+        """How long a recording is. Raises DataError when it cannot be read, RefusedError when it is longer than the operator allows."""
+        found = await asyncio.to_thread(_seconds_of, sound)
+        if found > self.settings.max_seconds:
+            raise RefusedError(413, f"A recording may last {self.settings.max_seconds:g} seconds, but this one lasts {found:.1f}.")
+        return found
+
+    async def _checked(self, pool: Pool, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """The records. Raises RefusedError for too many, for too long ones, and where sound is named rather than sent: files of the server
+        are its own."""
         assert pool.card is not None, "started before"
         if not records:
             raise RefusedError(422, "`inputs` must hold at least one input.")
@@ -137,6 +171,9 @@ class Service:
         column = pool.card.columns[0]
         if pool.card.hears and not all(isinstance(record.get(column), bytes) for record in records):
             raise RefusedError(422, f'`{column}` must hold the recording itself: {{"base64": ...}}.')
+        for record in records if pool.card.hears else ():
+            with suppress(DataError, MissingPackageError):  # which its prediction tells
+                await self.seconds_of(record[column])
         return records
 
     def _allowed(self, search: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -155,3 +192,11 @@ class Service:
             if isinstance(value, int | float) and value > self.settings.max_beam:
                 raise RefusedError(422, f"`search.{name}` must be at most {self.settings.max_beam} here, but is {value}.")
         return search
+
+
+def _seconds_of(sound: bytes) -> float:
+    recording = open_audio(sound)
+    try:
+        return recording.seconds
+    finally:
+        recording.close()

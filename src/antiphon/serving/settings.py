@@ -32,6 +32,12 @@ class ServeConfig:
     """The most records of one request; of rows of series, the most series."""
     max_body: Count = 32 * 2**20
     """The most bytes of one request."""
+    max_seconds: Seconds = 7200.0
+    """The most seconds of a recording."""
+    max_sessions: Count = 32
+    """The most clients that may speak to a model at the same time; one more is refused with status 429."""
+    idle: Seconds = 30.0
+    """Seconds without a word from a client who speaks, after which his session ends."""
     max_beam: Count = 16
     """The widest beam, and the most alternatives, that a request may ask for."""
     log_requests: bool = False

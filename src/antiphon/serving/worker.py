@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.contracts.series import SeriesFacts
 from antiphon.errors import AntiphonError
+from antiphon.serving.turns import Speakers, Turn, streams
 
 if TYPE_CHECKING:
     from antiphon.contracts.sequences import Prediction
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a model that is served: its task, the columns that records need, and whether they are rows, sound or texts."""
+    """What is known of a model that is served: its task, the columns that records need, and whether they are rows, sound or texts; the
+    languages of source and target, where the run names them; and whether it can follow speech while it is spoken, or why it cannot."""
 
     task: str
     columns: tuple[str, ...]
@@ -32,6 +34,9 @@ class Card:
     search: Mapping[str, Any]
     about: Mapping[str, Any] = field(default_factory=dict)
     """What else the task says of itself (`contracts/abilities.py`, `Describes`)."""
+    languages: tuple[str, str] | None = None
+    streams: bool = False
+    why_not: str = "It does not hear."
     series: SeriesFacts | None = None
     """How series are given to a model that forecasts."""
 
@@ -44,11 +49,18 @@ class Card:
 
 @dataclass(frozen=True)
 class Asked:
-    """Records of one request, with search settings that differ from the run's, and whether words are to be aligned where the model can."""
+    """Records of one request, with search settings that differ from the run's, and what else is wanted of them.
+
+    aligned   whether words are to be linked to those of the source (`word_alignment`), where the model can
+    timed     whether words of speech are to have times, by whatever the search can do for that
+    suffix    a format of the task's own in which predictions are written, too (`written`), such as `.srt`
+    """
 
     records: Sequence[Mapping[str, Any]]
     search: Mapping[str, Any]
     aligned: bool = False
+    timed: bool = False
+    suffix: str | None = None
     brief: bool = False  # only what is said and its score: scores of symbols and of copies may take a pass more
 
 
@@ -57,8 +69,8 @@ Answer = list[dict[str, Any]] | str
 
 
 def serve(handle: int) -> None:
-    """What a worker does: load the model that it is told of, say what it is, and answer lists of `Asked` one after another, until the line
-    at the file descriptor `handle` is closed."""
+    """What a worker does: load the model that it is told of, say what it is, and answer lists of `Asked`, or of what clients who speak say
+    (`Turn`), one after another, until the line at the file descriptor `handle` is closed."""
     with Connection(handle) as line, contextlib.suppress(EOFError, ConnectionError):
         run, overrides, trust_code = line.recv()
         try:
@@ -70,8 +82,10 @@ def serve(handle: int) -> None:
             return
         line.send(card_of(predictor))
         known: dict[str, Predictor] = {}
+        speakers = Speakers(predictor)
         while True:
-            line.send(answers(predictor, line.recv(), known))
+            message = line.recv()
+            line.send(speakers.answers(message) if isinstance(message[0], Turn) else answers(predictor, message, known))
 
 
 def card_of(predictor: "Predictor") -> Card:
@@ -80,13 +94,19 @@ def card_of(predictor: "Predictor") -> Card:
     from antiphon.contracts.configuration import plain
 
     task = predictor.task
+    rate = getattr(predictor.recipe.task, "sample_rate", None)
+    follows, why_not = streams(predictor, rate)
+    languages = getattr(getattr(predictor.recipe.task, "vocabulary", None), "languages", None)
     return Card(
         task.name,
         tuple(task.source_columns),
         isinstance(task, Tabular),
         isinstance(task, Hears),
-        getattr(task.source_spec, "sample_rate", None),
+        rate,
         plain(predictor.recipe.search),
+        languages=languages,
+        streams=follows,
+        why_not=why_not,
         about=task.about() if isinstance(task, Describes) else {},
         series=task.series_facts() if isinstance(task, Forecasts) else None,
     )
@@ -100,12 +120,13 @@ def answers(predictor: "Predictor", asked: Sequence[Asked], known: dict[str, "Pr
     groups: dict[str, list[int]] = {}
     for number, one in enumerate(asked):
         alone = f"{number} " if isinstance(predictor.task, Tabular) else ""
-        groups.setdefault(alone + repr((one.aligned, one.brief, sorted(one.search.items()))), []).append(number)
+        groups.setdefault(alone + repr((one.aligned, one.timed, one.brief, sorted(one.search.items()))), []).append(number)
     for numbers in groups.values():
         records = [record for number in numbers for record in asked[number].records]
+        suffixes = [asked[number].suffix for number in numbers for _ in asked[number].records]
         try:
             first = asked[numbers[0]]
-            said = iter(_predicted(_searching(predictor, first.search, known), records, first))
+            said = iter(_predicted(_searching(predictor, first.search, known), records, suffixes, first))
         except AntiphonError as error:
             found.update(dict.fromkeys(numbers, str(error)))
             continue
@@ -125,18 +146,33 @@ def _searching(predictor: "Predictor", search: Mapping[str, Any], known: dict[st
     return known[name]
 
 
-def _predicted(predictor: "Predictor", records: Sequence[Mapping[str, Any]], asked: Asked) -> list[dict[str, Any]]:
-    from antiphon.contracts.abilities import Tabular
+def _predicted(
+    predictor: "Predictor", records: Sequence[Mapping[str, Any]], suffixes: Sequence[str | None], asked: Asked
+) -> list[dict[str, Any]]:
+    from antiphon.contracts.abilities import Tabular, WritesFormats
     from antiphon.prediction.writers import as_plain
     from antiphon.serving.linked_words import with_links
 
-    table = isinstance(predictor.task, Tabular)
-    predictions = (predictor.without_copies() if asked.brief else predictor).predict(list(records), on_error="keep")
+    task, table = predictor.task, isinstance(predictor.task, Tabular)
+    asking = predictor.without_copies() if asked.brief else predictor
+    predictions = _timed(asking, records) if asked.timed else asking.predict(list(records), on_error="keep")
     if asked.brief and not table:
         plain = [_brief(one) for one in predictions]
     else:
-        plain = [as_plain(one, {} if table else record, predictor.task) for one, record in zip(predictions, records, strict=not table)]
+        plain = [as_plain(one, {} if table else record, task) for one, record in zip(predictions, records, strict=not table)]
+    if isinstance(task, WritesFormats) and not table:
+        for one, record, prediction, suffix in zip(plain, records, predictions, suffixes, strict=True):
+            if suffix is not None and "error" not in one:
+                one["written"] = task.written_as(prediction, record, suffix)
     return with_links(predictor, records, plain) if asked.aligned else plain
+
+
+def _timed(predictor: "Predictor", records: Sequence[Mapping[str, Any]]) -> "list[Prediction]":
+    """Predictions whose words have times: by the frames that say them, or else by where attention looks."""
+    for search in ({"spans": True}, {"alignment": True}):
+        with contextlib.suppress(AntiphonError):  # this search knows no such setting, or the model has nothing for it
+            return predictor.with_search(search).predict(list(records), on_error="keep")
+    return predictor.predict(list(records), on_error="keep")
 
 
 def _brief(prediction: "Prediction") -> dict[str, Any]:

@@ -8,7 +8,7 @@ Unusual here: what can be known of a frame must not depend on what comes later, 
 `normalization: utterance`, and Whisper's log-mel, which is cut off below the recording's loudest.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -20,51 +20,65 @@ from antiphon.data.audio_blocks import StreamResampler
 from antiphon.data.audio_channels import Channel
 from antiphon.errors import ConfigError
 from antiphon.features.audio import AudioFeature
-from antiphon.search.stream import Heard, stream
+from antiphon.search.stream import Heard, StreamedSearch
 from antiphon.tasks.growing_words import GrowingWords
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 
 
-def stream_speech(
-    settings: SpeechRecognitionConfig,
-    audio: AudioFeature,
-    decode: Callable[[np.ndarray], str],
-    model: Seq2SeqModel,
-    blocks: Iterable[np.ndarray],
-    sample_rate: int,
-) -> Iterator[Prediction]:
-    """What was said so far, after each block of samples (N,) or (N, channels) of any length, and once more at the end.
+@final
+class SpeechStream:
+    """One recording that is being made: blocks of samples (N,) or (N, channels) in, predictions of all so far out.
 
     `details` of a prediction: `received` and `decided` are seconds; what is said is known for all that is decided. `latency` is the most
     seconds between them, without computing; `final` is true of the last prediction; `words` have times, and the last may go on.
 
-    Raises ConfigError for a model or features that need the whole recording, DataError for blocks that are no samples.
+    Raises ConfigError for a model or features that need the whole recording, DataError for a rate that is none.
     """
-    _check(settings)
-    channel: Channel = settings.channel if isinstance(settings.channel, int) else "mix"
-    frames = StreamedFrames(audio, channel)
-    delay = getattr(model, "latency", None)
-    latency = None if delay is None else round(delay * audio.shift + audio.shortest / settings.sample_rate, 3)
-    told = _Told(decode, audio.shift, model.stride, latency)
-    for heard in stream(model, frames.of(blocks, sample_rate)):
-        yield told.of(heard)
+
+    def __init__(
+        self,
+        settings: SpeechRecognitionConfig,
+        audio: AudioFeature,
+        decode: Callable[[np.ndarray], str],
+        model: Seq2SeqModel,
+        sample_rate: int,
+    ):
+        _check(settings)
+        self._frames = StreamedFrames(audio, sample_rate, settings.channel if isinstance(settings.channel, int) else "mix")
+        self._search = StreamedSearch(model)
+        delay = getattr(model, "latency", None)
+        latency = None if delay is None else round(delay * audio.shift + audio.shortest / settings.sample_rate, 3)
+        self._told = _Told(decode, audio.shift, model.stride, latency)
+
+    def hear(self, block: np.ndarray) -> Prediction | None:
+        """What was said so far, with one more block; None where it completes no frame. Raises DataError for a block that is no sound."""
+        frames = self._frames.add(block)
+        return self._told.of(self._search.hear(frames)) if len(frames) else None
+
+    def end(self) -> Prediction:
+        """What was said, as there is no more to come."""
+        frames = self._frames.end()
+        if len(frames):
+            self._search.hear(frames)
+        return self._told.of(self._search.end())
 
 
 @final
 class StreamedFrames:
     """Blocks of samples -> frames (S, C), as many as are complete; all of them together are the frames of the whole recording."""
 
-    def __init__(self, feature: AudioFeature, channel: Channel = "mix"):
-        self.feature, self.channel = feature, channel
+    def __init__(self, feature: AudioFeature, sample_rate: int, channel: Channel = "mix"):
+        self.feature = feature
+        self._resampler = StreamResampler(sample_rate, feature.sample_rate, channel)
         self._rest = np.zeros(0, dtype=np.float32)
 
-    def of(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Float[np.ndarray, "S C"]]:
-        """The frames that each block completes, where it completes any."""
-        resampler = StreamResampler(sample_rate, self.feature.sample_rate, self.channel)
-        for samples in resampler.of(blocks):
-            frames = self._complete(samples)
-            if len(frames):
-                yield frames
+    def add(self, block: np.ndarray) -> Float[np.ndarray, "S C"]:
+        """The frames that a block completes."""
+        return self._complete(self._resampler.add(block))
+
+    def end(self) -> Float[np.ndarray, "S C"]:
+        """The frames that the end completes."""
+        return self._complete(self._resampler.end())
 
     def _complete(self, samples: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
         waveform = np.concatenate([self._rest, samples])

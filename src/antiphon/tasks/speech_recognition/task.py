@@ -35,7 +35,7 @@ from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.details import speech_details
 from antiphon.tasks.speech_recognition.noise import folder_noise
 from antiphon.tasks.speech_recognition.places import Part, called, channel_column, heard_in, opened, without_part
-from antiphon.tasks.speech_recognition.stream import stream_speech
+from antiphon.tasks.speech_recognition.stream import SpeechStream
 from antiphon.tasks.speech_recognition.text import concatenated
 from antiphon.tasks.speech_recognition.transcripts import FORMATS, transcript
 from antiphon.tasks.speech_recognition.words import words_of
@@ -210,9 +210,9 @@ class SpeechRecognition(ExamplePerRecord):
         """Changes whenever a recording would become other frames."""
         return self.audio.fingerprint
 
-    def stream(self, model: Seq2SeqModel, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
-        """What is said so far in a recording that is being made; see `stream.py`."""
-        return stream_speech(self.settings, self.audio, self.target_text.decode, model, blocks, sample_rate)
+    def follow(self, model: Seq2SeqModel, sample_rate: int) -> SpeechStream:
+        """A recording that is being made."""
+        return SpeechStream(self.settings, self.audio, self.target_text.decode, model, sample_rate)
 
     def _heard(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext, str]:
         """The waveform of a record, where it lies in its recording, and the recording's name."""

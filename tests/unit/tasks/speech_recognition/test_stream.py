@@ -1,50 +1,16 @@
 """Speech while it is spoken: the same frames and the same text as of the whole recording, whatever the blocks."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from antiphon.errors import ConfigError, DataError
-from antiphon.prediction.predictor import Predictor
-from antiphon.recipe.assembly import Trained, build_model
-from antiphon.recipe.recipe import recipe_from
 from antiphon.search.stream import Heard
 from antiphon.tasks.speech_recognition.stream import StreamedFrames
-from antiphon.tasks.speech_recognition.task import SpeechRecognition
-
-RATE = 8000
-
-
-def sound(seconds=3.0, rate=RATE):
-    generator = np.random.default_rng(7)
-    time = np.arange(int(seconds * rate)) / rate
-    return (0.3 * np.sin(2 * np.pi * (300 + 200 * np.floor(time * 5)) * time) + generator.normal(0, 0.01, len(time))).astype(np.float32)
-
-
-def predictor(normalization="global", kind="filter_banks", **model):
-    features = {"kind": kind, "bins": 10}
-    settings = {"name": "encoder_only", "encoder": {"name": "conformer", "dim": 16, "layers": 1, "heads": 2, "feed_forward_dim": 16}}
-    recipe = recipe_from(
-        {
-            "task": {
-                "name": "speech_recognition",
-                "sample_rate": 16000 if kind == "whisper" else RATE,
-                "features": features,
-                "normalization": normalization,
-            },
-            "data": {"train": "x"},
-            "model": {**settings, "subsampling": 2, "subsampling_width": 2, "chunk": 8, **model},
-            "training": {"max_steps": 1},
-        }
-    )
-    task = SpeechRecognition(recipe.task)
-    task.fit([{"audio": sound(), "sample_rate": RATE, "text": "abc cab"}])
-    torch.manual_seed(3)
-    network = build_model(recipe, task).eval()
-    return Predictor([Trained(Path("here"), recipe, task, network, {})], device="cpu")
+from tests.tiny_listener import RATE, sound
+from tests.tiny_listener import listener as predictor
 
 
 @pytest.mark.parametrize("size", [37, 800, 100_000])
@@ -52,7 +18,8 @@ def test_frames_are_those_of_the_whole_recording(size):
     model = predictor()
     samples = sound()
     blocks = [samples[start : start + size] for start in range(0, len(samples), size)]
-    found = np.concatenate(list(StreamedFrames(model.task.audio).of(blocks, RATE)))
+    frames = StreamedFrames(model.task.audio, RATE)
+    found = np.concatenate([*map(frames.add, blocks), frames.end()])
     np.testing.assert_allclose(found, model.task.audio.encode(samples), atol=1e-5)
 
 
@@ -89,9 +56,17 @@ def test_words_are_told_once_and_their_times_stay(monkeypatch):
     elements = model.task.target_text.encode("abc cab " * 150)
     spans = np.stack([3 * np.arange(len(elements)), 3 * np.arange(len(elements)) + 1], axis=1)
 
-    def heard_so_far(_, frames):
-        for count, _ in enumerate(frames):
-            yield Heard(elements[:count], spans[:count], 6 * count, 6 * count + 20, count == len(elements))
+    class HeardSoFar:
+        def __init__(self, _):
+            self.count = -1
+
+        def hear(self, _):
+            self.count += 1
+            count = self.count
+            return Heard(elements[:count], spans[:count], 6 * count, 6 * count + 20, count == len(elements))
+
+        def end(self):
+            return self.hear(None)
 
     decoded, decode = 0, model.task.target_text.decode
 
@@ -100,9 +75,9 @@ def test_words_are_told_once_and_their_times_stay(monkeypatch):
         decoded += len(symbols)
         return decode(symbols)
 
-    monkeypatch.setattr("antiphon.tasks.speech_recognition.stream.stream", heard_so_far)
+    monkeypatch.setattr("antiphon.tasks.speech_recognition.stream.StreamedSearch", HeardSoFar)
     model.task.target_text.decode = counted
-    told = list(model.stream([np.zeros(200, dtype=np.float32)] * (len(elements) + 1), RATE))
+    told = list(model.stream([np.zeros(200, dtype=np.float32)] * len(elements), RATE))
     assert told[-1].details["final"]
     assert told[-1].text == decode(elements)
     assert decoded < 80 * len(elements), "the whole is not decoded again for each block"

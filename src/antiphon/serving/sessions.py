@@ -1,0 +1,162 @@
+"""Clients who speak while they are listened to. Each has one worker, which alone knows what was said so far, until its session ends.
+
+What they say waits for their worker in the order in which it came, and so does what others ask: whatever is older goes first, so a session
+keeps nobody waiting, and nobody keeps it waiting for more than one batch. What several speakers say meanwhile goes to the worker at once.
+"""
+
+import asyncio
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from antiphon.serving.refused import RefusedError
+from antiphon.serving.turns import Heard, Turn
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from antiphon.serving.pool import WorkerProcess
+
+_LOST = "The model's process has ended, and with it what was said so far. Begin anew."
+
+
+@dataclass(eq=False)
+class Waiting:
+    """What somebody says, and the answer."""
+
+    turn: Turn
+    answer: "asyncio.Future[Heard]"
+    born: float = field(default_factory=time.monotonic)
+
+
+@final
+class Session:
+    """One who speaks. After an error, or its end, nothing more can be said."""
+
+    def __init__(self, sessions: "Sessions", worker: "WorkerProcess", number: int):
+        self._sessions, self.worker, self.number = sessions, worker, number
+        self.waiting: deque[Waiting] = deque()
+        self.is_open = True
+
+    async def open(self, sample_rate: int) -> None:
+        """Begin. Raises RefusedError."""
+        await self._say("open", sample_rate)
+
+    async def hear(self, samples: "np.ndarray") -> dict[str, Any] | None:
+        """What was said so far (`text`, and the seconds `received` and `decided`), with one more block of samples (N,) or (N, channels).
+
+        None where the text is what it was. Raises RefusedError for what is no sound, and when it takes too long or is lost.
+        """
+        return await self._say("hear", samples)
+
+    async def end(self) -> dict[str, Any]:
+        """What was said: `text`, and `words` with times. Raises RefusedError."""
+        found = await self._say("end")
+        assert found is not None, "the last is always told"
+        self.close()
+        return found
+
+    async def _say(self, kind: Literal["open", "hear", "end"], content: Any = None) -> dict[str, Any] | None:
+        if not self.is_open:
+            raise RefusedError(503, _LOST)
+        try:
+            found = await self._sessions.say(self, Turn(self.number, kind, content))
+        except BaseException:  # also when the client leaves
+            self.close()
+            raise
+        if isinstance(found, str):
+            self.close()
+            raise RefusedError(422, found)
+        return found
+
+    def close(self) -> None:
+        """Forget what was said; may be called at any time."""
+        if self.is_open:
+            self.is_open = False
+            self._sessions.leave(self)
+
+    def lose(self) -> None:
+        """The worker has died."""
+        self.is_open = False
+        for one in self.waiting:
+            if not one.answer.done():
+                one.answer.set_exception(RefusedError(503, _LOST))
+        self.waiting.clear()
+
+
+@final
+class Sessions:
+    """All who speak to one model. `pump` is called when there is something new for a worker."""
+
+    def __init__(self, most: int, timeout: float, pump: Callable[[], None]):
+        self._most, self._timeout, self._pump = most, timeout, pump
+        self._numbers = itertools.count()
+        self._of: dict[WorkerProcess, list[Session]] = {}
+        self._leaving: dict[WorkerProcess, list[Waiting]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(map(len, self._of.values()))
+
+    def at(self, worker: "WorkerProcess") -> int:
+        """How many have this worker, also those of which it does not yet know that they have gone."""
+        return len(self._of.get(worker, ())) + len(self._leaving.get(worker, ()))
+
+    def open(self, name: str, workers: "set[WorkerProcess]") -> Session:
+        """A session at the worker that has the fewest. Raises RefusedError when there are too many, or no worker."""
+        if self.count >= self._most:
+            raise RefusedError(429, f"{self.count} clients speak to {name} already, which are all that may. Try again later.", 5.0)
+        if not workers:
+            raise RefusedError(503, f"{name} is not ready. Try again later.", 5.0)
+        worker = min(workers, key=self.at)
+        session = Session(self, worker, next(self._numbers))
+        self._of.setdefault(worker, []).append(session)
+        return session
+
+    async def say(self, session: Session, turn: Turn) -> Heard:
+        """What the worker says to it. Raises RefusedError when that takes too long, or the worker dies."""
+        one = Waiting(turn, asyncio.get_running_loop().create_future())
+        session.waiting.append(one)
+        self._pump()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await one.answer
+        except TimeoutError as error:
+            raise RefusedError(503, f"There was no answer within {self._timeout:g} seconds.") from error
+
+    def leave(self, session: Session) -> None:
+        """A session has ended; what it still has to say is not said."""
+        for one in session.waiting:
+            one.answer.cancel()
+        session.waiting.clear()
+        own = self._of.get(session.worker, [])
+        if session in own:
+            own.remove(session)
+            gone = Waiting(Turn(session.number, "close"), asyncio.get_running_loop().create_future())
+            self._leaving.setdefault(session.worker, []).append(gone)
+            self._pump()
+
+    def oldest(self, worker: "WorkerProcess") -> float | None:
+        """When the oldest came of what waits for a worker; None where nothing does."""
+        born = [session.waiting[0].born for session in self._of.get(worker, ()) if session.waiting]
+        born += [one.born for one in self._leaving.get(worker, ())]
+        return min(born, default=None)
+
+    def take(self, worker: "WorkerProcess") -> list[Waiting]:
+        """What waits for a worker, the oldest of each session."""
+        found = [*self._leaving.pop(worker, ()), *(one.waiting.popleft() for one in self._of.get(worker, ()) if one.waiting)]
+        return [one for one in found if not one.answer.done()]
+
+    def lose(self, worker: "WorkerProcess", turns: Sequence[Waiting]) -> None:
+        """A worker has died over some turns, or over something else."""
+        self._leaving.pop(worker, None)
+        for one in turns:
+            if not one.answer.done():
+                one.answer.set_exception(RefusedError(503, _LOST))
+                one.answer.exception()  # nobody may wait for it
+        for session in self._of.pop(worker, []):
+            session.lose()
