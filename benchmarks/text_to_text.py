@@ -2,11 +2,14 @@
 
     python benchmarks/text_to_text.py
     python benchmarks/text_to_text.py EXPORTED sources.txt --count 2000
+    python benchmarks/text_to_text.py --layers 6 1 --teacher 6 6
 
 EXPORTED was written with `--format ctranslate2`; without it, a Transformer of 3 + 3 layers of 256 with random weights and 8,000 pieces
 says 20 symbols and the end of each text of the translation data that ships with the project (`untrained_run.py`). The loop does what
 `translate_file` of CTranslate2 does: it encodes each text with the same vocabulary, translates all in batches sorted by length
 (`max_batch_size`), and decodes. Both are timed by the processor's clock in one process, one thread, in turns, by which the ratio is taken.
+
+With --teacher the loop runs another random model, which says as many symbols: what a student saves that is used through `antiphon predict`.
 """
 
 import argparse
@@ -52,11 +55,12 @@ def by_loop(predictor: Predictor, texts: Sequence[str]) -> list[str]:
     return [feature.target_text.decode(np.array([symbol for symbol in own if symbol != end], dtype=np.int64)) for own in symbols]
 
 
-def random_model(cache: Path) -> Path:
-    """The Transformer with random weights, exported in 8 bits."""
-    folder = cache / "untrained-ctranslate2-int8"
+def random_model(cache: Path, layers: Sequence[int]) -> Path:
+    """The Transformer with random weights and so many layers of encoder and decoder, exported in 8 bits."""
+    name = f"untrained-{layers[0]}-{layers[1]}"
+    folder = cache / f"{name}-ctranslate2-int8"
     if not folder.exists():
-        run = write_run(cache / "untrained", (3, 3), 20)
+        run = write_run(cache / name, (layers[0], layers[1]), 20)
         antiphon.export(run, format="ctranslate2", precision="int8", out=folder, check=0)
     return folder
 
@@ -74,18 +78,21 @@ def main() -> None:
     parser.add_argument("texts", type=Path, nargs="?", default=None, help="a text a line")
     parser.add_argument("--greedy", action="store_true", help="greedy search, instead of that of the folder's recipe")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "benchmarks", help="folder for the random model")
+    parser.add_argument("--layers", type=int, nargs=2, default=(3, 3), help="layers of the random model's encoder and decoder")
+    parser.add_argument("--teacher", type=int, nargs=2, default=None, help="those of another one, for the loop")
     parser.add_argument("--count", type=int, default=2000, help="so many lines")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each")
     settings = parser.parse_args()
     torch.set_num_threads(1)
-    predictor = antiphon.load(settings.exported or random_model(settings.cache))
+    predictor = antiphon.load(settings.exported or random_model(settings.cache, settings.layers))
+    teacher = predictor if settings.teacher is None else antiphon.load(random_model(settings.cache, settings.teacher))
     if settings.greedy:
-        predictor = predictor.with_search({"name": "greedy"})
+        predictor, teacher = (one.with_search({"name": "greedy"}) for one in (predictor, teacher))
     given = sources(settings.count) if settings.texts is None else settings.texts.read_text(encoding="utf-8").splitlines()
     texts = given[: settings.count]
     few = texts[:100]
-    same = sum(map(str.__eq__, by_predict(predictor, few), by_loop(predictor, few)))
-    turns = [(seconds(by_predict, predictor, texts), seconds(by_loop, predictor, texts)) for _ in range(settings.rounds)]
+    same = sum(map(str.__eq__, by_predict(predictor, few), by_loop(teacher, few)))
+    turns = [(seconds(by_predict, predictor, texts), seconds(by_loop, teacher, texts)) for _ in range(settings.rounds)]
     ours, theirs = (statistics.median(column) for column in zip(*turns, strict=True))
     print(f"{same} of the first {len(few)} texts are equal")
     print(f"antiphon predict {len(texts) / ours:.1f}/s, bare loop {len(texts) / theirs:.1f}/s,")

@@ -8,6 +8,7 @@ An event is a line of JSON, then so many bytes of JSON (`data_length`), then so 
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -21,6 +22,7 @@ from antiphon.store.json_text import json_text
 from antiphon.version import __version__
 
 _LINE = 2**16
+_PATIENCE = 2.0  # seconds
 _WIDTHS = {1: "pcm_u8", 2: "pcm_s16le", 4: "pcm_s32le"}
 _ATTRIBUTION = {"name": "Antiphon", "url": ""}
 
@@ -69,9 +71,18 @@ class _Client:
                 await self._take(event)
         except RefusedError as error:
             await self._send("error", {"text": str(error), "code": str(error.status)})
+            await self._leave()
         finally:
             if self._speaker is not None:
                 self._speaker.close()
+
+    async def _leave(self) -> None:
+        """Say no more, but listen for a moment: one who still speaks would find the connection broken before he reads why."""
+        self._writer.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while await self._reader.read(_LINE):
+                    pass
 
     async def _take(self, event: _Event) -> None:
         if event.kind == "describe":

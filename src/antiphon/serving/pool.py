@@ -211,9 +211,8 @@ class Pool:
         if self._count() + count > self._settings.queue:
             self._pump()
         if (waiting := self._count()) + count > self._settings.queue:
-            raise self._full(waiting)
-        if (self._expected() if waiting else 0) > self._settings.timeout:  # it would be given up, after a long wait
-            raise self._full(waiting)
+            self._metrics.refused(self.served.name, "queue")
+            raise RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
         loop = asyncio.get_running_loop()
         asked = [Asked(part, search, aligned, timed, suffix, brief) for part in parts]
         jobs = [Job(one, loop.create_future(), *self._sizes(one.records)) for one in asked]
@@ -245,16 +244,10 @@ class Pool:
         """The records that wait for a worker, and that somebody waits for."""
         return sum(job.size for job in self._waiting if not job.answer.done())
 
-    def _full(self, waiting: int) -> RefusedError:
-        self._metrics.refused(self.served.name, "queue")
-        return RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
-
-    def _expected(self) -> float:
-        """Seconds that what waits will take, about."""
-        return self._metrics.seconds_of(self.served.name) * len(self._waiting) / max(1, len(self._all))
-
     def _delay(self) -> float:
-        return max(1.0, math.ceil(self._expected()))
+        """Seconds that what waits will take, about, if batches are full."""
+        batches = len(self._waiting) / self._settings.batch_size / max(1, len(self._all))
+        return float(max(1, math.ceil(self._metrics.seconds_of(self.served.name) * batches)))
 
     async def converse(self, sample_rate: int) -> Session:
         """A session with one who speaks at so many samples a second. Raises RefusedError when it cannot follow, or too many speak."""
