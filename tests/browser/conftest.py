@@ -21,7 +21,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 Serve = Callable[..., AbstractContextManager[str]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, asyncio has a loop that runs, which other tests must not find
 def browser() -> Iterator[Any]:
     """Chromium, with a microphone that beeps."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")

@@ -28,7 +28,8 @@ class Asked(BaseModel):
     brief: bool = False
     """Whether predictions have only what is said and its score, which some engines find faster."""
     aligned: bool = False
-    """Whether to say which words belong together: `word_alignment`, and `copied_words` of models that copy."""
+    """Whether to say which words belong together: `word_alignment`, and `copied_words` of models that copy; and when words of speech
+    are said."""
     stream: bool = False
     """Whether predictions come one by one, as server-sent events, each as soon as it is made."""
 
@@ -62,7 +63,9 @@ def routes(service: Service) -> Any:
             return StreamingResponse(_events(service, asked, records), media_type="text/event-stream")
 
         async def found() -> dict[str, Any]:
-            predictions = await service.predict(asked.model, records, asked.search, aligned=asked.aligned, brief=asked.brief)
+            predictions = await service.predict(
+                asked.model, records, asked.search, aligned=asked.aligned, timed=asked.aligned and pool.card.hears, brief=asked.brief
+            )
             if len(predictions) == 1 and "error" in predictions[0]:
                 raise RefusedError(422, str(predictions[0]["error"]))
             return {"model": pool.served.name, "predictions": predictions}
@@ -101,6 +104,7 @@ def _listed(name: str, card: Card, languages: dict[str, Any] | None) -> dict[str
         "reads": reads,
         "columns": list(card.columns),
         "sample_rate": card.sample_rate,
+        "streams": card.streams,
         "languages": languages,
         "search": dict(card.search),
         "about": dict(card.about),
