@@ -1,4 +1,5 @@
-"""Workers in processes of their own that need no model: they shout, `run[0]` seconds for each batch, and die over the word "poison".
+"""Workers in processes of their own that need no model: they shout, take `run[0]` seconds for each batch, sleep over "sleep SECONDS", and
+die over "poison".
 
 `serve` is what such a process does. Run as a program this is a service of them, for tests that need sockets and signals:
 `python -m tests.toy_process SECONDS SETTING=VALUE ...`.
@@ -10,6 +11,8 @@ import signal
 import sys
 import time
 from multiprocessing.connection import Connection
+
+from pydantic import TypeAdapter
 
 from antiphon.serving.pool import Served, WorkerProcess
 from antiphon.serving.server import run_server
@@ -26,6 +29,7 @@ def serve(handle: int) -> None:
             asked = line.recv()
             time.sleep(float(seconds))
             words = [[record["source"] for record in one.records] for one in asked]
+            time.sleep(sum(float(word.split()[1]) for own in words for word in own if word.startswith("sleep ")))
             if any("poison" in own for own in words):
                 os.kill(os.getpid(), signal.SIGKILL)
             line.send([[{"prediction": word.upper(), "score": -0.5} for word in own] for own in words])
@@ -39,5 +43,5 @@ class ToyProcess(WorkerProcess):
 
 
 if __name__ == "__main__":
-    settings = {name: float(value) if "." in value else int(value) for name, value in (one.split("=") for one in sys.argv[2:])}
-    run_server([Served("en-de", (sys.argv[1],))], ServeConfig(**settings), host="127.0.0.1", port=0, make=ToyProcess)  # type: ignore[arg-type]
+    settings = TypeAdapter(ServeConfig).validate_python(dict(one.split("=") for one in sys.argv[2:]))
+    run_server([Served("en-de", (sys.argv[1],))], settings, host="127.0.0.1", port=0, make=ToyProcess)

@@ -43,6 +43,7 @@ def serve() -> Serve:
     @contextmanager
     def served(*names: str, make: Any = PageWorker, runs: dict[str, str] | None = None, **settings: Any) -> Iterator[str]:
         PageWorker.asked.clear()
+        PageWorker.sounds.clear()
         found = [Served(name, (run,)) for name, run in (runs or {name: name for name in names}).items()]
         with listening(application(found, ServeConfig(**{"wait": 0, **settings}), make=make)) as address:
             yield address

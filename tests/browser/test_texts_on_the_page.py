@@ -68,6 +68,15 @@ def test_a_sentence_has_alternatives_and_only_what_changed_is_asked_for(page: An
         assert [record["source"] for one in PageWorker.asked[asked:] for record in one.records] == ["Open that."]
 
 
+def test_a_model_may_need_more_than_a_text(page: Any, serve: Serve) -> None:
+    with serve("tagged") as address:
+        page.goto(address)
+        page.get_by_label("domain").fill("help")
+        page.get_by_role("textbox", name="Text").fill("one two")
+        says(page, "#translator-status", "1 sentence translated.")
+        assert PageWorker.asked[-1].records == [{"source": "one two", "domain": "help"}]
+
+
 def test_languages_are_swapped(page: Any, serve: Serve) -> None:
     with serve("en-de", "de-en") as address:
         page.goto(address)

@@ -255,3 +255,24 @@ def test_evaluating_on_bad_data(antiphon: Command, trained: Path, tmp_path: Path
 def test_unknown_names(antiphon: Command, tmp_path: Path) -> None:
     says(antiphon("new", "translaton", tmp_path / "x.yaml"), "Did you mean `translation`?")
     says(antiphon("list", "model"), "Did you mean `models`?")
+
+
+def test_what_is_meant_is_found_or_named(antiphon: Command, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a name of a task, the other suffix, a setting in the wrong place, a folder of runs, a text where a file may stand."""
+    monkeypatch.chdir(tmp_path)
+    assert "Wrote speech.yaml" in antiphon("new", "speech").out
+    assert "speech_recognition" in (tmp_path / "speech.yaml").read_text(encoding="utf-8")
+    says(antiphon("inspect", "spech.yaml"), "There is no recipe spech.yaml. Did you mean `speech.yaml`?")
+    says(antiphon("inspect", "speech.yml", "--set", "max_minutes=2"), "Did you mean `training.max_minutes`?")
+    says(antiphon("inspect", "speech", "--set", "model.presett=tiny"), "`model.presett` is not a setting. Did you mean `preset`?")
+    for name in ("one", "two"):
+        (tmp_path / "runs" / name / "best").mkdir(parents=True)
+    says(antiphon("evaluate", "runs"), "runs is no run, but holds runs: runs/one, runs/two. Name one.")
+    says(antiphon("predict", "runs/one", "a text"), "There is no file a text", "echo 'a text' | antiphon predict runs/one")
+
+
+def test_list_alone_lists_the_kinds(antiphon: Command) -> None:
+    said = antiphon("list").out
+    assert "models" in said
+    assert "transformer" in said
+    assert json.loads(antiphon("list", "--json").out)["search"].startswith("beam, ")

@@ -34,7 +34,7 @@ def new(
     from antiphon.errors import ConfigError
     from antiphon.store.atomic import replacing
 
-    plugin = registry.find("tasks", task.replace("-", "_"))
+    plugin = registry.find("tasks", _whole_name(task.replace("-", "_"), registry.names("tasks")))
     path, data = _parted(files or [], given or [], Path(f"{task}.yaml"))
     if path.exists():
         raise ConfigError(f"{path} exists already. Choose another name, or remove it.")
@@ -53,6 +53,12 @@ def new(
     if said:
         print(said)
     print(f"Wrote {path}. {'Look' if data else 'Point `data` at your files, then'}: antiphon inspect {path}")
+
+
+def _whole_name(task: str, known: list[str]) -> str:
+    """The one task that is called so, or whose name begins or ends so: `speech` is `speech_recognition`, `forecast` is `forecasting`."""
+    meant = [name for name in known if task and (name.startswith(task) or name.endswith(f"_{task}"))]
+    return task if task in known or len(meant) != 1 else meant[0]
 
 
 def _parted(files: list[str], given: "list[str]", usual: Path) -> "tuple[Path, list[Path | FileConfig]]":

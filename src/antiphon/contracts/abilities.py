@@ -6,6 +6,7 @@ without it. So a task from elsewhere can do all that ours can.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -354,12 +355,18 @@ def items_of(task: Task, records: Iterable[Any], *, scored: bool = False) -> Ite
 
 def parts_of(task: Task, record: Record) -> Sequence[Record]:
     """A record to predict, or its parts."""
-    return task.parts(record) if isinstance(task, SplitsInputs) else (record,)
+    return task.parts(record) if _splits_inputs(type(task)) else (record,)  # type: ignore[attr-defined]
 
 
 def joined(task: Task, predictions: Sequence[Prediction], record: Record) -> Prediction:
     """The prediction for a record from those of its parts."""
-    return task.joined(predictions, record) if isinstance(task, SplitsInputs) else predictions[0]
+    return task.joined(predictions, record) if _splits_inputs(type(task)) else predictions[0]  # type: ignore[attr-defined]
+
+
+@cache
+def _splits_inputs(kind: type) -> bool:
+    """Asked for every input: to compare with a protocol takes as long as to encode a text."""
+    return issubclass(kind, SplitsInputs)
 
 
 def shown(task: Task, value: Any) -> str:

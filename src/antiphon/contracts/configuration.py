@@ -10,6 +10,7 @@ takes as long as all the rest. `setting_fields` reads them when somebody asks.
 """
 
 import ast
+import difflib
 import importlib
 import inspect
 import textwrap
@@ -304,7 +305,9 @@ def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callab
         parent = _config_at(cls, values, keys[:-1])
         allowed = list(setting_fields(parent)) if parent else []
         here = f" Allowed here: {', '.join(allowed)}." if allowed else ""
-        return f"{place}`{dotted}` is not a setting.{nearest(str(keys[-1]), allowed)}{here}"
+        known = [*allowed, "preset"] if "name" in allowed else allowed  # of plug-ins that have presets
+        hint = nearest(str(keys[-1]), known) or _elsewhere(cls, values, path, str(keys[-1]))
+        return f"{place}`{dotted}` is not a setting.{hint}{here}"
     if kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{place}`{dotted}` is missing."
     if kind == "union_tag_invalid":
@@ -317,6 +320,24 @@ def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callab
         return f"{place}{f'`{dotted}`: ' if dotted else ''}{context['error']}"
     message = _MUST[kind].format(**context) if kind in _MUST else error["msg"].replace("Input should be", "must be")
     return f"{place}`{dotted}` {message}, but is {error['input']!r}."
+
+
+def _elsewhere(cls: type[Any], values: Any, path: str, name: str) -> str:
+    """Where a setting of this name, or nearly, has its place, for a mistake at the top or in another section."""
+    known = dict(_places(cls, values, path))
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    return f" Did you mean `{known[near[0]]}`?" if near else ""
+
+
+def _places(cls: Any, values: Any, path: str, depth: int = 2) -> Iterator[tuple[str, str]]:
+    """The settings of a config, and of those within it, with their dotted paths; the outer ones last, so that they are found."""
+    for name, one in getattr(cls, "__dataclass_fields__", {}).items():
+        dotted = f"{path}.{name}" if path else name
+        inner = values.get(name) if isinstance(values, Mapping) else None
+        found = _class_of(one.type, {"name": inner} if isinstance(inner, str) else inner)
+        if found is not None and depth:
+            yield from _places(found, inner, dotted, depth - 1)
+        yield name, dotted
 
 
 def _keys(values: Any, location: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -225,11 +225,12 @@ class CTranslate2Search:
         assert isinstance(self.settings, BeamConfig)
         end, forbidden, limits = prepared.spec.end, prepared.processors.forbidden.tolist(), prepared.limits.maximum
         found, again, longest = list[_Found](), dict[int, _Again](), int(limits[list(rows)].max(initial=0))
+        ending = {end, *forbidden}
         ends = model.named([end, *forbidden])  # so what may not be said is seen where it takes a place of the beam
         more = {"num_hypotheses": self.width, "end_token": ends, "patience": (self.width + why.stumbled) / self.width}
         for row, one in self._translated(model, names, prepared, rows, more):
             every = [[int(name) for name in names] for names in one.hypotheses]
-            if len(every) < self.width or any(symbol in (end, *forbidden) for symbols in every for symbol in symbols[:-1]):
+            if len(every) < self.width or not all(ending.isdisjoint(symbols[:-1]) for symbols in every):
                 continue
             stumbled = sum(symbol in forbidden for symbols in every for symbol in symbols[-1:])
             best = self.settings.n_best if limits[row] == longest else self.width

@@ -1,6 +1,7 @@
 """A folder for ONNX Runtime: the graphs of `exporters/graphs.py` as ONNX files.
 
     engine/encode.onnx  step.onnx | decode.onnx  frames.onnx     beside what every engine's folder has
+    engine/NAME.onnx.data                                        their weights (`onnx_weights.py`)
 
 Opened by `engines/onnx.py` as a run is opened; any program with an ONNX runtime can run the files.
 """
@@ -47,6 +48,7 @@ def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32
     from antiphon.exporters.onnx_file import save
     from antiphon.exporters.onnx_int8 import quantize
     from antiphon.exporters.onnx_recurrent import with_operators
+    from antiphon.exporters.onnx_weights import put_beside
 
     if isinstance(model, ChannelIndependent) and getattr(model.settings, "patch_length", None) is not None:
         raise ExportError(
@@ -63,6 +65,8 @@ def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32
             store_in_bf16(folder / f"{name}.onnx")
     if precision == "int8" and not sum(quantize(folder / f"{name}.onnx") for name in graphs):
         raise ExportError("No matrix of this model is large enough to be worth 8 bits. Export it with `--precision fp32`.")
+    for name in graphs:
+        put_beside(folder / f"{name}.onnx")
 
 
 plugin = ExportPlugin(

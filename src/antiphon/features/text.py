@@ -68,6 +68,7 @@ class TextFeature(TargetFeature):
         self._model_normalizes = False  # as models of earlier versions do, on both sides
         self.notes: tuple[str, ...] = ()
         self._vocabulary: Vocabulary | None = None
+        self._described: tuple[Vocabulary, TokenSpec] | None = None
         self._splitter = tag_splitter(settings.tags)
         self._run = settings.run
 
@@ -98,7 +99,10 @@ class TextFeature(TargetFeature):
     def spec(self) -> TokenSpec:
         """The size, the special symbols and the fingerprint of the vocabulary, and which symbols begin a word."""
         vocabulary = self.vocabulary
-        return TokenSpec(vocabulary.size, PAD, UNKNOWN, START, END, vocabulary.fingerprint, word_starts=vocabulary.word_starts)
+        if self._described is None or self._described[0] is not vocabulary:  # asked for several times with each text
+            spec = TokenSpec(vocabulary.size, PAD, UNKNOWN, START, END, vocabulary.fingerprint, word_starts=vocabulary.word_starts)
+            self._described = vocabulary, spec
+        return self._described[1]
 
     @property
     def fingerprint(self) -> str:

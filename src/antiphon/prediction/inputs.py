@@ -6,6 +6,7 @@ no UTF-8 keeps its place: its bytes stay in the text (`surrogateescape`), for th
 
 import os
 import select
+import shlex
 import sys
 import time
 from collections import deque
@@ -38,7 +39,10 @@ def runs_and_files(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         raise ConfigError(f"`antiphon predict` needs a run before the inputs, but {files[0]} is a file.")
     for path in runs[1:]:
         if not path.exists():
-            raise ConfigError(f"There is no file {path} to predict, nor a run of this name.")
+            raise ConfigError(
+                f"There is no file {path} to predict, nor a run of this name. A text is given on standard input:"
+                f" echo {shlex.quote(str(path))} | antiphon predict {runs[0]}"
+            )
         if not any((path / name).exists() for name in ("best", "last", "checkpoint.json")):
             raise ConfigError(f"{path} is no run. A folder of inputs is named by `--input {path}`.")
     return runs, files

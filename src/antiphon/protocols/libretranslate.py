@@ -117,5 +117,5 @@ plugin = ProtocolPlugin(
     "libretranslate",
     "translation as LibreTranslate's clients ask for it",
     routes,
-    own_keys=("/translate", "/languages", "/frontend/settings"),
+    own_keys=("/translate", "/languages", "/detect", "/frontend/settings"),
 )

@@ -13,7 +13,10 @@ from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
 
 _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-NAMES = ("icon.svg", "page.css", "page.js", "shared.js", "summarizer.js", "translator.js", "words.js")
+NAMES = (
+    *("icon.svg", "page.css", "page.js", "shared.js", "translator.js", "summarizer.js", "words.js"),
+    *("recorder.js", "live.js", "sound.js", "capture.js", "subtitles.js", "forecaster.js", "chart.js", "csv.js"),
+)
 """The files that the page loads; the same for everybody, so no key is asked for."""
 HEADERS = {
     "Content-Security-Policy": "; ".join(

@@ -22,7 +22,7 @@ from antiphon.contracts.configuration import Kept, Section, Verdict, config, pla
 from antiphon.contracts.files import HUB, FileConfig, Files
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.trust import OWN, Trust, foreign, own
-from antiphon.errors import ConfigError
+from antiphon.errors import ConfigError, nearest
 from antiphon.store.atomic import replacing
 
 _LEARNING = {
@@ -106,6 +106,9 @@ class Recipe:
     """Whether code from outside that is named here may be imported; no setting."""
 
 
+_SUFFIXES = (".yaml", ".yml")
+
+
 def read_recipe(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool = False, trust: Trust | None = None) -> Recipe:
     """Read a recipe file and apply `key.path=value` overrides. Raises ConfigError naming file, line and key.
 
@@ -113,7 +116,7 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = (), *, trust_code: 
                  folder of a run, its own
     trust        another verdict than what follows from this
     """
-    path = Path(path)
+    path = _found(Path(path))
     trust = trust or (foreign(trust_code) if _is_run(path.parent) else own(trust_code))
     tree = _parse(path)
     overridden = [_override(tree, override) for override in overrides]
@@ -311,12 +314,20 @@ def _absolute(path: str | Path, base: Path) -> Path:
     return Path(path) if Path(path).is_absolute() else (base / path).absolute()
 
 
+def _found(path: Path) -> Path:
+    """The file that is meant: `german.yml`, or `german` alone, where there is `german.yaml`."""
+    others = (path.with_suffix(suffix) for suffix in _SUFFIXES)
+    return path if path.exists() or path.suffix not in ("", *_SUFFIXES) else next((one for one in others if one.is_file()), path)
+
+
 def _parse(path: Path) -> CommentedMap:
     """The file as a tree that knows its lines. The round-trip loader builds plain values only, as the safe one does."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise ConfigError(f"There is no recipe {path}. `antiphon new translation {path}` writes one to start from.") from error
+        there = [other.name for suffix in _SUFFIXES for other in path.parent.glob(f"*{suffix}")]
+        hint = nearest(path.name, there) or f" `antiphon new translation {path}` writes one to start from."
+        raise ConfigError(f"There is no recipe {path}.{hint}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The recipe {path} cannot be read: {error}.") from error
     try:

@@ -86,8 +86,20 @@ class Evaluation:
         """The value of a score by name. Raises KeyError when there is none of it."""
         score = named(self.scores, name)
         if score is None:
-            raise KeyError(f"There is no score `{name}`.{nearest(name, [one.name for one in self.scores])}")
+            raise KeyError(f"There is no score `{name}`; there are: {', '.join(self)}.{nearest(name.lower(), self)}")
         return score.value
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the scores: `dict(evaluation)` has them all."""
+        return (score.name for score in self.scores)
+
+    def __len__(self) -> int:
+        """How many scores there are."""
+        return len(self.scores)
+
+    def keys(self) -> list[str]:
+        """The names of the scores."""
+        return list(self)
 
 
 def evaluate(

@@ -53,7 +53,7 @@ from antiphon.recipe.assembly import (
     resolved,
 )
 from antiphon.recipe.learned_loss import loss_to_train
-from antiphon.recipe.recipe import Recipe, read_recipe
+from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.weights import start_weights
 from antiphon.runs.resuming import (
     LOG,
@@ -85,6 +85,7 @@ def train(
     recipe: Recipe | Path | str,
     out: Path | str,
     *,
+    overrides: Sequence[str] = (),
     resume: bool = False,
     data: Given | None = None,
     trust_code: bool = False,
@@ -95,6 +96,7 @@ def train(
 
     recipe      a Recipe, or the path of one
     out         the run's folder, which must not hold a run yet, unless it is resumed
+    overrides   settings that are to be others, such as "training.max_minutes=5"
     resume      continue the run in `out`, exactly as if it had never stopped; where there is none, begin it
     data        records instead of the recipe's files: {"train": ..., "validation": ..., "test": ...}, each an iterable of mappings, a
                 function that returns one, or a data frame
@@ -106,9 +108,10 @@ def train(
     Raises ConfigError, DataError, CheckpointError or TrainingError; a run that was interrupted can be resumed.
     """
     if not isinstance(recipe, Recipe):
-        recipe = read_recipe(recipe, trust_code=trust_code)
-    elif trust_code:
-        recipe = replace(recipe, trust=replace(recipe.trust, runs=True))
+        recipe = read_recipe(recipe, overrides, trust_code=trust_code)
+    else:
+        recipe = replace(recipe, trust=replace(recipe.trust, runs=True)) if trust_code else recipe
+        recipe = with_overrides(recipe, overrides) if overrides else recipe
     try:
         return _train(recipe, _Order(Path(out), resume, data, console or Console(stderr=True), tuple(callbacks)))
     except OSError as error:

@@ -41,11 +41,10 @@ class Metrics:
         self._sizes.labels(model).observe(records)
         self._times.labels(model).observe(seconds)
         known = self._expected[model]
-        each = seconds / max(records, 1)
-        self._expected[model] = each if known == 0 else known + _SMOOTH * (each - known)
+        self._expected[model] = seconds if known == 0 else known + _SMOOTH * (seconds - known)
 
     def seconds_of(self, model: str) -> float:
-        """About how long a record takes."""
+        """About how long a batch takes."""
         return self._expected[model]
 
     def waiting(self, model: str, count: int) -> None:

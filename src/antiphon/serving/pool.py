@@ -200,9 +200,8 @@ class Pool:
         if self._count() + count > self._settings.queue:
             self._pump()
         if (waiting := self._count()) + count > self._settings.queue:
-            raise self._full(waiting)
-        if (self._expected() if waiting else 0) > self._settings.timeout:  # it would be given up, after a long wait
-            raise self._full(waiting)
+            self._metrics.refused(self.served.name, "queue")
+            raise RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
         loop = asyncio.get_running_loop()
         jobs = [_Job(Asked(part, search, aligned, brief), loop.create_future(), *self._sizes(part)) for part in parts]
         self._waiting.extend(jobs)
@@ -233,16 +232,10 @@ class Pool:
         """The records that wait for a worker, and that somebody waits for."""
         return sum(job.size for job in self._waiting if not job.answer.done())
 
-    def _full(self, waiting: int) -> RefusedError:
-        self._metrics.refused(self.served.name, "queue")
-        return RefusedError(429, f"{waiting} records wait for {self.served.name} already. Try again later.", self._delay())
-
-    def _expected(self) -> float:
-        """Seconds that what waits will take, about."""
-        return self._metrics.seconds_of(self.served.name) * len(self._waiting) / max(1, len(self._all))
-
     def _delay(self) -> float:
-        return max(1.0, math.ceil(self._expected()))
+        """Seconds that what waits will take, about, if batches are full."""
+        batches = len(self._waiting) / self._settings.batch_size / max(1, len(self._all))
+        return float(max(1, math.ceil(self._metrics.seconds_of(self.served.name) * batches)))
 
     def _pump(self) -> None:
         """Give what waits to the workers that are free, as soon as a batch is full or its oldest record has waited long enough."""

@@ -130,6 +130,9 @@ def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
             return path / name
     if not path.exists():
         raise CheckpointError(f"There is no run or checkpoint {path}.")
+    within = sorted(str(run) for run in path.iterdir() if any((run / name).exists() for name in ("best", "last", HEADER)))
+    if within:
+        raise CheckpointError(f"{path} is no run, but holds {'runs' if len(within) > 1 else 'one'}: {', '.join(within[:10])}. Name one.")
     raise CheckpointError(f"{path} is no run with a checkpoint, nor a checkpoint. Train first: antiphon train RECIPE --out {path}.")
 
 

@@ -30,6 +30,9 @@ class TextParts:
     @staticmethod
     def of(text: str) -> "TextParts":
         """The parts of a text; no line where it is blank."""
+        if (line := text.strip()) and _LINE_ENDS.isdisjoint(text):  # most texts
+            begin = text.index(line)
+            return TextParts((line,), (text[:begin], text[begin + len(line) :]))
         lines, around, end = [], [""], 0
         for blanks in _BLANKS.finditer(text):
             first, last = blanks.start() == 0, blanks.end() == len(text)

@@ -95,10 +95,20 @@ def test_progress_is_told_batch_by_batch(tmp_path: Path) -> None:
         "training": {"max_steps": 1},
         "evaluation": {"resamples": 0, "batch_size": 4},
     }
-    run = antiphon.train(recipe_from(recipe), tmp_path / "run", data={"train": lines, "validation": lines[:2]}, console=Console(quiet=True))
+    run = antiphon.train(
+        recipe_from(recipe),
+        tmp_path / "run",
+        overrides=["model.dim=6"],
+        data={"train": lines, "validation": lines[:2]},
+        console=Console(quiet=True),
+    )
+    assert antiphon.load(run).recipe.model.dim == 6
     seen: list[tuple[int, int]] = []
     found = evaluate(run, lines, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(4, 10), (8, 10), (10, 10)]
+    assert dict(found).keys() == {score.name for score in found.scores}
+    with pytest.raises(KeyError, match=r"There is no score `chrF`; there are: .*chrf.*Did you mean `chrf`"):
+        found["chrF"]
     with pytest.raises(KeyError, match="chrff"):
         found["chrff"]
     with pytest.raises(ConfigError, match=r"has its settings already: give `search\.beam_size=1` to `antiphon\.load`"):

@@ -113,6 +113,30 @@ def test_nothing_comes_from_elsewhere() -> None:
     assert not re.search(written_in, PAGE), "which the policy forbids"
 
 
+def luminance(colour: str) -> float:
+    """Of `#rrggbb`, by the Web Content Accessibility Guidelines 2.2."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_stands_out_and_so_does_what_can_be_pressed(scheme: int) -> None:
+    blocks = re.findall(r":root \{(.*?)\}", content_of("page.css").decode(), flags=re.S)
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", blocks[scheme]))
+
+    def contrast(one: str, other: str) -> float:
+        low, high = sorted((luminance(colours[one]), luminance(colours[other])))
+        return (high + 0.05) / (low + 0.05)
+
+    assert len(blocks) == 2
+    on_card = [(text, ground) for text in ("ink", "quiet", "accent", "wrong") for ground in ("card", "paper")]
+    for text, ground in [*on_card, ("accent-ink", "accent"), ("ink", "lit"), ("card", "wrong")]:
+        assert contrast(text, ground) >= 4.5, (text, ground)
+    for edge in ("edge", "accent", "copied", "past"):
+        assert contrast(edge, "card") >= 3, edge
+
+
 def test_scripts_load_files_that_are_there() -> None:
     for name, text in SCRIPTS.items():
         assert set(re.findall(r'from "\./([^"]+)"', text)) <= set(NAMES), name

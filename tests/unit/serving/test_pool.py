@@ -133,6 +133,22 @@ def test_too_many_that_wait_are_refused() -> None:
     run(body, queue=2, batch_size=1)
 
 
+def test_a_refusal_says_how_long_what_waits_will_take() -> None:
+    async def body(pool: Pool) -> None:
+        pool._metrics.batch("toy", 1, 4.0)
+        tasks = [asyncio.create_task(asked(pool, "a"))]
+        await asyncio.sleep(0.01)
+        tasks += [asyncio.create_task(asked(pool, word)) for word in "bcdefg"]
+        await asyncio.sleep(0.01)
+        with pytest.raises(RefusedError, match="6 records wait for toy already") as refused:
+            await asked(pool, "h")
+        assert (refused.value.status, refused.value.retry_after) == (429, 12), "three batches of 4 seconds"
+        Toy.gate.set()
+        assert len(await asyncio.gather(*tasks)) == 7
+
+    run(body, batch_size=2, queue=6)
+
+
 def test_what_takes_too_long_is_given_up() -> None:
     async def body(pool: Pool) -> None:
         with pytest.raises(RefusedError, match=r"no answer within 0\.05 seconds") as refused:

@@ -5,6 +5,8 @@ import { $, ask, askForKey, currentKey, Failure, make } from "./shared.js";
 const PANES = {
   translator: "Translate",
   summarizer: "Summarize",
+  recorder: "Transcribe",
+  forecaster: "Forecast",
 };
 
 function paneOf(model) {

@@ -192,3 +192,11 @@ export const counted = (number, one, many = `${one}s`) => `${number.toLocaleStri
 
 /** The beginning of a text, for a sentence about it. */
 export const shortened = (text) => (text.length > 60 ? `${text.slice(0, 57)} …` : text);
+
+/** Fields for the columns that a model needs beside its text; a function that says what is in them. */
+export function moreFields(place, columns) {
+  const inputs = columns.map((name) => make("input", { type: "text", id: `${place.id}-${name}` }));
+  place.replaceChildren(...columns.flatMap((name, number) => [make("label", { for: inputs[number].id }, name), inputs[number]]));
+  place.hidden = !columns.length;
+  return () => Object.fromEntries(columns.map((name, number) => [name, inputs[number].value]));
+}

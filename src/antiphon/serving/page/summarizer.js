@@ -1,6 +1,6 @@
 // The summarizer: how long a summary is to be, and which of its words were taken from the document.
 
-import { $, ask, choose, copy, counted, Failure, Work } from "./shared.js";
+import { $, ask, choose, copy, counted, Failure, moreFields, Work } from "./shared.js";
 import { Linked, pairsOf, wordsOf } from "./words.js";
 
 const REWARDS = [-1.5, -0.6, 0, 0.6, 1.5]; // for each symbol, where a model has not learned lengths
@@ -47,6 +47,7 @@ export function start(models) {
   );
   choose($("summarizer-model"), models, (model) => model.id);
   const model = () => models.find((one) => one.id === $("summarizer-model").value);
+  let more = () => ({}); // what else the model needs of a document, such as its kind
   const length = () => lengthsOf(model()).places[slider.value];
 
   function changed() {
@@ -54,6 +55,7 @@ export function start(models) {
     slider.max = places.length - 1;
     slider.value = usual;
     slider.disabled = places.length < 2;
+    more = moreFields($("summarizer-more"), model().columns.slice(1));
     named();
   }
 
@@ -66,7 +68,7 @@ export function start(models) {
     work.run("Summarizing …", async (signal) => {
       const text = source.value, chosen = model(), { record, search } = length();
       if (!text.trim()) throw new Failure("There is no document yet. Paste one, or open a file.");
-      const inputs = [{ [chosen.columns[0]]: text, ...record }];
+      const inputs = [{ ...more(), [chosen.columns[0]]: text, ...record }];
       const { predictions } = await ask("v1/predict", { model: chosen.id, inputs, search, aligned: true }, signal);
       if (text === source.value) show(text, predictions[0]);
       work.say("Summarized.");

@@ -1,6 +1,6 @@
 // The translator: sentences are translated one by one as they come, words of both sides are linked, and each sentence has alternatives.
 
-import { $, choose, copy, counted, Failure, make, predictions, shortened, Work } from "./shared.js";
+import { $, choose, copy, counted, Failure, make, moreFields, predictions, shortened, Work } from "./shared.js";
 import { Linked, pairsOf, wordsOf } from "./words.js";
 
 const MOST_ALTERNATIVES = 4;
@@ -39,6 +39,7 @@ export function start(models, limits) {
   const known = new Map(); // of a model and a sentence, so that only what has changed is asked for
   let sentences = []; // of the translation that is shown: their places on both sides, their predictions, and which one is chosen
   let timer = 0;
+  let more = () => ({}); // what else the model needs of each sentence, such as its domain
   const source = $("translator-source"), target = $("translator-target");
   const linked = new Linked(
     [source, $("translator-source-mirror")],
@@ -60,6 +61,7 @@ export function start(models, limits) {
     $("translator-source-name").textContent = languages?.source.name ?? "Text";
     $("translator-target-name").textContent = languages?.target.name ?? "Translation";
     $("translator-swap").hidden = !reverse();
+    more = moreFields($("translator-more"), model().columns.slice(1));
     if (source.value.trim()) translate();
   }
 
@@ -72,13 +74,13 @@ export function start(models, limits) {
       work.say("");
       return show(text, []);
     }
-    const key = (part) => `${chosen.id} ${part.text}`;
+    const beside = more(), key = (part) => JSON.stringify([chosen.id, beside, part.text]);
     const missing = [...new Map(parts.filter((part) => !known.has(key(part))).map((part) => [key(part), part])).entries()];
     const is_done = await work.run("Translating …", async (signal) => {
       let done = parts.length - missing.length;
       for (let first = 0; first < missing.length; first += limits.max_records) {
         const some = missing.slice(first, first + limits.max_records);
-        const inputs = some.map(([, part]) => ({ [chosen.columns[0]]: part.text }));
+        const inputs = some.map(([, part]) => ({ ...beside, [chosen.columns[0]]: part.text }));
         const asked = { model: chosen.id, inputs, search: manyBest(chosen.search, limits.max_beam), aligned: true };
         for await (const [index, prediction] of predictions(asked, signal)) {
           known.set(some[index][0], prediction);
@@ -143,6 +145,7 @@ export function start(models, limits) {
     if ($("translator-typing").checked) timer = setTimeout(translate, PAUSE);
   });
   source.addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && translate());
+  $("translator-more").onchange = () => $("translator-typing").checked && translate();
   $("translator-go").onclick = translate;
   $("translator-model").onchange = changed;
   $("translator-copy").onclick = () => copy($("translator-copy"), target.value);
