@@ -18,7 +18,11 @@ from tests.unit.serving.test_nixtla import SeriesToy, card
 from tests.unit.serving.test_open_inference import SPOKEN
 
 schemathesis, requests = pytest.importorskip("schemathesis"), pytest.importorskip("requests")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000), pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3000),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 EACH, ALL = 330, 5000
 """Requests of each route whose requests can differ, and the fewest of all."""
