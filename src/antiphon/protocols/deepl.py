@@ -187,7 +187,8 @@ def _facts(service: Service) -> Any:
     def codes(side: str) -> list[str]:
         return list(dict.fromkeys(getattr(pair, side) for pair in pairs(service)))
 
-    @router.api_route("/v2/languages", methods=["GET", "POST"])
+    @router.get("/v2/languages")
+    @router.post("/v2/languages")
     async def languages(request: Request) -> Response:
         """The languages of sources, or with `type` target those of targets."""
         side = "target" if (await fields(request)).get("type") == "target" else "source"
@@ -211,7 +212,8 @@ def _facts(service: Service) -> Any:
             ]
         )
 
-    @router.api_route("/v2/usage", methods=["GET", "POST"])
+    @router.get("/v2/usage")
+    @router.post("/v2/usage")
     async def usage() -> Response:
         """Nothing is billed."""
         return PlainJSONResponse({"character_count": 0, "character_limit": _LIMIT})

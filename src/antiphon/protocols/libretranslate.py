@@ -36,7 +36,8 @@ def routes(service: Service) -> Any:
         pair = between(service, None if source == "auto" else source, text_of(given, "target"))
         return await answered(request, _translation(service, pair, given, guessed=source == "auto"), _told)
 
-    @router.api_route("/languages", methods=["GET", "POST"])
+    @router.get("/languages")
+    @router.post("/languages")
     async def languages(request: Request) -> Response:
         """The languages that can be read, each with those that it can become."""
         return PlainJSONResponse(_languages(service))

@@ -68,7 +68,15 @@ def text_of(given: Mapping[str, Any], name: str, default: str | None = None) -> 
         raise RefusedError(400, f"`{name}` is missing.")
     if not isinstance(value, str):
         raise RefusedError(400, f"`{name}` must be a text, but is {json_text(value, default=str)[:80]}.")
-    return value
+    return _checked(name, value)
+
+
+def _checked(name: str, text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # JSON can say it, and nothing else
+        raise RefusedError(400, f"`{name}` must be Unicode, but has half of a surrogate pair.") from error
+    return text
 
 
 def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
@@ -77,7 +85,7 @@ def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
     texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
     if value is None or len(texts) < (len(value) if isinstance(value, list) else 1):
         raise RefusedError(400, f"`{name}` must be a text, or a list of texts." if value is not None else f"`{name}` is missing.")
-    return texts
+    return [_checked(name, text) for text in texts]
 
 
 def is_true(given: Mapping[str, Any], name: str) -> bool:

@@ -87,7 +87,7 @@ class Service:
     def check_key(self, given: str) -> None:
         """Raise RefusedError unless a request has the key, if one is needed. Takes as long for every wrong one."""
         key = self.settings.api_key
-        if key is not None and not hmac.compare_digest(given.encode(), key.encode()):
+        if key is not None and not hmac.compare_digest(given.encode("utf-8", "replace"), key.encode()):
             raise RefusedError(403, "The API key is missing or wrong. Send it as `Authorization: Bearer KEY`.")
 
     def cards(self) -> dict[str, Card]:

@@ -78,7 +78,11 @@ async def translated(
     for number, prediction in zip(asked, found, strict=True):
         if "error" in prediction:
             raise RefusedError(400, f"Text {number + 1}: {prediction['error']}")
-        said[number] = {**prediction, "prediction": _tagged(inlines[number], prediction) if tags else _spaced(texts[number], prediction)}
+        try:
+            text = _tagged(inlines[number], prediction) if tags else _spaced(texts[number], prediction)
+        except DataError as error:  # a control character, say, has no place between tags
+            raise RefusedError(400, f"Text {number + 1}: {error}.") from error
+        said[number] = {**prediction, "prediction": text}
     return said
 
 

@@ -132,6 +132,12 @@ def test_paths_are_answered_as_clients_write_them(path: str) -> None:
     run(body)
 
 
+def test_each_request_is_described_under_a_name_of_its_own() -> None:
+    """Two that share one are one request to whatever is made from the description; FastAPI warns of it, which is an error here."""
+    document = application([Served("one", ("runs/one",))], make=Toy).openapi()
+    assert {"get", "post"} <= set(document["paths"]["/v2/languages"])
+
+
 def test_what_happened_is_counted() -> None:
     async def body(client: httpx.AsyncClient) -> None:
         await client.post("/v1/predict", json={"inputs": ["a", "b"]})

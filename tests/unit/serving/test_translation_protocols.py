@@ -166,3 +166,34 @@ def test_formality_is_refused_rather_than_ignored() -> None:
             assert (await client.post("/v2/translate", json=asked)).status_code == status
 
     run(body, names=NAMES)
+
+
+def test_half_a_character_is_refused() -> None:
+    """JSON can say it, but neither a table of phrases nor a key can be written with it."""
+
+    async def body(client: httpx.AsyncClient) -> None:
+        half = b'"\\ud800"'
+        glossary = b'{"name": "a", "source_lang": "en", "target_lang": "de", "entries_format": "tsv", "entries": "a\\t\\ud800"}'
+        key = {"authorization": "Bearer geheim"}
+        answer = await client.post("/v2/glossaries", content=glossary, headers=key)
+        assert (answer.status_code, answer.json()["message"]) == (400, "`entries` must be Unicode, but has half of a surrogate pair.")
+        answer = await client.post(
+            "/v2/translate", content=b'{"target_lang": "DE", "source_lang": "EN", "text": [' + half + b"]}", headers=key
+        )
+        assert (answer.status_code, answer.json()["message"]) == (400, "`text` must be Unicode, but has half of a surrogate pair.")
+        answer = await client.post("/translate", content=b'{"q": "a", "source": "en", "target": "de", "api_key": ' + half + b"}")
+        assert answer.status_code == 403
+
+    run(body, names=NAMES, api_key="geheim")
+
+
+def test_what_no_xml_can_hold_is_refused() -> None:
+    async def body(client: httpx.AsyncClient) -> None:
+        asked = {"text": ["fine", "a\x01b"], "target_lang": "DE", "source_lang": "EN", "tag_handling": "xml"}
+        answer = await client.post("/v2/translate", json=asked)
+        assert (answer.status_code, answer.json()["message"]) == (
+            400,
+            "Text 2: the translation has the character U+0001, which XML cannot hold.",
+        )
+
+    run(body, names=NAMES)
