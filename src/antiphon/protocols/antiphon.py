@@ -57,14 +57,15 @@ def routes(service: Service) -> Any:
     async def predict(asked: Asked, request: Request) -> Response:
         """Predict for each input."""
         pool = service.named(asked.model)
-        assert pool.card is not None, "started before"
-        records = [_record(one, pool.card.columns) for one in asked.inputs]
+        card = pool.card
+        assert card is not None, "started before"
+        records = [_record(one, card.columns) for one in asked.inputs]
         if asked.stream:
             return StreamingResponse(_events(service, asked, records), media_type="text/event-stream")
 
         async def found() -> dict[str, Any]:
             predictions = await service.predict(
-                asked.model, records, asked.search, aligned=asked.aligned, timed=asked.aligned and pool.card.hears, brief=asked.brief
+                asked.model, records, asked.search, aligned=asked.aligned, timed=asked.aligned and card.hears, brief=asked.brief
             )
             if len(predictions) == 1 and "error" in predictions[0]:
                 raise RefusedError(422, str(predictions[0]["error"]))
