@@ -19,7 +19,7 @@ from antiphon.contracts.sequences import Batch, select_rows
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.trust import Trust, foreign
 from antiphon.errors import AntiphonError, ConfigError, DataError, ExportError
-from antiphon.prediction.comparing import Said, batches, comparable_step, difference, examples_of, said
+from antiphon.prediction.comparing import Said, batches, comparable_step, difference, examples_of, moved_probability, said
 from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.validation import spread
 from antiphon.recipe.assembly import Trained, load_trained, read_given
@@ -29,7 +29,8 @@ from antiphon.runs.validation_records import validation_items
 
 State = Literal["ok", "wrong", "skipped"]
 TIPPED = 0.05
-"""How far log-probabilities of a lower precision may be apart: a difference in rounding can tip a value to the next of few levels."""
+"""How much probability may lie elsewhere in a lower precision, and how far values may be apart: a difference in rounding can tip a value to
+the next of few levels."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,18 @@ def _batches(predictor: Predictor, items: Sequence[Any], size: int) -> list[Batc
     return batches(predictor.task, examples, size, predictor.device)
 
 
+def _is_exact(predictor: Predictor) -> bool:
+    return bool(predictor.trained[0].header.get("engine", {}).get("precision", "fp32") == "fp32")
+
+
 def _limit(predictor: Predictor) -> float:
-    engine = predictor.trained[0].header.get("engine", {})
-    return parity.ROUNDING if engine.get("precision", "fp32") == "fp32" else TIPPED
+    return parity.ROUNDING if _is_exact(predictor) else TIPPED
+
+
+def _apart(predictor: Predictor, one: Said, other: Said) -> float:
+    """How far two ways to say the same are apart: of symbols in a lower precision, by their probabilities."""
+    spread_out = isinstance(predictor.task.target_spec, TokenSpec) and one.values.shape[-1] > 1  # over all symbols
+    return moved_probability(one, other) if spread_out and not _is_exact(predictor) else difference(one, other)
 
 
 # ---------------------------------------------------------------------------------------------------------- alone and in any batch
@@ -150,7 +160,7 @@ def _apart_alone(predictor: Predictor, items: Sequence[Any]) -> Iterator[float]:
         for row in range(len(batch.source.lengths)):
             index = torch.tensor([row])
             for whole, single in zip(among, said(predictor.model, batch.select_rows(index)), strict=True):
-                yield difference(single, Said(whole.values[index], whole.mask[index]))
+                yield _apart(predictor, single, Said(whole.values[index], whole.mask[index]))
 
 
 # ------------------------------------------------------------------------------------------------------------------- step by step
@@ -164,7 +174,7 @@ def _steps(predictor: Predictor, items: Sequence[Any]) -> Examined:
     given = _batches(predictor, items, predictor.recipe.evaluation.batch_size)
     if not given:
         return Examined(promise, "skipped", "the records have no targets")
-    apart = max(_apart_in_steps(model, batch) for batch in given)
+    apart = max(_apart_in_steps(predictor, model, batch) for batch in given)
     engine = predictor.trained[0].header.get("engine")
     exported = "" if engine is None else f" (`{engine['name']}` has steps only: one row each against two that change places)"
     said_so = f"what is said differs by at most {apart:.2g}{exported}"
@@ -173,7 +183,7 @@ def _steps(predictor: Predictor, items: Sequence[Any]) -> Examined:
 
 
 @torch.inference_mode()
-def _apart_in_steps(model: StepwiseModel, batch: Batch) -> float:
+def _apart_in_steps(predictor: Predictor, model: StepwiseModel, batch: Batch) -> float:
     whole, labels, inputs = said(model, batch)[-1], batch.labels, batch.inputs
     memory = model.project(model.encode(batch.source))
     rows, steps = len(inputs.lengths), inputs.values.shape[1]
@@ -189,7 +199,7 @@ def _apart_in_steps(model: StepwiseModel, batch: Batch) -> float:
         told = comparable_step(model, output, labels.values[:, step].repeat_interleave(2, 0))
         found.append(told.unflatten(0, (rows, 2))[:, place])
         state = select_rows(state, swapped)
-    return difference(Said(torch.stack(found, dim=1), whole.mask), whole)
+    return _apart(predictor, Said(torch.stack(found, dim=1), whole.mask), whole)
 
 
 # ----------------------------------------------------------------------------------------------------------- exported and resumed

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from antiphon.prediction.comparing import Said, difference
+from antiphon.prediction.comparing import Said, difference, moved_probability
 
 
 def said(*values: float) -> Said:
@@ -26,3 +26,12 @@ def said(*values: float) -> Said:
 def test_difference(one: float, other: float, apart: float) -> None:
     assert difference(said(-2.0, one), said(-2.0, other)) == pytest.approx(apart)
     assert difference(said(other, -2.0), said(one, -2.0)) == pytest.approx(apart)
+
+
+def test_probability_that_moves_counts_and_that_of_symbols_which_nobody_says_does_not() -> None:
+    likely = Said(torch.tensor([[[0.6, 0.4 - 1e-8, 1e-8]]]).log(), torch.ones(1, 1, dtype=torch.bool))
+    other = Said(torch.tensor([[[0.5, 0.5 - 1e-6, 1e-6]]]).log(), torch.ones(1, 1, dtype=torch.bool))
+    assert moved_probability(likely, other) == pytest.approx(0.1, abs=1e-5)
+    rare = Said(torch.tensor([[[0.6, 0.4 - 1e-6, 1e-6]]]).log(), torch.ones(1, 1, dtype=torch.bool))
+    assert moved_probability(likely, rare) < 1e-5
+    assert difference(likely, rare) > 1
