@@ -106,7 +106,7 @@ def difference(one: Said, other: Said) -> float:
 def moved_probability(one: Said, other: Said) -> float:
     """The most probability that lies elsewhere, of log-probabilities of symbols: half of the sum of differences (total variation).
 
-    A lower precision may say -18 or -21 of a symbol that nobody will ever say, which `difference` would count as much as 0.6 of a likely one.
+    A lower precision may say -18 or -21 of a symbol that nobody will ever say, which `difference` counts as much as 0.6 of a likely one.
     """
     steps = int(min(one.values.shape[1], other.values.shape[1]))
     mask = one.mask[:, :steps]
