@@ -66,8 +66,14 @@ def alignment_error_rate(folder: Path, model: dict[str, Any], *, guided: bool, s
     return errors.rate
 
 
-@pytest.mark.parametrize("name", ["transformer", pytest.param("lstm", marks=pytest.mark.slow)])
-def test_guided_attention_aligns(name: str, tmp_path: Path, seed: int) -> None:
+def test_guided_attention_aligns(tmp_path: Path, seed: int) -> None:
+    guided = alignment_error_rate(tmp_path, MODELS["transformer"], guided=True, seed=seed)
+    assert guided < 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_it_is_the_guidance_that_aligns(name: str, tmp_path: Path, seed: int) -> None:
     guided = alignment_error_rate(tmp_path / "guided", MODELS[name], guided=True, seed=seed)
     free = alignment_error_rate(tmp_path / "free", MODELS[name], guided=False, seed=seed)
     print(f"{name}: alignment error rate {guided:.1%} guided, {free:.1%} free")
