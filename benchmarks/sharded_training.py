@@ -2,8 +2,8 @@
 
     python benchmarks/sharded_training.py --preset big --ranks 2
 
-Each way runs in processes of its own, one thread each, in turns: one process, several with whole weights (DDP), several with shards (FSDP2).
-Batches are random symbols, the same for all ways. Memory is the peak of a process without what importing takes.
+Each way runs in processes of its own, one thread each, in turns: one process, several with whole weights (DDP), several with
+shards (FSDP2). Batches are random symbols, the same for all ways. Memory is the peak of a process without what importing takes.
 """
 
 import argparse
