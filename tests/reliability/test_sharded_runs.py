@@ -19,7 +19,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A recipe with all that is averaged, and its run in one process."""
     folder = tmp_path_factory.mktemp("whole")
     write_data(folder)
-    recipe = write_recipe(folder, model=STILL, ema_decay=0.9, average=2, accumulation=2)
+    recipe = write_recipe(folder, model=STILL, ema_decay=0.9, average=2, accumulation=2, max_steps=8, save_every=4)
     statuses, said = run(train_command(recipe, folder / "one"))
     assert statuses == [0], said
     return recipe, folder / "one"
@@ -35,6 +35,7 @@ def same(found: Path, expected: Path) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_sharded_runs_come_to_the_same(count: int, whole: tuple[Path, Path], tmp_path: Path) -> None:
     recipe, one = whole
@@ -44,10 +45,10 @@ def test_sharded_runs_come_to_the_same(count: int, whole: tuple[Path, Path], tmp
     same(tmp_path / "run", one)
 
 
-@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), pytest.param(2, 3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("before", "after"), [(2, 1), *(pytest.param(*counts, marks=pytest.mark.slow) for counts in ((1, 2), (2, 3)))])
 def test_it_goes_on_in_another_number_of_processes(before: int, after: int, whole: tuple[Path, Path], tmp_path: Path) -> None:
     recipe, one = whole
-    for count, more in ((before, ("--set", "training.max_steps=6")), (after, ("--resume",))):
+    for count, more in ((before, ("--set", "training.max_steps=4")), (after, ("--resume",))):
         statuses, said = run(train_command(recipe, tmp_path / "run", *SHARDED, *more), count)
         assert statuses == [0] * count, said
     same(tmp_path / "run", one)
@@ -69,4 +70,5 @@ def test_all_split_their_batches_when_memory_does_not_suffice_for_one(whole: tup
     recipe, one = whole
     statuses, said = run(train_command(recipe, tmp_path / "run", *SHARDED), 2, prepare=narrow)
     assert statuses == [0, 0], said
+    assert (tmp_path / "run/last/training/shards").is_dir(), "the optimizer's state stays in shards"
     same(tmp_path / "run", one)

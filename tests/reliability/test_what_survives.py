@@ -22,13 +22,13 @@ def run_experiments(*arguments: str, seed: int) -> str:
 
 def test_stop_and_resume(seed: int) -> None:
     """Random combinations of model, processes, precision and accumulation, each stopped at random updates."""
-    assert "identical 2, combinations 2" in run_experiments("resume", "--limit", "2", seed=seed)
+    assert "identical 1, combinations 1" in run_experiments("resume", "--limit", "1", seed=seed)
 
 
 def test_kills_and_no_room(seed: int) -> None:
-    said = run_experiments("kill", "full", "--limit", "2", seed=seed)
+    said = run_experiments("kill", "full", "--limit", "1", seed=seed)
     assert re.search(r"kills \d+, during a save \d+, unreadable 0, lost or repeated 0", said)
-    assert "full and recovered 4" in said
+    assert "full and recovered 2" in said
 
 
 def test_several_processes_divergence_and_memory(seed: int) -> None:

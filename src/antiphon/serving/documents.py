@@ -77,6 +77,7 @@ class Documents:
         self._known: dict[str, Document] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(_AT_WORK)
+        service.at_end.append(self.close)
 
     def add(self, pair: Pair, name: str, content: bytes, required: Required) -> Document:
         """Take a document, which is translated from now on. Raises RefusedError for a format that is not written again, or too many."""
@@ -110,6 +111,13 @@ class Documents:
         """Remove it, with its files."""
         if self._known.pop(document.identity, None) is not None:
             document.folder.cleanup()
+
+    def close(self) -> None:
+        """Remove all, also what nobody has fetched."""
+        for task in self._tasks:
+            task.cancel()
+        for document in list(self._known.values()):
+            self.forget(document)
 
     async def _translate(self, document: Document) -> None:
         async with self._room:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, final
 
@@ -39,6 +39,8 @@ class Service:
         self.pools = {one.name: Pool(one, settings, self.metrics, make) for one in served}
         self._started = False
         self.closing = asyncio.Event()
+        self.at_end: list[Callable[[], None]] = []
+        """What is to be done when it ends, such as to remove files."""
         self._talks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -56,6 +58,8 @@ class Service:
         """End all workers when they have answered."""
         await self.drain()
         await asyncio.gather(*(pool.close() for pool in self.pools.values()))
+        for end in self.at_end:
+            end()
 
     @contextmanager
     def talking(self) -> Iterator[None]:

@@ -119,7 +119,7 @@ def test_a_choice_takes_a_name_a_part_or_all(values, expected):
     [
         ({"part": "secnd"}, "`part.name` must be one of first, second, but is 'secnd'. Did you mean `second`?"),
         ({"part": {"rate": 1}}, "`part.rate` is not a setting. Did you mean `name`? Allowed here: name, size."),
-        ({"part": {"name": "second", "size": 1}}, "`part.size` is not a setting. Allowed here: name, rate."),
+        ({"part": {"name": "second", "size": 1}}, "`part.size` is not a setting. Did you mean `other.size`? Allowed here: name, rate."),
         ({"part": None}, "`part` must be a name, or a mapping with a `name`, but is None."),
         ({"other": 3}, "`other` must be a name, or a mapping with a `name`, but is 3."),
         ({"other": "third"}, "`other.name` must be one of first, second, but is 'third'."),

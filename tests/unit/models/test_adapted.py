@@ -89,7 +89,7 @@ def test_nothing_learned_changes_nothing_and_resuming_is_exact(base: Any, tmp_pa
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        pytest.param(kind, name, marks=[pytest.mark.slow] * (kind == "dora" and name != "transformer"))
+        pytest.param(kind, name, marks=[pytest.mark.slow] * ((kind, name) != ("dora", "transformer")))
         for kind in ("lora", "dora")
         for name in MODELS
     ],

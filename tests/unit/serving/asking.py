@@ -30,5 +30,7 @@ def run(
         await app.state.service.start()
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
             await asyncio.wait_for(body(client), 60)
+        for end in app.state.service.at_end:
+            end()
 
     asyncio.run(main())
