@@ -72,6 +72,7 @@ def listening(app: Any) -> Iterator[str]:
 def page(browser: Any) -> Iterator[Any]:
     """A page of 1100 by 800; what goes wrong in it, or is asked for elsewhere, fails the test."""
     context = browser.new_context(viewport={"width": 1100, "height": 800}, permissions=["clipboard-read", "clipboard-write", "microphone"])
+    context.set_default_timeout(200_000)  # milliseconds: a busy machine is no failure
     found = context.new_page()
     wrong: list[str] = []
     found.on("pageerror", lambda error: wrong.append(str(error)))
