@@ -326,10 +326,24 @@ def every_variant(*, whole: bool = False) -> pytest.MarkDecorator:
 
 
 def every_variant_and_data(*, whole: bool = False) -> pytest.MarkDecorator:
-    """Run a test for each variant with each kind of data that it can be used with; `whole` as for `every_variant`."""
+    """Run a test for each variant with each kind of data that it can be used with; `whole` as for `every_variant`.
+
+    The fast tests take each variant with the first kind of its data, and the first variant of each architecture with all of them.
+    """
     left_out = (*BY_FRAMES, *(PARTIAL if whole else ()))
-    pairs = [(variant, kind) for variant in variants() if variant.architecture not in left_out for kind in variant.specs]
-    return pytest.mark.parametrize(("variant", "kind"), pairs, ids=[f"{variant.id}-{kind}" for variant, kind in pairs])
+    firsts = {variant.architecture: variant.id for variant in reversed(variants())}
+    pairs = [
+        pytest.param(
+            variant,
+            kind,
+            id=f"{variant.id}-{kind}",
+            marks=[pytest.mark.slow] * (kind != next(iter(variant.specs)) and firsts[variant.architecture] != variant.id),
+        )
+        for variant in variants()
+        if variant.architecture not in left_out
+        for kind in variant.specs
+    ]
+    return pytest.mark.parametrize(("variant", "kind"), pairs)
 
 
 def architectures() -> pytest.MarkDecorator:

@@ -29,7 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 LENGTHS = {"copy": (3, 8), "reverse": (3, 8), "sort": (3, 8), "digit words": (2, 5)}
 # These read no symbols, or nothing at all, or begin with weights that others have trained.
 NOT_HERE = ("adapted", "chronos_bolt", "conformer", "decoder_only", "encoder_only", "linear", "pretrained", "transducer", "whisper")
-FAST = [("lstm", "reverse", 500), ("transformer", "copy", 300)]
+FAST = [("lstm", "reverse", 500), pytest.param("transformer", "copy", 300, marks=pytest.mark.slow)]  # others learn with it, too
 ALL = [(architecture, task) for architecture in SETTINGS for task in TASKS]
 
 

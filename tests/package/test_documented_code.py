@@ -89,6 +89,7 @@ LONG = (  # a quarter or half a minute each, also when small
     "forecasting",
     "pretraining",
     "distillation",
+    "speech",
 )
 FEW_SENTENCES = {"po_files": 1500}
 

@@ -31,10 +31,8 @@ def test_kills_and_no_room(seed: int) -> None:
     assert "full and recovered 2" in said
 
 
-def test_several_processes_divergence_and_memory(seed: int) -> None:
-    said = run_experiments("ranks", "diverge", "memory", "--limit", "1", seed=seed)
-    assert "lost ranks 2" in said
-    assert "validations alike 1" in said
+def test_divergence_and_memory(seed: int) -> None:
+    said = run_experiments("diverge", "memory", "--limit", "1", seed=seed)
     assert "poisoned records named 1" in said
     assert re.search(r"updates split [1-9]", said)
 
@@ -44,3 +42,10 @@ def test_several_processes_divergence_and_memory(seed: int) -> None:
 @pytest.mark.parametrize("experiment", ["resume", "kill", "ranks", "full", "signals", "diverge", "memory"])
 def test_all_cases(experiment: str, seed: int) -> None:
     assert "failures 0" in run_experiments(experiment, seed=seed)
+
+
+@pytest.mark.slow
+def test_several_processes(seed: int) -> None:
+    said = run_experiments("ranks", "--limit", "1", seed=seed)
+    assert "lost ranks 2" in said
+    assert "validations alike 1" in said

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA counts arrays on Linux only")
 def test_a_corpus_larger_than_the_memory_allowed(tmp_path: Path) -> None:
     command = [

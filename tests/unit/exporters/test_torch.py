@@ -60,6 +60,7 @@ def test_a_folder_says_what_its_run_says(exported):
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_files_run_where_only_torch_is(exported):
     found = subprocess.run([sys.executable, "-I", "-c", ALONE, str(exported[1])], capture_output=True, text=True, check=False)
     assert found.stdout.strip() == "True", found.stderr[-500:]
