@@ -26,10 +26,10 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.losses import cross_entropy
 from antiphon.training import distributed
 from antiphon.training.decoder_inputs import TeacherForcingConfig
+from antiphon.training.distributed import DistributedConfig
 from antiphon.training.gradients import make_gradients
 from antiphon.training.learner import Learner
 from antiphon.training.optimizers import AdamWConfig, build_optimizer
-from antiphon.training.sharding import DistributedConfig
 from antiphon.training.step import Update
 
 WAYS = ("whole", "ddp", "fsdp")

@@ -12,9 +12,9 @@ import torch.distributed as dist
 from antiphon.contracts.loss import LossSum
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
-from antiphon.training.gradients import ShardedGradients
 from antiphon.training.learner import Learner
-from antiphon.training.sharding import DistributedConfig, full
+from antiphon.training.sharded_gradients import ShardedGradients
+from antiphon.training.shards import full
 from tests.conformance.variants import BY_FRAMES, batch, build, gradients, loss_of, variants
 
 RANKS = 2
@@ -32,17 +32,23 @@ class Summed:
         return LossSum(counts * loss_of(output, labels), torch.zeros(len(labels.lengths)))
 
 
-def sharded_gradients(rank, pairs, seed):
+def sharded_gradients(rank, pairs, seed, precision="fp32"):
     """The gradients of each parameter, by the number of the pair."""
     found = {}
     for number, (variant, kind) in enumerate(pairs):
-        model, data = build(variant, seed, kind).train(), batch(kind, seed)
+        model, data = made(variant, kind, seed, precision), batch(kind, seed)
         learner = Learner(model, Summed(), TeacherForcingConfig())
-        sharded = ShardedGradients(learner, Ranks(rank, RANKS, torch.device("cpu")), "fp32", 1, DistributedConfig(shard=True))
+        sharded = ShardedGradients(learner, Ranks(rank, RANKS, torch.device("cpu")), precision, 1)
         mine = data.select_rows(torch.arange(rank, 3, RANKS))
         sharded([mine, mine.unlearned()], 0, 1.0)
         found[number] = {name: None if one.grad is None else full(one.grad) for name, one in model.named_parameters()}
     return found
+
+
+def made(variant, kind, seed, precision="fp32"):
+    """A model to train; weights that are gathered in half precision have masters in single precision."""
+    model = build(variant, seed, kind).train()
+    return model if precision == "fp32" else model.float()
 
 
 def in_ranks(function, folder: Path):
@@ -83,3 +89,15 @@ def test_gradients_are_those_of_the_whole_model(pairs, seed, tmp_path):
             if not torch.allclose(torch.zeros_like(gradient) if own is None else own, gradient, 1e-9, 1e-9):
                 wrong.add(f"{variant.id} {kind}")
     assert not wrong
+
+
+def test_gathered_in_half_precision_they_are_near_and_in_single_precision(seed, tmp_path, monkeypatch):
+    for module in ("precision", "sharded_gradients"):  # a processor without bf16 imitates it
+        monkeypatch.setattr(f"antiphon.training.{module}.has_bf16", lambda _: True)
+    variant, kind = FIRST["transformer"]
+    (found,) = in_ranks(lambda rank: sharded_gradients(rank, [(variant, kind)], seed, "bf16"), tmp_path).values()
+    expected = gradients(made(variant, kind, seed, "bf16"), batch(kind, seed))
+    assert {one.dtype for one in found.values()} == {torch.float32}
+    one, other = (torch.cat([gradient.flatten() for gradient in tree.values()]) for tree in (found, expected))
+    apart = float((one - other).norm() / other.norm())
+    assert 0 < apart < 0.1

@@ -71,4 +71,5 @@ def test_all_split_their_batches_when_memory_does_not_suffice_for_one(whole: tup
     statuses, said = run(train_command(recipe, tmp_path / "run", *SHARDED), 2, prepare=narrow)
     assert statuses == [0, 0], said
     assert (tmp_path / "run/last/training/shards").is_dir(), "the optimizer's state stays in shards"
+    assert events(tmp_path / "run", "split"), "nothing was split"
     same(tmp_path / "run", one)

@@ -198,6 +198,8 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
         trainer.resume(last)
     notes += [*warmup_notes(recipe.training, batches.estimate()), *precision_notes(recipe.training.precision, ranks.device)]
     notes += [validation.note] if validation.note else []
+    if recipe.training.distributed.shard and ranks.world == 1:
+        notes.append("`training.distributed.shard` changes nothing with one process: start several by `torchrun`.")
     parameters = sum(parameter.numel() for parameter in model.parameters())
     for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
         say(line)

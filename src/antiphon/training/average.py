@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from antiphon.training.sharding import local
+from antiphon.training.shards import local
 
 
 @final

@@ -20,12 +20,25 @@ from torch import Tensor, nn
 from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from antiphon.contracts.configuration import config
 from antiphon.errors import TrainingError
 from antiphon.training.device import find_device
 
 # Rank 0 may encode a large corpus, or check a checkpoint, for hours while the others wait; a rank that dies is noticed without a timeout.
 _PATIENCE = timedelta(days=2)
 _FAILED = "antiphon/failed"
+
+
+@config
+class DistributedConfig:
+    """How several processes share the work. By itself each has the whole model, and only gradients are exchanged (DDP)."""
+
+    shard: bool = False
+    """Divide weights, gradients and the optimizer's state among the processes (FSDP2), for models that are too large for one of them."""
+
+    def shards(self, world: int) -> bool:
+        """Whether so many processes have shards: one that stands alone has the whole."""
+        return self.shard and world > 1
 
 
 @final

@@ -12,10 +12,10 @@ from antiphon.errors import ConfigError
 from antiphon.metrics.interface import says_better
 from antiphon.metrics.scoring import find_metric
 from antiphon.training.decoder_inputs import DecoderInputsConfig, TeacherForcingConfig
+from antiphon.training.distributed import DistributedConfig
 from antiphon.training.optimizers import AdafactorConfig, AdamWConfig, OptimizerConfig
 from antiphon.training.precision import Precision
 from antiphon.training.schedules import InverseSquareRootConfig, ScheduleConfig
-from antiphon.training.sharding import DistributedConfig
 
 
 @config

@@ -8,37 +8,16 @@ exchanged some and not the others: it follows what the rest do (`Exchange.follow
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast, final
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
-from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
-from antiphon.contracts.configuration import config
 from antiphon.errors import ConfigError
-
-
-@config
-class DistributedConfig:
-    """How several processes share the work. By itself each has the whole model, and only gradients are exchanged (DDP)."""
-
-    shard: bool = False
-    """Divide weights, gradients and the optimizer's state among the processes (FSDP2), for models that are too large for one of them."""
-    offload: bool = False
-    """Keep the shards in the memory of the computer, and have on the GPU only what is computed with: slower, for still larger models."""
-
-    def __post_init__(self) -> None:
-        if self.offload and not self.shard:
-            raise ValueError("`offload` must be left out without `shard`, since only shards are moved.")
-
-    def shards(self, world: int) -> bool:
-        """Whether so many processes have shards: one that stands alone has the whole."""
-        return self.shard and world > 1
 
 
 @final
@@ -101,7 +80,7 @@ class _Scatter(_Allocates):
         return None
 
 
-def shard(root: nn.Module, layers: Iterable[nn.Module], settings: DistributedConfig, *, half: bool) -> Exchange:
+def shard(root: nn.Module, layers: Iterable[nn.Module], *, half: bool) -> Exchange:
     """Shard a module in place, each of the layers for itself. Optimizers must be made afterwards: its parameters are others then.
 
     root     what is called for each batch; its weights are used nowhere but within its `forward`
@@ -113,12 +92,11 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], settings: DistributedCon
     if not hasattr(FSDPModule, "reset_iter_state"):
         raise ConfigError(f"`training.distributed.shard` needs PyTorch 2.13 or newer, but this is {torch.__version__}.")
     precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False) if half else MixedPrecisionPolicy()
-    offload = CPUOffloadPolicy() if settings.offload else OffloadPolicy()
     # What layers give is a view here and there, and never changed in place.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor", category=UserWarning)
     exchange = Exchange()
     for module in (*layers, root):
-        fully_shard(module, mp_policy=precision, offload_policy=offload)
+        fully_shard(module, mp_policy=precision)
         sharded = cast(FSDPModule, module)
         sharded.set_custom_all_gather(cast(Any, _Gather(exchange)))
         sharded.set_custom_reduce_scatter(cast(Any, _Scatter(exchange)))
@@ -126,53 +104,3 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], settings: DistributedCon
         sharded.set_force_sum_reduction_for_comms(True)
         sharded.set_reduce_scatter_unused_params(True, recurse=False)
     return exchange
-
-
-@contextmanager
-def gathered(root: nn.Module) -> Iterator[None]:
-    """Within it every process has all weights, such as for decoding, where each takes as many steps as its records need."""
-    if not isinstance(root, FSDPModule):
-        yield
-        return
-    root._get_fsdp_state()._lazy_init()  # a layer that is called before the root has been would take itself for the root
-    parts = [module for module in root.modules() if isinstance(module, FSDPModule)]
-    for part in parts:
-        part.set_reshard_after_forward(False, recurse=False)
-        part.unshard()
-    try:
-        yield
-    finally:
-        for part in parts:
-            part.set_reshard_after_forward(part is not root, recurse=False)
-        # Not only are weights let go: which layers were called is forgotten, too, which decides what is exchanged next.
-        root.reset_iter_state()
-
-
-def is_sharded(model: nn.Module) -> bool:
-    """Whether the weights of a model are sharded."""
-    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
-
-
-def load_whole(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Put whole tensors, which every process has, into a model that may be sharded; what is not named stays."""
-    if is_sharded(model):
-        set_model_state_dict(model, dict(weights), options=StateDictOptions(full_state_dict=True, strict=False))
-    else:
-        model.load_state_dict(weights, strict=False)
-
-
-def full(tensor: Tensor) -> Tensor:
-    """A tensor as it is without shards. All processes must ask for it together."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-
-
-def local(tensor: Tensor) -> Tensor:
-    """This process's shard of a tensor; the tensor where there are none. It is the same memory."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
-
-
-def sharded_like(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """A whole tensor, which every process has, in shards as a parameter of its shape is; as it is where there are none."""
-    if not isinstance(parameter, DTensor) or tensor.shape != parameter.shape:
-        return tensor
-    return distribute_tensor(tensor.to(parameter.device), parameter.device_mesh, parameter.placements, src_data_rank=None)

@@ -16,8 +16,7 @@ from antiphon.training.average import MovingAverage
 from antiphon.training.distributed import Ranks
 from antiphon.training.optimizers import load_optimizer, optimizer_tensors
 from antiphon.training.progress import Progress, progress_from
-from antiphon.training.sharded_files import read_shards, write_shards
-from antiphon.training.sharding import full, is_sharded, load_whole, sharded_like
+from antiphon.training.shards import full, is_sharded, load_whole, sharded_like
 
 PROGRESS, OPTIMIZER, TRAINED, SHARDS = "progress.json", "optimizer.safetensors", "weights.safetensors", "shards"
 _TRAINED = "trained weights/"
@@ -105,12 +104,16 @@ class TrainingState:
 
     def write_shards(self, training: Path | None) -> None:
         """What all processes do together while the first one writes a checkpoint, whose folder it alone knows."""
+        from antiphon.training.sharded_files import write_shards
+
         place = next(filter(None, self.ranks.gather_plain(None if training is None else str(training))))
         trained = {} if self.average is None else {f"{_TRAINED}{name}": tensor for name, tensor in self.average.tensors.items()}
         write_shards(Path(place) / SHARDS, optimizer_tensors(self.optimizer, self._names()) | trained)
 
     def _read_shards(self, folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The optimizer's tensors and the trained weights, in shards as the model's are, or whole."""
+        from antiphon.training.sharded_files import read_shards
+
         parameters = self._parameters()
 
         def place(key: str, size: torch.Size) -> Tensor:

@@ -23,7 +23,7 @@ from antiphon.training.distributed import Ranks
 from antiphon.training.gradients import Gradients, RowLosses, WholeGradients
 from antiphon.training.learner import Learner
 from antiphon.training.precision import Precision
-from antiphon.training.sharding import full
+from antiphon.training.shards import full
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from antiphon.training.progress import Progress, Window, check_not_diverged
 from antiphon.training.schedules import learning_rate_factor
 from antiphon.training.selection import Evaluate, Selection
 from antiphon.training.settings import TrainingConfig
-from antiphon.training.sharding import gathered
+from antiphon.training.shards import gathered
 from antiphon.training.state import TrainingState
 from antiphon.training.step import Update
 from antiphon.training.stopping import HEARD, Stopped, StopRequest
