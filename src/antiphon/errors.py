@@ -49,7 +49,7 @@ class ExportError(AntiphonError):
     """A model cannot be exported in the format asked for."""
 
 
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return " Did you mean `x`?" for the closest allowed name, or "" when nothing comes close."""
-    matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
+def nearest(name: str, allowed: Iterable[str], alike: float = 0.5) -> str:
+    """Return " Did you mean `x`?" for the closest allowed name, or "" when nothing comes so close (`alike` 1 is the same)."""
+    matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=alike)
     return f" Did you mean `{matches[0]}`?" if matches else ""

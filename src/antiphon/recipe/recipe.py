@@ -326,7 +326,7 @@ def _parse(path: Path) -> CommentedMap:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         there = [other.name for suffix in _SUFFIXES for other in path.parent.glob(f"*{suffix}")]
-        hint = nearest(path.name, there) or f" `antiphon new translation {path}` writes one to start from."
+        hint = nearest(path.name, there, 0.8) or f" `antiphon new translation {path}` writes one to start from."
         raise ConfigError(f"There is no recipe {path}.{hint}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The recipe {path} cannot be read: {error}.") from error
