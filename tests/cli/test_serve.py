@@ -94,6 +94,8 @@ def test_what_cannot_be_served_is_one_sentence(antiphon: Command, tmp_path: Path
             (["nowhere"], "There is no run or checkpoint nowhere"),
             (["nowhere", "--port", port], f"127.0.0.1:{port} cannot be listened at: Address already in use"),
             (["a=x", "a=y"], "Two models are called `a`"),
+            (["nowhere", "--listen", "wyomin=127.0.0.1:1"], "Did you mean `wyoming`?"),  # before anything is loaded
+            (["nowhere", "--listen", "deepl=127.0.0.1:1"], "deepl is spoken at `--port`"),
         ):
             result = antiphon("serve", "--port", 0, *arguments)
             assert result.status == 1

@@ -40,7 +40,7 @@ def check_file(path: Path) -> None:
 def _what_is_there(path: Path) -> str:
     if not path.parent.is_dir():
         return f" The folder `{path.parent}` does not exist either."
-    return nearest(path.name, sorted(entry.name for entry in path.parent.iterdir()))
+    return nearest(path.name, sorted(entry.name for entry in path.parent.iterdir()), 0.7)
 
 
 def open_bytes(path: Path) -> io.BufferedReader:

@@ -35,6 +35,8 @@ def run_server(
         import uvicorn
     except ImportError as error:
         raise MissingPackageError("Serving", "uvicorn", "serve") from error
+    for protocol, *_ in listen:  # what cannot be spoken is refused before models are loaded
+        _speaker(protocol)
     app = application(served, settings, make=make)
     config = uvicorn.Config(
         app,
@@ -105,13 +107,18 @@ async def _reloaded(service: Any) -> None:
         say("not_reloaded", f"The models stay as they were, since one cannot be opened anew: {error}", level="error")
 
 
+def _speaker(protocol: str) -> Any:
+    """What speaks a protocol that is not HTTP. Raises ConfigError where there is none."""
+    speak = registry.find("protocols", protocol).listen
+    if speak is None:
+        raise ConfigError(f"`--listen` needs a protocol that is not HTTP, such as wyoming, but {protocol} is spoken at `--port`.")
+    return speak
+
+
 async def _listening(service: Any, protocol: str, host: str, port: int) -> asyncio.Server:
     """Speak a protocol at an address. Raises AntiphonError where that cannot be."""
-    plugin = registry.find("protocols", protocol)
-    if plugin.listen is None:
-        raise ConfigError(f"`--listen` needs a protocol that is not HTTP, such as wyoming, but {protocol} is spoken at `--port`.")
     try:
-        server: asyncio.Server = await plugin.listen(service, host, port)
+        server: asyncio.Server = await _speaker(protocol)(service, host, port)
     except OSError as error:
         raise AntiphonError(f"{host}:{port} cannot be listened at for {protocol}: {error.strerror}. Choose another one.") from error
     address, bound = server.sockets[0].getsockname()[:2]
