@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from antiphon.contracts.configuration import Fraction, OwnWord, config
@@ -31,6 +31,7 @@ from antiphon.models import pretrained_speech as speech
 from antiphon.models.adapters import AdapterConfig, adapt, base_name, follow_base, keep_in_8bit
 from antiphon.models.pretrained_positions import check_length, longest_read, longest_said
 from antiphon.models.pretrained_search import lost_of, published_generation, search_of
+from antiphon.models.pretrained_state import PretrainedState, SaidLayer, SourceLayer
 from antiphon.models.pretrained_weights import BaseConfig, identity, published_class, published_weights, same_base
 from antiphon.store.json_text import json_text
 
@@ -58,29 +59,6 @@ class PretrainedConfig:
     run fills it in."""
     base: BaseConfig | None = None
     """The weights that an adapter stands on; a run fills it in, to find out whether they have changed."""
-
-
-SaidLayer = tuple[Float[Tensor, "R H T K"], Float[Tensor, "R H T K"]]  # keys and values
-SourceLayer = tuple[Float[Tensor, "R H S K"], Float[Tensor, "R H S K"]]
-
-
-@dataclass(frozen=True)
-class PretrainedState:
-    """The decoder's cache as tensors: of what was said, and of the source, by layer. `visible` is the source's mask for each row."""
-
-    said: tuple[SaidLayer, ...]
-    source: tuple[SourceLayer, ...]
-    visible: Bool[Tensor, "R S"]
-    beam_size: int
-
-    def select_rows(self, index: Int[Tensor, " N"]) -> "PretrainedState":
-        """As `sequences.select_rows`; what belongs to the source stays where it is when every row keeps its source."""
-        said = map_tensors(lambda tensor: tensor.index_select(0, index), self.said)
-        owners = torch.arange(len(self.visible), device=index.device) // self.beam_size
-        if len(index) == len(owners) and torch.equal(owners[index], owners):
-            return replace(self, said=said)
-        source, visible = map_tensors(lambda tensor: tensor.index_select(0, index), (self.source, self.visible))
-        return replace(self, said=said, source=source, visible=visible)
 
 
 @final

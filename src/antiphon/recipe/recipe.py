@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import Kept, Section, Verdict, config, plain, plugin_field, plugin_name, validate, verdict
 from antiphon.contracts.files import HUB, FileConfig, Files
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.trust import OWN, Trust, foreign, own
-from antiphon.errors import ConfigError, nearest
+from antiphon.errors import ConfigError
+from antiphon.recipe.tree import existing, line_of, override_in, parsed, plain_tree
 from antiphon.store.atomic import replacing
 
 _LEARNING = {
@@ -106,9 +105,6 @@ class Recipe:
     """Whether code from outside that is named here may be imported; no setting."""
 
 
-_SUFFIXES = (".yaml", ".yml")
-
-
 def read_recipe(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool = False, trust: Trust | None = None) -> Recipe:
     """Read a recipe file and apply `key.path=value` overrides. Raises ConfigError naming file, line and key.
 
@@ -116,22 +112,22 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = (), *, trust_code: 
                  folder of a run, its own
     trust        another verdict than what follows from this
     """
-    path = _found(Path(path))
+    path = existing(Path(path))
     trust = trust or (foreign(trust_code) if _is_run(path.parent) else own(trust_code))
-    tree = _parse(path)
-    overridden = [_override(tree, override) for override in overrides]
+    tree = parsed(path)
+    overridden = [override_in(tree, override) for override in overrides]
 
     def locate(keys: tuple[Any, ...]) -> str:
         if any(keys[: len(changed)] == changed for changed in overridden):
             return "--set: "
         changed = any(inner[: len(keys)] == keys for inner in overridden)  # what does not fit together may be said in two places
-        return f"{path}:{_line(tree, keys)}{' with --set' if changed else ''}: "
+        return f"{path}:{line_of(tree, keys)}{' with --set' if changed else ''}: "
 
     def base(*keys: str) -> Path:
         here = any(keys[: len(changed)] == changed for changed in overridden)
         return Path() if here else path.parent
 
-    values = _fitting(_plain_tree(tree), base("model", "run"), trust)
+    values = _fitting(plain_tree(tree), base("model", "run"), trust)
     return _resolved(validate(Recipe, values, trust=trust, locate=locate), base)
 
 
@@ -242,11 +238,11 @@ def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     tree.update({name: plain(recipe)[name] for name in changed & {*_LEARNING}})
     named = [override for override in overrides if override.partition("=")[0].strip() == "search.name"]
     for override in named:
-        _override(tree, override)
+        override_in(tree, override)
     if named and tree["search"]["name"] != recipe.search.name:
         tree["search"] = {"name": tree["search"]["name"]}
     for override in overrides:
-        _override(tree, override)
+        override_in(tree, override)
     return recipe_from(tree, trust=recipe.trust)
 
 
@@ -312,83 +308,6 @@ def _whose_run(model: Any, base: Path) -> Any:
 
 def _absolute(path: str | Path, base: Path) -> Path:
     return Path(path) if Path(path).is_absolute() else (base / path).absolute()
-
-
-def _found(path: Path) -> Path:
-    """The file that is meant: `german.yml`, or `german` alone, where there is `german.yaml`."""
-    others = (path.with_suffix(suffix) for suffix in _SUFFIXES)
-    return path if path.exists() or path.suffix not in ("", *_SUFFIXES) else next((one for one in others if one.is_file()), path)
-
-
-def _parse(path: Path) -> CommentedMap:
-    """The file as a tree that knows its lines. The round-trip loader builds plain values only, as the safe one does."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        there = [other.name for suffix in _SUFFIXES for other in path.parent.glob(f"*{suffix}")]
-        hint = nearest(path.name, there, 0.8) or f" `antiphon new translation {path}` writes one to start from."
-        raise ConfigError(f"There is no recipe {path}.{hint}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The recipe {path} cannot be read: {error}.") from error
-    try:
-        tree = YAML(typ="rt").load(text)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{path}{line}: this is not valid YAML: {problem}.") from error
-    if not isinstance(tree, CommentedMap):
-        raise ConfigError(f"{path}: a recipe must be a mapping with `task`, `data`, `model` and `training`, but is {type(tree).__name__}.")
-    return tree
-
-
-def _override(tree: Any, override: str) -> tuple[str, ...]:
-    """Apply one `key.path=value`; returns the path."""
-    dotted, equals, text = override.partition("=")
-    keys = tuple(dotted.strip().split("."))
-    if not equals or not all(keys):
-        raise ConfigError(f"`--set` must be of the form key.path=value, but is {override!r}.")
-    try:
-        value = _plain_tree(YAML(typ="safe", pure=True).load(text))  # YAML 1.2 knows no dates
-    except YAMLError as error:
-        raise ConfigError(f"`--set {dotted}`: {text!r} is not valid YAML.") from error
-    for position, key in enumerate(keys[:-1], start=1):
-        inner = tree.get(key)
-        if isinstance(inner, str):  # a bare name, or the path of a file
-            inner = {"path" if keys[0] == "data" else "name": inner}
-        if inner is not None and not isinstance(inner, dict):
-            whole = ".".join(keys[:position])
-            raise ConfigError(f"`--set {dotted}` cannot change a part of `{whole}`, which is {_plain_tree(inner)!r}: set it as a whole.")
-        tree[key] = {} if inner is None else inner
-        tree = tree[key]
-    tree[keys[-1]] = value
-    return keys
-
-
-def _line(tree: Any, keys: tuple[Any, ...]) -> int:
-    """The line (from 1) of the deepest key on the path that the file has."""
-    line = 1
-    for key in keys:
-        try:
-            place = tree.lc.key(key) if isinstance(tree, CommentedMap) else tree.lc.item(key)
-            tree = tree[key]
-        except (KeyError, AttributeError, IndexError, TypeError):
-            break
-        line = int(place[0]) + 1
-    return line
-
-
-def _plain_tree(tree: Any) -> Any:
-    if isinstance(tree, CommentedMap | dict):
-        return {key: _plain_tree(value) for key, value in tree.items()}
-    if isinstance(tree, CommentedSeq | list):
-        return [_plain_tree(value) for value in tree]
-    if isinstance(tree, bool) or tree is None:
-        return tree
-    for kind in (int, float, str):  # the loader's subclasses remember formatting that nobody needs
-        if isinstance(tree, kind):
-            return kind(tree)
-    return str(tree)
 
 
 __all__ = [
