@@ -153,8 +153,8 @@ def test_two_line_aligned_files_are_scored_as_a_table_of_both(antiphon: Command,
     assert one["scores"] == other["scores"]
     assert other["data"] == "a.en"
     assert antiphon("tune", trained, "--data", "{source: a.en, target: a.no}", "--grid", "beam_size=1", "--dry-run").status == 0
-    wrong = antiphon("evaluate", trained, "--data", "{source: a.en, target: a.da}")
-    assert (wrong.status, wrong.err) == (1, "antiphon: There is no file `a.da`. Did you mean `a.no`?\n")
+    wrong = antiphon("evaluate", trained, "--data", "{source: a.en, target: a.nos}")
+    assert (wrong.status, wrong.err) == (1, "antiphon: There is no file `a.nos`. Did you mean `a.no`?\n")
 
 
 def test_a_score_whose_tokenizer_is_missing_says_so(
