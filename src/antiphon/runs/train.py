@@ -28,7 +28,7 @@ from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.contracts.tracker import Event, EventSink, TrackedRun
 from antiphon.data.identity import identity_of
-from antiphon.data.limits import fitting, fitting_note
+from antiphon.data.limits import fitting_note, split_limits
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.weights import weights_said
 from antiphon.distillation.teacher import Teacher, open_teacher
@@ -46,6 +46,7 @@ from antiphon.recipe.assembly import (
     build_task,
     fit_task,
     header_of,
+    keeps_records,
     load_trained,
     metric_names,
     mixed,
@@ -249,14 +250,20 @@ def _prepare(
     cache = folder / "corpus" if taught or recipe.data.cache is None else recipe.data.cache
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task)
-    learned = fitting(recipe.data.limits, model, *(teacher.read_beside if teacher else ()))
-    limits = {"train": learned, "validation": fitting(recipe.data.limits.of_sources(), model)}
+    limits = split_limits(recipe.data.limits, model, *(teacher.read_beside if teacher else ()))
     corpora = {
-        name: build_corpora(splits[name], task, cache, limits[name], keep_records=name == "validation" or task.samples_encodings)
-        for name in ("train", "validation")
+        name: build_corpora(
+            splits[name],
+            task,
+            cache,
+            limits[name],
+            keep_records=keeps_records(task, name),
+            workers=recipe.data.workers if ranks.first else 1,
+        )
+        for name in limits
     }
     if ranks.first:
-        for line in fitting_note(recipe.data.limits, learned):
+        for line in fitting_note(recipe.data.limits, limits["train"]):
             say(line)
         for name, parts in corpora.items():
             for (records, _), corpus in zip(splits[name].parts, parts, strict=True):
