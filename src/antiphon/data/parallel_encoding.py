@@ -90,10 +90,15 @@ def encode_together(work: Work, count: int, progress: Progress | None = None) ->
 
 
 def encode_parts(work: Work, parts: Sequence[Part], progress: Progress | None = None) -> None:
-    """Encode some parts, each by a process of its own. `progress` is called with the number of records encoded so far.
+    """Encode some parts, each by a process of its own; a single one is encoded by this process.
+
+    progress   called with the number of records encoded so far
 
     Raises what encoding raises, and TrainingError when a process has ended. Parts that are finished stay.
     """
+    if len(parts) == 1:
+        work.build(parts[0], progress)
+        return
     orders = [_sendable(work, part) for part in parts]
     started: list[processes.Process] = []
     connections: list[processes.Channel] = []

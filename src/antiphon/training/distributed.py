@@ -9,13 +9,14 @@ A rank that fails leaves; the collectives of the others then fail too, instead o
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import torch
 import torch.distributed as dist
+from pydantic import Field
 from torch import Tensor, nn
 from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
@@ -23,6 +24,7 @@ from torch.distributed.rendezvous import rendezvous
 from antiphon.contracts.configuration import config
 from antiphon.errors import TrainingError
 from antiphon.training.device import find_device
+from antiphon.training.hanging import start_watch, within
 
 # Rank 0 may encode a large corpus, or check a checkpoint, for hours while the others wait; a rank that dies is noticed without a timeout.
 _PATIENCE = timedelta(days=2)
@@ -35,6 +37,9 @@ class DistributedConfig:
 
     shard: bool = False
     """Divide weights, gradients and the optimizer's state among the processes (FSDP2), for models that are too large for one of them."""
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = 30.0
+    """How long a process may keep the others waiting while they train; then it is named with the place where it hangs, and all end. Null
+    waits without end."""
 
     def shards(self, world: int) -> bool:
         """Whether so many processes have shards: one that stands alone has the whole."""
@@ -151,6 +156,11 @@ def _meet(backend: str) -> None:
     dist.init_process_group(backend, store=named, rank=rank, world_size=world, timeout=_PATIENCE)
 
 
+def watched(ranks: Ranks, settings: DistributedConfig) -> AbstractContextManager[object]:
+    """Name a process that keeps the others waiting while they train."""
+    return start_watch(ranks.rank, ranks.world, settings.timeout_minutes)
+
+
 def stop() -> None:
     """Take leave of the other ranks after all went well; nothing to do for one that stands alone."""
     if dist.is_initialized():
@@ -176,7 +186,8 @@ def first_to_fail() -> bool:
 def _peers_alive() -> Iterator[None]:
     """Say in a sentence that a collective failed since another rank has gone."""
     try:
-        yield
+        with within("exchange"):
+            yield
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:

@@ -128,6 +128,6 @@ def test_processes_encode_together_and_what_they_have_done_stays(
 def test_errors_come_back_as_they_are(task: Translation, tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("source\ttarget\na\tb\nc\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"a\.tsv:3"):
-        encode_together(work(task, tmp_path / "a.tsv", tmp_path / "c"), 1)
+        encode_together(work(task, tmp_path / "a.tsv", tmp_path / "c"), 2)
     with pytest.raises(ConfigError, match=r"`data\.workers` must be 1 for this data, since it cannot be sent"):
         encode_together(work(task, lambda: iter(rows(3)), tmp_path / "c"), 2)
