@@ -56,6 +56,7 @@ from antiphon.recipe.assembly import (
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.weights import start_weights
+from antiphon.runs.agreeing import check_same_data, check_same_program
 from antiphon.runs.resuming import (
     LOG,
     RECIPE,
@@ -147,6 +148,7 @@ def _train(recipe: Recipe, order: _Order) -> Path:
     started = order.resume and (folder / RECIPE).is_file()
     recipe = resolved(recipe, earlier_recipe(folder, recipe) if started else None)
     ranks = distributed.start(recipe.training.device)
+    check_same_program(recipe, ranks)
     teacher = open_teacher(recipe, folder, ranks.device)
     recipe = recipe if teacher is None else teacher.recipe
     with checkpoint.held(folder) if ranks.first else nullcontext():
@@ -167,6 +169,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     check_best(recipe.training, metrics)
     task, model, splits, corpora = _prepare(recipe, order, ranks, teacher, fitted=last.features if last else None)
     identities = {name: identity_of(parts) for name, parts in corpora.items()}
+    check_same_data(identities, ranks)
     refuse_other_data(last.header.get("data") if last else None, identities, folder)
     model = model.to(ranks.device)
     check_inputs(recipe.training.decoder_inputs, model)

@@ -28,6 +28,7 @@ from antiphon.training.hanging import start_watch, within
 
 # Rank 0 may encode a large corpus, or check a checkpoint, for hours while the others wait; a rank that dies is noticed without a timeout.
 _PATIENCE = timedelta(days=2)
+_MEETING = timedelta(minutes=10)
 _FAILED = "antiphon/failed"
 
 
@@ -141,19 +142,31 @@ def start(device: str) -> Ranks:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        with _peers_alive():
-            _meet("nccl" if device.startswith("cuda") else "gloo")
+        _meet("nccl" if device.startswith("cuda") else "gloo")
     return Ranks(dist.get_rank(), world, torch.device(device))
 
 
 def _meet(backend: str) -> None:
-    """Join the others. When `torchrun` has started all of them again, its store still has the addresses of those that have died, which gloo
-    would wait for: so each attempt has names of its own there."""
+    """Join the others. Raises TrainingError when they cannot be reached.
+
+    When `torchrun` has started all of them again, its store still has the addresses of those that have died, which gloo would wait for: so
+    each attempt has names of its own there.
+    """
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store, rank, world = next(iter(rendezvous("env://", timeout=_PATIENCE)))
+    host, port = (os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
+    try:
+        store, rank, world = next(iter(rendezvous("env://", timeout=_MEETING)))
+        store.set_timeout(_MEETING)
+        named = PrefixStore(f"antiphon/attempt-{attempt}", store)
+        dist.init_process_group(backend, store=named, rank=rank, world_size=world, timeout=_PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        if "EADDRINUSE" in str(error) or "address already in use" in str(error).lower():
+            raise TrainingError(f"Port {port} (MASTER_PORT) is in use on this machine. Set MASTER_PORT to another one, for all.") from error
+        raise TrainingError(
+            f"Process {process_rank()} has not met the others at {host}:{port} (MASTER_ADDR, MASTER_PORT) within {_MEETING.seconds // 60}"
+            " minutes, or one of them has stopped. See whether all have started, and whether a firewall stands between them."
+        ) from error
     store.set_timeout(_PATIENCE)
-    named = PrefixStore(f"antiphon/attempt-{attempt}", store)
-    dist.init_process_group(backend, store=named, rank=rank, world_size=world, timeout=_PATIENCE)
 
 
 def watched(ranks: Ranks, settings: DistributedConfig) -> AbstractContextManager[object]:
