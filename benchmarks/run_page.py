@@ -2,8 +2,8 @@
 
     python benchmarks/run_page.py docs/learn/context_vector.md FOLDER
 
-The numbers and pictures of the chapters in docs/learn/ come from here; FOLDER is where the page writes. Blocks that a page asks not to be run
-are left out, and what it says of its results is asked of them, as in the slow tests.
+The numbers and pictures of the chapters in docs/learn/ come from here; FOLDER is where the page writes. Blocks that a page asks not to be
+run are left out, and what it says of its results is asked of them, as in the slow tests.
 """
 
 import os

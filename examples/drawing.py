@@ -1,7 +1,7 @@
 """The pictures of the chapters in docs/learn/: those of the report, as SVG files that stand by themselves.
 
-Unusual: a report is a page, whose style sheet says the colours. A file of its own brings the few rules that it needs, in colours that can be
-read on white and on black.
+Unusual: a report is a page, whose style sheet says the colours. A file of its own brings the few rules that it needs, in colours that can
+be read on white and on black.
 """
 
 import re
@@ -37,7 +37,7 @@ class Picture(str):
 
 
 def curves(title: str, lines: Mapping[str, Mapping[float, float]], unit: str, *, between: tuple[float, float] = (0, 1)) -> Picture:
-    """Lines by name, each from x to y, above an axis of `unit`s; the vertical axis reaches at least from one end of `between` to the other."""
+    """Lines by name, each from x to y, above an axis of `unit`s; the vertical axis reaches at least over what is `between`."""
     series = [Series(name, list(points.items()), dots=True) for name, points in lines.items()]
     last = max(x for points in lines.values() for x in points)
     figure = LineChart(title, series, last, shared=between, unit=unit).figure()

@@ -141,14 +141,31 @@ def test_wrong_pages_are_found(fence: str, problem: str, project: Path) -> None:
         run_page(project / "page.md", small=True)
 
 
-CLAIM = "# A page\n\n<!-- small: N = 2 -->\n```python\nN = 5\n```\n\n```python\nprint(N)\n```\n\n```console\n5\n```\n\n<!-- claim: N > {least} -->\n"
+CLAIM = """\
+# A page
+
+<!-- small: N = 2 -->
+```python
+N = 5
+```
+
+```python
+print(N)
+```
+
+```console
+5
+```
+
+<!-- claim: N > {least} -->
+"""
 
 
 def test_pages_are_made_small_and_what_they_say_is_asked_as_they_are_written(project: Path) -> None:
-    page, printed = project / "page.md", []
+    page, printed = project / "page.md", list[str]()
     page.write_text(CLAIM.format(least=4), encoding="utf-8")
     for small in (True, False):
-        run_page(page, small=small, told=lambda block, output: printed.append(output.strip()))
+        run_page(page, small=small, told=lambda _, output: printed.append(output.strip()))
     assert printed == ["", "2", "", "5"]
     page.write_text(CLAIM.format(least=6), encoding="utf-8")
     run_page(page, small=True)
