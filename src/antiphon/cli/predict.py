@@ -6,7 +6,7 @@ named by `--input`: recordings, or texts, each of which is one document.
 
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, final
 
@@ -27,6 +27,7 @@ from antiphon.cli.options import (
     Workers,
     numbers_of,
 )
+from antiphon.cli.predict_blocks import predict_blocks
 from antiphon.cli.starting import without_collections
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ To = Annotated[
         "--output",
         "-o",
         help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
-        " predictions, FOLDER/ a file for each, other names lines (of forecasts csv). A file with room for predictions, such as de.po,"
-        " comes back as a file of its kind, also in its own place.",
+        " predictions, other names lines (of forecasts csv). A file with room for predictions, such as de.po, comes back as a file of its"
+        " kind, also in its own place. FOLDER/ gets a file for each document or subtitled recording, of other inputs one for each block;"
+        " 'FOLDER/*.tsv' says of which kind.",
     ),
 ]
 
@@ -68,6 +70,13 @@ def predict(
     memory: Memory = None,
     memory_mode: MemoryMode = "tell",
     workers: Workers = 1,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Predict every N-th block of the inputs into a folder; a rerun does only what is not done."),
+    ] = None,
+    block_records: Annotated[
+        int | None, typer.Option(min=1, help="How many inputs a block has, each of which is a file in the folder; 2000 when left out.")
+    ] = None,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -85,44 +94,62 @@ def predict(
     from antiphon.errors import ConfigError
 
     with without_collections():
+        from antiphon.prediction.blocks import asks_for_blocks, folder_and_suffix
         from antiphon.prediction.files import open_files
         from antiphon.prediction.inputs import runs_and_files
-        from antiphon.prediction.loading import load
+        from antiphon.prediction.orders import BLOCK_RECORDS, BlockOrder, shard_of
 
     runs, files = runs_and_files(run)
+    named = files or _named(input)
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if stream and (files or input != "-" or output != "-" or as_json or workers > 1 or glossary or memory):
+    blocks = shard is not None or block_records is not None
+    if blocks and (as_json or stream or not named):
+        raise ConfigError("Blocks need files, such as `--input corpus.tsv`, and go without `--stream` and `--json`.")
+    if stream and (named or output != "-" or as_json or workers > 1 or glossary or memory):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
+    _check_modes(glossary, glossary_mode, memory, memory_mode)
+    share = shard_of(shard or "1/1")
+    if blocks:
+        folder_and_suffix(output)  # refused before a model is loaded
+    order = BlockOrder(
+        runs=tuple(map(str, runs)),
+        inputs=tuple(named),
+        output=output,
+        block_records=block_records or BLOCK_RECORDS,
+        overrides=tuple(settings or ()),
+        weights=numbers_of(weights),
+        average=average,
+        trust_code=trust_code,
+        glossary=glossary,
+        glossary_mode=glossary_mode,
+        memory=memory,
+        memory_mode=memory_mode,
+        workers=workers,
+    )
     with without_collections():
-        predictor = load(
-            runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average, workers=workers
-        )
+        predictor = order.load()
     if stream:
         _follow(predictor)
         return
-    helped = _helped(predictor, glossary, glossary_mode, memory, memory_mode)
-    inputs, opened = open_files(helped, files or _named(input), output, as_json=as_json)
+    helped = order.helped(predictor)
+    if blocks or (named and not as_json and asks_for_blocks(output, named, predictor.task)):
+        predict_blocks(order, predictor, helped, share, quiet=quiet)
+        return
+    inputs, opened = open_files(helped, named, output, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
     _answer(helped, inputs, opened, progress, quiet=quiet)
 
 
-def _helped(
-    predictor: "Predictor", glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode
-) -> "Predictor | HelpedPredictor":
-    """The predictor, with a glossary and a memory beside it where they are named. Raises ConfigError for a mode of what is not there."""
+def _check_modes(glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode) -> None:
+    """Raise ConfigError for a mode of what is not there."""
     from antiphon.errors import ConfigError
-    from antiphon.prediction.helped import HelpedPredictor, open_glossary, open_memory
 
     for option, mode, usual, named in (("glossary", glossary_mode, "soft", glossary), ("memory", use, "tell", memory)):
         if mode != usual and named is None:
             raise ConfigError(f"`--{option}-mode {mode}` needs `--{option} FILE`.")
-    if glossary is None and memory is None:
-        return predictor
-    terms = None if glossary is None else open_glossary(glossary, predictor.task, glossary_mode)
-    return HelpedPredictor(predictor, terms, None if memory is None else open_memory(memory, predictor.task), use)
 
 
 def _follow(predictor: "Predictor") -> None:
@@ -153,22 +180,17 @@ def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: 
     from antiphon.errors import AntiphonError, DataError
     from antiphon.prediction.files import written
     from antiphon.prediction.helped import HelpedPredictor
+    from antiphon.prediction.tally import Tally, refused_inputs
 
-    refused = cut = unknown = symbols = 0
-    remarks: Counter[str] = Counter()
+    tally = Tally()
     try:
         with output:
             for number, prediction, record in written(predictor, inputs, output):
+                tally.add(prediction)
                 if "error" in prediction.details:
-                    refused += 1
                     name = inputs.name(number, record)
                     progress.say(f"antiphon: input {number}{f' ({name})' if name else ''}: {prediction.details['error']}")
-                cut += "source_cut" in prediction.details
-                if "remark" in prediction.details:
-                    remarks[str(prediction.details["remark"])] += 1
-                unknown += "source_unknown" in prediction.details
-                symbols += prediction.details.get("source_unknown", 0)
-                progress.show(number, refused)
+                progress.show(number, tally.refused)
     except KeyboardInterrupt as interruption:
         progress.clear()
         interruption.add_note(f" {_written(output)}." if output.count else " before the first prediction was made.")
@@ -179,14 +201,8 @@ def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: 
             print(f"antiphon: stopped {_written(output)}.", file=sys.stderr)
         raise
     progress.clear()
-    if cut and not quiet:
-        most = predictor.limits.max_source_length
-        print(f"antiphon: {cut} of {number} inputs were cut to {most} elements, as `data.limits` says.", file=sys.stderr)
-    for remark, count in remarks.items() if not quiet else ():
-        print(f"antiphon: {count} of {number} inputs: {remark}", file=sys.stderr)
-    if unknown and not quiet:
-        what = "1 symbol" if symbols == 1 else f"{symbols:,} symbols"
-        print(f"antiphon: {unknown:,} of {number:,} inputs have {what} that the vocabulary does not know.", file=sys.stderr)
+    for sentence in tally.sentences(predictor.limits) if not quiet else ():
+        print(f"antiphon: {sentence}", file=sys.stderr)
     for reason, skipped in inputs.skipped().items() if not quiet else ():
         first = f"{', '.join(skipped.first[:3])}{', ...' if skipped.count > 3 else ''}"
         print(f"antiphon: {skipped.count:,} left out: {reason} ({first}).", file=sys.stderr)
@@ -198,11 +214,8 @@ def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: 
         print(f"antiphon: {sentence}", file=sys.stderr)
     if output.left:
         raise DataError("1 unit could not be written." if len(output.left) == 1 else f"{len(output.left):,} units could not be written.")
-    if refused:
-        what = (
-            "1 input could not be used; its prediction is" if refused == 1 else f"{refused} inputs could not be used; their predictions are"
-        )
-        raise DataError(f"{what} empty.")
+    if tally.refused:
+        raise DataError(refused_inputs(tally.refused))
 
 
 def _written(output: "Output") -> str:
