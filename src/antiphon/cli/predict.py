@@ -27,13 +27,16 @@ from antiphon.cli.options import (
     Workers,
     numbers_of,
 )
-from antiphon.cli.predict_blocks import predict_blocks
+from antiphon.cli.predict_blocks import check_blocks, predict_blocks
 from antiphon.cli.starting import without_collections
+from antiphon.contracts.files import restored
+from antiphon.errors import ConfigError
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
     from antiphon.prediction.helped import HelpedPredictor
     from antiphon.prediction.inputs import Inputs
+    from antiphon.prediction.orders import BlockOrder
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
 
@@ -50,33 +53,39 @@ To = Annotated[
 ]
 
 
+Input = Annotated[
+    str,
+    typer.Option(
+        "--input",
+        "-i",
+        help="A file of texts or records, a pattern such as 'po/*.po', or a folder of them; '{source: a.en, target: a.de}', as in a"
+        " recipe, are two aligned by line; - is standard input, a text a line.",
+    ),
+]
+Stream = Annotated[
+    bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(metavar="I/N", help="Predict every N-th block of the inputs into a folder; a rerun does only what is not done."),
+]
+BlockRecords = Annotated[
+    int | None, typer.Option(min=1, help="How many inputs a block has, each of which is a file in the folder; 2000 when left out.")
+]
+
+
 def predict(
     run: Runs,
-    input: Annotated[  # noqa: A002
-        str,
-        typer.Option(
-            "--input",
-            "-i",
-            help="A file of texts or records, a pattern such as 'po/*.po', or a folder of them; '{source: a.en, target: a.de}', as in a"
-            " recipe, are two aligned by line; - is standard input, a text a line.",
-        ),
-    ] = "-",
+    input: Input = "-",  # noqa: A002
     output: To = "-",
-    stream: Annotated[
-        bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
-    ] = False,
+    stream: Stream = False,
     glossary: Glossary = None,
     glossary_mode: GlossaryMode = "soft",
     memory: Memory = None,
     memory_mode: MemoryMode = "tell",
     workers: Workers = 1,
-    shard: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Predict every N-th block of the inputs into a folder; a rerun does only what is not done."),
-    ] = None,
-    block_records: Annotated[
-        int | None, typer.Option(min=1, help="How many inputs a block has, each of which is a file in the folder; 2000 when left out.")
-    ] = None,
+    shard: Shard = None,
+    block_records: BlockRecords = None,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -91,30 +100,15 @@ def predict(
 
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
-    from antiphon.errors import ConfigError
-
     with without_collections():
-        from antiphon.prediction.blocks import asks_for_blocks, folder_and_suffix
-        from antiphon.prediction.files import open_files
+        from antiphon.prediction.blocks import asks_for_blocks
         from antiphon.prediction.inputs import runs_and_files
-        from antiphon.prediction.orders import BLOCK_RECORDS, BlockOrder, shard_of
+        from antiphon.prediction.orders import BLOCK_RECORDS, BlockOrder
 
     runs, files = runs_and_files(run)
-    named = files or _named(input)
-    if files and input != "-":
-        raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    blocks = shard is not None or block_records is not None
-    if blocks and (as_json or stream or not named):
-        raise ConfigError("Blocks need files, such as `--input corpus.tsv`, and go without `--stream` and `--json`.")
-    if stream and (named or output != "-" or as_json or workers > 1 or glossary or memory):
-        raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
-    _check_modes(glossary, glossary_mode, memory, memory_mode)
-    share = shard_of(shard or "1/1")
-    if blocks:
-        folder_and_suffix(output)  # refused before a model is loaded
     order = BlockOrder(
-        runs=tuple(map(str, runs)),
-        inputs=tuple(named),
+        runs=tuple(map(restored, runs)),
+        inputs=tuple(files or _named(input)),
         output=output,
         block_records=block_records or BLOCK_RECORDS,
         overrides=tuple(settings or ()),
@@ -127,16 +121,36 @@ def predict(
         memory_mode=memory_mode,
         workers=workers,
     )
+    blocks = shard is not None or block_records is not None
+    if files and input != "-":
+        raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
+    if stream and (blocks or as_json or not _is_plain(order)):
+        raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
+    _check_modes(glossary, glossary_mode, memory, memory_mode)
+    if blocks:
+        check_blocks(order, shard, as_json=as_json)
     with without_collections():
         predictor = order.load()
     if stream:
         _follow(predictor)
         return
     helped = order.helped(predictor)
-    if blocks or (named and not as_json and asks_for_blocks(output, named, predictor.task)):
-        predict_blocks(order, predictor, helped, share, quiet=quiet)
-        return
-    inputs, opened = open_files(helped, named, output, as_json=as_json)
+    if blocks or (order.inputs and not as_json and asks_for_blocks(output, order.inputs, predictor.task)):
+        predict_blocks(order, predictor, helped, shard, quiet=quiet)
+    else:
+        _predict_in_order(helped, order, as_json=as_json, quiet=quiet)
+
+
+def _is_plain(order: "BlockOrder") -> bool:
+    """Whether it asks for nothing but words from standard input to standard output."""
+    return not (order.inputs or order.output != "-" or order.workers > 1 or order.glossary or order.memory)
+
+
+def _predict_in_order(helped: "Predictor | HelpedPredictor", order: "BlockOrder", *, as_json: bool, quiet: bool) -> None:
+    """Predict one input after another."""
+    from antiphon.prediction.files import open_files
+
+    inputs, opened = open_files(helped, order.inputs, order.output, as_json=as_json)
     if inputs.are_typed and not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
@@ -145,8 +159,6 @@ def predict(
 
 def _check_modes(glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode) -> None:
     """Raise ConfigError for a mode of what is not there."""
-    from antiphon.errors import ConfigError
-
     for option, mode, usual, named in (("glossary", glossary_mode, "soft", glossary), ("memory", use, "tell", memory)):
         if mode != usual and named is None:
             raise ConfigError(f"`--{option}-mode {mode}` needs `--{option} FILE`.")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from antiphon.cli.counting import counter, teller
+from antiphon.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from antiphon.prediction.blocks import Written
@@ -15,12 +16,23 @@ if TYPE_CHECKING:
     from antiphon.prediction.tally import Tally
 
 
+def check_blocks(order: "BlockOrder", shard: str | None, *, as_json: bool) -> None:
+    """Refuse, before a model is loaded, what cannot be done in blocks. Raises ConfigError or DataError."""
+    from antiphon.prediction.blocks import folder_and_suffix
+    from antiphon.prediction.orders import shard_of
+
+    if as_json or not order.inputs:
+        raise ConfigError("Blocks need files, such as `--input corpus.tsv`, and go without `--json`.")
+    shard_of(shard)
+    folder_and_suffix(order.output)
+
+
 def predict_blocks(
-    order: "BlockOrder", predictor: "Predictor", answers: "Predictor | HelpedPredictor", shard: tuple[int, int], *, quiet: bool
+    order: "BlockOrder", predictor: "Predictor", answers: "Predictor | HelpedPredictor", named: str | None, *, quiet: bool
 ) -> None:
     """Predict the blocks of a shard that are not done, and say how many there are. Raises DataError when inputs could not be used."""
-    from antiphon.errors import DataError
     from antiphon.prediction.blocks import OpenBlocks, Shard, folder_and_suffix
+    from antiphon.prediction.orders import shard_of
     from antiphon.prediction.tally import refused_inputs
 
     def say(sentence: str) -> None:
@@ -29,6 +41,7 @@ def predict_blocks(
     folder, suffix = folder_and_suffix(order.output)
     order = replace(order, output=folder, suffix=suffix)
     opened = OpenBlocks(order, predictor, answers, say)
+    shard = shard_of(named)
     own = Shard(opened, shard)
     which = "" if shard == (1, 1) else f"shard {shard[0]}/{shard[1]}: "
     if own.done:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import final
 
 from antiphon.contracts.abilities import WritesFormats, writes_files
-from antiphon.contracts.files import FileConfig
+from antiphon.contracts.files import FileConfig, is_remote
 from antiphon.contracts.task import Task
 from antiphon.errors import DataError
 from antiphon.prediction.block_job import Done, JobFolder, open_folder
@@ -24,6 +24,7 @@ from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.tally import Tally
 from antiphon.prediction.writers import writer_for
 from antiphon.store.places import LocalPlace, Place
+from antiphon.store.remote import RemotePlace
 
 
 @final
@@ -44,7 +45,7 @@ class Written:
 
 def place_of(output: str) -> Place:
     """The folder that `--output` names."""
-    return LocalPlace(Path(output))
+    return RemotePlace(output) if is_remote(output) else LocalPlace(Path(output))
 
 
 def block_kind(suffix: str, task: Task) -> Kind:

@@ -61,8 +61,10 @@ class BlockOrder:
         return with_help(predictor, self.glossary, self.glossary_mode, self.memory, self.memory_mode)
 
 
-def shard_of(text: str) -> tuple[int, int]:
-    """The number of a shard, from 1, and how many there are, of `3/8`. Raises ConfigError for anything else."""
+def shard_of(text: str | None) -> tuple[int, int]:
+    """The number of a shard, from 1, and how many there are, of `3/8`; None is the only one. Raises ConfigError for anything else."""
+    if text is None:
+        return 1, 1
     number, _, count = text.partition("/")
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
         raise ConfigError(f"`--shard` must be a number of so many, such as 3/8, counted from 1, but is {text!r}.")
