@@ -86,6 +86,7 @@ def test_an_output_that_cannot_be_sent_stays_here(
     (kept,) = (tmp_path / "cache" / "outputs").rglob("all.txt")
     assert len(kept.read_text("utf-8").splitlines()) == 5
     assert not memory.exists("/out/all.txt")
+    assert result.err.count("antiphon: ") == 1
 
 
 @pytest.mark.parametrize(

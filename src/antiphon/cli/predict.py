@@ -7,8 +7,9 @@ named by `--input`: recordings, or texts, each of which is one document.
 import sys
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, final
+from typing import TYPE_CHECKING, Annotated, Literal, final
 
 import typer
 
@@ -73,6 +74,11 @@ BlockRecords = Annotated[
     int | None, typer.Option(min=1, help="How many inputs a block has, each of which is a file in the folder; 2000 when left out.")
 ]
 
+Engine = Annotated[
+    Literal["ray"] | None,
+    typer.Option(help="Have blocks predicted by `--workers` actors of Ray, on this machine or the cluster that RAY_ADDRESS names."),
+]
+
 
 def predict(
     run: Runs,
@@ -86,6 +92,7 @@ def predict(
     workers: Workers = 1,
     shard: Shard = None,
     block_records: BlockRecords = None,
+    engine: Engine = None,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -121,22 +128,22 @@ def predict(
         memory_mode=memory_mode,
         workers=workers,
     )
-    blocks = shard is not None or block_records is not None
+    blocks = shard is not None or block_records is not None or engine is not None
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
     if stream and (blocks or as_json or not _is_plain(order)):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
     _check_modes(glossary, glossary_mode, memory, memory_mode)
     if blocks:
-        check_blocks(order, shard, as_json=as_json)
+        check_blocks(order, shard, engine, as_json=as_json)
     with without_collections():
-        predictor = order.load()
+        predictor = (order if engine is None else replace(order, workers=1)).load()
     if stream:
         _follow(predictor)
         return
     helped = order.helped(predictor)
     if blocks or (order.inputs and not as_json and asks_for_blocks(output, order.inputs, predictor.task)):
-        predict_blocks(order, predictor, helped, shard, quiet=quiet)
+        predict_blocks(order, predictor, helped, shard, engine, quiet=quiet)
     else:
         _predict_in_order(helped, order, as_json=as_json, quiet=quiet)
 

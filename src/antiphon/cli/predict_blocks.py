@@ -16,23 +16,33 @@ if TYPE_CHECKING:
     from antiphon.prediction.tally import Tally
 
 
-def check_blocks(order: "BlockOrder", shard: str | None, *, as_json: bool) -> None:
+def check_blocks(order: "BlockOrder", shard: str | None, engine: str | None, *, as_json: bool) -> None:
     """Refuse, before a model is loaded, what cannot be done in blocks. Raises ConfigError or DataError."""
     from antiphon.prediction.blocks import folder_and_suffix
     from antiphon.prediction.orders import shard_of
+    from antiphon.prediction.ray_blocks import find_ray
 
     if as_json or not order.inputs:
         raise ConfigError("Blocks need files, such as `--input corpus.tsv`, and go without `--json`.")
     shard_of(shard)
     folder_and_suffix(order.output)
+    if engine is not None:
+        find_ray()
 
 
 def predict_blocks(
-    order: "BlockOrder", predictor: "Predictor", answers: "Predictor | HelpedPredictor", named: str | None, *, quiet: bool
+    order: "BlockOrder",
+    predictor: "Predictor",
+    answers: "Predictor | HelpedPredictor",
+    named: str | None,
+    engine: str | None,
+    *,
+    quiet: bool,
 ) -> None:
     """Predict the blocks of a shard that are not done, and say how many there are. Raises DataError when inputs could not be used."""
     from antiphon.prediction.blocks import OpenBlocks, Shard, folder_and_suffix
     from antiphon.prediction.orders import shard_of
+    from antiphon.prediction.ray_blocks import write_with_ray
     from antiphon.prediction.tally import refused_inputs
 
     def say(sentence: str) -> None:
@@ -47,7 +57,8 @@ def predict_blocks(
     if own.done:
         say(f"{which}{len(own.done):,} of {len(own.blocks):,} blocks are done already.")
     try:
-        tally = _written(own.write(), len(own.waiting), quiet=quiet)
+        written = own.write() if engine is None or not own.waiting else write_with_ray(order, own.waiting, order.workers)
+        tally = _written(written, len(own.waiting), quiet=quiet)
     except KeyboardInterrupt as interruption:
         interruption.add_note("; finished blocks stay, and the same command does the others.")
         raise

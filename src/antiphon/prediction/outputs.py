@@ -246,6 +246,7 @@ class SentOutput(Output):
             try:
                 self._storage.send(self._path)
             except DataError as error:
+                self.count = 0  # the error says where they are
                 raise DataError(f"{error} All that was predicted is in {self._path}.") from error
             self._path.unlink()
 

@@ -1,12 +1,14 @@
 """What is counted of predictions, to be said in the end."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import final
 
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Prediction
+from antiphon.store.json_text import json_text
 
 
 @final
@@ -31,6 +33,16 @@ class Tally:
         self.symbols += details.get("source_unknown", 0)
         if "remark" in details:
             self.remarks[str(details["remark"])] += 1
+
+    def plain(self) -> str:
+        """What another process can make it of again."""
+        return json_text(asdict(self))
+
+    @staticmethod
+    def of(text: str) -> "Tally":
+        """What `plain` was made of."""
+        found = json.loads(text)
+        return Tally(**{**found, "remarks": Counter(found["remarks"])})
 
     def add_all(self, other: "Tally") -> None:
         """Count what another one has counted."""

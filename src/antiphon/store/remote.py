@@ -156,7 +156,7 @@ class Storage:
             raise DataError(f"`{self.url}` needs the package `{package}`. Install it with: pip install {package}") from error
         except Exception as error:  # each storage has errors of its own
             reason = " ".join(str(error).split()) or type(error).__name__
-            if isinstance(error, FileNotFoundError):
+            if isinstance(error, FileNotFoundError) and what == "read":
                 raise DataError(f"There is no `{self.url}`.{_HELP.get(self._protocol, '')}") from error
             raise DataError(f"`{self.url}` cannot be {what}: {reason.rstrip('.')}.{_HELP.get(self._protocol, '')}") from error
 
