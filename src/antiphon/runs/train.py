@@ -9,6 +9,7 @@ checkpoints/      step-N ...; `best` and `last` lead to two of them
 """
 
 import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from rich.console import Console
 from antiphon.contracts.abilities import Calibrates, unfolded
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
+from antiphon.contracts.files import is_remote, restored
 from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Records
@@ -68,6 +70,7 @@ from antiphon.runs.resuming import (
     why_complete,
 )
 from antiphon.store import atomic, checkpoint
+from antiphon.store.remote_runs import RemoteRun, working_folder
 from antiphon.training import distributed
 from antiphon.training.batches import TrainingBatches
 from antiphon.training.decoder_inputs import check_inputs
@@ -101,7 +104,8 @@ def train(
     """Train a model; returns the run's folder.
 
     recipe      a Recipe, or the path of one
-    out         the run's folder, which must not hold a run yet, unless it is resumed
+    out         the run's folder, which must not hold a run yet, unless it is resumed; for one in a storage elsewhere (s3://bucket/run) a
+                folder of this machine is returned
     overrides   settings that are to be others, such as "training.max_minutes=5"
     resume      continue the run in `out`, exactly as if it had never stopped; where there is none, begin it
     data        records instead of the recipe's files: {"train": ..., "validation": ..., "test": ...}, each an iterable of mappings, a
@@ -119,7 +123,8 @@ def train(
         recipe = replace(recipe, trust=replace(recipe.trust, runs=True)) if trust_code else recipe
         recipe = with_overrides(recipe, overrides) if overrides else recipe
     try:
-        return _train(recipe, _Order(Path(out), resume, data, console or Console(stderr=True), tuple(callbacks)))
+        order = _Order(working_folder(out), resume, data, console or Console(stderr=True), tuple(callbacks))
+        return _train_elsewhere(recipe, order, out) if is_remote(out) else _train(recipe, order)
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
@@ -132,6 +137,10 @@ def train(
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+def _nothing() -> None:
+    """What there is to do with a new checkpoint that stays where it is."""
+
+
 @dataclass(frozen=True)
 class _Order:
     """What `train` was asked for, beside the recipe."""
@@ -141,6 +150,23 @@ class _Order:
     data: Given | None
     console: Console
     callbacks: tuple[Callback, ...]
+    saved: Callable[[], None] = _nothing
+
+
+def _train_elsewhere(recipe: Recipe, order: _Order, out: Path | str) -> Path:
+    """Train a run that is kept in a storage elsewhere, which has the latest checkpoint at any moment."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(f"`--out {restored(out)}` is for one process: several need a folder that all of them see.")
+    run = RemoteRun(out)
+    with checkpoint.held(run.folder):
+        run.open(resume=order.resume)
+    try:
+        _train(recipe, replace(order, saved=run.send))
+    except KeyboardInterrupt:  # which has saved, and logged it
+        run.send()
+        raise
+    run.send()
+    return run.folder
 
 
 def _train(recipe: Recipe, order: _Order) -> Path:
@@ -196,6 +222,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
         header={**header_of(recipe, task), "data": stored_identity(identities), **(teacher.header if teacher else {})},
         save_features=task.save,
         conclude=partial(_calibrate, recipe, task, folder, corpora["validation"], ranks.device, say),
+        saved=order.saved,
         say=say,
     )
     if last is not None:

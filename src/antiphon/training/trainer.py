@@ -41,7 +41,8 @@ def _nothing(*_: object) -> None:
 class Trainer:
     """Trains one model. `header` is what every checkpoint says about itself; `save_features` writes what the task fitted.
 
-    `conclude` is called by the first rank when all has been learned, before the end is logged; `say` hears what signals will do.
+    `conclude` is called by the first rank when all has been learned, before the end is logged, and `saved` whenever the run's folder has a
+    new checkpoint; `say` hears what signals will do.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class Trainer:
         save_features: Callable[[Path], None],
         loggers: Sequence[EventSink] = (),
         conclude: Callable[[], None] = _nothing,
+        saved: Callable[[], None] = _nothing,
         say: Callable[[str], None] = _nothing,
     ):
         self.model, self.update, self.batches = model, update, batches
-        self.settings, self.ranks, self.conclude = settings, ranks, conclude
+        self.settings, self.ranks, self.conclude, self.saved = settings, ranks, conclude, saved
         self.progress = Progress()
         self.average = MovingAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.state = TrainingState(model, update.optimizer, self.average, save_features, ranks)
@@ -176,6 +178,8 @@ class Trainer:
             self.progress = self.checkpoints.with_one_more(self.progress)
         if self.ranks.first or self.state.sharded:
             self.checkpoints.write(self.progress, scores, best=best)
+        if self.ranks.first:
+            self.saved()
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
         self.ranks.wait()
 
