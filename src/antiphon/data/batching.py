@@ -28,8 +28,8 @@ class BatchingConfig:
     """The budget of target elements (of output steps, for series) of a global batch; of source elements where there are no targets. `auto`
     tries before training what fits into memory, and takes the largest budget that does; the run keeps it as a number."""
     memory_limit: MemorySize | None = None
-    """With `target_tokens: auto`: the memory that a process may take, such as `4 GB`; null is nine tenths of what is free on a GPU, and on a
-    CPU half of what is free."""
+    """With `target_tokens: auto`: the memory that a process may take, such as `4 GB`; null is nine tenths of what is free on a GPU, and
+    half of what is free on a CPU."""
     source_tokens: Count | None = None
     """The budget of source elements (of frames, for audio) of a global batch; null is no limit."""
     max_examples: Count | None = None

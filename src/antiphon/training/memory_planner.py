@@ -88,8 +88,8 @@ class MemoryPlanner:
         if need > limit.bytes:
             raise ConfigError(
                 f"`training.batching.target_tokens: auto` finds no budget: even the heaviest batch of {found:,} takes about"
-                f" {in_words(need)}, but the limit is {limit.reason}. Set `training.batching.source_tokens` or `training.batching.max_examples`, which bound"
-                " batches of long sources with short targets."
+                f" {in_words(need)}, but the limit is {limit.reason}. Set `training.batching.source_tokens`"
+                " or `training.batching.max_examples`, which bound batches of long sources with short targets."
             )
         bound = "" if found < candidates[-1] else ", more than which is not asked for" if found == at_most else ", all data at once"
         return Planned(
