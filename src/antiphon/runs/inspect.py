@@ -30,6 +30,7 @@ from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model
 from antiphon.recipe.exported import refuse_exported
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
+from antiphon.runs.planning import with_found_budget
 from antiphon.runs.train import make_update
 from antiphon.store import checkpoint
 from antiphon.training.batches import TrainingBatches
@@ -144,11 +145,13 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
     held_out = [split.note for split in splits.values() if split.note]
     aligned = alignment_notes(recipe, task, model, corpora["train"], splits["train"])
     say(f"trying {PROBED_UPDATES + 1} updates")
+    planned: list[str] = []
+    cost = _probe(recipe, task, model, corpora["train"], splits, planned.append)
     return Inspection(
         name,
         found,
-        _probe(recipe, task, model, corpora["train"], splits),
-        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned),
+        cost,
+        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned, *planned),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},
@@ -190,13 +193,14 @@ def _target_of(task: Task, record: Any) -> Any:
     return task.reference(record) if any(record.get(column) is not None for column in columns) else None
 
 
-def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any) -> Cost:
-    """Do a few updates, the longest batch first, and measure."""
+def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any, say: Say) -> Cost:
+    """Do a few updates, the longest batch first, and measure; `say` is told of the budget of batches where it is to be found."""
     ranks = start(recipe.training.device)
     model = model.to(ranks.device)
-    settings = recipe.training
-    update = make_update(recipe, model, loss_to_train(recipe, task, model), ranks)
-    batches = TrainingBatches(mixed(corpora, splits["train"]), task, settings.batching, recipe.seed, ranks)
+    update, learned = make_update(recipe, model, loss_to_train(recipe, task, model), ranks), mixed(corpora, splits["train"])
+    if recipe.training.batching.target_tokens == "auto":
+        recipe = with_found_budget(recipe, task, learned, update, say)
+    batches = TrainingBatches(learned, task, recipe.training.batching, recipe.seed, ranks)
     model.train()
     longest = next(iter(batches.loader.in_order()))
     update([longest], 0, 1.0)

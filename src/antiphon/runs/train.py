@@ -56,9 +56,10 @@ from antiphon.recipe.assembly import (
     resolved,
 )
 from antiphon.recipe.learned_loss import loss_to_train
-from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
+from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides, write_recipe
 from antiphon.recipe.weights import start_weights
 from antiphon.runs.agreeing import check_same_data, check_same_program
+from antiphon.runs.planning import with_earlier_budget, with_found_budget
 from antiphon.runs.resuming import (
     LOG,
     RECIPE,
@@ -171,8 +172,8 @@ def _train_elsewhere(recipe: Recipe, order: _Order, out: Path | str) -> Path:
 
 def _train(recipe: Recipe, order: _Order) -> Path:
     folder = order.folder
-    started = order.resume and (folder / RECIPE).is_file()
-    recipe = resolved(recipe, earlier_recipe(folder, recipe) if started else None)
+    earlier = earlier_recipe(folder, recipe) if order.resume and (folder / RECIPE).is_file() else None
+    recipe = with_earlier_budget(resolved(recipe, earlier), earlier)
     ranks = distributed.start(recipe.training.device)
     check_same_program(recipe, ranks)
     teacher = open_teacher(recipe, folder, ranks.device)
@@ -205,15 +206,20 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     ]
     loss, (_, measure) = loss_to_train(recipe, task, model), build_losses(recipe, task)
     learned = mixed(corpora["train"], splits["train"])
+    ranks.broadcast(parameter.data for parameter in model.parameters())
+    update = make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks)
+    if recipe.training.batching.target_tokens == "auto":
+        recipe = with_found_budget(recipe, task, learned, update, say, beside=[one.model for one in teacher.trained] if teacher else ())
+        if ranks.first:
+            write_recipe(recipe, folder / RECIPE)
     batches = TrainingBatches(
         learned, task, recipe.training.batching, recipe.seed, ranks, say, stands_in=recipe.training.distributed.shards(ranks.world)
     )
     work = work_of(learned, len(batches.sampler), batches.estimate() / recipe.training.accumulation)
     validation = Validation(recipe, task, corpora["validation"], measure, metrics, ranks, work, say)
-    ranks.broadcast(parameter.data for parameter in model.parameters())
     trainer = Trainer(
         model,
-        make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks),
+        update,
         batches,
         validation,
         recipe.training,
