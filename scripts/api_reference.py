@@ -25,12 +25,13 @@ FOLDERS = (
 INTRODUCTION = """\
 # Python interface
 
-`import antiphon` gives the names on this page; importing it loads no torch. Whatever goes wrong for a reason that a user can
-remedy is an `AntiphonError` (`antiphon.errors`): a `ConfigError` (a setting), a `DataError` (a record or a file), a `CheckpointError` (a run on
-disk) or a `TrainingError` (a training that cannot go on), each with one sentence that says what to do.
+`import antiphon` gives the names on this page; importing it does not load torch. Every error that a user can remedy is an `AntiphonError`
+(`antiphon.errors`), with one sentence that says what to do: a `ConfigError` (a setting), a `DataError` (a record or a file), a
+`CheckpointError` (a run on disk) or a `TrainingError` (a training that cannot go on).
 
-The pages beside this one are for those who write parts of their own: [the contracts](contracts.md) come first. Shapes stand in the signatures, as
-`Float[Tensor, "B T D"]`; `B` is the batch, `T` and `S` are steps of the target and of the source, `D` is the width, `V` the vocabulary, `C` channels.
+The other pages of this reference are for those who write parts of their own; [the contracts](contracts.md) come first. Signatures contain
+the shapes of tensors, such as `Float[Tensor, "B T D"]`: `B` is the batch, `T` and `S` are steps of the target and of the source, `D` is the
+width, `V` the vocabulary, and `C` are channels.
 """
 # A line of a list of arguments: a name (or several), two spaces or more, what it is.
 ARGUMENT = re.compile(r"([*`]*[A-Za-z_][\w`]*(?:, [*`]*[A-Za-z_][\w`]*)*(?: \([^)]*\))?) {2,}(\S.*)")
@@ -188,9 +189,11 @@ def paragraph(text: str) -> str:
     said = lines[:first]
     for line in lines[first:]:
         if found := ARGUMENT.fullmatch(line):
-            said += ["", f"- `{found[1].replace('`', '')}`: {found[2]}"] if not said or not said[-1].startswith(("- ", "  ")) else [
-                f"- `{found[1].replace('`', '')}`: {found[2]}"
-            ]
+            said += (
+                ["", f"- `{found[1].replace('`', '')}`: {found[2]}"]
+                if not said or not said[-1].startswith(("- ", "  "))
+                else [f"- `{found[1].replace('`', '')}`: {found[2]}"]
+            )
         else:
             said.append(f"  {line.strip()}")
     return "\n".join(said).strip("\n")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Gather the pages of the site in build/docs, from which zensical makes site/ (`make docs` does both).
 
-Beside docs/ these are: the reference of the Python interface, made from docstrings; the pages of numbers and changes that stand elsewhere in the
-project; every source file that a page links to; and the reports of scripts/gallery.py, as far as they have been made.
+Beside docs/ these are: the reference of the Python interface, made from docstrings; the pages of numbers and changes that stand elsewhere
+in the project; every source file that a page links to; and the reports of scripts/gallery.py, as far as they have been made.
 """
 
 import re

@@ -17,7 +17,8 @@ from tests.package.test_documented_code import load_script
 
 SCRIPT = load_script("recipe_reference")
 PAGE = (ROOT / "docs" / "coming_from.md").read_text(encoding="utf-8")
-SETTING = re.compile(r"`((?:task|data|model|training|search|evaluation|distillation|engine|seed)(?:\.\w+)*): ([^`]+)`|`((?:data|task)\.\w+)`")
+SECTIONS = "task|data|model|training|search|evaluation|distillation|engine|seed"
+SETTING = re.compile(rf"`((?:{SECTIONS})(?:\.\w+)*): ([^`]+)`|`((?:data|task)\.\w+)`")
 
 
 def named(text: str) -> Iterator[tuple[str, str | None]]:
@@ -36,7 +37,10 @@ def classes(path: str) -> tuple[type[Any], ...]:
     found: list[type[Any]] = []
     for field in fields(path):
         kind = SCRIPT.plugin_kind(field)
-        found += [registry.find(kind, name).Config for name in registry.names(kind)] if kind else SCRIPT.configs_in(SCRIPT.annotation_of(field))
+        if kind:
+            found += [registry.find(kind, name).Config for name in registry.names(kind)]
+        else:
+            found += SCRIPT.configs_in(SCRIPT.annotation_of(field))
     return tuple(found)
 
 

@@ -1,7 +1,6 @@
 """The site holds every page: the navigation names each, and the reference of the Python interface describes each public name."""
 
 import ast
-import importlib.util
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -12,15 +11,13 @@ from ruamel.yaml import YAML
 
 import antiphon
 from tests.package.source_files import PACKAGE, ROOT
+from tests.package.test_documented_code import load_script
 
 
 def program(name: str) -> ModuleType:
-    """A program of scripts/ as a module."""
+    """A program of scripts/ as a module, which others of them may import."""
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
+        sys.modules[name] = load_script(name)
     return sys.modules[name]
 
 
@@ -66,9 +63,10 @@ def test_docstrings_become_paragraphs_lists_and_code(reference: ModuleType) -> N
 
 def test_links_to_files_lead_to_their_pages(reference: ModuleType) -> None:
     pages, sources = program("site_pages"), set[str]()
-    text = "[a](../src/antiphon/version.py) [b](../recipes/README.md#x) [c](data.md) [d](../src)\n```\n[e](../src/antiphon/version.py)\n```\n"
+    code = "```\n[e](../src/antiphon/version.py)\n```\n"
+    text = f"[a](../src/antiphon/version.py) [b](../recipes/README.md#x) [c](data.md) [d](../src)\n{code}"
     places = {**pages.ELSEWHERE, "docs/data.md": "data.md"}
     found = pages.relinked(text, "docs/tour.md", "tour.md", places, sources)
     assert found.startswith("[a](files/src/antiphon/version.py.md) [b](measured/recipes.md#x) [c](data.md) d\n")
-    assert "[e](../src/antiphon/version.py)" in found
+    assert found.endswith(code)
     assert sources == {"src/antiphon/version.py"}
