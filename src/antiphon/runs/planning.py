@@ -9,7 +9,7 @@ from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.sequences import Batch
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MixedCorpus
+from antiphon.data.mixing import MixedCorpus
 from antiphon.recipe.recipe import Recipe
 from antiphon.training.memory_planner import MemoryPlanner
 from antiphon.training.step import Update
