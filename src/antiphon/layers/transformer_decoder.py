@@ -19,7 +19,7 @@ from antiphon.contracts.specs import Spec
 from antiphon.layers.cell_state import CellState
 from antiphon.layers.growing_state import GrowingState
 from antiphon.layers.lockstep import LockstepState, hiding
-from antiphon.layers.transformer_config import TransformerConfig
+from antiphon.layers.transformer_config import TransformerConfig, aligning_layer
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
 from antiphon.layers.wait_k import drawn, readable
 
@@ -28,7 +28,7 @@ DecoderState = LockstepState | CellState | GrowingState
 
 @final
 class TransformerDecoder(nn.Module):
-    """Target elements to vectors (B, T, D); weights over the memory come from the second last layer (Garg et al. 2019).
+    """Target elements to vectors (B, T, D); weights over the memory come from one layer (`aligning_layer`).
 
     Without `crosses` it reads nothing but the target: a language model.
     """
@@ -39,7 +39,7 @@ class TransformerDecoder(nn.Module):
         self.positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention", says=True)
         self.blocks = nn.ModuleList(DecoderLayer(settings, crosses=crosses) for _ in range(settings.decoder_layers))
         self.norm = make_norm(settings) if settings.norm_position == "pre" else nn.Identity()
-        self.aligning_layer = max(settings.decoder_layers - 2, 0)
+        self.aligning_layer = aligning_layer(settings)
         initialize(self, settings.dim)
 
     def project(self, memory: Memory) -> Memory:
