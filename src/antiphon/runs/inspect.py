@@ -20,6 +20,7 @@ from antiphon.contracts.task import Task
 from antiphon.contracts.trust import foreign
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.cache import make_cache
+from antiphon.data.lengths import elements_of
 from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
@@ -29,6 +30,7 @@ from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model
 from antiphon.recipe.exported import refuse_exported
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
+from antiphon.runs.planning import with_found_budget
 from antiphon.runs.train import make_update
 from antiphon.store import checkpoint
 from antiphon.training.batches import TrainingBatches
@@ -123,7 +125,9 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
         limits = learned if split_name == "train" else fitting(recipe.data.limits.of_sources(), model)
         scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
-        corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep, progress=partial(_encoded, say, split_name))
+        corpora[split_name] = build_corpora(
+            split, task, folder, limits, keep_records=keep, workers=recipe.data.workers, progress=partial(_encoded, say, split_name)
+        )
         parts[split_name] = [
             Part(corpus.records() if isinstance(corpus, WindowCorpus) else unfolded(task, records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
@@ -141,11 +145,13 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
     held_out = [split.note for split in splits.values() if split.note]
     aligned = alignment_notes(recipe, task, model, corpora["train"], splits["train"])
     say(f"trying {PROBED_UPDATES + 1} updates")
+    planned: list[str] = []
+    cost = _probe(recipe, task, model, corpora["train"], splits, planned.append)
     return Inspection(
         name,
         found,
-        _probe(recipe, task, model, corpora["train"], splits),
-        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned),
+        cost,
+        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned, *planned),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},
@@ -187,13 +193,14 @@ def _target_of(task: Task, record: Any) -> Any:
     return task.reference(record) if any(record.get(column) is not None for column in columns) else None
 
 
-def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any) -> Cost:
-    """Do a few updates, the longest batch first, and measure."""
+def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any, say: Say) -> Cost:
+    """Do a few updates, the longest batch first, and measure; `say` is told of the budget of batches where it is to be found."""
     ranks = start(recipe.training.device)
     model = model.to(ranks.device)
-    settings = recipe.training
-    update = make_update(recipe, model, loss_to_train(recipe, task, model), ranks)
-    batches = TrainingBatches(mixed(corpora, splits["train"]), task, settings.batching, recipe.seed, ranks)
+    update, learned = make_update(recipe, model, loss_to_train(recipe, task, model), ranks), mixed(corpora, splits["train"])
+    if recipe.training.batching.target_tokens == "auto":
+        recipe = with_found_budget(recipe, task, learned, update, say)
+    batches = TrainingBatches(learned, task, recipe.training.batching, recipe.seed, ranks)
     model.train()
     longest = next(iter(batches.loader.in_order()))
     update([longest], 0, 1.0)
@@ -201,7 +208,7 @@ def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], 
     for step, batch in zip(range(PROBED_UPDATES), batches.batches(0), strict=False):
         elements += update([batch], step, 1.0).elements
     speed = elements / max(time.monotonic() - began, 1e-9)
-    epoch_elements = sum(int(corpus.target_lengths.sum()) - len(corpus) for corpus in corpora)
+    epoch_elements = elements_of(corpora)[1] - sum(map(len, corpora))
     if ranks.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated()
     else:

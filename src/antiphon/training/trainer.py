@@ -19,9 +19,12 @@ from antiphon.store import checkpoint
 from antiphon.training.average import MovingAverage
 from antiphon.training.budget import Budget
 from antiphon.training.checkpoints import Checkpoints
-from antiphon.training.distributed import Ranks
+from antiphon.training.distributed import Ranks, watched
 from antiphon.training.events import Events
 from antiphon.training.grouping import Batches, groups
+from antiphon.training.hanging import within
+from antiphon.training.loss_scale import UNSCALED
+from antiphon.training.precision import computing, has_fp16
 from antiphon.training.progress import Progress, Window, check_not_diverged
 from antiphon.training.schedules import learning_rate_factor
 from antiphon.training.selection import Evaluate, Selection
@@ -71,6 +74,7 @@ class Trainer:
         self.selection = Selection(evaluate, settings.best, ranks, self.stop, partial(gathered, update.learner))
         self.budget = Budget(settings, batches.estimate, self.selection.due, ranks)
         self.events = Events(loggers, settings, ranks)
+        self.scaled = settings.precision == "fp16" and has_fp16(ranks.device)
         self.saved_step, self.saved_at = -1, time.monotonic()
 
     def resume(self, saved: checkpoint.Checkpoint) -> None:
@@ -83,7 +87,8 @@ class Trainer:
     def run(self) -> Progress:
         """Train until done; returns where it ended. Raises Stopped when a signal asks for it."""
         try:
-            with self.stop.heard():
+            computing_so = computing(self.settings.precision, self.ranks.device, deterministic=self.settings.deterministic)
+            with self.stop.heard(), watched(self.ranks, self.settings.distributed), computing_so:
                 self._loop()
         finally:
             self.events.close()
@@ -107,7 +112,8 @@ class Trainer:
         """One update, which leads to a position (epoch, batch) in the data."""
         before = self.progress
         factor = learning_rate_factor(self.settings.schedule, before.step, self.budget.share_done(before))
-        result = self.update(batches, before.step, factor)
+        with within("update"):
+            result = self.update(batches, before.step, factor, before.scale if self.scaled else UNSCALED)
         rate = self.update.optimizer.param_groups[0]["lr"]
         after = before.after(result, epoch=epoch, batch=batch, seconds=self.budget.seconds(), learning_rate=rate)
         self.progress = replace(after, validation_due=self.budget.validation_due(before, after))
