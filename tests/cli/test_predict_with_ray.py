@@ -32,7 +32,7 @@ def command(trained: Path, out: Path, *more: str) -> list[str]:
 def environment(**more: str) -> dict[str, str]:
     """That of a process whose Ray is its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    return {**kept, "OMP_NUM_THREADS": "1", **more}
+    return {**kept, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0", **more}  # on a busy machine nice actors wait for everybody
 
 
 def ended(asked: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
