@@ -32,7 +32,7 @@ from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.planning import with_found_budget
 from antiphon.runs.train import make_update
 from antiphon.store import checkpoint
-from antiphon.training.batches import TrainingBatches
+from antiphon.training.batches import TrainingBatches, check_packing
 from antiphon.training.device import find_device
 from antiphon.training.distributed import start
 
@@ -117,6 +117,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
         say("fitting the task to the training data")
         fit_task(task, splits["train"])
     model = build_model(recipe, task)
+    check_packing(recipe.training.batching, recipe.training.decoder_inputs, model)
     learned = fitting(recipe.data.limits, model)
     parts: dict[str, list[Part]] = {}
     corpora: dict[str, list[StoredCorpus]] = {}

@@ -37,7 +37,7 @@ def with_found_budget(
     held = sum(tensor.nbytes for tensor in (*averaged, *(weight for one in beside for weight in one.parameters())))
 
     def batch_of(rows: Sequence[int]) -> Batch:
-        return collate([corpus.example(row) for row in rows], task.source_spec, task.target_spec)
+        return collate([corpus.example(row) for row in rows], task.source_spec, task.target_spec, pack=settings.pack)
 
     planned = MemoryPlanner(corpus, batch_of, settings, update, seed=recipe.seed, held=held).plan(at_most)
     say(planned.reason)

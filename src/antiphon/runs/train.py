@@ -68,7 +68,7 @@ from antiphon.runs.resuming import (
 )
 from antiphon.store import atomic, checkpoint
 from antiphon.training import distributed
-from antiphon.training.batches import TrainingBatches
+from antiphon.training.batches import TrainingBatches, check_packing
 from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
 from antiphon.training.gradients import make_gradients
@@ -170,6 +170,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     refuse_other_data(last.header.get("data") if last else None, identities, folder)
     model = model.to(ranks.device)
     check_inputs(recipe.training.decoder_inputs, model)
+    check_packing(recipe.training.batching, recipe.training.decoder_inputs, model)
     notes = [
         *start_weights(model, recipe, task, fresh=last is None),
         *alignment_notes(recipe, task, model, corpora["train"], splits["train"]),

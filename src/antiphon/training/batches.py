@@ -7,6 +7,7 @@ from typing import final
 
 from antiphon.contracts.abilities import Augments, augments
 from antiphon.contracts.corpus import StoredCorpus
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch
 from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
@@ -14,6 +15,7 @@ from antiphon.data.collate import collate
 from antiphon.data.corpus import MixedCorpus
 from antiphon.data.loader import Loader
 from antiphon.errors import ConfigError
+from antiphon.training.decoder_inputs import DecoderInputs, TeacherForcingConfig
 from antiphon.training.distributed import Ranks
 
 
@@ -41,7 +43,7 @@ class TrainingBatches:
                 " this task neither samples encodings nor augments."
             )
         self.sampler = Sampler(corpus, settings, seed)
-        together = partial(collate, source=task.source_spec, target=task.target_spec)
+        together = partial(collate, source=task.source_spec, target=task.target_spec, pack=settings.pack)
         self.loader = Loader(
             corpus,
             self.sampler,
@@ -66,3 +68,20 @@ class TrainingBatches:
         if self._estimate is None:
             self._estimate = self.sampler.estimate_batches()
         return self._estimate
+
+
+def check_packing(settings: BatchingConfig, inputs: DecoderInputs, model: Seq2SeqModel) -> None:
+    """Raise ConfigError when several pairs are to stand in one row, and the model cannot keep them apart."""
+    if not settings.pack:
+        return
+    if not isinstance(inputs, TeacherForcingConfig):
+        raise ConfigError(
+            f"`training.batching.pack` must be left out with `training.decoder_inputs: {inputs.name}`, which begins once in a row. Leave"
+            " one of them out."
+        )
+    if not model.packs:
+        raise ConfigError(
+            f"`training.batching.pack` must be left out for this {type(model).__name__}, which cannot keep the pairs of a row apart:"
+            " packing is for encoder-decoders by attention alone (`model.name: transformer` on symbols or single steps, with `decoder:"
+            " attention` and without `window`, `chunk_length`, `wait_k`, `ctc`, `channels: independent` and the head `pointer`)."
+        )
