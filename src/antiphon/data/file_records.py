@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.reader import Located, Reading, Skip, settings_of
@@ -43,6 +44,7 @@ class FileRecords(Records):
         *,
         precomputed: bool = False,
     ):
+        self._opened_by = partial(FileRecords, file, base, required, names, name, precomputed=precomputed)
         self.file = file
         self.paths = tuple(base / Path(one).expanduser() for one in (file.path, file.source, file.target) if one is not None)
         if file.source is not None:
@@ -57,6 +59,10 @@ class FileRecords(Records):
         self.path_in_folder = name
         self.name = name or str(file.path)
         self._skipped: dict[str, Skipped] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes open the file for themselves."""
+        return self._opened_by, ()
 
     @property
     def format(self) -> str:
@@ -109,14 +115,15 @@ class FileRecords(Records):
 
     def signature(self) -> str:
         """That of the files' names, sizes and times of change, and of how they are read."""
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self._files()]
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.files()]
         names = (self.reading.source, self.reading.target)
         others = {name: value for name, value in settings_of(self.file).items() if name not in ("columns", "encoding")}
         wanted = [others, self.reading.with_targets] if others or self.reader.back else []
         facts = [stats, self.reader.name, self.file.columns, self.file.encoding, names, *wanted]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def _files(self) -> Iterable[Path]:
+    def files(self) -> Iterable[Path]:
+        """All files that the records come from."""
         if len(self.paths) == 2:
             return self.paths
         if self.reader.files is not None:

@@ -9,6 +9,7 @@ checkpoints/      step-N ...; `best` and `last` lead to two of them
 """
 
 import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -22,13 +23,14 @@ from rich.console import Console
 from antiphon.contracts.abilities import Calibrates, unfolded
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
+from antiphon.contracts.files import is_remote, restored
 from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.contracts.tracker import Event, EventSink, TrackedRun
 from antiphon.data.identity import identity_of
-from antiphon.data.limits import fitting, fitting_note
+from antiphon.data.limits import fitting_note, split_limits
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.weights import weights_said
 from antiphon.distillation.teacher import Teacher, open_teacher
@@ -46,6 +48,7 @@ from antiphon.recipe.assembly import (
     build_task,
     fit_task,
     header_of,
+    keeps_records,
     load_trained,
     metric_names,
     mixed,
@@ -53,8 +56,9 @@ from antiphon.recipe.assembly import (
     resolved,
 )
 from antiphon.recipe.learned_loss import loss_to_train
-from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides, write_recipe
+from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.weights import start_weights
+from antiphon.runs.agreeing import check_same_data, check_same_program
 from antiphon.runs.planning import with_earlier_budget, with_found_budget
 from antiphon.runs.resuming import (
     LOG,
@@ -67,6 +71,7 @@ from antiphon.runs.resuming import (
     why_complete,
 )
 from antiphon.store import atomic, checkpoint
+from antiphon.store.remote_runs import RemoteRun, working_folder
 from antiphon.training import distributed
 from antiphon.training.batches import TrainingBatches, check_packing
 from antiphon.training.decoder_inputs import check_inputs
@@ -100,7 +105,8 @@ def train(
     """Train a model; returns the run's folder.
 
     recipe      a Recipe, or the path of one
-    out         the run's folder, which must not hold a run yet, unless it is resumed
+    out         the run's folder, which must not hold a run yet, unless it is resumed; for one in a storage elsewhere (s3://bucket/run) a
+                folder of this machine is returned
     overrides   settings that are to be others, such as "training.max_minutes=5"
     resume      continue the run in `out`, exactly as if it had never stopped; where there is none, begin it
     data        records instead of the recipe's files: {"train": ..., "validation": ..., "test": ...}, each an iterable of mappings, a
@@ -118,7 +124,8 @@ def train(
         recipe = replace(recipe, trust=replace(recipe.trust, runs=True)) if trust_code else recipe
         recipe = with_overrides(recipe, overrides) if overrides else recipe
     try:
-        return _train(recipe, _Order(Path(out), resume, data, console or Console(stderr=True), tuple(callbacks)))
+        order = _Order(working_folder(out), resume, data, console or Console(stderr=True), tuple(callbacks))
+        return _train_elsewhere(recipe, order, out) if is_remote(out) else _train(recipe, order)
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
@@ -131,6 +138,10 @@ def train(
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+def _nothing() -> None:
+    """What there is to do with a new checkpoint that stays where it is."""
+
+
 @dataclass(frozen=True)
 class _Order:
     """What `train` was asked for, beside the recipe."""
@@ -140,6 +151,23 @@ class _Order:
     data: Given | None
     console: Console
     callbacks: tuple[Callback, ...]
+    saved: Callable[[], None] = _nothing
+
+
+def _train_elsewhere(recipe: Recipe, order: _Order, out: Path | str) -> Path:
+    """Train a run that is kept in a storage elsewhere, which has the latest checkpoint at any moment."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(f"`--out {restored(out)}` is for one process: several need a folder that all of them see.")
+    run = RemoteRun(out)
+    with checkpoint.held(run.folder):
+        run.open(resume=order.resume)
+    try:
+        _train(recipe, replace(order, saved=run.send))
+    except KeyboardInterrupt:  # which has saved, and logged it
+        run.send()
+        raise
+    run.send()
+    return run.folder
 
 
 def _train(recipe: Recipe, order: _Order) -> Path:
@@ -147,6 +175,7 @@ def _train(recipe: Recipe, order: _Order) -> Path:
     earlier = earlier_recipe(folder, recipe) if order.resume and (folder / RECIPE).is_file() else None
     recipe = with_earlier_budget(resolved(recipe, earlier), earlier)
     ranks = distributed.start(recipe.training.device)
+    check_same_program(recipe, ranks)
     teacher = open_teacher(recipe, folder, ranks.device)
     recipe = recipe if teacher is None else teacher.recipe
     with checkpoint.held(folder) if ranks.first else nullcontext():
@@ -167,6 +196,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     check_best(recipe.training, metrics)
     task, model, splits, corpora = _prepare(recipe, order, ranks, teacher, fitted=last.features if last else None)
     identities = {name: identity_of(parts) for name, parts in corpora.items()}
+    check_same_data(identities, ranks)
     refuse_other_data(last.header.get("data") if last else None, identities, folder)
     model = model.to(ranks.device)
     check_inputs(recipe.training.decoder_inputs, model)
@@ -179,10 +209,8 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     learned = mixed(corpora["train"], splits["train"])
     ranks.broadcast(parameter.data for parameter in model.parameters())
     update = make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks)
-    if recipe.training.batching.target_tokens == "auto":
-        recipe = with_found_budget(recipe, task, learned, update, say, beside=[one.model for one in teacher.trained] if teacher else ())
-        if ranks.first:
-            write_recipe(recipe, folder / RECIPE)
+    beside = [one.model for one in teacher.trained] if teacher else ()
+    recipe = with_found_budget(recipe, task, learned, update, say, beside=beside, path=folder / RECIPE)
     batches = TrainingBatches(
         learned, task, recipe.training.batching, recipe.seed, ranks, say, stands_in=recipe.training.distributed.shards(ranks.world)
     )
@@ -199,6 +227,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
         header={**header_of(recipe, task), "data": stored_identity(identities), **(teacher.header if teacher else {})},
         save_features=task.save,
         conclude=partial(_calibrate, recipe, task, folder, corpora["validation"], ranks.device, say),
+        saved=order.saved,
         say=say,
     )
     if last is not None:
@@ -256,14 +285,20 @@ def _prepare(
     cache = folder / "corpus" if taught or recipe.data.cache is None else recipe.data.cache
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task)
-    learned = fitting(recipe.data.limits, model, *(teacher.read_beside if teacher else ()))
-    limits = {"train": learned, "validation": fitting(recipe.data.limits.of_sources(), model)}
+    limits = split_limits(recipe.data.limits, model, *(teacher.read_beside if teacher else ()))
     corpora = {
-        name: build_corpora(splits[name], task, cache, limits[name], keep_records=name == "validation" or task.samples_encodings)
-        for name in ("train", "validation")
+        name: build_corpora(
+            splits[name],
+            task,
+            cache,
+            limits[name],
+            keep_records=keeps_records(task, name),
+            workers=recipe.data.workers if ranks.first else 1,
+        )
+        for name in limits
     }
     if ranks.first:
-        for line in fitting_note(recipe.data.limits, learned):
+        for line in fitting_note(recipe.data.limits, limits["train"]):
             say(line)
         for name, parts in corpora.items():
             for (records, _), corpus in zip(splits[name].parts, parts, strict=True):
