@@ -40,6 +40,8 @@ class Progress:
     batch: int = 0
     seconds: float = 0.0
     best_score: float | None = None
+    best_loss: float | None = None
+    """The validation loss of the best checkpoint, which decides between equal scores, and while all scores are worthless."""
     best_step: int = 0
     stale: int = 0
     skipped: int = 0
@@ -47,6 +49,8 @@ class Progress:
     splits: int = 0
     kept: tuple[int, ...] = ()
     window: Window = Window()
+    first_validation: int = 0
+    """The step of the first validation: as many updates are between two, where the recipe leaves it to the budget (`auto`)."""
     validation_due: bool = False
     """Whether the validation of this step is still to come: it was stopped, and the step was saved without it."""
 
