@@ -30,24 +30,27 @@ class Division:
     note: str
 
 
-def split(parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: int, *, named: bool = False) -> Division:
+def split(
+    parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: int, *, named: bool = False, name: str = "validation"
+) -> Division:
     """Hold out `wanted` records of all parts together, or about as many where records share their key.
 
     columns   the key of a record: its values there. Records that share it stand on one side
     seed      draws the records; where no two records share a key, exactly `wanted` of them
     named     say which keys are held out, as people want to know of speakers
+    name      what they are held out for: validation, or test
 
     Raises DataError when there are no more than `wanted` records, or fewer than two different keys.
     """
     keys, starts = _keys(parts, lambda record: content_hash([_told(record.get(column)) for column in columns]))
     if wanted >= len(keys):
-        raise DataError(f"`data.validation` must be less than the number of training records ({len(keys)}), but is {wanted}.")
+        raise DataError(f"`data.{name}` must be less than the number of training records ({len(keys)}), but is {wanted}.")
     _, groups, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     shown = " and ".join(f"`{column}`" for column in columns)
     if len(sizes) < 2:
         raise DataError(
             f"{shown} must differ between at least two training records, so that one can be held out, but is always the same. Name a file"
-            " in `data.validation`."
+            f" in `data.{name}`."
         )
     drawn = np.zeros(len(keys), dtype=bool)
     drawn[np.random.default_rng(seed).choice(len(keys), wanted, replace=False, shuffle=False)] = True
@@ -58,7 +61,7 @@ def split(parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: i
         numbers = frozenset(np.flatnonzero(held[start:end]).tolist())
         training.append(ChosenRecords(part, numbers, keep=False) if len(numbers) < end - start else None)
         validation.append(ChosenRecords(part, numbers, keep=True) if numbers else None)
-    note = f"{held.sum():,} of {len(keys):,} training records are held out for validation"
+    note = f"{held.sum():,} of {len(keys):,} training records are held out for {name}"
     if named:
         names = sorted({" ".join(str(record.get(column)) for column in columns) for part in validation if part for record in part})
         listed = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

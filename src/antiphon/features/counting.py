@@ -15,7 +15,6 @@ from antiphon.features.vocabulary import (
     split_tags_and_words,
     tag_splitter,
 )
-
 from antiphon.features.vocabulary_size import word_size
 
 

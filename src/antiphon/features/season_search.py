@@ -27,7 +27,7 @@ class FoundSeason:
 
 
 def find_season(series: Iterable[np.ndarray], natural: int, unit: str) -> FoundSeason:
-    """The season of series of values (T,), where NaN is missing; `natural` is that of their frequency, 1 for none, `unit` what a step is."""
+    """The season of series of values (T,), NaN where missing; `natural` is that of their frequency, 1 for none, `unit` what a step is."""
     looked_at = [_filled(values[-_LONGEST:]) for values in islice(series, _LOOKED_AT)]
     candidates = [natural, *(steps for steps in USUAL if steps != natural)] if natural > 1 else list(USUAL)
     found = {steps: _agreeing(looked_at, steps) for steps in candidates}

@@ -111,8 +111,8 @@ class Validation:
         settings, records, every = self.recipe.training, self.plan.records, self.cost.items
         if settings.validate_every == "auto":
             return (
-                f"Validation: {VALIDATIONS} times, evenly spread over the budget: loss of all {every:,} records; how many are decoded follows"
-                " from how many updates are made until the first one."
+                f"Validation: {VALIDATIONS} times, evenly spread over the budget: loss of all {every:,} records; how many are decoded"
+                " follows from how many updates are made until the first one."
             )
         how = "greedily" if self.search.name == "greedy" else f"with search `{self.search.name}`"
         share = settings.validation_share

@@ -96,8 +96,8 @@ class ValidationCost:
         return FORWARD * self.source + each * self.target
 
     def plan(self, settings: TrainingConfig, work: Work, search: Any, updates: int | None = None) -> Plan:
-        """Items to decode, and the epochs between validations, for validation to take its share of the time. `updates` are between two of them
-        with `validate_every: auto`; as long as that is not known (None), few are decoded."""
+        """Items to decode, and the epochs between validations, for validation to take its share of the time. `updates` are between two of
+        them with `validate_every: auto`; as long as that is not known (None), few are decoded."""
         most = min(self.items, settings.validation_records or self.items)
         share, least, each = settings.validation_share, min(most, FEWEST), self.decoding(search)
         if share is None or not work.elements:

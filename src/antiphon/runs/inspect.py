@@ -9,7 +9,6 @@ from typing import Any
 
 from antiphon.contracts.abilities import restored, unfolded
 from antiphon.contracts.corpus import StoredCorpus
-from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import foreign

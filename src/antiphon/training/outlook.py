@@ -1,4 +1,4 @@
-"""What a training will come to: how many updates and passes over the data fit into its budget, how long it takes, and whether that is enough.
+"""What a training will come to: how many updates and passes over the data fit into its budget, how long it takes, and if that is enough.
 
 A warm-up that fills the budget, or a handful of updates, cannot come to anything, and nothing of what is shown meanwhile says so: the loss
 falls anyway. So it is said before training (`antiphon inspect`), and by training itself as soon as its speed is known.

@@ -84,7 +84,7 @@ def learning_rate_factor(settings: AnySchedule, step: int, progress: float) -> f
         return rising
     decayed = _share_decayed(warmup, step, progress)
     if isinstance(settings, InverseSquareRootConfig):
-        return min(1.0, math.sqrt(max(warmup, 1) / (step + 1)))
+        return math.sqrt(max(warmup, 1) / (step + 1)) if settings.warmup_steps != "auto" else min(1.0, math.sqrt(warmup / max(step, 1)))
     if isinstance(settings, CosineConfig):
         return settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * decayed))
     if isinstance(settings, LinearConfig):
@@ -94,7 +94,7 @@ def learning_rate_factor(settings: AnySchedule, step: int, progress: float) -> f
     return 1.0
 
 
-def _warming_up(warmup: Warmup, step: int, progress: float) -> tuple[float | None, float]:
+def _warming_up(warmup: Warmup, step: int, progress: float) -> tuple[float | None, int | float]:
     """The factor while the rate still rises, else None; and after how many steps it has risen, which `auto` only knows once it has."""
     if warmup != "auto":
         return ((step + 1) / warmup if step < warmup else None), warmup
@@ -104,7 +104,7 @@ def _warming_up(warmup: Warmup, step: int, progress: float) -> tuple[float | Non
     return None, min(WARMUP_MOST, WARMUP_SHARE * step / progress) if progress > 0 else min(WARMUP_MOST, step)
 
 
-def _share_decayed(warmup: float, step: int, progress: float) -> float:
+def _share_decayed(warmup: int | float, step: int, progress: float) -> float:
     """How much of what the warm-up left of the budget is used, from 0 to 1.
 
     The warm-up is taken to have used `progress * warmup / step`, its share of the updates so far: exact for a budget of steps or epochs,

@@ -115,7 +115,7 @@ class Selection:
         return None if found is None else ({score.name: score.value for score in found[0]}, found[1])
 
     def _decide(self, scores: Sequence[Score], best: Best) -> tuple[float, float | None, bool]:
-        """The deciding score, the loss, and whether this is the best so far. Equal scores say nothing, nor do worthless ones: nothing of the
+        """The deciding score, the loss, and whether this is the best so far. Equal scores say nothing, nor do worthless ones: nothing of an
         output is right, however little was learned. Then the loss decides."""
         score, loss = named(scores, self.deciding), named(scores, "loss")  # no score when the model has diverged
         values = [math.nan if one is None else one.value for one in (score, loss)]
