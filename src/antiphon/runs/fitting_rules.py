@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from antiphon.contracts.drafting import Choice
 
 # The least and the most, or what is wanted.
-PASSES = 3.0  # over the data: a wider model that sees them less often learns less
-UPDATES = 1000  # that a training should have: batches are small enough for as many
+PASSES = 1.0  # over the data: a wider model that sees them less often learns less
+UPDATES = 2500  # that a training should have: many small updates teach more in minutes than few large ones
 TOKENS = (250, 4096)  # target symbols of a batch
 FRAMES = (1500, 12_000)  # of sound, of a batch
 HELD_OUT = (0.05, 500)  # for validation and again for a test: this share of the records, at most so many

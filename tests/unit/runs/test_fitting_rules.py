@@ -9,17 +9,17 @@ def facts(minutes: float = 10.0, elements: float = 500_000.0, speed: float | Non
     return Facts(30_000, minutes, elements, speed, frames)
 
 
-@pytest.mark.parametrize(("minutes", "speed", "size"), [(10.0, 2000.0, 1200), (2.5, 2000.0, 300), (0.5, 500.0, 250), (600.0, 2000.0, 4000)])
-def test_a_batch_leaves_a_thousand_updates(minutes: float, speed: float, size: int) -> None:
+@pytest.mark.parametrize(("minutes", "speed", "size"), [(10.0, 2000.0, 450), (20.0, 2000.0, 900), (0.5, 500.0, 250), (600.0, 2000.0, 4000)])
+def test_a_batch_leaves_enough_updates(minutes: float, speed: float, size: int) -> None:
     found = batch(facts(minutes, speed=speed))
     assert found.value == size
     updates = minutes * 60 * speed / size
-    assert size in (TOKENS[0], 4000) or updates == pytest.approx(UPDATES, rel=0.05)
+    assert size in (TOKENS[0], 4000) or updates == pytest.approx(UPDATES, rel=0.1)
 
 
 def test_batches_of_sound_are_counted_in_frames() -> None:
     assert batch(facts(3.0, speed=5000.0, frames=True)).value == FRAMES[0]
-    assert batch(facts(60.0, speed=5000.0, frames=True)).value == FRAMES[1]
+    assert batch(facts(120.0, speed=5000.0, frames=True)).value == FRAMES[1]
     assert "frames" in batch(facts(frames=True)).reason
 
 
@@ -28,7 +28,7 @@ def test_what_is_seen_often_is_dropped_more() -> None:
 
 
 def test_a_model_is_small_enough_to_see_the_data_some_times() -> None:
-    assert wide_enough(facts(20.0))
+    assert wide_enough(facts(5.0))
     assert not wide_enough(facts(2.0))
     assert passes_said(facts(1.0)) == "sees the data about 0.24 times in 1 minute here (2,000 symbols/s)"
     assert passes_said(facts(speed=None)) == "a small one for few records"
