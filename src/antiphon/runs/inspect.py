@@ -101,7 +101,9 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
         limits = learned if split_name == "train" else fitting(recipe.data.limits.of_sources(), model)
         scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
-        corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep, progress=partial(_encoded, say, split_name))
+        corpora[split_name] = build_corpora(
+            split, task, folder, limits, keep_records=keep, workers=recipe.data.workers, progress=partial(_encoded, say, split_name)
+        )
         parts[split_name] = [
             Part(corpus.records() if isinstance(corpus, WindowCorpus) else unfolded(task, records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)

@@ -18,6 +18,7 @@ from antiphon.contracts.reader import settings_of
 from antiphon.contracts.records import Records
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import TaskPlugin
+from antiphon.data.lengths import elements_of
 from antiphon.data.records import FirstRecords
 from antiphon.errors import AntiphonError
 from antiphon.recipe.assembly import build_corpora, build_model, build_task, fit_task, open_splits
@@ -156,7 +157,7 @@ def _fastest(
     }
     count = sum(len(corpus) for corpus in corpora["train"])
     frames = not isinstance(task.source_spec, TokenSpec) and isinstance(task.target_spec, TokenSpec)
-    lengths = sum(float((corpus.source_lengths if frames else corpus.target_lengths).sum()) for corpus in corpora["train"])
+    lengths = float(elements_of(corpora["train"])[0 if frames else 1])
     elements = lengths if whole else lengths / max(count, 1) * look.records
     found: _Measured | None = None
     for size in sizes:

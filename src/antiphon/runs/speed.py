@@ -12,6 +12,7 @@ import torch
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.task import Task
+from antiphon.data.lengths import elements_of
 from antiphon.prediction.validation import search_to_validate
 from antiphon.prediction.validation_cost import FIRST, ValidationCost, Work, work_of
 from antiphon.recipe.assembly import Split, mixed
@@ -63,7 +64,7 @@ def measure(
     for step, batch in zip(range(PROBED_UPDATES), batches.batches(0), strict=False):
         elements += update([batch], step, 1.0).elements
     speed = elements / max(time.monotonic() - began, 1e-9)
-    epoch_elements = sum(int(corpus.target_lengths.sum()) - len(corpus) for corpus in corpora["train"])
+    epoch_elements = elements_of(corpora["train"])[1] - sum(map(len, corpora["train"]))
     if ranks.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated()
     else:
