@@ -121,13 +121,14 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
     held_out = [split.note for split in splits.values() if split.note]
     aligned = alignment_notes(recipe, task, model, corpora["train"], splits["train"])
     say(f"trying {PROBED_UPDATES + 1} updates")
-    cost = measure(recipe, task, model, corpora, splits)
+    planned: list[str] = []
+    cost = measure(recipe, task, model, corpora, splits, planned.append)
     coming = [*warmup_notes(recipe.training, cost.batches_per_epoch), *outlook_notes(recipe.training, cost.updates)]
     return Inspection(
         name,
         found,
         cost,
-        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned, *coming),
+        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned, *planned, *coming),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,13 @@ from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.task import Task
 from antiphon.data.lengths import elements_of
+from antiphon.prediction.memory import silent
 from antiphon.prediction.validation import search_to_validate
 from antiphon.prediction.validation_cost import FIRST, ValidationCost, Work, work_of
 from antiphon.recipe.assembly import Split, mixed
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe
+from antiphon.runs.planning import with_found_budget
 from antiphon.runs.train import make_update
 from antiphon.training.batches import TrainingBatches
 from antiphon.training.budget import VALIDATIONS
@@ -48,14 +50,22 @@ class Cost:
 
 
 def measure(
-    recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: Mapping[str, Sequence[StoredCorpus]], splits: Mapping[str, Split]
+    recipe: Recipe,
+    task: Task,
+    model: Seq2SeqModel,
+    corpora: Mapping[str, Sequence[StoredCorpus]],
+    splits: Mapping[str, Split],
+    say: Callable[[str], None] = silent,
 ) -> Cost:
-    """Do a few updates, the longest batch first, and measure. The model is another one afterwards."""
+    """Do a few updates, the longest batch first, and measure. The model is another one afterwards. `say` is told of the budget of batches
+    where it is to be found."""
     ranks = start(recipe.training.device)
     model = model.to(ranks.device)
-    settings = recipe.training
     update = make_update(recipe, model, loss_to_train(recipe, task, model), ranks)
     learned = mixed(corpora["train"], splits["train"])
+    if recipe.training.batching.target_tokens == "auto":
+        recipe = with_found_budget(recipe, task, learned, update, say, elements=elements_of(corpora["train"])[1])
+    settings = recipe.training
     batches = TrainingBatches(learned, task, settings.batching, recipe.seed, ranks)
     model.train()
     longest = next(iter(batches.loader.in_order()))

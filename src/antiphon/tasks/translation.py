@@ -263,7 +263,7 @@ model:
 training:
   max_minutes: 10                # validations included; `antiphon inspect` says what fits into them. Or max_steps, max_epochs
   validate_every: auto           # ten times, evenly spread
-  batching: {{target_tokens: 1000}}   # small batches make many updates in a short time; 4096 for hours or a GPU
+  batching: {{target_tokens: auto}}   # what fits into memory, and is small enough for many updates; or a number
   optimizer: {{name: adamw, learning_rate: 3e-3}}   # 1e-3 for wide models
   schedule: {{name: cosine, warmup_steps: auto}}   # rises for a tenth of the budget, then falls to 0
   best: chrf                     # the checkpoint with the best validation chrF is kept

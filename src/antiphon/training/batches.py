@@ -1,13 +1,16 @@
 """The batches of training: this rank's part of each global one."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
+import torch
+
 from antiphon.contracts.abilities import Augments, augments
 from antiphon.contracts.corpus import StoredCorpus
-from antiphon.contracts.sequences import Batch
+from antiphon.contracts.sequences import Batch, Example, map_tensors
 from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
@@ -15,6 +18,19 @@ from antiphon.data.loader import Loader
 from antiphon.data.mixing import MixedCorpus
 from antiphon.errors import ConfigError
 from antiphon.training.distributed import Ranks
+
+
+@final
+@dataclass(frozen=True)
+class Pinned:
+    """Puts batches together in memory that a GPU copies from while it computes. In processes without the GPU it is ordinary memory."""
+
+    together: Callable[[Sequence[Example]], Batch]
+
+    def __call__(self, examples: Sequence[Example]) -> Batch:
+        """The batch of some examples."""
+        batch = self.together(examples)
+        return map_tensors(torch.Tensor.pin_memory, batch) if torch.cuda.is_available() else batch
 
 
 @final
@@ -41,7 +57,9 @@ class TrainingBatches:
                 " this task neither samples encodings nor augments."
             )
         self.sampler = Sampler(corpus, settings, seed)
-        together = partial(collate, source=task.source_spec, target=task.target_spec)
+        together: Callable[[Sequence[Example]], Batch] = partial(collate, source=task.source_spec, target=task.target_spec)
+        if ranks.device.type == "cuda":
+            together = Pinned(together)
         self.loader = Loader(
             corpus,
             self.sampler,

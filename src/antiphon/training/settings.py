@@ -44,7 +44,12 @@ class TrainingConfig:
     """Largest gradient norm; larger gradients are scaled down. None leaves them as they are."""
     precision: Precision = "fp32"
     """fp32; bf16 (autocast: products alone are rounded); or bf16_weights (weights and what flows between layers are rounded, too, and learn
-    through masters in fp32, which are what is saved): faster still. A CPU that can only imitate bf16 computes in fp32, and says so."""
+    through masters in fp32, which are what is saved): faster still. For GPUs without bf16 there is fp16 (autocast, with a loss that is
+    scaled so that small gradients survive); tf32 rounds what enters products on Nvidia's GPUs. What a device lacks it computes in fp32, and
+    says so."""
+    deterministic: bool = False
+    """On a GPU, take only algorithms that give the same bits every time, which are slower: then two runs of a recipe are bit-identical,
+    and so is a resumed one. A CPU is so in any case."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Keep, evaluate and save an exponential moving average of the weights."""
     average: Count = 1
@@ -103,6 +108,8 @@ class TrainingConfig:
             raise ValueError("`optimizer` must not be `adafactor` with `distributed.shard`: it needs whole matrices. Take `adamw`.")
         if self.distributed.shard and self.loss is not None and self.loss.name == "minimum_risk":
             raise ValueError("`loss` must not be `minimum_risk` with `distributed.shard`, which decodes while it learns.")
+        if self.distributed.shard and self.precision == "fp16":
+            raise ValueError("`precision` must not be `fp16` with `distributed.shard`, which has no scaled loss. Take `bf16`.")
         if self.average > self.keep:
             raise ValueError(f"`average` must be at most `keep` ({self.keep}), but is {self.average}.")
 

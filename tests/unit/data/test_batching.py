@@ -187,7 +187,7 @@ def test_weights_of_a_mixture_are_followed() -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ConfigError, match="`target_tokens` must be at least 1, but is 0"):
+    with pytest.raises(ConfigError, match="`target_tokens`: must be `auto`, or a whole number of at least 1, but is 0"):
         validate(BatchingConfig, {"target_tokens": 0})
     with pytest.raises(ConfigError, match="`workers` must be at least 0, but is -1"):
         validate(BatchingConfig, {"workers": -1})

@@ -93,7 +93,7 @@ training:
   loss: {{name: pointer, coverage: 0.5}}
   max_minutes: 10                # validations included; `antiphon inspect` says what fits into them. Or max_steps, max_epochs
   validate_every: auto           # ten times, evenly spread
-  batching: {{target_tokens: 300}}   # summaries are short: small batches make many updates
+  batching: {{target_tokens: auto}}   # what fits into memory, and is small enough for many updates; or a number
   optimizer: {{name: adamw, learning_rate: 3e-3}}   # 1e-3 for wide models
   schedule: {{name: cosine, warmup_steps: auto}}   # rises for a tenth of the budget, then falls to 0
   best: rouge_l                  # the checkpoint with the best validation ROUGE-L is kept
