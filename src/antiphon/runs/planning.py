@@ -9,7 +9,8 @@ from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.sequences import Batch
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MixedCorpus
+from antiphon.data.lengths import elements_of
+from antiphon.data.mixing import MixedCorpus
 from antiphon.recipe.recipe import Recipe
 from antiphon.training.memory_planner import MemoryPlanner
 from antiphon.training.step import Update
@@ -24,13 +25,11 @@ def with_found_budget(
     say: Callable[[str], None],
     *,
     beside: Sequence[nn.Module] = (),
-    elements: int,
 ) -> Recipe:
     """The recipe with a budget instead of `auto`: the largest that fits into memory, and that leaves enough updates; says why.
 
     update   that of the training that is to begin, which is left as it is
     beside   other models that are in memory while training, such as teachers
-    elements of the targets of an epoch
 
     Raises ConfigError when not even the longest example fits. All processes must ask for it together.
     """
@@ -41,7 +40,8 @@ def with_found_budget(
     def batch_of(rows: Sequence[int]) -> Batch:
         return collate([corpus.example(row) for row in rows], task.source_spec, task.target_spec)
 
-    planned = MemoryPlanner(corpus, batch_of, settings, update, seed=recipe.seed, held=held).plan(wanted_budget(recipe.training, elements))
+    at_most = wanted_budget(recipe.training, elements_of([corpus])[1])
+    planned = MemoryPlanner(corpus, batch_of, settings, update, seed=recipe.seed, held=held).plan(at_most)
     say(planned.reason)
     return _with_budget(recipe, planned.target_tokens)
 

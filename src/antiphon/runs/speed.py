@@ -64,7 +64,7 @@ def measure(
     update = make_update(recipe, model, loss_to_train(recipe, task, model), ranks)
     learned = mixed(corpora["train"], splits["train"])
     if recipe.training.batching.target_tokens == "auto":
-        recipe = with_found_budget(recipe, task, learned, update, say, elements=elements_of(corpora["train"])[1])
+        recipe = with_found_budget(recipe, task, learned, update, say)
     settings = recipe.training
     batches = TrainingBatches(learned, task, settings.batching, recipe.seed, ranks)
     model.train()

@@ -30,7 +30,6 @@ from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.contracts.tracker import Event, EventSink, TrackedRun
 from antiphon.data.identity import identity_of
-from antiphon.data.lengths import elements_of
 from antiphon.data.limits import fitting_note, split_limits
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.weights import weights_said
@@ -211,8 +210,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     ranks.broadcast(parameter.data for parameter in model.parameters())
     update = make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks)
     if recipe.training.batching.target_tokens == "auto":
-        beside, elements = [one.model for one in teacher.trained] if teacher else [], elements_of(corpora["train"])[1]
-        recipe = with_found_budget(recipe, task, learned, update, say, beside=beside, elements=elements)
+        recipe = with_found_budget(recipe, task, learned, update, say, beside=[one.model for one in teacher.trained] if teacher else ())
         if ranks.first:
             write_recipe(recipe, folder / RECIPE)
     batches = TrainingBatches(
