@@ -10,8 +10,8 @@ from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MemoryCorpus
 from antiphon.data.heaviest import heaviest, some_of
+from antiphon.data.mapped import MemoryCorpus
 from antiphon.errors import ConfigError
 from antiphon.losses.cross_entropy import CrossEntropy
 from antiphon.training import memory_limit, memory_planner
