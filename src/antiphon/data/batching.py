@@ -26,7 +26,8 @@ class BatchingConfig:
 
     target_tokens: TargetTokens = 4096
     """The budget of target elements (of output steps, for series) of a global batch; of source elements where there are no targets. `auto`
-    tries before training what fits into memory, and takes the largest budget that does; the run keeps it as a number."""
+    tries before training what fits into memory, and takes the largest budget that does and that leaves some 2,500 updates (of minutes: in
+    five epochs); the run keeps it as a number."""
     memory_limit: MemorySize | None = None
     """With `target_tokens: auto`: the memory that a process may take, such as `4 GB`; null is nine tenths of what is free on a GPU, and
     half of what is free on a CPU."""

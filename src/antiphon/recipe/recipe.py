@@ -47,8 +47,8 @@ class DataConfig:
     """Records to learn from: a file, or a list of files with weights."""
     validation: Annotated[int, Field(ge=1)] | Files | None = None
     """Records that decide which checkpoint is best: files, or how many records to split off the training data."""
-    test: Files | None = None
-    """Records for `antiphon evaluate`; never used in training."""
+    test: Annotated[int, Field(ge=1)] | Files | None = None
+    """Records for `antiphon evaluate`, never used in training: files, or how many records to split off the training data."""
     limits: Limits = Limits()
     """Which training records are left out, and how long they may be."""
     cache: Path | None = None

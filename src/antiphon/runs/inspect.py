@@ -1,58 +1,38 @@
-"""Look before training: the data as the model will see it, the size of the model, and what an epoch will cost."""
+"""Look before training: the data as the model will see it, the size of the model, and what training will cost."""
 
-import resource
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from antiphon.contracts.abilities import restored, unfolded
 from antiphon.contracts.corpus import StoredCorpus
-from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import foreign
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.cache import make_cache
-from antiphon.data.lengths import elements_of
 from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.errors import CheckpointError
 from antiphon.readers.placeholders import placeholders
-from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, mixed, open_splits
+from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, open_splits
 from antiphon.recipe.exported import refuse_exported
-from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
-from antiphon.runs.planning import with_found_budget
-from antiphon.runs.train import make_update
+from antiphon.runs.speed import PROBED_UPDATES, Cost, measure
 from antiphon.store import checkpoint
+<<<<<<< HEAD
 from antiphon.training.batches import TrainingBatches, check_packing
+=======
+>>>>>>> fb0a577
 from antiphon.training.device import find_device
-from antiphon.training.distributed import start
-
-PROBED_UPDATES = 4
+from antiphon.training.outlook import outlook_notes
+from antiphon.training.settings import warmup_notes
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What training takes, measured by a few updates on this machine. Memory is that of the whole process."""
-
-    parameters: dict[str, int]
-    total_parameters: int
-    batches_per_epoch: int
-    tokens_per_second: float
-    seconds_per_epoch: float
-    memory_bytes: int
-    device: str
 
 
 @dataclass(frozen=True)
@@ -147,12 +127,13 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
     aligned = alignment_notes(recipe, task, model, corpora["train"], splits["train"])
     say(f"trying {PROBED_UPDATES + 1} updates")
     planned: list[str] = []
-    cost = _probe(recipe, task, model, corpora["train"], splits, planned.append)
+    cost = measure(recipe, task, model, corpora, splits, planned.append)
+    coming = [*warmup_notes(recipe.training, cost.batches_per_epoch), *outlook_notes(recipe.training, cost.updates)]
     return Inspection(
         name,
         found,
         cost,
-        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned, *planned),
+        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned, *planned, *coming),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},
@@ -192,6 +173,7 @@ def _source_of(task: Task, record: Any) -> Any:
 def _target_of(task: Task, record: Any) -> Any:
     columns = (task.target_column,) if task.target_column else task.columns[1:2]
     return task.reference(record) if any(record.get(column) is not None for column in columns) else None
+<<<<<<< HEAD
 
 
 def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any, say: Say) -> Cost:
@@ -226,3 +208,5 @@ def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], 
         memory_bytes=memory,
         device=str(ranks.device),
     )
+=======
+>>>>>>> fb0a577

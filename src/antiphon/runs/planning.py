@@ -10,10 +10,12 @@ from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.sequences import Batch
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
+from antiphon.data.lengths import elements_of
 from antiphon.data.mixing import MixedCorpus
 from antiphon.recipe.recipe import Recipe, write_recipe
 from antiphon.training.memory_planner import MemoryPlanner
 from antiphon.training.step import Update
+from antiphon.training.wanted_budget import wanted_budget
 
 
 def with_found_budget(
@@ -24,10 +26,13 @@ def with_found_budget(
     say: Callable[[str], None],
     *,
     beside: Sequence[nn.Module] = (),
+<<<<<<< HEAD
     at_most: int | None = None,
     path: Path | None = None,
+=======
+>>>>>>> fb0a577
 ) -> Recipe:
-    """The recipe with the largest budget that fits into memory instead of `auto`, of at most so many elements; says why.
+    """The recipe with a budget instead of `auto`: the largest that fits into memory, and that leaves enough updates; says why.
 
     update   that of the training that is to begin, which is left as it is
     beside   other models that are in memory while training, such as teachers
@@ -44,6 +49,7 @@ def with_found_budget(
     def batch_of(rows: Sequence[int]) -> Batch:
         return collate([corpus.example(row) for row in rows], task.source_spec, task.target_spec, pack=settings.pack)
 
+    at_most = wanted_budget(recipe.training, elements_of([corpus])[1])
     planned = MemoryPlanner(corpus, batch_of, settings, update, seed=recipe.seed, held=held).plan(at_most)
     say(planned.reason)
     recipe = _with_budget(recipe, planned.target_tokens)

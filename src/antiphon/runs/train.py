@@ -80,6 +80,7 @@ from antiphon.training.gradients import make_gradients
 from antiphon.training.learner import Learner
 from antiphon.training.loggers import CallbackLogger, ConsoleLogger, JsonLinesLogger, warn
 from antiphon.training.optimizers import build_optimizer
+from antiphon.training.outlook import OutlookWarner
 from antiphon.training.precision import precision_notes
 from antiphon.training.progress import Progress
 from antiphon.training.seeds import seed_from
@@ -364,7 +365,8 @@ def _sinks(recipe: Recipe, order: _Order, say: Callable[[str], None], progress: 
     run = TrackedRun(folder, folder.resolve().name, plain(recipe), progress.step)
     opened = open_trackers(trackers_of(recipe.training), run, partial(warn, order.console))  # before the log, since they may not be there
     log = JsonLinesLogger(folder / LOG, keep_until=progress.step, validation_due=progress.validation_due)
-    return [log, ConsoleLogger(order.console), *opened, *map(CallbackLogger, order.callbacks)]
+    warner = OutlookWarner(recipe.training, partial(warn, order.console))
+    return [log, ConsoleLogger(order.console), warner, *opened, *map(CallbackLogger, order.callbacks)]
 
 
 __all__ = ["make_update", "train"]

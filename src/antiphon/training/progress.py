@@ -41,6 +41,8 @@ class Progress:
     batch: int = 0
     seconds: float = 0.0
     best_score: float | None = None
+    best_loss: float | None = None
+    """The validation loss of the best checkpoint, which decides between equal scores, and while all scores are worthless."""
     best_step: int = 0
     stale: int = 0
     skipped: int = 0
@@ -48,6 +50,8 @@ class Progress:
     splits: int = 0
     kept: tuple[int, ...] = ()
     window: Window = Window()
+    first_validation: int = 0
+    """The step of the first validation: as many updates are between two, where the recipe leaves it to the budget (`auto`)."""
     scale: LossScale = field(default_factory=LossScale)
     """Of the loss, where gradients pass through half precision."""
     validation_due: bool = False

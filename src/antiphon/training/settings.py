@@ -54,8 +54,9 @@ class TrainingConfig:
     """Keep, evaluate and save an exponential moving average of the weights."""
     average: Count = 1
     """At the end, average the last so many checkpoints, and keep the average if it scores better."""
-    validate_every: Count | None = None
-    """Updates between validations; None is once per epoch, or less often where `validation_share` would not allow it."""
+    validate_every: Count | Literal["auto"] | None = None
+    """Updates between validations; `auto` is ten times, evenly spread over the budget, whatever its unit; None is once per epoch, or less
+    often where `validation_share` would not allow it."""
     save_every: Count | None = None
     """Updates between checkpoints besides those at validations."""
     save_minutes: Annotated[float, Field(gt=0)] | None = 15
@@ -129,6 +130,8 @@ def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
 def warmup_notes(settings: TrainingConfig, batches_per_epoch: int) -> list[str]:
     """What to say before training when the warm-up takes longer than the budget of steps or epochs; minutes are not known in steps."""
     warmup = settings.schedule.warmup_steps
+    if warmup == "auto":  # a share of the budget
+        return []
     updates = [settings.max_steps] if settings.max_steps is not None else []
     if settings.max_epochs is not None:
         updates.append(math.ceil(settings.max_epochs * math.ceil(batches_per_epoch / settings.accumulation)))

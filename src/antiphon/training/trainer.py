@@ -156,7 +156,10 @@ class Trainer:
         """Score the weights that will be used, remember the best, save. A stop meanwhile saves the step with the validation still due."""
         before = self.progress
         try:
-            found = self.selection.of_state(self.state, before.best_score)
+            if self.settings.validate_every == "auto":
+                before = replace(before, first_validation=before.first_validation or before.step)
+                self.selection.planned(before.first_validation)
+            found = self.selection.of_state(self.state, (before.best_score, before.best_loss))
         except Stopped as stopped:
             if self.ranks.world > 1:  # the others are still at it
                 raise
@@ -165,6 +168,7 @@ class Trainer:
         self.progress = replace(
             before,
             best_score=found.deciding if found.better else before.best_score,
+            best_loss=found.loss if found.better else before.best_loss,
             best_step=before.step if found.better else before.best_step,
             stale=0 if found.better else before.stale + 1,
             seconds=seconds,
@@ -201,11 +205,13 @@ class Trainer:
     def _try_average(self, steps: Sequence[int]) -> Progress:
         """Make the average of some checkpoints the best one, if that scores better; returns the progress that knows of it."""
         with self.state.holding(self.checkpoints.mean(steps)) as model:
-            found = self.selection.of(model, self.progress.best_score, "average")
+            found = self.selection.of(model, (self.progress.best_score, self.progress.best_loss), "average")
             self.events.average(self.progress, len(steps), found)
             if found.better and (self.ranks.first or self.state.sharded):
                 self.checkpoints.write_average(self.progress.step, found.scores, steps)
-        return replace(self.progress, best_score=found.deciding, best_step=self.progress.step) if found.better else self.progress
+        if not found.better:
+            return self.progress
+        return replace(self.progress, best_score=found.deciding, best_loss=found.loss, best_step=self.progress.step)
 
     def _score_best(self, progress: Progress) -> None:
         """Report more exact scores of the best checkpoint. They decide nothing: they are of other records, found by another search."""
