@@ -21,6 +21,7 @@ from antiphon.cli import (
     schema,
     score,
     serve,
+    sweep,
     train,
     tune,
 )
@@ -42,6 +43,7 @@ app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("distill")(distill.distill)
 app.command("tune")(tune.tune)
+app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("score")(score.score)

@@ -29,6 +29,7 @@ FREE_TO_CHANGE = (
     "search",
     "evaluation",
     "data.test",
+    "sweep",
     "distillation.teachers",  # the path of the same teacher: another teacher is noticed by its weights
     "distillation.batch_size",
     "model.path",  # a published checkpoint may move: it is needed no more, or known by its hash
