@@ -15,6 +15,7 @@ from antiphon.report.quantities import as_real, duration, moment, number, percen
 from antiphon.report.scores import score_name
 from antiphon.report.sweep_plots import Course, Dot, choice_axis, courses, scatter, trial_axis, value_axis
 from antiphon.runs.sweep_results import SUMMARY
+from antiphon.store.json_text import json_text
 from antiphon.sweeping.space import label_of
 
 REPORT = "report.html"
@@ -180,11 +181,8 @@ def _slice(record: _Record, key: str, space: Any) -> Markup:
         dots = [_dot(record, trial, float(trial["settings"][key]), best=trial is record.best) for trial in record.complete]
         return scatter(key, "logarithmic" if axis.logarithmic else "", dots, axis)
     names = [label_of(value) for value in space]
-    places = {json.dumps(value, sort_keys=True): place for place, value in enumerate(space)}
-    dots = [
-        _dot(record, trial, float(places[json.dumps(trial["settings"][key], sort_keys=True)]), best=trial is record.best)
-        for trial in record.complete
-    ]
+    places = {json_text(value): place for place, value in enumerate(space)}
+    dots = [_dot(record, trial, float(places[json_text(trial["settings"][key])]), best=trial is record.best) for trial in record.complete]
     return scatter(key, "", dots, choice_axis(len(names)), names=names)
 
 

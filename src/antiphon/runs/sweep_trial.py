@@ -1,8 +1,9 @@
 """One trial of a sweep: train, unless it promises little, and score the best checkpoint on the validation data.
 
 Trials train in the process of the sweep. A process of its own for each would take seconds to start, and give back no memory that is not
-given back here: weights, batches and what CUDA has cached are freed in between. What a process of its own would survive, the system's killing
-of one that asks for too much memory, costs this worker alone: the next one takes the trial up, twice more, and then it counts as failed.
+given back here: weights, batches and what CUDA has cached are freed in between. What a process of its own would survive, the system's
+killing of one that asks for too much memory, costs this worker alone: the next one takes the trial up, twice more, and then it counts as
+failed.
 """
 
 import gc
