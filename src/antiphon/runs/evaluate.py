@@ -14,9 +14,9 @@ from antiphon.contracts.configuration import plain
 from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.contracts.task import Task
-from antiphon.data.corpus import MemoryCorpus
 from antiphon.data.file_records import FILE, STATE, UNIT
 from antiphon.data.limits import Tally, fitting, shortened
+from antiphon.data.mapped import MemoryCorpus
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
 from antiphon.metrics.grouped import scores_by
 from antiphon.metrics.interface import Score

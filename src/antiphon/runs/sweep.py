@@ -44,7 +44,7 @@ _FAILURES = 3
 """So many trials may fail before any is good for something."""
 _MAY_DIFFER = (
     *(f"training.{name}" for name in ("log_every", "log_records", "samples", "tensorboard", "trackers", "device", "save_minutes")),
-    *("training.batching.workers", "data.test", "sweep.trials", "sweep.max_minutes"),
+    *("training.batching.workers", "data.workers", "data.test", "sweep.trials", "sweep.max_minutes"),
 )
 """What changes no score, so that those who join may have it otherwise."""
 
