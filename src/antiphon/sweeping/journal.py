@@ -122,9 +122,9 @@ class Journal:
             self._trial(number).report(best, validation)
 
     def promises_little(self, number: int) -> bool:
-        """Whether the trial should end early."""
-        pruner = self._pruner()
-        if pruner is None:
+        """Whether the trial should end early; never at what was the last validation of the first complete one, where it ends anyway."""
+        pruner, most = self._pruner(), self.study.user_attrs.get(_VALIDATIONS)
+        if pruner is None or (most is not None and len(self.trials()[number].validations) >= most):
             return False
         self.study.pruner = pruner
         return bool(self._trial(number).should_prune())

@@ -95,8 +95,10 @@ def test_a_trial_that_is_worse_than_the_median_promises_little(tmp_path: Path) -
     assert not one.promises_little(poor.number), "the first validation is not judged"
     one.report(poor.number, 2, 21.0)
     assert one.promises_little(poor.number), "the median of 12, 22 and 32 is 22"
+    one.report(poor.number, 3, 21.5)
+    assert not one.promises_little(poor.number), "it has come to its end, and deserves a score"
     one.report(poor.number, 2, 99.0)
-    assert one.trials()[poor.number].validations == (5.0, 21.0), "what is known stays: a resumed trial tells it again"
+    assert one.trials()[poor.number].validations == (5.0, 21.0, 21.5), "what is known stays: a resumed trial tells it again"
 
 
 def test_hyperband_lets_the_best_third_go_on(tmp_path: Path) -> None:
