@@ -11,6 +11,7 @@ from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.task import Task
 from antiphon.data.corpus import MappedCorpus, MixedCorpus
+from antiphon.data.fields import Column
 from antiphon.data.holding_out import split
 from antiphon.data.records import JoinedRecords, OpenFile, open_parts, open_records
 from antiphon.errors import ConfigError, DataError
@@ -67,9 +68,27 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
     """Records of a file, or of what a Python program hands over."""
     required = task.columns if with_targets else task.source_columns
     required = (*required, *filter(None, supervision(task))) if name == "train" else required
+    required = asked_for(required, getattr(task, "settings", None))
     source_column, target_column = _aligned_columns(task, with_targets)
     parts = open_parts(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
     return Split(name, tuple(task.joined_files(parts) if isinstance(task, JoinsFiles) else parts))
+
+
+def asked_for(columns: Sequence[str], settings: Any, path: str = "task") -> tuple[str, ...]:
+    """The columns, each with the setting of the task that names it, where one does."""
+    named = dict(_named_columns(settings, path))
+    return tuple(Column(name, named[name]) if name in named else name for name in columns)
+
+
+def _named_columns(settings: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Names that may be those of columns, each with the path of its setting; of two with the same name the last one counts."""
+    for field in reversed(list(getattr(settings, "__dataclass_fields__", ()))):
+        value, dotted = getattr(settings, field), f"{path}.{field}"
+        if hasattr(value, "__dataclass_fields__"):
+            yield from _named_columns(value, dotted)
+        for name in [value] if isinstance(value, str) else value if isinstance(value, tuple | Mapping) else ():
+            if isinstance(name, str) and field != "name":
+                yield name, dotted
 
 
 def _own_way(task: Task) -> OpenFile | None:
@@ -100,7 +119,7 @@ def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, 
 
 def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
     """Records to evaluate or to predict."""
-    required = task.columns if with_targets else task.source_columns
+    required = asked_for(task.columns if with_targets else task.source_columns, getattr(task, "settings", None))
     source_column, target_column = _aligned_columns(task, with_targets)
     return open_records(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
 
