@@ -3,7 +3,7 @@
 TASK ?= pronunciation
 INSTALLED := .venv/installed
 
-.PHONY: help demo test slow check lint docs clean
+.PHONY: help demo test slow check lint docs notebooks clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -30,5 +30,8 @@ lint: $(INSTALLED)  ## mend formatting and simple lint
 docs: $(INSTALLED)  ## check the links of the documentation and build it
 	@scripts/docs
 
+notebooks: $(INSTALLED)  ## turn the chapters of docs/learn/ into Jupyter notebooks
+	@scripts/docs notebooks
+
 clean:  ## remove .venv and everything built
-	rm -rf .venv build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site notebooks .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,8 +20,8 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MappedCorpus, build_corpus
 from antiphon.data.loader import Loader
+from antiphon.data.mapped import MappedCorpus
 from antiphon.data.records import open_records
 from antiphon.features.text_config import TextConfig
 from antiphon.layers.transformer_config import TransformerConfig
@@ -45,16 +45,7 @@ def prepare(data: Path, source: str, target: str, cache: Path, *, vocabulary: in
     records = open_records(data, required=task.columns, source_column=source, target_column=target)
     task.fit([record for _, record in records()])
     task.save(folder / "features")
-    build_corpus(
-        records,
-        task.encode,
-        folder / "corpus",
-        source=task.source_spec,
-        target=task.target_spec,
-        limits=Limits(max_source_length=200, max_target_length=200),
-        fingerprint=task.fingerprint,
-        encode_many=task.encode_many,
-    )
+    task.build_corpus(records, folder / "corpus", limits=Limits(max_source_length=200, max_target_length=200), keep_records=False)
     checkpoint.write_json(folder / "specs.json", {"source": _numbers(task.source_spec), "target": _numbers(task.target_spec)})
     return folder
 

@@ -24,8 +24,10 @@ from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MappedCorpus, build_corpus
+from antiphon.data.corpus import build_corpus
+from antiphon.data.encoding import Encoding
 from antiphon.data.loader import Loader
+from antiphon.data.mapped import MappedCorpus
 from antiphon.data.records import open_records
 
 SPEC = TokenSpec(size=32_000, pad=0, unknown=1, start=2, end=3)
@@ -54,7 +56,7 @@ def build(folder: Path, megabytes: int) -> MappedCorpus:
     def numbers() -> Iterator[Record]:
         return ({"number": number} for number in range(rows))
 
-    return build_corpus(open_records(numbers), encode, folder, source=SPEC, target=SPEC, limits=Limits(), fingerprint="numbers")
+    return build_corpus(open_records(numbers), Encoding(encode, SPEC, SPEC, Limits(), "numbers"), folder)
 
 
 def read(corpus: MappedCorpus, most: int) -> tuple[int, int, int]:

@@ -26,7 +26,6 @@ from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Batch
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.corpus import build_corpus
 from antiphon.data.loader import Loader
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.records import open_records
@@ -39,17 +38,7 @@ def prepare(folder: Path, sampling: float, size: int) -> tuple[Translation, Mapp
     task = Translation(TranslationConfig(source="en", target="de", vocabulary=TextConfig(kind="unigram", size=size, sampling=sampling)))
     records = open_records(SHIPPED, required=task.columns)
     task.fit([record for _, record in records()])
-    corpus = build_corpus(
-        records,
-        task.encode,
-        folder,
-        source=task.source_spec,
-        target=task.target_spec,
-        limits=Limits(),
-        fingerprint=task.fingerprint,
-        encode_many=task.encode_many,
-        keep_records=True,
-    )
+    corpus = task.build_corpus(records, folder, limits=Limits(), keep_records=True)
     return task, corpus
 
 

@@ -9,6 +9,8 @@ compares. Comments before a fence say what is special about it:
     <!-- slow -->              it runs in the slow tests only; nothing behind it may need it
     <!-- full -->              it always runs, but only the slow tests compare what it prints: the fast ones have less data
     <!-- fails -->             it must end in an error, which is part of its output
+    <!-- small: STEPS = 3 -->  behind it, the fast tests run this Python, too: the numbers that say how long the page takes
+    <!-- claim: a > b -->      not before, but behind a fence: what the page says of its results, which the slow tests ask of them
 
 Unusual: `antiphon ...` commands are run in this process, since starting Python and importing torch would take most of the time.
 """
@@ -22,8 +24,8 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,8 @@ from antiphon.errors import AntiphonError
 
 RUN = "<!-- The tests run the code on this page. -->"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-COMMENT = re.compile(r"<!-- (not run|slow|full|fails)(?:: [^>]*)? -->\s*$")
+COMMENT = re.compile(r"<!-- (not run|slow|full|fails|small)(?:: ([^>]*))? -->\s*$")
+CLAIM = re.compile(r"<!-- claim: (.*?) -->")
 # What the fast tests change; a page's own settings stand behind these, so they win.
 SMALL = {
     "train": ("training.max_steps=3", "training.validate_every=3", "training.validation_records=4", "training.samples=1"),
@@ -42,17 +45,20 @@ SMALL = {
 }
 CHECKER = doctest.OutputChecker()
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+SHOWN = ("text", "console")
 
 
 @dataclass
 class Block:
-    """A fence that is run: its language, code, first line in the page, mark, and the output that must come."""
+    """A fence that is run: its language, code, first line in the page, mark and what that says, the output that must come, and claims."""
 
     language: str
     code: str
     line: int
     mark: str
+    said: str = ""
     expected: str | None = None
+    claims: list[str] = field(default_factory=list)
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -61,21 +67,27 @@ def blocks(text: str) -> Iterator[Block]:
     end = 0
     for fence in FENCE.finditer(text):
         between, language = text[end : fence.start()], fence[1]
-        if language == "text" and last is not None and not between.strip():
-            last.expected = fence[2]
+        if last is not None:
+            last.claims += CLAIM.findall(between)
+            if language == "text" and last.expected is None and not between.strip():
+                last.expected = fence[2]
+        end = fence.end()
+        if language in SHOWN:  # what is behind it still speaks of the block before
+            continue
         if last is not None:
             yield last
         mark = COMMENT.search(between)
-        last = Block(language, fence[2], text[: fence.start()].count("\n") + 2, mark[1] if mark else "") if language in RUNNERS else None
-        if last is not None and last.mark == "not run":
-            last = None
-        end = fence.end()
+        word, said = (mark[1], mark[2] or "") if mark else ("", "")
+        line = text[: fence.start()].count("\n") + 2
+        last = Block(language, fence[2], line, word, said) if language in RUNNERS and word != "not run" else None
     if last is not None:
+        last.claims += CLAIM.findall(text[end:])
         yield last
 
 
-def run_page(page: Path, *, small: bool) -> int:
-    """Run the blocks of a page in the current folder; returns how many. `small` stops every training after a few updates."""
+def run_page(page: Path, *, small: bool, told: Callable[[Block, str], object] | None = None) -> int:
+    """Run the blocks of a page in the current folder; returns how many. `small` stops every training after a few updates. `told` is given
+    what each block printed."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     ran = 0
     for block in blocks(page.read_text(encoding="utf-8")):
@@ -86,6 +98,12 @@ def run_page(page: Path, *, small: bool) -> int:
         assert failed == (block.mark == "fails"), f"{place} {'failed' if failed else 'did not fail'}:\n{block.code}\n{output}"
         if block.expected is not None and not (small and (block.mark == "full" or "antiphon evaluate" in block.code)):
             assert CHECKER.check_output(block.expected, output, FLAGS), f"{place} printed:\n{output}\nbut should:\n{block.expected}"
+        if told is not None:
+            told(block, output)
+        if small and block.mark == "small":
+            exec(block.said, namespace)  # noqa: S102
+        for claim in () if small else block.claims:
+            assert eval(claim, namespace), f"{place}: it does not hold that {claim}\n{output}"  # noqa: S307
         ran += 1
     return ran
 

@@ -91,7 +91,7 @@ LONG = (  # a quarter or half a minute each, also when small
     "distillation",
     "speech",
 )
-FEW_SENTENCES = {"po_files": 1500}
+FEW_SENTENCES = {"po_files": 1500, "context_vector": 1, "attention": 1}
 
 
 @pytest.mark.timeout(1200)  # on a busy machine
@@ -139,6 +139,38 @@ def test_wrong_pages_are_found(fence: str, problem: str, project: Path) -> None:
     (project / "page.md").write_text(f"# A page\n\n{fence}", encoding="utf-8")
     with pytest.raises(AssertionError, match=problem):
         run_page(project / "page.md", small=True)
+
+
+CLAIM = """\
+# A page
+
+<!-- small: N = 2 -->
+```python
+N = 5
+```
+
+```python
+print(N)
+```
+
+```console
+5
+```
+
+<!-- claim: N > {least} -->
+"""
+
+
+def test_pages_are_made_small_and_what_they_say_is_asked_as_they_are_written(project: Path) -> None:
+    page, printed = project / "page.md", list[str]()
+    page.write_text(CLAIM.format(least=4), encoding="utf-8")
+    for small in (True, False):
+        run_page(page, small=small, told=lambda _, output: printed.append(output.strip()))
+    assert printed == ["", "2", "", "5"]
+    page.write_text(CLAIM.format(least=6), encoding="utf-8")
+    run_page(page, small=True)
+    with pytest.raises(AssertionError, match="it does not hold that N > 6"):
+        run_page(page, small=False)
 
 
 def test_the_pages_are_there() -> None:

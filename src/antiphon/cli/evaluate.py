@@ -97,9 +97,7 @@ def evaluate(
     if as_json:
         plain: dict[str, Any] = _plain_scores(found, by)
         if others:
-            compared = [
-                {**asdict(one), "with": other.run} for other, each in zip(others, comparisons, strict=True) for one in each
-            ]
+            compared = [{**asdict(one), "with": other.run} for other, each in zip(others, comparisons, strict=True) for one in each]
             plain = {"runs": [plain, *(_plain_scores(other, by) for other in others)], "comparisons": compared}
         print(json_text(plain, indent=1))
         return

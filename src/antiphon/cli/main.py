@@ -10,6 +10,7 @@ from antiphon.cli import (
     check,
     distill,
     doctor,
+    encode,
     evaluate,
     export,
     import_,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command("new")(new.new)
 app.command("check")(check.check)
 app.command("inspect")(inspect.inspect)
+app.command("encode")(encode.encode)
 app.command("train")(train.train)
 app.command("distill")(distill.distill)
 app.command("tune")(tune.tune)

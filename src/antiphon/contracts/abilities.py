@@ -3,7 +3,7 @@
 Callers ask for the ability, `isinstance(task, Tabular)`, or the functions at the end do. So a task from elsewhere can do what ours can.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from antiphon.contracts.corpus import Part
 from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.following import FollowedSource
+from antiphon.contracts.limits import Limits
 from antiphon.contracts.model import Seq2SeqModel
-from antiphon.contracts.records import Record, Records
+from antiphon.contracts.records import Record, Records, RecordSource
 from antiphon.contracts.sequences import Example, Prediction
 from antiphon.contracts.series import SeriesFacts
 from antiphon.contracts.task import Task
@@ -47,6 +49,26 @@ class Supervised(Protocol):
     @property
     def alignment_column(self) -> str | None:
         """Which words of both sides belong together, where the settings name it."""
+
+
+@runtime_checkable
+class EncodesParts(Protocol):
+    """Several processes, or machines, can encode a corpus together. How it is encoded is decided as `build_corpus` does."""
+
+    def is_encoded(self, records: RecordSource, folder: Path, *, limits: Limits, keep_records: bool) -> bool:
+        """Whether the folder holds the corpus of these records, so that `build_corpus` would only open it."""
+
+    def build_part(
+        self,
+        records: RecordSource,
+        folder: Path,
+        part: Part,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Encode a part into `folder`, unless it is there; `data.corpus_parts.join_parts` makes a corpus of all parts."""
 
 
 @runtime_checkable

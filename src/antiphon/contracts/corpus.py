@@ -1,6 +1,7 @@
 """Encoded examples that training reads in any order."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -48,3 +49,12 @@ class StoredCorpus(Corpus, Protocol):
     @property
     def has_targets(self) -> bool:
         """Whether examples have targets."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a corpus that several processes, or machines, encode together: of its blocks of records every `count`-th, from block
+    `number` on (both from 0)."""
+
+    number: int
+    count: int

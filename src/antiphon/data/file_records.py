@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.reader import Located, Reading, Skip, settings_of
@@ -43,6 +44,7 @@ class FileRecords(Records):
         *,
         precomputed: bool = False,
     ):
+        self._opened_by = partial(FileRecords, file, base, required, names, name, precomputed=precomputed)
         self.file = file
         self.paths = tuple(base / Path(one).expanduser() for one in (file.path, file.source, file.target) if one is not None)
         if file.source is not None:
@@ -57,6 +59,10 @@ class FileRecords(Records):
         self.path_in_folder = name
         self.name = name or str(file.path)
         self._skipped: dict[str, Skipped] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes open the file for themselves."""
+        return self._opened_by, ()
 
     @property
     def format(self) -> str:

@@ -68,7 +68,7 @@ class ArrayWriter:
         """Append arrays (T,) or (T, channels)."""
         self.append_joined(np.concatenate(arrays), [len(array) for array in arrays])
 
-    def append_joined(self, joined: np.ndarray, lengths: Sequence[int]) -> None:
+    def append_joined(self, joined: np.ndarray, lengths: Sequence[int] | np.ndarray) -> None:
         """Append arrays that stand behind each other in one."""
         ends = self._end + np.cumsum(lengths, dtype=np.int64)
         self._values.write(np.ascontiguousarray(joined, dtype=self._dtype).tobytes())

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from antiphon.contracts.corpus import StoredCorpus
+from antiphon.data.lengths import lengths_in_blocks
 
 PARTS, BLOCK, TOLERANCE = 16, 1 << 22, 1e-3
 # What depends on where the records stood, or is there for people to read.
@@ -43,8 +44,9 @@ def identity_of(corpora: Sequence[StoredCorpus]) -> dict[str, Any]:
     """What a checkpoint remembers of the corpora of a split, as plain values: how many examples, their lengths, and what is in them."""
     lengths = hashlib.sha256()
     for corpus in corpora:
-        lengths.update(np.asarray(corpus.source_lengths, dtype=np.int64).tobytes())
-        lengths.update(np.asarray(corpus.target_lengths, dtype=np.int64).tobytes())
+        for side in (0, 1):
+            for both in lengths_in_blocks(corpus):
+                lengths.update(np.asarray(both[side], dtype=np.int64).tobytes())
     contents = [
         corpus.manifest.get("contents") or contents_of(corpus.folder, corpus.manifest) for corpus in corpora if isinstance(corpus, InFolder)
     ]

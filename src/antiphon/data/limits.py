@@ -19,7 +19,7 @@ from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import DataError
 
-_KEPT_NUMBERS = 20
+KEPT_NUMBERS = 20
 
 
 @final
@@ -49,11 +49,11 @@ class Tally:
         for reason, one in skipped.items():
             self.read += one.count
             self.dropped[reason] = self.dropped.get(reason, 0) + one.count
-            self.first.setdefault(reason, []).extend(one.first[:_KEPT_NUMBERS])
+            self.first.setdefault(reason, []).extend(one.first[:KEPT_NUMBERS])
 
     def _note(self, reason: str, record: int) -> None:
         numbers = self.first.setdefault(reason, [])
-        if len(numbers) < _KEPT_NUMBERS:
+        if len(numbers) < KEPT_NUMBERS:
             numbers.append(record)
 
     def to_plain(self) -> dict[str, Any]:
@@ -67,6 +67,11 @@ def fitting(limits: Limits, *models: Seq2SeqModel) -> Limits:
         if isinstance(model.target, TokenSpec):
             limits = limits.within(longest_source(model), model.longest_target)
     return limits
+
+
+def split_limits(limits: Limits, model: Seq2SeqModel, *read_beside: Seq2SeqModel) -> dict[str, Limits]:
+    """What is taken of the data to learn from, which models beside this one may read, and of those to validate on."""
+    return {"train": fitting(limits, model, *read_beside), "validation": fitting(limits.of_sources(), model)}
 
 
 def longest_source(model: Seq2SeqModel) -> int | None:

@@ -5,6 +5,7 @@ divides by the sum. That is another thing than the weight of a file, which says 
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -30,29 +31,33 @@ def weight_of(record: Record, column: str) -> float:
 
 @final
 class WeightWriter:
-    """Stores the weights of a corpus. Records without the column are fine as long as none has it: those to validate on need no weights."""
+    """Stores the weights of a corpus. Records without the column are fine as long as none has it: those to validate on need no weights.
 
-    def __init__(self, folder: Path, column: str):
-        self._column, self._file = column, open(folder / "weights.bin", "wb")  # noqa: SIM115 -- closed by `close`
-        self._present: bool | None = None
+    `present` says whether records have weights; None until the first one has been seen.
+    """
+
+    def __init__(self, folder: Path, column: str, present: bool | None = None):
+        self.column, self._file = column, open(folder / "weights.bin", "wb")  # noqa: SIM115 -- closed by `close`
+        self.present = present
         self._count, self._sum, self._zeros, self._least, self._most = 0, 0.0, 0, math.inf, -math.inf
 
     def of(self, record: Record) -> float:
         """The weight of a record. Raises DataError where it is no weight, and where it is missing but others have one."""
-        present = self._column in record
-        self._present = present if self._present is None else self._present
-        if present != self._present:
+        present = self.column in record
+        self.present = present if self.present is None else self.present
+        if present != self.present:
             raise DataError(
-                f"All records must have a weight in `{self._column}`, or none, but this one {'has one' if present else 'has none'}."
+                f"All records must have a weight in `{self.column}`, or none, but this one {'has one' if present else 'has none'}."
             )
-        return weight_of(record, self._column) if present else 1.0
+        return weight_of(record, self.column) if present else 1.0
 
-    def append(self, weights: list[float]) -> None:
-        """Store the weights of examples that were kept."""
-        self._file.write(np.array(weights, dtype=np.float32).tobytes())
-        self._count, self._sum = self._count + len(weights), self._sum + math.fsum(weights)
-        self._zeros += sum(weight == 0 for weight in weights)
-        self._least, self._most = min(self._least, *weights), max(self._most, *weights)
+    def append(self, weights: Sequence[float] | np.ndarray) -> None:
+        """Store the weights of a block's examples that were kept."""
+        stored = np.asarray(weights, dtype=np.float32)
+        self._file.write(stored.tobytes())
+        self._count, self._sum = self._count + len(stored), self._sum + math.fsum(stored)
+        self._zeros += int((stored == 0).sum())
+        self._least, self._most = min(self._least, float(stored.min())), max(self._most, float(stored.max()))
 
     def close(self) -> None:
         """Write to disk and close."""
@@ -60,12 +65,12 @@ class WeightWriter:
 
     def facts(self) -> dict[str, Any] | None:
         """What the weights are like; None where no record has one. Raises DataError when no record counts."""
-        if not self._present:
+        if not self.present:
             return None
         if self._most == 0:
-            raise DataError(f"At least one record must have a weight above 0 in `{self._column}`, but all are 0.")
+            raise DataError(f"At least one record must have a weight above 0 in `{self.column}`, but all are 0.")
         mean = self._sum / self._count
-        return {"column": self._column, "least": self._least, "most": self._most, "mean": mean, "zeros": self._zeros}
+        return {"column": self.column, "least": self._least, "most": self._most, "mean": mean, "zeros": self._zeros}
 
 
 def weights_said(facts: dict[str, Any]) -> str:

@@ -24,9 +24,10 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MemoryCorpus, MixedCorpus
 from antiphon.data.findings import content_hash
 from antiphon.data.loader import Loader
+from antiphon.data.mapped import MemoryCorpus
+from antiphon.data.mixing import MixedCorpus
 from antiphon.errors import AntiphonError, TrainingError
 from antiphon.losses.observed import counted
 from antiphon.metrics.interface import DECIDING, Metric, Score

@@ -19,8 +19,8 @@ from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Example, Prediction
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
-from antiphon.data.corpus import MixedCorpus
 from antiphon.data.limits import cut_source, fitting
+from antiphon.data.mixing import MixedCorpus
 from antiphon.errors import AntiphonError, ConfigError, TrainingError
 from antiphon.metrics.interface import Score
 from antiphon.prediction.decoding import decode_examples

@@ -14,13 +14,14 @@ are trained on, of sources and targets alike:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, final
 
-import numpy as np
 import torch
 
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
+from antiphon.data.batching import Rows
+from antiphon.data.lengths import elements_of
 from antiphon.recipe.assembly import needs_steps
 from antiphon.training.settings import TrainingConfig
 
@@ -29,19 +30,6 @@ FORWARD = 1 / 3
 FEWEST = 50  # records whose score still says something
 FEWEST_AT_THE_END = 500  # records that are decoded once, whatever it costs
 FIRST = 5  # epochs after each of which there is a validation, whatever it costs: how a run begins is seen at once
-
-
-@runtime_checkable
-class Lengths(Protocol):
-    """What a corpus says without being read: the lengths of its sources and of its targets, int64 (N,) each."""
-
-    @property
-    def source_lengths(self) -> np.ndarray: ...
-
-    @property
-    def target_lengths(self) -> np.ndarray: ...
-
-    def __len__(self) -> int: ...
 
 
 @final
@@ -78,12 +66,11 @@ class Plan:
 class ValidationCost:
     """What scoring these validation records costs on a device."""
 
-    def __init__(self, task: Task, corpora: Sequence[Lengths], device: torch.device):
+    def __init__(self, task: Task, corpora: Sequence[Rows], device: torch.device):
         self.sequential = SEQUENTIAL["cpu" if device.type == "cpu" else "other"]
         self.symbols = isinstance(task.target_spec, TokenSpec)
         self.items = sum(map(len, corpora))
-        sources = sum(float(np.sum(corpus.source_lengths)) for corpus in corpora)
-        targets = sum(float(np.sum(corpus.target_lengths)) for corpus in corpora)
+        sources, targets = elements_of(corpora)
         self.source, self.target = sources / max(self.items, 1), targets / max(self.items, 1)
         self.loss = FORWARD * (sources + targets)
 
@@ -126,7 +113,7 @@ def _width(search: Any) -> int:
     return _width(candidates) if candidates is not None else max(getattr(search, "beam_size", 1), getattr(search, "samples", 1))
 
 
-def work_of(corpus: Lengths, rows: int, updates: float) -> Work:
+def work_of(corpus: Rows, rows: int, updates: float) -> Work:
     """The work of an epoch that shows `rows` rows of a corpus in so many updates."""
-    mean = (float(np.sum(corpus.source_lengths)) + float(np.sum(corpus.target_lengths))) / max(len(corpus), 1)
+    mean = sum(elements_of([corpus])) / max(len(corpus), 1)
     return Work(rows * mean, updates)

@@ -24,7 +24,7 @@ from antiphon.metrics.scoring import find_metrics
 from antiphon.recipe.contradictions import check_context
 from antiphon.recipe.exported import open_exported
 from antiphon.recipe.recipe import Recipe, recipe_from, recipe_of_engine, with_overrides
-from antiphon.recipe.splits import Given, Split, build_corpora, mixed, open_split, open_splits, read_given
+from antiphon.recipe.splits import Given, Split, build_corpora, corpus_folder, keeps_records, mixed, open_split, open_splits, read_given
 from antiphon.search.arpa import read_arpa
 from antiphon.search.fusion import LanguageModel, LanguageModelConfig, NeuralLanguageModel, check_same_symbols
 from antiphon.search.hot_words import Phrases
@@ -281,8 +281,10 @@ __all__ = [
     "build_model",
     "build_search",
     "build_task",
+    "corpus_folder",
     "fit_task",
     "header_of",
+    "keeps_records",
     "load_task",
     "load_trained",
     "load_weights",

@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 
 from antiphon.contracts import registry
-from antiphon.contracts.configuration import Kept, Section, Verdict, config, plain, plugin_field, plugin_name, validate, verdict
+from antiphon.contracts.configuration import Count, Kept, Section, Verdict, config, plain, plugin_field, plugin_name, validate, verdict
 from antiphon.contracts.files import HUB, FileConfig, Files
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.trust import OWN, Trust, foreign, own
@@ -54,6 +54,8 @@ class DataConfig:
     """Which training records are left out, and how long they may be."""
     cache: Path | None = None
     """Folder for encoded data, to be shared by runs; None is the run's own folder."""
+    workers: Count = 1
+    """Processes that encode the data before training; several pay for millions of records. What they write does not depend on it."""
 
 
 @config

@@ -1,18 +1,29 @@
 """The records of a recipe, split by split: opened from files or from what a program hands over, held out, encoded, mixed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.abilities import HoldsOut, JoinsFiles, KeepsTogether, OpensFiles, ReadsMatches, key_columns, supervision
+from antiphon.contracts.abilities import (
+    EncodesParts,
+    HoldsOut,
+    JoinsFiles,
+    KeepsTogether,
+    OpensFiles,
+    ReadsMatches,
+    key_columns,
+    supervision,
+)
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.task import Task
-from antiphon.data.corpus import MappedCorpus, MixedCorpus
 from antiphon.data.fields import Column
 from antiphon.data.holding_out import split
+from antiphon.data.mapped import MappedCorpus
+from antiphon.data.mixing import MixedCorpus
+from antiphon.data.parallel_encoding import Progress, Work, encode_together
 from antiphon.data.records import JoinedRecords, OpenFile, open_parts, open_records
 from antiphon.errors import ConfigError, DataError
 from antiphon.recipe.recipe import Recipe
@@ -124,16 +135,31 @@ def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
     return open_records(source, required=required, source_column=source_column, target_column=target_column, open_file=_own_way(task))
 
 
+def corpus_folder(folder: Path, split: Split, number: int) -> Path:
+    """Where the corpus of a part of a split is, in a folder for encoded data."""
+    return folder / f"{split.name}-{number}"
+
+
+def keeps_records(task: Task, split: str) -> bool:
+    """Whether the corpus of a split needs its records: to show and score predictions, and to draw encodings."""
+    return split == "validation" or task.samples_encodings
+
+
 def build_corpora(
-    split: Split, task: Task, folder: Path, limits: Limits, *, keep_records: bool, progress: Callable[[int], None] | None = None
+    split: Split, task: Task, folder: Path, limits: Limits, *, keep_records: bool, workers: int = 1, progress: Progress | None = None
 ) -> list[StoredCorpus]:
     """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are.
+
+    workers   how many processes encode, where the task lets several
 
     Raises DataError when records to learn from lack the column of their weights, which a folder of recordings cannot have.
     """
     (weight, _), corpora = supervision(task), list[StoredCorpus]()
     for number, (part, _) in enumerate(split.parts):
-        corpus = task.build_corpus(part, folder / f"{split.name}-{number}", limits=limits, keep_records=keep_records, progress=progress)
+        place = corpus_folder(folder, split, number)
+        if workers > 1 and isinstance(task, EncodesParts):
+            encode_together(Work(task, part, place, limits, keep_records), workers, progress)
+        corpus = task.build_corpus(part, place, limits=limits, keep_records=keep_records, progress=progress)
         if weight is not None and split.name == "train" and isinstance(corpus, MappedCorpus) and corpus.weights is None:
             raise DataError(f"`data.train` must have the column `{weight}`, as `task.weight` says, but {part.label(0)} has none.")
         corpora.append(corpus)

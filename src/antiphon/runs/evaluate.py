@@ -14,9 +14,9 @@ from antiphon.contracts.configuration import plain
 from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.contracts.task import Task
-from antiphon.data.corpus import MemoryCorpus
 from antiphon.data.file_records import FILE, STATE, UNIT
 from antiphon.data.limits import Tally, fitting, shortened
+from antiphon.data.mapped import MemoryCorpus
 from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
 from antiphon.metrics.grouped import scores_by
 from antiphon.metrics.interface import Score
@@ -31,7 +31,6 @@ from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
 from antiphon.recipe.assembly import build_losses, metric_names
 from antiphon.recipe.effects import EVALUATION
-from antiphon.recipe.recipe import Recipe
 from antiphon.runs import stored_evaluations
 from antiphon.runs.validation_records import validation_source
 from antiphon.search.ensemble import Average
@@ -132,8 +131,7 @@ def evaluate(
     EVALUATION.check(overrides)
     opened = partial(open_predictor, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
     predictor = remembering(_opened(run, overrides, weights, average) if isinstance(run, Predictor) else opened(run), say)
-    recipe, task, source = predictor.recipe, predictor.task, _source(predictor, data)
-    name = "validation" if _means_validation(data) else stored_evaluations.data_name(source)
+    recipe, task, (name, source) = predictor.recipe, predictor.task, _source(predictor, data)
     records, left_out = records_to_score(source, task, recipe.data.limits, predictor.model)
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
@@ -183,22 +181,17 @@ def _by_column(
     }
 
 
-def _source(predictor: Predictor, data: Any) -> Any:
-    """What to evaluate on. Raises ConfigError when neither the caller nor the recipe names anything."""
-    if _means_validation(data):
-        return validation_source(predictor.recipe, predictor.task)
+def _source(predictor: Predictor, data: Any) -> tuple[str, Any]:
+    """What to evaluate on, and what it is called. Raises ConfigError when neither the caller nor the recipe names anything."""
+    if isinstance(data, str | Path) and str(data) == "validation" and not Path(data).exists():
+        return "validation", validation_source(predictor.recipe, predictor.task)
     source = predictor.recipe.data.test if data is None else data
     if source is None:
         raise ConfigError(
             "There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`; `--data validation` scores on the"
             " validation data, by which the checkpoint was chosen."
         )
-    return source
-
-
-def _means_validation(data: Any) -> bool:
-    """Whether the word stands for the recipe's validation data, and for no file of this name."""
-    return isinstance(data, str | Path) and str(data) == "validation" and not Path(data).exists()
+    return stored_evaluations.data_name(source), source
 
 
 def _opened(predictor: Predictor, overrides: Sequence[str], weights: Sequence[float] | None, average: Average | None) -> Predictor:

@@ -20,6 +20,7 @@ from antiphon.contracts.task import Task
 from antiphon.contracts.trust import foreign
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.cache import make_cache
+from antiphon.data.lengths import elements_of
 from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
@@ -123,7 +124,9 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
         limits = learned if split_name == "train" else fitting(recipe.data.limits.of_sources(), model)
         scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
-        corpora[split_name] = build_corpora(split, task, folder, limits, keep_records=keep, progress=partial(_encoded, say, split_name))
+        corpora[split_name] = build_corpora(
+            split, task, folder, limits, keep_records=keep, workers=recipe.data.workers, progress=partial(_encoded, say, split_name)
+        )
         parts[split_name] = [
             Part(corpus.records() if isinstance(corpus, WindowCorpus) else unfolded(task, records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)
@@ -201,7 +204,7 @@ def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], 
     for step, batch in zip(range(PROBED_UPDATES), batches.batches(0), strict=False):
         elements += update([batch], step, 1.0).elements
     speed = elements / max(time.monotonic() - began, 1e-9)
-    epoch_elements = sum(int(corpus.target_lengths.sum()) - len(corpus) for corpus in corpora)
+    epoch_elements = elements_of(corpora)[1] - sum(map(len, corpora))
     if ranks.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated()
     else:

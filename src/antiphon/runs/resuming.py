@@ -12,6 +12,7 @@ from antiphon.data.cache import make_cache
 from antiphon.data.identity import is_same
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.recipe.recipe import Recipe, changed_keys, read_recipe, write_recipe
+from antiphon.runs.agreeing import check_shared
 from antiphon.store import atomic, checkpoint
 from antiphon.store.revisions import upgraded_settings
 from antiphon.training.budget import limits_of
@@ -29,6 +30,7 @@ FREE_TO_CHANGE = (
     "search",
     "evaluation",
     "data.test",
+    "data.workers",
     "distillation.teachers",  # the path of the same teacher: another teacher is noticed by its weights
     "distillation.batch_size",
     "model.path",  # a published checkpoint may move: it is needed no more, or known by its hash
@@ -51,7 +53,7 @@ def prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks, say
             write_recipe(recipe, folder / RECIPE)
         except OSError as error:
             raise CheckpointError(f"The run's folder {folder} cannot be written: {error.strerror}.") from error
-    ranks.wait()
+    check_shared(folder, ranks)
     if not resume or not os.path.lexists(folder / "last"):
         return None
     if not (folder / "last").exists():

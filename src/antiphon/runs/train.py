@@ -28,7 +28,7 @@ from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
 from antiphon.contracts.tracker import Event, EventSink, TrackedRun
 from antiphon.data.identity import identity_of
-from antiphon.data.limits import fitting, fitting_note
+from antiphon.data.limits import fitting_note, split_limits
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.weights import weights_said
 from antiphon.distillation.teacher import Teacher, open_teacher
@@ -46,6 +46,7 @@ from antiphon.recipe.assembly import (
     build_task,
     fit_task,
     header_of,
+    keeps_records,
     load_trained,
     metric_names,
     mixed,
@@ -55,6 +56,7 @@ from antiphon.recipe.assembly import (
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.weights import start_weights
+from antiphon.runs.agreeing import check_same_data, check_same_program
 from antiphon.runs.resuming import (
     LOG,
     RECIPE,
@@ -146,6 +148,7 @@ def _train(recipe: Recipe, order: _Order) -> Path:
     started = order.resume and (folder / RECIPE).is_file()
     recipe = resolved(recipe, earlier_recipe(folder, recipe) if started else None)
     ranks = distributed.start(recipe.training.device)
+    check_same_program(recipe, ranks)
     teacher = open_teacher(recipe, folder, ranks.device)
     recipe = recipe if teacher is None else teacher.recipe
     with checkpoint.held(folder) if ranks.first else nullcontext():
@@ -166,6 +169,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     check_best(recipe.training, metrics)
     task, model, splits, corpora = _prepare(recipe, order, ranks, teacher, fitted=last.features if last else None)
     identities = {name: identity_of(parts) for name, parts in corpora.items()}
+    check_same_data(identities, ranks)
     refuse_other_data(last.header.get("data") if last else None, identities, folder)
     model = model.to(ranks.device)
     check_inputs(recipe.training.decoder_inputs, model)
@@ -249,14 +253,20 @@ def _prepare(
     cache = folder / "corpus" if taught or recipe.data.cache is None else recipe.data.cache
     torch.manual_seed(seed_from(recipe.seed))
     model = build_model(recipe, task)
-    learned = fitting(recipe.data.limits, model, *(teacher.read_beside if teacher else ()))
-    limits = {"train": learned, "validation": fitting(recipe.data.limits.of_sources(), model)}
+    limits = split_limits(recipe.data.limits, model, *(teacher.read_beside if teacher else ()))
     corpora = {
-        name: build_corpora(splits[name], task, cache, limits[name], keep_records=name == "validation" or task.samples_encodings)
-        for name in ("train", "validation")
+        name: build_corpora(
+            splits[name],
+            task,
+            cache,
+            limits[name],
+            keep_records=keeps_records(task, name),
+            workers=recipe.data.workers if ranks.first else 1,
+        )
+        for name in limits
     }
     if ranks.first:
-        for line in fitting_note(recipe.data.limits, learned):
+        for line in fitting_note(recipe.data.limits, limits["train"]):
             say(line)
         for name, parts in corpora.items():
             for (records, _), corpus in zip(splits[name].parts, parts, strict=True):

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.contracts.abilities import MakesItems
-from antiphon.data.mapped import MappedCorpus
 from antiphon.contracts.task import Task
+from antiphon.data.mapped import MappedCorpus
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.validation import spread

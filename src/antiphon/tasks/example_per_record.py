@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from antiphon.contracts.abilities import unfolded
+from antiphon.contracts.corpus import Part
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records, RecordSource
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.task import Task
-from antiphon.data.corpus import BLOCK, MappedCorpus, build_corpus
+from antiphon.data.corpus import build_corpus, build_part
+from antiphon.data.encoding import BLOCK, Encoding
+from antiphon.data.folders import is_current
+from antiphon.data.mapped import MappedCorpus
 from antiphon.data.records import SourceRecords
 from antiphon.errors import DataError
 
@@ -51,17 +55,37 @@ class ExamplePerRecord(Task, ABC):
         progress: Callable[[int], None] | None = None,
     ) -> MappedCorpus:
         """Encode the records into `folder`, or open what is there when nothing changed."""
-        return build_corpus(
-            unfolded(self, records if isinstance(records, Records) else SourceRecords(records)),
+        return build_corpus(self._items(records), self._encoding(limits, keep_records), folder, progress)
+
+    def is_encoded(self, records: RecordSource, folder: Path, *, limits: Limits, keep_records: bool) -> bool:
+        """Whether `build_corpus` would only open what is there."""
+        return is_current(folder, self._encoding(limits, keep_records).identity(self._items(records)))
+
+    def build_part(
+        self,
+        records: RecordSource,
+        folder: Path,
+        part: Part,
+        *,
+        limits: Limits,
+        keep_records: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Encode a part of the records into `folder`, unless it is there."""
+        build_part(self._items(records), self._encoding(limits, keep_records), folder, part, progress)
+
+    def _items(self, records: RecordSource) -> Records:
+        return unfolded(self, records if isinstance(records, Records) else SourceRecords(records))
+
+    def _encoding(self, limits: Limits, keep_records: bool) -> Encoding:
+        return Encoding(
             self.encode,
-            folder,
             source=self.source_spec,
             target=self.target_spec,
             limits=limits,
             fingerprint=self.fingerprint,
             keep_records=keep_records,
             encode_many=self.encode_many,
-            progress=progress,
             block=self.block,
             half_precision=self.half_precision,
             weight_column=self.weight_column,

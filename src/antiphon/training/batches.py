@@ -11,8 +11,8 @@ from antiphon.contracts.sequences import Batch
 from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MixedCorpus
 from antiphon.data.loader import Loader
+from antiphon.data.mixing import MixedCorpus
 from antiphon.errors import ConfigError
 from antiphon.training.distributed import Ranks
 

@@ -9,13 +9,14 @@ A rank that fails leaves; the collectives of the others then fail too, instead o
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import torch
 import torch.distributed as dist
+from pydantic import Field
 from torch import Tensor, nn
 from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
@@ -23,9 +24,11 @@ from torch.distributed.rendezvous import rendezvous
 from antiphon.contracts.configuration import config
 from antiphon.errors import TrainingError
 from antiphon.training.device import find_device
+from antiphon.training.hanging import start_watch, within
 
 # Rank 0 may encode a large corpus, or check a checkpoint, for hours while the others wait; a rank that dies is noticed without a timeout.
 _PATIENCE = timedelta(days=2)
+_MEETING = timedelta(minutes=10)
 _FAILED = "antiphon/failed"
 
 
@@ -35,6 +38,9 @@ class DistributedConfig:
 
     shard: bool = False
     """Divide weights, gradients and the optimizer's state among the processes (FSDP2), for models that are too large for one of them."""
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = 30.0
+    """How long a process may keep the others waiting while they train; then it is named with the place where it hangs, and all end. Null
+    waits without end."""
 
     def shards(self, world: int) -> bool:
         """Whether so many processes have shards: one that stands alone has the whole."""
@@ -136,19 +142,36 @@ def start(device: str) -> Ranks:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        with _peers_alive():
-            _meet("nccl" if device.startswith("cuda") else "gloo")
+        _meet("nccl" if device.startswith("cuda") else "gloo")
     return Ranks(dist.get_rank(), world, torch.device(device))
 
 
 def _meet(backend: str) -> None:
-    """Join the others. When `torchrun` has started all of them again, its store still has the addresses of those that have died, which gloo
-    would wait for: so each attempt has names of its own there."""
+    """Join the others. Raises TrainingError when they cannot be reached.
+
+    When `torchrun` has started all of them again, its store still has the addresses of those that have died, which gloo would wait for: so
+    each attempt has names of its own there.
+    """
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store, rank, world = next(iter(rendezvous("env://", timeout=_PATIENCE)))
+    host, port = (os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
+    try:
+        store, rank, world = next(iter(rendezvous("env://", timeout=_MEETING)))
+        store.set_timeout(_MEETING)
+        named = PrefixStore(f"antiphon/attempt-{attempt}", store)
+        dist.init_process_group(backend, store=named, rank=rank, world_size=world, timeout=_PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        if "EADDRINUSE" in str(error) or "address already in use" in str(error).lower():
+            raise TrainingError(f"Port {port} (MASTER_PORT) is in use on this machine. Set MASTER_PORT to another one, for all.") from error
+        raise TrainingError(
+            f"Process {process_rank()} has not met the others at {host}:{port} (MASTER_ADDR, MASTER_PORT) within {_MEETING.seconds // 60}"
+            " minutes, or one of them has stopped. See whether all have started, and whether a firewall stands between them."
+        ) from error
     store.set_timeout(_PATIENCE)
-    named = PrefixStore(f"antiphon/attempt-{attempt}", store)
-    dist.init_process_group(backend, store=named, rank=rank, world_size=world, timeout=_PATIENCE)
+
+
+def watched(ranks: Ranks, settings: DistributedConfig) -> AbstractContextManager[object]:
+    """Name a process that keeps the others waiting while they train."""
+    return start_watch(ranks.rank, ranks.world, settings.timeout_minutes)
 
 
 def stop() -> None:
@@ -176,7 +199,8 @@ def first_to_fail() -> bool:
 def _peers_alive() -> Iterator[None]:
     """Say in a sentence that a collective failed since another rank has gone."""
     try:
-        yield
+        with within("exchange"):
+            yield
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:

@@ -19,9 +19,10 @@ from antiphon.store import checkpoint
 from antiphon.training.average import MovingAverage
 from antiphon.training.budget import Budget
 from antiphon.training.checkpoints import Checkpoints
-from antiphon.training.distributed import Ranks
+from antiphon.training.distributed import Ranks, watched
 from antiphon.training.events import Events
 from antiphon.training.grouping import Batches, groups
+from antiphon.training.hanging import within
 from antiphon.training.progress import Progress, Window, check_not_diverged
 from antiphon.training.schedules import learning_rate_factor
 from antiphon.training.selection import Evaluate, Selection
@@ -81,7 +82,7 @@ class Trainer:
     def run(self) -> Progress:
         """Train until done; returns where it ended. Raises Stopped when a signal asks for it."""
         try:
-            with self.stop.heard():
+            with self.stop.heard(), watched(self.ranks, self.settings.distributed):
                 self._loop()
         finally:
             self.events.close()
@@ -105,7 +106,8 @@ class Trainer:
         """One update, which leads to a position (epoch, batch) in the data."""
         before = self.progress
         factor = learning_rate_factor(self.settings.schedule, before.step, self.budget.share_done(before))
-        result = self.update(batches, before.step, factor)
+        with within("update"):
+            result = self.update(batches, before.step, factor)
         rate = self.update.optimizer.param_groups[0]["lr"]
         after = before.after(result, epoch=epoch, batch=batch, seconds=self.budget.seconds(), learning_rate=rate)
         self.progress = replace(after, validation_due=self.budget.validation_due(before, after))

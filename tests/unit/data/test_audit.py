@@ -15,6 +15,7 @@ from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.corpus import build_corpus
+from antiphon.data.encoding import Encoding
 from antiphon.data.findings import conflicts, distribution, pair_hashes, repetitions, robust_bounds, shared
 from antiphon.data.records import SourceRecords, open_records
 
@@ -35,14 +36,14 @@ def encode(record: Record, index: int = -1, *, seed: int | None = None) -> Examp
 
 def part(folder: Path, rows: list[Any], limits: Limits | None = None) -> Part:
     records = open_records(rows)
-    corpus = build_corpus(records, encode, folder, source=SPEC, target=SPEC, limits=limits or Limits(), fingerprint="")
+    corpus = build_corpus(records, Encoding(encode, SPEC, SPEC, limits or Limits(), ""), folder)
     return Part(records, corpus)
 
 
 def chosen_part(folder: Path, data: list[Any], rest: int) -> Part:
     """Every other record, with the numbers that they have among all."""
     records = SourceRecords(lambda: ((number, record) for number, record in enumerate(data) if number % 2 == rest))
-    return Part(records, build_corpus(records, encode, folder, source=SPEC, target=SPEC, limits=Limits(), fingerprint=""))
+    return Part(records, build_corpus(records, Encoding(encode, SPEC, SPEC, Limits(), ""), folder))
 
 
 def rows(count: int, seed: int, word: str = "w") -> list[dict[str, str]]:
@@ -163,9 +164,7 @@ def test_parts_are_numbered_through_and_labelled_by_file(tmp_path: Path) -> None
     for name in ("a", "b"):
         (tmp_path / f"{name}.tsv").write_text("source\ttarget\nx1\ty1\nx2\ty2\n")
         records = open_records(tmp_path / f"{name}.tsv")
-        corpus = build_corpus(
-            records, encode, tmp_path / name, source=SPEC, target=SPEC, limits=Limits(max_source_length=9), fingerprint=""
-        )
+        corpus = build_corpus(records, Encoding(encode, SPEC, SPEC, Limits(max_source_length=9), ""), tmp_path / name)
         parts.append(Part(records, corpus))
     split = look({"train": parts}).splits["train"]
     assert split.duplicates.listed == [[0, 2], [1, 3]]
@@ -201,7 +200,7 @@ def test_values_and_records_without_targets(tmp_path: Path) -> None:
         return Example(np.array(record["source"], dtype=np.float32)[:, None], None, index)
 
     records = open_records(data)
-    corpus = build_corpus(records, numbers, tmp_path / "c", limits=Limits(), fingerprint="", **specs)
+    corpus = build_corpus(records, Encoding(numbers, limits=Limits(), fingerprint="", **specs), tmp_path / "c")
     split = audit({"new": [Part(records, corpus)]}, VIEW, **specs).splits["new"]
     assert split.unknown == {"source": None, "target": None}
     assert split.duplicates.records == 0

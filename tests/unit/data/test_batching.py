@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.sequences import Example
 from antiphon.data.batching import BatchingConfig, Sampler
-from antiphon.data.corpus import MemoryCorpus, MixedCorpus
+from antiphon.data.mapped import MemoryCorpus
+from antiphon.data.mixing import MixedCorpus
 from antiphon.errors import ConfigError
 
 

@@ -15,7 +15,10 @@ from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.data import corpus as corpus_module
-from antiphon.data.corpus import MappedCorpus, MemoryCorpus, MixedCorpus, build_corpus
+from antiphon.data.corpus import build_corpus
+from antiphon.data.encoding import Encoding
+from antiphon.data.mapped import MappedCorpus, MemoryCorpus
+from antiphon.data.mixing import MixedCorpus
 from antiphon.data.records import open_records
 from antiphon.errors import DataError
 
@@ -45,9 +48,9 @@ def records_file(folder: Path, rows: int = 3000) -> Path:
     return path
 
 
-def build(folder: Path, records: Any, encode: Any = None, **settings: Any) -> MappedCorpus:
+def build(folder: Path, records: Any, encode: Any = None, progress: Any = None, **settings: Any) -> MappedCorpus:
     arguments: dict[str, Any] = {"source": SPEC, "target": SMALL, "limits": Limits(), "fingerprint": "f", **settings}
-    return build_corpus(open_records(records), encode or Letters(), folder / "corpus", **arguments)
+    return build_corpus(open_records(records), Encoding(encode or Letters(), **arguments), folder / "corpus", progress)
 
 
 def test_what_goes_in_comes_out(tmp_path: Path) -> None:
@@ -134,7 +137,9 @@ def test_values_come_out_with_their_channels(tmp_path: Path, seed: int) -> None:
         return examples[record["n"]]
 
     specs: dict[str, Spec] = {"source": ValueSpec(3), "target": ValueSpec(1)}
-    corpus = build_corpus(open_records([{"n": n} for n in range(29)]), encode, tmp_path / "c", limits=Limits(), fingerprint="", **specs)
+    corpus = build_corpus(
+        open_records([{"n": n} for n in range(29)]), Encoding(encode, limits=Limits(), fingerprint="", **specs), tmp_path / "c"
+    )
     for index, expected in enumerate(examples):
         assert np.array_equal(corpus.example(index).source, expected.source)
         assert corpus.example(index).source.dtype == np.float32
@@ -174,11 +179,11 @@ def test_numbers_of_a_source_that_leaves_records_out_are_kept(tmp_path: Path) ->
     def odd() -> Iterator[tuple[int, Record]]:
         return ((number, {"source": "a" * (number % 3), "target": "b"}) for number in range(1, 20, 2))
 
-    corpus = build_corpus(odd, Letters(), tmp_path / "c", source=SPEC, target=SPEC, limits=Limits(), fingerprint="")
+    corpus = build_corpus(odd, Encoding(Letters(), SPEC, SPEC, Limits(), ""), tmp_path / "c")
     assert corpus.numbers.tolist() == [1, 5, 7, 11, 13, 17, 19]
     assert corpus.tally["first"] == {"empty source": [3, 9, 15]}
     with pytest.raises(DataError, match=r"all were dropped: 7 for target too long, 3 for empty source \(the first is record 1\)"):
-        build_corpus(odd, Letters(), tmp_path / "d", source=SPEC, target=SPEC, limits=Limits(max_target_length=1), fingerprint="")
+        build_corpus(odd, Encoding(Letters(), SPEC, SPEC, Limits(max_target_length=1), ""), tmp_path / "d")
 
 
 def test_batched_encoding_gives_the_same(tmp_path: Path) -> None:

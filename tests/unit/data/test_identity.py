@@ -9,6 +9,7 @@ from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.corpus import build_corpus
+from antiphon.data.encoding import Encoding
 from antiphon.data.folders import read_manifest
 from antiphon.data.identity import identity_of, is_same
 from antiphon.data.mapped import MappedCorpus
@@ -24,9 +25,7 @@ def build(folder, sources, targets, spec=WORDS):
 
     records = [{"source": source, "target": target} for source, target in zip(sources, targets, strict=True)]
 
-    return build_corpus(
-        lambda: iter(enumerate(records)), encode, folder, source=spec, target=WORDS, limits=Limits(), fingerprint=str(folder)
-    )
+    return build_corpus(lambda: iter(enumerate(records)), Encoding(encode, spec, WORDS, Limits(), str(folder)), folder)
 
 
 def test_the_same_examples_are_the_same_wherever_they_lie(tmp_path):

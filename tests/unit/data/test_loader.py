@@ -8,8 +8,9 @@ import pytest
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example
 from antiphon.data.batching import BatchingConfig, Sampler
-from antiphon.data.corpus import MemoryCorpus, MixedCorpus
 from antiphon.data.loader import Loader
+from antiphon.data.mapped import MemoryCorpus
+from antiphon.data.mixing import MixedCorpus
 from antiphon.errors import DataError
 from tests.unit.data.seeds import MAKE, Seeds, contents, loader, sampler
 

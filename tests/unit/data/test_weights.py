@@ -14,7 +14,10 @@ from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MappedCorpus, MixedCorpus, build_corpus
+from antiphon.data.corpus import build_corpus
+from antiphon.data.encoding import Encoding
+from antiphon.data.mapped import MappedCorpus
+from antiphon.data.mixing import MixedCorpus
 from antiphon.data.records import open_records
 from antiphon.data.weights import weights_said
 from antiphon.errors import DataError
@@ -32,7 +35,7 @@ def build(folder: Path, text: str, name: str = "corpus", **settings: Any) -> Map
     path = folder / f"{name}.tsv"
     path.write_text(text, encoding="utf-8")
     options: dict[str, Any] = {"source": SPEC, "target": SPEC, "limits": Limits(), "fingerprint": "f", "weight_column": "w", **settings}
-    return build_corpus(open_records(path), encode, folder / name, **options)
+    return build_corpus(open_records(path), Encoding(encode, **options), folder / name)
 
 
 def test_weights_are_stored_and_batched(tmp_path: Path) -> None:
@@ -82,7 +85,7 @@ def test_what_is_no_weight_is_named_by_line(weight: str, tmp_path: Path) -> None
 def test_missing_weights_are_named(rows: list[dict[str, Any]], what: str, tmp_path: Path) -> None:
     records = open_records([{"source": "a", "target": "b", **row} for row in rows])
     with pytest.raises(DataError, match=rf"record {len(rows) - 1}: .* {what}\."):
-        build_corpus(records, encode, tmp_path / "c", source=SPEC, target=SPEC, limits=Limits(), fingerprint="f", weight_column="w")
+        build_corpus(records, Encoding(encode, SPEC, SPEC, Limits(), "f", weight_column="w"), tmp_path / "c")
 
 
 def test_a_record_must_count(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from antiphon.contracts.sequences import Example, Hypothesis, Memory, Padded, Prediction, Request
 from antiphon.contracts.task import Task
-from antiphon.data.corpus import MemoryCorpus
+from antiphon.data.mapped import MemoryCorpus
 from antiphon.training.distributed import Ranks
 from tests.toys import END, START, ToyModel
 

@@ -10,7 +10,8 @@ import torch
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.contracts.task import Task
-from antiphon.data.corpus import MemoryCorpus, MixedCorpus
+from antiphon.data.mapped import MemoryCorpus
+from antiphon.data.mixing import MixedCorpus
 from antiphon.errors import ConfigError
 from antiphon.prediction.validation_cost import FEWEST, FEWEST_AT_THE_END, FIRST, SEQUENTIAL, ValidationCost, Work, work_of
 from antiphon.recipe.recipe import recipe_from

@@ -14,6 +14,7 @@ from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.audit import Part, View, audit
 from antiphon.data.corpus import build_corpus
+from antiphon.data.encoding import Encoding
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.records import open_records
 from antiphon.report.data_view import data_section
@@ -38,7 +39,7 @@ def records_of(pairs: Sequence[tuple[str, str]]) -> Records:
 
 def corpus_of(records: Records, folder: Path) -> MappedCorpus:
     limits = Limits(max_source_length=5)
-    return build_corpus(records, encode, folder, source=SPEC, target=SPEC, limits=limits, fingerprint="x", keep_records=False)
+    return build_corpus(records, Encoding(encode, SPEC, SPEC, limits, "x"), folder)
 
 
 @pytest.fixture

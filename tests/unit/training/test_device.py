@@ -1,9 +1,12 @@
 """Devices: those that are there, and what is said of those that are not."""
 
+import socket
+from datetime import timedelta
+
 import pytest
 import torch
 
-from antiphon.errors import ConfigError
+from antiphon.errors import ConfigError, TrainingError
 from antiphon.training import distributed
 from antiphon.training.device import find_device
 
@@ -49,3 +52,25 @@ def test_what_is_no_device_is_said(name):
 def test_a_run_on_a_missing_device_does_not_start(without_gpu):
     with pytest.raises(ConfigError, match=r"`training\.device` must not be `cuda`"):
         distributed.start("cuda")
+
+
+def test_a_port_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", port)):
+            monkeypatch.setenv(name, value)
+        with pytest.raises(TrainingError, match=rf"Port {port} \(MASTER_PORT\) is in use on this machine\. Set MASTER_PORT to another"):
+            distributed.start("cpu")
+
+
+def test_processes_that_do_not_come_are_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    monkeypatch.setattr(distributed, "_MEETING", timedelta(seconds=1))
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", port)):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TrainingError, match=rf"Process 1 has not met the others at 127\.0\.0\.1:{port} \(MASTER_ADDR, MASTER_PORT\)"):
+        distributed.start("cpu")

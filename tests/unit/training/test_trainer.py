@@ -14,8 +14,8 @@ from antiphon.contracts.sequences import Batch, Example, Padded
 from antiphon.contracts.specs import TokenSpec
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
-from antiphon.data.corpus import MemoryCorpus
 from antiphon.data.loader import Loader
+from antiphon.data.mapped import MemoryCorpus
 from antiphon.errors import CheckpointError, TrainingError
 from antiphon.losses.cross_entropy import CrossEntropy
 from antiphon.metrics.interface import Score

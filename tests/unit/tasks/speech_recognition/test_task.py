@@ -10,7 +10,7 @@ from antiphon.contracts.configuration import validate
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Hypothesis
-from antiphon.data.corpus import MappedCorpus
+from antiphon.data.mapped import MappedCorpus
 from antiphon.data.records import MemoryRecords, open_records
 from antiphon.errors import ConfigError, DataError
 from antiphon.recipe.recipe import recipe_from

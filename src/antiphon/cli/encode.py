@@ -1,0 +1,53 @@
+"""antiphon encode: the data of a recipe, encoded before any training."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.cli.counting import teller
+from antiphon.cli.options import Quiet, Set, TrustCode
+
+if TYPE_CHECKING:
+    from antiphon.contracts.corpus import Part
+
+
+def encode(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe that names a `data.cache`.", show_default=False)],
+    shard: Annotated[
+        str | None, typer.Option(help="Encode this share only, such as 3/8, on one of several machines that share the cache's disk.")
+    ] = None,
+    settings: Set = None,
+    trust_code: TrustCode = False,
+    quiet: Quiet = False,
+) -> None:
+    """Encode the data of a recipe into its cache, so that training on it begins at once: by `data.workers` processes, and by several
+    machines, of which each encodes a share. What is written does not depend on how many there are.
+
+    Example: antiphon encode german.yaml --set data.cache=/shared/german --set data.workers=8 --shard 3/8
+    """
+    from rich.console import Console
+
+    from antiphon.runs.encode import encode as run_encoding
+
+    say, share, console = teller(quiet=quiet), _share(shard), Console(stderr=True)
+    if quiet or not console.is_terminal:
+        run_encoding(recipe, share=share, overrides=settings or (), trust_code=trust_code, say=say)
+        return
+    with console.status("reading the recipe and learning the vocabulary") as status:
+
+        def show(records: int) -> None:
+            status.update(f"{records:,} records encoded")
+
+        run_encoding(recipe, share=share, overrides=settings or (), trust_code=trust_code, say=say, progress=show)
+
+
+def _share(shard: str | None) -> "Part":
+    from antiphon.contracts.corpus import Part
+    from antiphon.errors import ConfigError
+
+    found = re.fullmatch(r"(\d+)/(\d+)", shard or "1/1")
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise ConfigError(f"`--shard` must be K/N with K from 1 to N, such as 3/8, but is {shard!r}.")
+    return Part(int(found[1]) - 1, int(found[2]))

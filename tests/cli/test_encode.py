@@ -1,0 +1,22 @@
+"""antiphon encode: machines encode shares of the data, and training finds them."""
+
+from pathlib import Path
+
+from tests.cli.conftest import Command
+
+
+def test_shares_are_joined_and_found_by_training(antiphon: Command, project: Path, tmp_path: Path) -> None:
+    cached = ("--set", f"data.cache={tmp_path / 'cache'}")
+    assert antiphon("encode", project).err.startswith("antiphon: `data.cache` must name the folder in which runs find what is encoded")
+    assert (
+        "`--shard` must be K/N with K from 1 to N, such as 3/8, but is '3/2'" in antiphon("encode", project, *cached, "--shard", "3/2").err
+    )
+    first = antiphon("encode", project, *cached, "--shard", "2/2")
+    assert (first.status, first.err) == (0, "Share 2 of 2 is encoded. Missing: 1. The last one to end joins them.\n")
+    last = antiphon("encode", project, *cached, "--shard", "1/2")
+    assert (last.status, last.err) == (0, "train: 40 of 40 records\n")
+    made = {path.name: (path / "manifest.json").stat().st_ino for path in (tmp_path / "cache").iterdir()}
+    assert sorted(made) == ["train-0", "validation-0"]
+    assert antiphon("encode", project, *cached, "--set", "data.workers=2").err == "train: 40 of 40 records\n"
+    assert antiphon("train", project, "--out", tmp_path / "run", *cached, "--set", "training.max_steps=1", "--quiet").status == 0
+    assert made == {path.name: (path / "manifest.json").stat().st_ino for path in (tmp_path / "cache").iterdir()}, "nothing encoded again"
