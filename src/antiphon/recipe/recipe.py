@@ -27,16 +27,19 @@ from antiphon.store.atomic import replacing
 _LEARNING = {
     "training": Section("training.settings", "TrainingConfig"),
     "distillation": Section("training.distillation", "DistillationConfig", optional=True),
+    "sweep": Section("sweeping.settings", "SweepConfig", optional=True),
 }
 """Sections that only training reads. Their code is imported for their values, which an exported model keeps as they were written."""
 
 if TYPE_CHECKING:
+    from antiphon.sweeping.settings import SweepConfig
     from antiphon.training.distillation import DistillationConfig
     from antiphon.training.settings import TrainingConfig as Training
 
     Distillation: TypeAlias = DistillationConfig | None
+    Sweep: TypeAlias = SweepConfig | None
 else:
-    Training, Distillation = (section.field_type() for section in _LEARNING.values())
+    Training, Distillation, Sweep = (section.field_type() for section in _LEARNING.values())
 
 
 @config
@@ -95,6 +98,8 @@ class Recipe:
     """How it learns."""
     distillation: Distillation = None
     """How it learns from a trained teacher (`antiphon distill`); null is from the data alone."""
+    sweep: Sweep = None
+    """Which settings `antiphon sweep` tries; training does not read it."""
     search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]
     """How outputs are found."""
     evaluation: EvaluationConfig = EvaluationConfig()

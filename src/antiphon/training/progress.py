@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from antiphon.errors import TrainingError
+from antiphon.errors import DivergedError
 from antiphon.training.loss_scale import LossScale
 from antiphon.training.step import UpdateResult
 
@@ -80,10 +80,10 @@ def progress_from(values: Mapping[str, Any]) -> Progress:
 
 
 def check_not_diverged(progress: Progress, result: UpdateResult, patience: int) -> None:
-    """Raise TrainingError when the last `patience` updates were skipped, naming the records of the last one."""
+    """Raise DivergedError when the last `patience` updates were skipped, naming the records of the last one."""
     if progress.skipped_in_a_row < patience:
         return
-    raise TrainingError(
+    raise DivergedError(
         f"Training diverged: loss or gradient was not finite {progress.skipped_in_a_row} times in a row, last at step {progress.step}"
         f" (loss {result.loss}, records {', '.join(map(str, result.culprits[:8]))}). The last good checkpoint is intact."
         " Lower `training.optimizer.learning_rate`, raise `training.schedule.warmup_steps`, or look at these records."
