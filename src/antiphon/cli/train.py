@@ -10,6 +10,7 @@ import typer
 
 from antiphon.cli.options import AsJson, Quiet, Resume, Set, TrustCode
 from antiphon.cli.stopping import status_of
+from antiphon.contracts.files import restored
 from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE when left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder, or s3://bucket/run; runs/RECIPE when left out.")] = None,
     settings: Set = None,
     resume: Resume = False,
     as_json: AsJson = False,
@@ -33,7 +34,7 @@ def train(
     from antiphon.runs.train import train as run_training
 
     folder = out or Path("runs") / recipe.stem
-    again = ("train", str(recipe), "--out", str(folder), *set_again(settings), *trusting(trust_code))
+    again = ("train", str(recipe), "--out", restored(folder), *set_again(settings), *trusting(trust_code))
 
     def training(console: "Console") -> None:
         known = read_recipe(recipe, settings or (), trust_code=trust_code)
@@ -52,7 +53,10 @@ def supervise(
     from rich.console import Console
 
     from antiphon.errors import AntiphonError
+    from antiphon.store.remote_runs import working_folder
     from antiphon.training import distributed
+
+    named, folder = restored(folder), working_folder(folder)
 
     # Of many processes the first one speaks.
     first = distributed.process_rank() == 0
@@ -71,7 +75,7 @@ def supervise(
         if not distributed.first_to_fail():
             raise typer.Exit(1) from None
         raise
-    console.print(f"Wrote {folder}. Next: antiphon evaluate {folder}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Wrote {named}. Next: antiphon evaluate {named}", highlight=False, markup=False, soft_wrap=True)
     if as_json and first:
         _print_summary(folder)
 

@@ -199,7 +199,8 @@ def _score(
     signature += [f"bs:{resamples}|seed:{seed}"] if resamples else []
     signature += [metric.signature]
     value = float(metric.aggregate(statistics.sum(axis=0)))
-    return Score(metric.name, value, "|".join(signature), metric.higher_is_better, low, high, metric.target, metric.taking_part(statistics))
+    better, count = metric.higher_is_better, metric.taking_part(statistics)
+    return Score(metric.name, value, "|".join(signature), better, low, high, metric.target, count, metric.worthless)
 
 
 def _checked(name: str, count: int, *, least: int) -> int:

@@ -29,7 +29,7 @@ from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.remembering import remembering
 from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
-from antiphon.recipe.assembly import build_losses, metric_names
+from antiphon.recipe.assembly import build_losses, metric_names, open_splits
 from antiphon.recipe.effects import EVALUATION
 from antiphon.recipe.recipe import Recipe
 from antiphon.runs import stored_evaluations
@@ -131,7 +131,7 @@ def evaluate(
     EVALUATION.check(overrides)
     opened = partial(open_predictor, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
     predictor = remembering(_opened(run, overrides, weights, average) if isinstance(run, Predictor) else opened(run), say)
-    recipe, task, source = predictor.recipe, predictor.task, _source(predictor.recipe, data)
+    recipe, task, source = predictor.recipe, predictor.task, _source(predictor.recipe, predictor.task, data)
     records, left_out = records_to_score(source, task, recipe.data.limits, predictor.model)
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
@@ -181,9 +181,11 @@ def _by_column(
     }
 
 
-def _source(recipe: Recipe, data: Any) -> Any:
+def _source(recipe: Recipe, task: Task, data: Any) -> Any:
     """What to evaluate on. Raises ConfigError when neither the caller nor the recipe names anything."""
     source = recipe.data.test if data is None else data
+    if isinstance(source, int):
+        return open_splits(recipe, task)["test"].whole
     if source is None:
         raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
     return source

@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.data.series import Series
 from antiphon.data.windows import Plan
-from antiphon.errors import DataError
+from antiphon.errors import ConfigError, DataError
 from antiphon.features.scaling import out_of_range
 from antiphon.tasks.forecasting.config import ForecastingConfig
 
@@ -60,3 +60,11 @@ def unused_rows(count: int, horizon: int) -> str:
     """What is said of a series whose known future is longer than what is forecast of it."""
     rows = "1 row" if count == 1 else f"{count:,} rows"
     return f"{rows} of the future behind the horizon are not forecast: `task.horizon` is {horizon:,}."
+
+
+def check_horizon(settings: ForecastingConfig, horizon: int, learned: int) -> None:
+    """Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
+    if settings.decoding == "direct" and horizon > learned:
+        raise ConfigError(
+            f"`task.horizon` must be at most {learned}, which the model was trained for, when `task.decoding` is direct, but is {horizon}."
+        )
