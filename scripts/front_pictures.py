@@ -33,7 +33,7 @@ STYLE = """
 text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; fill: #1c2128; }
 .head { font-size: 13px; font-weight: 600; } .quiet { font-size: 11.5px; fill: #5c6673; }
 .body { font: 11px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-.said { font-size: 17px; }
+.said { font-size: 16px; }
 .track { fill: #f6f8fa; stroke: #dde2e8; } .cell { fill: #1f5fbf; stroke: #dde2e8; stroke-width: 0.5; }
 .piece-label { font: 12px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .tick { font-size: 12px; fill: #5c6673; } .grid { stroke: #dde2e8; } .marker { stroke: #5c6673; stroke-dasharray: 3 3; }
@@ -72,11 +72,16 @@ def write(name: str, label: str, *parts: str) -> None:
     (PICTURES / f"front_{name}.svg").write_text(content, encoding="utf-8")
 
 
-def best(folder: Path, longest: str = "source", least: int = 1, most: int = 60) -> str:
-    """The source of the test data, of at least and at most so many characters, whose output is nearest to its reference (chrF); of several
-    it is the one that is longest itself, or has the longest prediction."""
-    items = [item for item in evaluation(folder)["items"] if least <= len(item["source"]) <= most]
-    return str(max(items, key=lambda item: (sentence_chrf(item["prediction"], item["references"]).score, len(item[longest])))["source"])
+def best(folder: Path, source: int, prediction: int, enough: float = 100) -> str:
+    """A source of the test data, of at most so many characters, as its prediction: of those nearest to their references (whose chrF is
+    `enough`, or the highest) the one with the longest prediction."""
+    fitting = [item for item in evaluation(folder)["items"] if len(item["source"]) <= source and len(item["prediction"]) <= prediction]
+
+    def quality(item: dict[str, Any]) -> tuple[float, int, int]:
+        score = sentence_chrf(item["prediction"], item["references"]).score
+        return min(score, enough), len(item["prediction"]), len(item["source"])
+
+    return str(max(fitting, key=quality)["source"])
 
 
 def evaluation(folder: Path) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def evaluation(folder: Path) -> dict[str, Any]:
 def translation() -> None:
     """A sentence, and where attention looked for each piece of its translation."""
     folder = exhibit("translation")
-    source = best(folder, least=20)
+    source = best(folder, 60, 52, enough=90)
     said = antiphon.load(folder).with_search({"alignment": True}).predict(source)
     assert said.hypothesis.alignment is not None, "asked for with alignment=True"
     pieces = [[piece.replace("\u2581", "") for piece in said.details[side]] for side in ("source_pieces", "target_pieces")]
@@ -101,7 +106,7 @@ def translation() -> None:
 def summarization() -> None:
     """A document with what was copied from it marked, and its heading."""
     folder = exhibit("summarization")
-    source = best(folder, "prediction", most=560)
+    source = best(folder, 560, 50)
     said = antiphon.load(folder).predict(source)
     assert isinstance(said, Prediction)
     how = zip(said.details["target_pieces"], said.details["copied"], strict=False)

@@ -34,6 +34,9 @@ class BatchingConfig:
     """The budget of source elements (of frames, for audio) of a global batch; null is no limit."""
     max_examples: Count | None = None
     """The most rows of a global batch; null is no limit."""
+    pack: bool = False
+    """Sequence packing: the model reads several pairs in one row, which do not see each other, instead of padding. What is learned is the
+    same; budgets count without padding. For encoder-decoders by attention alone (`transformer`, most of its settings)."""
     pool_size: Count = 65536
     """How many rows are sorted by length together; larger means less padding, smaller means more randomness."""
     shuffle: bool = True
@@ -169,10 +172,19 @@ class Sampler:
         """How many rows from `begin` on fit into a batch; 0 when already the first is too long."""
         config = self.config
         most = len(targets) - begin if config.max_examples is None else config.max_examples
+        if config.pack:
+            return self._real_fitting(sources, targets, begin, most)
         for budget, lengths in ((self._target_tokens, targets), (config.source_tokens, sources)):
             if budget is None:
                 continue
             window = lengths[begin : begin + min(most, budget // max(1, int(lengths[begin])))]
             padded = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
             most = int(np.searchsorted(padded, budget, side="right"))  # padded grows strictly, so this counts those within
+        return most
+
+    def _real_fitting(self, sources: np.ndarray, targets: np.ndarray, begin: int, most: int) -> int:
+        """As `_fitting`, without padding."""
+        for budget, lengths in ((self._target_tokens, targets), (self.config.source_tokens, sources)):
+            if budget is not None:
+                most = int(np.searchsorted(np.cumsum(lengths[begin : begin + min(most, budget)]), budget, side="right"))
         return most

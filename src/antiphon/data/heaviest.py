@@ -19,19 +19,20 @@ def heaviest(sampler: Sampler) -> list[np.ndarray]:
     most: dict[str, tuple[int, np.ndarray]] = {}
     for rows in sampler.first(_POOLS):
         sources, targets = sampler.corpus.lengths(rows)
-        count, source, target = len(rows), int(sources.max()), int(targets.max())
-        for name, weight in _weights(count, source, target):
+        source, target = int(sources.max()), int(targets.max())
+        padded = (int(sources.sum()), int(targets.sum())) if sampler.config.pack else (len(rows) * source, len(rows) * target)
+        for name, weight in _weights(*padded, source, target):
             if name not in most or weight > most[name][0]:
                 most[name] = weight, rows
     return list({tuple(rows.tolist()): rows for _, rows in most.values()}.values())
 
 
-def _weights(rows: int, source: int, target: int) -> Iterator[tuple[str, int]]:
-    yield "sources", rows * source
-    yield "targets", rows * target
-    yield "pairs of sources", rows * source * source
-    yield "pairs of both", rows * source * target
-    yield "pairs of targets", rows * target * target
+def _weights(sources: int, targets: int, source: int, target: int) -> Iterator[tuple[str, int]]:
+    yield "sources", sources
+    yield "targets", targets
+    yield "pairs of sources", sources * source
+    yield "pairs of both", targets * source
+    yield "pairs of targets", targets * target
 
 
 def longest_rows(corpus: Rows) -> tuple[list[int], int]:

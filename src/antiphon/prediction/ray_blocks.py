@@ -18,13 +18,13 @@ from antiphon.prediction.blocks import OpenBlocks, Written
 from antiphon.prediction.orders import BlockOrder
 from antiphon.prediction.tally import Tally
 
+_DEATHS = 4  # of an actor, and of a block with it, before the job ends: Ray Data would go on for ever
 _STARTS = 3  # a busy machine may be too slow for Ray to see that its node has begun
 
 
 def find_ray() -> Any:
     """Ray, with its part for data. Raises MissingPackageError."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
         import ray.data
@@ -52,6 +52,8 @@ def write_with_ray(order: BlockOrder, blocks: Sequence[Block], actors: int) -> I
             compute=ray.data.ActorPoolStrategy(size=actors),
             num_cpus=1,
             num_gpus=1 if ray.cluster_resources().get("GPU") else 0,
+            max_restarts=_DEATHS,
+            max_task_retries=_DEATHS,
         )
         by_number = {block.number: block for block in blocks}
         for row in found.iter_rows():

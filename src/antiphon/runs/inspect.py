@@ -33,7 +33,7 @@ from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.planning import with_found_budget
 from antiphon.runs.train import make_update
 from antiphon.store import checkpoint
-from antiphon.training.batches import TrainingBatches
+from antiphon.training.batches import TrainingBatches, check_packing
 from antiphon.training.device import find_device
 from antiphon.training.distributed import start
 
@@ -118,6 +118,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
         say("fitting the task to the training data")
         fit_task(task, splits["train"])
     model = build_model(recipe, task)
+    check_packing(recipe.training.batching, recipe.training.decoder_inputs, model)
     learned = fitting(recipe.data.limits, model)
     parts: dict[str, list[Part]] = {}
     corpora: dict[str, list[StoredCorpus]] = {}
@@ -198,8 +199,7 @@ def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], 
     ranks = start(recipe.training.device)
     model = model.to(ranks.device)
     update, learned = make_update(recipe, model, loss_to_train(recipe, task, model), ranks), mixed(corpora, splits["train"])
-    if recipe.training.batching.target_tokens == "auto":
-        recipe = with_found_budget(recipe, task, learned, update, say)
+    recipe = with_found_budget(recipe, task, learned, update, say)
     batches = TrainingBatches(learned, task, recipe.training.batching, recipe.seed, ranks)
     model.train()
     longest = next(iter(batches.loader.in_order()))

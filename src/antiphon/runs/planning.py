@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from torch import nn
 
@@ -10,7 +11,7 @@ from antiphon.contracts.sequences import Batch
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
 from antiphon.data.mixing import MixedCorpus
-from antiphon.recipe.recipe import Recipe
+from antiphon.recipe.recipe import Recipe, write_recipe
 from antiphon.training.memory_planner import MemoryPlanner
 from antiphon.training.step import Update
 
@@ -24,24 +25,31 @@ def with_found_budget(
     *,
     beside: Sequence[nn.Module] = (),
     at_most: int | None = None,
+    path: Path | None = None,
 ) -> Recipe:
     """The recipe with the largest budget that fits into memory instead of `auto`, of at most so many elements; says why.
 
     update   that of the training that is to begin, which is left as it is
     beside   other models that are in memory while training, such as teachers
+    path     where the recipe is kept
 
     Raises ConfigError when not even the longest example fits. All processes must ask for it together.
     """
     settings, model = recipe.training.batching, update.learner.model
+    if settings.target_tokens != "auto":
+        return recipe
     averaged = [parameter for parameter in model.parameters() if parameter.requires_grad] if recipe.training.ema_decay else []
     held = sum(tensor.nbytes for tensor in (*averaged, *(weight for one in beside for weight in one.parameters())))
 
     def batch_of(rows: Sequence[int]) -> Batch:
-        return collate([corpus.example(row) for row in rows], task.source_spec, task.target_spec)
+        return collate([corpus.example(row) for row in rows], task.source_spec, task.target_spec, pack=settings.pack)
 
     planned = MemoryPlanner(corpus, batch_of, settings, update, seed=recipe.seed, held=held).plan(at_most)
     say(planned.reason)
-    return _with_budget(recipe, planned.target_tokens)
+    recipe = _with_budget(recipe, planned.target_tokens)
+    if path is not None and update.ranks.first:
+        write_recipe(recipe, path)
+    return recipe
 
 
 def with_earlier_budget(recipe: Recipe, earlier: Recipe | None) -> Recipe:

@@ -56,7 +56,7 @@ from antiphon.recipe.assembly import (
     resolved,
 )
 from antiphon.recipe.learned_loss import loss_to_train
-from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides, write_recipe
+from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.weights import start_weights
 from antiphon.runs.agreeing import check_same_data, check_same_program
 from antiphon.runs.planning import with_earlier_budget, with_found_budget
@@ -73,7 +73,7 @@ from antiphon.runs.resuming import (
 from antiphon.store import atomic, checkpoint
 from antiphon.store.remote_runs import RemoteRun, working_folder
 from antiphon.training import distributed
-from antiphon.training.batches import TrainingBatches
+from antiphon.training.batches import TrainingBatches, check_packing
 from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
 from antiphon.training.gradients import make_gradients
@@ -200,6 +200,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     refuse_other_data(last.header.get("data") if last else None, identities, folder)
     model = model.to(ranks.device)
     check_inputs(recipe.training.decoder_inputs, model)
+    check_packing(recipe.training.batching, recipe.training.decoder_inputs, model)
     notes = [
         *start_weights(model, recipe, task, fresh=last is None),
         *alignment_notes(recipe, task, model, corpora["train"], splits["train"]),
@@ -208,10 +209,8 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     learned = mixed(corpora["train"], splits["train"])
     ranks.broadcast(parameter.data for parameter in model.parameters())
     update = make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks)
-    if recipe.training.batching.target_tokens == "auto":
-        recipe = with_found_budget(recipe, task, learned, update, say, beside=[one.model for one in teacher.trained] if teacher else ())
-        if ranks.first:
-            write_recipe(recipe, folder / RECIPE)
+    beside = [one.model for one in teacher.trained] if teacher else ()
+    recipe = with_found_budget(recipe, task, learned, update, say, beside=beside, path=folder / RECIPE)
     batches = TrainingBatches(
         learned, task, recipe.training.batching, recipe.seed, ranks, say, stands_in=recipe.training.distributed.shards(ranks.world)
     )

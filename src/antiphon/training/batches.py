@@ -10,6 +10,7 @@ import torch
 
 from antiphon.contracts.abilities import Augments, augments
 from antiphon.contracts.corpus import StoredCorpus
+from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch, Example, map_tensors
 from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
@@ -17,6 +18,7 @@ from antiphon.data.collate import collate
 from antiphon.data.loader import Loader
 from antiphon.data.mixing import MixedCorpus
 from antiphon.errors import ConfigError
+from antiphon.training.decoder_inputs import DecoderInputs, TeacherForcingConfig
 from antiphon.training.distributed import Ranks
 
 
@@ -57,7 +59,9 @@ class TrainingBatches:
                 " this task neither samples encodings nor augments."
             )
         self.sampler = Sampler(corpus, settings, seed)
-        together: Callable[[Sequence[Example]], Batch] = partial(collate, source=task.source_spec, target=task.target_spec)
+        together: Callable[[Sequence[Example]], Batch] = partial(
+            collate, source=task.source_spec, target=task.target_spec, pack=settings.pack
+        )
         if ranks.device.type == "cuda":
             together = Pinned(together)
         self.loader = Loader(
@@ -84,3 +88,20 @@ class TrainingBatches:
         if self._estimate is None:
             self._estimate = self.sampler.estimate_batches()
         return self._estimate
+
+
+def check_packing(settings: BatchingConfig, inputs: DecoderInputs, model: Seq2SeqModel) -> None:
+    """Raise ConfigError when several pairs are to stand in one row, and the model cannot keep them apart."""
+    if not settings.pack:
+        return
+    if not isinstance(inputs, TeacherForcingConfig):
+        raise ConfigError(
+            f"`training.batching.pack` must be left out with `training.decoder_inputs: {inputs.name}`, which begins once in a row. Leave"
+            " one of them out."
+        )
+    if not model.packs:
+        raise ConfigError(
+            f"`training.batching.pack` must be left out for this {type(model).__name__}, which cannot keep the pairs of a row apart:"
+            " packing is for encoder-decoders by attention alone (`model.name: transformer` on symbols or single steps, with `decoder:"
+            " attention` and without `window`, `chunk_length`, `wait_k`, `ctc`, `channels: independent` and the head `pointer`)."
+        )
