@@ -24,10 +24,7 @@ from antiphon.recipe.exported import refuse_exported
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.runs.speed import PROBED_UPDATES, Cost, measure
 from antiphon.store import checkpoint
-<<<<<<< HEAD
-from antiphon.training.batches import TrainingBatches, check_packing
-=======
->>>>>>> fb0a577
+from antiphon.training.batches import check_packing
 from antiphon.training.device import find_device
 from antiphon.training.outlook import outlook_notes
 from antiphon.training.settings import warmup_notes
@@ -173,40 +170,3 @@ def _source_of(task: Task, record: Any) -> Any:
 def _target_of(task: Task, record: Any) -> Any:
     columns = (task.target_column,) if task.target_column else task.columns[1:2]
     return task.reference(record) if any(record.get(column) is not None for column in columns) else None
-<<<<<<< HEAD
-
-
-def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any, say: Say) -> Cost:
-    """Do a few updates, the longest batch first, and measure; `say` is told of the budget of batches where it is to be found."""
-    ranks = start(recipe.training.device)
-    model = model.to(ranks.device)
-    update, learned = make_update(recipe, model, loss_to_train(recipe, task, model), ranks), mixed(corpora, splits["train"])
-    recipe = with_found_budget(recipe, task, learned, update, say)
-    batches = TrainingBatches(learned, task, recipe.training.batching, recipe.seed, ranks)
-    model.train()
-    longest = next(iter(batches.loader.in_order()))
-    update([longest], 0, 1.0)
-    elements, began = 0, time.monotonic()
-    for step, batch in zip(range(PROBED_UPDATES), batches.batches(0), strict=False):
-        elements += update([batch], step, 1.0).elements
-    speed = elements / max(time.monotonic() - began, 1e-9)
-    epoch_elements = elements_of(corpora)[1] - sum(map(len, corpora))
-    if ranks.device.type == "cuda":
-        memory = torch.cuda.max_memory_allocated()
-    else:
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    parts: dict[str, int] = {}
-    for parameter_name, parameter in model.named_parameters():
-        top = parameter_name.split(".")[0]
-        parts[top] = parts.get(top, 0) + parameter.numel()
-    return Cost(
-        parameters=parts,
-        total_parameters=sum(parts.values()),
-        batches_per_epoch=batches.estimate(),
-        tokens_per_second=speed,
-        seconds_per_epoch=epoch_elements / speed,
-        memory_bytes=memory,
-        device=str(ranks.device),
-    )
-=======
->>>>>>> fb0a577

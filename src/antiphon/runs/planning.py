@@ -26,11 +26,7 @@ def with_found_budget(
     say: Callable[[str], None],
     *,
     beside: Sequence[nn.Module] = (),
-<<<<<<< HEAD
-    at_most: int | None = None,
     path: Path | None = None,
-=======
->>>>>>> fb0a577
 ) -> Recipe:
     """The recipe with a budget instead of `auto`: the largest that fits into memory, and that leaves enough updates; says why.
 
