@@ -54,10 +54,13 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Records to score on, a file or '{source: test.en, target: test.de}', as in a recipe; its `data.test` when left out."
+            help="Records to score on: a file, '{source: test.en, target: test.de}' as in a recipe, or `validation`, which is the recipe's"
+            " validation data; its `data.test` when left out."
         ),
     ] = None,
-    compare: Annotated[Path | None, typer.Option(metavar="RUN2", help="Another run: is the difference significant?")] = None,
+    compare: Annotated[
+        list[Path] | None, typer.Option(metavar="RUN2 ...", help="Another run, or several: is the difference to each significant?")
+    ] = None,
     by: Annotated[
         By | None,
         typer.Option(
@@ -85,29 +88,30 @@ def evaluate(
 
     evaluated = partial(run_evaluation, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
     found = evaluated(run[0] if len(run) == 1 else run, given, weights=numbers_of(weights), average=average)
-    other = evaluated(compare, given or _same_data(run[0], trust_code)) if compare else None
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
-    comparisons = compare_evaluations(found, other, names) if other else []
-    for one in (found, other):
+    same = None if not compare else given or _same_data(run[0], trust_code)
+    others = [evaluated(other, same) for other in compare or ()]
+    comparisons = [compare_evaluations(found, other, names) for other in others]
+    for one in (found, *others):
         _check_details(one, by)
     if as_json:
         plain: dict[str, Any] = _plain_scores(found, by)
-        if other:
-            plain = {"runs": [plain, _plain_scores(other, by)], "comparisons": list(map(asdict, comparisons))}
+        if others:
+            compared = [{**asdict(one), "with": other.run} for other, each in zip(others, comparisons, strict=True) for one in each]
+            plain = {"runs": [plain, *(_plain_scores(other, by) for other in others)], "comparisons": compared}
         print(json_text(plain, indent=1))
         return
-    for one in (found, other):
-        if one is not None:
-            _print(one)
-            _print_details(one, by)
-    if other:
-        _print_comparison(comparisons, found.run, str(compare))
+    for one in (found, *others):
+        _print(one)
+        _print_details(one, by)
+    for other, each in zip(others, comparisons, strict=True):
+        _print_comparison(each, found.run, other.run, named=len(others) > 1)
 
 
-def _check_details(found: "Evaluation | None", by: By | None) -> None:
+def _check_details(found: "Evaluation", by: By | None) -> None:
     from antiphon.errors import ConfigError
 
-    if by is not None and found is not None and by.part not in found.details:
+    if by is not None and by.part not in found.details:
         raise ConfigError(f"`--by {by}` needs a run that {by.needs}, but {found.run} does not. Leave it out.")
 
 
@@ -264,7 +268,8 @@ def _error(value: float | None) -> str:
     return "" if value is None else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
-def _print_comparison(comparisons: "list[Comparison]", one: str, two: str) -> None:
+def _print_comparison(comparisons: "list[Comparison]", one: str, two: str, *, named: bool = False) -> None:
+    """Which of two runs is better by each metric; `named` says first which two they are."""
     from math import isnan
 
     from rich.console import Console
@@ -273,6 +278,8 @@ def _print_comparison(comparisons: "list[Comparison]", one: str, two: str) -> No
     from antiphon.metrics.shown import shown
 
     console = Console()
+    if named:
+        console.print(f"{one} and {two}:", highlight=False, markup=False, soft_wrap=True)
     for found in comparisons:
         better = found.better()
         verdict = "no significant difference" if better is None else f"{one if better == 'a' else two} is better"

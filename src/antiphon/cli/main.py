@@ -26,6 +26,7 @@ from antiphon.cli import (
     train,
     tune,
 )
+from antiphon.cli.comparing import Comparing
 from antiphon.cli.stopping import Commands, stoppable
 from antiphon.cli.threads import bound_spinning
 from antiphon.errors import AntiphonError
@@ -46,7 +47,7 @@ app.command("train")(train.train)
 app.command("distill")(distill.distill)
 app.command("tune")(tune.tune)
 app.command("sweep")(sweep.sweep)
-app.command("evaluate")(evaluate.evaluate)
+app.command("evaluate", cls=Comparing)(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("score")(score.score)
 app.command("serve")(serve.serve)

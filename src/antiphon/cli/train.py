@@ -75,9 +75,19 @@ def supervise(
         if not distributed.first_to_fail():
             raise typer.Exit(1) from None
         raise
-    console.print(f"Wrote {named}. Next: antiphon evaluate {named}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Wrote {named}. Next: {_evaluating(folder, named)}", highlight=False, markup=False, soft_wrap=True)
     if as_json and first:
         _print_summary(folder)
+
+
+def _evaluating(folder: Path, named: Path | str) -> str:
+    """The command that scores the run: on its test data, or where it has none on what it was validated on."""
+    from antiphon.recipe.tree import parsed
+
+    data = parsed(folder / "recipe.yaml").get("data") or {}
+    command = shlex.join(["antiphon", "evaluate", str(named)])
+    validated = data.get("test") is None and data.get("validation") is not None
+    return f"{command} --data validation (the recipe names no `data.test`)" if validated else command
 
 
 def _print_summary(folder: Path) -> None:

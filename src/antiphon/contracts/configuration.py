@@ -306,8 +306,10 @@ def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callab
         allowed = list(setting_fields(parent)) if parent else []
         here = f" Allowed here: {', '.join(allowed)}." if allowed else ""
         known = [*allowed, "preset"] if "name" in allowed else allowed  # of plug-ins that have presets
-        hint = nearest(str(keys[-1]), known) or _elsewhere(cls, values, path, str(keys[-1]))
-        return f"{place}`{dotted}` is not a setting.{hint}{here}"
+        name = str(keys[-1])
+        others = _others_with(cls, keys, values)
+        hint = nearest(name, known, 0.6 if others else 0.5) or ("" if others else _elsewhere(cls, values, path, name))
+        return f"{place}`{dotted}` is not a setting{others}.{hint}{here}"
     if kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{place}`{dotted}` is missing."
     if kind == "union_tag_invalid":
@@ -320,6 +322,18 @@ def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callab
         return f"{place}{f'`{dotted}`: ' if dotted else ''}{context['error']}"
     message = _MUST[kind].format(**context) if kind in _MUST else error["msg"].replace("Input should be", "must be")
     return f"{place}`{dotted}` {message}, but is {error['input']!r}."
+
+
+def _others_with(cls: Any, keys: tuple[Any, ...], values: Any) -> str:
+    """ " of `transformer`, but of `lstm`" for a setting that another model, or search, has: a recipe may have come from that one."""
+    field = getattr(cls, "__dataclass_fields__", {}).get(keys[0]) if len(keys) == 2 else None
+    resolve = next((one.func for one in getattr(field and field.type, "__metadata__", ()) if isinstance(one, BeforeValidator)), None)
+    if not isinstance(resolve, _Resolve) or resolve.kind not in ("models", "search"):
+        return ""
+    named = values[keys[0]].get("name", resolve.default)
+    others = [name for name in registry.names(resolve.kind) if keys[1] in registry.find(resolve.kind, name).Config.__dataclass_fields__]
+    shown = [f"`{name}`" for name in others[:3]]
+    return f" of `{named}`, but of {', '.join(shown)}" if shown else ""
 
 
 def _elsewhere(cls: type[Any], values: Any, path: str, name: str) -> str:

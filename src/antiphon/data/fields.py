@@ -1,12 +1,25 @@
 """The columns that records must have, and fields within them: `translation.en` is `en` in the mapping `translation`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, final
 
 from antiphon.contracts.records import Record
 from antiphon.errors import DataError, nearest
 
 _SHOWN = 30
+
+
+@final
+class Column(str):
+    """The name of a column that records must have, and the `setting` which says so, so that an error can name both."""
+
+    setting: str
+
+    def __new__(cls, name: str, setting: str) -> "Column":
+        """The name, for which a setting such as `task.source` asks."""
+        column = super().__new__(cls, name)
+        column.setting = setting
+        return column
 
 
 def check_columns(there: Iterable[str], required: Sequence[str], place: str) -> None:
@@ -16,7 +29,8 @@ def check_columns(there: Iterable[str], required: Sequence[str], place: str) -> 
         if name not in known:
             more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
             has = f"{', '.join(map(str, known[:_SHOWN]))}{more}"
-            raise DataError(f"{place} has no column `{name}`; it has: {has}.{nearest(name, map(str, known))}")
+            asked = f", which `{name.setting}` asks for" if isinstance(name, Column) else ""
+            raise DataError(f"{place} has no column `{name}`{asked}; it has: {has}.{nearest(name, map(str, known))}")
 
 
 def with_fields(record: Record, names: Sequence[str]) -> Record:

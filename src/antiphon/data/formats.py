@@ -54,6 +54,12 @@ def recognized(opening: bytes, among: Iterator[ReaderPlugin] | None = None) -> R
     return next((plugin for plugin in known if plugin.recognizes is not None and plugin.recognizes(opening)), None)
 
 
+def holds_lines(path: Path) -> bool:
+    """Whether the name of a file is that of a text with a line for each record: `.txt`, or a suffix of no format, such as `.en`."""
+    alike = [plugin for plugin in readers() if suffix_of(path) in plugin.suffixes]
+    return not path.is_dir() and (not alike or any(plugin.name == "txt" for plugin in alike))
+
+
 def _found(path: Path) -> ReaderPlugin:
     if path.is_dir() and (plugin := folder_reader(path)) is not None:
         return plugin
@@ -73,7 +79,8 @@ def _found(path: Path) -> ReaderPlugin:
         return plugin
     suffixes = sorted({suffix for plugin in known for suffix in plugin.suffixes})
     raise DataError(
-        f"The suffix of `{path}` must be one of {', '.join(suffixes)} (text also with .gz or .zst behind it). Set `format` of this file."
+        f"The suffix of `{path}` must be one of {', '.join(suffixes)} (text also with .gz or .zst behind it). Set `format` of this file;"
+        f" two texts aligned by line are named {{source: train.en, target: train.de}}."
         f"{nearest(suffix.removeprefix('.'), [known.removeprefix('.') for known in suffixes])}"
     )
 

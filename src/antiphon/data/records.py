@@ -15,6 +15,7 @@ import json
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from glob import has_magic
 from itertools import islice
 from pathlib import Path
 from typing import Any, final
@@ -26,6 +27,7 @@ from antiphon.contracts.records import Record, Records, RecordSource, Skipped
 from antiphon.data.content import content
 from antiphon.data.fields import check_columns, with_fields
 from antiphon.data.file_records import FileRecords, skipped_in
+from antiphon.data.formats import holds_lines
 from antiphon.data.named_files import files_of
 from antiphon.errors import ConfigError, DataError
 
@@ -257,7 +259,10 @@ def open_parts(
 
     def opened(file: FileConfig, name: str | None) -> Records:
         own = None if open_file is None else open_file(file, base, required)
-        return FileRecords(file, base, required, names, name) if own is None else own
+        if own is None:
+            _refuse_sides(files, target_column in required)
+            return FileRecords(file, base, required, names, name)
+        return own
 
     return [(opened(one, name), file.weight) for file in files for one, name in files_of(file, base)]
 
@@ -273,6 +278,16 @@ def _files_of(source: Any) -> tuple[FileConfig, ...] | None:
         return tuple(as_file(entry) for entry in (source if isinstance(source, list | tuple) else [source]))
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _refuse_sides(files: Sequence[FileConfig], with_targets: bool) -> None:
+    """Raise DataError for a list of two texts that were to be the sides of pairs: a list is read one file after another."""
+    paths = [Path(file.path) for file in files if file.path is not None and file.format in (None, "txt") and not has_magic(file.path)]
+    if with_targets and len(files) == len(paths) == 2 and all(map(holds_lines, paths)):
+        raise DataError(
+            f"`{paths[0]}` and `{paths[1]}` have one text a line, and a list is read one file after another. Two files whose lines belong"
+            f" together are named so: {{source: {paths[0].name}, target: {paths[1].name}}}."
+        )
 
 
 def _opener(source: Any) -> Callable[[], Iterable[Any]]:

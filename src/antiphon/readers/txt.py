@@ -11,6 +11,11 @@ def read(reading: Reading) -> Located:
     columns = reading.file.columns or (reading.source,)
     if len(columns) != 1:
         raise DataError(f"`columns` of the text file `{reading.path}` must be one name, but is {', '.join(columns)}. A line is one value.")
+    if reading.with_targets and reading.target not in columns:
+        raise DataError(
+            f"`{reading.path}` has one text a line: that is one column, but `{reading.source}` and `{reading.target}` are needed. Name the"
+            f" file whose lines belong to it, too: {{source: {reading.path.name}, target: ...}}."
+        )
     check_columns(columns, reading.required, f"`{reading.path}`")
     return ((number, {columns[0]: line}) for number, line in read_lines(reading.path, reading.file.encoding))
 

@@ -21,6 +21,7 @@ from antiphon.contracts.files import FileConfig, Files, is_elsewhere
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.trust import OWN, Trust, foreign, own
 from antiphon.errors import ConfigError
+from antiphon.recipe.another_model import leave_out_foreign, plain_name
 from antiphon.recipe.tree import existing, line_of, override_in, parsed, plain_tree
 from antiphon.store.atomic import replacing
 
@@ -122,7 +123,9 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = (), *, trust_code: 
     path = existing(Path(path))
     trust = trust or (foreign(trust_code) if _is_run(path.parent) else own(trust_code))
     tree = parsed(path)
+    named = plain_name(tree.get("model"))
     overridden = [override_in(tree, override) for override in overrides]
+    leave_out_foreign(tree, named, overridden, trust)
 
     def locate(keys: tuple[Any, ...]) -> str:
         if any(keys[: len(changed)] == changed for changed in overridden):

@@ -233,6 +233,7 @@ def _split(recipe: Recipe, task: Task, name: str, sample: list[Records]) -> Iter
         if 0 < count < SAMPLE and source >= count:
             raise DataError(f"`data.validation` must be less than the number of training records ({count}), but is {source}.")
     else:
+        open_split(name, source, task)  # what is wrong with the list as a whole
         for file in source:
             parts = [records for records, _ in open_split(name, (file,), task).parts]  # several where a pattern matches several
             first = FirstRecords(parts[0] if len(parts) == 1 else JoinedRecords(parts), SAMPLE)

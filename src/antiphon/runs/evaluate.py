@@ -31,8 +31,8 @@ from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
 from antiphon.recipe.assembly import build_losses, metric_names, open_splits
 from antiphon.recipe.effects import EVALUATION
-from antiphon.recipe.recipe import Recipe
 from antiphon.runs import stored_evaluations
+from antiphon.runs.validation_records import validation_source
 from antiphon.search.ensemble import Average
 from antiphon.store.json_text import plain_numbers
 from antiphon.training.distributed import Ranks
@@ -117,7 +117,7 @@ def evaluate(
     """Decode records and score the predictions.
 
     run         a run, a checkpoint, several of them (an ensemble), or a Predictor
-    data        a file, or records as `antiphon.train` takes them; None is the recipe's `data.test`
+    data        a file, or records as `antiphon.train` takes them; None is the recipe's `data.test`, "validation" what it validates on
     overrides   recipe settings such as "search.beam_size=1"; a Predictor has had its own from `antiphon.load`
     trust_code  whether code outside Antiphon that the runs name may be imported
     weights     how much each run of an ensemble counts, as for `antiphon.load`
@@ -131,7 +131,7 @@ def evaluate(
     EVALUATION.check(overrides)
     opened = partial(open_predictor, overrides=overrides, trust_code=trust_code, weights=weights, average=average)
     predictor = remembering(_opened(run, overrides, weights, average) if isinstance(run, Predictor) else opened(run), say)
-    recipe, task, source = predictor.recipe, predictor.task, _source(predictor.recipe, predictor.task, data)
+    recipe, task, (name, source) = predictor.recipe, predictor.task, _source(predictor, data)
     records, left_out = records_to_score(source, task, recipe.data.limits, predictor.model)
     if not records:
         raise DataError("There is nothing to evaluate on: the data has no records.")
@@ -149,7 +149,7 @@ def evaluate(
     of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points
     evaluation = Evaluation(
         run=_shown_runs(run, weights, average),
-        data=stored_evaluations.data_name(source),
+        data=name,
         records=len(pairs),
         seconds=round(decoded.seconds, 3),
         search=plain(recipe.search),
@@ -181,14 +181,19 @@ def _by_column(
     }
 
 
-def _source(recipe: Recipe, task: Task, data: Any) -> Any:
-    """What to evaluate on. Raises ConfigError when neither the caller nor the recipe names anything."""
-    source = recipe.data.test if data is None else data
+def _source(predictor: Predictor, data: Any) -> tuple[str, Any]:
+    """What to evaluate on, and what it is called. Raises ConfigError when neither the caller nor the recipe names anything."""
+    if isinstance(data, str | Path) and str(data) == "validation" and not Path(data).exists():
+        return "validation", validation_source(predictor.recipe, predictor.task)
+    source = predictor.recipe.data.test if data is None else data
     if isinstance(source, int):
-        return open_splits(recipe, task)["test"].whole
+        return "test", open_splits(predictor.recipe, predictor.task)["test"].whole
     if source is None:
-        raise ConfigError("There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`.")
-    return source
+        raise ConfigError(
+            "There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`; `--data validation` scores on the"
+            " validation data, by which the checkpoint was chosen."
+        )
+    return stored_evaluations.data_name(source), source
 
 
 def _opened(predictor: Predictor, overrides: Sequence[str], weights: Sequence[float] | None, average: Average | None) -> Predictor:

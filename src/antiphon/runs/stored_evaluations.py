@@ -31,7 +31,7 @@ def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any
         return None
     identity = _identity(evaluation, source)
     kept = {**evaluation, "of": of["name"] if of else None, "data_identity": identity}
-    path = _free_name(run / "evaluations", Path(data_name(source).split(",")[0]).name, of, evaluation, identity)
+    path = _free_name(run / "evaluations", Path(str(evaluation["data"]).split(",")[0]).name, of, evaluation, identity)
     try:
         path.parent.mkdir(exist_ok=True)
         replace_json(path, kept)

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.contracts.abilities import MakesItems
+from antiphon.contracts.task import Task
 from antiphon.data.mapped import MappedCorpus
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.validation import spread
 from antiphon.recipe.assembly import Trained, open_splits
+from antiphon.recipe.recipe import Recipe
 from antiphon.store.checkpoint import find_checkpoint
 
 
@@ -25,7 +27,8 @@ def validation_items(run: Path | str, trained: Trained, most: int, data: Any = N
     if stored:
         places = spread(sum(map(len, stored)), most)
         return [_record(stored, place) for place in places]
-    records, _ = records_to_score(_source(trained) if data is None else data, trained.task, trained.recipe.data.limits, trained.model)
+    source = validation_source(trained.recipe, trained.task) if data is None else data
+    records, _ = records_to_score(source, trained.task, trained.recipe.data.limits, trained.model)
     return [records[place] for place in spread(len(records), most)]
 
 
@@ -52,11 +55,11 @@ def _record(corpora: Sequence[MappedCorpus], place: int) -> Any:
     raise IndexError(place)
 
 
-def _source(trained: Trained) -> Any:
+def validation_source(recipe: Recipe, task: Task) -> Any:
     """What the recipe validates on. Raises ConfigError when it names nothing that can be read again."""
-    named = trained.recipe.data.validation
-    if isinstance(named, int) and trained.recipe.data.train is not None:
-        return open_splits(trained.recipe, trained.task)["validation"].whole
+    named = recipe.data.validation
+    if isinstance(named, int) and recipe.data.train is not None:
+        return open_splits(recipe, task)["validation"].whole
     if named is None or isinstance(named, int):
         raise ConfigError("the recipe names no validation data")
     return named

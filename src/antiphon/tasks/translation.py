@@ -250,7 +250,8 @@ task:
   vocabulary: {{kind: unigram, size: auto}}   # one for both sides; word, character and byte are there too
 
 data:
-  train: train.tsv               # tsv, csv, jsonl, parquet; also .gz, .zst, or a list of files
+  train: train.tsv               # tsv, csv, jsonl, parquet; also .gz, .zst, or a list of files. Two files aligned by line:
+                                 # {{source: train.en, target: train.de}}
   validation: 500                # a file, or so many records split off the training data
   # test: test.tsv
   limits: {{max_source_length: 200, max_target_length: 200}}   # in subwords; what is longer is dropped and counted

@@ -303,3 +303,15 @@ def test_file_records_know_their_paths(tmp_path: Path) -> None:
     records = open_records("a.tsv", base=tmp_path)
     assert isinstance(records, FileRecords)
     assert records.paths == (tmp_path / "a.tsv",)
+
+
+@pytest.mark.parametrize("names", [("a.en", "a.de"), ("en.txt", "de.txt")])
+def test_a_list_of_two_texts_is_told_how_pairs_are_named(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        (tmp_path / name).write_text("one\n")
+    with pytest.raises(DataError, match=rf"\{{source: {names[0]}, target: {names[1]}\}}"):
+        records_of(list(names), base=tmp_path, required=["source", "target"])
+    if names[0].endswith(".txt"):  # as texts alone they are one after another
+        assert len(records_of(list(names), base=tmp_path, required=["source"])) == 2
+        with pytest.raises(DataError, match=r"has one text a line.*\{source: en\.txt, target: \.\.\.\}"):
+            records_of(tmp_path / names[0], required=["source", "target"])

@@ -76,7 +76,8 @@ task:
   # length_classes: 8            # learn about how long a summary is to be; then set `task.length`, or `length` in a record
 
 data:
-  train: train.jsonl             # tsv, csv, jsonl, parquet; also .gz, .zst, or a list of files
+  train: train.jsonl             # tsv, csv, jsonl, parquet; also .gz, .zst, or a list of files. Two files aligned by line:
+                                 # {{source: documents.txt, target: summaries.txt}}
   validation: 500                # a file, or so many records split off the training data
   # test: test.jsonl
   limits: {{max_source_length: 200, too_long: truncate}}   # in words or subwords: what is said first says most; null reads all
