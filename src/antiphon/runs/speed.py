@@ -63,8 +63,7 @@ def measure(
     model = model.to(ranks.device)
     update = make_update(recipe, model, loss_to_train(recipe, task, model), ranks)
     learned = mixed(corpora["train"], splits["train"])
-    if recipe.training.batching.target_tokens == "auto":
-        recipe = with_found_budget(recipe, task, learned, update, say)
+    recipe = with_found_budget(recipe, task, learned, update, say)
     settings = recipe.training
     batches = TrainingBatches(learned, task, settings.batching, recipe.seed, ranks)
     model.train()
