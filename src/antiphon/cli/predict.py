@@ -7,6 +7,7 @@ named by `--input`: recordings, or texts, each of which is one document.
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, final
 
@@ -103,10 +104,24 @@ def predict(
         return
     helped = _helped(predictor, glossary, glossary_mode, memory, memory_mode)
     inputs, opened = open_files(helped, files or _named(input), output, as_json=as_json)
-    if inputs.are_typed and not quiet:
-        print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
+    if inputs.are_typed:
+        _await_typing(predictor, runs, quiet=quiet)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
     _answer(helped, inputs, opened, progress, quiet=quiet)
+
+
+def _await_typing(predictor: "Predictor", runs: "Sequence[Path]", *, quiet: bool) -> None:
+    """Say that somebody is to type. Raises ConfigError where rows of series are wanted, which nobody types."""
+    from antiphon.contracts.abilities import Tabular
+    from antiphon.errors import ConfigError
+
+    if isinstance(predictor.task, Tabular):
+        raise ConfigError(
+            "A forecast is made from the past of the series: name a file that has it, as in `antiphon predict"
+            f" {' '.join(map(str, runs))} --input history.csv --output forecast.csv`, or pipe it in."
+        )
+    if not quiet:
+        print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
 
 
 def _helped(

@@ -26,15 +26,18 @@ from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.errors import CheckpointError
 from antiphon.readers.placeholders import placeholders
-from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, mixed, open_splits
+from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, metric_names, mixed, open_splits
 from antiphon.recipe.exported import refuse_exported
+from antiphon.recipe.kept_vocabulary import with_kept_vocabulary
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
+from antiphon.recipe.splits import unused_columns
 from antiphon.runs.train import make_update
 from antiphon.store import checkpoint
 from antiphon.training.batches import TrainingBatches
 from antiphon.training.device import find_device
 from antiphon.training.distributed import start
+from antiphon.training.settings import check_best
 
 PROBED_UPDATES = 4
 
@@ -108,6 +111,8 @@ def _features_of(run: Path) -> Path | None:
 
 def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, say: Say) -> Inspection:
     find_device(recipe.training.device, "training.device")
+    check_best(recipe.training, metric_names(recipe))
+    recipe, kept = with_kept_vocabulary(recipe)
     make_cache(recipe.data.cache)
     task = build_task(recipe)
     splits = open_splits(recipe, task)
@@ -148,7 +153,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
         name,
         found,
         _probe(recipe, task, model, corpora["train"], splits),
-        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned),
+        (*held_out, *kept, *unused_columns(splits["train"], task), *task.notes, *fitting_note(recipe.data.limits, learned), *aligned),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},

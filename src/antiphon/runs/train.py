@@ -53,6 +53,7 @@ from antiphon.recipe.assembly import (
     open_splits,
     resolved,
 )
+from antiphon.recipe.kept_vocabulary import with_kept_vocabulary
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.weights import start_weights
@@ -91,6 +92,7 @@ def train(
     recipe: Recipe | Path | str,
     out: Path | str,
     *,
+    settings: Sequence[str] = (),
     overrides: Sequence[str] = (),
     resume: bool = False,
     data: Given | None = None,
@@ -102,7 +104,8 @@ def train(
 
     recipe      a Recipe, or the path of one
     out         the run's folder, which must not hold a run yet, unless it is resumed
-    overrides   settings that are to be others, such as "training.max_minutes=5"
+    settings    settings that are to be others, such as ["training.max_minutes=5"]: what `--set` is on the command line
+    overrides   the same, by the name that it has in `antiphon.load`
     resume      continue the run in `out`, exactly as if it had never stopped; where there is none, begin it
     data        records instead of the recipe's files: {"train": ..., "validation": ..., "test": ...}, each an iterable of mappings, a
                 function that returns one, or a data frame
@@ -113,6 +116,7 @@ def train(
 
     Raises ConfigError, DataError, CheckpointError or TrainingError; a run that was interrupted can be resumed.
     """
+    overrides = (*settings, *overrides)
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe, overrides, trust_code=trust_code)
     else:
@@ -146,8 +150,11 @@ class _Order:
 def _train(recipe: Recipe, order: _Order) -> Path:
     folder = order.folder
     started = order.resume and (folder / RECIPE).is_file()
-    recipe = resolved(recipe, earlier_recipe(folder, recipe) if started else None)
+    earlier = earlier_recipe(folder, recipe) if started else None
+    recipe, said = with_kept_vocabulary(resolved(recipe, earlier), earlier)
     ranks = distributed.start(recipe.training.device)
+    for line in said if ranks.first else ():
+        _say(order.console, line)
     check_same_program(recipe, ranks)
     teacher = open_teacher(recipe, folder, ranks.device)
     recipe = recipe if teacher is None else teacher.recipe

@@ -8,9 +8,10 @@ import numpy as np
 
 from antiphon.data.series import Series
 from antiphon.data.windows import Plan
-from antiphon.errors import DataError
+from antiphon.errors import ConfigError, DataError
 from antiphon.features.scaling import out_of_range
 from antiphon.tasks.forecasting.config import ForecastingConfig
+from antiphon.tasks.forecasting.series_rows import SeriesRecords
 
 
 def check_values(series: Series, settings: ForecastingConfig, shown: Callable[[int], str]) -> None:
@@ -60,3 +61,17 @@ def unused_rows(count: int, horizon: int) -> str:
     """What is said of a series whose known future is longer than what is forecast of it."""
     rows = "1 row" if count == 1 else f"{count:,} rows"
     return f"{rows} of the future behind the horizon are not forecast: `task.horizon` is {horizon:,}."
+
+
+def too_few_held_out(whole: SeriesRecords, wanted: int, settings: ForecastingConfig) -> ConfigError:
+    """What is wrong when fewer steps are held out than are scored: the horizon, where no series is as long."""
+    table = whole.table()
+    longest = int((table.stops - table.starts).max(initial=0))
+    if settings.horizon >= longest:
+        return ConfigError(
+            f"`task.horizon` must be shorter than the series, of which the longest has {longest:,} steps, but is {settings.horizon:,}."
+        )
+    return ConfigError(
+        f"`data.validation` must hold out at least the {settings.held_out} steps that `task.horizon` and `task.backtest` score, but is"
+        f" {wanted}."
+    )
