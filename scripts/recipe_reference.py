@@ -147,6 +147,8 @@ def describe(annotation: Any, bound: str, path: str) -> str:
         first, *rest = get_args(annotation)
         if first is FileConfig:
             return f"[a file]({anchor('A file of records')}), or a list of files"
+        if first is Any:
+            return "list of values"
         kind, space, bounded = describe(first, "", path).partition(" >")
         return f"list of {'' if rest == [...] else f'{1 + len(rest)} '}{kind}s{space}{bounded}"
     if get_origin(annotation) is dict:

@@ -5,7 +5,8 @@ two functions for each that it decorates, binds the arguments of every call to i
 the result. All of it took half of the whole suite. beartype checks arguments and result by itself; all that the letters of shapes need
 is a scope of their own for each call.
 
-What is lost: a longer message, and shapes computed from arguments (`"{n}+1"`), which Antiphon does not use.
+What is lost: a longer message, and shapes computed from arguments (`"{n}+1"`), which Antiphon does not use. And of a function that is called
+again and again, as in a training, only the first calls in a process are all checked, and of the later ones every tenth.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ from typing import Any, get_type_hints
 import jaxtyping
 
 SCOPE = jaxtyping.jaxtyped("context")  # within it, a letter is one number
+NO_SCOPE = contextlib.nullcontext()
+FIRST, EVERY = 500, 10
 _jaxtyped = jaxtyping.jaxtyped
 
 
@@ -37,12 +40,17 @@ def checked(thing: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
     if function is thing:  # it has no annotations
         return thing
 
+    calls = 0
+    scope = SCOPE if any("jaxtyping" in repr(hint) for hint in thing.__annotations__.values()) else NO_SCOPE
+
     @functools.wraps(thing)
     def in_a_scope(*args: Any, **named: Any) -> Any:
         __tracebackhide__ = True
-        if jaxtyping.config.jaxtyping_disable:
+        nonlocal calls
+        calls += 1
+        if jaxtyping.config.jaxtyping_disable or (calls > FIRST and calls % EVERY):
             return thing(*args, **named)
-        with SCOPE:
+        with scope:
             return function(*args, **named)
 
     return in_a_scope

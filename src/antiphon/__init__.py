@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.version import __version__ as __version__
 
-__all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "import_model", "load", "serve", "train", "tune"]
+__all__ = ["Predictor", "Recipe", "distill", "evaluate", "export", "import_model", "load", "serve", "sweep", "train", "tune"]
 
 if TYPE_CHECKING:
     from antiphon.prediction.loading import load
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from antiphon.runs.evaluate import evaluate
     from antiphon.runs.export import export
     from antiphon.runs.import_ import import_model
+    from antiphon.runs.sweep import sweep
     from antiphon.runs.train import train
     from antiphon.runs.tune import tune
     from antiphon.serving.app import serve
@@ -39,6 +40,7 @@ _PLACES = {
     "import_model": "runs.import_",
     "load": "prediction.loading",
     "serve": "serving.app",
+    "sweep": "runs.sweep",
     "train": "runs.train",
     "tune": "runs.tune",
 }

@@ -4,7 +4,8 @@
       ConfigError (ValueError)          a recipe says something that cannot be
       DataError (ValueError)            a record, a file or a column is not as expected
       CheckpointError                   a run or checkpoint cannot be read or written
-      TrainingError                     training cannot go on (it diverged, or ran out of memory for one record)
+      TrainingError                     training cannot go on (it ran out of memory for one record)
+        DivergedError                   loss or gradient was not finite again and again
       MissingPackageError (ImportError) an optional package is not installed
       ExportError                       a model cannot be exported in the format asked for
 
@@ -34,6 +35,10 @@ class CheckpointError(AntiphonError):
 
 class TrainingError(AntiphonError):
     """Training had to stop; the last checkpoint is intact."""
+
+
+class DivergedError(TrainingError):
+    """Training had to stop, since loss or gradient was not finite again and again."""
 
 
 class MissingPackageError(AntiphonError, ImportError):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import antiphon as package
+from antiphon.errors import DataError
 from tests.cli.conftest import Command
 
 RECIPE = """\
@@ -106,12 +107,13 @@ def test_folders_that_cannot_be_read(antiphon: Command, run: Path, tmp_path: Pat
     assert "Traceback" not in result.err
 
 
-def test_a_folder_for_the_output_of_a_file_is_refused(antiphon: Command, run: Path, tmp_path: Path) -> None:
+def test_a_folder_for_the_output_of_a_file_gets_its_blocks(antiphon: Command, run: Path, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("The tool.\n", encoding="utf-8")
-    result = antiphon("predict", run, "--input", tmp_path / "in.txt", "--output", f"{tmp_path}/out/")
-    assert result.status == 1
-    assert "`--output` must be a file unless `--input` is a folder of texts" in result.err
+    with pytest.raises(DataError, match=r"^`--output` must be a file unless `--input` is a folder of texts"):
+        package.load(run).predict_files(tmp_path / "in.txt", f"{tmp_path}/out/")
     assert not (tmp_path / "out").exists()
+    assert antiphon("predict", run, "--input", tmp_path / "in.txt", "--output", f"{tmp_path}/out/").status == 0
+    assert (tmp_path / "out" / "part-00000.jsonl").read_text("utf-8").count("\n") == 1
 
 
 def test_documents_without_summaries_cannot_be_scored(antiphon: Command, run: Path, documents: Path) -> None:

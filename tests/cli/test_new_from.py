@@ -1,4 +1,4 @@
-"""`antiphon new --from` writes a recipe that learns from the files as they are."""
+"""`antiphon new --data` (or `--from`) writes a recipe that learns from the files as they are."""
 
 import json
 import shutil
@@ -25,7 +25,11 @@ def files(tmp_path: Path) -> Path:
 def test_files_of_two_languages(antiphon: Command, files: Path) -> None:
     told = antiphon("new", "translation", "--from", "po/de.po", "po/fr.po")
     assert told.status == 0, told.err
-    assert told.out == "2 pairs to learn from; left out: 2 untranslated.\nWrote translation.yaml. Look: antiphon inspect translation.yaml\n"
+    assert told.out == (
+        "2 pairs to learn from; left out: 2 untranslated.\n"
+        "Learns to turn `source` (1.0 words on average) into `target` (2.0 words on average).\n"
+        "Wrote translation.yaml. Look: antiphon inspect translation.yaml\n"
+    )
     recipe = read_recipe(files / "translation.yaml")
     assert [file.path for file in recipe.data.train] == [f"{files}/po/de.po", f"{files}/po/fr.po"]
     assert recipe.task.tags == ("language",)
@@ -53,9 +57,10 @@ def test_a_table_of_two_columns(antiphon: Command, files: Path) -> None:
 def test_what_is_no_pair(antiphon: Command, files: Path) -> None:
     (files / "empty.po").write_text(PO.format("de").replace("de open", ""), encoding="utf-8")
     told = antiphon("new", "translation", "--from", "empty.po")
-    assert "nothing to learn from in these files: 0 pairs to learn from; left out: 2 untranslated" in told.err
-    told = antiphon("new", "forecasting", "--from", "empty.po")
-    assert "`--from` needs a task that turns texts into texts" in told.err
+    assert "nothing to learn from in these files: 0 records; left out: 2 untranslated" in told.err
+    told = antiphon("new", "forecasting", "--from", "memory.tsv")
+    assert "Which columns are meant for the times of forecasting cannot be guessed; there are english, german." in told.err
+    assert told.err.endswith("Say it: --set task.time=COLUMN\n")
     told = antiphon("new", "translation", "a.yaml", "b.yaml")
     assert "One recipe is written, but a.yaml and b.yaml are named" in told.err
     assert not list(files.glob("*.yaml"))
@@ -66,7 +71,7 @@ def test_plural_forms_of_a_language_that_has_three(antiphon: Command, files: Pat
     told = antiphon("new", "translation", "--from", "pl.po")
     assert told.out.startswith("4 pairs to learn from; left out: 1 fuzzy, 15 untranslated, 1 obsolete.")
     assert read_recipe(files / "translation.yaml").task.tags == ("form",)
-    assert "tags: [form]   # the plural has several forms" in (files / "translation.yaml").read_text()
+    assert "tags: [form]                   # the plural has several forms" in (files / "translation.yaml").read_text()
 
 
 def test_fields_within_a_column_are_source_and_target(antiphon: Command, tmp_path: Path) -> None:
@@ -76,7 +81,8 @@ def test_fields_within_a_column_are_source_and_target(antiphon: Command, tmp_pat
     result = antiphon("new", "translation", tmp_path / "pairs.yaml", "--from", tmp_path / "pairs.jsonl")
     assert "30 pairs to learn from" in result.out
     written = (tmp_path / "pairs.yaml").read_text()
-    assert "\n  source: translation.en\n  target: translation.de\n" in written
+    assert "\n  source: translation.en         # " in written
+    assert "\n  target: translation.de         # " in written
 
 
 def test_a_name_on_the_hub_stays_one(antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import pytest
 import antiphon
 from tests.package.source_files import project, run_python
 
-PUBLIC = {"Predictor", "Recipe", "distill", "evaluate", "export", "import_model", "load", "serve", "train", "tune"}
+PUBLIC = {"Predictor", "Recipe", "distill", "evaluate", "export", "import_model", "load", "serve", "sweep", "train", "tune"}
 
 
 def test_public_names() -> None:

@@ -184,16 +184,28 @@ def _print_cost(console: "Console", found: "Inspection") -> None:
     console.print(f"\n[bold]model[/]: {cost.total_parameters:,} parameters; {sizes}")
     for part, count in cost.parameters.items():
         console.print(f"  {part:<20} {count:>12,}")
-    seconds = cost.seconds_per_epoch
-    time = f"{seconds:.2g} seconds" if seconds < 60 else f"{round(seconds) // 60}:{round(seconds) % 60:02d} minutes"
     console.print(
         f"[bold]cost[/] on {cost.device}: {cost.batches_per_epoch:,} batches an epoch, {cost.tokens_per_second:,.0f} target elements/s,"
-        f" about {time} an epoch, {cost.memory_bytes / 2**20:,.0f} MiB at the longest batch"
+        f" about {_time(cost.seconds_per_epoch)} an epoch, {cost.memory_bytes / 2**20:,.0f} MiB at the longest batch"
+    )
+    validating = f", {_time(cost.seconds_validating)} of it validating" if cost.seconds_validating >= 1 else ""
+    console.print(
+        f"[bold]training[/]: about {_time(cost.seconds_in_all)} for {cost.updates:,} updates, {cost.epochs:.3g} epochs{validating};"
+        f" `training.{cost.ends}` ends it"
     )
     told = found.series["train"].notes if "train" in found.series else ()
     for note in found.notes:
         if note not in told:
             _plain(console, f"note: {note}")
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2g} seconds"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{round(seconds) // 60}:{round(seconds) % 60:02d} minutes"
+    return f"{minutes // 60}:{minutes % 60:02d} hours" if minutes < 48 * 60 else f"{minutes / 60 / 24:.0f} days"
 
 
 def _plain(console: "Console", text: str) -> None:

@@ -22,6 +22,7 @@ from antiphon.cli import (
     schema,
     score,
     serve,
+    sweep,
     train,
     tune,
 )
@@ -45,6 +46,7 @@ app.command("encode")(encode.encode)
 app.command("train")(train.train)
 app.command("distill")(distill.distill)
 app.command("tune")(tune.tune)
+app.command("sweep")(sweep.sweep)
 app.command("evaluate", cls=Comparing)(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("score")(score.score)

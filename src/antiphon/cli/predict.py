@@ -6,10 +6,11 @@ named by `--input`: recordings, or texts, each of which is one document.
 
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, final
+from typing import TYPE_CHECKING, Annotated, Literal, final
 
 import typer
 
@@ -28,12 +29,16 @@ from antiphon.cli.options import (
     Workers,
     numbers_of,
 )
+from antiphon.cli.predict_blocks import check_blocks, predict_blocks
 from antiphon.cli.starting import without_collections
+from antiphon.contracts.files import restored
+from antiphon.errors import ConfigError
 
 if TYPE_CHECKING:
     from antiphon.contracts.files import FileConfig
     from antiphon.prediction.helped import HelpedPredictor
     from antiphon.prediction.inputs import Inputs
+    from antiphon.prediction.orders import BlockOrder
     from antiphon.prediction.outputs import Output
     from antiphon.prediction.predictor import Predictor
 
@@ -43,32 +48,52 @@ To = Annotated[
         "--output",
         "-o",
         help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
-        " predictions, FOLDER/ a file for each, other names lines (of forecasts csv). A file with room for predictions, such as de.po,"
-        " comes back as a file of its kind, also in its own place.",
+        " predictions, other names lines (of forecasts csv). A file with room for predictions, such as de.po, comes back as a file of its"
+        " kind, also in its own place. FOLDER/ gets a file for each document or subtitled recording, of other inputs one for each block;"
+        " 'FOLDER/*.tsv' says of which kind.",
     ),
+]
+
+
+Input = Annotated[
+    str,
+    typer.Option(
+        "--input",
+        "-i",
+        help="A file of texts or records, a pattern such as 'po/*.po', or a folder of them; '{source: a.en, target: a.de}', as in a"
+        " recipe, are two aligned by line; - is standard input, a text a line.",
+    ),
+]
+Stream = Annotated[
+    bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(metavar="I/N", help="Predict every N-th block of the inputs into a folder; a rerun does only what is not done."),
+]
+BlockRecords = Annotated[
+    int | None, typer.Option(min=1, help="How many inputs a block has, each of which is a file in the folder; 2000 when left out.")
+]
+
+Engine = Annotated[
+    Literal["ray"] | None,
+    typer.Option(help="Have blocks predicted by `--workers` actors of Ray, on this machine or the cluster that RAY_ADDRESS names."),
 ]
 
 
 def predict(
     run: Runs,
-    input: Annotated[  # noqa: A002
-        str,
-        typer.Option(
-            "--input",
-            "-i",
-            help="A file of texts or records, a pattern such as 'po/*.po', or a folder of them; '{source: a.en, target: a.de}', as in a"
-            " recipe, are two aligned by line; - is standard input, a text a line.",
-        ),
-    ] = "-",
+    input: Input = "-",  # noqa: A002
     output: To = "-",
-    stream: Annotated[
-        bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
-    ] = False,
+    stream: Stream = False,
     glossary: Glossary = None,
     glossary_mode: GlossaryMode = "soft",
     memory: Memory = None,
     memory_mode: MemoryMode = "tell",
     workers: Workers = 1,
+    shard: Shard = None,
+    block_records: BlockRecords = None,
+    engine: Engine = None,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,
@@ -83,34 +108,64 @@ def predict(
 
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
-    from antiphon.errors import ConfigError
-
     with without_collections():
-        from antiphon.prediction.files import open_files
+        from antiphon.prediction.blocks import asks_for_blocks
         from antiphon.prediction.inputs import runs_and_files
-        from antiphon.prediction.loading import load
+        from antiphon.prediction.orders import BLOCK_RECORDS, BlockOrder
 
     runs, files = runs_and_files(run)
+    order = BlockOrder(
+        runs=tuple(map(restored, runs)),
+        inputs=tuple(files or _named(input)),
+        output=output,
+        block_records=block_records or BLOCK_RECORDS,
+        overrides=tuple(settings or ()),
+        weights=numbers_of(weights),
+        average=average,
+        trust_code=trust_code,
+        glossary=glossary,
+        glossary_mode=glossary_mode,
+        memory=memory,
+        memory_mode=memory_mode,
+        workers=workers,
+    )
+    blocks = shard is not None or block_records is not None or engine is not None
     if files and input != "-":
         raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if stream and (files or input != "-" or output != "-" or as_json or workers > 1 or glossary or memory):
+    if stream and (blocks or as_json or not _is_plain(order)):
         raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
+    _check_modes(glossary, glossary_mode, memory, memory_mode)
+    if blocks:
+        check_blocks(order, shard, engine, as_json=as_json)
     with without_collections():
-        predictor = load(
-            runs, overrides=settings or (), trust_code=trust_code, weights=numbers_of(weights), average=average, workers=workers
-        )
+        predictor = (order if engine is None else replace(order, workers=1)).load()
     if stream:
         _follow(predictor)
         return
-    helped = _helped(predictor, glossary, glossary_mode, memory, memory_mode)
-    inputs, opened = open_files(helped, files or _named(input), output, as_json=as_json)
+    helped = order.helped(predictor)
+    if blocks or (order.inputs and not as_json and asks_for_blocks(output, order.inputs, predictor.task)):
+        predict_blocks(order, predictor, helped, shard, engine, quiet=quiet)
+    else:
+        _predict_in_order(helped, order, as_json=as_json, quiet=quiet)
+
+
+def _is_plain(order: "BlockOrder") -> bool:
+    """Whether it asks for nothing but words from standard input to standard output."""
+    return not (order.inputs or order.output != "-" or order.workers > 1 or order.glossary or order.memory)
+
+
+def _predict_in_order(helped: "Predictor | HelpedPredictor", order: "BlockOrder", *, as_json: bool, quiet: bool) -> None:
+    """Predict one input after another."""
+    from antiphon.prediction.files import open_files
+
+    inputs, opened = open_files(helped, order.inputs, order.output, as_json=as_json)
     if inputs.are_typed:
-        _await_typing(predictor, runs, quiet=quiet)
+        _await_typing(helped, order.runs, quiet=quiet)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
     _answer(helped, inputs, opened, progress, quiet=quiet)
 
 
-def _await_typing(predictor: "Predictor", runs: "Sequence[Path]", *, quiet: bool) -> None:
+def _await_typing(predictor: "Predictor | HelpedPredictor", runs: Sequence[str], *, quiet: bool) -> None:
     """Say that somebody is to type. Raises ConfigError where rows of series are wanted, which nobody types."""
     from antiphon.contracts.abilities import Tabular
     from antiphon.errors import ConfigError
@@ -118,26 +173,17 @@ def _await_typing(predictor: "Predictor", runs: "Sequence[Path]", *, quiet: bool
     if isinstance(predictor.task, Tabular):
         raise ConfigError(
             "A forecast is made from the past of the series: name a file that has it, as in `antiphon predict"
-            f" {' '.join(map(str, runs))} --input history.csv --output forecast.csv`, or pipe it in."
+            f" {' '.join(runs)} --input history.csv --output forecast.csv`, or pipe it in."
         )
     if not quiet:
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
 
 
-def _helped(
-    predictor: "Predictor", glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode
-) -> "Predictor | HelpedPredictor":
-    """The predictor, with a glossary and a memory beside it where they are named. Raises ConfigError for a mode of what is not there."""
-    from antiphon.errors import ConfigError
-    from antiphon.prediction.helped import HelpedPredictor, open_glossary, open_memory
-
+def _check_modes(glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode) -> None:
+    """Raise ConfigError for a mode of what is not there."""
     for option, mode, usual, named in (("glossary", glossary_mode, "soft", glossary), ("memory", use, "tell", memory)):
         if mode != usual and named is None:
             raise ConfigError(f"`--{option}-mode {mode}` needs `--{option} FILE`.")
-    if glossary is None and memory is None:
-        return predictor
-    terms = None if glossary is None else open_glossary(glossary, predictor.task, glossary_mode)
-    return HelpedPredictor(predictor, terms, None if memory is None else open_memory(memory, predictor.task), use)
 
 
 def _follow(predictor: "Predictor") -> None:
@@ -168,22 +214,17 @@ def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: 
     from antiphon.errors import AntiphonError, DataError
     from antiphon.prediction.files import written
     from antiphon.prediction.helped import HelpedPredictor
+    from antiphon.prediction.tally import Tally, refused_inputs
 
-    refused = cut = unknown = symbols = 0
-    remarks: Counter[str] = Counter()
+    tally = Tally()
     try:
         with output:
             for number, prediction, record in written(predictor, inputs, output):
+                tally.add(prediction)
                 if "error" in prediction.details:
-                    refused += 1
                     name = inputs.name(number, record)
                     progress.say(f"antiphon: input {number}{f' ({name})' if name else ''}: {prediction.details['error']}")
-                cut += "source_cut" in prediction.details
-                if "remark" in prediction.details:
-                    remarks[str(prediction.details["remark"])] += 1
-                unknown += "source_unknown" in prediction.details
-                symbols += prediction.details.get("source_unknown", 0)
-                progress.show(number, refused)
+                progress.show(number, tally.refused)
     except KeyboardInterrupt as interruption:
         progress.clear()
         interruption.add_note(f" {_written(output)}." if output.count else " before the first prediction was made.")
@@ -194,14 +235,8 @@ def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: 
             print(f"antiphon: stopped {_written(output)}.", file=sys.stderr)
         raise
     progress.clear()
-    if cut and not quiet:
-        most = predictor.limits.max_source_length
-        print(f"antiphon: {cut} of {number} inputs were cut to {most} elements, as `data.limits` says.", file=sys.stderr)
-    for remark, count in remarks.items() if not quiet else ():
-        print(f"antiphon: {count} of {number} inputs: {remark}", file=sys.stderr)
-    if unknown and not quiet:
-        what = "1 symbol" if symbols == 1 else f"{symbols:,} symbols"
-        print(f"antiphon: {unknown:,} of {number:,} inputs have {what} that the vocabulary does not know.", file=sys.stderr)
+    for sentence in tally.sentences(predictor.limits) if not quiet else ():
+        print(f"antiphon: {sentence}", file=sys.stderr)
     for reason, skipped in inputs.skipped().items() if not quiet else ():
         first = f"{', '.join(skipped.first[:3])}{', ...' if skipped.count > 3 else ''}"
         print(f"antiphon: {skipped.count:,} left out: {reason} ({first}).", file=sys.stderr)
@@ -213,11 +248,8 @@ def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: 
         print(f"antiphon: {sentence}", file=sys.stderr)
     if output.left:
         raise DataError("1 unit could not be written." if len(output.left) == 1 else f"{len(output.left):,} units could not be written.")
-    if refused:
-        what = (
-            "1 input could not be used; its prediction is" if refused == 1 else f"{refused} inputs could not be used; their predictions are"
-        )
-        raise DataError(f"{what} empty.")
+    if tally.refused:
+        raise DataError(refused_inputs(tally.refused))
 
 
 def _written(output: "Output") -> str:

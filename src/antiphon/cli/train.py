@@ -10,6 +10,7 @@ import typer
 
 from antiphon.cli.options import AsJson, Quiet, Resume, Set, TrustCode
 from antiphon.cli.stopping import status_of
+from antiphon.contracts.files import restored
 from antiphon.store.json_text import json_text
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def train(
     recipe: Annotated[
         Path, typer.Argument(help="The recipe, a YAML file; with --resume also the run's folder, which has it.", show_default=False)
     ],
-    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE when left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder, or s3://bucket/run; runs/RECIPE when left out.")] = None,
     settings: Set = None,
     resume: Resume = False,
     as_json: AsJson = False,
@@ -36,7 +37,7 @@ def train(
 
     stored = recipe / "recipe.yaml"
     folder = out or (recipe if stored.is_file() else Path("runs") / recipe.stem)
-    again = ("train", str(recipe), "--out", str(folder), *set_again(settings), *trusting(trust_code))
+    again = ("train", str(recipe), "--out", restored(folder), *set_again(settings), *trusting(trust_code))
 
     def training(console: "Console") -> None:
         known = read_recipe(stored if stored.is_file() else recipe, settings or (), trust_code=trust_code)
@@ -55,7 +56,10 @@ def supervise(
     from rich.console import Console
 
     from antiphon.errors import AntiphonError
+    from antiphon.store.remote_runs import working_folder
     from antiphon.training import distributed
+
+    named, folder = restored(folder), working_folder(folder)
 
     # Of many processes the first one speaks.
     first = distributed.process_rank() == 0
@@ -74,17 +78,17 @@ def supervise(
         if not distributed.first_to_fail():
             raise typer.Exit(1) from None
         raise
-    console.print(f"Wrote {folder}. Next: {_evaluating(folder)}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Wrote {named}. Next: {_evaluating(folder, named)}", highlight=False, markup=False, soft_wrap=True)
     if as_json and first:
         _print_summary(folder)
 
 
-def _evaluating(folder: Path) -> str:
+def _evaluating(folder: Path, named: str) -> str:
     """The command that scores the run: on its test data, or where it has none on what it was validated on."""
     from antiphon.recipe.tree import parsed
 
     data = parsed(folder / "recipe.yaml").get("data") or {}
-    command = shlex.join(["antiphon", "evaluate", str(folder)])
+    command = shlex.join(["antiphon", "evaluate", named])
     validated = data.get("test") is None and data.get("validation") is not None
     return f"{command} --data validation (the recipe names no `data.test`)" if validated else command
 

@@ -382,8 +382,14 @@ def unfolded(task: Task, records: Records) -> Records:
     return task.unfold(records) if isinstance(task, Unfolds) else records
 
 
+class Items(list[Any]):
+    """What `items_of` has made of records already, such as some of the series that many rows are of."""
+
+
 def items_of(task: Task, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
     """What is predicted one by one: the records (or texts) themselves, unless the task makes something of them."""
+    if isinstance(records, Items):
+        return iter(records)
     if isinstance(task, MakesItems):
         return task.items(records, scored=scored)
     return task.in_order(records) if isinstance(task, ReadsInOrder) else iter(records)

@@ -16,7 +16,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
-from typing import Annotated, Any, TypeVar, dataclass_transform, final
+from typing import Annotated, Any, TypeVar, dataclass_transform, final, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -372,12 +372,16 @@ def _keys(values: Any, location: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _config_at(cls: Any, values: Any, keys: tuple[Any, ...]) -> Any:
     """The config class at a path, following plug-in names and union tags; None when it cannot be told."""
+    free = False
     for key in keys:
         values = values.get(key) if isinstance(values, Mapping) else None
+        if free:  # a key of a mapping, which may be any
+            free = False
+            continue
         field = getattr(cls, "__dataclass_fields__", {}).get(key)
         if field is None:
             return None
-        cls = _class_of(field.type, values)
+        cls, free = _class_of(field.type, values), get_origin(field.type) is dict
     return cls if hasattr(cls, "__dataclass_fields__") else None
 
 

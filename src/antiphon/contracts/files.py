@@ -4,6 +4,7 @@ Unusual here: `Files` checks its entries itself instead of leaving a union to py
 value is not.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,13 +18,42 @@ from antiphon.errors import ConfigError, nearest
 HUB = "hf://"
 """What a path begins with that names a data set on the hub of Hugging Face."""
 
+REMOTE = ("s3", "gs", "gcs", "az", "abfs", "abfss", "hdfs", "sftp", "memory")
+"""The kinds of storage elsewhere that paths may name, as in s3://bucket/train.tsv."""
+
+_ELSEWHERE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/{1,2})(?!/)")
+
+
+def restored(path: Path | str) -> str:
+    """A path as it was written: a Path has no two slashes side by side, so `s3://bucket/run` became `s3:/bucket/run`."""
+    name = str(path)
+    found = _ELSEWHERE.match(name) if isinstance(path, Path) else None
+    known = found is not None and found[1] in (*REMOTE, HUB.partition(":")[0])
+    return f"{found[1]}://{name[found.end() :]}" if found is not None and known else name
+
+
+def is_remote(path: Path | str | None) -> bool:
+    """Whether a path names what lies in a storage elsewhere. Raises ConfigError for one of a kind that is not read."""
+    name = "" if path is None else restored(path)
+    found = _ELSEWHERE.match(name)
+    if found is None or found[2] != "//" or name.startswith(HUB):
+        return False
+    if found[1] not in REMOTE:
+        raise ConfigError(f"`{name}` must begin with one of {', '.join(f'{one}://' for one in REMOTE)}.{nearest(found[1], REMOTE)}")
+    return True
+
+
+def is_elsewhere(path: Path | str) -> bool:
+    """Whether a path is of no folder of this machine: it names a storage elsewhere, or the hub."""
+    return restored(path).startswith(HUB) or is_remote(path)
+
 
 @config
 class FileConfig:
     """One file of records, or two line-aligned ones. Either `path`, or `source` and `target`."""
 
     path: str | None = None
-    """The file, a pattern, a folder that is a data set, or hf://owner/name on the hub; relative to the recipe."""
+    """The file, a pattern, a folder that is a data set, hf://owner/name on the hub, or s3://bucket/name; relative to the recipe."""
     source: str | None = None
     """Of two line-aligned text files the one with the sources."""
     target: str | None = None
@@ -116,9 +146,7 @@ def as_file(entry: Any) -> FileConfig:
     if isinstance(entry, FileConfig):
         return entry
     if isinstance(entry, str | Path):
-        name = str(entry)
-        one_slash = HUB.removesuffix("/")  # a Path has no two slashes side by side
-        return FileConfig(path=HUB + name.removeprefix(one_slash) if isinstance(entry, Path) and name.startswith(one_slash) else name)
+        return FileConfig(path=restored(entry))
     if not isinstance(entry, Mapping):
         raise ValueError(f"a file must be a path, or a mapping such as {{path: train.tsv}}, but is {entry!r}.")
     allowed = list(FileConfig.__dataclass_fields__)

@@ -58,6 +58,12 @@ class Seq2SeqModel(nn.Module, ABC):
         return False
 
     @property
+    def packs(self) -> bool:
+        """Whether `encode` and `decode` may be given several sequences in one row (`Padded.segments`), each of which they read as if it
+        were alone, the decoder's steps seeing the states of their own source only."""
+        return False
+
+    @property
     def copies(self) -> bool:
         """Whether it can say what stands in the source, so that `Memory.copyable` is there."""
         return False

@@ -24,6 +24,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from antiphon.contracts.packing import Packing, Segments, Side, pack_pairs
+
 Tree = TypeVar("Tree")
 
 
@@ -31,12 +33,14 @@ Tree = TypeVar("Tree")
 class Padded:
     """Sequences of different lengths in one tensor; what lies behind a row's length has no meaning.
 
-    `factors` are features that each symbol of a source has beside it, where there are any.
+    `factors` are features that each symbol of a source has beside it, where there are any. `segments` say where a row holds several
+    sequences behind one another (`packing.py`).
     """
 
     values: Tensor  # (B, T) symbols, or (B, T, C) channels
     lengths: Int[Tensor, " B"]
     factors: Int[Tensor, "B T K"] | None = None
+    segments: Segments | None = None
 
     @cached_property
     def mask(self) -> Bool[Tensor, "B T"]:
@@ -50,6 +54,11 @@ class Padded:
         longest = int(lengths.max())
         factors = None if self.factors is None else self.factors.index_select(0, index)[:, :longest]
         return Padded(self.values.index_select(0, index)[:, :longest], lengths, factors)
+
+    def packed(self, side: Side) -> "Padded":
+        """The same sequences, several in a row."""
+        factors = None if self.factors is None else side.pack(self.factors)
+        return Padded(side.pack(self.values), side.lengths, factors, side.segments)
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class Example:
 class Batch:
     """Examples side by side. `records` names the records in the order of the rows; `weights` say how much each counts, if not all alike;
     `links` (B, N, 2) are those of the examples, where some have any. What is not `learned` is there for what computing it exchanges with
-    other processes."""
+    other processes. `packing` says how a model reads several examples in one row; all else is as without."""
 
     source: Padded
     target: Padded | None
@@ -85,6 +94,7 @@ class Batch:
     weights: Float[Tensor, " B"] | None = None
     links: Padded | None = None
     learned: bool = True
+    packing: Packing | None = None
 
     @property
     def inputs(self) -> Padded:
@@ -109,7 +119,14 @@ class Batch:
         weights = None if self.weights is None else self.weights.index_select(0, index)
         links = None if self.links is None else self.links.select_rows(index)
         records = tuple(self.records[row] for row in index.tolist())
-        return Batch(self.source.select_rows(index), target, records, weights, links, self.learned)
+        some = Batch(self.source.select_rows(index), target, records, weights, links, self.learned)
+        return some if self.packing is None else some.packed()
+
+    def packed(self) -> "Batch":
+        """The batch with a packing, where it has targets."""
+        if self.target is None:
+            return self
+        return replace(self, packing=pack_pairs(self.source.lengths, self.target.lengths - 1))
 
     def unlearned(self) -> "Batch":
         """Its shortest row, without weight: something to compute with where there is nothing to learn."""
@@ -125,7 +142,7 @@ class Memory:
     `final` is the encoder's last recurrent state (a tree of batch-first tensors), or None. `projections` holds what the decoder derives
     from the memory once per source, such as cross-attention keys and values; `StepwiseModel.project` fills it. `copyable` are the source's
     symbols, one for each state, for a decoder that copies. `inner` holds the states (B, S, D) of inner layers of the encoder that CTC
-    learns from, too.
+    learns from, too. `segments` say which states are of which pair, where a row holds several.
     """
 
     states: Float[Tensor, "B S D"]
@@ -134,6 +151,7 @@ class Memory:
     projections: Any = None
     copyable: Int[Tensor, "B S"] | None = None
     inner: tuple[Tensor, ...] = ()
+    segments: Segments | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +191,11 @@ class Output:
     def values(self) -> Any:
         """Logits (..., V), a torch Distribution over (..., C), or quantiles, as the head makes them."""
         return self.head(self.features)
+
+    def unpacked(self, packing: Packing, source: Padded) -> "Output":
+        """What was said of packed rows, with a row for each pair again; `source` is as it was before packing."""
+        attention = None if self.attention is None else packing.unpack_attention(self.attention, source.mask)
+        return replace(self, features=packing.inputs.unpack(self.features), attention=attention)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
+from antiphon.contracts.drafting import Draft, Look
 from antiphon.contracts.feature import Feature
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, RecordSource
@@ -137,7 +138,8 @@ class TaskPlugin:
     """What a file in `tasks/` defines as `plugin`. `build(config)` makes an unfitted task.
 
     `metrics` suit it, `template` is a recipe to start from, and `defaults(config, stepwise)` are settings of the recipe that fit the
-    task's own and a model that decodes step by step, or not; they are used where a recipe does not say.
+    task's own and a model that decodes step by step, or not; they are used where a recipe does not say. `draft(look)` proposes settings for
+    data that somebody has looked at (`antiphon new --data`).
     """
 
     name: str
@@ -147,3 +149,4 @@ class TaskPlugin:
     metrics: tuple[str, ...] = ()
     template: str = ""
     defaults: Callable[[Any, bool], Mapping[str, Any]] | None = None
+    draft: Callable[[Look], Draft] | None = None

@@ -8,25 +8,36 @@ pool, and resuming is asking for `batches(epoch, start)`. Rows never depend on r
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Protocol, final, runtime_checkable
 
 import numpy as np
 from pydantic import Field
 
 from antiphon.contracts.configuration import Count, config
+from antiphon.data.budgets import MemorySize, TargetTokens
 from antiphon.data.permutation import hash_seed, permute
+from antiphon.errors import ConfigError
 
 
 @config
 class BatchingConfig:
     """How rows are put together to batches. A budget counts padding: rows times the longest row of the batch."""
 
-    target_tokens: Count = 4096
-    """The budget of target elements (of output steps, for series) of a global batch; of source elements where there are no targets."""
+    target_tokens: TargetTokens = 4096
+    """The budget of target elements (of output steps, for series) of a global batch; of source elements where there are no targets. `auto`
+    tries before training what fits into memory, and takes the largest budget that does and that leaves some 2,500 updates (of minutes: in
+    five epochs); the run keeps it as a number."""
+    memory_limit: MemorySize | None = None
+    """With `target_tokens: auto`: the memory that a process may take, such as `4 GB`; null is nine tenths of what is free on a GPU, and
+    half of what is free on a CPU."""
     source_tokens: Count | None = None
     """The budget of source elements (of frames, for audio) of a global batch; null is no limit."""
     max_examples: Count | None = None
     """The most rows of a global batch; null is no limit."""
+    pack: bool = False
+    """Sequence packing: the model reads several pairs in one row, which do not see each other, instead of padding. What is learned is the
+    same; budgets count without padding. For encoder-decoders by attention alone (`transformer`, most of its settings)."""
     pool_size: Count = 65536
     """How many rows are sorted by length together; larger means less padding, smaller means more randomness."""
     shuffle: bool = True
@@ -34,6 +45,10 @@ class BatchingConfig:
     workers: Annotated[int, Field(ge=0)] | None = None
     """Processes that prepare batches where examples are drawn anew each time (sampled subwords, augmentation); 0 leaves it to a thread.
     Batches are the same in any case. When left out, two start as soon as training has waited for batches for some seconds."""
+
+    def __post_init__(self) -> None:
+        if self.memory_limit is not None and self.target_tokens != "auto":
+            raise ValueError("`memory_limit` must be left out unless `target_tokens` is `auto`: it has no effect.")
 
 
 @runtime_checkable
@@ -57,10 +72,16 @@ class WeightedRows(Protocol):
 
 @final
 class Sampler:
-    """Yields the rows of each global batch. A row that alone exceeds a budget is a batch of its own: nothing is ever left out."""
+    """Yields the rows of each global batch. A row that alone exceeds a budget is a batch of its own: nothing is ever left out.
+
+    Raises ConfigError for a budget that is still to be found.
+    """
 
     def __init__(self, corpus: Rows, config: BatchingConfig, seed: int):
+        if not isinstance(config.target_tokens, int):
+            raise ConfigError("`training.batching.target_tokens` must be a number here: what is `auto` is found when training begins.")
         self.corpus, self.config, self.seed = corpus, config, seed
+        self._target_tokens = config.target_tokens
         self._weighted = corpus if isinstance(corpus, WeightedRows) else None
 
     def __len__(self) -> int:
@@ -100,6 +121,10 @@ class Sampler:
         rows = min(looked_at * self.config.pool_size, len(self))
         return round(batches * len(self) / rows) if rows else 0
 
+    def first(self, pools: int) -> Iterator[np.ndarray]:
+        """Yield the batches of the first so many pools of the first epoch."""
+        return (rows for rows, _ in chain.from_iterable(self._cut_pool(0, pool) for pool in range(min(pools, self._pools()))))
+
     def _pools(self) -> int:
         return -(-len(self) // self.config.pool_size)
 
@@ -131,7 +156,7 @@ class Sampler:
     def _by_length(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The order by length of the side that uses up its budget first, then by the other; stable, so equal rows stay shuffled."""
         budget = self.config.source_tokens
-        if budget is not None and abs(int(sources.sum())) * self.config.target_tokens > abs(int(targets.sum())) * budget:
+        if budget is not None and abs(int(sources.sum())) * self._target_tokens > abs(int(targets.sum())) * budget:
             return np.lexsort((targets, sources))
         return np.lexsort((sources, targets))
 
@@ -148,10 +173,19 @@ class Sampler:
         """How many rows from `begin` on fit into a batch; 0 when already the first is too long."""
         config = self.config
         most = len(targets) - begin if config.max_examples is None else config.max_examples
-        for budget, lengths in ((config.target_tokens, targets), (config.source_tokens, sources)):
+        if config.pack:
+            return self._real_fitting(sources, targets, begin, most)
+        for budget, lengths in ((self._target_tokens, targets), (config.source_tokens, sources)):
             if budget is None:
                 continue
             window = lengths[begin : begin + min(most, budget // max(1, int(lengths[begin])))]
             padded = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
             most = int(np.searchsorted(padded, budget, side="right"))  # padded grows strictly, so this counts those within
+        return most
+
+    def _real_fitting(self, sources: np.ndarray, targets: np.ndarray, begin: int, most: int) -> int:
+        """As `_fitting`, without padding."""
+        for budget, lengths in ((self._target_tokens, targets), (self.config.source_tokens, sources)):
+            if budget is not None:
+                most = int(np.searchsorted(np.cumsum(lengths[begin : begin + min(most, budget)]), budget, side="right"))
         return most

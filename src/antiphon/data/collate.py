@@ -11,10 +11,10 @@ from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import DataError
 
 
-def collate(examples: Sequence[Example], source: Spec, target: Spec) -> Batch:
+def collate(examples: Sequence[Example], source: Spec, target: Spec, *, pack: bool = False) -> Batch:
     """Make a batch: source values (B, S) or (B, S, C), target values (B, T) or (B, T, C), or no target where the examples have none.
 
-    Symbols are padded with the spec's padding symbol, values with 0.
+    Symbols are padded with the spec's padding symbol, values with 0. With `pack`, a model will read several examples in one row.
 
     Raises DataError when some examples have a target and some have none.
     """
@@ -25,13 +25,14 @@ def collate(examples: Sequence[Example], source: Spec, target: Spec) -> Batch:
         raise DataError(f"The records of a batch must all have a target, or none, but record {without} has none.")
     weights = [example.weight for example in examples]
     links = [np.zeros((0, 2), dtype=np.int64) if example.links is None else example.links for example in examples]
-    return Batch(
+    batch = Batch(
         source=_sources(examples, source),
         target=pad(targets, _padding(target)) if targets else None,
         records=tuple(example.record for example in examples),
         weights=None if all(weight == 1 for weight in weights) else torch.tensor(weights, dtype=torch.float32),
         links=None if all(example.links is None for example in examples) else pad(links),
     )
+    return batch.packed() if pack else batch
 
 
 def _sources(examples: Sequence[Example], spec: Spec) -> Padded:

@@ -115,14 +115,15 @@ class FileRecords(Records):
 
     def signature(self) -> str:
         """That of the files' names, sizes and times of change, and of how they are read."""
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self._files()]
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.files()]
         names = (self.reading.source, self.reading.target)
         others = {name: value for name, value in settings_of(self.file).items() if name not in ("columns", "encoding")}
         wanted = [others, self.reading.with_targets] if others or self.reader.back else []
         facts = [stats, self.reader.name, self.file.columns, self.file.encoding, names, *wanted]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def _files(self) -> Iterable[Path]:
+    def files(self) -> Iterable[Path]:
+        """All files that the records come from."""
         if len(self.paths) == 2:
             return self.paths
         if self.reader.files is not None:

@@ -1,8 +1,8 @@
 """Records to validate on, split off those to learn from, so that nothing which a validation asks for was learned.
 
 Records with one key stand on one side: the source that they share, or whoever speaks. All parts of the training data are looked at
-together, since a sentence, or a speaker, may be in several files. A key is a hash of 64 bits, so a record costs 8 bytes whatever it holds;
-two keys that share a hash by chance (one in 3,700 among a hundred million) only stand on one side, too.
+together, since a sentence, or a speaker, may be in several files. A key is a hash of 64 bits, so a record costs 16 bytes, its number
+included, whatever it holds; two keys that share a hash by chance (one in 3,700 among a hundred million) only stand on one side, too.
 """
 
 from array import array
@@ -30,24 +30,27 @@ class Division:
     note: str
 
 
-def split(parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: int, *, named: bool = False) -> Division:
+def split(
+    parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: int, *, named: bool = False, name: str = "validation"
+) -> Division:
     """Hold out `wanted` records of all parts together, or about as many where records share their key.
 
     columns   the key of a record: its values there. Records that share it stand on one side
     seed      draws the records; where no two records share a key, exactly `wanted` of them
     named     say which keys are held out, as people want to know of speakers
+    name      what they are held out for: validation, or test
 
     Raises DataError when there are no more than `wanted` records, or fewer than two different keys.
     """
-    keys, starts = _keys(parts, lambda record: content_hash([_told(record.get(column)) for column in columns]))
+    keys, numbered, starts = _keys(parts, lambda record: content_hash([_told(record.get(column)) for column in columns]))
     if wanted >= len(keys):
-        raise DataError(f"`data.validation` must be less than the number of training records ({len(keys)}), but is {wanted}.")
+        raise DataError(f"`data.{name}` must be less than the number of training records ({len(keys)}), but is {wanted}.")
     _, groups, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     shown = " and ".join(f"`{column}`" for column in columns)
     if len(sizes) < 2:
         raise DataError(
             f"{shown} must differ between at least two training records, so that one can be held out, but is always the same. Name a file"
-            " in `data.validation`."
+            f" in `data.{name}`."
         )
     drawn = np.zeros(len(keys), dtype=bool)
     drawn[np.random.default_rng(seed).choice(len(keys), wanted, replace=False, shuffle=False)] = True
@@ -55,10 +58,10 @@ def split(parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: i
     assert not np.intersect1d(keys[held], keys[~held]).size, "what is held out is not learned from"
     training, validation = [], []
     for part, start, end in zip(parts, starts[:-1], starts[1:], strict=True):
-        numbers = frozenset(np.flatnonzero(held[start:end]).tolist())
+        numbers = frozenset(numbered[start:end][held[start:end]].tolist())
         training.append(ChosenRecords(part, numbers, keep=False) if len(numbers) < end - start else None)
         validation.append(ChosenRecords(part, numbers, keep=True) if numbers else None)
-    note = f"{held.sum():,} of {len(keys):,} training records are held out for validation"
+    note = f"{held.sum():,} of {len(keys):,} training records are held out for {name}"
     if named:
         names = sorted({" ".join(str(record.get(column)) for column in columns) for part in validation if part for record in part})
         listed = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
@@ -73,13 +76,16 @@ def _told(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _keys(parts: Sequence[Records], key: Callable[[Record], int]) -> tuple[np.ndarray, list[int]]:
-    """The key of every record, uint64 (N,), and where the parts begin among them, with the end of the last one."""
-    found, starts = array("Q"), [0]
+def _keys(parts: Sequence[Records], key: Callable[[Record], int]) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """The key of every record, uint64 (N,), its number within its part, int64 (N,), which has gaps where others were held out before, and
+    where the parts begin among them, with the end of the last one."""
+    found, numbers, starts = array("Q"), array("q"), [0]
     for part in parts:
-        found.extend(key(record) for record in part)
+        for number, record in part():
+            found.append(key(record))
+            numbers.append(number)
         starts.append(len(found))
-    return np.frombuffer(found, dtype=np.uint64), starts
+    return np.frombuffer(found, dtype=np.uint64), np.frombuffer(numbers, dtype=np.int64), starts
 
 
 def _whole(drawn: np.ndarray, sizes: np.ndarray, wanted: int, seed: int) -> np.ndarray:

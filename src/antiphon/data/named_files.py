@@ -1,17 +1,18 @@
 """What a path names: a file, the files that a pattern such as `po/*.po` matches, those in a folder that is no data set by itself, two
-files aligned by line, by what their names begin with, or a data set on the hub."""
+files aligned by line, by what their names begin with, a data set on the hub, or files in a storage elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
 
-from antiphon.contracts.files import HUB, FileConfig
+from antiphon.contracts.files import HUB, FileConfig, is_remote
 from antiphon.data.audio import AUDIO_SUFFIXES
 from antiphon.data.byte_streams import COMPRESSIONS
 from antiphon.data.formats import folder_reader, readers, suffix_of
 from antiphon.data.hub import fetched
 from antiphon.errors import DataError
+from antiphon.store import remote
 
 _PLAIN = frozenset((".txt", ".text"))
 _DOCUMENTS = frozenset(("markdown", "html"))
@@ -21,10 +22,13 @@ _DOCUMENTS = frozenset(("markdown", "html"))
 def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | None]]:
     """The files that are named, by name, each with what to call it among the others; None where it is called as it was named.
 
-    Raises DataError when a pattern matches no file, and as `hub.fetched` for a name on the hub.
+    Raises DataError when a pattern matches no file, and as `hub.fetched` and `remote.fetched` for a name elsewhere.
     """
     if file.path is None:
-        return [(file, None)]
+        return [(replace(file, source=_here(file.source), target=_here(file.target)), None)]
+    if is_remote(file.path):
+        local = remote.fetched_all(file.path) if has_magic(file.path) else [remote.fetched(file.path)]
+        return [(replace(file, path=str(one)), None) for one in local]
     if file.path.startswith(HUB):
         file = fetched(file)
     path = base / Path(str(file.path)).expanduser()
@@ -39,6 +43,11 @@ def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | N
         return [(file, None)]
     found = translatable(path)
     return [(replace(file, path=str(one)), one.relative_to(path).as_posix()) for one in found] if found else [(file, None)]
+
+
+def _here(name: str | None) -> str | None:
+    """A file that is on this machine, or fetched."""
+    return str(remote.fetched(name)) if name is not None and is_remote(name) else name
 
 
 def _aligned(file: FileConfig, path: Path) -> FileConfig | None:

@@ -126,16 +126,17 @@ def _packed(batch: Batch | None) -> Any:
     if batch is None:
         return None
     weights = None if batch.weights is None else batch.weights.numpy()
-    return _arrays(batch.source), _arrays(batch.target), batch.records, weights, _arrays(batch.links)
+    return _arrays(batch.source), _arrays(batch.target), batch.records, weights, _arrays(batch.links), batch.packing is not None
 
 
 def _unpacked(packed: Any) -> Batch | None:
     if packed is None:
         return None
-    source, target, records, weights, links = packed
+    source, target, records, weights, links, in_rows = packed
     read = _padded(source)
     assert read is not None, "a batch has sources"
-    return Batch(read, _padded(target), records, None if weights is None else torch.from_numpy(weights), _padded(links))
+    batch = Batch(read, _padded(target), records, None if weights is None else torch.from_numpy(weights), _padded(links))
+    return batch.packed() if in_rows else batch
 
 
 def _arrays(padded: Padded | None) -> Any:

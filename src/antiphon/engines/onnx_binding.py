@@ -1,8 +1,10 @@
 """A graph of ONNX Runtime on tensors that keep their places: bound once, run at every step.
 
-Unusual here: naming some twenty tensors anew would take an eighth of a small model's step.
+Unusual here: naming some twenty tensors anew would take an eighth of a small model's step, and so would fresh memory for what it says,
+which the system hands out page by page. So outputs are written where the last ones were, as soon as nobody holds those any more.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
@@ -12,7 +14,28 @@ from torch import Tensor
 
 _TYPES = {torch.float32: np.float32, torch.int64: np.int64, torch.bool: np.bool_, torch.int32: np.int32}
 
-_SMALL = 2**15  # elements that are copied sooner than named anew
+_KEPT = 2  # places of an output: one may be read still while the next is written
+
+
+@final
+class _Place:
+    """Memory for an output. Every tensor made of it, and every view of one, holds the array, so that its references tell of them."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+
+    @property
+    def references(self) -> int:
+        """How many there are, in the course of asking."""
+        return sys.getrefcount(self.array)
+
+    @property
+    def free(self) -> bool:
+        """Whether no tensor is left of what was written here."""
+        return self.references == _ALONE
+
+
+_ALONE = _Place(np.empty(0)).references
 
 
 @final
@@ -29,19 +52,23 @@ class Binding:
             self._io.bind_input(name, "cpu", 0, *_described(tensor))
         for name, tensor in outputs.items():
             self._io.bind_output(name, "cpu", 0, *_described(tensor))
-        self._fresh = {name: torch.empty(0) for name in fresh}
-        """The outputs that each run returns anew; once it has run, with tensors of their sizes, of which small ones are written to."""
-        self._has_run = False
+        self._fresh: dict[str, list[_Place]] = {name: [] for name in fresh}
+        """The places of outputs that each run returns anew, that which is bound first; none before the first run."""
 
     def __call__(self) -> dict[str, Tensor]:
         """Run once; the outputs that are fresh."""
-        if not self._has_run:
-            return self._first()
-        large = {name: torch.empty_like(earlier) for name, earlier in self._fresh.items() if earlier.numel() > _SMALL}
-        for name, tensor in large.items():
-            self._io.bind_output(name, "cpu", 0, *_described(tensor))
+        for name, places in self._fresh.items():
+            if not places:
+                return self._first()
+            if not places[0].free:
+                self._bind_another(name, places)
         self._session.run_with_iobinding(self._io)
-        return {name: large[name] if name in large else place.clone() for name, place in self._fresh.items()}
+        return {name: torch.from_numpy(places[0].array) for name, places in self._fresh.items()}
+
+    def _bind_another(self, name: str, places: list[_Place]) -> None:
+        free = next((place for place in places if place.free), None) or _Place(np.empty_like(places[0].array))
+        places[:] = [free, *(place for place in places if place is not free)][:_KEPT]
+        self._io.bind_output(name, "cpu", 0, free.array.dtype.type, free.array.shape, free.array.ctypes.data)
 
     def _first(self) -> dict[str, Tensor]:
         """The run that finds out how large the fresh outputs are: ONNX Runtime makes them."""
@@ -49,12 +76,10 @@ class Binding:
             self._io.bind_output(name, "cpu")
         self._session.run_with_iobinding(self._io)
         made = self._io.get_outputs()[len(self._held[1]) :]
-        self._fresh = {name: torch.from_numpy(value.numpy().copy()) for name, value in zip(self._fresh, made, strict=True)}
-        self._has_run = True
-        for name, place in self._fresh.items():
-            if place.numel() <= _SMALL:
-                self._io.bind_output(name, "cpu", 0, *_described(place))
-        return {name: place.clone() for name, place in self._fresh.items()}
+        for (name, places), value in zip(self._fresh.items(), made, strict=True):
+            places.append(_Place(value.numpy().copy()))
+            self._io.bind_output(name, "cpu", 0, places[0].array.dtype.type, places[0].array.shape, places[0].array.ctypes.data)
+        return {name: torch.from_numpy(places[0].array) for name, places in self._fresh.items()}
 
 
 def _described(tensor: Tensor) -> tuple[Any, tuple[int, ...], int]:

@@ -8,9 +8,11 @@ Unusual here: pools are shared like the arrays behind slices in Go: whoever find
 states that were selected from the same one may each go on, and yet in the usual case nothing is copied.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -39,7 +41,7 @@ class Pool:
 
     def taken(self, slots: Int[Tensor, "B N"], room: int) -> "Pool":
         """The pool with these slots of each source at its beginning, and as many slots in all as `room` says."""
-        other, N = self._empty(room), slots.shape[1]
+        other, N = self._empty(room, slots.shape[1]), slots.shape[1]
         for source, own in enumerate(slots.unbind()):  # several times as fast as one `gather`
             other.keys[:, source, ..., :N] = self.keys[:, source].index_select(3, own)
             other.values[:, source, :, :N] = self.values[:, source].index_select(2, own)
@@ -48,7 +50,7 @@ class Pool:
 
     def longer(self, length: int, room: int) -> "Pool":
         """The pool with its first `length` slots, and as many in all as `room` says."""
-        other = self._empty(room)
+        other = self._empty(room, length)
         other.keys[..., :length] = self.keys[..., :length]
         other.values[..., :length, :] = self.values[..., :length, :]
         other.places[:, :length] = self.places[:, :length]
@@ -60,9 +62,13 @@ class Pool:
         self.filled, self.beams = length, beams
         return self
 
-    def _empty(self, room: int) -> "Pool":
+    def _empty(self, room: int, written: int) -> "Pool":
+        """A pool of so much room, of which the first slots will be written at once; the others are 0, since they are multiplied, too."""
         L, B, G, K, _ = self.keys.shape
-        return Pool(self.keys.new_zeros(L, B, G, K, room), self.values.new_zeros(L, B, G, room, K), self.places.new_zeros(B, room))
+        keys, values = _memory(self.keys, L, B, G, K, room), _memory(self.values, L, B, G, room, K)
+        keys[..., written:].zero_()
+        values[..., written:, :].zero_()
+        return Pool(keys, values, self.places.new_zeros(B, room))
 
     def of_sources(self, sources: Int[Tensor, " N"]) -> "Pool":
         """The pools of some sources."""
@@ -99,8 +105,8 @@ class PoolState:
         """The state behind a step that said one element for each row, given its new keys and values; writes into the pool and the mask."""
         beams = keys.shape[-1]
         behind = self.length + beams
-        self.pool.keys[..., self.length : behind].copy_(keys)
-        self.pool.values[..., self.length : behind, :].copy_(values)
+        self.pool.keys.narrow(-1, self.length, beams).copy_(keys)
+        self.pool.values.narrow(-2, self.length, beams).copy_(values)
         self.pool.filled = behind
         if beams == 1:
             self.visible.select(1, self.length).zero_()
@@ -141,9 +147,15 @@ def empty(sources: int, beams: int, sizes: tuple[int, int, int], like: Tensor) -
     """The state before the first step; `sizes` are layers, heads and their width, `like` any tensor of the same kind."""
     layers, groups, width = sizes
     pool = Pool(
-        like.new_zeros(layers, sources, groups, width, _FIRST * beams),
-        like.new_zeros(layers, sources, groups, _FIRST * beams, width),
+        _memory(like, layers, sources, groups, width, _FIRST * beams).zero_(),
+        _memory(like, layers, sources, groups, _FIRST * beams, width).zero_(),
         like.new_zeros(sources, _FIRST * beams, dtype=torch.long),
     ).going_on(0, 0, max(beams, 1))
     visible = like.new_full((sources * beams, _FIRST * beams), HIDDEN)
     return PoolState(pool, visible, torch.arange(sources).repeat_interleave(beams))
+
+
+def _memory(like: Tensor, *shape: int) -> Tensor:
+    """As `new_empty`, from numpy, which asks the system for large pages: to hand out small ones takes it twice as long as to fill them."""
+    size = math.prod(shape) * like.element_size()
+    return torch.from_numpy(np.empty(size, dtype=np.uint8)).view(like.dtype).view(shape)

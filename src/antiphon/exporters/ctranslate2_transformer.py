@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from antiphon.layers.attention import CrossAttention, SelfAttention
 from antiphon.layers.feed_forward import FeedForward
 from antiphon.layers.positions import sinusoids
-from antiphon.layers.transformer_config import TransformerConfig
+from antiphon.layers.transformer_config import TransformerConfig, aligning_layer
 from antiphon.layers.transformer_layers import DecoderLayer, EncoderLayer, Positioned
 from antiphon.models.transformer import Transformer
 
@@ -29,7 +29,7 @@ def transformer_spec(model: Transformer, positions: int) -> Any:
     decoder = specs.TransformerDecoderSpec(
         settings.decoder_layers,
         settings.heads,
-        alignment_layer=max(settings.decoder_layers - 2, 0),
+        alignment_layer=aligning_layer(settings),
         alignment_heads=settings.alignment_heads or settings.heads,
         **_common(settings),
     )

@@ -27,7 +27,7 @@ from antiphon.exporters.marian_ranges import alphas, rounding, said
 from antiphon.exporters.marian_weights import MarianWeights
 from antiphon.exporters.sentencepiece_texts import lost_of_texts, model_for_sources
 from antiphon.importers import marian as importer
-from antiphon.layers.transformer_config import TransformerConfig
+from antiphon.layers.transformer_config import TransformerConfig, aligning_layer
 from antiphon.models.transformer import Transformer
 
 _ROWS = 8  # in 8 bits the rows of the embedding are a multiple of this
@@ -84,6 +84,7 @@ def _settings(ours: TransformerConfig, rows: int) -> dict[str, Any]:
         "dec-cell": "ssru",
         "dec-cell-base-depth": 2,
         "dec-cell-high-depth": 1,
+        "transformer-guided-alignment-layer": str(aligning_layer(ours) + 1),
         "transformer-preprocess": "",
         "transformer-postprocess": "dan",
         "transformer-postprocess-emb": "d",

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.vocabulary import (
@@ -14,12 +15,13 @@ from antiphon.features.vocabulary import (
     split_tags_and_words,
     tag_splitter,
 )
+from antiphon.features.vocabulary_size import word_size
 
 
 def learn_words(
     texts: Iterable[str],
     *,
-    size: int | None,
+    size: int | Literal["auto"] | None,
     minimum: int = 1,
     tags: Sequence[str] = (),
     separator: str | None = None,
@@ -35,7 +37,11 @@ def learn_words(
         parts = split_tags_and_words(splitter, text, separator, punctuation=punctuation)
         counts.update(part for is_tag, part in parts if not is_tag)
     occupied = len(SPECIAL_PIECES) + len(tags)
-    words, notes = _most_frequent(counts, size=size, occupied=occupied, minimum=minimum, kind="words")
+    fitting = word_size(counts.values(), occupied=occupied) if size == "auto" else None
+    most = fitting.size if fitting else size
+    assert most != "auto", "decided above"
+    words, notes = _most_frequent(counts, size=most, occupied=occupied, minimum=minimum, kind="words")
+    notes += [f"The vocabulary has {len(words) + occupied:,} words: {fitting.reason}."] if fitting else []
     return WordVocabulary(words, tags, separator, punctuation=punctuation), notes
 
 

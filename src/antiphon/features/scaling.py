@@ -31,8 +31,9 @@ class ScalingConfig:
     (relative to the last value, in deviations)."""
     over: Literal["window", "series", "all"] = "window"
     """What is measured: each window by itself, the history of its series, or all training data."""
-    season: Annotated[int, Field(ge=2)] | None = None
-    """Steps of a season that is measured on each window and taken off before it is scaled; null takes nothing off. It is added in units of
+    season: Annotated[int, Field(ge=2)] | Literal["auto"] | None = None
+    """Steps of a season that is measured on each window and taken off before it is scaled; null takes nothing off, and `auto` takes the
+    season of the frequency, or another usual one, where the autocorrelation of most series confirms it. It is added in units of
     the transform: under `transform: log` it multiplies. The less sure a window is of its season, the less of it is taken off."""
     unit: Annotated[float, Field(gt=0)] | None = None
     """A fixed number to divide by, in place of a measured one. Under `transform: log` 0.2 makes about a fifth a unit, so that a loss counts

@@ -40,6 +40,7 @@ from antiphon.features.vocabulary import (
     split_tags,
     tag_splitter,
 )
+from antiphon.features.vocabulary_size import sized_subwords
 from antiphon.store.json_text import json_text
 
 # What decides how texts become symbols: it must not change between fitting and loading.
@@ -329,18 +330,21 @@ class TextFeature(TargetFeature):
                 punctuation=settings.punctuation == "split",
             )
         if settings.kind == "character":
-            return learn_characters(texts, size=settings.size, minimum=rare, tags=tags, byte_fallback=fallback)
+            most = None if settings.size == "auto" else settings.size
+            return learn_characters(texts, size=most, minimum=rare, tags=tags, byte_fallback=fallback)
         assert settings.kind in ("unigram", "bpe"), "bytes and published tokenizers learn nothing"
         lines, total = draw_lines(texts, settings.training_lines)
+        fitting = sized_subwords(lines, total, tags, byte_fallback=fallback) if settings.size == "auto" else None
         vocabulary, notes = train_subwords(
             lines,
             kind="bpe" if settings.kind == "bpe" else "unigram",
-            size=settings.size or DEFAULT_SIZE,
+            size=fitting.size if fitting else settings.size or DEFAULT_SIZE,  # type: ignore[arg-type]
             tags=tags,
             exact=settings.lossless,
             byte_fallback=fallback,
             character_coverage=settings.character_coverage,
         )
+        notes += [f"The vocabulary has {vocabulary.size:,} subwords: {fitting.reason}."] if fitting else []
         if total > len(lines):
             notes.append(f"The vocabulary was learned from {len(lines):,} of {total:,} training texts, drawn at random.")
         return vocabulary, notes

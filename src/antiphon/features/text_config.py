@@ -37,8 +37,9 @@ class TextConfig:
     kind: Literal["unigram", "bpe", "byte_bpe", "word", "character", "byte", "pretrained"] = "unigram"
     """What a symbol stands for: a subword (`unigram`, `bpe`; `byte_bpe` is read from a `tokenizer.json`), a word, a character, a byte of
     UTF-8, or what the tokenizer of a published checkpoint makes of it (`pretrained`)."""
-    size: Annotated[int, Field(ge=5)] | None = None
-    """The vocabulary size asked for, special pieces and tags included. Left out: 8000 for subwords and words, all characters."""
+    size: Annotated[int, Field(ge=5)] | Literal["auto"] | None = None
+    """The vocabulary size asked for, special pieces and tags included. `auto`: as many pieces as the training texts can teach (subwords
+    that occur often enough, by Gowda and May 2020; words that occur three times). Left out: 8000 for subwords and words, all characters."""
     model: Path | None = None
     """An existing sentencepiece `.model` file to use instead of training one; of `byte_bpe` the `tokenizer.json`, of `pretrained` the
     checkpoint's folder or its name on the hub."""

@@ -122,6 +122,8 @@ def _settings(file: MarianFile) -> dict[str, Any]:
     return {
         "name": "transformer",
         **sizes,
+        "alignment_heads": 1,  # the first, which Marian looks at and teaches (`transformer.h`)
+        "alignment_layer": _aligning(file, depths["decoder_layers"]),
         **depths,
         **widths,
         "decoder_feed_forward_dim": inside or None,
@@ -134,6 +136,22 @@ def _settings(file: MarianFile) -> dict[str, Any]:
         "start_embedding": "zeros",
         "head": {"name": "categorical", "bias": True},
     }
+
+
+def _aligning(file: MarianFile, layers: int) -> int:
+    """The layer that guided alignment teaches: a number from 1 on, or the last."""
+    said = (file.settings or {}).get("transformer-guided-alignment-layer", "last")
+    if said == "last":
+        return layers
+    try:
+        found = int(said)
+    except (TypeError, ValueError):
+        found = 0
+    if not 1 <= found <= layers:
+        raise CheckpointError(
+            f"{file.reader.path} must have `transformer-guided-alignment-layer` of 'last' or a number from 1 to {layers}, but has {said!r}."
+        )
+    return found
 
 
 def _weights(file: MarianFile, settings: dict[str, Any], vocabulary: SubwordVocabulary) -> dict[str, Tensor]:

@@ -29,8 +29,11 @@ class TransformerConfig:
     heads: Count = 4
     """Attention heads; must divide `dim`."""
     alignment_heads: Count | None = None
-    """Heads of the second last decoder layer whose mean is the attention that is shown, that a pointer copies by, and that learns from
-    alignments (`training.loss.guided_alignment`, for which 1 leaves the others free); None is all."""
+    """Heads of one decoder layer whose mean is the attention that is shown, that a pointer copies by, and that learns from alignments
+    (`training.loss.guided_alignment`, for which 1 leaves the others free); None is all."""
+    alignment_layer: Count | None = None
+    """Which layer of the decoder that is, the first being 1; None is the second last, which aligns best where nobody taught it (Garg et al.
+    2019). Marian's models learned to align in their last one (imported ones say so)."""
     decoder: Literal["attention", "ssru"] = "attention"
     """How the decoder looks back: by self-attention, or by a simple recurrent unit (SSRU), which decodes fast."""
     key_value_heads: Count | None = None
@@ -104,6 +107,11 @@ class TransformerConfig:
     """The output layer; None is the natural one for the target."""
 
 
+def aligning_layer(settings: TransformerConfig) -> int:
+    """The layer of the decoder, counted from 0, whose attention is shown."""
+    return max(settings.decoder_layers - 2, 0) if settings.alignment_layer is None else settings.alignment_layer - 1
+
+
 def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> None:
     """Raise ConfigError for sizes that do not fit each other."""
     groups = settings.key_value_heads or settings.heads
@@ -111,6 +119,9 @@ def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> N
         raise ConfigError(f"`model.heads` must divide `model.dim` ({settings.dim}), but is {settings.heads}.")
     if settings.alignment_heads is not None and settings.alignment_heads > settings.heads:
         raise ConfigError(f"`model.alignment_heads` must be at most `model.heads` ({settings.heads}), but is {settings.alignment_heads}.")
+    chosen, last = settings.alignment_layer, settings.decoder_layers
+    if chosen is not None and chosen > last:
+        raise ConfigError(f"`model.alignment_layer` must be at most `model.decoder_layers` ({last}), but is {chosen}.")
     if settings.heads % groups:
         raise ConfigError(f"`model.key_value_heads` must divide `model.heads` ({settings.heads}), but is {groups}.")
     if settings.start_embedding == "zeros" and not isinstance(target, TokenSpec):

@@ -14,12 +14,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from antiphon.contracts.packing import Segments
 from antiphon.contracts.sequences import Memory, Padded
 from antiphon.contracts.specs import Spec
 from antiphon.layers.cell_state import CellState
 from antiphon.layers.growing_state import GrowingState
 from antiphon.layers.lockstep import LockstepState, hiding
-from antiphon.layers.transformer_config import TransformerConfig
+from antiphon.layers.transformer_config import TransformerConfig, aligning_layer
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
 from antiphon.layers.wait_k import drawn, readable
 
@@ -28,7 +29,7 @@ DecoderState = LockstepState | CellState | GrowingState
 
 @final
 class TransformerDecoder(nn.Module):
-    """Target elements to vectors (B, T, D); weights over the memory come from the second last layer (Garg et al. 2019).
+    """Target elements to vectors (B, T, D); weights over the memory come from one layer (`aligning_layer`).
 
     Without `crosses` it reads nothing but the target: a language model.
     """
@@ -39,7 +40,7 @@ class TransformerDecoder(nn.Module):
         self.positioned = Positioned(settings, target, bidirectional=False, attends=settings.decoder == "attention", says=True)
         self.blocks = nn.ModuleList(DecoderLayer(settings, crosses=crosses) for _ in range(settings.decoder_layers))
         self.norm = make_norm(settings) if settings.norm_position == "pre" else nn.Identity()
-        self.aligning_layer = max(settings.decoder_layers - 2, 0)
+        self.aligning_layer = aligning_layer(settings)
         initialize(self, settings.dim)
 
     def project(self, memory: Memory) -> Memory:
@@ -48,12 +49,18 @@ class TransformerDecoder(nn.Module):
 
     def forward(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> tuple[Float[Tensor, "B T D"], Tensor | None]:
         """All target steps at once. Padding lies behind the real elements, where causal attention never looks."""
-        length = inputs.values.shape[1]
-        self.positioned.check(length)
-        positions = torch.arange(length, device=inputs.values.device)
-        x = self.positioned.embed(inputs.values, positions)
-        look_back = self._look_back(positions, x.dtype)
-        visible = memory.mask if self.settings.wait_k is None else self._read(memory, positions)
+        length, segments = inputs.values.shape[1], inputs.segments
+        if segments is None:
+            self.positioned.check(length)
+            positions = torch.arange(length, device=inputs.values.device)
+            x = self.positioned.embed(inputs.values, positions)
+            look_back = self._look_back(positions, x.dtype)
+            visible = memory.mask if self.settings.wait_k is None else self._read(memory, positions)
+        else:
+            assert memory.segments is not None, "targets are packed with their sources"
+            x = self.positioned.embed(inputs.values, segments.positions)
+            look_back = self._look_back_in_pairs(segments, x.dtype)
+            visible = segments.sees(memory.segments)
         weights: Tensor | None = None
         for index, layer in enumerate(self._layers()):
 
@@ -74,6 +81,12 @@ class TransformerDecoder(nn.Module):
             mask = self.positioned.bias(positions, positions).to(dtype).masked_fill(future, float("-inf"))
         rotation = self.positioned.rotary.angles(positions) if self.positioned.rotary else None
         return lambda layer, y: layer.attention(y, mask, causal=True, rotation=rotation)  # type: ignore[misc]
+
+    def _look_back_in_pairs(self, segments: Segments, dtype: torch.dtype) -> Callable[[DecoderLayer, Tensor], Tensor]:
+        """How a layer looks back where a row holds several targets, of which none sees another."""
+        mask = self.positioned.of_pairs(segments, dtype, causal=True)
+        rotation = self.positioned.rotation(segments.positions)
+        return lambda layer, y: layer.attention(y, mask, rotation=rotation)  # type: ignore[misc]
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> DecoderState:
         """Empty buffers, or cells of 0."""

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from antiphon.contracts.packing import Segments
 from antiphon.contracts.specs import Spec
 from antiphon.errors import ConfigError
 from antiphon.layers.attention import CrossAttention, KeysValues, Rotation, SelfAttention
@@ -171,7 +172,8 @@ class Positioned(nn.Module):
         self.bias = RelativeBias(settings.heads, bidirectional=bidirectional) if self.kind == "relative" and attends else None
 
     def embed(self, elements: Tensor, positions: Int[Tensor, "..."], factors: Int[Tensor, "B T K"] | None = None) -> Float[Tensor, "... D"]:
-        """Vectors for elements at positions; `positions` is (T,) for a sequence and (R,) for a step."""
+        """Vectors for elements at positions; `positions` is (T,) for a sequence, (B, T) where rows hold several, and (R,) for
+        a step."""
         x = self.frontend(elements, factors)
         if self.kind == "sinusoidal":
             x = x + sinusoids(positions, x.shape[-1]).to(x.dtype)
@@ -205,6 +207,24 @@ class Positioned(nn.Module):
             return real
         positions = torch.arange(length, device=mask.device)
         return self.bias(positions, positions).to(dtype).masked_fill(~real, float("-inf"))  # type: ignore[no-any-return]
+
+    def of_pairs(self, segments: Segments, dtype: torch.dtype, *, causal: bool = False) -> Tensor:
+        """What self-attention needs where a row holds several sequences: which see each other, with biases of relative positions; `causal`
+        ones nothing behind them."""
+        visible = segments.sees(segments)
+        if causal:
+            visible = visible.tril()
+        if self.bias is None:
+            return visible.unsqueeze(1)
+        places = segments.positions
+        return self.bias(places, places.unsqueeze(1)).to(dtype).masked_fill(~visible.unsqueeze(1), float("-inf"))  # type: ignore[no-any-return]
+
+    def rotation(self, positions: Int[Tensor, "..."]) -> Rotation | None:
+        """The angles of rotary positions (T,), or (B, T) where each row has its own; None for other kinds."""
+        if self.rotary is None:
+            return None
+        cosines, sines = self.rotary.angles(positions)
+        return (cosines, sines) if positions.dim() == 1 else (cosines.unsqueeze(1), sines.unsqueeze(1))
 
     @property
     def longest(self) -> int | None:

@@ -27,6 +27,8 @@ class Bleu(Metric):
     Statistics: length of the prediction, length of the closest reference, matched n-grams of orders 1 to 4, predicted n-grams likewise.
     """
 
+    worthless = 0.0
+
     def __init__(self, name: str, tokenizer: str, summary: str, *, by_script: bool = False, note: str = ""):
         self.name, self.summary, self.higher_is_better, self.note = name, summary, True, note
         self._by_script = by_script

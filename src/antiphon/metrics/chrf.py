@@ -20,6 +20,8 @@ class Chrf(Metric):
     Statistics: for each order the n-grams of the prediction, of the reference (the best one of several), and those matched.
     """
 
+    worthless = 0.0
+
     def __init__(self, name: str, word_order: int, summary: str):
         self.name, self.summary, self.higher_is_better = name, summary, True
         self._chrf = CHRF(word_order=word_order)

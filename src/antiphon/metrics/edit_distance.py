@@ -36,6 +36,8 @@ class ErrorRate(Metric):
     of equally near ones the longest, so that their order does not matter.
     """
 
+    worthless = 100.0
+
     def __init__(self, name: str, summary: str, split: Split, *, normalize: Normalize | None = None, norm: str = "none"):
         self.name, self.summary, self.higher_is_better = name, summary, False
         self.signature = f"unit:{split.__name__}|norm:{norm}|ref:nearest"

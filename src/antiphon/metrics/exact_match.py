@@ -21,6 +21,7 @@ class ExactMatch(Metric):
     name = "exact_match"
     summary = "exact match, percent: predictions that equal a reference"
     higher_is_better = True
+    worthless = 0.0
     signature = "norm:none|ref:any"
 
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:

@@ -23,6 +23,8 @@ class Score:
     """The value that is best, where neither the highest nor the lowest is."""
     items: int | None = None
     """How many items it is a score of: fewer than there are where some give nothing to score. None where nobody counts."""
+    worthless: float | None = None
+    """The value from which on nothing is right of any output: 0 of chrF, 100 of an error rate. None where there is no such value."""
 
 
 DECIDING = 1000
@@ -42,6 +44,8 @@ class Metric(ABC):
     target: float | None = None
     """The value that is best, where neither the highest nor the lowest is: 80 for the percentage that an 80 % interval covers."""
     signature: str
+    worthless: float | None = None
+    """The value from which on nothing is right of any output: 0 of chrF, 100 of an error rate. None where there is no such value."""
     spread = False
     """Whether it measures how sure predictions are, of which a mere point says nothing."""
     note: str = ""
@@ -77,6 +81,13 @@ def merit(value: Values, of: Metric | Score) -> Values:
     if of.target is not None:
         return -abs(value - of.target)
     return value if of.higher_is_better else -value
+
+
+def is_worthless(value: float, of: Metric | Score) -> bool:
+    """Whether a value says that nothing of any output is right."""
+    if of.worthless is None or of.higher_is_better is None:
+        return False
+    return value <= of.worthless if of.higher_is_better else value >= of.worthless
 
 
 def better(one: float, other: float, of: Metric | Score) -> bool:

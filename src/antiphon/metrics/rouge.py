@@ -40,6 +40,8 @@ class Rouge(Metric):
     Statistics: the item's F1 score, and 1 to count the items. Of several references the one with the highest score counts.
     """
 
+    worthless = 0.0
+
     def __init__(
         self, name: str, summary: str, prepare: Callable[[str, Split], Prepared], shared: Callable[[Any, Any], int], *, stem: bool
     ):

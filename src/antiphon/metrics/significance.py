@@ -97,8 +97,21 @@ def compare(
     if len(a) != len(b):
         raise DataError(f"Two systems must have predictions for the same items, but have {len(a)} and {len(b)}.")
     check_items(a, references)
-    metric = metric.suited(references)
+    metric, counts = metric.suited(references), [len(alternatives) for alternatives in references]
     both = np.stack([metric.statistics(a, references), metric.statistics(b, references)])
+    return compare_statistics(metric, both, counts, resamples=resamples, trials=trials, seed=seed)
+
+
+def compare_statistics(
+    metric: Metric,
+    both: Float[np.ndarray, "2 N K"],
+    references: Sequence[int],
+    *,
+    resamples: int = 1000,
+    trials: int = 10_000,
+    seed: int = SEED,
+) -> Comparison:
+    """`compare`, from what the metric made of each item, of a first; `references` says how many each item has."""
     value_a, value_b = metric.aggregate(both.sum(axis=1))
     difference = float(value_b - value_a)
     lead = float(merit(value_b, metric) - merit(value_a, metric))
@@ -108,8 +121,7 @@ def compare(
     low, high = _interval(resampled[1] - resampled[0])
     leads = merit(resampled[1], metric) - merit(resampled[0], metric)
     intervals = [_interval(values) for values in resampled]
-    counts = [len(alternatives) for alternatives in references]
-    scores = [_score(metric, both[row], counts, resamples, seed, *intervals[row]) for row in (0, 1)]
+    scores = [_score(metric, both[row], references, resamples, seed, *intervals[row]) for row in (0, 1)]
     return Comparison(
         name=metric.name,
         a=scores[0],
@@ -187,7 +199,8 @@ def _score(
     signature += [f"bs:{resamples}|seed:{seed}"] if resamples else []
     signature += [metric.signature]
     value = float(metric.aggregate(statistics.sum(axis=0)))
-    return Score(metric.name, value, "|".join(signature), metric.higher_is_better, low, high, metric.target, metric.taking_part(statistics))
+    better, count = metric.higher_is_better, metric.taking_part(statistics)
+    return Score(metric.name, value, "|".join(signature), better, low, high, metric.target, count, metric.worthless)
 
 
 def _checked(name: str, count: int, *, least: int) -> int:

@@ -19,6 +19,8 @@ class Ter(Metric):
     Statistics: edits to the closest reference, average length of the references.
     """
 
+    worthless = 100.0
+
     def __init__(self) -> None:
         self.name, self.higher_is_better = "ter", False
         self.summary = "translation edit rate, percent: edits and shifts per reference word (sacrebleu)"

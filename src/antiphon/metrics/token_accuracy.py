@@ -25,6 +25,7 @@ class TokenAccuracy(Metric):
     name = "token_accuracy"
     summary = "token accuracy, percent: positions with the right token, without alignment"
     higher_is_better = True
+    worthless = 0.0
     signature = "unit:tokens|norm:none|ref:best"
 
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from antiphon.contracts.model import Architecture, StepwiseModel
+from antiphon.contracts.packing import Segments
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.errors import ConfigError
@@ -110,6 +111,8 @@ class Transformer(StepwiseModel):
             source = self.patches.cut(source)
         if self.subsampling is not None:
             source = self.subsampling(source)
+        if source.segments is not None:
+            return self._encode_pairs(source, source.segments)
         length = source.values.shape[1]
         self.source_positioned.check(length)
         positions = torch.arange(length, device=source.values.device)
@@ -130,6 +133,22 @@ class Transformer(StepwiseModel):
         if chunk is not None:
             x = chunks.join(x, source.lengths.shape[0], length)
         return Memory(self.encoder_norm(x), source.mask, copyable=source.values if self.copies else None)
+
+    def _encode_pairs(self, source: Padded, segments: Segments) -> Memory:
+        """Read rows of several sources each, which do not see each other."""
+        x = self.source_positioned.embed(source.values, segments.positions, source.factors)
+        visible = self.source_positioned.of_pairs(segments, x.dtype)
+        rotation = self.source_positioned.rotation(segments.positions)
+        for layer in self.encoder:
+            x = self._run(layer, x, visible, rotation)
+        return Memory(self.encoder_norm(x), source.mask, segments=segments)
+
+    @property
+    def packs(self) -> bool:
+        """With attention over whole sequences of elements as they are, and nothing that is said of states."""
+        settings = self.settings
+        apart = settings.window is None and settings.chunk_length is None and settings.wait_k is None and settings.decoder == "attention"
+        return apart and self.patches is None and self.subsampling is None and self.frame_head is None and not self.copies
 
     def frames(self, memory: Memory) -> Frames | None:
         """What the CTC head says of each state; None without `ctc`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
 
-from antiphon.contracts.files import FileConfig
+from antiphon.contracts.files import FileConfig, is_remote
 from antiphon.contracts.records import Record, Skipped
 from antiphon.contracts.sequences import Prediction
 from antiphon.prediction.inputs import Inputs, open_inputs
@@ -49,7 +49,7 @@ class WrittenFiles:
 def open_files(answers: AnswersFiles, named: Sequence[Path | FileConfig], output: str, *, as_json: bool = False) -> tuple[Inputs, Output]:
     """The inputs, and the output that a name asks for: files of the kind of the inputs, or what `open_output` knows."""
     inputs = open_inputs(named, answers.task)
-    rewriting = None if as_json else open_rewriting(output, inputs, answers)
+    rewriting = None if as_json or is_remote(output) else open_rewriting(output, inputs, answers)
     return inputs, rewriting or open_output(output, answers.task, inputs, as_json=as_json)
 
 

@@ -1,16 +1,18 @@
 """A model with a glossary and a translation memory beside it: what they know of an input is added to it, and to what is said of it."""
 
 import copy
+import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, final
 
-from antiphon.contracts.abilities import KnowsWords, ReadsMatches
+from antiphon.contracts.abilities import Items, KnowsWords, ReadsMatches
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task
+from antiphon.data.content import content
 from antiphon.data.records import open_records
 from antiphon.data.translation_memory import TranslationMemory
 from antiphon.errors import ConfigError, DataError
@@ -20,6 +22,7 @@ from antiphon.prediction.windows import Live
 from antiphon.recipe.named_files import named_files
 
 Use = Literal["tell", "reuse"]
+"""What a memory is for: `tell` what it has, or `reuse` its translation of the same source as the prediction."""
 
 
 def open_glossary(named: str, task: Task, mode: Mode) -> Glossary:
@@ -34,6 +37,24 @@ def open_memory(named: str, task: Task) -> TranslationMemory:
     if isinstance(task, ReadsMatches):
         task.remember({task.source_columns[0]: source, str(task.target_column): target} for source, target in memory.pairs())
     return memory
+
+
+def with_help(
+    predictor: Predictor, glossary: str | None = None, mode: Mode = "soft", memory: str | None = None, use: Use = "tell"
+) -> "Predictor | HelpedPredictor":
+    """The predictor, with a glossary and a translation memory beside it where they are named. Raises as `open_glossary`."""
+    if glossary is None and memory is None:
+        return predictor
+    terms = None if glossary is None else open_glossary(glossary, predictor.task, mode)
+    return HelpedPredictor(predictor, terms, None if memory is None else open_memory(memory, predictor.task), use)
+
+
+def pairs_digest(named: str, task: Task, option: str) -> str:
+    """A hash of what a glossary or a memory holds."""
+    total = hashlib.sha256()
+    for pair in _pairs(named, task, option):
+        total.update(content(pair).encode("utf-8", "surrogatepass") + b"\n")
+    return total.hexdigest()
 
 
 def _pairs(named: str, task: Task, option: str) -> Iterator[tuple[str, str]]:
@@ -94,7 +115,8 @@ class HelpedPredictor:
         """As `Predictor.predict`, of a list or an iterator. What is counted are the inputs of iterators."""
         helped = (_LiveHelped if isinstance(inputs, Live) else _Helped)(inputs, self._wished)
         if isinstance(inputs, Sequence):
-            answers = self._predictor.predict(list(helped), on_error=on_error, blank=blank)
+            listed = Items(helped) if isinstance(inputs, Items) else list(helped)
+            answers = self._predictor.predict(listed, on_error=on_error, blank=blank)
             return [self._told(one, source, Counter()) for one, source in zip(answers, helped.sources, strict=True)]
         found = self._predictor.predict(helped, on_error=on_error, blank=blank)
         return (self._told(one, helped.sources.popleft(), self._counts) for one in found)

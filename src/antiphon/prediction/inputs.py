@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, final
 
 from antiphon.contracts.abilities import Tabular
-from antiphon.contracts.files import FileConfig
+from antiphon.contracts.files import FileConfig, is_remote
 from antiphon.contracts.records import Records, Skipped
 from antiphon.contracts.task import Task
 from antiphon.data.audio_archives import in_archive
@@ -38,6 +38,8 @@ def runs_and_files(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     if not runs:
         raise ConfigError(f"`antiphon predict` needs a run before the inputs, but {files[0]} is a file.")
     for path in runs[1:]:
+        if is_remote(path):
+            continue
         if not path.exists():
             raise ConfigError(
                 f"There is no file {path} to predict, nor a run of this name. A text is given on standard input:"

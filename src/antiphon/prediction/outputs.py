@@ -4,6 +4,7 @@ Unusual here: a file is written beside its place, as NAME.partial, and takes tha
 lost to a run that fails, and what such a run has answered in hours stays, too, under a name that says what it is.
 """
 
+import hashlib
 import itertools
 import os
 import stat
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import IO, Any, final
 
 from antiphon.contracts.abilities import Tabular, WritesFiles, writes_files
+from antiphon.contracts.files import is_remote
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task
 from antiphon.errors import DataError
@@ -23,6 +25,7 @@ from antiphon.prediction.inputs import Inputs
 from antiphon.prediction.output_kinds import Kind, kind_of
 from antiphon.prediction.writers import TextFile, Writer, writer_for
 from antiphon.store.atomic import replacing
+from antiphon.store.remote import Storage, cache_folder
 
 
 class Output(ABC):
@@ -76,12 +79,26 @@ def open_output(name: str, task: Task, inputs: Inputs, *, as_json: bool) -> Outp
         table = isinstance(task, Tabular)
         kind: Kind = "json" if as_json else "file" if writes_files(task) else "csv" if table else "lines"
         return _showing(kind, StandardOutput(writer_for(sys.stdout, kind, task, name="standard output")))
+    if is_remote(name):
+        return _sent_output(name, task, as_json=as_json)
     path = Path(name)
     if not as_json and (name.endswith("/") or path.is_dir()):
         return FolderOutput(path, task, inputs)
     refuse_inputs(path, inputs.paths)
     kind = kind_of(path, task, as_json=as_json)
     return _showing(kind, FileOutput(path, lambda file: writer_for(file, kind, task, name=str(path))))
+
+
+def _sent_output(url: str, task: Task, *, as_json: bool) -> Output:
+    """A file of this machine that is sent to a storage when it is complete."""
+    if url.endswith("/"):
+        raise DataError(f"`--output {url}` cannot get a file for each input. Write them into a folder of this machine, and copy that.")
+    kind = kind_of(Path(url), task, as_json=as_json)
+    path = cache_folder() / "outputs" / hashlib.sha256(url.encode()).hexdigest()[:12] / url.rpartition("/")[2]
+    storage = Storage(url)
+    storage.exists()  # a storage that cannot be reached says so before anything is predicted
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _showing(kind, SentOutput(FileOutput(path, lambda file: writer_for(file, kind, task, name=url)), path, storage))
 
 
 def _showing(kind: Kind, output: Output) -> Output:
@@ -192,6 +209,46 @@ class FileOutput(Output):
             self._file.close()
             if self._is_file:
                 os.replace(self._partial, self._target)
+
+
+@final
+class SentOutput(Output):
+    """A file of this machine, which is sent to a storage elsewhere once it is complete. Until then nothing is there."""
+
+    is_seen = False
+
+    def __init__(self, inner: FileOutput, path: Path, storage: Storage):
+        self._inner, self._path, self._storage = inner, path, storage
+
+    @property
+    def remark(self) -> str:
+        """That of the file."""
+        return self._inner.remark
+
+    @property
+    def place(self) -> str:
+        """The file of this machine."""
+        return self._inner.place
+
+    def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
+        """Write to the file."""
+        self._inner.write(prediction, record)
+        self.count += 1
+
+    def open(self) -> None:
+        """Open the file."""
+        self._inner.open()
+
+    def close(self, failure: type[BaseException] | None) -> None:
+        """Close the file, and send it. Raises DataError where that fails, and says where the file is."""
+        self._inner.close(failure)
+        if failure is None:
+            try:
+                self._storage.send(self._path)
+            except DataError as error:
+                self.count = 0  # the error says where they are
+                raise DataError(f"{error} All that was predicted is in {self._path}.") from error
+            self._path.unlink()
 
 
 @final

@@ -8,7 +8,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -106,9 +106,10 @@ def loss_scores(loss: float, task: Task) -> list[Score]:
 
 
 def batches_of(corpus: Corpus | MixedCorpus | MemoryCorpus, task: Task, batching: BatchingConfig, ranks: Ranks) -> Iterator[Batch | None]:
-    """This rank's part of each batch of a corpus, whose every row comes once, the longest first."""
+    """This rank's part of each batch of a corpus, whose every row comes once, the longest first. None is packed."""
     together = partial(collate, source=task.source_spec, target=task.target_spec)
-    return Loader(corpus, Sampler(corpus, batching, 0), together, seed=0, rank=ranks.rank, world=ranks.world).in_order()
+    sampler = Sampler(corpus, replace(batching, pack=False), 0)
+    return Loader(corpus, sampler, together, seed=0, rank=ranks.rank, world=ranks.world).in_order()
 
 
 # ------------------------------------------------------------------------------------------------------------------- metrics

@@ -30,6 +30,7 @@ from antiphon.prediction.validation_cost import FIRST, Plan, ValidationCost, Wor
 from antiphon.recipe.assembly import build_search, needs_steps
 from antiphon.recipe.recipe import Recipe
 from antiphon.search.greedy import GreedyConfig
+from antiphon.training.budget import VALIDATIONS
 from antiphon.training.distributed import Ranks
 
 
@@ -80,6 +81,12 @@ class Validation:
         """Whether to score the model when so many epochs are done, where the recipe does not say how often."""
         return self.plan.due(epoch)
 
+    def planned(self, updates: int) -> None:
+        """Hear how many updates are between two validations, where only the budget decides it: so much may be decoded from now on."""
+        plan = self.cost.plan(self.recipe.training, self.work, self.search, updates)
+        if plan != self.plan:
+            self.plan, self.items = plan, self._items(plan.records)
+
     def final(self, model: Seq2SeqModel, updates: int) -> tuple[list[Score], str] | None:
         """Scores of the best model on all records with the recipe's search, and a sentence that says so; None where the validations did the
         same. After so many updates: where that alone would take more than its share of the time, it is done on fewer records."""
@@ -102,6 +109,11 @@ class Validation:
     def note(self) -> str:
         """What the log says of it."""
         settings, records, every = self.recipe.training, self.plan.records, self.cost.items
+        if settings.validate_every == "auto":
+            return (
+                f"Validation: {VALIDATIONS} times, evenly spread over the budget: loss of all {every:,} records; how many are decoded"
+                " follows from how many updates are made until the first one."
+            )
         how = "greedily" if self.search.name == "greedy" else f"with search `{self.search.name}`"
         share = settings.validation_share
         reasons = []

@@ -82,14 +82,17 @@ class ValidationCost:
         each = self.sequential * (1 + width) / 2 if self.symbols else max(self.sequential, FORWARD * width)
         return FORWARD * self.source + each * self.target
 
-    def plan(self, settings: TrainingConfig, work: Work, search: Any) -> Plan:
-        """Items to decode, and the epochs between validations, for validation to take its share of the time."""
+    def plan(self, settings: TrainingConfig, work: Work, search: Any, updates: int | None = None) -> Plan:
+        """Items to decode, and the epochs between validations, for validation to take its share of the time. `updates` are between two of
+        them with `validate_every: auto`; as long as that is not known (None), few are decoded."""
         most = min(self.items, settings.validation_records or self.items)
         share, least, each = settings.validation_share, min(most, FEWEST), self.decoding(search)
         if share is None or not work.elements:
             return Plan(most)
         epochs = 1
-        if settings.validate_every is None:
+        if settings.validate_every == "auto":
+            between = work.of(updates or 0)
+        elif settings.validate_every is None:
             epochs = max(1, math.ceil((self.loss + least * each) / (share * work.elements)))
             between = epochs * work.elements
         else:

@@ -6,12 +6,14 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from antiphon.contracts.files import FileConfig, as_file
+from antiphon.contracts.files import FileConfig, as_file, is_remote
 from antiphon.errors import ConfigError
 
 
 def named_files(text: str, option: str) -> Path | tuple[FileConfig, ...]:
     """The file, or the files, that the value of an option names. Raises ConfigError for what a recipe could not say either."""
+    if is_remote(text):
+        return (as_file(text),)
     if not text.lstrip().startswith(("{", "[")) or Path(text).exists():
         return Path(text)
     try:

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from antiphon.contracts import registry
 from antiphon.contracts.configuration import Count, Kept, Section, Verdict, config, plain, plugin_field, plugin_name, validate, verdict
-from antiphon.contracts.files import HUB, FileConfig, Files
+from antiphon.contracts.files import FileConfig, Files, is_elsewhere
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.trust import OWN, Trust, foreign, own
 from antiphon.errors import ConfigError
@@ -28,16 +28,19 @@ from antiphon.store.atomic import replacing
 _LEARNING = {
     "training": Section("training.settings", "TrainingConfig"),
     "distillation": Section("training.distillation", "DistillationConfig", optional=True),
+    "sweep": Section("sweeping.settings", "SweepConfig", optional=True),
 }
 """Sections that only training reads. Their code is imported for their values, which an exported model keeps as they were written."""
 
 if TYPE_CHECKING:
+    from antiphon.sweeping.settings import SweepConfig
     from antiphon.training.distillation import DistillationConfig
     from antiphon.training.settings import TrainingConfig as Training
 
     Distillation: TypeAlias = DistillationConfig | None
+    Sweep: TypeAlias = SweepConfig | None
 else:
-    Training, Distillation = (section.field_type() for section in _LEARNING.values())
+    Training, Distillation, Sweep = (section.field_type() for section in _LEARNING.values())
 
 
 @config
@@ -48,8 +51,8 @@ class DataConfig:
     """Records to learn from: a file, or a list of files with weights."""
     validation: Annotated[int, Field(ge=1)] | Files | None = None
     """Records that decide which checkpoint is best: files, or how many records to split off the training data."""
-    test: Files | None = None
-    """Records for `antiphon evaluate`; never used in training."""
+    test: Annotated[int, Field(ge=1)] | Files | None = None
+    """Records for `antiphon evaluate`, never used in training: files, or how many records to split off the training data."""
     limits: Limits = Limits()
     """Which training records are left out, and how long they may be."""
     cache: Path | None = None
@@ -96,6 +99,8 @@ class Recipe:
     """How it learns."""
     distillation: Distillation = None
     """How it learns from a trained teacher (`antiphon distill`); null is from the data alone."""
+    sweep: Sweep = None
+    """Which settings `antiphon sweep` tries; training does not read it."""
     search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]
     """How outputs are found."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -272,7 +277,7 @@ def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
         if not isinstance(value, tuple):
             return value
         names = ("path", "source", "target")
-        named = [{name: found for name in names if (found := getattr(file, name)) and not found.startswith(HUB)} for file in value]
+        named = [{name: found for name in names if (found := getattr(file, name)) and not is_elsewhere(found)} for file in value]
         return tuple(
             replace(file, **{name: str(_absolute(found, base("data", split, name))) for name, found in paths.items()})
             for file, paths in zip(value, named, strict=True)
@@ -312,7 +317,7 @@ def _whose_run(model: Any, base: Path) -> Any:
 
 
 def _absolute(path: str | Path, base: Path) -> Path:
-    return Path(path) if Path(path).is_absolute() else (base / path).absolute()
+    return Path(path) if is_elsewhere(path) or Path(path).is_absolute() else (base / path).absolute()
 
 
 __all__ = [

@@ -68,8 +68,9 @@ def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[
     splits = {
         name: open_split(name, source, task) for name, source in sources.items() if source is not None and not isinstance(source, int)
     }
-    if isinstance(sources["validation"], int):
-        splits["train"], splits["validation"] = _hold_out(splits["train"], sources["validation"], recipe.seed, task)
+    for name in ("test", "validation"):  # the test first, so that it stays the same whatever is validated on
+        if isinstance(wanted := sources[name], int):
+            splits["train"], splits[name] = _hold_out(splits["train"], wanted, recipe.seed, task, name)
     if isinstance(task, ReadsMatches):  # once nothing of what they are found in is to be held out
         found = task.matched({name: [part for part, _ in split.parts] for name, split in splits.items()})
         for name, split in splits.items():
@@ -131,19 +132,19 @@ def _aligned_columns(task: Task, with_targets: bool) -> tuple[str, str]:
     return first if with_targets else task.source_columns[0], others[0] if others else "target"
 
 
-def _hold_out(train: Split, wanted: int, seed: int, task: Task) -> tuple[Split, Split]:
+def _hold_out(train: Split, wanted: int, seed: int, task: Task, name: str) -> tuple[Split, Split]:
     """Split records off the training data: as the task wants it, or else drawn by the seed."""
     if isinstance(task, HoldsOut):
         chosen = [(*task.hold_out(part, wanted), weight) for part, weight in train.parts]
         kept = tuple((part, weight) for part, _, _, weight in chosen)
         note = " ".join(dict.fromkeys(note for _, _, note, _ in chosen))
-        return Split("train", kept), Split("validation", tuple((part, 1.0) for _, part, _, _ in chosen), note)
+        return Split("train", kept), Split(name, tuple((part, 1.0) for _, part, _, _ in chosen), note)
     columns = key_columns(task)
     named = isinstance(task, KeepsTogether) and not set(columns) & set(task.source_columns)
-    found = split([part for part, _ in train.parts], columns, wanted, seed, named=named)
+    found = split([part for part, _ in train.parts], columns, wanted, seed, named=named, name=name)
     kept = tuple((part, weight) for part, (_, weight) in zip(found.training, train.parts, strict=True) if part is not None)
     held = tuple((part, 1.0) for part in found.validation if part is not None)
-    return Split("train", kept), Split("validation", held, found.note)
+    return Split("train", kept), Split(name, held, found.note)
 
 
 def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:

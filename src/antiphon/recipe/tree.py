@@ -40,6 +40,11 @@ def parsed(path: Path) -> CommentedMap:
     return tree
 
 
+def plain_values(text: str) -> dict[str, Any]:
+    """The plain values of a recipe's text that is known to be one."""
+    return dict(plain_tree(YAML(typ="safe", pure=True).load(text)))
+
+
 def override_in(tree: Any, override: str) -> tuple[str, ...]:
     """Apply one `key.path=value`; returns the path."""
     dotted, equals, text = override.partition("=")

@@ -1,38 +1,34 @@
 """The report: `write_report(run)` writes `report.html` into the run, one file that needs nothing else and asks nobody for anything.
 
-The page's content security policy allows one thing only: its own style sheet, by hash. No script, image, font or address can be loaded,
-whatever the data holds. A page about speech may also show pictures and play sounds that are written into it.
+A page about speech may also show pictures and play sounds that are written into it.
 """
 
-import base64
-import hashlib
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from antiphon import __version__
-from antiphon.errors import AntiphonError, CheckpointError
+from antiphon.errors import AntiphonError
 from antiphon.prediction.loading import load
 from antiphon.prediction.predictor import Predictor
 from antiphon.report.attention import attention_section
 from antiphon.report.curves import learning_curves
 from antiphon.report.data_view import data_section
+from antiphon.report.document import document, write_page
 from antiphon.report.examples import examples_section
 from antiphon.report.forecasts import forecasts_section
 from antiphon.report.heading import heading
 from antiphon.report.items import score_items
 from antiphon.report.lags import lags_section
 from antiphon.report.making import making_section
-from antiphon.report.markup import Markup, code, element, join
+from antiphon.report.markup import Markup, code, element
 from antiphon.report.quantities import moment
 from antiphon.report.run_record import RunRecord, read_run
 from antiphon.report.scores import evaluation_sections
 from antiphon.report.series_view import series_section
 from antiphon.report.speech import speech_section
 from antiphon.runs.evaluate import evaluate
-from antiphon.store.atomic import replacing
 
 REPORT = "report.html"
 
@@ -58,7 +54,7 @@ def write_report(run: Path | str, *, data: Any = None, trust_code: bool = False)
     record = read_run(run)
     page = _page(record, _load(record, trust_code), data)
     path = run / REPORT
-    _write(path, page)
+    write_page(path, page)
     return path
 
 
@@ -79,29 +75,12 @@ def _page(record: RunRecord, predictor: Predictor | str, data: Any) -> Markup:
         making_section(record),
         element("footer", None, f"Written by antiphon {__version__}, {moment(time.time())}: ", code(f"antiphon report {record.folder}")),
     )
-    return join([Markup("<!DOCTYPE html>\n"), element("html", {"lang": "en"}, _head(record), element("body", None, body))])
+    return document(f"{record.folder.resolve().name}: Antiphon report", body, media=record.of_speech)
 
 
 def _contents(titles: Sequence[str]) -> Markup:
     links = (element("a", {"href": f"#{title.lower()}"}, title) for title in titles)
     return element("nav", {"aria-label": "Contents"}, *links)
-
-
-def _head(record: RunRecord) -> Markup:
-    style = files("antiphon.report").joinpath("style.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    media = "img-src data:; media-src data:; " if record.of_speech else ""
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; {media}base-uri 'none'; form-action 'none'"
-    return element(
-        "head",
-        None,
-        element("meta", {"charset": "utf-8"}),
-        element("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
-        element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
-        element("meta", {"name": "color-scheme", "content": "light dark"}),
-        element("title", None, f"{record.folder.resolve().name}: Antiphon report"),
-        element("style", None, Markup(style)),  # our own file: to escape it would change its hash
-    )
 
 
 def _load(record: RunRecord, trust_code: bool) -> Predictor | str:
@@ -112,13 +91,3 @@ def _load(record: RunRecord, trust_code: bool) -> Predictor | str:
         return load(record.folder, trust_code=trust_code)
     except AntiphonError as error:
         return f"The model cannot be loaded: {error}"
-
-
-def _write(path: Path, page: str) -> None:
-    """Write the page in one step, so that a reader never finds half of it."""
-    try:
-        with replacing(path) as file:
-            file.write(page)
-    except OSError as error:
-        remedy = "Make room, or make the run's folder writable."
-        raise CheckpointError(f"The report {path} cannot be written: {error.strerror}. {remedy}") from error

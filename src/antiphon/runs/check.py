@@ -5,6 +5,7 @@ Nothing is trained, written or fetched, and of each file only the first records 
 without memory for its weights, and unless it is large a second time, to see that loss and search can use what it says of one record.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -42,8 +43,11 @@ from antiphon.recipe.assembly import (
 )
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe
+from antiphon.recipe.tree import existing
 from antiphon.recipe.weights import freeze
+from antiphon.runs.sweep_space import Source, metric_of, space_of
 from antiphon.store import checkpoint
+from antiphon.sweeping.journal import need_optuna
 from antiphon.training.decoder_inputs import check_inputs, inputs_to_measure
 from antiphon.training.device import find_device
 from antiphon.training.settings import check_best
@@ -109,6 +113,8 @@ def _check(path: Path, overrides: Sequence[str], trust_code: bool) -> Iterator[F
         ("data.cache", _cache),
     ):
         yield from _found(part, partial(look, recipe))
+    if recipe.sweep is not None:
+        yield from _found("sweep", partial(_sweep, Source(existing(path), tuple(overrides), trust_code), recipe))
     published = list(_published(recipe))
     yield from published
     task = build_task(recipe)
@@ -177,6 +183,20 @@ def _cache(recipe: Recipe) -> Iterator[str]:
         return
     check_cache(folder)
     yield f"{folder} {'is there' if folder.exists() else 'can be made'}"
+
+
+def _sweep(source: Source, recipe: Recipe) -> Iterator[str | Finding]:
+    """What `antiphon sweep` would try."""
+    metric = metric_of(recipe)
+    space, remarks = space_of(source)
+    count = "" if math.isinf(space.count()) else f" with {space.count():,.0f} combinations"
+    yield f"{', '.join(space.parts)}{count}; the best trial is chosen by {metric}"
+    for remark in remarks:
+        yield Finding("sweep", "note", remark)
+    try:
+        need_optuna()
+    except MissingPackageError as error:
+        yield Finding("sweep", "note", str(error))
 
 
 def _published(recipe: Recipe) -> Iterator[Finding]:

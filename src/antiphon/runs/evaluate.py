@@ -29,7 +29,7 @@ from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.remembering import remembering
 from antiphon.prediction.scored_records import records_to_score
 from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, group_references, loss_scores, mean_loss
-from antiphon.recipe.assembly import build_losses, metric_names
+from antiphon.recipe.assembly import build_losses, metric_names, open_splits
 from antiphon.recipe.effects import EVALUATION
 from antiphon.runs import stored_evaluations
 from antiphon.runs.validation_records import validation_source
@@ -186,6 +186,8 @@ def _source(predictor: Predictor, data: Any) -> tuple[str, Any]:
     if isinstance(data, str | Path) and str(data) == "validation" and not Path(data).exists():
         return "validation", validation_source(predictor.recipe, predictor.task)
     source = predictor.recipe.data.test if data is None else data
+    if isinstance(source, int):
+        return "records", open_splits(predictor.recipe, predictor.task)["test"].whole
     if source is None:
         raise ConfigError(
             "There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`; `--data validation` scores on the"

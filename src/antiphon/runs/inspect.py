@@ -1,60 +1,37 @@
-"""Look before training: the data as the model will see it, the size of the model, and what an epoch will cost."""
+"""Look before training: the data as the model will see it, the size of the model, and what training will cost."""
 
-import resource
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from antiphon.contracts.abilities import restored, unfolded
 from antiphon.contracts.corpus import StoredCorpus
-from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.contracts.task import Task
 from antiphon.contracts.trust import foreign
 from antiphon.data.audit import Audit, Part, View, audit
 from antiphon.data.cache import make_cache
-from antiphon.data.lengths import elements_of
 from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.errors import CheckpointError
 from antiphon.readers.placeholders import placeholders
-from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, metric_names, mixed, open_splits
+from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, metric_names, open_splits
 from antiphon.recipe.exported import refuse_exported
 from antiphon.recipe.kept_vocabulary import with_kept_vocabulary
-from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.splits import unused_columns
-from antiphon.runs.train import make_update
+from antiphon.runs.speed import PROBED_UPDATES, Cost, measure
 from antiphon.store import checkpoint
-from antiphon.training.batches import TrainingBatches
+from antiphon.training.batches import check_packing
 from antiphon.training.device import find_device
-from antiphon.training.distributed import start
-from antiphon.training.settings import check_best
-
-PROBED_UPDATES = 4
+from antiphon.training.outlook import outlook_notes
+from antiphon.training.settings import check_best, warmup_notes
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What training takes, measured by a few updates on this machine. Memory is that of the whole process."""
-
-    parameters: dict[str, int]
-    total_parameters: int
-    batches_per_epoch: int
-    tokens_per_second: float
-    seconds_per_epoch: float
-    memory_bytes: int
-    device: str
 
 
 @dataclass(frozen=True)
@@ -112,7 +89,7 @@ def _features_of(run: Path) -> Path | None:
 def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, say: Say) -> Inspection:
     find_device(recipe.training.device, "training.device")
     check_best(recipe.training, metric_names(recipe))
-    recipe, kept = with_kept_vocabulary(recipe)
+    recipe, kept = with_kept_vocabulary(recipe) if fitted is None else (recipe, ())
     make_cache(recipe.data.cache)
     task = build_task(recipe)
     splits = open_splits(recipe, task)
@@ -122,6 +99,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
         say("fitting the task to the training data")
         fit_task(task, splits["train"])
     model = build_model(recipe, task)
+    check_packing(recipe.training.batching, recipe.training.decoder_inputs, model)
     learned = fitting(recipe.data.limits, model)
     parts: dict[str, list[Part]] = {}
     corpora: dict[str, list[StoredCorpus]] = {}
@@ -147,13 +125,17 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
     held_out = [split.note for split in splits.values() if split.note]
+    said = (*held_out, *kept, *unused_columns(splits["train"], task))
     aligned = alignment_notes(recipe, task, model, corpora["train"], splits["train"])
     say(f"trying {PROBED_UPDATES + 1} updates")
+    planned: list[str] = []
+    cost = measure(recipe, task, model, corpora, splits, planned.append)
+    coming = [*warmup_notes(recipe.training, cost.batches_per_epoch), *outlook_notes(recipe.training, cost.updates)]
     return Inspection(
         name,
         found,
-        _probe(recipe, task, model, corpora["train"], splits),
-        (*held_out, *kept, *unused_columns(splits["train"], task), *task.notes, *fitting_note(recipe.data.limits, learned), *aligned),
+        cost,
+        (*said, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned, *planned, *coming),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},
@@ -193,37 +175,3 @@ def _source_of(task: Task, record: Any) -> Any:
 def _target_of(task: Task, record: Any) -> Any:
     columns = (task.target_column,) if task.target_column else task.columns[1:2]
     return task.reference(record) if any(record.get(column) is not None for column in columns) else None
-
-
-def _probe(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: list[Any], splits: Any) -> Cost:
-    """Do a few updates, the longest batch first, and measure."""
-    ranks = start(recipe.training.device)
-    model = model.to(ranks.device)
-    settings = recipe.training
-    update = make_update(recipe, model, loss_to_train(recipe, task, model), ranks)
-    batches = TrainingBatches(mixed(corpora, splits["train"]), task, settings.batching, recipe.seed, ranks)
-    model.train()
-    longest = next(iter(batches.loader.in_order()))
-    update([longest], 0, 1.0)
-    elements, began = 0, time.monotonic()
-    for step, batch in zip(range(PROBED_UPDATES), batches.batches(0), strict=False):
-        elements += update([batch], step, 1.0).elements
-    speed = elements / max(time.monotonic() - began, 1e-9)
-    epoch_elements = elements_of(corpora)[1] - sum(map(len, corpora))
-    if ranks.device.type == "cuda":
-        memory = torch.cuda.max_memory_allocated()
-    else:
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    parts: dict[str, int] = {}
-    for parameter_name, parameter in model.named_parameters():
-        top = parameter_name.split(".")[0]
-        parts[top] = parts.get(top, 0) + parameter.numel()
-    return Cost(
-        parameters=parts,
-        total_parameters=sum(parts.values()),
-        batches_per_epoch=batches.estimate(),
-        tokens_per_second=speed,
-        seconds_per_epoch=epoch_elements / speed,
-        memory_bytes=memory,
-        device=str(ranks.device),
-    )

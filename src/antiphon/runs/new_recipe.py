@@ -1,75 +1,215 @@
-"""A recipe to start from whose data are files that are there: their columns, how many records they have, and sizes that suit so many."""
+"""A recipe to start from whose data are files that are there: what they hold, and what suits them, this machine and so many minutes.
+
+The task proposes columns, vocabularies and sizes of a model (`TaskPlugin.draft`); some updates of the smaller sizes are measured, and rules
+(`fitting_rules.py`) choose the size, the batch and the rest. What is chosen stands in the recipe with its reason.
+"""
 
 import os
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from antiphon.contracts.abilities import HoldsOut
+from antiphon.contracts.drafting import Choice, Draft, Look
 from antiphon.contracts.files import HUB, FileConfig, as_file
 from antiphon.contracts.reader import settings_of
 from antiphon.contracts.records import Records
+from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import TaskPlugin
-from antiphon.data.records import open_parts, open_records
-from antiphon.errors import ConfigError, DataError
-from antiphon.store.json_text import json_text
+from antiphon.data.lengths import elements_of
+from antiphon.data.records import FirstRecords
+from antiphon.errors import AntiphonError
+from antiphon.recipe.assembly import build_corpora, build_model, build_task, fit_task, open_splits
+from antiphon.recipe.recipe import Recipe, recipe_from
+from antiphon.recipe.tree import override_in, plain_values
+from antiphon.runs import fitting_rules as rules
+from antiphon.runs.data_look import look_at, opened
+from antiphon.runs.recipe_edits import as_yaml, with_files, with_setting, without_setting
+from antiphon.runs.speed import measure
 
-_FEW, _MANY = 20_000, 200_000  # pairs; below, a small vocabulary and model learn more
-_PIECES = 300  # the bytes of a vocabulary, what has a meaning of its own, and a few pieces that have several letters
-_PLAIN = re.compile(r"(?!(?:true|false|null)$)[A-Za-z./][\w./@+-]*", re.IGNORECASE)
-_LANGUAGE, _FORM = "language", "form"
+MINUTES = 10.0
+_SAMPLE = 3000  # records that are encoded to measure
+_FEWEST = 100  # records that are worth measuring
+_PROBE = 500  # target symbols of a batch while measuring; frames: six times as many
+
+Say = Callable[[str], None]
 
 
-def recipe_for(plugin: TaskPlugin, files: Sequence[Path | FileConfig], path: Path) -> tuple[str, str]:
-    """The text of a recipe in `path` that learns from the files, and a sentence about these.
+def _silent(_: str) -> None:
+    """For callers who do not want to know."""
 
-    Raises ConfigError for a task that does not turn a column into another one, DataError for files that cannot be read, or have no pair
-    to learn from.
+
+def recipe_for(
+    plugin: TaskPlugin,
+    files: Sequence[Path | FileConfig],
+    path: Path,
+    *,
+    minutes: float = MINUTES,
+    overrides: Sequence[str] = (),
+    say: Say = _silent,
+) -> tuple[str, tuple[str, ...]]:
+    """The text of a recipe in `path` that learns from the files in so many minutes, and sentences about these.
+
+    overrides   settings that the user has decided, such as "task.source=en"; they stand in the recipe, too
+    say         is told what is being done
+
+    Raises ConfigError for columns that cannot be guessed, naming the setting, DataError for files that cannot be read or hold nothing.
     """
-    text = plugin.template.format(file=path)
-    if not all(re.search(rf"^  {key}: ", text, re.MULTILINE) for key in ("source", "target", "train")):
-        raise ConfigError(
-            f"`--from` needs a task that turns texts into texts, such as translation, but {plugin.name} is none. Leave it out."
-        )
     named = [as_file(file) for file in files]
-    source, target = _columns(plugin, named)
-    records = open_records(tuple(named), required=(source, target), source_column=source, target_column=target)
-    languages, forms, count, letters = Counter[str](), Counter[Any](), 0, set[str]()
-    for record in records:
-        count += 1
-        letters.update(str(record.get(source, "")), str(record.get(target, "")))
-        languages[str(record.get(_LANGUAGE, ""))] += 1
-        forms[record.get(_FORM)] += 1
-    said = _said(records, count)
-    if not count:
-        raise DataError(f"There is nothing to learn from in these files: {said}")
-    entries = "".join(f"\n    - {_entry(file, path.parent)}" for file in named)
-    text = _with(text, "train", entries)
-    text = _with(_with(text, "source", f" {source}"), "target", f" {target}{_tags(languages, forms)}")
-    text = _with(text, "validation", f" {max(1, min(500, count // 10))}")
-    return _sized(text, count, len(letters)), said
+    asked = _asked(overrides)
+    say("looking at the data")
+    look, records = look_at(plugin, named, minutes, asked, say)
+    draft = plugin.draft(look) if plugin.draft is not None else Draft(settings={})
+    text = _drafted(plugin, draft, look, named, path)
+    found = _measured(plugin, draft, look, named, text, say)
+    for name, choice in _training(draft, found, look).items():
+        text = with_setting(text, name, choice.value, choice.reason)
+    for dotted, value in asked.items():
+        text = with_setting(text, dotted, value, "as asked for")
+    recipe_from(plain_values(text), path.parent.absolute())  # what does not fit together is said now
+    left_out = ", ".join(f"{one.count:,} {reason}" for reason, one in records.skipped().items())
+    what = "pairs" if plugin.name in ("translation", "summarization") else "records"
+    counted = f"{look.records:,} {what} to learn from{f'; left out: {left_out}' if left_out else ''}."
+    return text, (counted, *draft.said, *found.said)
 
 
-def _columns(plugin: TaskPlugin, files: Sequence[FileConfig]) -> tuple[str, str]:
-    """What the task calls a source and a target, or the columns of a table that has two, or two fields within one."""
-    usual = (str(plugin.Config().source), str(plugin.Config().target))
-    for part, _ in open_parts(tuple(files), required=(), source_column=usual[0], target_column=usual[1]):
-        first = next(iter(part), None)
-        columns = [] if first is None else list(map(str, first))
-        known = set(usual) <= set(columns)
-        within = [f"{name}.{key}" for name, value in (first or {}).items() if isinstance(value, Mapping) for key in value]
-        if not known and len(within) == 2:  # {"translation": {"en": ..., "de": ...}}, as data sets of Hugging Face have it
-            return within[0], within[1]
-        if not known and len(columns) == 2 and usual[0] not in columns:
-            return columns[0], columns[1]
-    return usual
+def _asked(overrides: Sequence[str]) -> dict[str, Any]:
+    """What the user says, by dotted path."""
+    found: dict[str, Any] = {}
+    for override in overrides:
+        tree: dict[str, Any] = {}
+        keys = override_in(tree, override)
+        value: Any = tree
+        for key in keys:
+            value = value[key]
+        found[".".join(keys)] = value
+    return found
 
 
-def _said(records: Records, count: int) -> str:
-    """How many pairs there are, and what else is in the files."""
-    skipped = ", ".join(f"{one.count:,} {reason}" for reason, one in records.skipped().items())
-    return f"{count:,} pairs to learn from{f'; left out: {skipped}' if skipped else ''}."
+def _drafted(plugin: TaskPlugin, draft: Draft, look: Look, files: Sequence[FileConfig], path: Path) -> str:
+    """The task's template with its proposals, the files, and what is held out."""
+    text = plugin.template.format(file=path)
+    for name in (*draft.dropped, "training.max_epochs", "training.patience"):
+        text = without_setting(text, name)
+    text = with_files(text, "train", [_entry(file, path.parent) for file in files])
+    count = draft.held_out or rules.held_out(look.records)
+    series = draft.held_out is not None
+    text = with_setting(text, "data.validation", count, _why_held_out(count, series=series, asked=False))
+    if series or look.records >= rules.FEWEST_TO_HOLD_OUT:
+        text = with_setting(text, "data.test", count, _why_held_out(count, series=series, asked=True))
+    choices: dict[str, Choice] = dict(draft.settings)
+    choices["training.max_minutes"] = Choice(look.minutes, "validations included; more minutes are better")
+    choices["training.schedule"] = Choice({"name": "cosine", "warmup_steps": "auto"}, "rises for a tenth of the minutes, then falls to 0")
+    choices["training.validate_every"] = Choice("auto", "ten times, and no more than a tenth of the minutes")
+    for name, choice in choices.items():
+        text = with_setting(text, name, choice.value, choice.reason)
+    for name, choice in draft.hints.items():
+        text = with_setting(text, name, choice.value, choice.reason, hint=True)
+    return text
+
+
+def _why_held_out(count: int, *, series: bool, asked: bool) -> str:
+    what = f"the last {count:,} steps of each series" if series else f"{count:,} of the records"
+    return f"{what}: {'for `antiphon evaluate`, never learned from' if asked else 'they decide which checkpoint is kept'}; or a file"
+
+
+# --------------------------------------------------------------------------------------------------------------- measuring
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The size of the model that was chosen, what rules know, and sentences."""
+
+    size: Mapping[str, Choice]
+    facts: rules.Facts
+    said: tuple[str, ...] = ()
+
+
+def _measured(plugin: TaskPlugin, draft: Draft, look: Look, files: Sequence[FileConfig], text: str, say: Say) -> _Measured:
+    """The largest of the proposed models that sees the data often enough, by a few updates of each."""
+    sizes = list(draft.models) or [{}]
+    unknown = rules.Facts(look.records, look.minutes, 0.0, None)
+    if look.records < _FEWEST:
+        return _Measured(sizes[0], unknown)
+    try:
+        with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+            return _fastest(plugin, look, files, text, sizes, Path(folder), say)
+    except AntiphonError as error:
+        return _Measured(sizes[0], unknown, (f"The speed could not be measured: {error}",))
+
+
+def _fastest(
+    plugin: TaskPlugin, look: Look, files: Sequence[FileConfig], text: str, sizes: Sequence[Mapping[str, Choice]], folder: Path, say: Say
+) -> _Measured:
+    say("reading a sample")
+    recipe = _sampled(_with_size(text, sizes[0]), files)
+    task = build_task(recipe)
+    whole = isinstance(task, HoldsOut)
+    records: Records = opened(plugin, files, plain_values(text)["task"])
+    splits = open_splits(recipe, task, {"train": records if whole else FirstRecords(records, _SAMPLE)})
+    fit_task(task, splits["train"])
+    limits = recipe.data.limits
+    corpora = {
+        name: build_corpora(splits[name], task, folder, limits if name == "train" else limits.of_sources(), keep_records=name != "train")
+        for name in ("train", "validation")
+    }
+    count = sum(len(corpus) for corpus in corpora["train"])
+    frames = not isinstance(task.source_spec, TokenSpec) and isinstance(task.target_spec, TokenSpec)
+    lengths = float(elements_of(corpora["train"])[0 if frames else 1])
+    elements = lengths if whole else lengths / max(count, 1) * look.records
+    found: _Measured | None = None
+    for size in sizes:
+        say(f"trying a few updates of {', '.join(f'{name} {as_yaml(choice.value)}' for name, choice in size.items()) or 'the model'}")
+        sized = _sampled(_with_size(text, size), files)
+        cost = measure(sized, task, build_model(sized, task), corpora, splits)
+        speed = lengths / max(cost.seconds_per_epoch, 1e-9)
+        facts = rules.Facts(look.records, look.minutes, elements, speed, frames)
+        if found is not None and not rules.wide_enough(facts):
+            break
+        found = _Measured(size, facts)
+    assert found is not None, "there is at least one size"
+    return found
+
+
+def _sampled(text: str, files: Sequence[FileConfig]) -> Recipe:
+    """The recipe for a sample of its records: less is held out, and batches are of some usual size."""
+    values = plain_values(text)
+    recipe = recipe_from({**values, "data": {**values["data"], "train": list(files), "test": None}})
+    held, training = recipe.data.validation, recipe.training
+    held = min(held, _SAMPLE // 20) if isinstance(held, int) and "horizon" not in values["task"] else held
+    batching = training.batching
+    if batching.source_tokens is not None:
+        batching = replace(batching, source_tokens=6 * _PROBE)
+    elif "horizon" not in values["task"]:
+        batching = replace(batching, target_tokens=_PROBE)
+    return replace(recipe, data=replace(recipe.data, validation=held), training=replace(training, batching=batching))
+
+
+def _with_size(text: str, size: Mapping[str, Choice], why: str = "") -> str:
+    for name, choice in size.items():
+        text = with_setting(text, f"model.{name}", choice.value, choice.reason.format(passes=why))
+    return text
+
+
+def _training(draft: Draft, found: _Measured, look: Look) -> dict[str, Choice]:
+    """The size of the model, the batch and dropout."""
+    facts = found.facts
+    said = rules.passes_said(facts)
+    chosen = {f"model.{name}": Choice(one.value, one.reason.format(passes=said)) for name, one in found.size.items()}
+    if "training.batching" not in draft.settings:
+        size = rules.batch(facts)
+        if facts.frames:
+            chosen["training.batching"] = Choice({"source_tokens": size.value}, size.reason)
+        else:
+            chosen["training.batching"] = Choice({"target_tokens": size.value}, size.reason)
+    if facts.speed is not None and draft.models and "dim" in draft.models[0] and draft.held_out is None:
+        chosen["model.dropout"] = rules.dropout(facts)
+    return chosen
+
+
+# ------------------------------------------------------------------------------------------------------------------- files
 
 
 def _entry(file: FileConfig, folder: Path) -> str:
@@ -78,39 +218,8 @@ def _entry(file: FileConfig, folder: Path) -> str:
     paths = {key: name if os.path.isabs(name) or name.startswith(HUB) else os.path.relpath(name, folder) for key, name in names.items()}
     others: Mapping[str, Any] = {**settings_of(file), **({"format": file.format} if file.format else {})}
     if not others and list(paths) == ["path"]:
-        return _scalar(paths["path"])
-    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in {**paths, **others}.items()) + "}"
+        return as_yaml(paths["path"])
+    return as_yaml({**paths, **others})
 
 
-def _scalar(value: Any) -> str:
-    """A value as YAML; texts of plain letters without quotes."""
-    if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else json_text(value)
-    return f"[{', '.join(map(_scalar, value))}]" if isinstance(value, tuple | list) else json_text(value)
-
-
-def _tags(languages: Mapping[str, int], forms: Mapping[Any, int]) -> str:
-    """The columns without which one source has several right targets: the language, and which of three plural forms or more it is."""
-    tags, reasons = [], []
-    if len(languages) > 1:
-        tags.append(_LANGUAGE)
-        reasons.append(f"one model says several languages: {', '.join(sorted(filter(None, languages)))}")
-    if max((form for form in forms if isinstance(form, int)), default=0) > 1:
-        tags.append(_FORM)
-        reasons.append("the plural has several forms")
-    return f"\n  tags: [{', '.join(tags)}]   # {'; '.join(reasons)}" if tags else ""
-
-
-def _with(text: str, key: str, value: str) -> str:
-    """The recipe with another value of a key, and without what was said of the old one."""
-    return re.sub(rf"^  {key}:.*$", lambda _: f"  {key}:{value}", text, count=1, flags=re.MULTILINE)
-
-
-def _sized(text: str, count: int, letters: int) -> str:
-    """A recipe for so many pairs: fewer subwords, a smaller model and a shorter warm-up where they are few. Each letter and each of 256
-    bytes is a piece of a vocabulary, whatever its size."""
-    if count >= _FEW:
-        return text if count < _MANY else text.replace("preset: small ", "preset: base ")
-    size = max(min(4000, count // 5), _PIECES + letters)
-    text = text.replace("size: 8000", f"size: {size}").replace("preset: small ", "preset: tiny ")
-    return text.replace("warmup_steps: 1000", "warmup_steps: 200").replace("target_tokens: 4096", "target_tokens: 1000")
+__all__ = ["MINUTES", "recipe_for"]

@@ -30,6 +30,7 @@ FREE_TO_CHANGE = (
     "search",
     "evaluation",
     "data.test",
+    "sweep",
     "data.workers",
     "distillation.teachers",  # the path of the same teacher: another teacher is noticed by its weights
     "distillation.batch_size",

@@ -9,6 +9,7 @@ checkpoints/      step-N ...; `best` and `last` lead to two of them
 """
 
 import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from rich.console import Console
 from antiphon.contracts.abilities import Calibrates, unfolded
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
+from antiphon.contracts.files import is_remote, restored
 from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Records
@@ -58,6 +60,7 @@ from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.weights import start_weights
 from antiphon.runs.agreeing import check_same_data, check_same_program
+from antiphon.runs.planning import with_earlier_budget, with_found_budget
 from antiphon.runs.resuming import (
     LOG,
     RECIPE,
@@ -69,14 +72,16 @@ from antiphon.runs.resuming import (
     why_complete,
 )
 from antiphon.store import atomic, checkpoint
+from antiphon.store.remote_runs import RemoteRun, working_folder
 from antiphon.training import distributed
-from antiphon.training.batches import TrainingBatches
+from antiphon.training.batches import TrainingBatches, check_packing
 from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
 from antiphon.training.gradients import make_gradients
 from antiphon.training.learner import Learner
 from antiphon.training.loggers import CallbackLogger, ConsoleLogger, JsonLinesLogger, warn
 from antiphon.training.optimizers import build_optimizer
+from antiphon.training.outlook import OutlookWarner
 from antiphon.training.precision import precision_notes
 from antiphon.training.progress import Progress
 from antiphon.training.seeds import seed_from
@@ -103,7 +108,8 @@ def train(
     """Train a model; returns the run's folder.
 
     recipe      a Recipe, or the path of one
-    out         the run's folder, which must not hold a run yet, unless it is resumed
+    out         the run's folder, which must not hold a run yet, unless it is resumed; for one in a storage elsewhere (s3://bucket/run) a
+                folder of this machine is returned
     settings    settings that are to be others, such as ["training.max_minutes=5"]: what `--set` is on the command line
     overrides   the same, by the name that it has in `antiphon.load`
     resume      continue the run in `out`, exactly as if it had never stopped; where there is none, begin it
@@ -123,7 +129,8 @@ def train(
         recipe = replace(recipe, trust=replace(recipe.trust, runs=True)) if trust_code else recipe
         recipe = with_overrides(recipe, overrides) if overrides else recipe
     try:
-        return _train(recipe, _Order(Path(out), resume, data, console or Console(stderr=True), tuple(callbacks)))
+        order = _Order(working_folder(out), resume, data, console or Console(stderr=True), tuple(callbacks))
+        return _train_elsewhere(recipe, order, out) if is_remote(out) else _train(recipe, order)
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
@@ -136,6 +143,10 @@ def train(
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+def _nothing() -> None:
+    """What there is to do with a new checkpoint that stays where it is."""
+
+
 @dataclass(frozen=True)
 class _Order:
     """What `train` was asked for, beside the recipe."""
@@ -145,13 +156,30 @@ class _Order:
     data: Given | None
     console: Console
     callbacks: tuple[Callback, ...]
+    saved: Callable[[], None] = _nothing
+
+
+def _train_elsewhere(recipe: Recipe, order: _Order, out: Path | str) -> Path:
+    """Train a run that is kept in a storage elsewhere, which has the latest checkpoint at any moment."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(f"`--out {restored(out)}` is for one process: several need a folder that all of them see.")
+    run = RemoteRun(out)
+    with checkpoint.held(run.folder):
+        run.open(resume=order.resume)
+    try:
+        _train(recipe, replace(order, saved=run.send))
+    except KeyboardInterrupt:  # which has saved, and logged it
+        run.send()
+        raise
+    run.send()
+    return run.folder
 
 
 def _train(recipe: Recipe, order: _Order) -> Path:
     folder = order.folder
-    started = order.resume and (folder / RECIPE).is_file()
-    earlier = earlier_recipe(folder, recipe) if started else None
-    recipe, said = with_kept_vocabulary(resolved(recipe, earlier), earlier)
+    earlier = earlier_recipe(folder, recipe) if order.resume and (folder / RECIPE).is_file() else None
+    recipe = with_earlier_budget(resolved(recipe, earlier), earlier)
+    recipe, said = with_kept_vocabulary(recipe, earlier)
     ranks = distributed.start(recipe.training.device)
     for line in said if ranks.first else ():
         _say(order.console, line)
@@ -180,21 +208,25 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     refuse_other_data(last.header.get("data") if last else None, identities, folder)
     model = model.to(ranks.device)
     check_inputs(recipe.training.decoder_inputs, model)
+    check_packing(recipe.training.batching, recipe.training.decoder_inputs, model)
     notes = [
         *start_weights(model, recipe, task, fresh=last is None),
         *alignment_notes(recipe, task, model, corpora["train"], splits["train"]),
     ]
     loss, (_, measure) = loss_to_train(recipe, task, model), build_losses(recipe, task)
     learned = mixed(corpora["train"], splits["train"])
+    ranks.broadcast(parameter.data for parameter in model.parameters())
+    update = make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks)
+    beside = [one.model for one in teacher.trained] if teacher else ()
+    recipe = with_found_budget(recipe, task, learned, update, say, beside=beside, path=folder / RECIPE)
     batches = TrainingBatches(
         learned, task, recipe.training.batching, recipe.seed, ranks, say, stands_in=recipe.training.distributed.shards(ranks.world)
     )
     work = work_of(learned, len(batches.sampler), batches.estimate() / recipe.training.accumulation)
     validation = Validation(recipe, task, corpora["validation"], measure, metrics, ranks, work, say)
-    ranks.broadcast(parameter.data for parameter in model.parameters())
     trainer = Trainer(
         model,
-        make_update(recipe, model, teacher.loss(loss) if teacher else loss, ranks),
+        update,
         batches,
         validation,
         recipe.training,
@@ -203,6 +235,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
         header={**header_of(recipe, task), "data": stored_identity(identities), **(teacher.header if teacher else {})},
         save_features=task.save,
         conclude=partial(_calibrate, recipe, task, folder, corpora["validation"], ranks.device, say),
+        saved=order.saved,
         say=say,
     )
     if last is not None:
@@ -339,7 +372,8 @@ def _sinks(recipe: Recipe, order: _Order, say: Callable[[str], None], progress: 
     run = TrackedRun(folder, folder.resolve().name, plain(recipe), progress.step)
     opened = open_trackers(trackers_of(recipe.training), run, partial(warn, order.console))  # before the log, since they may not be there
     log = JsonLinesLogger(folder / LOG, keep_until=progress.step, validation_due=progress.validation_due)
-    return [log, ConsoleLogger(order.console), *opened, *map(CallbackLogger, order.callbacks)]
+    warner = OutlookWarner(recipe.training, partial(warn, order.console))
+    return [log, ConsoleLogger(order.console), warner, *opened, *map(CallbackLogger, order.callbacks)]
 
 
 __all__ = ["make_update", "train"]

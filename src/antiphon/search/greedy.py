@@ -18,9 +18,10 @@ from antiphon.search.fusion import LanguageModel, LanguageModelConfig
 from antiphon.search.hot_words import HotWordsConfig, Phrases
 from antiphon.search.likeliest import likeliest
 from antiphon.search.limits import LimitsConfig
+from antiphon.search.plain_path import follow_plainly, is_plain
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
-from antiphon.search.scorer import longest_of
+from antiphon.search.scorer import ActiveScorers, longest_of
 from antiphon.search.scorers import scorers_of
 from antiphon.search.single_path import follow
 
@@ -80,7 +81,9 @@ class GreedySearch:
             processors=settings.processors,
             longest=longest_of(self._scorers),
         )
-        found = follow(model, prepared, 1, _likeliest, self._scorers)
+        scorers = ActiveScorers.begin(self._scorers, model, prepared, 1)
+        plainly = not scorers.scorers and is_plain(prepared)
+        found = follow_plainly(model, prepared) if plainly else follow(model, prepared, 1, _likeliest, scorers)
         return traced(model, prepared.encoded, found, alignment=settings.alignment, copies=self._copies)
 
 

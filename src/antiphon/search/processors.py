@@ -9,7 +9,7 @@ Rules that look back see the history of a row only, and each is a handful of ten
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, final
 
 import numpy as np
@@ -24,6 +24,7 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.search.likeliest import likeliest
 from antiphon.search.limits import Limits
+from antiphon.search.log_probabilities import LogProbabilities
 
 _INFINITY = float("inf")
 
@@ -97,6 +98,14 @@ class LogitsProcessors:
     shortest_maximum: int
     longest_prefix: int
     word_starts: Bool[Tensor, " V"] | None = None  # where words are limited
+    normalize: LogProbabilities = field(default_factory=LogProbabilities)
+
+    @property
+    def plain(self) -> bool:
+        """Whether no rule but lengths of symbols, and symbols that are never said, has an effect."""
+        own, rules = self.settings, self.rules
+        changes = own.repetition_penalty != 1 or own.no_repeat_ngram_size or self.longest_prefix or len(self.forbidden_first)
+        return not changes and rules.banned_openings is None and self.word_starts is None
 
     def keep(self, rows: Int[Tensor, " N"]) -> "LogitsProcessors":
         """The rules of these rows only."""
@@ -110,12 +119,11 @@ class LogitsProcessors:
         Where nobody else writes into `ranking`, it need not be kept `apart` from `said`: rules only forbid what is then not said.
         """
         step = history.shape[1]
-        logits = logits.float()
-        said = logits.log_softmax(-1)
+        said = self.normalize(logits)
         penalized = self.settings.repetition_penalty != 1 and step > 0
         allowed, ranking_norm = said, said.new_zeros(len(said), 1)
         if apart or penalized or step < self.longest_prefix:
-            allowed = (logits if penalized else said).clone()
+            allowed = (logits.float() if penalized else said).clone()
         if penalized:
             _penalize(allowed, history, self.settings.repetition_penalty)
             ranking_norm = allowed.logsumexp(-1, keepdim=True)

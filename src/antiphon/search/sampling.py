@@ -27,7 +27,7 @@ from antiphon.search.limits import Limits, LimitsConfig
 from antiphon.search.preparation import prepare
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.randomness import source_key
-from antiphon.search.scorer import longest_of
+from antiphon.search.scorer import ActiveScorers, longest_of
 from antiphon.search.scorers import scorers_of
 from antiphon.search.single_path import follow
 
@@ -102,12 +102,13 @@ class SamplingSearch:
             processors=settings.processors,
             longest=longest_of(self._scorers),
         )
+        scorers = ActiveScorers.begin(self._scorers, model, prepared, settings.samples)
         uniforms = _uniforms(source, prepared.limits, settings.seed, settings.samples).to(prepared.device)
 
         def choose(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
             return draw(ranking, uniforms[rows, step], settings)
 
-        drawn = follow(model, prepared, settings.samples, choose, self._scorers)
+        drawn = follow(model, prepared, settings.samples, choose, scorers)
         found = [sorted(own, key=lambda item: -item.score) for own in drawn]
         return traced(model, prepared.encoded, found, alignment=settings.alignment, copies=self._copies)
 

@@ -4,7 +4,7 @@ A source leaves the batch, with its rows of the memory and the state, as soon as
 chosen from, and then a hypothesis is worth the sum of what it was ranked by.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,7 +16,7 @@ from antiphon.contracts.sequences import Hypothesis, select_rows
 from antiphon.search.hypotheses import hypothesis
 from antiphon.search.preparation import Prepared
 from antiphon.search.processors import StepScores
-from antiphon.search.scorer import ActiveScorers, Scorer
+from antiphon.search.scorer import ActiveScorers
 
 Choose = Callable[[Float[Tensor, "R V"], int, Int[Tensor, " R"]], Int[Tensor, " R"]]
 """(logits after rules and scorers, step, number of each row in the whole batch) -> a symbol for each row."""
@@ -35,7 +35,7 @@ class _Paths:
     scorers: ActiveScorers
 
 
-def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose, scorers: Sequence[Scorer] = ()) -> list[list[Hypothesis]]:
+def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose, scorers: ActiveScorers) -> list[list[Hypothesis]]:
     """Walk `width` paths from each source to their ends; per source its hypotheses in the order of the rows."""
     end, steps, device = prepared.spec.end, prepared.limits.steps, prepared.device
     memory, processors = prepared.memory, prepared.processors
@@ -47,7 +47,7 @@ def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose,
         lengths=torch.full_like(rows, -1),
         cut=torch.zeros_like(rows, dtype=torch.bool),
         totals=torch.zeros(len(rows), device=device),
-        scorers=ActiveScorers.begin(scorers, model, prepared, width),
+        scorers=scorers,
     )
     last = prepared.starts(len(rows))
     state = model.init_state(memory, width, steps)

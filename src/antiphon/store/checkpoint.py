@@ -29,9 +29,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from antiphon.contracts.engine import FOLDER as ENGINE
+from antiphon.contracts.files import is_remote
 from antiphon.errors import CheckpointError
 from antiphon.store import atomic
 from antiphon.store.json_text import json_text
+from antiphon.store.remote_runs import fetched_checkpoint
 
 FORMAT = 1
 HEADER, WEIGHTS, FEATURES, TRAINING, MANIFEST = "checkpoint.json", "model.safetensors", "features", "training", "manifest.json"
@@ -121,7 +123,9 @@ def write(
 
 
 def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
-    """The checkpoint that a path means: itself, or the best (or last) one of a run."""
+    """The checkpoint that a path means: itself, or the best (or last) one of a run. One in a storage elsewhere is fetched."""
+    if is_remote(path):
+        return fetched_checkpoint(path, prefer)
     path = Path(path)
     if (path / HEADER).is_file():
         return path

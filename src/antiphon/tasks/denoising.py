@@ -376,7 +376,7 @@ training:
   max_epochs: 20
   batching: {{target_tokens: 4096}}
   optimizer: {{name: adamw, learning_rate: 1e-3}}
-  schedule: {{name: inverse_square_root, warmup_steps: 1000}}
+  schedule: {{name: cosine, warmup_steps: auto}}   # rises for a tenth of the budget, then falls to 0
   best: loss                     # the checkpoint with the lowest validation loss is kept
   patience: 5
 

@@ -169,7 +169,7 @@ TEMPLATE = """\
 task:
   name: language_modeling
   text: text                     # column with the texts
-  vocabulary: {{kind: unigram, size: 8000}}   # or {{run: runs/speech}}, that of the model to be helped
+  vocabulary: {{kind: unigram, size: auto}}   # or {{run: runs/speech}}, that of the model to be helped
 
 data:
   train: texts.txt               # a text a line; or a column of tsv, csv, jsonl, parquet; also .gz, .zst, or a list of files
@@ -184,7 +184,7 @@ training:
   max_epochs: 20
   batching: {{target_tokens: 4096}}
   optimizer: {{name: adamw, learning_rate: 1e-3}}
-  schedule: {{name: inverse_square_root, warmup_steps: 1000}}
+  schedule: {{name: cosine, warmup_steps: auto}}   # rises for a tenth of the budget, then falls to 0
   best: loss                     # its exponential is the perplexity
   patience: 5
 

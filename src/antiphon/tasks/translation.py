@@ -23,6 +23,7 @@ from antiphon.tasks.document_context import ContextConfig
 from antiphon.tasks.document_translation import DocumentTranslation
 from antiphon.tasks.matches import MatchConfig, Matches
 from antiphon.tasks.source_factors import FactorConfig
+from antiphon.tasks.text_draft import draft
 from antiphon.tasks.text_pairs import TextPairs
 from antiphon.tasks.text_pairs_config import check_settings
 from antiphon.tasks.text_parts import TextParts
@@ -246,7 +247,7 @@ task:
   name: translation
   source: source                 # column with the source text
   target: target                 # column with the target text
-  vocabulary: {{kind: unigram, size: 8000}}   # one for both sides; word, character and byte are there too
+  vocabulary: {{kind: unigram, size: auto}}   # one for both sides; word, character and byte are there too
 
 data:
   train: train.tsv               # tsv, csv, jsonl, parquet; also .gz, .zst, or a list of files. Two files aligned by line:
@@ -256,17 +257,17 @@ data:
   limits: {{max_source_length: 200, max_target_length: 200}}   # in subwords; what is longer is dropped and counted
 
 model:
-  name: transformer              # or lstm: change this one word
-  preset: small                  # tiny, small, base, big; any setting may be overridden
+  name: lstm                     # learns most in minutes; `transformer` in hours or with a GPU: change this one word
+  dim: 256                       # or `preset: small` (tiny, base, big); any setting may be overridden
   tied_embeddings: all           # source, target and output share one matrix (joint vocabulary)
 
 training:
-  max_epochs: 20
-  batching: {{target_tokens: 4096}}
-  optimizer: {{name: adamw, learning_rate: 1e-3}}
-  schedule: {{name: inverse_square_root, warmup_steps: 1000}}
+  max_minutes: 10                # validations included; `antiphon inspect` says what fits into them. Or max_steps, max_epochs
+  validate_every: auto           # ten times, evenly spread
+  batching: {{target_tokens: auto}}   # what fits into memory, and is small enough for many updates; or a number
+  optimizer: {{name: adamw, learning_rate: 3e-3}}   # 1e-3 for wide models
+  schedule: {{name: cosine, warmup_steps: auto}}   # rises for a tenth of the budget, then falls to 0
   best: chrf                     # the checkpoint with the best validation chrF is kept
-  patience: 5
 
 search:
   name: beam
@@ -283,4 +284,5 @@ plugin = TaskPlugin(
     build=build,
     metrics=("bleu", "chrf"),
     template=TEMPLATE,
+    draft=draft,
 )

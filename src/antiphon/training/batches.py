@@ -1,20 +1,38 @@
 """The batches of training: this rank's part of each global one."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
+import torch
+
 from antiphon.contracts.abilities import Augments, augments
 from antiphon.contracts.corpus import StoredCorpus
-from antiphon.contracts.sequences import Batch
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.contracts.sequences import Batch, Example, map_tensors
 from antiphon.contracts.task import Task
 from antiphon.data.batching import BatchingConfig, Sampler
 from antiphon.data.collate import collate
 from antiphon.data.loader import Loader
 from antiphon.data.mixing import MixedCorpus
 from antiphon.errors import ConfigError
+from antiphon.training.decoder_inputs import DecoderInputs, TeacherForcingConfig
 from antiphon.training.distributed import Ranks
+
+
+@final
+@dataclass(frozen=True)
+class Pinned:
+    """Puts batches together in memory that a GPU copies from while it computes. In processes without the GPU it is ordinary memory."""
+
+    together: Callable[[Sequence[Example]], Batch]
+
+    def __call__(self, examples: Sequence[Example]) -> Batch:
+        """The batch of some examples."""
+        batch = self.together(examples)
+        return map_tensors(torch.Tensor.pin_memory, batch) if torch.cuda.is_available() else batch
 
 
 @final
@@ -41,7 +59,11 @@ class TrainingBatches:
                 " this task neither samples encodings nor augments."
             )
         self.sampler = Sampler(corpus, settings, seed)
-        together = partial(collate, source=task.source_spec, target=task.target_spec)
+        together: Callable[[Sequence[Example]], Batch] = partial(
+            collate, source=task.source_spec, target=task.target_spec, pack=settings.pack
+        )
+        if ranks.device.type == "cuda":
+            together = Pinned(together)
         self.loader = Loader(
             corpus,
             self.sampler,
@@ -66,3 +88,20 @@ class TrainingBatches:
         if self._estimate is None:
             self._estimate = self.sampler.estimate_batches()
         return self._estimate
+
+
+def check_packing(settings: BatchingConfig, inputs: DecoderInputs, model: Seq2SeqModel) -> None:
+    """Raise ConfigError when several pairs are to stand in one row, and the model cannot keep them apart."""
+    if not settings.pack:
+        return
+    if not isinstance(inputs, TeacherForcingConfig):
+        raise ConfigError(
+            f"`training.batching.pack` must be left out with `training.decoder_inputs: {inputs.name}`, which begins once in a row. Leave"
+            " one of them out."
+        )
+    if not model.packs:
+        raise ConfigError(
+            f"`training.batching.pack` must be left out for this {type(model).__name__}, which cannot keep the pairs of a row apart:"
+            " packing is for encoder-decoders by attention alone (`model.name: transformer` on symbols or single steps, with `decoder:"
+            " attention` and without `window`, `chunk_length`, `wait_k`, `ctc`, `channels: independent` and the head `pointer`)."
+        )

@@ -11,6 +11,7 @@ from antiphon.training.progress import Progress
 from antiphon.training.settings import TrainingConfig
 
 _ALMOST_ONE = 1 - 1e-9
+VALIDATIONS = 10  # over the budget, with `validate_every: auto`
 LIMITS = ("max_steps", "max_epochs", "max_minutes", "patience")
 
 
@@ -75,5 +76,8 @@ class Budget:
     def validation_due(self, before: Progress, after: Progress) -> bool:
         """Whether an update is followed by a validation: where the recipe says so, and at the end."""
         every = self.settings.validate_every
-        here = after.step % every == 0 if every else any(map(self.due, range(before.epoch + 1, after.epoch + 1)))
+        if every == "auto":
+            here = int(self.share_done(before) * VALIDATIONS) != int(self.share_done(after) * VALIDATIONS)
+        else:
+            here = after.step % every == 0 if every else any(map(self.due, range(before.epoch + 1, after.epoch + 1)))
         return here or bool(self.used(after))

@@ -6,12 +6,12 @@ from antiphon.errors import ConfigError
 
 
 def find_device(name: str, setting: str) -> torch.device:
-    """The device called cpu, cuda, cuda:1, mps or auto (a GPU with CUDA, else the CPU).
+    """The device called cpu, cuda, cuda:1, mps or auto (a GPU with CUDA, else one of Apple's, else the CPU).
 
     Raises ConfigError, which speaks of `setting`, when this machine has no such device.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -42,7 +42,9 @@ class Events:
             self.log({"kind": "records", "step": step, "records": records})
         if result.pieces > 1:
             self.log({"kind": "split", "step": step, "pieces": result.pieces})
-        if result.skipped:
+        if result.overflowed:
+            self.log({"kind": "overflow", "step": step, "scale": progress.scale.value})
+        elif result.skipped:
             event = {"kind": "skipped", "step": step, "loss": result.loss, "gradient_norm": result.gradient_norm}
             self.log({**event, "records": list(result.culprits)})
 

@@ -25,7 +25,11 @@ class Learner(nn.Module):
     def forward(self, batch: Batch, step: int) -> tuple[Float[Tensor, ""], Float[Tensor, " B"]]:
         """The weighted sum of the losses of a batch at update number `step`, and the loss of each row."""
         loss = self._loss()
-        memory = self.model.encode(batch.source)
-        output = decode_for_training(self.inputs, self.model, batch.inputs, memory, step, attention=reads_attention(loss))
+        source, inputs, packing = batch.source, batch.inputs, batch.packing
+        if packing is not None:
+            source, inputs = source.packed(packing.source), inputs.packed(packing.inputs)
+        memory = self.model.encode(source)
+        output = decode_for_training(self.inputs, self.model, inputs, memory, step, attention=reads_attention(loss))
+        output = output if packing is None else output.unpacked(packing, batch.source)
         found = loss_for(loss, batch)(output, batch.labels, batch.weights)
         return found.total, found.rows

@@ -186,6 +186,8 @@ def _sentence(event: Event, width: int) -> str:
             f"step {event['step']:>6}  skipped: loss {event['loss']}, gradient {event['gradient_norm']};"
             f" records {', '.join(map(str, event['records'][:8]))}"
         )
+    if kind == "overflow":
+        return f"step {event['step']:>6}  a gradient was too large for fp16: the loss is now multiplied by {event['scale']:,.0f}"
     if kind == "split":
         return f"step {event['step']:>6}  out of memory: batches done in {event['pieces']} pieces"
     return str(event.get("message", ""))

@@ -1,10 +1,11 @@
 """Where training stands: the numbers that, with the weights, the optimizer and the seed, determine everything that follows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from antiphon.errors import TrainingError
+from antiphon.errors import DivergedError
+from antiphon.training.loss_scale import LossScale
 from antiphon.training.step import UpdateResult
 
 
@@ -40,6 +41,8 @@ class Progress:
     batch: int = 0
     seconds: float = 0.0
     best_score: float | None = None
+    best_loss: float | None = None
+    """The validation loss of the best checkpoint, which decides between equal scores, and while all scores are worthless."""
     best_step: int = 0
     stale: int = 0
     skipped: int = 0
@@ -47,6 +50,10 @@ class Progress:
     splits: int = 0
     kept: tuple[int, ...] = ()
     window: Window = Window()
+    first_validation: int = 0
+    """The step of the first validation: as many updates are between two, where the recipe leaves it to the budget (`auto`)."""
+    scale: LossScale = field(default_factory=LossScale)
+    """Of the loss, where gradients pass through half precision."""
     validation_due: bool = False
     """Whether the validation of this step is still to come: it was stopped, and the step was saved without it."""
 
@@ -58,8 +65,9 @@ class Progress:
             epoch=epoch,
             batch=batch,
             seconds=seconds,
-            skipped=self.skipped + result.skipped,
-            skipped_in_a_row=self.skipped_in_a_row + 1 if result.skipped else 0,
+            skipped=self.skipped + (result.skipped and not result.overflowed),
+            skipped_in_a_row=self.skipped_in_a_row + (not result.overflowed) if result.skipped else 0,
+            scale=self.scale.after(overflowed=result.overflowed),
             splits=self.splits + (result.pieces > 1),
             window=self.window.add(result, learning_rate),
         )
@@ -67,14 +75,15 @@ class Progress:
 
 def progress_from(values: Mapping[str, Any]) -> Progress:
     """Progress from the JSON of a checkpoint; what an older one does not know has its default."""
-    return Progress(**{**values, "kept": tuple(values["kept"]), "window": Window(**values.get("window", {}))})
+    parts = {"kept": tuple(values["kept"]), "window": Window(**values.get("window", {})), "scale": LossScale(**values.get("scale", {}))}
+    return Progress(**{**values, **parts})
 
 
 def check_not_diverged(progress: Progress, result: UpdateResult, patience: int) -> None:
-    """Raise TrainingError when the last `patience` updates were skipped, naming the records of the last one."""
+    """Raise DivergedError when the last `patience` updates were skipped, naming the records of the last one."""
     if progress.skipped_in_a_row < patience:
         return
-    raise TrainingError(
+    raise DivergedError(
         f"Training diverged: loss or gradient was not finite {progress.skipped_in_a_row} times in a row, last at step {progress.step}"
         f" (loss {result.loss}, records {', '.join(map(str, result.culprits[:8]))}). The last good checkpoint is intact."
         " Lower `training.optimizer.learning_rate`, raise `training.schedule.warmup_steps`, or look at these records."

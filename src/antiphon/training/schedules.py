@@ -2,6 +2,7 @@
 
 Unusual here: what decays does so over the *progress*, the largest share used of any budget (steps, epochs, minutes). So a cosine ends
 where training ends, also when the budget is a number of minutes. Decay begins where the warm-up ends, so every schedule reaches its peak.
+A warm-up may be a share of the progress, too (`warmup_steps: auto`): so many steps that would suit ten hours leave two minutes no time.
 """
 
 import math
@@ -11,7 +12,9 @@ from pydantic import Field
 
 from antiphon.contracts.configuration import Choice, config
 
-Warmup = Annotated[int, Field(ge=0)]
+WARMUP_SHARE, WARMUP_MOST = 0.1, 1000  # of `auto`: a tenth of the budget; a long training needs no longer warm-up than this
+
+Warmup = Annotated[int, Field(ge=0)] | Literal["auto"]
 
 
 @config
@@ -21,7 +24,7 @@ class ConstantConfig:
     name: Literal["constant"] = "constant"
     """The name of this schedule."""
     warmup_steps: Warmup = 0
-    """Steps from 0 to the peak."""
+    """Steps from 0 to the peak; `auto` is a tenth of the budget, whatever its unit, and at most 1,000 steps."""
 
 
 @config
@@ -31,7 +34,7 @@ class InverseSquareRootConfig:
     name: Literal["inverse_square_root"] = "inverse_square_root"
     """The name of this schedule."""
     warmup_steps: Warmup = 1000
-    """Steps from 0 to the peak."""
+    """Steps from 0 to the peak; `auto` is a tenth of the budget, whatever its unit, and at most 1,000 steps."""
 
 
 @config
@@ -41,7 +44,7 @@ class CosineConfig:
     name: Literal["cosine"] = "cosine"
     """The name of this schedule."""
     warmup_steps: Warmup = 400
-    """Steps from 0 to the peak."""
+    """Steps from 0 to the peak; `auto` is a tenth of the budget, whatever its unit, and at most 1,000 steps."""
     final: float = Field(default=0.0, ge=0, le=1)
     """Share of the peak that is left at the end."""
 
@@ -53,7 +56,7 @@ class LinearConfig:
     name: Literal["linear"] = "linear"
     """The name of this schedule."""
     warmup_steps: Warmup = 400
-    """Steps from 0 to the peak."""
+    """Steps from 0 to the peak; `auto` is a tenth of the budget, whatever its unit, and at most 1,000 steps."""
     final: float = Field(default=0.0, ge=0, le=1)
     """Share of the peak that is left at the end."""
 
@@ -65,7 +68,7 @@ class WarmupStableDecayConfig:
     name: Literal["warmup_stable_decay"] = "warmup_stable_decay"
     """The name of this schedule."""
     warmup_steps: Warmup = 400
-    """Steps from 0 to the peak."""
+    """Steps from 0 to the peak; `auto` is a tenth of the budget, whatever its unit, and at most 1,000 steps."""
     decay: float = Field(default=0.2, gt=0, le=1)
     """Share of the budget over which the rate falls to 0; the rest of the budget after the warm-up where that is shorter."""
 
@@ -76,13 +79,12 @@ ScheduleConfig = Annotated[AnySchedule, Choice("inverse_square_root")]
 
 def learning_rate_factor(settings: AnySchedule, step: int, progress: float) -> float:
     """The factor for the update after `step` updates, at `progress` (0 to 1) through the budget."""
-    warmup = settings.warmup_steps
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = min(max(progress, 0.0), 1.0)
+    rising, warmup = _warming_up(settings.warmup_steps, step, progress := min(max(progress, 0.0), 1.0))
+    if rising is not None:
+        return rising
     decayed = _share_decayed(warmup, step, progress)
     if isinstance(settings, InverseSquareRootConfig):
-        return math.sqrt(max(warmup, 1) / (step + 1))
+        return math.sqrt(max(warmup, 1) / (step + 1)) if settings.warmup_steps != "auto" else min(1.0, math.sqrt(warmup / max(step, 1)))
     if isinstance(settings, CosineConfig):
         return settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * decayed))
     if isinstance(settings, LinearConfig):
@@ -92,7 +94,17 @@ def learning_rate_factor(settings: AnySchedule, step: int, progress: float) -> f
     return 1.0
 
 
-def _share_decayed(warmup: int, step: int, progress: float) -> float:
+def _warming_up(warmup: Warmup, step: int, progress: float) -> tuple[float | None, int | float]:
+    """The factor while the rate still rises, else None; and after how many steps it has risen, which `auto` only knows once it has."""
+    if warmup != "auto":
+        return ((step + 1) / warmup if step < warmup else None), warmup
+    risen = max((step + 1) / WARMUP_MOST, progress / WARMUP_SHARE)
+    if risen < 1:
+        return risen, WARMUP_MOST
+    return None, min(WARMUP_MOST, WARMUP_SHARE * step / progress) if progress > 0 else min(WARMUP_MOST, step)
+
+
+def _share_decayed(warmup: int | float, step: int, progress: float) -> float:
     """How much of what the warm-up left of the budget is used, from 0 to 1.
 
     The warm-up is taken to have used `progress * warmup / step`, its share of the updates so far: exact for a budget of steps or epochs,

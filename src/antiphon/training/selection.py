@@ -9,7 +9,7 @@ from typing import Protocol, final, runtime_checkable
 import torch
 
 from antiphon.contracts.model import Seq2SeqModel
-from antiphon.metrics.interface import Score, better
+from antiphon.metrics.interface import Score, better, is_worthless
 from antiphon.metrics.scoring import named
 from antiphon.training.distributed import Ranks
 from antiphon.training.state import TrainingState
@@ -37,14 +37,27 @@ class PlannedEvaluate(Protocol):
         """Thorough scores of the best model when training has ended, after so many updates, and what they are of."""
 
 
+@runtime_checkable
+class FittedEvaluate(Protocol):
+    """Scores whose cost follows from how much is learned between two validations."""
+
+    def planned(self, updates: int) -> None:
+        """Hear how many updates are between two validations, where only the budget decides it."""
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """Scores by name, the one that decides as rank 0 has it (NaN where there is none), and whether it is the best so far."""
+    """Scores by name, the one that decides as rank 0 has it (NaN where there is none), its loss, and whether it is the best so far."""
 
     scores: dict[str, float]
     samples: Samples
     deciding: float
     better: bool
+    loss: float | None = None
+
+
+Best = tuple[float | None, float | None]
+"""The deciding score of the best checkpoint so far, and its loss; None where there is none."""
 
 
 @final
@@ -64,12 +77,12 @@ class Selection:
     ):
         self.evaluate, self.deciding, self.ranks, self.stop, self.whole = evaluate, deciding, ranks, stop, whole
 
-    def of_state(self, state: TrainingState, best: float | None) -> Verdict:
+    def of_state(self, state: TrainingState, best: Best) -> Verdict:
         """Score the weights that will be used. Raises Stopped, with the state as it was."""
         with state.usable() as model:
             return self.of(model, best, "validation")
 
-    def of(self, model: Seq2SeqModel, best: float | None, within: str) -> Verdict:
+    def of(self, model: Seq2SeqModel, best: Best, within: str) -> Verdict:
         """Score a model; `within` says what this is, for who stops it."""
         model.eval()
         try:
@@ -77,8 +90,13 @@ class Selection:
                 scores, samples = self.evaluate(model)
         finally:
             model.train()
-        deciding, better = self._decide(scores, best)
-        return Verdict({score.name: score.value for score in scores}, samples, deciding, better)
+        deciding, loss, better = self._decide(scores, best)
+        return Verdict({score.name: score.value for score in scores}, samples, deciding, better, loss)
+
+    def planned(self, updates: int) -> None:
+        """Tell how many updates are between two validations, where only the budget decides it."""
+        if isinstance(self.evaluate, FittedEvaluate):
+            self.evaluate.planned(updates)
 
     def due(self, epoch: int) -> bool:
         """Whether the model is scored when so many epochs are done, where the recipe does not say how often."""
@@ -96,11 +114,20 @@ class Selection:
             model.train()
         return None if found is None else ({score.name: score.value for score in found[0]}, found[1])
 
-    def _decide(self, scores: Sequence[Score], best: float | None) -> tuple[float, bool]:
-        score = named(scores, self.deciding)  # none when the model has diverged
-        shared = torch.tensor(score.value if score else math.nan, dtype=torch.float64, device=self.ranks.device)
+    def _decide(self, scores: Sequence[Score], best: Best) -> tuple[float, float | None, bool]:
+        """The deciding score, the loss, and whether this is the best so far. Equal scores say nothing, nor do worthless ones: nothing of an
+        output is right, however little was learned. Then the loss decides."""
+        score, loss = named(scores, self.deciding), named(scores, "loss")  # no score when the model has diverged
+        values = [math.nan if one is None else one.value for one in (score, loss)]
+        shared = torch.tensor(values, dtype=torch.float64, device=self.ranks.device)
         self.ranks.broadcast([shared])
-        value = float(shared)
+        value, loss_value = (float(one) for one in shared)
+        known = loss_value if math.isfinite(loss_value) else None
         if score is None or not math.isfinite(value):  # nothing could ever be better than NaN
-            return value, False
-        return value, best is None or better(value, best, score)
+            return value, known, False
+        before, loss_before = best
+        if before is None:
+            return value, known, True
+        if value == before or (is_worthless(value, score) and is_worthless(before, score)):
+            return value, known, known is not None and loss_before is not None and known < loss_before
+        return value, known, better(value, before, score)

@@ -44,13 +44,19 @@ class TrainingConfig:
     """Largest gradient norm; larger gradients are scaled down. None leaves them as they are."""
     precision: Precision = "fp32"
     """fp32; bf16 (autocast: products alone are rounded); or bf16_weights (weights and what flows between layers are rounded, too, and learn
-    through masters in fp32, which are what is saved): faster still. A CPU that can only imitate bf16 computes in fp32, and says so."""
+    through masters in fp32, which are what is saved): faster still. For GPUs without bf16 there is fp16 (autocast, with a loss that is
+    scaled so that small gradients survive); tf32 rounds what enters products on Nvidia's GPUs. What a device lacks it computes in fp32, and
+    says so."""
+    deterministic: bool = False
+    """On a GPU, take only algorithms that give the same bits every time, which are slower: then two runs of a recipe are bit-identical,
+    and so is a resumed one. A CPU is so in any case."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Keep, evaluate and save an exponential moving average of the weights."""
     average: Count = 1
     """At the end, average the last so many checkpoints, and keep the average if it scores better."""
-    validate_every: Count | None = None
-    """Updates between validations; None is once per epoch, or less often where `validation_share` would not allow it."""
+    validate_every: Count | Literal["auto"] | None = None
+    """Updates between validations; `auto` is ten times, evenly spread over the budget, whatever its unit; None is once per epoch, or less
+    often where `validation_share` would not allow it."""
     save_every: Count | None = None
     """Updates between checkpoints besides those at validations."""
     save_minutes: Annotated[float, Field(gt=0)] | None = 15
@@ -107,6 +113,8 @@ class TrainingConfig:
             raise ValueError("`optimizer` must not be `adafactor` with `distributed.shard`: it needs whole matrices. Take `adamw`.")
         if self.distributed.shard and self.loss is not None and self.loss.name == "minimum_risk":
             raise ValueError("`loss` must not be `minimum_risk` with `distributed.shard`, which decodes while it learns.")
+        if self.distributed.shard and self.precision == "fp16":
+            raise ValueError("`precision` must not be `fp16` with `distributed.shard`, which has no scaled loss. Take `bf16`.")
         if self.average > self.keep:
             raise ValueError(f"`average` must be at most `keep` ({self.keep}), but is {self.average}.")
 
@@ -127,6 +135,8 @@ def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
 def warmup_notes(settings: TrainingConfig, batches_per_epoch: int) -> list[str]:
     """What to say before training when the warm-up takes longer than the budget of steps or epochs; minutes are not known in steps."""
     warmup = settings.schedule.warmup_steps
+    if warmup == "auto":  # a share of the budget
+        return []
     updates = [settings.max_steps] if settings.max_steps is not None else []
     if settings.max_epochs is not None:
         updates.append(math.ceil(settings.max_epochs * math.ceil(batches_per_epoch / settings.accumulation)))

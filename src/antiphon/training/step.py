@@ -22,6 +22,7 @@ from antiphon.training.decoder_inputs import DecoderInputs
 from antiphon.training.distributed import Ranks
 from antiphon.training.gradients import Gradients, RowLosses, WholeGradients
 from antiphon.training.learner import Learner
+from antiphon.training.loss_scale import UNSCALED, LossScale
 from antiphon.training.precision import Precision
 from antiphon.training.shards import full
 
@@ -40,6 +41,8 @@ class UpdateResult:
     skipped: bool = False
     culprits: tuple[int, ...] = ()
     pieces: int = 1
+    overflowed: bool = False
+    """Whether it was skipped since a scaled gradient was too large for half precision: the next one is scaled less."""
 
 
 @final
@@ -67,17 +70,24 @@ class Update:
         learner = Learner(model, loss, inputs)
         return cls(learner, WholeGradients(learner, ranks, precision, seed), optimizer, ranks, clip_norm=clip_norm)
 
-    def __call__(self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float) -> UpdateResult:
+    def __call__(
+        self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float, scale: LossScale = UNSCALED
+    ) -> UpdateResult:
         """Do update number `step`. Raises TrainingError when a single record does not fit in memory."""
         elements, weight = self._counted(batches)
-        learned, pieces = self.gradients(batches, step, weight)
+        learned, pieces = self.gradients(batches, step, weight / scale.value)
         zero = torch.zeros((), device=self.ranks.device)
         loss_sum = torch.stack([total for _, _, total in learned]).sum() if learned else zero
         sums = self.ranks.sum(torch.stack([loss_sum.float(), zero + pieces - 1]))
-        loss, pieces = float(sums[0]) / weight, 1 + int(sums[1])
-        norm = float(full(torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf"))))
+        if scale.value != 1:
+            torch._foreach_div_([parameter.grad for parameter in self.parameters if parameter.grad is not None], scale.value)
+        clipped = full(torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf")))
+        total, more, norm = torch.cat([sums, clipped.reshape(1).to(sums)]).tolist()  # a GPU is waited for once an update
+        loss, pieces = total / weight, 1 + int(more)
         if not (_finite(loss) and _finite(norm)):
             self.optimizer.zero_grad(set_to_none=True)
+            if _finite(loss) and not scale.least:
+                return UpdateResult(loss, elements, norm, skipped=True, pieces=pieces, overflowed=True)
             return UpdateResult(loss, elements, norm, skipped=True, culprits=self._culprits(learned), pieces=pieces)
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
@@ -95,6 +105,8 @@ class Update:
             of_rows = counted(batch.labels, self.learner.model.target).sum(1)
             elements += int(of_rows.sum())
             weight += float(of_rows.sum() if batch.weights is None else (of_rows * batch.weights).sum())
+        if self.ranks.world == 1:
+            return elements, weight or 1.0
         precise = torch.float32 if self.ranks.device.type == "mps" else torch.float64  # which MPS lacks
         sums = self.ranks.sum(torch.tensor([elements, weight], device=self.ranks.device, dtype=precise)).tolist()
         return int(sums[0]), sums[1] or 1.0

@@ -23,6 +23,8 @@ from antiphon.training.distributed import Ranks, watched
 from antiphon.training.events import Events
 from antiphon.training.grouping import Batches, groups
 from antiphon.training.hanging import within
+from antiphon.training.loss_scale import UNSCALED
+from antiphon.training.precision import computing, has_fp16
 from antiphon.training.progress import Progress, Window, check_not_diverged
 from antiphon.training.schedules import learning_rate_factor
 from antiphon.training.selection import Evaluate, Selection
@@ -41,7 +43,8 @@ def _nothing(*_: object) -> None:
 class Trainer:
     """Trains one model. `header` is what every checkpoint says about itself; `save_features` writes what the task fitted.
 
-    `conclude` is called by the first rank when all has been learned, before the end is logged; `say` hears what signals will do.
+    `conclude` is called by the first rank when all has been learned, before the end is logged, and `saved` whenever the run's folder has a
+    new checkpoint; `say` hears what signals will do.
     """
 
     def __init__(
@@ -58,10 +61,11 @@ class Trainer:
         save_features: Callable[[Path], None],
         loggers: Sequence[EventSink] = (),
         conclude: Callable[[], None] = _nothing,
+        saved: Callable[[], None] = _nothing,
         say: Callable[[str], None] = _nothing,
     ):
         self.model, self.update, self.batches = model, update, batches
-        self.settings, self.ranks, self.conclude = settings, ranks, conclude
+        self.settings, self.ranks, self.conclude, self.saved = settings, ranks, conclude, saved
         self.progress = Progress()
         self.average = MovingAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.state = TrainingState(model, update.optimizer, self.average, save_features, ranks)
@@ -70,6 +74,7 @@ class Trainer:
         self.selection = Selection(evaluate, settings.best, ranks, self.stop, partial(gathered, update.learner))
         self.budget = Budget(settings, batches.estimate, self.selection.due, ranks)
         self.events = Events(loggers, settings, ranks)
+        self.scaled = settings.precision == "fp16" and has_fp16(ranks.device)
         self.saved_step, self.saved_at = -1, time.monotonic()
 
     def resume(self, saved: checkpoint.Checkpoint) -> None:
@@ -82,7 +87,8 @@ class Trainer:
     def run(self) -> Progress:
         """Train until done; returns where it ended. Raises Stopped when a signal asks for it."""
         try:
-            with self.stop.heard(), watched(self.ranks, self.settings.distributed):
+            computing_so = computing(self.settings.precision, self.ranks.device, deterministic=self.settings.deterministic)
+            with self.stop.heard(), watched(self.ranks, self.settings.distributed), computing_so:
                 self._loop()
         finally:
             self.events.close()
@@ -107,7 +113,7 @@ class Trainer:
         before = self.progress
         factor = learning_rate_factor(self.settings.schedule, before.step, self.budget.share_done(before))
         with within("update"):
-            result = self.update(batches, before.step, factor)
+            result = self.update(batches, before.step, factor, before.scale if self.scaled else UNSCALED)
         rate = self.update.optimizer.param_groups[0]["lr"]
         after = before.after(result, epoch=epoch, batch=batch, seconds=self.budget.seconds(), learning_rate=rate)
         self.progress = replace(after, validation_due=self.budget.validation_due(before, after))
@@ -150,7 +156,10 @@ class Trainer:
         """Score the weights that will be used, remember the best, save. A stop meanwhile saves the step with the validation still due."""
         before = self.progress
         try:
-            found = self.selection.of_state(self.state, before.best_score)
+            if self.settings.validate_every == "auto":
+                before = replace(before, first_validation=before.first_validation or before.step)
+                self.selection.planned(before.first_validation)
+            found = self.selection.of_state(self.state, (before.best_score, before.best_loss))
         except Stopped as stopped:
             if self.ranks.world > 1:  # the others are still at it
                 raise
@@ -159,6 +168,7 @@ class Trainer:
         self.progress = replace(
             before,
             best_score=found.deciding if found.better else before.best_score,
+            best_loss=found.loss if found.better else before.best_loss,
             best_step=before.step if found.better else before.best_step,
             stale=0 if found.better else before.stale + 1,
             seconds=seconds,
@@ -176,6 +186,8 @@ class Trainer:
             self.progress = self.checkpoints.with_one_more(self.progress)
         if self.ranks.first or self.state.sharded:
             self.checkpoints.write(self.progress, scores, best=best)
+        if self.ranks.first:
+            self.saved()
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
         self.ranks.wait()
 
@@ -193,11 +205,13 @@ class Trainer:
     def _try_average(self, steps: Sequence[int]) -> Progress:
         """Make the average of some checkpoints the best one, if that scores better; returns the progress that knows of it."""
         with self.state.holding(self.checkpoints.mean(steps)) as model:
-            found = self.selection.of(model, self.progress.best_score, "average")
+            found = self.selection.of(model, (self.progress.best_score, self.progress.best_loss), "average")
             self.events.average(self.progress, len(steps), found)
             if found.better and (self.ranks.first or self.state.sharded):
                 self.checkpoints.write_average(self.progress.step, found.scores, steps)
-        return replace(self.progress, best_score=found.deciding, best_step=self.progress.step) if found.better else self.progress
+        if not found.better:
+            return self.progress
+        return replace(self.progress, best_score=found.deciding, best_loss=found.loss, best_step=self.progress.step)
 
     def _score_best(self, progress: Progress) -> None:
         """Report more exact scores of the best checkpoint. They decide nothing: they are of other records, found by another search."""

@@ -66,6 +66,19 @@ def test_every_row_once_within_the_budgets(
             assert max_examples is None or len(batch) <= max_examples
 
 
+@given(rows=st.integers(1, 300), seed=st.integers(0, 2**31), budget=st.integers(1, 500), sources=st.none() | st.integers(1, 500))
+def test_what_is_to_be_packed_fills_budgets_without_padding(rows: int, seed: int, budget: int, sources: int | None) -> None:
+    corpus = some_lengths(rows, seed)
+    sampler = Sampler(corpus, BatchingConfig(target_tokens=budget, source_tokens=sources, pack=True, pool_size=128), seed)
+    for batches in (list(sampler.batches(2)), list(sampler.in_order())):
+        assert sorted(np.concatenate(batches).tolist()) == list(range(rows))
+        for batch in batches:
+            if len(batch) > 1:
+                assert corpus.targets[batch].sum() <= budget
+                assert sources is None or corpus.sources[batch].sum() <= sources
+    assert as_lists(sampler.batches(2, 3)) == as_lists(sampler.batches(2))[3:]
+
+
 def test_resuming_gives_exactly_the_rest(seed: int) -> None:
     sampler = Sampler(some_lengths(500), BatchingConfig(target_tokens=200, pool_size=64), seed)
     whole = as_lists(sampler.batches(5))
@@ -187,7 +200,7 @@ def test_weights_of_a_mixture_are_followed() -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ConfigError, match="`target_tokens` must be at least 1, but is 0"):
+    with pytest.raises(ConfigError, match="`target_tokens`: must be `auto`, or a whole number of at least 1, but is 0"):
         validate(BatchingConfig, {"target_tokens": 0})
     with pytest.raises(ConfigError, match="`workers` must be at least 0, but is -1"):
         validate(BatchingConfig, {"workers": -1})

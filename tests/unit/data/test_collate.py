@@ -7,6 +7,7 @@ import torch
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec, ValueSpec
 from antiphon.data.collate import collate
+from antiphon.data.workers import _packed, _unpacked
 from antiphon.errors import DataError
 
 SOURCE = TokenSpec(size=10, pad=9, unknown=1, start=2, end=3)
@@ -39,3 +40,19 @@ def test_targets_are_all_there_or_none() -> None:
     assert collate([without], SOURCE, TARGET).target is None
     with pytest.raises(DataError, match="but record 8 has none"):
         collate([with_target, without], SOURCE, TARGET)
+
+
+def test_what_is_packed_stays_so_in_parts_and_from_a_worker() -> None:
+    spec = TokenSpec(size=11, pad=0, unknown=1, start=2, end=3, fingerprint="test")
+    examples = [Example(np.full(length, 5), np.full(length + 1, 6), length) for length in (9, 2, 3, 2, 9)]
+    batch = collate(examples, spec, spec, pack=True)
+    assert batch.packing is not None
+    assert batch.packing.source.places.numel() < batch.source.values.numel()
+    assert collate(examples, spec, spec).packing is None
+    half = batch.select_rows(torch.tensor([0, 1, 3]))
+    assert half.packing is not None
+    assert half.packing.source.back.shape == half.source.values.shape
+    there = _unpacked(_packed(batch))
+    assert there is not None
+    assert there.packing is not None
+    assert torch.equal(there.packing.inputs.back, batch.packing.inputs.back)

@@ -103,3 +103,16 @@ def test_what_is_left_of_several_parts_is_named_by_its_place(seed):
         assert joined.place(number) == f"record {record['target']}"
     fresh = JoinedRecords(joined.parts)
     assert [fresh.place(number) for number, _ in joined()] == [f"record {record['target']}" for record in joined]
+
+
+def test_what_is_held_out_twice_is_all_there() -> None:
+    """A test, then records to validate on: the numbers of what is left have gaps."""
+    rows = [{"source": str(number), "target": "x"} for number in range(100)]
+    first = split([MemoryRecords(lambda: rows)], ("source",), 20, 1, name="test")
+    second = split(list(filter(None, first.training)), ("source",), 20, 1)
+    assert "20 of 80 training records are held out for validation" in second.note
+    found = [
+        {record["source"] for part in parts if part for record in part} for parts in (first.validation, second.training, second.validation)
+    ]
+    assert [len(one) for one in found] == [20, 60, 20]
+    assert len(set.union(*found)) == 100

@@ -35,3 +35,19 @@ def test_each_run_reads_what_stands_in_the_inputs_now(session, rows):
 def test_tensors_with_gaps_are_refused(session):
     with pytest.raises(ValueError, match="contiguous"):
         Binding(session, {"x": torch.ones(3, 2).T, "y": torch.ones(2, 3)}, {}, ["sum", "twice"])
+
+
+def test_what_somebody_holds_is_not_written_over(session):
+    x = torch.ones(2, 3)
+    run = Binding(session, {"x": x, "y": torch.ones(2, 3)}, {}, ["sum", "twice"])
+    held = []
+    for number in range(1, 6):
+        x.fill_(number)
+        held.append(run()["twice"][0])  # a view is enough
+    assert [float(one[0]) for one in held] == [2 * (number + 1) for number in range(1, 6)]
+
+
+def test_what_nobody_holds_is_written_over(session):
+    run = Binding(session, {"x": torch.ones(2, 3), "y": torch.ones(2, 3)}, {}, ["sum", "twice"])
+    run()
+    assert len({run()["twice"].data_ptr() for _ in range(5)}) == 1

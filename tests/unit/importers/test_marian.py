@@ -129,3 +129,17 @@ def test_a_vocabulary_of_another_size(folder: Path) -> None:
     pieces = marian_vocabulary(folder / "vocab.spm")
     write_marian(folder / "model.bin", marian_arrays(3, len(pieces) + 1))
     assert f"The vocabulary must have {len(pieces) + 1} pieces, as the model has, but has {len(pieces)}." in _refusal(folder)
+
+
+@pytest.mark.parametrize(("said", "layer"), [(None, 2), ("last", 2), (1, 1)])
+def test_it_aligns_in_the_layer_that_learned_to(folder: Path, said: Any, layer: int) -> None:
+    _written(folder, **({} if said is None else {"transformer-guided-alignment-layer": said}))
+    settings = antiphon.load(antiphon.import_model("marian", folder, folder.parent / "run", overrides=OVERRIDES)).recipe.model
+    assert isinstance(settings, TransformerConfig)
+    assert (settings.alignment_layer, settings.alignment_heads) == (layer, 1)
+
+
+@pytest.mark.parametrize("said", [3, 0, "first"])
+def test_a_layer_that_is_not_there_cannot_align(folder: Path, said: Any) -> None:
+    _written(folder, **{"transformer-guided-alignment-layer": said})
+    assert "must have `transformer-guided-alignment-layer` of 'last' or a number from 1 to 2, but has" in _refusal(folder)

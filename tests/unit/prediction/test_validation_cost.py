@@ -91,3 +91,11 @@ def test_the_best_is_scored_in_full_where_that_takes_no_longer_than_its_share() 
     assert many.at_the_end(settings(), EPOCH, 1, beam) == FEWEST_AT_THE_END
     assert FEWEST_AT_THE_END < many.at_the_end(settings(), EPOCH, 4000, beam) < 20_000
     assert many.at_the_end(settings(validation_share=None), EPOCH, 1, beam) == 20_000
+
+
+def test_validations_by_the_budget_decode_what_fits_between_two() -> None:
+    """Few until it is known how many updates are between two validations; then as with that many."""
+    measured, search = cost(1014), GreedyConfig()
+    automatic = settings(validate_every="auto")
+    assert measured.plan(automatic, EPOCH, search).records == FEWEST
+    assert measured.plan(automatic, EPOCH, search, 150) == measured.plan(settings(validate_every=150), EPOCH, search)

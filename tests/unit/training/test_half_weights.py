@@ -109,7 +109,7 @@ def test_tied_and_frozen_weights_stay_what_they_are(seed):
 def test_losses_follow_those_of_single_precision(name, settings, seed):
     exact, rough = (make_model(seed, name, **{"dim": 16, **settings}).float() for _ in range(2))
     expected, found = learn(exact, "fp32", 24, seed), learn(rough, "bf16_weights", 24, seed)
-    assert expected[-1] < 0.8 * expected[0], "something was learned"
+    assert expected[-1] < 0.9 * expected[0], "something was learned"
     for one, other in zip(expected, found, strict=True):
         assert other == pytest.approx(one, rel=0.03)
 

@@ -92,3 +92,21 @@ def test_with_a_budget_of_steps_decay_takes_exactly_what_the_warm_up_leaves():
     assert [learning_rate_factor(decay, step, step / 500) for step in (400, 425, 500)] == pytest.approx([1.0, 0.75, 0.0])
     plateau = WarmupStableDecayConfig(warmup_steps=400, decay=0.1)
     assert [learning_rate_factor(plateau, step, step / 500) for step in (400, 450, 475)] == pytest.approx([1.0, 1.0, 0.5])
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("clock", [float, slow_start], ids=["steps", "minutes"])
+@pytest.mark.parametrize("budget", [20, 500, 50_000])
+def test_an_automatic_warm_up_is_a_tenth_of_the_budget_and_at_most_1000_steps(kind, clock, budget):
+    settings = kind(warmup_steps="auto")
+    steps = sorted({*range(0, budget + 1, max(1, budget // 2000)), budget})
+    found = {step: learning_rate_factor(settings, step, clock(step) / clock(budget)) for step in steps}
+    over = next(step for step in steps if clock(step) / clock(budget) >= 0.1 or step >= 1000)
+    assert found[0] == pytest.approx(0.001), "the first update already moves the weights"
+    assert all(value < 1 for step, value in found.items() if step < over - 1)
+    if clock is float:  # else an update may take more than the warm-up
+        assert found[over] == pytest.approx(1.0, abs=0.03), "then the rate is at its peak"
+    later = [found[step] for step in steps if step >= over]
+    assert all(one >= other - 1e-3 for one, other in pairwise(later))
+    if kind in (CosineConfig, LinearConfig, WarmupStableDecayConfig):
+        assert found[budget] == pytest.approx(0.0)

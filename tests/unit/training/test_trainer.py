@@ -491,6 +491,48 @@ def test_the_best_is_what_is_nearest_to_its_target(tmp_path, seed):
     assert trainer.progress.best_score == 82.0
 
 
+class WordErrors:
+    """A word error rate and a loss, given in advance; remembers how many updates it was told to be between two validations."""
+
+    def __init__(self, rates, losses):
+        self.rates, self.losses, self.told = list(rates), list(losses), []
+
+    def __call__(self, model):
+        rate = Score("word_error_rate", self.rates.pop(0), "given", False, worthless=100.0)
+        return [Score("loss", self.losses.pop(0), "given", higher_is_better=False), rate], []
+
+    def planned(self, updates):
+        self.told.append(updates)
+
+
+@pytest.mark.parametrize(
+    ("rates", "losses", "best"),
+    [
+        ([100.0, 100.0, 100.0], [3.0, 2.0, 2.5], [True, True, False]),  # nothing is right yet, and the loss decides
+        ([100.0, 140.0, 120.0], [3.0, 2.0, 1.0], [True, True, True]),  # nor is one worthless score better than another
+        ([90.0, 100.0, 90.0], [3.0, 2.0, 1.0], [True, False, True]),  # what is worthless never beats what is not; equal ones by the loss
+        ([90.0, 90.0, 95.0], [1.0, 2.0, 0.5], [True, False, False]),
+        ([110.0, 99.0, 50.0], [1.0, 2.0, 3.0], [True, True, True]),  # a score that says something decides alone
+    ],
+)
+def test_equal_and_worthless_scores_leave_the_choice_to_the_loss(tmp_path, seed, rates, losses, best):
+    trainer, log = make(tmp_path, seed, max_steps=6, validate_every=2, best="word_error_rate")
+    trainer.selection.evaluate = WordErrors(rates, losses)
+    trainer.run()
+    assert [event["best"] for event in log.of("validation")] == best
+    last = max(number for number, better in enumerate(best) if better)
+    assert (trainer.progress.best_score, trainer.progress.best_loss) == (rates[last], losses[last])
+
+
+def test_automatic_validations_are_ten_and_learn_how_many_updates_are_between(tmp_path, seed):
+    trainer, log = make(tmp_path, seed, max_steps=30, validate_every="auto", best="word_error_rate")
+    trainer.selection.evaluate = asked = WordErrors([50.0] * 10, map(float, range(10)))
+    trainer.run()
+    assert [event["step"] for event in log.of("validation")] == list(range(3, 31, 3))
+    assert asked.told == [3] * 10
+    assert trainer.progress.first_validation == 3, "a resumed run decodes the same records"
+
+
 def test_the_best_is_scored_in_full_at_the_end_and_not_left_behind(tmp_path, seed):
     trainer, log = make(tmp_path, seed, max_epochs=6.0, best="coverage_80")
     trainer.selection.evaluate = asked = Coverage([80.0, 82.0, 100.0])

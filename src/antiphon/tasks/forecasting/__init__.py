@@ -2,6 +2,7 @@
 
 from antiphon.contracts.task import TaskPlugin
 from antiphon.tasks.forecasting.config import ForecastingConfig
+from antiphon.tasks.forecasting.draft import draft
 from antiphon.tasks.forecasting.task import Forecasting
 from antiphon.tasks.forecasting.template import TEMPLATE, recipe_defaults
 
@@ -13,4 +14,5 @@ plugin = TaskPlugin(
     metrics=("mase", "smape", "rmse"),
     template=TEMPLATE,
     defaults=recipe_defaults,
+    draft=draft,
 )

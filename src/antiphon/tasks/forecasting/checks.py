@@ -63,6 +63,14 @@ def unused_rows(count: int, horizon: int) -> str:
     return f"{rows} of the future behind the horizon are not forecast: `task.horizon` is {horizon:,}."
 
 
+def check_horizon(settings: ForecastingConfig, horizon: int, learned: int) -> None:
+    """Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
+    if settings.decoding == "direct" and horizon > learned:
+        raise ConfigError(
+            f"`task.horizon` must be at most {learned}, which the model was trained for, when `task.decoding` is direct, but is {horizon}."
+        )
+
+
 def too_few_held_out(whole: SeriesRecords, wanted: int, settings: ForecastingConfig) -> ConfigError:
     """What is wrong when fewer steps are held out than are scored: the horizon, where no series is as long."""
     table = whole.table()

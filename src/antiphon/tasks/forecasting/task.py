@@ -29,8 +29,9 @@ from antiphon.errors import ConfigError, DataError
 from antiphon.features.scaling import POWERS, Scale, ScalingConfig, measure, power_likelihoods
 from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.store import checkpoint
+from antiphon.tasks.forecasting import own_season
 from antiphon.tasks.forecasting.baselines import baseline_forecasts
-from antiphon.tasks.forecasting.checks import check_values, fewer_windows, scored_origins, too_few_held_out, unused_rows
+from antiphon.tasks.forecasting.checks import check_horizon, check_values, fewer_windows, scored_origins, too_few_held_out, unused_rows
 from antiphon.tasks.forecasting.config import ForecastingConfig
 from antiphon.tasks.forecasting.conformal import CALIBRATION, Calibration, calibrate, load_calibration
 from antiphon.tasks.forecasting.covariates import Covariates
@@ -54,6 +55,7 @@ class Forecasting(Task):
 
     def __init__(self, settings: ForecastingConfig):
         self.settings: ForecastingConfig = settings
+        self._season: dict[str, Any] = {}  # that was found, to be stored
         self.covariates = Covariates(settings)
         self.context = settings.context_length or 2 * settings.horizon
         self.horizon = settings.horizon
@@ -138,6 +140,7 @@ class Forecasting(Task):
         self.covariates.fit_clock(table.style, looked_at)
         self.context = self.settings.context_length or max(2 * self.horizon, 2 * self.season)
         self._learn(reader := self._reader(table))
+        self.settings, self._season, self._notes = own_season.found(self.settings, reader, self.covariates.frequency, self._notes)
         if self.settings.scaled.over == "all":
             encoder = self.encoder
             values = np.concatenate([encoder.transformed(series.targets) for series in reader])
@@ -365,18 +368,15 @@ class Forecasting(Task):
 
     def save(self, folder: Path) -> None:
         """Write what was fitted."""
-        checkpoint.write_json(folder / "task.json", {**self.learned, "horizon": self.horizon, "notes": list(self._notes)})
+        checkpoint.write_json(folder / "task.json", {**self.learned, **self._season, "horizon": self.horizon, "notes": list(self._notes)})
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote. Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
         saved = checkpoint.read_json(folder / "task.json")
         if self.settings.counts and self.settings.scaling == ScalingConfig() and "scaling" not in saved:  # counts were left as they are
             self.settings = replace(self.settings, scaling=ScalingConfig(name="none"))
-        if self.settings.decoding == "direct" and self.horizon > saved["horizon"]:
-            raise ConfigError(
-                f"`task.horizon` must be at most {saved['horizon']}, which the model was trained for, when `task.decoding` is direct,"
-                f" but is {self.horizon}."
-            )
+        self.settings, self._season = own_season.restored(self.settings, saved)
+        check_horizon(self.settings, self.horizon, saved["horizon"])
         self.covariates.restore(saved)
         self.context, self.power, self.overall = saved["context"], saved["power"], from_plain(saved["scale"])
         self._notes = tuple(saved["notes"])

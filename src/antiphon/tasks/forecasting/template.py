@@ -33,8 +33,8 @@ task:
   # static: [region]             # one value for each series
   # calendar: [month]            # month, weekday, hour, ... as sine and cosine
   # transform: log               # for values above 0 that grow in percent; log1p from 0 on, box_cox
-  scaling: {{name: last, season: 12}}  # each window without its season, relative to its last value; leave out `season` where there
-                                 # is none; standard, mean, robust, min_max, none; {{name: mean, over: series}}
+  scaling: {{name: last, season: auto}}  # each window without its season (that of the frequency, if the data confirm it; or a number),
+                                 # relative to its last value; standard, mean, robust, min_max, none; {{name: mean, over: series}}
   missing: error                 # or previous, linear, zero
   decoding: direct               # all steps at once; or rollout: step by step, with sample paths
 
@@ -51,11 +51,11 @@ model:
   head: quantile                 # point, quantile, gaussian, student_t, mixture; negative_binomial for counts
 
 training:
-  max_epochs: 3
+  max_minutes: 3                 # validations included; `antiphon inspect` says what fits into them. Or max_steps, max_epochs
+  validate_every: auto           # ten times, evenly spread
   batching: {{target_tokens: 832}}   # output steps of a batch: 64 windows of a horizon of 12 (and their start)
   optimizer: {{name: adamw, learning_rate: 3e-3}}
-  schedule: {{name: cosine, warmup_steps: 50}}
-  patience: 5
+  schedule: {{name: cosine, warmup_steps: auto}}   # rises for a tenth of the budget, then falls to 0
 
 evaluation:
   batch_size: 64

@@ -72,7 +72,9 @@ class WindowEncoder:
 
     def measured(self, values: np.ndarray) -> Scale:
         """Location and scale of targets (T, C), as the data has them."""
-        return measure(self.scaling.name, self.transformed(values), self.scaling.season, self.scaling.unit)
+        season = self.scaling.season
+        assert season != "auto", "decided when the task was fitted"
+        return measure(self.scaling.name, self.transformed(values), season, self.scaling.unit)
 
     def source(self, series: Series, covariates: np.ndarray, static: np.ndarray, origin: int, scale: Scale) -> np.ndarray:
         """What the model reads: float32 (S, ...)."""

@@ -2,6 +2,7 @@
 
 from antiphon.contracts.task import TaskPlugin
 from antiphon.tasks.speech_recognition.config import TEMPLATE, SpeechRecognitionConfig, recipe_defaults
+from antiphon.tasks.speech_recognition.draft import draft
 from antiphon.tasks.speech_recognition.task import SpeechRecognition
 
 plugin = TaskPlugin(
@@ -11,5 +12,6 @@ plugin = TaskPlugin(
     build=SpeechRecognition,
     metrics=("word_error_rate", "character_error_rate"),
     template=TEMPLATE,
+    draft=draft,
     defaults=recipe_defaults,
 )

@@ -126,28 +126,24 @@ task:
 
 data:
   train: train.tsv               # tsv, csv, jsonl, parquet, a folder; or a corpus of Kaldi, NeMo, Lhotse, Common Voice ...
-  validation: 500                # a file, or so many records split off the training data
+  validation: 100                # a file, or so many records split off the training data
   # test: test.tsv
   limits: {{max_source_length: 2000, max_target_length: 400}}   # frames of 10 ms, and symbols
 
 model:
   name: conformer                # or lstm, transformer; encoder_only (CTC alone), transducer
-  dim: 144
-  heads: 4
-  feed_forward_dim: 576
-  encoder_layers: 8
-  decoder_layers: 2
+  preset: tiny                   # small and base for hours or a GPU; any setting may be overridden
   subsampling: 4
   ctc: true                      # learns alignments sooner; joint scoring below
 
 training:
-  max_epochs: 50
+  max_minutes: 10                # validations included; `antiphon inspect` says what fits into them. Or max_steps, max_epochs
+  validate_every: auto           # ten times, evenly spread
   loss: {{name: joint_ctc}}
-  batching: {{source_tokens: 4000}}              # frames of a batch; many more from a hundred hours on
-  optimizer: {{name: adamw, learning_rate: 1e-3}}
-  schedule: {{name: cosine, warmup_steps: 500}}
+  batching: {{source_tokens: 3000}}              # frames of a batch; many more from a hundred hours on
+  optimizer: {{name: adamw, learning_rate: 2e-3}}   # 1e-3 for wide models
+  schedule: {{name: cosine, warmup_steps: auto}}   # rises for a tenth of the budget, then falls to 0
   best: word_error_rate
-  patience: 8
 
 search:
   name: beam

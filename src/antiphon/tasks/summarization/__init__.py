@@ -2,6 +2,7 @@
 
 from antiphon.contracts.task import TaskPlugin
 from antiphon.tasks.summarization.config import TEMPLATE, SummarizationConfig
+from antiphon.tasks.summarization.draft import draft
 from antiphon.tasks.summarization.task import Summarization
 
 plugin = TaskPlugin(
@@ -11,4 +12,5 @@ plugin = TaskPlugin(
     build=Summarization,
     metrics=("rouge1", "rouge2", "rouge_l"),
     template=TEMPLATE,
+    draft=draft,
 )

@@ -72,7 +72,7 @@ task:
   name: summarization
   source: document               # column with the document
   target: summary                # column with its summary
-  vocabulary: {{kind: word, punctuation: split, size: 20000}}   # or unigram, which needs no copying of unknown words
+  vocabulary: {{kind: word, punctuation: split, size: auto}}   # or unigram, which needs no copying of unknown words
   # length_classes: 8            # learn about how long a summary is to be; then set `task.length`, or `length` in a record
 
 data:
@@ -80,11 +80,11 @@ data:
                                  # {{source: documents.txt, target: summaries.txt}}
   validation: 500                # a file, or so many records split off the training data
   # test: test.jsonl
-  limits: {{max_source_length: 400, too_long: truncate}}   # in words or subwords; what is cut is counted. null reads all
+  limits: {{max_source_length: 200, too_long: truncate}}   # in words or subwords: what is said first says most; null reads all
 
 model:
   name: lstm                     # or transformer: change this one word
-  preset: small
+  preset: tiny                   # small, base and big for hours or a GPU
   head: pointer                  # write words of the document that the vocabulary does not have
   tied_embeddings: all
   coverage: true                 # lstm only: see what was attended to, against repetition
@@ -92,12 +92,12 @@ model:
 
 training:
   loss: {{name: pointer, coverage: 0.5}}
-  max_epochs: 20
-  batching: {{target_tokens: 1024}}
-  optimizer: {{name: adamw, learning_rate: 1e-3}}
-  schedule: {{name: inverse_square_root, warmup_steps: 500}}
+  max_minutes: 10                # validations included; `antiphon inspect` says what fits into them. Or max_steps, max_epochs
+  validate_every: auto           # ten times, evenly spread
+  batching: {{target_tokens: auto}}   # what fits into memory, and is small enough for many updates; or a number
+  optimizer: {{name: adamw, learning_rate: 3e-3}}   # 1e-3 for wide models
+  schedule: {{name: cosine, warmup_steps: auto}}   # rises for a tenth of the budget, then falls to 0
   best: rouge_l                  # the checkpoint with the best validation ROUGE-L is kept
-  patience: 5
 
 search:
   name: beam

@@ -1,0 +1,89 @@
+"""antiphon predict into a folder of blocks: `--shard`, `--block-records`, `--output out/`."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from antiphon.cli.counting import counter, teller
+from antiphon.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from antiphon.prediction.blocks import Written
+    from antiphon.prediction.helped import HelpedPredictor
+    from antiphon.prediction.orders import BlockOrder
+    from antiphon.prediction.predictor import Predictor
+    from antiphon.prediction.tally import Tally
+
+
+def check_blocks(order: "BlockOrder", shard: str | None, engine: str | None, *, as_json: bool) -> None:
+    """Refuse, before a model is loaded, what cannot be done in blocks. Raises ConfigError or DataError."""
+    from antiphon.prediction.blocks import folder_and_suffix
+    from antiphon.prediction.orders import shard_of
+    from antiphon.prediction.ray_blocks import find_ray
+
+    if as_json or not order.inputs:
+        raise ConfigError("Blocks need files, such as `--input corpus.tsv`, and go without `--json`.")
+    shard_of(shard)
+    folder_and_suffix(order.output)
+    if engine is not None:
+        find_ray()
+
+
+def predict_blocks(
+    order: "BlockOrder",
+    predictor: "Predictor",
+    answers: "Predictor | HelpedPredictor",
+    named: str | None,
+    engine: str | None,
+    *,
+    quiet: bool,
+) -> None:
+    """Predict the blocks of a shard that are not done, and say how many there are. Raises DataError when inputs could not be used."""
+    from antiphon.prediction.blocks import OpenBlocks, Shard, folder_and_suffix
+    from antiphon.prediction.orders import shard_of
+    from antiphon.prediction.ray_blocks import write_with_ray
+    from antiphon.prediction.tally import refused_inputs
+
+    def say(sentence: str) -> None:
+        teller(quiet=quiet)(f"antiphon: {sentence}")
+
+    folder, suffix = folder_and_suffix(order.output)
+    order = replace(order, output=folder, suffix=suffix)
+    opened = OpenBlocks(order, predictor, answers, say)
+    shard = shard_of(named)
+    own = Shard(opened, shard)
+    which = "" if shard == (1, 1) else f"shard {shard[0]}/{shard[1]}: "
+    if own.done:
+        say(f"{which}{len(own.done):,} of {len(own.blocks):,} blocks are done already.")
+    try:
+        written = own.write() if engine is None or not own.waiting else write_with_ray(order, own.waiting, order.workers)
+        tally = _written(written, len(own.waiting), quiet=quiet)
+    except KeyboardInterrupt as interruption:
+        interruption.add_note("; finished blocks stay, and the same command does the others.")
+        raise
+    for sentence in tally.sentences(predictor.limits):
+        say(sentence)
+    there, total = opened.folder.count_done(), len(opened.blocks)
+    say(f"{which}{len(own.blocks):,} of {len(own.blocks):,} blocks are done; {order.output} has {there:,} of {total:,}.")
+    if there == total:
+        opened.folder.place.tidy()
+    if refused := tally.refused + sum(done.refused for done in own.done.values()):
+        raise DataError(refused_inputs(refused))
+
+
+def _written(written: Iterable["Written"], count: int, *, quiet: bool) -> "Tally":
+    """Go through blocks as they are written, and tell of them."""
+    from antiphon.prediction.tally import Tally
+
+    show = counter("blocks", quiet=quiet)
+    tally = Tally()
+    for number, one in enumerate(written, 1):
+        for sentence in one.refused:
+            print(f"antiphon: {sentence}", file=sys.stderr)
+        tally.add_all(one.tally)
+        if one.remark and not quiet:
+            print(f"antiphon: block {one.block.number}: {one.remark}", file=sys.stderr)
+        if show is not None:
+            show(number, count)
+    return tally

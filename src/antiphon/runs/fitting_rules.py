@@ -1,0 +1,99 @@
+"""What suits data of such a size and a training of so many minutes: a table of rules, each a number and the reason for it.
+
+Each rule is a function of `Facts`. The bounds were chosen by trainings of 2 to 10 minutes on one core (docs/results.md).
+"""
+
+from dataclasses import dataclass
+
+from antiphon.contracts.drafting import Choice
+
+# The least and the most, or what is wanted.
+PASSES = 1.0  # over the data: a wider model that sees them less often learns less
+UPDATES = 2500  # that a training should have: many small updates teach more in minutes than few large ones
+TOKENS = (250, 4096)  # target symbols of a batch
+FRAMES = (1500, 12_000)  # of sound, of a batch
+HELD_OUT = (0.05, 500)  # for validation and again for a test: this share of the records, at most so many
+FEWEST_TO_HOLD_OUT = 200  # records; of fewer none are spared for a test
+
+DROPOUTS = ((3.0, 0.1), (10.0, 0.2), (30.0, 0.3), (float("inf"), 0.4))
+"""Up to so many passes over the data, so much dropout: what is seen often is learned by heart."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What rules know.
+
+    records    how many there are
+    minutes    of training
+    elements   elements of the side that fills batches (target symbols, or frames) in a pass over the data
+    speed      such elements learned from in a second; None where nothing was measured
+    frames     whether elements are frames of sound
+    """
+
+    records: int
+    minutes: float
+    elements: float
+    speed: float | None
+    frames: bool = False
+
+    @property
+    def learned(self) -> float:
+        """Elements that are learned from in all."""
+        return (self.speed or 0.0) * self.minutes * 60
+
+    @property
+    def passes(self) -> float:
+        """Passes over the data."""
+        return self.learned / max(self.elements, 1.0)
+
+
+def batch(facts: Facts) -> Choice:
+    """Elements of a batch: as many as leave enough updates, within bounds."""
+    low, high = FRAMES if facts.frames else TOKENS
+    unit = "frames" if facts.frames else "target symbols"
+    if facts.speed is None:
+        return Choice(low, f"{unit}: few, for many updates")
+    size = _round(min(float(high), max(float(low), facts.learned / UPDATES)))
+    updates = facts.learned / size
+    return Choice(size, f"{unit}: about {_about(updates)} updates in {minutes(facts)}")
+
+
+def dropout(facts: Facts) -> Choice:
+    """How much is dropped."""
+    share = next(share for passes, share in DROPOUTS if facts.passes <= passes)
+    return Choice(share, f"the data are seen {facts.passes:.2g} times")
+
+
+def held_out(records: int) -> int:
+    """How many records to validate on, and again to test on."""
+    share, most = HELD_OUT
+    return max(1, min(most, int(records * share)))
+
+
+def wide_enough(facts: Facts) -> bool:
+    """Whether a model of this speed sees the data often enough."""
+    return facts.passes >= PASSES
+
+
+def passes_said(facts: Facts) -> str:
+    """Why a model of this size."""
+    if facts.speed is None:
+        return "a small one for few records"
+    unit = "frames" if facts.frames else "symbols"
+    return f"sees the data about {facts.passes:.2g} times in {minutes(facts)} here ({_about(facts.speed)} {unit}/s)"
+
+
+def minutes(facts: Facts) -> str:
+    """How long training may take, for people."""
+    return "1 minute" if facts.minutes == 1 else f"{facts.minutes:g} minutes"
+
+
+def _round(value: float) -> int:
+    step = 50 if value < 1000 else 100
+    return max(step, int(value // step) * step)
+
+
+def _about(value: float) -> str:
+    """Two digits are enough."""
+    digits = max(0, len(str(int(value))) - 2)
+    return f"{int(round(value / 10**digits) * 10**digits):,}"

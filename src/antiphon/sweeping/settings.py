@@ -1,0 +1,129 @@
+"""The sweep section of a recipe: which settings are tried, by what they are judged, and how many trials there are."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, TypeAdapter
+
+from antiphon.contracts.configuration import Choice, Count, config
+
+
+@config
+class RangeConfig:
+    """The values between two numbers, for a setting that `sweep.space` names; a list of values stands for itself."""
+
+    low: float
+    """The least value."""
+    high: float
+    """The greatest value."""
+    log: bool = False
+    """Whether values are drawn evenly over their logarithms, as fits learning rates."""
+    step: Annotated[float, Field(gt=0)] | None = None
+    """Only values so far apart, beginning with `low`; None is all of them."""
+    integer: bool | None = None
+    """Whether only whole numbers are drawn; None is what the setting takes."""
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise ValueError(f"`high` must be more than `low` ({self.low:g}), but is {self.high:g}.")
+        if self.log and self.low <= 0:
+            raise ValueError(f"`low` must be more than 0 with `log`, but is {self.low:g}.")
+        if self.log and self.step is not None:
+            raise ValueError("`step` must be left out with `log`: logarithms have no even steps. Give a list of values.")
+        if self.step is not None and self.step > self.high - self.low:
+            raise ValueError(f"`step` must be at most {self.high - self.low:g}, the width of the range, but is {self.step:g}.")
+        uneven = [name for name in ("low", "high", "step") if not float(getattr(self, name) or 0).is_integer()]
+        if self.integer and uneven:
+            raise ValueError(f"`{uneven[0]}` must be a whole number with `integer`, but is {getattr(self, uneven[0]):g}.")
+
+
+@config
+class NoPruningConfig:
+    """Every trial comes to its end."""
+
+    name: Literal["none"] = "none"
+    """The name of this pruning."""
+
+
+@config
+class MedianPruningConfig:
+    """A trial ends when its best score so far is worse than the median of what others had reached at the same validation (Golovin et al.
+    2017, Google Vizier, section 3.2)."""
+
+    name: Literal["median"] = "median"
+    """The name of this pruning."""
+    first_trials: Count = 5
+    """So many trials come to their end before any is judged."""
+    first_validations: Annotated[int, Field(ge=0)] = 1
+    """So many validations of a trial are not judged."""
+
+
+@config
+class HyperbandPruningConfig:
+    """Of the trials that have had so many validations, the best share goes on to more of them; groups of trials begin with different
+    numbers of validations (Li et al. 2018, Hyperband). It pays from about 30 trials with 10 validations on."""
+
+    name: Literal["hyperband"] = "hyperband"
+    """The name of this pruning."""
+    factor: Annotated[int, Field(ge=2)] = 3
+    """One of so many trials goes on."""
+    first_validations: Count = 1
+    """No trial ends before it has had so many validations."""
+
+
+PruningConfig = Annotated[NoPruningConfig | MedianPruningConfig | HyperbandPruningConfig, Choice("none")]
+
+
+def _dimension(value: Any) -> Any:
+    """A range, or a list of values."""
+    if isinstance(value, RangeConfig):
+        return value
+    if isinstance(value, Mapping):
+        return TypeAdapter(RangeConfig).validate_python(value)
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"must be a list of values, or a range such as {{low: 1, high: 8}}, but is {value!r}.")
+    if any(isinstance(one, float) and not math.isfinite(one) for one in value):
+        raise ValueError("must be values that are numbers, but one is infinite or none.")
+    if any(type(one) is type(other) and one == other for place, one in enumerate(value) for other in value[:place]):
+        raise ValueError(f"must be a list of different values, but is {value!r}.")
+    return tuple(value)
+
+
+Dimension = RangeConfig | tuple[Any, ...]
+
+
+@config
+class SweepConfig:
+    """Which settings `antiphon sweep` tries, and by what they are judged. `antiphon train` does not read it."""
+
+    space: dict[str, Annotated[Dimension, BeforeValidator(_dimension)]]
+    """Dotted settings of the recipe with what is tried: a list of values, or a range: `model.dim: [128, 256]`,
+    `training.optimizer.learning_rate: {low: 1e-4, high: 3e-3, log: true}`."""
+    metric: str | None = None
+    """What is to be best on the validation data: `loss`, or one of `evaluation.metrics`; None is `training.best`, or the first metric where
+    that is the loss."""
+    trials: Count = 20
+    """Trials of the whole sweep, whoever runs them and however often it is started."""
+    max_minutes: Annotated[float, Field(gt=0)] | None = None
+    """No trial begins once all of them together have taken so many minutes."""
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    """What draws the settings of the next trial: a tree-structured Parzen estimator, which learns from those before (Bergstra et al. 2011);
+    chance (Bergstra and Bengio 2012); or every combination, in an order that the seed decides."""
+    pruning: PruningConfig = NoPruningConfig()
+    """Whether trials that promise little end early."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Decides what is drawn; every trial trains with the recipe's own `seed`."""
+
+    def __post_init__(self) -> None:
+        if not self.space:
+            raise ValueError(
+                "`space` must name at least one setting, such as `training.optimizer.learning_rate: {low: 1e-4, high: 3e-3, log: true}`."
+            )
+        if self.sampler == "grid":
+            endless = [key for key, found in self.space.items() if isinstance(found, RangeConfig) and not (found.step or found.integer)]
+            if endless:
+                raise ValueError(
+                    f"`space.{endless[0]}` must be a list of values, or have a `step` or `integer: true`, where every combination is tried"
+                    " (`sampler: grid`)."
+                )

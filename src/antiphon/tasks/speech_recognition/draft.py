@@ -1,0 +1,90 @@
+"""What to propose for speech: which columns, what a recording is like, and whether texts are spelt or a few words."""
+
+import numpy as np
+
+from antiphon.contracts.drafting import Choice, ColumnFacts, Draft, Look
+from antiphon.data.audio import open_audio
+from antiphon.errors import AntiphonError, DataError
+from antiphon.tasks.column_names import RECORDINGS, SPEAKERS, TRANSCRIPTS, check_asked, named, unknown
+
+_HEARD = 40  # recordings that are opened
+_FEW_WORDS = 100  # different ones, said often: commands, digits
+_TELEPHONE = 8000
+
+
+def draft(look: Look) -> Draft:
+    """For speech recognition."""
+    columns = list(look.columns)
+    audio = look.asked.get("task.audio") or _recordings(look)
+    text = look.asked.get("task.text") or named([name for name in columns if name != audio and look.columns[name].is_text], TRANSCRIPTS)
+    texts = [name for name in columns if name != audio and look.columns[name].is_text]
+    if text is None and len(texts) == 1:
+        text = texts[0]
+    if audio is None or text is None:
+        raise unknown(look, "speech recognition", *(("audio",) if audio is None else ()), *(("text",) if text is None else ()))
+    check_asked(look, "audio", audio)
+    said = look.columns[check_asked(look, "text", text)]
+    seconds, rate = _heard(look, audio, text)
+    settings = {
+        "task.audio": Choice(audio, f"recordings of about {np.mean(seconds):.1f} s"),
+        "task.text": Choice(text, f"about {said.words / max(said.filled, 1):.1f} words"),
+        "task.sample_rate": Choice(rate, "that of the recordings" if rate < 16000 else "what speech needs"),
+        "task.features": Choice({"kind": "filter_banks", "bins": 40 if rate <= _TELEPHONE else 80}, "bands of pitch, every 10 ms"),
+        "task.vocabulary": _vocabulary(said),
+        "task.augmentation": Choice({"frequency_masks": 1, "time_masks": 1}, "SpecAugment, mild: there is little time"),
+        "data.limits": Choice(
+            {"max_source_length": int(np.ceil(max(seconds) * 1.5 + 1)) * 100, "max_target_length": 400}, "frames of 10 ms, and symbols"
+        ),
+        "training.optimizer": Choice({"name": "adamw", "learning_rate": 2e-3}, "what narrow models learn fastest with"),
+        "training.loss": Choice({"name": "ctc"}, "adds up all ways to align, so nobody needs to know which word is when"),
+        "search": Choice({"name": "ctc", "beam_size": 4}, "the beam search that goes with it"),
+    }
+    speaker = named([name for name in columns if name not in (audio, text)], SPEAKERS)
+    if speaker is not None and look.columns[speaker].distinct > 2:
+        settings["task.speaker"] = Choice(speaker, f"{look.columns[speaker].distinct:,} speakers: those held out are not learned from")
+    dropped = tuple(
+        f"model.{name}" for name in ("dim", "heads", "feed_forward_dim", "encoder_layers", "decoder_layers", "ctc", "subsampling")
+    )
+    dropped = (*dropped, *(f"search.{name}" for name in ("name", "beam_size", "ctc_weight")))
+    settings["model.name"] = Choice("encoder_only", "an encoder with CTC, which learns soonest; `conformer` also has a decoder")
+    guessed = f"Learns to write `{text}` for `{audio}`{f', speakers in `{speaker}`' if 'task.speaker' in settings else ''}."
+    return Draft(settings=settings, models=_sizes(), dropped=dropped, said=(guessed,))
+
+
+def _recordings(look: Look) -> str | None:
+    """The column whose values are named like recordings, or that is called so."""
+    sounds = [name for name, facts in look.columns.items() if facts.filled and facts.sounds >= 0.9 * facts.filled]
+    return sounds[0] if len(sounds) == 1 else named(sounds or list(look.columns), RECORDINGS)
+
+
+def _vocabulary(said: ColumnFacts) -> Choice:
+    few = said.vocabulary is not None and len(said.vocabulary) <= _FEW_WORDS and said.words >= 10 * len(said.vocabulary)
+    if few:
+        return Choice({"kind": "word"}, f"{len(said.vocabulary or ())} different words, each said often; `character` learns to spell")
+    return Choice({"kind": "character", "lowercase": True}, "spells what it hears; unigram and bpe are there too")
+
+
+def _sizes() -> list[dict[str, Choice]]:
+    def encoder(dim: int, layers: int) -> Choice:
+        return Choice({"name": "conformer", "dim": dim, "layers": layers, "heads": 4, "feed_forward_dim": 2 * dim}, "{passes}")
+
+    width = Choice(16, "maps of the convolutions that make one state of four frames")
+    return [{"encoder": encoder(dim, layers), "subsampling_width": width} for dim, layers in ((64, 3), (96, 4), (144, 8))]
+
+
+def _heard(look: Look, audio: str, text: str) -> tuple[list[float], int]:
+    """Seconds of some recordings, and the rate that suits them. Raises DataError when none can be opened."""
+    seconds, rates, last = list[float](), list[int](), None
+    step = max(1, look.records // _HEARD)
+    for number, (_, record) in enumerate(look.reopened({"audio": audio, "text": text})()):
+        if number % step or len(seconds) >= _HEARD:
+            continue
+        try:
+            recording = open_audio(record.get(audio), record.get("sample_rate"))
+            seconds.append(recording.seconds)
+            rates.append(recording.sample_rate)
+        except AntiphonError as error:
+            last = error
+    if not seconds:
+        raise DataError(f"None of the recordings in `{audio}` can be heard: {last}")
+    return seconds, min(16000, int(np.median(rates)))

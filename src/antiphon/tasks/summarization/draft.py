@@ -1,0 +1,43 @@
+"""What to propose for summaries: the longer text is the document; words, most of which can be copied; limits that fit."""
+
+import numpy as np
+
+from antiphon.contracts.drafting import Choice, Draft, Look
+from antiphon.features.vocabulary_size import WORD_SEEN, WORDS_MOST
+from antiphon.tasks.column_names import DOCUMENTS, SUMMARIES, guess_pair, shown
+from antiphon.tasks.text_draft import widths
+
+_READ = ((15.0, 120), (60.0, 250), (float("inf"), 400))
+"""Up to so many minutes, so many words of a document are read at most: what is said first says most (See et al. 2017)."""
+
+
+def draft(look: Look) -> Draft:
+    """For summarization."""
+    source, target = guess_pair(look, DOCUMENTS, SUMMARIES, "summarization")
+    read, said = look.columns[source], look.columns[target]
+    if said.words > read.words and not any(look.asked.get(f"task.{side}") for side in ("source", "target")):
+        source, target, read, said = target, source, said, read
+    affordable = next(words for minutes, words in _READ if look.minutes <= minutes)
+    most = int(min(affordable, max(20, _rounded(float(np.quantile(read.lengths, 0.9)) * 1.2))))  # punctuation counts, too
+    longest = int(max(8, _rounded(float(np.quantile(said.lengths, 0.99)) * 1.2)))
+    settings = {
+        "task.source": Choice(source, shown(read)),
+        "task.target": Choice(target, shown(said)),
+        "task.vocabulary": Choice(
+            {"kind": "word", "punctuation": "split", "size": "auto"},
+            f"words that occur {WORD_SEEN} times, at most {WORDS_MOST:,}; the others are copied",
+        ),
+        "data.limits": Choice(
+            {"max_source_length": most, "too_long": "truncate"},
+            "words: what is said first says most, and long ones take long; what is cut is counted",
+        ),
+        "training.loss": Choice({"name": "pointer"}, "words are said or copied; `coverage: 0.5` (and of the model) against repetition"),
+        "training.optimizer": Choice({"name": "adamw", "learning_rate": 3e-3}, "what narrow LSTMs learn fastest with"),
+        "search.limits": Choice({"max_length": longest, "max_ratio": 1.0}, "words of the longest summaries"),
+    }
+    dropped = ("model.preset", "model.coverage")
+    return Draft(settings=settings, models=widths(), dropped=dropped, said=(f"Learns to summarize {shown(read)} as {shown(said)}.",))
+
+
+def _rounded(value: float) -> float:
+    return float(np.ceil(value / 10) * 10) if value > 20 else float(np.ceil(value))
