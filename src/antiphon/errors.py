@@ -45,7 +45,7 @@ class MissingPackageError(AntiphonError, ImportError):
     """A feature needs a package that the core does not install."""
 
     def __init__(self, feature: str, package: str, extra: str):
-        super().__init__(f"{feature} needs the package `{package}`. Install it with: pip install 'antiphon[{extra}]'")
+        super().__init__(f"{feature} needs the package `{package}`. Install it, in Antiphon's folder, with: pip install '.[{extra}]'")
         self.package = package
         self.extra = extra
 

@@ -126,7 +126,7 @@ def test_recipe_that_is_missing_or_no_yaml(antiphon: Command, tmp_path: Path) ->
         (b"en\tnei\nab\tba\n", ["no", "nei"]),
         (b"\x00\x01\x02\x00PK", ["train.tsv", "binary"]),
         (b"en\tno\nab\tb\xff\xfea\n", ["train.tsv:2", "utf-8"]),
-        (b"\xff\xfee\x00n\x00", ["train.tsv", "has no column `no`; it has: en"]),
+        (b"\xff\xfee\x00n\x00", ["train.tsv", "has no column `no`, which `task.target` asks for; it has: en"]),
         (b"en\tno\n\t\n\t\n", ["`data.train`", "empty"]),
     ],
 )

@@ -129,4 +129,4 @@ def test_whole_numbers_with_a_gap_are_no_dates(antiphon: Command, folder: Path) 
 
 def test_another_name_of_a_column(antiphon: Command, folder: Path) -> None:
     write(folder / "train.csv", months("a", 40), head="unique_id,date,y")
-    says(antiphon("inspect", "recipe.yaml"), "has no column `ds`; it has: unique_id, date, y.")
+    says(antiphon("inspect", "recipe.yaml"), "has no column `ds`, which `task.time` asks for; it has: unique_id, date, y.")

@@ -80,3 +80,15 @@ def test_the_command_of_a_requeued_job(antiphon: Command, project: Path) -> None
 def test_trackers_are_listed(antiphon: Command) -> None:
     listed = antiphon("list", "trackers")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["mlflow", "tensorboard", "wandb"]
+
+
+def test_a_run_is_resumed_with_the_recipe_that_it_has(antiphon: Command, project: Path) -> None:
+    small = ("--set", "model.dim=8")
+    assert antiphon("train", project, "--out", "run", *small).status == 0
+    changed = antiphon("train", project, "--out", "run", "--resume", "--set", "training.max_steps=13")
+    assert (
+        "differs from that of the run in run: `model.dim` (8 there, 16 now). To go on as it began: antiphon train run --resume."
+        in changed.err
+    )
+    resumed = antiphon("train", "run", "--resume", "--set", "training.max_steps=13", "--json")
+    assert json.loads(resumed.out)["steps"] == 13

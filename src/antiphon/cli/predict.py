@@ -7,6 +7,7 @@ named by `--input`: recordings, or texts, each of which is one document.
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, final
@@ -158,10 +159,24 @@ def _predict_in_order(helped: "Predictor | HelpedPredictor", order: "BlockOrder"
     from antiphon.prediction.files import open_files
 
     inputs, opened = open_files(helped, order.inputs, order.output, as_json=as_json)
-    if inputs.are_typed and not quiet:
-        print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
+    if inputs.are_typed:
+        _await_typing(helped, order.runs, quiet=quiet)
     progress = _Progress(shown=not quiet and not opened.is_seen and sys.stderr.isatty())
     _answer(helped, inputs, opened, progress, quiet=quiet)
+
+
+def _await_typing(predictor: "Predictor | HelpedPredictor", runs: Sequence[str], *, quiet: bool) -> None:
+    """Say that somebody is to type. Raises ConfigError where rows of series are wanted, which nobody types."""
+    from antiphon.contracts.abilities import Tabular
+    from antiphon.errors import ConfigError
+
+    if isinstance(predictor.task, Tabular):
+        raise ConfigError(
+            "A forecast is made from the past of the series: name a file that has it, as in `antiphon predict"
+            f" {' '.join(runs)} --input history.csv --output forecast.csv`, or pipe it in."
+        )
+    if not quiet:
+        print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
 
 
 def _check_modes(glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode) -> None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)],
+    recipe: Annotated[
+        Path, typer.Argument(help="The recipe, a YAML file; with --resume also the run's folder, which has it.", show_default=False)
+    ],
     out: Annotated[Path | None, typer.Option(help="The run's folder, or s3://bucket/run; runs/RECIPE when left out.")] = None,
     settings: Set = None,
     resume: Resume = False,
@@ -33,11 +35,12 @@ def train(
     from antiphon.recipe.recipe import read_recipe
     from antiphon.runs.train import train as run_training
 
-    folder = out or Path("runs") / recipe.stem
+    stored = recipe / "recipe.yaml"
+    folder = out or (recipe if stored.is_file() else Path("runs") / recipe.stem)
     again = ("train", str(recipe), "--out", restored(folder), *set_again(settings), *trusting(trust_code))
 
     def training(console: "Console") -> None:
-        known = read_recipe(recipe, settings or (), trust_code=trust_code)
+        known = read_recipe(stored if stored.is_file() else recipe, settings or (), trust_code=trust_code)
         run_training(known, folder, resume=resume, console=console)
 
     supervise(training, folder, again, as_json=as_json, quiet=quiet)

@@ -277,12 +277,13 @@ def _open(folder: Path, plan: Plan, window: Window, item: Item, weighting: Weigh
     return WindowCorpus(folder, plan, window, item, weighting=weighting)
 
 
-def check_windows(corpus: WindowCorpus) -> None:
-    """Raise DataError when no series is long enough for one window."""
+def check_windows(corpus: WindowCorpus, held_out: int = 0) -> None:
+    """Raise DataError when no series is long enough for one window; so many of the last steps of each are held out."""
     if len(corpus) == 0:
         plan, longest = corpus.plan, int(corpus._lengths.max(initial=0))
+        without = f" ({longest} without the {held_out} that are held out)" if held_out else ""
         raise DataError(
             f"At least one series must have {plan.shortest + plan.horizon} steps (a context of {plan.shortest} and a horizon of"
-            f" {plan.horizon}), but the longest of {len(corpus._lengths)} has {longest}. Shorten `task.context_length`,"
-            " `task.shortest_context` or `task.horizon`."
+            f" {plan.horizon}), but the longest of {len(corpus._lengths)} has {longest + held_out}{without}. Shorten"
+            f" `task.context_length`, `task.shortest_context` or `task.horizon`{', or hold out less' if held_out else ''}."
         )

@@ -49,7 +49,7 @@ def _runtime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ConfigError("The engine `onnx` needs ONNX Runtime: pip install 'antiphon[onnx]' (or onnxruntime alone).") from error
+        raise ConfigError("The engine `onnx` needs ONNX Runtime: pip install '.[onnx]' (or onnxruntime alone).") from error
     return onnxruntime
 
 

@@ -44,7 +44,7 @@ def check(architecture: str) -> None:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise ExportError(f"`--format onnx` needs `{error.name}`: pip install 'antiphon[onnx]'.") from error
+        raise ExportError(f"`--format onnx` needs `{error.name}`: pip install '.[onnx]'.") from error
     check_graphs(architecture, "ONNX Runtime")
 
 

@@ -172,6 +172,8 @@ class Predictor:
                    DataError that names it, or "keep" its place with an empty prediction, whose `details["error"]` says why
         blank      whether a source of nothing but blanks is such an input, or is answered with nothing, as the blank lines of a text are
         """
+        if isinstance(inputs, np.ndarray) and isinstance(self.task, Streams):  # a sound is one input, not as many as it has samples
+            inputs = {self.task.source_columns[0]: inputs}
         stream = self._saying_copies()._stream
         if isinstance(inputs, str | bytes | Path | Mapping):
             return next(stream(items_of(self.task, [inputs]), on_error, blank))

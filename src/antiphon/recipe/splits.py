@@ -12,6 +12,7 @@ from antiphon.contracts.abilities import (
     KeepsTogether,
     OpensFiles,
     ReadsMatches,
+    Tabular,
     key_columns,
     supervision,
 )
@@ -20,6 +21,7 @@ from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.task import Task
 from antiphon.data.fields import Column
+from antiphon.data.file_records import FILE, STATE, UNIT
 from antiphon.data.holding_out import split
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.mixing import MixedCorpus
@@ -101,6 +103,22 @@ def _named_columns(settings: Any, path: str) -> Iterator[tuple[str, str]]:
         for name in [value] if isinstance(value, str) else value if isinstance(value, tuple | Mapping) else ():
             if isinstance(name, str) and field != "name":
                 yield name, dotted
+
+
+def unused_columns(split: Split, task: Task) -> tuple[str, ...]:
+    """A sentence about columns of the first record that no setting names, where there are any: nothing reads them."""
+    settings = getattr(task, "settings", None)
+    if getattr(getattr(settings, "series_columns", None), "wide", False):  # each of them is a series
+        return ()
+    used = {*task.columns, *(name for name, _ in _named_columns(settings, "task")), FILE, UNIT, STATE}
+    left = [str(name) for name in next(iter(split), {}) if name not in used]
+    if not left:
+        return ()
+    shown = f"{', '.join(f'`{name}`' for name in left[:8])}{', ...' if len(left) > 8 else ''}"
+    remedy = ""
+    if isinstance(task, Tabular):
+        remedy = " `task.known` names what is known in advance, such as a promotion; `task.past` and `task.static` what else may help."
+    return (f"Nothing reads the column{'s' * (len(left) > 1)} {shown}.{remedy}",)
 
 
 def _own_way(task: Task) -> OpenFile | None:

@@ -19,7 +19,6 @@ from antiphon.contracts import registry
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
-from antiphon.contracts.trust import Trust
 from antiphon.errors import CheckpointError, ConfigError
 from antiphon.recipe.assembly import task_of
 from antiphon.recipe.recipe import Recipe
@@ -40,23 +39,27 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
         plugin.borrow(model, recipe.model)
     if fresh and recipe.training.init_from is not None:
         saved = checkpoint.read(checkpoint.find_checkpoint(recipe.training.init_from).resolve())
-        notes += _take(model, saved, task, recipe.trust.of_runs(), spread=recipe.training.init_layers == "spread")
+        notes += _take(model, saved, task, recipe)
     return notes + freeze(model, recipe.training.freeze)
 
 
-def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task, trust: Trust, *, spread: bool) -> list[str]:
+def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task, recipe: Recipe) -> list[str]:
     """Take over what fits of a checkpoint."""
-    earlier = task_of(saved, trust)
+    trust = recipe.trust.of_runs()
+    earlier, theirs, ours = task_of(saved, trust), saved.header["model"]["name"], recipe.model.name
     (there, _), own = upgraded(saved, trust), model.own_weights()
-    origins = _origins(own, there, spread=spread)
+    origins = _origins(own, there, spread=recipe.training.init_layers == "spread")
     weights = {name: there[origin] for name, origin in origins.items()}
     tables = {name: side for name, side in _tables(model).items() if name in weights and _pieces(earlier, side) != _pieces(task, side)}
     matched = {name: _take_pieces(own[name], weights[name], _pieces(earlier, side), _pieces(task, side)) for name, side in tables.items()}
     taken = {name: weights[name] for name in own if name in weights and name not in tables and own[name].shape == weights[name].shape}
     if not taken and not any(matched.values()):
-        raise CheckpointError(f"Nothing in {saved.folder} fits this model: no weight has the same name and shape.")
+        of = f" of `{theirs}` fits this model of `{ours}`" if theirs != ours else " fits this model"
+        raise CheckpointError(f"Nothing in {saved.folder}{of}: no weight has the same name and shape (`training.init_from`).")
     model.load_state_dict(taken, strict=False)
     notes = [f"taken from {saved.folder}: {len(taken)} tensors"]
+    if theirs != ours:
+        notes.insert(0, f"`training.init_from` is a run of `{theirs}`, and `model.name` is `{ours}`: little of the one serves the other.")
     notes += [f"  {name}: the rows of {count:,} of {len(own[name]):,} pieces" for name, count in matched.items()]
     used = {**taken, **matched}
     moved = dict.fromkeys((_layer(origin), _layer(name)) for name, origin in origins.items() if name in used and name != origin)

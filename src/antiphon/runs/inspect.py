@@ -19,15 +19,17 @@ from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
 from antiphon.errors import CheckpointError
 from antiphon.readers.placeholders import placeholders
-from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, open_splits
+from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, metric_names, open_splits
 from antiphon.recipe.exported import refuse_exported
+from antiphon.recipe.kept_vocabulary import with_kept_vocabulary
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
+from antiphon.recipe.splits import unused_columns
 from antiphon.runs.speed import PROBED_UPDATES, Cost, measure
 from antiphon.store import checkpoint
 from antiphon.training.batches import check_packing
 from antiphon.training.device import find_device
 from antiphon.training.outlook import outlook_notes
-from antiphon.training.settings import warmup_notes
+from antiphon.training.settings import check_best, warmup_notes
 
 Say = Callable[[str], None]
 
@@ -86,6 +88,8 @@ def _features_of(run: Path) -> Path | None:
 
 def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, say: Say) -> Inspection:
     find_device(recipe.training.device, "training.device")
+    check_best(recipe.training, metric_names(recipe))
+    recipe, kept = with_kept_vocabulary(recipe) if fitted is None else (recipe, ())
     make_cache(recipe.data.cache)
     task = build_task(recipe)
     splits = open_splits(recipe, task)
@@ -121,6 +125,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
     found = audit(parts, view, task.source_spec, task.target_spec)
     sizes = {side: getattr(spec, "size", 0) for side, spec in (("source", task.source_spec), ("target", task.target_spec))}
     held_out = [split.note for split in splits.values() if split.note]
+    said = (*held_out, *kept, *unused_columns(splits["train"], task))
     aligned = alignment_notes(recipe, task, model, corpora["train"], splits["train"])
     say(f"trying {PROBED_UPDATES + 1} updates")
     planned: list[str] = []
@@ -130,7 +135,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
         name,
         found,
         cost,
-        (*held_out, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned, *planned, *coming),
+        (*said, *task.notes, *fitting_note(recipe.data.limits, learned), *aligned, *planned, *coming),
         sizes,
         _series(task, corpora),
         {"source": task.source_spec, "target": task.target_spec},

@@ -126,7 +126,15 @@ def _check_folder(folder: Path, recipe: Recipe, resume: bool, say: Callable[[str
 def _refuse_changes(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
     changes = [key for key in changed_keys(old, new) if not any(key == free or key.startswith(f"{free}.") for free in FREE_TO_CHANGE)]
     if changes:
+        differs = ", ".join(f"`{key}` ({_value_at(old, key)} there, {_value_at(new, key)} now)" for key in changes)
         raise ConfigError(
-            f"The recipe differs from that of the run in {folder}: {', '.join(f'`{key}`' for key in changes)}. Undo the change to resume,"
-            " or start a new run with another `--out` (`training.init_from` takes over the weights)."
+            f"The recipe differs from that of the run in {folder}: {differs}. To go on as it began: antiphon train {folder} --resume."
+            " Or start a new run with another `--out` (`training.init_from` takes over the weights)."
         )
+
+
+def _value_at(values: Any, dotted: str) -> str:
+    """A setting as people read it."""
+    for key in dotted.split("."):
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return "nothing" if values is None else f"{values!r:.60}"

@@ -55,6 +55,7 @@ from antiphon.recipe.assembly import (
     open_splits,
     resolved,
 )
+from antiphon.recipe.kept_vocabulary import with_kept_vocabulary
 from antiphon.recipe.learned_loss import loss_to_train
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.weights import start_weights
@@ -96,6 +97,7 @@ def train(
     recipe: Recipe | Path | str,
     out: Path | str,
     *,
+    settings: Sequence[str] = (),
     overrides: Sequence[str] = (),
     resume: bool = False,
     data: Given | None = None,
@@ -108,7 +110,8 @@ def train(
     recipe      a Recipe, or the path of one
     out         the run's folder, which must not hold a run yet, unless it is resumed; for one in a storage elsewhere (s3://bucket/run) a
                 folder of this machine is returned
-    overrides   settings that are to be others, such as "training.max_minutes=5"
+    settings    settings that are to be others, such as ["training.max_minutes=5"]: what `--set` is on the command line
+    overrides   the same, by the name that it has in `antiphon.load`
     resume      continue the run in `out`, exactly as if it had never stopped; where there is none, begin it
     data        records instead of the recipe's files: {"train": ..., "validation": ..., "test": ...}, each an iterable of mappings, a
                 function that returns one, or a data frame
@@ -119,6 +122,7 @@ def train(
 
     Raises ConfigError, DataError, CheckpointError or TrainingError; a run that was interrupted can be resumed.
     """
+    overrides = (*settings, *overrides)
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe, overrides, trust_code=trust_code)
     else:
@@ -175,7 +179,10 @@ def _train(recipe: Recipe, order: _Order) -> Path:
     folder = order.folder
     earlier = earlier_recipe(folder, recipe) if order.resume and (folder / RECIPE).is_file() else None
     recipe = with_earlier_budget(resolved(recipe, earlier), earlier)
+    recipe, said = with_kept_vocabulary(recipe, earlier)
     ranks = distributed.start(recipe.training.device)
+    for line in said if ranks.first else ():
+        _say(order.console, line)
     check_same_program(recipe, ranks)
     teacher = open_teacher(recipe, folder, ranks.device)
     recipe = recipe if teacher is None else teacher.recipe

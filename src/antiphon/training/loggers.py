@@ -90,6 +90,31 @@ def without_nonfinite(value: Any) -> Any:
 
 
 @final
+class Pace:
+    """When a line about progress is due where lines stay: every few seconds at first, then further apart, so that a night is a page or two.
+
+    shortest, longest   seconds between two lines
+    share               of the time since the beginning that passes before the next line
+    """
+
+    def __init__(self, shortest: float = 3.0, longest: float = 300.0, share: float = 0.1):
+        self.shortest, self.longest, self.share = shortest, longest, share
+        self._began: float | None = None
+        self._last = 0.0
+
+    def is_due(self, now: float | None = None) -> bool:
+        """Whether a line is due at this time, in seconds; then the next one is due later."""
+        now = time.monotonic() if now is None else now
+        if self._began is None:
+            self._began = self._last = now
+            return True
+        if now - self._last < min(max(self.shortest, self.share * (now - self._began)), self.longest):
+            return False
+        self._last = now
+        return True
+
+
+@final
 class ConsoleLogger:
     """Prints events as lines, with a live status line below them when the terminal allows it. A quiet console still warns."""
 
@@ -97,6 +122,7 @@ class ConsoleLogger:
         self.console = console
         self.width = console.width if console.is_terminal else max(console.width, _LINE)
         self.status = console.status("starting") if console.is_terminal and not console.quiet else None
+        self._pace = Pace()
         if self.status:
             self.status.start()
 
@@ -105,6 +131,8 @@ class ConsoleLogger:
         text = _sentence(event, self.width)
         if event["kind"] == "train" and self.status:
             self.status.update(text)
+        elif event["kind"] == "train" and not self._pace.is_due():
+            return
         elif text and event["kind"] in ("skipped", "split"):
             warn(self.console, text)
         elif text:

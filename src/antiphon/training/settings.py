@@ -76,6 +76,9 @@ class TrainingConfig:
     """Parameters that stay as they are: patterns such as `encoder.*`."""
     init_from: Path | None = None
     """A run or checkpoint whose weights training starts from, where names and shapes match."""
+    init_vocabulary: Literal["keep", "new"] = "keep"
+    """Whether a run that begins with the weights of `init_from` keeps its vocabulary, where `task.vocabulary` has the same settings, or
+    learns one of its own. With another language or alphabet: new."""
     init_layers: Literal["number", "spread"] = "number"
     """Which layers of `init_from` a model of another depth takes: those of the same number, or evenly spaced ones, first and last
     included (Shleifer and Rush 2020)."""
@@ -101,6 +104,8 @@ class TrainingConfig:
             raise ValueError("needs a budget: set max_steps, max_epochs or max_minutes.")
         if self.init_layers != "number" and self.init_from is None:
             raise ValueError("`init_layers` must be left out without `init_from`, where it has no effect.")
+        if self.init_vocabulary != "keep" and self.init_from is None:
+            raise ValueError("`init_vocabulary` must be left out without `init_from`, where it has no effect.")
         names = [one.name for one in self.trackers]
         if len(names) > len(set(names)):
             raise ValueError(f"`trackers` must name each tracker once, but are {', '.join(names)}.")

@@ -133,5 +133,5 @@ def test_only_what_counts_is_learned(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_training_needs_the_column(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("source\ttarget\n" + "a\tb\n" * 9, encoding="utf-8")
-    with pytest.raises(DataError, match=r"has no column `quality`; it has: source, target"):
+    with pytest.raises(DataError, match=r"has no column `quality`, which `task\.weight` asks for; it has: source, target"):
         antiphon.train(recipe(tmp_path, weight="quality"), tmp_path / "run")

@@ -45,7 +45,7 @@ def test_pieces_that_both_vocabularies_have_keep_their_rows(tmp_path: Path, tied
     model = {"name": "lstm", "dim": 8, "tied_embeddings": tied}
     first, _ = go(tmp_path / "first", FIRST, model=model)
     freeze = ["*frontend*"]
-    second, said = go(tmp_path / "second", SECOND, model=model, init_from=str(tmp_path / "first"), freeze=freeze)
+    second, said = go(tmp_path / "second", SECOND, model=model, init_from=str(tmp_path / "first"), init_vocabulary="new", freeze=freeze)
     pieces = [found.task.target_text.pieces(np.arange(found.task.target_spec.size)) for found in (first, second)]
     tables = [found.model.target_frontend.embedding.weight for found in (first, second)]
     both = [piece for piece in pieces[1] if piece in pieces[0]]
@@ -114,7 +114,7 @@ def test_another_language_pair_and_task(tmp_path: Path) -> None:
     """From translation to filling gaps: other columns, other letters; what is in the middle of the model stays."""
     first, _ = go(tmp_path / "first", FIRST, model=SMALL)
     turned = [{"en": record["target"] + "d", "it": record["source"]} for record in FIRST]
-    settings = {"init_from": str(tmp_path / "first"), "freeze": ["encoder.*", "decoder.*"]}
+    settings = {"init_from": str(tmp_path / "first"), "init_vocabulary": "new", "freeze": ["encoder.*", "decoder.*"]}
     for number, task in enumerate(({"name": "translation", "source": "en", "target": "it"}, {"name": "denoising", "text": "en"})):
         vocabulary = {"vocabulary": {"kind": "character"}}
         second, said = go(tmp_path / f"second{number}", turned, model=SMALL, task={**task, **vocabulary}, **settings)
@@ -127,3 +127,30 @@ def test_nothing_in_common_is_refused(tmp_path: Path) -> None:
     go(tmp_path / "first", FIRST, model={"name": "lstm", "dim": 8})
     with pytest.raises(CheckpointError, match=r"Nothing in .* fits this model"):
         go(tmp_path / "second", FIRST, model={"name": "transformer", "dim": 12, "heads": 2}, init_from=str(tmp_path / "first"))
+
+
+def test_a_vocabulary_with_the_same_settings_is_kept(tmp_path: Path) -> None:
+    model = {"name": "lstm", "dim": 8}
+    first, _ = go(tmp_path / "first", FIRST, model=model)
+    start = {"init_from": str(tmp_path / "first")}
+    kept, said = go(tmp_path / "kept", SECOND, model=model, **start)
+    pieces = [found.task.target_text.pieces(np.arange(found.task.target_spec.size)) for found in (first, kept)]
+    assert pieces[0] == pieces[1]
+    assert "`task.vocabulary` is kept from" in said
+    assert "`training.init_vocabulary: new` learns another one" in said
+    other, said = go(
+        tmp_path / "other", SECOND, model=model, task={**TASK, "vocabulary": {"kind": "character", "lowercase": True}}, **start
+    )
+    assert "`task.vocabulary` is not that of" in said
+    assert "(`lowercase`), so a new one is learned" in said
+    assert "d" in other.task.target_text.pieces(np.arange(other.task.target_spec.size))
+
+
+def test_two_architectures_are_named(tmp_path: Path) -> None:
+    go(tmp_path / "first", FIRST, model={"name": "lstm", "dim": 8})
+    transformer = {"name": "transformer", "dim": 8, "heads": 2, "encoder_layers": 1, "decoder_layers": 1}
+    start = {"init_from": str(tmp_path / "first")}
+    _, said = go(tmp_path / "second", FIRST, model=transformer, **start)
+    assert "`training.init_from` is a run of `lstm`, and `model.name` is `transformer`" in said
+    with pytest.raises(CheckpointError, match="of `lstm` fits this model of `transformer`"):
+        go(tmp_path / "third", FIRST, model={**transformer, "dim": 4}, **start)

@@ -1,12 +1,13 @@
 """The lines of the terminal, the last event of a log, and functions of the caller."""
 
 import io
+import itertools
 import json
 
 from rich.cells import cell_len
 from rich.console import Console
 
-from antiphon.training.loggers import CallbackLogger, ConsoleLogger, JsonLinesLogger, last_event, warn
+from antiphon.training.loggers import CallbackLogger, ConsoleLogger, JsonLinesLogger, Pace, last_event, warn
 
 VALIDATION = {"kind": "validation", "step": 7, "scores": {"mase": 0.37081, "bleu": 33.4142, "loss": 12345.6}, "best": True}
 SAMPLE = {"kind": "sample", "step": 7, "source": "1.25 " * 96, "reference": "two\nlines", "prediction": "日本" * 100}
@@ -80,3 +81,12 @@ def test_a_callback_hears_every_event():
     heard = []
     CallbackLogger(heard.append).log(VALIDATION)
     assert heard == [VALIDATION]
+
+
+def test_lines_are_as_dense_as_a_person_reads() -> None:
+    pace = Pace()
+    due = [second for second in range(8 * 3600) if pace.is_due(float(second))]
+    assert due[:4] == [0, 3, 6, 9], "every few seconds at first"
+    later = [after - before for before, after in itertools.pairwise(due) if before > 3600]
+    assert set(later) == {300}, "every five minutes of a night"
+    assert len(due) < 150

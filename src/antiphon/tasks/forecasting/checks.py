@@ -11,6 +11,7 @@ from antiphon.data.windows import Plan
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.scaling import out_of_range
 from antiphon.tasks.forecasting.config import ForecastingConfig
+from antiphon.tasks.forecasting.series_rows import SeriesRecords
 
 
 def check_values(series: Series, settings: ForecastingConfig, shown: Callable[[int], str]) -> None:
@@ -68,3 +69,17 @@ def check_horizon(settings: ForecastingConfig, horizon: int, learned: int) -> No
         raise ConfigError(
             f"`task.horizon` must be at most {learned}, which the model was trained for, when `task.decoding` is direct, but is {horizon}."
         )
+
+
+def too_few_held_out(whole: SeriesRecords, wanted: int, settings: ForecastingConfig) -> ConfigError:
+    """What is wrong when fewer steps are held out than are scored: the horizon, where no series is as long."""
+    table = whole.table()
+    longest = int((table.stops - table.starts).max(initial=0))
+    if settings.horizon >= longest:
+        return ConfigError(
+            f"`task.horizon` must be shorter than the series, of which the longest has {longest:,} steps, but is {settings.horizon:,}."
+        )
+    return ConfigError(
+        f"`data.validation` must hold out at least the {settings.held_out} steps that `task.horizon` and `task.backtest` score, but is"
+        f" {wanted}."
+    )

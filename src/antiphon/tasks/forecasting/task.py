@@ -31,7 +31,7 @@ from antiphon.metrics.forecasts import Actual, Forecast, insample_errors
 from antiphon.store import checkpoint
 from antiphon.tasks.forecasting import own_season
 from antiphon.tasks.forecasting.baselines import baseline_forecasts
-from antiphon.tasks.forecasting.checks import check_horizon, check_values, fewer_windows, scored_origins, unused_rows
+from antiphon.tasks.forecasting.checks import check_horizon, check_values, fewer_windows, scored_origins, too_few_held_out, unused_rows
 from antiphon.tasks.forecasting.config import ForecastingConfig
 from antiphon.tasks.forecasting.conformal import CALIBRATION, Calibration, calibrate, load_calibration
 from antiphon.tasks.forecasting.covariates import Covariates
@@ -205,17 +205,14 @@ class Forecasting(Task):
         plan = Plan(self.context, shortest, self.horizon, stride, last)
         weighting = "windows" if keep_records else self.settings.weighting
         corpus = WindowCorpus(folder, plan, self._window, item_of, weighting=weighting)
-        check_windows(corpus)
+        check_windows(corpus, getattr(records, "steps", 0))
         return corpus
 
     def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records, str]:
         """Learn from all but the last `wanted` steps of each series; score forecasts of those."""
-        if wanted < self.settings.held_out:
-            raise ConfigError(
-                f"`data.validation` must hold out at least the {self.settings.held_out} steps that `task.horizon` and `task.backtest`"
-                f" score, but is {wanted}."
-            )
         whole = records if isinstance(records, SeriesRecords) else SeriesRecords([records], self.settings.series_columns, self.columns)
+        if wanted < self.settings.held_out:
+            raise too_few_held_out(whole, wanted, self.settings)
         return WithoutEnd(whole, wanted), whole, f"The last {wanted} steps of each series are held out for validation."
 
     def joined_files(self, parts: Sequence[tuple[Records, float]]) -> Sequence[tuple[Records, float]]:

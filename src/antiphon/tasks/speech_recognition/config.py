@@ -104,7 +104,7 @@ def recipe_defaults(settings: SpeechRecognitionConfig, stepwise: bool) -> dict[s
 
 TEMPLATE = """\
 # Speech to text. Point `data` at a table with the columns `audio` (a file name) and `text`, or at a folder of recordings with
-# their texts beside them (one.flac, one.txt). Needs: pip install 'antiphon[audio]'. Then:
+# their texts beside them (one.flac, one.txt). Needs: pip install '.[audio]'. Then:
 #   antiphon inspect {file}        look at the data before you train
 #   antiphon train {file} --out runs/speech
 #   antiphon predict runs/speech talk.mp3
