@@ -74,7 +74,8 @@ class Journal:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self.settings, self.space, self.maximize = settings, space, maximize
         path = folder.absolute() / FILE
-        self._claim, lock = FileLock(folder / ".claim.lock"), _MendingLock(path)
+        self._claim = FileLock(folder / ".claim.lock")
+        lock: Any = _MendingLock(path)
         try:
             self.storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(os.fspath(path), lock_obj=lock))
             self.study = optuna.create_study(
@@ -90,7 +91,7 @@ class Journal:
             raise CheckpointError(f"{path} is damaged: {error}. Choose another `--out`; the runs in `trials` are intact.") from error
 
     @property
-    def _direction(self) -> str:
+    def _direction(self) -> Literal["minimize", "maximize"]:
         return "maximize" if self.maximize else "minimize"
 
     @contextmanager
