@@ -5,8 +5,8 @@ two functions for each that it decorates, binds the arguments of every call to i
 the result. All of it took half of the whole suite. beartype checks arguments and result by itself; all that the letters of shapes need
 is a scope of their own for each call.
 
-What is lost: a longer message, and shapes computed from arguments (`"{n}+1"`), which Antiphon does not use. And of a function that is called
-again and again, as in a training, only the first calls in a process are all checked, and of the later ones every tenth.
+What is lost: a longer message, and shapes computed from arguments (`"{n}+1"`), which Antiphon does not use. And of a function that is
+called again and again, as in a training, the first calls in a process are all checked, and of the later ones every tenth.
 """
 
 import contextlib

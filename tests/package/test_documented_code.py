@@ -91,7 +91,7 @@ LONG = (  # a quarter or half a minute each, also when small
     "distillation",
     "speech",
 )
-FEW_SENTENCES = {"po_files": 1500, "context_vector": 1, "attention": 1, "transformer": 1, "decoding": 4000}
+FEW_SENTENCES = {"po_files": 1500, "context_vector": 1, "attention": 1, "transformer": 1, "decoding": 4000, "from_file_to_service": 6000}
 
 
 @pytest.mark.timeout(1200)  # on a busy machine

@@ -83,12 +83,12 @@ def supervise(
         _print_summary(folder)
 
 
-def _evaluating(folder: Path, named: str) -> str:
+def _evaluating(folder: Path, named: Path | str) -> str:
     """The command that scores the run: on its test data, or where it has none on what it was validated on."""
     from antiphon.recipe.tree import parsed
 
     data = parsed(folder / "recipe.yaml").get("data") or {}
-    command = shlex.join(["antiphon", "evaluate", named])
+    command = shlex.join(["antiphon", "evaluate", str(named)])
     validated = data.get("test") is None and data.get("validation") is not None
     return f"{command} --data validation (the recipe names no `data.test`)" if validated else command
 

@@ -33,6 +33,13 @@ from antiphon.search.greedy import GreedyConfig
 from antiphon.training.budget import VALIDATIONS
 from antiphon.training.distributed import Ranks
 
+_COLLAPSED = 3  # validations in a row: the first ones of a young model say nothing yet
+_REMEDY = (
+    "This is the third validation in a row that says so. If the loss still falls, it only needs more updates: lower"
+    " `training.batching.target_tokens`, set `training.schedule.warmup_steps: auto`, or allow more time. If it does not, change"
+    " `training.optimizer.learning_rate`, and look at the data with `antiphon inspect`."
+)
+
 
 @final
 class Validation:
@@ -60,6 +67,7 @@ class Validation:
         self.cost = ValidationCost(task, corpora, ranks.device)
         self.plan: Plan = self.cost.plan(recipe.training, work, self.search)
         self.items = self._items(self.plan.records)
+        self._alike = 0  # validations in a row whose outputs were mostly one text
 
     def __call__(self, model: Seq2SeqModel) -> tuple[list[Score], list[tuple[str, str, str]]]:
         """Scores, and (source, reference, prediction) samples."""
@@ -75,7 +83,14 @@ class Validation:
         count = len(decoded.shown)
         samples = [decoded.shown[place] for place in range(0, count, max(1, count // max(self.recipe.training.samples, 1)))]
         noted = [("", "", f"({decoded.collapsed})")] if decoded.collapsed else []
+        self._watch(decoded.collapsed)
         return [*scores, *decoded.scores], [*noted, *samples]
+
+    def _watch(self, collapsed: str | None) -> None:
+        """Say once what to change, when outputs stay one text."""
+        self._alike = self._alike + 1 if collapsed else 0
+        if self._alike == _COLLAPSED and self.ranks.first:
+            self.say(f"{collapsed} {_REMEDY}")
 
     def due(self, epoch: int) -> bool:
         """Whether to score the model when so many epochs are done, where the recipe does not say how often."""

@@ -187,7 +187,7 @@ def _source(predictor: Predictor, data: Any) -> tuple[str, Any]:
         return "validation", validation_source(predictor.recipe, predictor.task)
     source = predictor.recipe.data.test if data is None else data
     if isinstance(source, int):
-        return "records", open_splits(predictor.recipe, predictor.task)["test"].whole
+        return "test", open_splits(predictor.recipe, predictor.task)["test"].whole
     if source is None:
         raise ConfigError(
             "There is nothing to evaluate on: the recipe has no `data.test`. Name a file with `--data`; `--data validation` scores on the"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from antiphon.contracts.drafting import Choice
 
 # The least and the most, or what is wanted.
-PASSES = 1.0  # over the data: a wider model that sees them less often learns less
+PASSES = 0.5  # over the data: a wider model that sees them less often learns less
 UPDATES = 2500  # that a training should have: many small updates teach more in minutes than few large ones
 TOKENS = (250, 4096)  # target symbols of a batch
 FRAMES = (1500, 12_000)  # of sound, of a batch

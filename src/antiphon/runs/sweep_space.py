@@ -101,6 +101,10 @@ def _refuse_what_compares(key: str, recipe: Recipe) -> None:
     for kept, reason in _NOT_TRIED.items():
         if key == kept or key.startswith(f"{kept}."):
             raise ConfigError(f"`sweep.space` must not have `{key}`: {reason}.")
+    if recipe.data.cache is not None and key.split(".")[0] in ("task", "data"):
+        raise ConfigError(
+            f"`data.cache` must be left out where `sweep.space` has `{key}`: trials at the same time would encode over each other's data."
+        )
     if key in ("seed", "data", "data.train") and isinstance(recipe.data.validation, int):
         raise ConfigError(
             f"`sweep.space` must not have `{key}` where `data.validation` is a number of records, which are other ones then: trials are"

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 import antiphon
@@ -15,11 +16,12 @@ from antiphon.metrics.scoring import evaluate
 from antiphon.metrics.shown import shown
 from antiphon.metrics.sourced import SourcedText
 from antiphon.prediction.scoring import collapsed, group_references
-from antiphon.prediction.validation import spread
+from antiphon.prediction.validation import Validation, spread
 from antiphon.recipe.recipe import recipe_from
 from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 from antiphon.tasks.speech_recognition.task import SpeechRecognition
 from antiphon.tasks.translation import Translation, TranslationConfig
+from antiphon.training.distributed import Ranks
 
 RECORDS = [{"source": "a b c", "target": "a"}, {"source": "d", "target": "d"}, {"source": "a b c", "target": "b x"}]
 
@@ -125,3 +127,13 @@ def test_what_decides_is_of_the_same_records_and_search(run: Path) -> None:
 def test_places_are_spread_and_the_same_each_time() -> None:
     assert spread(10, 4) == [0, 2, 5, 7]
     assert spread(3, 10) == [0, 1, 2]
+
+
+def test_outputs_that_stay_one_text_are_said_once_with_what_to_change() -> None:
+    said: list[str] = []
+    validation = Validation.__new__(Validation)  # only what watches
+    validation.ranks, validation.say, validation._alike = Ranks(0, 1, torch.device("cpu")), said.append, 0
+    for sentence in ("9 of 10 outputs ...", None, *["10 of 10 outputs are the same text."] * 5):
+        validation._watch(sentence)
+    assert len(said) == 1, "the third in a row"
+    assert said[0].startswith("10 of 10 outputs are the same text. This is the third validation in a row that says so.")

@@ -20,6 +20,7 @@ from antiphon.runs import sweep_trial
 from antiphon.runs.check import check
 from antiphon.runs.sweep import sweep
 from antiphon.runs.sweep_results import Sweep
+from antiphon.runs.sweep_space import Source, space_of
 from antiphon.store.checkpoint import read_tensors
 
 WORDS = ["abc", "bca", "cab", "abca", "bb", "ca", "cba", "acb", "ab", "cc", "bac", "aab"]
@@ -186,6 +187,13 @@ def test_a_space_that_cannot_be_is_refused_before_any_trial(tmp_path: Path, old:
         run(recipe, tmp_path / "out")
     assert said in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_trials_that_encode_differently_share_no_cache(tmp_path: Path) -> None:
+    recipe = written(tmp_path, RECIPE.replace("model.encoder_layers: {low: 1, high: 2}", "data.limits.max_source_length: [5, 9]"))
+    assert space_of(Source(recipe))[0].count() == float("inf")
+    with pytest.raises(ConfigError, match=r"`data\.cache` must be left out where `sweep\.space` has `data\.limits\.max_source_length`"):
+        space_of(Source(recipe, ("data.cache=cache",)))
 
 
 def test_without_the_section_there_is_nothing_to_try(tmp_path: Path) -> None:

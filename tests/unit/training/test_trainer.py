@@ -391,10 +391,10 @@ def test_a_stop_in_the_last_update_ends_as_the_run_that_was_never_stopped(tmp_pa
     parts, before = make(tmp_path / "parts", seed, scores=[3.0, 2.0, 1.0], **settings)
     call = parts.update
 
-    def update(batches, step, factor):
+    def update(batches, step, factor, *scale):
         if step == 5:
             os.kill(os.getpid(), signal.SIGTERM)
-        return call(batches, step, factor)
+        return call(batches, step, factor, *scale)
 
     update.optimizer = call.optimizer
     parts.update = update
