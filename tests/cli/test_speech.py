@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 
 import numpy as np
@@ -212,6 +213,8 @@ def test_the_same_sound_is_predicted_alike_however_it_is_given(run):
     given = [path, str(path), path.read_bytes(), {"audio": samples, "sample_rate": rate}, {"audio": str(path)}]
     assert len({model.predict(one).text for one in given}) == 1
     assert len(model.predict(given)) == 5
+    silent = np.zeros(4000, dtype=np.float32)  # an array is one sound, at the model's rate
+    assert model.predict(silent).text == model.predict({"audio": silent, "sample_rate": 8000}).text
     kept = model.predict([str(path), "nothing.mp3", {"audio": np.zeros(8000 * 5, dtype=np.float32), "sample_rate": 8000}], on_error="keep")
     assert [prediction.hypothesis.finish_reason for prediction in kept][1] == "refused"
     assert kept[2].text == ""
@@ -226,3 +229,14 @@ def test_resuming_is_exact_with_augmentation(tmp_path):
     parts = package.train(recipe, tmp_path / "parts", resume=True)
     one, two = ((folder / "last" / "model.safetensors").read_bytes() for folder in (whole, parts))
     assert one == two
+
+
+def test_all_recordings_that_cannot_be_heard_are_named_at_once(antiphon, tmp_path):
+    recipe = project(tmp_path, "{name: lstm, dim: 12, attention: dot}")
+    table = (tmp_path / "clips.tsv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "noise.wav").write_bytes(b"no sound at all")
+    broken = [row.replace(row.split("\t")[0], "noise.wav") if 3 <= number < 10 else row for number, row in enumerate(table)]
+    (tmp_path / "clips.tsv").write_text("\n".join(broken) + "\n", encoding="utf-8")
+    said = antiphon("inspect", recipe).err
+    assert re.match(r"antiphon: [2-7] of \d+ records of `data\.train` cannot be used: \S*clips\.tsv:\d+: ", said), said
+    assert said.endswith("Mend or remove them.\n")

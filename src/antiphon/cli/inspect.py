@@ -137,7 +137,8 @@ def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
         listed = [item["record"] for item in split.misaligned.listed]
         _plain(console, f"  {split.misaligned.records:,} records look misaligned by their lengths{_where(split, listed)}")
     for sample in split.samples:
-        _plain(console, f"  record {sample['record']}: {_pieces(sample, 'source')}  ->  {_pieces(sample, 'target')}")
+        where = split.labels.get(sample["record"], f"record {sample['record']}")
+        _plain(console, f"  {where}: {_pieces(sample, 'source')}  ->  {_pieces(sample, 'target')}")
 
 
 def _print_units(console: "Console", split: "SplitAudit") -> None:

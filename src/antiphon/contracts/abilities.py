@@ -214,6 +214,10 @@ class Sound:
 class Hears(Protocol):
     """Sources are sound."""
 
+    @property
+    def sample_rate(self) -> int:
+        """At how many samples a second the model hears, which is the rate of samples that are given without one."""
+
     def sound(self, record: Record) -> Sound:
         """What the model hears of a record."""
 

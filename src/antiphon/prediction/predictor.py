@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import Streams, StreamsText, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Hears, Streams, StreamsText, items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.engine import SearchesItself
 from antiphon.contracts.files import as_file
@@ -158,7 +158,7 @@ class Predictor:
         """Predict for a text or record, for a list of them or a frame, or lazily for an iterator, in the order given.
 
         Where records are rows of series, there is one prediction for each series. Where sources are recordings, a text is the path of one,
-        and bytes are a file's content.
+        bytes are a file's content, and an array is samples at the rate that the model hears.
 
         Of an iterator, the first answers come after one batch; later more inputs are read ahead, up to 16 batches, and sorted by length.
         When it raises, all that it gave before is answered first. If it has a method `is_ready`, which says whether its next input is
@@ -172,8 +172,8 @@ class Predictor:
                    DataError that names it, or "keep" its place with an empty prediction, whose `details["error"]` says why
         blank      whether a source of nothing but blanks is such an input, or is answered with nothing, as the blank lines of a text are
         """
-        if isinstance(inputs, np.ndarray) and isinstance(self.task, Streams):  # a sound is one input, not as many as it has samples
-            inputs = {self.task.source_columns[0]: inputs}
+        if isinstance(inputs, np.ndarray) and isinstance(self.task, Hears):  # a sound is one input, not as many as it has samples
+            inputs = {self.task.source_columns[0]: inputs, "sample_rate": self.task.sample_rate}
         stream = self._saying_copies()._stream
         if isinstance(inputs, str | bytes | Path | Mapping):
             return next(stream(items_of(self.task, [inputs]), on_error, blank))

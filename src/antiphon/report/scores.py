@@ -182,8 +182,14 @@ def _endings(content: Plain) -> Markup | None:
     line = note(f"How outputs ended: {'; '.join(said)}.")
     if counts.get("length", 0) / total <= _MANY_CUT:
         return line
-    found = "outputs often reached the length limit. If those below repeat themselves, the model needs more training, or "
-    settings = (code("search.processors.no_repeat_ngram_size"), "; if they do not, raise ", code("search.limits"), ".")
+    found = f"{counts['length']:,} of {total:,} outputs reached the length limit."
+    settings = (
+        " If they repeat themselves, the model needs more training, or ",
+        code("search.processors.no_repeat_ngram_size"),
+        "; if they do not, raise ",
+        code("search.limits"),
+        ".",
+    )
     return join([line, warning(found, *settings)])
 
 

@@ -162,7 +162,10 @@ def evaluate(
         values=tuple(values),
         actual=tuple(references),
     )
-    return evaluation if isinstance(run, Predictor) else _stored(evaluation, [run] if isinstance(run, Path | str) else run, source)
+    if isinstance(run, Predictor):
+        return evaluation
+    otherwise = [change for change in overrides if change.startswith(("task.", "task="))]
+    return _stored(evaluation, [run] if isinstance(run, Path | str) else run, source, otherwise)
 
 
 def _by_column(
@@ -212,10 +215,10 @@ def _items(task: Task, decoded: Decoded, references: Sequence[Sequence[Any]]) ->
         yield Item(source, tuple(shown(task, one) for one in found), said, hypothesis.score, hypothesis.finish_reason)
 
 
-def _stored(evaluation: Evaluation, runs: Sequence[Path | str], source: Any) -> Evaluation:
+def _stored(evaluation: Evaluation, runs: Sequence[Path | str], source: Any, changes: Sequence[str]) -> Evaluation:
     """The evaluation, kept in the first run; where it cannot be, a remark says so: the scores are there all the same."""
     try:
-        stored_evaluations.store(evaluation.to_plain(items=True), runs, source)
+        stored_evaluations.store(evaluation.to_plain(items=True), runs, source, changes)
     except CheckpointError as error:
         return replace(evaluation, remarks=(*evaluation.remarks, str(error)))
     return evaluation

@@ -17,7 +17,7 @@ from antiphon.data.cache import make_cache
 from antiphon.data.limits import fitting, fitting_note
 from antiphon.data.series_audit import AuditsSeries, SeriesAudit
 from antiphon.data.windows import WindowCorpus
-from antiphon.errors import CheckpointError
+from antiphon.errors import CheckpointError, DataError
 from antiphon.readers.placeholders import placeholders
 from antiphon.recipe.assembly import alignment_notes, build_corpora, build_model, build_task, fit_task, metric_names, open_splits
 from antiphon.recipe.exported import refuse_exported
@@ -25,6 +25,7 @@ from antiphon.recipe.kept_vocabulary import with_kept_vocabulary
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 from antiphon.recipe.splits import unused_columns
 from antiphon.runs.speed import PROBED_UPDATES, Cost, measure
+from antiphon.runs.unusable import all_unusable
 from antiphon.store import checkpoint
 from antiphon.training.batches import check_packing
 from antiphon.training.device import find_device
@@ -107,9 +108,13 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
         limits = learned if split_name == "train" else fitting(recipe.data.limits.of_sources(), model)
         scored = split_name == "validation" or (split_name == "test" and isinstance(task.target_spec, ValueSpec))
         keep = scored or task.samples_encodings  # of series it means: those windows that are scored
-        corpora[split_name] = build_corpora(
-            split, task, folder, limits, keep_records=keep, workers=recipe.data.workers, progress=partial(_encoded, say, split_name)
-        )
+        progress = partial(_encoded, say, split_name)
+        try:
+            corpora[split_name] = build_corpora(
+                split, task, folder, limits, keep_records=keep, workers=recipe.data.workers, progress=progress
+            )
+        except DataError as error:
+            raise all_unusable(split, task, error) from error
         parts[split_name] = [
             Part(corpus.records() if isinstance(corpus, WindowCorpus) else unfolded(task, records), corpus)
             for (records, _), corpus in zip(split.parts, corpora[split_name], strict=True)

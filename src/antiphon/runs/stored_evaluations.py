@@ -4,6 +4,7 @@
     test.tsv-1f3a9c02.json             the same on another test.tsv, elsewhere
     test.tsv@step-400.json             a checkpoint that is not the best one
     test.tsv@ensemble-77b0e1d4.json    the run together with others; kept in the first of them
+    test.tsv@0c3b91fe.json             the run with another setting of its task, such as the windows of a backtest
 
 The newest evaluation of each replaces the one before.
 """
@@ -19,16 +20,20 @@ from antiphon.errors import CheckpointError
 from antiphon.store.checkpoint import find_checkpoint, read_json, replace_json
 
 
-def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any) -> Path | None:
+def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any, changes: Sequence[str] = ()) -> Path | None:
     """Keep an evaluation, given as plain values, of a run, a checkpoint or an ensemble; returns the file, None where there is no run.
 
-    source   what it was evaluated on, as `antiphon.evaluate` takes it
+    source    what it was evaluated on, as `antiphon.evaluate` takes it
+    changes   settings of the task that were others, such as "task.backtest.windows=12": such scores stand beside those of the run
 
     Raises CheckpointError when it cannot be written.
     """
     run, of = _place(runs, evaluation.get("run"))
     if run is None:
         return None
+    if changes:
+        name = f"{of['name']}, {', '.join(changes)}" if of else ", ".join(changes)
+        of = {"name": name, "file": f"{of['file']}-{_short(changes)}" if of else _short(changes)}
     identity = _identity(evaluation, source)
     kept = {**evaluation, "of": of["name"] if of else None, "data_identity": identity}
     path = _free_name(run / "evaluations", Path(str(evaluation["data"]).split(",")[0]).name, of, evaluation, identity)

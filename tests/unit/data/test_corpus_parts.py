@@ -113,12 +113,14 @@ def test_processes_encode_together_and_what_they_have_done_stays(
     together = work(task, table, tmp_path / "several")
     together.build(Part(0, 2))  # what a killed run has finished
     finished = (together.folder_of(Part(0, 2)) / "manifest.json").stat().st_ino
+    joined: list[int] = []
     with monkeypatch.context() as patch:
-        patch.setattr(Work, "join", lambda *_: [])
+        patch.setattr(Work, "join", lambda _, count: joined.append(count))
         encode_together(together, 2)
+    assert joined == [2]
     assert (together.folder_of(Part(0, 2)) / "manifest.json").stat().st_ino == finished
     assert together.join(3) == [Part(0, 3), Part(1, 3), Part(2, 3)], "those of another number of processes are others"
-    encode_together(together, 2)
+    assert together.join(2) == []
     assert contents(tmp_path / "several") == contents(tmp_path / "one")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("several")] == ["several"], "the parts are gone"
     monkeypatch.setattr(parallel_encoding, "encode_parts", None)

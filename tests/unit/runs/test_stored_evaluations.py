@@ -83,6 +83,17 @@ def test_a_checkpoint_and_an_ensemble_leave_the_evaluation_of_the_run(run: Path,
     assert not (other / "evaluations").exists()
 
 
+def test_other_settings_of_the_task_leave_the_evaluation_of_the_run(run: Path) -> None:
+    first = store(evaluation("test.csv"), [run], "test.csv")
+    other = store(evaluation("test.csv", 9.0), [run], "test.csv", ["task.backtest.windows=12"])
+    assert first is not None
+    assert other is not None
+    assert (first.name, other.name) != (first.name, first.name)
+    assert json.loads(first.read_text())["scores"][0]["value"] == 1.0
+    assert json.loads(other.read_text())["of"] == "task.backtest.windows=12"
+    assert store(evaluation("test.csv", 8.0), [run], "test.csv", ["task.backtest.windows=12"]) == other
+
+
 def test_a_checkpoint_alone_has_no_place_for_it(tmp_path: Path) -> None:
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone" / "checkpoint.json").write_text("{}")

@@ -197,6 +197,11 @@ class SpeechRecognition(ExamplePerRecord):
             target = np.concatenate([[self.target_spec.start], symbols, [self.target_spec.end]]).astype(np.int64)
         return Example(frames, target, index, context)
 
+    @property
+    def sample_rate(self) -> int:
+        """At how many samples a second the model hears."""
+        return self.settings.sample_rate
+
     def sound(self, record: Record) -> Sound:
         """What the model hears of a record, and where it lies in its recording. Raises DataError where features are precomputed."""
         if self.audio.precomputed:
