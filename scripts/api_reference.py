@@ -20,7 +20,7 @@ WIDTH = 88  # of a signature in one line
 FOLDERS = (
     *("contracts", "tasks", "models", "layers", "heads", "losses", "search", "metrics", "features", "data", "training", "prediction"),
     *("runs", "recipe", "serving", "protocols", "engines", "exporters", "importers", "readers", "distillation", "baselines"),
-    *("trackers", "store"),
+    *("trackers", "store", "sweeping"),
 )
 INTRODUCTION = """\
 # Python interface

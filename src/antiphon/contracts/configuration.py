@@ -338,7 +338,7 @@ def _others_with(cls: Any, keys: tuple[Any, ...], values: Any) -> str:
 
 def _elsewhere(cls: type[Any], values: Any, path: str, name: str) -> str:
     """Where a setting of this name, or nearly, has its place, for a mistake at the top or in another section."""
-    known = dict(_places(cls, values, path))
+    known = dict(reversed([*_places(cls, values, path)]))  # of several sections the first
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     return f" Did you mean `{known[near[0]]}`?" if near else ""
 

@@ -18,6 +18,7 @@ from antiphon.contracts.reader import settings_of
 from antiphon.contracts.records import Records
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import TaskPlugin
+from antiphon.contracts.trust import OWN
 from antiphon.data.lengths import elements_of
 from antiphon.data.records import FirstRecords
 from antiphon.errors import AntiphonError
@@ -68,7 +69,7 @@ def recipe_for(
         text = with_setting(text, name, choice.value, choice.reason)
     for dotted, value in asked.items():
         text = with_setting(text, dotted, value, "as asked for")
-    recipe_from(plain_values(text), path.parent.absolute())  # what does not fit together is said now
+    recipe_from(plain_values(text), path.parent.absolute(), trust=OWN)  # what does not fit together is said now
     left_out = ", ".join(f"{one.count:,} {reason}" for reason, one in records.skipped().items())
     what = "pairs" if plugin.name in ("translation", "summarization") else "records"
     counted = f"{look.records:,} {what} to learn from{f'; left out: {left_out}' if left_out else ''}."
@@ -176,7 +177,7 @@ def _fastest(
 def _sampled(text: str, files: Sequence[FileConfig]) -> Recipe:
     """The recipe for a sample of its records: less is held out, and batches are of some usual size."""
     values = plain_values(text)
-    recipe = recipe_from({**values, "data": {**values["data"], "train": list(files), "test": None}})
+    recipe = recipe_from({**values, "data": {**values["data"], "train": list(files), "test": None}}, trust=OWN)
     held, training = recipe.data.validation, recipe.training
     held = min(held, _SAMPLE // 20) if isinstance(held, int) and "horizon" not in values["task"] else held
     batching = training.batching

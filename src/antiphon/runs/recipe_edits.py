@@ -1,6 +1,5 @@
 """Settings put into the text of a recipe that people read: its comments stay, but those of what is changed."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +19,7 @@ def as_yaml(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {as_yaml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(as_yaml, value))}]"
-    return f"{value:g}" if isinstance(value, float) else json.dumps(value)
+    return f"{value:g}" if isinstance(value, float) else json_text(value)
 
 
 def with_setting(text: str, path: str, value: Any, reason: str = "", *, hint: bool = False) -> str:
