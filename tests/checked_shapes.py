@@ -20,7 +20,6 @@ from typing import Any, get_type_hints
 import jaxtyping
 
 SCOPE = jaxtyping.jaxtyped("context")  # within it, a letter is one number
-NO_SCOPE = contextlib.nullcontext()
 FIRST, EVERY = 500, 10
 _jaxtyped = jaxtyping.jaxtyped
 
@@ -41,19 +40,31 @@ def checked(thing: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
         return thing
 
     calls = 0
-    scope = SCOPE if any("jaxtyping" in repr(hint) for hint in thing.__annotations__.values()) else NO_SCOPE
 
     @functools.wraps(thing)
     def in_a_scope(*args: Any, **named: Any) -> Any:
         __tracebackhide__ = True
         nonlocal calls
         calls += 1
-        if jaxtyping.config.jaxtyping_disable or (calls > FIRST and calls % EVERY):
+        if jaxtyping.config.jaxtyping_disable or (calls > FIRST and calls % EVERY and not _all_calls):
             return thing(*args, **named)
-        with scope:
+        with SCOPE:
             return function(*args, **named)
 
     return in_a_scope
+
+
+_all_calls: list[bool] = []
+
+
+@contextlib.contextmanager
+def every_call() -> Iterator[None]:
+    """Within it, no call is left out, however many there were."""
+    _all_calls.append(True)
+    try:
+        yield
+    finally:
+        _all_calls.pop()
 
 
 @contextlib.contextmanager

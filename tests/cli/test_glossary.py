@@ -59,7 +59,7 @@ def test_a_memory_tells_and_is_reused(antiphon: Command, trained: Path, lines: P
         (("--glossary", "gone.csv"), r"There is no file .*gone\.csv"),
         (("--glossary-mode", "exact"), "`--glossary-mode exact` needs `--glossary FILE`"),
         (("--memory-mode", "reuse"), "`--memory-mode reuse` needs `--memory FILE`"),
-        (("--glossary", "in.txt"), "has no column `no`"),
+        (("--glossary", "in.txt"), "has one text a line: that is one column, but `en` and `no` are needed"),
     ],
 )
 def test_what_is_refused(antiphon: Command, trained: Path, lines: Path, arguments: tuple[str, str], message: str) -> None:

@@ -37,7 +37,8 @@ def test_a_recipe_for_pairs_is_measured_and_trains(antiphon: Command, texts: Pat
     recipe = read_recipe(tmp_path / "a.yaml")
     assert (recipe.task.source, recipe.task.target, recipe.data.validation, recipe.data.test) == ("en", "de", 15, 15)
     assert (recipe.training.validate_every, recipe.training.schedule.warmup_steps) == ("auto", "auto")
-    assert (recipe.model.dim, recipe.model.dropout) == (128, 0.25)
+    assert recipe.model.dropout == 0.25
+    assert recipe.model.dim in (128, 256, 512), "as this machine is fast"
     assert "  dropout: 0.25                  # as asked for\n" in text
     run = tmp_path / "run"
     told = antiphon("train", tmp_path / "a.yaml", "--out", run, "--set", "training.max_steps=2", "--set", "search.limits.max_length=5")

@@ -21,7 +21,7 @@ HAS_RAY = importlib.util.find_spec("ray") is not None
 def test_the_package_that_is_missing_is_named(antiphon: Command, trained: Path, corpus: Path) -> None:  # noqa: F811
     result = antiphon("predict", trained, "--input", "corpus/b.jsonl", "--output", "out/", "--engine", "ray")
     assert result.status == 1
-    assert result.err == "antiphon: `--engine ray` needs the package `ray`. Install it with: pip install 'antiphon[ray]'\n"
+    assert result.err == "antiphon: `--engine ray` needs the package `ray`. Install it, in Antiphon's folder, with: pip install '.[ray]'\n"
 
 
 def command(trained: Path, out: Path, *more: str) -> list[str]:
@@ -69,7 +69,7 @@ def is_actor(process: Path, mark: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.skipif(not HAS_RAY, reason="pip install 'antiphon[ray]'")
+@pytest.mark.skipif(not HAS_RAY, reason="pip install '.[ray]'")
 def test_actors_write_the_same_files_and_go_on_after_kills(trained: Path, corpus: Path, tmp_path: Path) -> None:  # noqa: F811
     alone = ended(command(trained, tmp_path / "alone"), tmp_path)
     assert alone.returncode == 1
@@ -95,7 +95,7 @@ def test_actors_write_the_same_files_and_go_on_after_kills(trained: Path, corpus
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not HAS_RAY, reason="pip install 'antiphon[ray]'")
+@pytest.mark.skipif(not HAS_RAY, reason="pip install '.[ray]'")
 def test_a_cluster_that_is_not_there_is_one_sentence(trained: Path, corpus: Path, tmp_path: Path) -> None:  # noqa: F811
     asked = command(trained, tmp_path / "out", "--engine", "ray")
     result = ended(asked, tmp_path, RAY_ADDRESS="127.0.0.1:1")

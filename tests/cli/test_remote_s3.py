@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1200),
     pytest.mark.skipif(
-        not all(map(importlib.util.find_spec, ("s3fs", "moto", "flask"))), reason="pip install 'antiphon[remote]' 'moto[server]>=5,<6'"
+        not all(map(importlib.util.find_spec, ("s3fs", "moto", "flask"))), reason="pip install '.[remote]' 'moto[server]>=5,<6'"
     ),
 ]
 

@@ -79,7 +79,7 @@ def test_the_template_is_a_recipe(antiphon, tmp_path):
     assert antiphon("new", "speech-recognition", tmp_path / "speech.yaml").status == 0
     recipe = read_recipe(tmp_path / "speech.yaml")
     assert recipe.task.name == "speech_recognition"
-    assert recipe.training.batching.source_tokens == 4000
+    assert recipe.training.batching.source_tokens == 3000
 
 
 def test_recordings_are_predicted_from_the_command_line(antiphon, run):

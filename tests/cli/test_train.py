@@ -39,10 +39,10 @@ def test_a_stop_says_what_happens_and_how_to_go_on(
 ) -> None:
     call = Update.__call__
 
-    def stopping(self: Update, batches: object, step: int, factor: float) -> object:
+    def stopping(self: Update, batches: object, step: int, factor: float, scale: object) -> object:
         if step == 3:
             os.kill(os.getpid(), number)
-        return call(self, batches, step, factor)  # type: ignore[arg-type]
+        return call(self, batches, step, factor, scale)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Update, "__call__", stopping)
     stopped = antiphon("train", project, "--out", "run", "--json")
@@ -66,7 +66,7 @@ def test_a_stop_of_a_quiet_run_still_says_how_to_go_on(antiphon: Command, projec
 
 
 def test_a_stop_before_there_is_a_run(antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.runs.train.resolved", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("antiphon.runs.train.resolved", lambda recipe, _: signal.raise_signal(signal.SIGINT) or recipe)
     stopped = antiphon("train", project, "--out", "run")
     assert (stopped.status, stopped.err) == (130, "antiphon: stopped by Ctrl-C before anything was done.\n")
 

@@ -116,7 +116,9 @@ def test_commands_of_the_readme_run(project: Path) -> None:
     commands = [line.strip() for line in text.splitlines() if line.startswith("    ") and "antiphon " in line and "# " not in line[:8]]
     assert len(commands) >= 6
     with gzip.open(ROOT / "examples/data/translation/validation.tsv.gz", "rt", encoding="utf-8") as packed:
-        (project / "test.tsv").write_text("".join(packed.readlines()[:60]), encoding="utf-8")
+        pairs = "".join(packed.readlines()[:60])
+    for name in ("test.tsv", "messages.tsv"):
+        (project / name).write_text(pairs, encoding="utf-8")
     for command in commands:
         output, failed = run_command(command, small=False)
         assert not failed, f"{command}\n{output}"

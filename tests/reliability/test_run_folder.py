@@ -49,7 +49,7 @@ def test_what_failed_before_its_first_checkpoint_starts_over_with_another_recipe
 
 def test_a_resumed_run_refuses_what_would_change_it(folder: Path) -> None:
     go(folder, "run")
-    with pytest.raises(ConfigError, match=r"`model.dim`, `training.clip_norm`"):
+    with pytest.raises(ConfigError, match=r"`model\.dim` \(16 there, 8 now\), `training\.clip_norm` \(1\.0 there, 3\.0 now\)"):
         go(folder, "run", "model.dim=8", "training.clip_norm=3", resume=True)
 
 

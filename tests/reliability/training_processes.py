@@ -161,10 +161,10 @@ def stop_in_update(number: int) -> Callable[[], None]:
     def prepare() -> None:
         call = Update.__call__
 
-        def stopping(self: Update, batches: Any, step: int, factor: float) -> Any:
+        def stopping(self: Update, batches: Any, step: int, factor: float, scale: Any) -> Any:
             if step == number - 1:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return call(self, batches, step, factor)
+            return call(self, batches, step, factor, scale)
 
         Update.__call__ = stopping  # type: ignore[method-assign, assignment]
 

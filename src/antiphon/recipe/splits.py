@@ -111,7 +111,9 @@ def unused_columns(split: Split, task: Task) -> tuple[str, ...]:
     if getattr(getattr(settings, "series_columns", None), "wide", False):  # each of them is a series
         return ()
     used = {*task.columns, *(name for name, _ in _named_columns(settings, "task")), FILE, UNIT, STATE}
-    left = [str(name) for name in next(iter(split), {}) if name not in used]
+    first = next(iter(split), {})
+    said = {first[name] for name in used if isinstance(first.get(name), str)}
+    left = [str(name) for name in first if name not in used and not (isinstance(first[name], str) and first[name] in said)]  # no copies
     if not left:
         return ()
     shown = f"{', '.join(f'`{name}`' for name in left[:8])}{', ...' if len(left) > 8 else ''}"

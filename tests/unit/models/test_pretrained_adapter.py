@@ -252,7 +252,7 @@ def test_a_base_of_eight_bits_learns_and_opens_in_either_precision(base: Any, tm
 
 def test_eight_bits_need_their_extra(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    with pytest.raises(MissingPackageError, match=r"base_precision: 8bit` needs the package `bitsandbytes`\. .*antiphon\[hf-8bit\]"):
+    with pytest.raises(MissingPackageError, match=r"base_precision: 8bit` needs the package `bitsandbytes`\. .*'\.\[hf-8bit\]'"):
         built(recipe(base(), model={"adapter": {"base_precision": "8bit"}}))
     monkeypatch.undo()
     with pytest.raises(ConfigError, match=r"`model\.adapter\.kind` must be lora with `model\.adapter\.base_precision: 8bit`"):

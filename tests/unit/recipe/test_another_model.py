@@ -12,7 +12,9 @@ from antiphon.recipe.recipe import Recipe, read_recipe
 
 def recipe_of(tmp_path: Path, task: str, *settings: str) -> Recipe:
     path = tmp_path / f"{task}.yaml"
-    path.write_text(registry.find("tasks", task).template.format(file=path))
+    text = registry.find("tasks", task).template.format(file=path)
+    text = text.replace("  subsampling: 4\n", "  subsampling: 4\n  heads: 4\n  feed_forward_dim: 64\n")
+    path.write_text(text)
     return read_recipe(path, settings)
 
 

@@ -138,7 +138,8 @@ def test_a_place_has_files_that_are_whole(memory: Any) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("s3fs") is not None, reason="s3fs is installed")
 def test_the_package_that_is_missing_is_named() -> None:
     with pytest.raises(
-        MissingPackageError, match=r"^`s3://bucket/a` needs the package `s3fs`\. Install it with: pip install 'antiphon\[remote\]'$"
+        MissingPackageError,
+        match=r"needs the package `s3fs`\. Install it, in Antiphon's folder, with: pip install '\.\[remote\]'$",
     ):
         Storage("s3://bucket/a")
     with pytest.raises(DataError, match=r"^`gs://bucket/a` needs the package `gcsfs`"):

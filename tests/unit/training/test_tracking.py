@@ -77,7 +77,7 @@ def test_one_that_cannot_be_opened_closes_those_before_it(tmp_path, opened):
 def test_a_missing_package_names_the_extra(tmp_path, monkeypatch, name, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
     settings = TrainingConfig(max_steps=1, trackers=[name])
-    with pytest.raises(MissingPackageError, match=rf"The tracker `{name}` needs .* pip install 'antiphon\[{extra}\]'"):
+    with pytest.raises(MissingPackageError, match=rf"The tracker `{name}` needs .* pip install '\.\[{extra}\]'"):
         open_trackers(settings.trackers, TrackedRun(tmp_path, "german", {}), print)
 
 
