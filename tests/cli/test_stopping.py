@@ -10,7 +10,7 @@ import pytest
 
 # A command in the middle of its work: it has ended a process of its own, and is writing a file.
 PROGRAM = """
-import multiprocessing, sys, time
+import multiprocessing, signal, sys, time
 from pathlib import Path
 from antiphon.cli.main import app, main
 from antiphon.store.atomic import replacing
@@ -31,6 +31,7 @@ def work(path: Path):
         print(worker.exitcode, flush=True)
         time.sleep(60)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let programs in the background ignore it
 app.command("work")(work)
 main()
 """
