@@ -67,7 +67,9 @@ def test_a_stop_of_a_quiet_run_still_says_how_to_go_on(antiphon: Command, projec
 
 def test_a_stop_before_there_is_a_run(antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("antiphon.runs.train.resolved", lambda recipe, _: signal.raise_signal(signal.SIGINT) or recipe)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let programs in the background ignore it
     stopped = antiphon("train", project, "--out", "run")
+    signal.signal(signal.SIGINT, before)
     assert (stopped.status, stopped.err) == (130, "antiphon: stopped by Ctrl-C before anything was done.\n")
 
 

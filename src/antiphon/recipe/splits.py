@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +112,10 @@ def unused_columns(split: Split, task: Task) -> tuple[str, ...]:
     if getattr(getattr(settings, "series_columns", None), "wide", False):  # each of them is a series
         return ()
     used = {*task.columns, *(name for name, _ in _named_columns(settings, "task")), FILE, UNIT, STATE}
-    first = next(iter(split), {})
-    said = {first[name] for name in used if isinstance(first.get(name), str)}
-    left = [str(name) for name in first if name not in used and not (isinstance(first[name], str) and first[name] in said)]  # no copies
+    looked = list(islice(split, 100))
+    columns = {name: [str(record.get(name)) for record in looked] for name in (looked[0] if looked else {})}
+    said = [values for name, values in columns.items() if name in used]
+    left = [str(name) for name, values in columns.items() if name not in used and values not in said]  # a copy says nothing new
     if not left:
         return ()
     shown = f"{', '.join(f'`{name}`' for name in left[:8])}{', ...' if len(left) > 8 else ''}"
