@@ -48,6 +48,11 @@ class MissingPackageError(AntiphonError, ImportError):
         super().__init__(f"{feature} needs the package `{package}`. Install it, in Antiphon's folder, with: pip install '.[{extra}]'")
         self.package = package
         self.extra = extra
+        self._made_of = (feature, package, extra)
+
+    def __reduce__(self) -> tuple[type["MissingPackageError"], tuple[str, str, str]]:
+        """As other processes are told it."""
+        return type(self), self._made_of
 
 
 class ExportError(AntiphonError):

@@ -265,6 +265,7 @@ def test_what_is_meant_is_found_or_named(antiphon: Command, project: Path, tmp_p
     says(antiphon("inspect", "spech.yaml"), "There is no recipe spech.yaml. Did you mean `speech.yaml`?")
     says(antiphon("inspect", "german.yaml"), "There is no recipe german.yaml. `antiphon new translation german.yaml`")
     says(antiphon("inspect", "speech.yml", "--set", "max_minutes=2"), "Did you mean `training.max_minutes`?")
+    says(antiphon("inspect", "speech.yml", "--set", "model.seed=2"), "Did you mean `seed`?")
     says(antiphon("inspect", "speech", "--set", "model.presett=tiny"), "`model.presett` is not a setting. Did you mean `preset`?")
     for name in ("one", "two"):
         (tmp_path / "runs" / name / "best").mkdir(parents=True)

@@ -8,11 +8,10 @@ from tests.cli.conftest import Command
 def test_shares_are_joined_and_found_by_training(antiphon: Command, project: Path, tmp_path: Path) -> None:
     cached = ("--set", f"data.cache={tmp_path / 'cache'}")
     assert antiphon("encode", project).err.startswith("antiphon: `data.cache` must name the folder in which runs find what is encoded")
-    assert (
-        "`--shard` must be K/N with K from 1 to N, such as 3/8, but is '3/2'" in antiphon("encode", project, *cached, "--shard", "3/2").err
-    )
+    wrong = antiphon("encode", project, *cached, "--shard", "3/2")
+    assert "`--shard` must be a number of so many, such as 3/8, counted from 1, but is '3/2'" in wrong.err
     first = antiphon("encode", project, *cached, "--shard", "2/2")
-    assert (first.status, first.err) == (0, "Share 2 of 2 is encoded. Missing: 1. The last one to end joins them.\n")
+    assert (first.status, first.err) == (0, "Share 2/2 is encoded. Missing: 1. The last one to end joins them.\n")
     last = antiphon("encode", project, *cached, "--shard", "1/2")
     assert (last.status, last.err) == (0, "train: 40 of 40 records\n")
     made = {path.name: (path / "manifest.json").stat().st_ino for path in (tmp_path / "cache").iterdir()}

@@ -44,4 +44,7 @@ def test_what_is_said() -> None:
         "The other processes have waited for 2 of 3 for 30 minutes (`training.distributed.timeout_minutes`)."
         " process 1 (pid 8 on b) is here:\nat a loop\nprocess 2 (pid 9 on c) does not answer: it is stopped, or its machine is."
     )
-    assert what_hangs(names, dict.fromkeys(names, waiting), 60.0).startswith("All processes have waited for each other for 1 minutes")
+    for kind in ("exchange", "update"):  # sharded weights are exchanged within updates
+        said = what_hangs(names, {rank: {"kind": kind, "stack": f"at {kind}"} for rank in names}, 60.0)
+        assert said.startswith("No process has come further for 1 minute (`training.distributed.timeout_minutes`), as when the network")
+        assert said.endswith("process 2 (pid 9 on c) is here:\nat " + kind)

@@ -1,16 +1,12 @@
 """antiphon encode: the data of a recipe, encoded before any training."""
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from antiphon.cli.counting import teller
-from antiphon.cli.options import Quiet, Set, TrustCode
-
-if TYPE_CHECKING:
-    from antiphon.contracts.corpus import Part
+from antiphon.cli.options import Quiet, Set, TrustCode, share_of
 
 
 def encode(
@@ -31,7 +27,7 @@ def encode(
 
     from antiphon.runs.encode import encode as run_encoding
 
-    say, share, console = teller(quiet=quiet), _share(shard), Console(stderr=True)
+    say, share, console = teller(quiet=quiet), share_of(shard), Console(stderr=True)
     if quiet or not console.is_terminal:
         run_encoding(recipe, share=share, overrides=settings or (), trust_code=trust_code, say=say)
         return
@@ -41,13 +37,3 @@ def encode(
             status.update(f"{records:,} records encoded")
 
         run_encoding(recipe, share=share, overrides=settings or (), trust_code=trust_code, say=say, progress=show)
-
-
-def _share(shard: str | None) -> "Part":
-    from antiphon.contracts.corpus import Part
-    from antiphon.errors import ConfigError
-
-    found = re.fullmatch(r"(\d+)/(\d+)", shard or "1/1")
-    if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise ConfigError(f"`--shard` must be K/N with K from 1 to N, such as 3/8, but is {shard!r}.")
-    return Part(int(found[1]) - 1, int(found[2]))

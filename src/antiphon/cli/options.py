@@ -1,9 +1,12 @@
 """Arguments that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from antiphon.contracts.corpus import Share
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.", show_default=False)]
 Runs = Annotated[list[Path], typer.Argument(help="A run's folder or a checkpoint; several of them are an ensemble.", show_default=False)]
@@ -18,8 +21,6 @@ Workers = Annotated[
 Weights = Annotated[
     str | None, typer.Option(metavar="W1,W2", help="Of an ensemble: how much each run counts, such as 0.6,0.4; alike when left out.")
 ]
-
-
 Averaged = Annotated[
     Literal["probability", "log_probability"] | None,
     typer.Option("--average", help="Of an ensemble: what is averaged; probabilities when left out.", show_default=False),
@@ -50,3 +51,14 @@ def numbers_of(weights: str | None) -> list[float] | None:
         return None if weights is None else [float(part) for part in weights.split(",")]
     except ValueError as error:
         raise ConfigError(f"`--weights` must be numbers, such as 0.6,0.4, but is {weights!r}.") from error
+
+
+def share_of(shard: str | None) -> "Share":
+    """What `--shard 3/8` means; the whole without it. Raises ConfigError for anything else."""
+    from antiphon.contracts.corpus import Share
+    from antiphon.errors import ConfigError
+
+    number, _, count = (shard or "1/1").partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise ConfigError(f"`--shard` must be a number of so many, such as 3/8, counted from 1, but is {shard!r}.")
+    return Share(int(number) - 1, int(count))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from antiphon.cli.counting import counter, teller
+from antiphon.cli.options import share_of
 from antiphon.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
 def check_blocks(order: "BlockOrder", shard: str | None, engine: str | None, *, as_json: bool) -> None:
     """Refuse, before a model is loaded, what cannot be done in blocks. Raises ConfigError or DataError."""
     from antiphon.prediction.blocks import folder_and_suffix
-    from antiphon.prediction.orders import shard_of
     from antiphon.prediction.ray_blocks import find_ray
 
     if as_json or not order.inputs:
         raise ConfigError("Blocks need files, such as `--input corpus.tsv`, and go without `--json`.")
-    shard_of(shard)
+    share_of(shard)
     folder_and_suffix(order.output)
     if engine is not None:
         find_ray()
@@ -41,7 +41,6 @@ def predict_blocks(
 ) -> None:
     """Predict the blocks of a shard that are not done, and say how many there are. Raises DataError when inputs could not be used."""
     from antiphon.prediction.blocks import OpenBlocks, Shard, folder_and_suffix
-    from antiphon.prediction.orders import shard_of
     from antiphon.prediction.ray_blocks import write_with_ray
     from antiphon.prediction.tally import refused_inputs
 
@@ -51,9 +50,9 @@ def predict_blocks(
     folder, suffix = folder_and_suffix(order.output)
     order = replace(order, output=folder, suffix=suffix)
     opened = OpenBlocks(order, predictor, answers, say)
-    shard = shard_of(named)
-    own = Shard(opened, shard)
-    which = "" if shard == (1, 1) else f"shard {shard[0]}/{shard[1]}: "
+    share = share_of(named)
+    own = Shard(opened, share)
+    which = "" if share.is_all else f"shard {share}: "
     if own.done:
         say(f"{which}{len(own.done):,} of {len(own.blocks):,} blocks are done already.")
     try:

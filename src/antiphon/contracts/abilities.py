@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
-from antiphon.contracts.corpus import Part
+from antiphon.contracts.corpus import Share
 from antiphon.contracts.feature import TargetFeature
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.following import FollowedSource
@@ -62,7 +62,7 @@ class EncodesParts(Protocol):
         self,
         records: RecordSource,
         folder: Path,
-        part: Part,
+        part: Share,
         *,
         limits: Limits,
         keep_records: bool,

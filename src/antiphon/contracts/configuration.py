@@ -338,13 +338,14 @@ def _others_with(cls: Any, keys: tuple[Any, ...], values: Any) -> str:
 
 def _elsewhere(cls: type[Any], values: Any, path: str, name: str) -> str:
     """Where a setting of this name, or nearly, has its place, for a mistake at the top or in another section."""
-    known = dict(reversed([*_places(cls, values, path)]))  # of several sections the first
+    places = sorted(_places(cls, values, path), key=lambda place: place[1].count("."))
+    known = dict(reversed(places))  # of equal names the outermost, then that of the first section
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     return f" Did you mean `{known[near[0]]}`?" if near else ""
 
 
 def _places(cls: Any, values: Any, path: str, depth: int = 2) -> Iterator[tuple[str, str]]:
-    """The settings of a config, and of those within it, with their dotted paths; the outer ones last, so that they are found."""
+    """The settings of a config, and of those within it, with their dotted paths."""
     for name, one in getattr(cls, "__dataclass_fields__", {}).items():
         dotted = f"{path}.{name}" if path else name
         inner = values.get(name) if isinstance(values, Mapping) else None

@@ -1,13 +1,15 @@
 """Encoded examples that training reads in any order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example
+
+Block = TypeVar("Block")
 
 
 @runtime_checkable
@@ -52,9 +54,22 @@ class StoredCorpus(Corpus, Protocol):
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a corpus that several processes, or machines, encode together: of its blocks of records every `count`-th, from block
-    `number` on (both from 0)."""
+class Share:
+    """What one of several processes or machines does of work that is cut into blocks of records: of all blocks every `count`-th, from block
+    `number` on, both counted from 0. So no share has only the long records of sorted files."""
 
     number: int
     count: int
+
+    def of(self, blocks: Sequence[Block]) -> list[Block]:
+        """Those of all blocks that are in it."""
+        return list(blocks[self.number :: self.count])
+
+    @property
+    def is_all(self) -> bool:
+        """Whether there is nobody else."""
+        return self.count == 1
+
+    def __str__(self) -> str:
+        """As people count: 3/8 is the third of eight."""
+        return f"{self.number + 1}/{self.count}"

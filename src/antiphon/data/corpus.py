@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from antiphon.contracts.configuration import plain
-from antiphon.contracts.corpus import Part
+from antiphon.contracts.corpus import Share
 from antiphon.contracts.records import Record, Records, RecordSource
 from antiphon.contracts.sequences import Example
 from antiphon.data.corpus_writer import CorpusWriter
@@ -24,7 +24,7 @@ from antiphon.data.records import SourceRecords
 from antiphon.errors import DataError
 from antiphon.store.atomic import beside
 
-_WHOLE = Part(0, 1)
+_WHOLE = Share(0, 1)
 
 
 def build_corpus(records: RecordSource, encoding: Encoding, folder: Path, progress: Callable[[int], None] | None = None) -> MappedCorpus:
@@ -47,7 +47,7 @@ def build_corpus(records: RecordSource, encoding: Encoding, folder: Path, progre
     return MappedCorpus(folder, encoding.encode)
 
 
-def build_part(records: RecordSource, encoding: Encoding, folder: Path, part: Part, progress: Callable[[int], None] | None = None) -> None:
+def build_part(records: RecordSource, encoding: Encoding, folder: Path, part: Share, progress: Callable[[int], None] | None = None) -> None:
     """Encode a part of the blocks of records into `folder`, unless that holds just this; `join_parts` makes one corpus of all parts.
 
     progress   called with the number of records encoded so far
@@ -71,7 +71,7 @@ def _facts(encoding: Encoding, tally: Tally) -> dict[str, object]:
 
 
 def _encode_all(
-    records: Records, encoding: Encoding, writer: CorpusWriter, part: Part, progress: Callable[[int], None] | None
+    records: Records, encoding: Encoding, writer: CorpusWriter, part: Share, progress: Callable[[int], None] | None
 ) -> tuple[Tally, list[int]]:
     """Stream the part's blocks of records through the encoder and the limits into the writer; also how many examples each block gave."""
     tally, kept = Tally(), list[int]()

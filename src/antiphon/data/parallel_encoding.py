@@ -14,7 +14,7 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 from antiphon.contracts.abilities import EncodesParts, unfolded
-from antiphon.contracts.corpus import Part
+from antiphon.contracts.corpus import Share
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Records
 from antiphon.contracts.task import Task
@@ -41,7 +41,7 @@ class Work:
     limits: Limits
     keep_records: bool
 
-    def folder_of(self, part: Part) -> Path:
+    def folder_of(self, part: Share) -> Path:
         """Where a part is until all are joined."""
         return self._parts / f"{part.number + 1}-of-{part.count}"
 
@@ -58,18 +58,18 @@ class Work:
         """Whether the corpus is there."""
         return self._encoder.is_encoded(self.records, self.folder, limits=self.limits, keep_records=self.keep_records)
 
-    def build(self, part: Part, progress: Progress | None = None) -> None:
+    def build(self, part: Share, progress: Progress | None = None) -> None:
         """Encode a part, unless it is there."""
         self._encoder.build_part(
             self.records, self.folder_of(part), part, limits=self.limits, keep_records=self.keep_records, progress=progress
         )
 
-    def join(self, count: int) -> list[Part]:
+    def join(self, count: int) -> list[Share]:
         """Join the parts where all are there, and remove them; the parts that are missing.
 
         Raises DataError when they are not of one corpus, or nothing is left of the records.
         """
-        parts = [Part(number, count) for number in range(count)]
+        parts = [Share(number, count) for number in range(count)]
         missing = [part for part in parts if not (self.folder_of(part) / "manifest.json").exists()]
         if missing and self.is_done():  # another machine has joined them
             return []
@@ -85,11 +85,11 @@ def encode_together(work: Work, count: int, progress: Progress | None = None) ->
     Raises what encoding raises, and TrainingError when a process has ended.
     """
     if not work.is_done():
-        encode_parts(work, [Part(number, count) for number in range(count)], progress)
+        encode_parts(work, [Share(number, count) for number in range(count)], progress)
         work.join(count)
 
 
-def encode_parts(work: Work, parts: Sequence[Part], progress: Progress | None = None) -> None:
+def encode_parts(work: Work, parts: Sequence[Share], progress: Progress | None = None) -> None:
     """Encode some parts, each by a process of its own; a single one is encoded by this process.
 
     progress   called with the number of records encoded so far
@@ -118,7 +118,7 @@ def encode_parts(work: Work, parts: Sequence[Part], progress: Progress | None = 
             connection.close()
 
 
-def _sendable(work: Work, part: Part) -> bytes:
+def _sendable(work: Work, part: Share) -> bytes:
     try:
         return bytes(ForkingPickler.dumps((work, part)))
     except Exception as error:  # whatever a part of a task, or of records from Python, raises
@@ -163,7 +163,7 @@ def serve(handle: int) -> None:
         except (EOFError, ConnectionError):
             raise
         except AntiphonError as error:
-            connection.send((_FAILED, type(error)(*error.args)))  # without the frames that it came through
+            connection.send((_FAILED, error))
         except Exception as error:
             connection.send((_FAILED, DataError(f"The data cannot be encoded ({type(error).__name__}: {error}).")))
 

@@ -21,7 +21,7 @@ from antiphon.prediction.helped import pairs_digest
 from antiphon.prediction.orders import BlockOrder
 from antiphon.prediction.predictor import Predictor
 from antiphon.store.checkpoint import MANIFEST, TRAINING, digest, read_json
-from antiphon.store.json_text import json_text
+from antiphon.store.json_text import json_object, json_text
 from antiphon.store.places import Place
 from antiphon.version import __version__
 
@@ -84,7 +84,7 @@ class JobFolder:
         found: dict[int, Done] = {}
         for block in among:
             if self.name(block) in sizes and f"{self.stem(block)}.json" in markers:
-                facts = _parsed(self.place.read(f"job/{self.stem(block)}.json"))
+                facts = json_object(self.place.read(f"job/{self.stem(block)}.json"))
                 if facts.get("job") == self._digest and facts.get("bytes") == sizes[self.name(block)]:
                     found[block.number] = Done(int(facts["inputs"]), int(facts["refused"]))
         return found
@@ -105,7 +105,7 @@ def open_folder(place: Place, order: BlockOrder, predictor: Predictor, parts: Se
         "block_records": order.block_records if is_cut(predictor.task) else None,
         "suffix": order.suffix,
     }
-    kept = _parsed(place.read(JOB))
+    kept = json_object(place.read(JOB))
     if kept:
         _check_same(str(place), kept, job)
         return JobFolder(place, kept)
@@ -162,12 +162,3 @@ def _check_same(place: str, kept: Mapping[str, Any], job: Mapping[str, Any]) -> 
             settings = [one for one in now["settings"] if then["settings"].get(one) != now["settings"][one]]
             what = how.format(", ".join(settings) if name == "settings" else then[name])
             raise DataError(f"{place} holds predictions of another job: {what}. Choose another `--output`, or remove the folder.")
-
-
-def _parsed(text: bytes | None) -> dict[str, Any]:
-    """A JSON object; an empty one for what is none."""
-    try:
-        value = json.loads(text or b"{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import final
 
 from antiphon.contracts.abilities import WritesFormats, writes_files
+from antiphon.contracts.corpus import Share
 from antiphon.contracts.files import FileConfig, is_remote
 from antiphon.contracts.task import Task
 from antiphon.errors import DataError
@@ -18,7 +19,7 @@ from antiphon.prediction.block_plan import Block, BlockReader, Part, made, open_
 from antiphon.prediction.files import AnswersFiles
 from antiphon.prediction.inputs import open_inputs
 from antiphon.prediction.memory import Say, silent
-from antiphon.prediction.orders import BlockOrder, chosen
+from antiphon.prediction.orders import BlockOrder
 from antiphon.prediction.output_kinds import Kind, kind_of
 from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.tally import Tally
@@ -59,8 +60,10 @@ def block_kind(suffix: str, task: Task) -> Kind:
 def asks_for_blocks(output: str, named: Sequence[Path | FileConfig], task: Task) -> bool:
     """Whether an output is a folder of blocks though nobody says so: a pattern such as out/*.tsv, or a folder, where the inputs have no
     files of their own to come back as."""
-    if output == "-" or _pattern(output):
-        return output != "-"
+    if output == "-":
+        return False
+    if _pattern(output):
+        return True
     if not output.endswith("/") and not Path(output).is_dir():
         return False
     inputs = open_inputs(named, task)
@@ -146,10 +149,9 @@ def _elsewhere(parts: Sequence[Part], output: str) -> Sequence[Part]:
 class Shard:
     """The blocks of one shard: those that are done, and those that are to be predicted."""
 
-    def __init__(self, opened: OpenBlocks, shard: tuple[int, int]):
+    def __init__(self, opened: OpenBlocks, share: Share):
         self._opened = opened
-        numbers = chosen(range(len(opened.blocks)), shard)
-        self.blocks = [opened.blocks[number] for number in numbers]
+        self.blocks = share.of(opened.blocks)
         self.done = opened.folder.done(self.blocks)
         self.waiting = [block for block in self.blocks if block.number not in self.done]
 

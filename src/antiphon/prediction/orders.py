@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import final
 
 from antiphon.contracts.files import FileConfig
-from antiphon.errors import ConfigError
 from antiphon.prediction.glossary import Mode
 from antiphon.prediction.helped import HelpedPredictor, Use, with_help
 from antiphon.prediction.loading import load
@@ -59,19 +58,3 @@ class BlockOrder:
     def helped(self, predictor: Predictor) -> Predictor | HelpedPredictor:
         """The model with its glossary and memory."""
         return with_help(predictor, self.glossary, self.glossary_mode, self.memory, self.memory_mode)
-
-
-def shard_of(text: str | None) -> tuple[int, int]:
-    """The number of a shard, from 1, and how many there are, of `3/8`; None is the only one. Raises ConfigError for anything else."""
-    if text is None:
-        return 1, 1
-    number, _, count = text.partition("/")
-    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise ConfigError(f"`--shard` must be a number of so many, such as 3/8, counted from 1, but is {text!r}.")
-    return int(number), int(count)
-
-
-def chosen(numbers: Sequence[int], shard: tuple[int, int]) -> list[int]:
-    """Those of some numbers that a shard has: every n-th, so that no shard has only the long inputs of sorted files."""
-    number, count = shard
-    return [one for one in numbers if one % count == number - 1]

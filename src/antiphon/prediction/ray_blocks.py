@@ -123,7 +123,7 @@ def _own(error: BaseException) -> AntiphonError:
     while inner is not None:
         cause = getattr(inner, "cause", None)
         if isinstance(inner, AntiphonError):
-            return type(inner)(*inner.args)
+            return inner
         inner = cause if isinstance(cause, BaseException) else inner.__cause__
     lines = [line for line in str(error).splitlines() if line.strip()]
     return TrainingError(f"Ray has failed: {lines[-1].strip() if lines else type(error).__name__} Finished blocks stay.")

@@ -133,7 +133,7 @@ def serve(handle: int) -> None:
         except (EOFError, ConnectionError):
             raise
         except AntiphonError as error:
-            connection.send((_FAILED, type(error)(*error.args)))  # without the frames that it came through
+            connection.send((_FAILED, error))
         except Exception as error:
             connection.send((_FAILED, TrainingError(f"A worker has failed ({type(error).__name__}: {error}).")))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from antiphon.contracts.abilities import EncodesParts
-from antiphon.contracts.corpus import Part
+from antiphon.contracts.corpus import Share
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.task import Task
 from antiphon.data.cache import make_cache
@@ -30,13 +30,13 @@ from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 
 Say = Callable[[str], None]
 
-_WHOLE = Part(0, 1)
+_WHOLE = Share(0, 1)
 
 
 def encode(
     recipe: Recipe | Path | str,
     *,
-    share: Part = _WHOLE,
+    share: Share = _WHOLE,
     overrides: Sequence[str] = (),
     trust_code: bool = False,
     say: Say = lambda _: None,
@@ -45,7 +45,7 @@ def encode(
     """Encode the data of a recipe, or a machine's share of it, into `data.cache`; returns whether all of it is there now.
 
     recipe      a Recipe, or the path of one; its `data.workers` processes encode
-    share       of several machines with one disk, each encodes its share: Part(2, 8) is the third of eight. Whoever ends last joins them.
+    share       of several machines with one disk, each encodes its share: Share(2, 8) is the third of eight. Whoever ends last joins them.
     overrides   settings that are to be others
     trust_code  whether code outside Antiphon that other runs name may be imported
     say         is told what is there, a sentence at a time
@@ -60,7 +60,7 @@ def encode(
     cache = _cache(recipe)
     recipe = resolved(recipe)
     task = build_task(recipe)
-    if share.count > 1 and not isinstance(task, EncodesParts):
+    if not share.is_all and not isinstance(task, EncodesParts):
         raise ConfigError(f"`{recipe.task.name}` cannot be encoded in shares. Leave `--shard` out.")
     splits = open_splits(recipe, task)
     fit_task(task, splits["train"])
@@ -87,22 +87,22 @@ def _cache(recipe: Recipe) -> Path:
 
 
 def _encode_shares(
-    task: Task, train: Split, cache: Path, limits: Limits, share: Part, workers: int, say: Say, progress: Callable[[int], None] | None
+    task: Task, train: Split, cache: Path, limits: Limits, share: Share, workers: int, say: Say, progress: Callable[[int], None] | None
 ) -> bool:
     """Encode this machine's share of each file by several processes, and join what is complete; False where shares are missing."""
     if not isinstance(task, EncodesParts) or share.count * workers == 1:
         build_corpora(train, task, cache, limits, keep_records=keeps_records(task, "train"), progress=progress)
         return True
-    count, missing = share.count * workers, list[Part]()
+    count, missing = share.count * workers, list[Share]()
     for number, (records, _) in enumerate(train.parts):
         work = Work(task, records, corpus_folder(cache, train, number), limits, keeps_records(task, "train"))
         if not work.is_done():
-            encode_parts(work, [Part(share.number * workers + worker, count) for worker in range(workers)], progress)
+            encode_parts(work, [Share(share.number * workers + worker, count) for worker in range(workers)], progress)
             missing += work.join(count)
     if missing:
         shares = sorted({part.number // workers + 1 for part in missing})
         said = ", ".join(map(str, shares[:20])) + (", ..." if len(shares) > 20 else "")
-        say(f"Share {share.number + 1} of {share.count} is encoded. Missing: {said}. The last one to end joins them.")
+        say(f"Share {share} is encoded. Missing: {said}. The last one to end joins them.")
     return not missing
 
 

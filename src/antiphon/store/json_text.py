@@ -24,3 +24,12 @@ def plain_numbers(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain_numbers(item) for key, item in value.items()}
     return [plain_numbers(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def json_object(text: bytes | None) -> dict[str, Any]:
+    """A JSON object; an empty one for what is none."""
+    try:
+        value = json.loads(text or b"{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -106,8 +106,9 @@ class Storage:
             if self._protocol in _OBJECT_STORES:
                 self._files.put_file(str(path), target)
                 return
-            partial = str(atomic.partial_name(Path("/") / target)).removeprefix("/" if not target.startswith("/") else "")
-            self._files.makedirs(partial.rpartition("/")[0], exist_ok=True)
+            folder, _, last = target.rpartition("/")
+            partial = f"{folder}/{atomic.partial_name(Path(last)).name}"
+            self._files.makedirs(folder, exist_ok=True)
             try:
                 self._files.put_file(str(path), partial)
                 self._files.mv(partial, target)
@@ -167,9 +168,11 @@ def fetched(url: Path | str) -> Path:
 
 
 def _fetched(storage: Storage) -> Path:
-    scheme, _, rest = storage.url.partition("://")
-    head, _, name = rest.rpartition("/")
-    path = cache_folder() / "files" / scheme / head / storage.version() / name
+    folder, _, name = storage.url.rpartition("/")
+    if name in ("", ".", ".."):
+        raise DataError(f"`{storage}` must name a file.")
+    of_folder = hashlib.sha256(folder.encode()).hexdigest()[:16]  # whose own name may say anything, `..` too
+    path = cache_folder() / "files" / of_folder / storage.version() / name
     if not path.exists():
         storage.fetch("", path)
     return path

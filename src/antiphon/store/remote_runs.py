@@ -10,16 +10,15 @@ So who opens the run meanwhile, or after a kill, finds the checkpoints of before
 """
 
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from antiphon.contracts.files import is_remote, restored
 from antiphon.errors import CheckpointError, DataError
 from antiphon.store import atomic
-from antiphon.store.json_text import json_text
+from antiphon.store.json_text import json_object, json_text
 from antiphon.store.remote import Storage, cache_folder
 
 LINKS = "links.json"
@@ -47,7 +46,7 @@ def fetched_checkpoint(path: Path | str, prefer: str) -> Path:
 
 def _within(storage: Storage, prefer: str) -> str:
     """Where in a storage the checkpoint is that a path means."""
-    links = _object(storage.read(LINKS))
+    links = json_object(storage.read(LINKS))
     for name in (prefer, *_NAMES):
         if name in links:
             return str(links[name])
@@ -62,7 +61,7 @@ def _within(storage: Storage, prefer: str) -> str:
 def _fetched(storage: Storage, folder: str) -> Path:
     inside = f"{folder}/" if folder else ""
     text = storage.read(f"{inside}{_MANIFEST}")
-    manifest = {name: value for name, value in _object(text).items() if not name.startswith(_TRAINING)}
+    manifest = {name: value for name, value in json_object(text).items() if not name.startswith(_TRAINING)}
     if text is None or any(Path(name).is_absolute() or ".." in Path(name).parts for name in manifest):
         raise DataError(f"{storage}/{folder} is no checkpoint: it has no sound {_MANIFEST}.")
     key = hashlib.sha256(f"{storage}\n{folder}\n".encode() + text).hexdigest()[:16]
@@ -104,7 +103,7 @@ class RemoteRun:
 
     def open(self, *, resume: bool) -> None:
         """Make the folder what is there, or empty for a run that begins. Raises CheckpointError when there is one that is not resumed."""
-        is_there = bool(_object(self.storage.read(LINKS)))
+        is_there = bool(json_object(self.storage.read(LINKS)))
         if is_there and not resume:
             raise CheckpointError(f"{self.storage} already holds a run. Continue it with `--resume`, or choose another `--out`.")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +114,7 @@ class RemoteRun:
             self._fetch()
 
     def _fetch(self) -> None:
-        links = _object(self.storage.read(LINKS))
+        links = json_object(self.storage.read(LINKS))
         for name in self.storage.sizes(deep=True):
             if ".." not in Path(name).parts and name != LINKS:
                 self.storage.fetch(name, self.folder / name)
@@ -167,12 +166,3 @@ def _order(name: str) -> tuple[bool, str]:
 def _state(path: Path) -> tuple[int, int]:
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns
-
-
-def _object(text: bytes | None) -> dict[str, Any]:
-    """A JSON object; an empty one for what is none."""
-    try:
-        value = json.loads(text or b"{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

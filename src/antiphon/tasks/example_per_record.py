@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from antiphon.contracts.abilities import unfolded
-from antiphon.contracts.corpus import Part
+from antiphon.contracts.corpus import Share
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records, RecordSource
 from antiphon.contracts.sequences import Example
@@ -65,7 +65,7 @@ class ExamplePerRecord(Task, ABC):
         self,
         records: RecordSource,
         folder: Path,
-        part: Part,
+        part: Share,
         *,
         limits: Limits,
         keep_records: bool,

@@ -120,18 +120,18 @@ def what_hangs(names: Mapping[int, str], answers: Mapping[int, Mapping[str, Any]
     answers   of those that answer: the `kind` of what they are in (None for anything else), and their `stack`
     limit     seconds that were waited
     """
-    waited = f"{limit / 60:.3g} minutes (`training.distributed.timeout_minutes`)"
+    minutes = f"{limit / 60:.3g} minute{'' if limit == 60 else 's'}"
+    waited = f"{minutes} (`training.distributed.timeout_minutes`)"
     missing = [rank for rank in names if rank not in answers or answers[rank]["kind"] != "exchange"]
-    if not missing:
-        return (
-            f"All processes have waited for each other for {waited}: the network between them fails, or they do not run the same program."
-            f" {names[0]} is here:\n{answers[0]['stack']}"
-        )
     said = []
-    for rank in missing:
+    for rank in missing or names:
         where = f"is here:\n{answers[rank]['stack']}" if rank in answers else "does not answer: it is stopped, or its machine is."
         said.append(f"{names[rank]} {where}")
-    return f"The other processes have waited for {len(missing)} of {len(names)} for {waited}. " + "\n".join(said)
+    if 0 < len(missing) < len(names):
+        first = f"The other processes have waited for {len(missing)} of {len(names)} for {waited}."
+    else:
+        first = f"No process has come further for {waited}, as when the network between them fails."
+    return "\n".join([f"{first} {said[0]}", *said[1:]])
 
 
 def start_watch(rank: int, world: int, minutes: float | None) -> contextlib.AbstractContextManager[object]:

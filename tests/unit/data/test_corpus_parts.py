@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from antiphon.contracts.configuration import validate
-from antiphon.contracts.corpus import Part
+from antiphon.contracts.corpus import Share
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.specs import TokenSpec
@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def in_parts(folder: Path, records: Any, count: int, **settings: Any) -> Path:
     for number in range(count):
-        build_part(records, encoding(**settings), folder / str(number), Part(number, count))
+        build_part(records, encoding(**settings), folder / str(number), Share(number, count))
     join_parts([folder / str(number) for number in range(count)], folder / "joined", records)
     return folder / "joined"
 
@@ -61,11 +61,11 @@ def test_joined_parts_are_what_one_process_writes(size: int, more: dict[str, Any
 
 def test_a_part_that_is_there_is_not_made_again(tmp_path: Path) -> None:
     records = open_records(rows(40))
-    build_part(records, encoding(), tmp_path / "part", Part(1, 2))
+    build_part(records, encoding(), tmp_path / "part", Share(1, 2))
     made = (tmp_path / "part" / "manifest.json").stat().st_ino
-    build_part(records, encoding(), tmp_path / "part", Part(1, 2))
+    build_part(records, encoding(), tmp_path / "part", Share(1, 2))
     assert (tmp_path / "part" / "manifest.json").stat().st_ino == made
-    build_part(records, encoding(), tmp_path / "part", Part(0, 2))
+    build_part(records, encoding(), tmp_path / "part", Share(0, 2))
     assert (tmp_path / "part" / "manifest.json").stat().st_ino != made
 
 
@@ -88,7 +88,7 @@ def test_what_only_some_parts_have_is_refused(tmp_path: Path) -> None:
 
 def test_parts_of_different_data_are_refused(tmp_path: Path) -> None:
     for number in range(2):
-        build_part(open_records(rows(8 + number)), encoding(), tmp_path / str(number), Part(number, 2))
+        build_part(open_records(rows(8 + number)), encoding(), tmp_path / str(number), Share(number, 2))
     with pytest.raises(DataError, match="parts of one corpus, but they were made of different data or settings"):
         join_parts([tmp_path / "0", tmp_path / "1"], tmp_path / "joined", open_records(rows(8)))
 
@@ -111,15 +111,15 @@ def test_processes_encode_together_and_what_they_have_done_stays(
     table.write_text("source\ttarget\n" + "".join(f"{row['source']}\t{row['target']}\n" for row in rows(2500)), encoding="utf-8")
     task.build_corpus(open_records(table), tmp_path / "one", limits=Limits(), keep_records=True)
     together = work(task, table, tmp_path / "several")
-    together.build(Part(0, 2))  # what a killed run has finished
-    finished = (together.folder_of(Part(0, 2)) / "manifest.json").stat().st_ino
+    together.build(Share(0, 2))  # what a killed run has finished
+    finished = (together.folder_of(Share(0, 2)) / "manifest.json").stat().st_ino
     joined: list[int] = []
     with monkeypatch.context() as patch:
         patch.setattr(Work, "join", lambda _, count: joined.append(count))
         encode_together(together, 2)
     assert joined == [2]
-    assert (together.folder_of(Part(0, 2)) / "manifest.json").stat().st_ino == finished
-    assert together.join(3) == [Part(0, 3), Part(1, 3), Part(2, 3)], "those of another number of processes are others"
+    assert (together.folder_of(Share(0, 2)) / "manifest.json").stat().st_ino == finished
+    assert together.join(3) == [Share(0, 3), Share(1, 3), Share(2, 3)], "those of another number of processes are others"
     assert together.join(2) == []
     assert contents(tmp_path / "several") == contents(tmp_path / "one")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("several")] == ["several"], "the parts are gone"
