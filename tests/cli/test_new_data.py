@@ -31,7 +31,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_recipe_for_pairs_is_measured_and_trains(antiphon: Command, texts: Path, tmp_path: Path) -> None:
     told = antiphon("new", "translation", tmp_path / "a.yaml", "--data", texts, "--minutes", "0.1", "--set", "model.dropout=0.25")
     assert told.status == 0, told.err
-    assert told.out.startswith("300 pairs to learn from.\nLearns to turn `en` (4.0 words on average) into `de` (4.0 words on average).\n")
+    assert told.out.startswith("300 records to learn from.\nLearns to turn `en` (4.0 words on average) into `de` (4.0 words on average).\n")
     text = (tmp_path / "a.yaml").read_text()
     assert "symbols/s)" in text, "the speed was measured"
     recipe = read_recipe(tmp_path / "a.yaml")

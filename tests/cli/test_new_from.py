@@ -26,7 +26,7 @@ def test_files_of_two_languages(antiphon: Command, files: Path) -> None:
     told = antiphon("new", "translation", "--from", "po/de.po", "po/fr.po")
     assert told.status == 0, told.err
     assert told.out == (
-        "2 pairs to learn from; left out: 2 untranslated.\n"
+        "2 records to learn from; left out: 2 untranslated.\n"
         "Learns to turn `source` (1.0 words on average) into `target` (2.0 words on average).\n"
         "Wrote translation.yaml. Look: antiphon inspect translation.yaml\n"
     )
@@ -69,7 +69,7 @@ def test_what_is_no_pair(antiphon: Command, files: Path) -> None:
 def test_plural_forms_of_a_language_that_has_three(antiphon: Command, files: Path) -> None:
     shutil.copy(Path(__file__).parents[1] / "unit" / "readers" / "po" / "pl.po", files)
     told = antiphon("new", "translation", "--from", "pl.po")
-    assert told.out.startswith("4 pairs to learn from; left out: 1 fuzzy, 15 untranslated, 1 obsolete.")
+    assert told.out.startswith("4 records to learn from; left out: 1 fuzzy, 15 untranslated, 1 obsolete.")
     assert read_recipe(files / "translation.yaml").task.tags == ("form",)
     assert "tags: [form]                   # the plural has several forms" in (files / "translation.yaml").read_text()
 
@@ -79,7 +79,7 @@ def test_fields_within_a_column_are_source_and_target(antiphon: Command, tmp_pat
     lines = (json.dumps({"id": number, "translation": {"en": f"text {number}", "de": f"Text {number}"}}) for number in range(30))
     (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
     result = antiphon("new", "translation", tmp_path / "pairs.yaml", "--from", tmp_path / "pairs.jsonl")
-    assert "30 pairs to learn from" in result.out
+    assert "30 records to learn from" in result.out
     written = (tmp_path / "pairs.yaml").read_text()
     assert "\n  source: translation.en         # " in written
     assert "\n  target: translation.de         # " in written

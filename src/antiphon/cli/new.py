@@ -30,7 +30,9 @@ def new(
             help="What to learn from: files or folders such as de.po or po/, or as a recipe names them.",
         ),
     ] = None,
-    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="How long training may take, for what --data names.")] = 10.0,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0.1, help="How long training may take, for what --data names; 10 when left out.")
+    ] = None,
     settings: Set = None,
     quiet: Quiet = False,
 ) -> None:
@@ -50,8 +52,9 @@ def new(
     path, data = _parted(files or [], given or [], Path(f"{task}.yaml"))
     if path.exists():
         raise ConfigError(f"{path} exists already. Choose another name, or remove it.")
-    if settings and not data:
-        raise ConfigError("`--set` needs `--data`: a recipe without data is a template, to be changed by hand.")
+    for option in ("--set",) * bool(settings) + ("--minutes",) * (minutes is not None):
+        if not data:
+            raise ConfigError(f"`{option}` needs `--data`: a recipe without data is a template, to be changed by hand.")
     text, said = plugin.template.format(file=path), tuple[str, ...]()
     if data:
         text, said = _fitted(plugin, data, path, minutes, settings or (), quiet=quiet)
@@ -68,14 +71,14 @@ def new(
 
 
 def _fitted(
-    plugin: "TaskPlugin", data: "list[Path | FileConfig]", path: Path, minutes: float, settings: Sequence[str], *, quiet: bool
+    plugin: "TaskPlugin", data: "list[Path | FileConfig]", path: Path, minutes: float | None, settings: Sequence[str], *, quiet: bool
 ) -> tuple[str, tuple[str, ...]]:
     """A recipe that fits the data; on a terminal one line tells meanwhile what is being done."""
     from rich.console import Console
 
-    from antiphon.runs.new_recipe import recipe_for
+    from antiphon.runs.new_recipe import MINUTES, recipe_for
 
-    console = Console(stderr=True)
+    console, minutes = Console(stderr=True), minutes or MINUTES
     if quiet or not console.is_terminal:
         return recipe_for(plugin, data, path, minutes=minutes, overrides=settings)
     with console.status("looking at the data") as status:

@@ -308,7 +308,8 @@ def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callab
         known = [*allowed, "preset"] if "name" in allowed else allowed  # of plug-ins that have presets
         name = str(keys[-1])
         others = _others_with(cls, keys, values)
-        hint = nearest(name, known, 0.6 if others else 0.5) or ("" if others else _elsewhere(cls, values, path, name))
+        exactly, nearly = ("", "") if others else (_elsewhere(cls, values, path, name, alike) for alike in (1.0, 0.8))
+        hint = exactly or nearest(name, known, 0.6 if others else 0.5) or nearly
         return f"{place}`{dotted}` is not a setting{others}.{hint}{here}"
     if kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{place}`{dotted}` is missing."
@@ -336,11 +337,11 @@ def _others_with(cls: Any, keys: tuple[Any, ...], values: Any) -> str:
     return f" of `{named}`, but of {', '.join(shown)}" if shown else ""
 
 
-def _elsewhere(cls: type[Any], values: Any, path: str, name: str) -> str:
-    """Where a setting of this name, or nearly, has its place, for a mistake at the top or in another section."""
+def _elsewhere(cls: type[Any], values: Any, path: str, name: str, alike: float) -> str:
+    """Where a setting of this name, or one so much alike, has its place, for a mistake at the top or in another section."""
     places = sorted(_places(cls, values, path), key=lambda place: place[1].count("."))
     known = dict(reversed(places))  # of equal names the outermost, then that of the first section
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=alike)
     return f" Did you mean `{known[near[0]]}`?" if near else ""
 
 

@@ -66,7 +66,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Proposal:
     """A value of a setting, as plain values, and the reason for it."""
 
     value: Any
@@ -85,10 +85,10 @@ class Draft:
     held_out   how many records, or steps of a series, to hold out for validation and again for a test; None leaves it to their number
     """
 
-    settings: Mapping[str, Choice]
-    models: Sequence[Mapping[str, Choice]] = ()
+    settings: Mapping[str, Proposal]
+    models: Sequence[Mapping[str, Proposal]] = ()
     dropped: Sequence[str] = ()
-    hints: Mapping[str, Choice] = field(default_factory=dict)
+    hints: Mapping[str, Proposal] = field(default_factory=dict)
     said: Sequence[str] = ()
     held_out: int | None = None
 

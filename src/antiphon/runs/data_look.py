@@ -85,7 +85,7 @@ class _Column:
 
 
 def look_at(
-    plugin: TaskPlugin, files: Sequence[FileConfig], minutes: float, asked: Mapping[str, Any], say: Callable[[str], None]
+    plugin: TaskPlugin, files: Sequence[FileConfig], minutes: float, asked: Mapping[str, Any], say: Callable[[str], object]
 ) -> tuple[Look, Records]:
     """Look at files as a task would read them; also the records. `asked` has what the user says of the recipe, by dotted path.
 

@@ -15,6 +15,7 @@ from antiphon.data.cache import make_cache
 from antiphon.data.limits import split_limits
 from antiphon.data.parallel_encoding import Work, encode_parts
 from antiphon.errors import ConfigError
+from antiphon.prediction.memory import Say, silent
 from antiphon.recipe.assembly import (
     Split,
     build_corpora,
@@ -28,8 +29,6 @@ from antiphon.recipe.assembly import (
 )
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 
-Say = Callable[[str], None]
-
 _WHOLE = Share(0, 1)
 
 
@@ -39,7 +38,7 @@ def encode(
     share: Share = _WHOLE,
     overrides: Sequence[str] = (),
     trust_code: bool = False,
-    say: Say = lambda _: None,
+    say: Say = silent,
     progress: Callable[[int], None] | None = None,
 ) -> bool:
     """Encode the data of a recipe, or a machine's share of it, into `data.cache`; returns whether all of it is there now.

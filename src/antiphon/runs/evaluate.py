@@ -164,8 +164,7 @@ def evaluate(
     )
     if isinstance(run, Predictor):
         return evaluation
-    otherwise = [change for change in overrides if change.startswith(("task.", "task="))]
-    return _stored(evaluation, [run] if isinstance(run, Path | str) else run, source, otherwise)
+    return _stored(evaluation, [run] if isinstance(run, Path | str) else run, source, overrides)
 
 
 def _by_column(
@@ -215,8 +214,9 @@ def _items(task: Task, decoded: Decoded, references: Sequence[Sequence[Any]]) ->
         yield Item(source, tuple(shown(task, one) for one in found), said, hypothesis.score, hypothesis.finish_reason)
 
 
-def _stored(evaluation: Evaluation, runs: Sequence[Path | str], source: Any, changes: Sequence[str]) -> Evaluation:
+def _stored(evaluation: Evaluation, runs: Sequence[Path | str], source: Any, overrides: Sequence[str]) -> Evaluation:
     """The evaluation, kept in the first run; where it cannot be, a remark says so: the scores are there all the same."""
+    changes = [change for change in overrides if change.startswith(("task.", "task="))]
     try:
         stored_evaluations.store(evaluation.to_plain(items=True), runs, source, changes)
     except CheckpointError as error:

@@ -5,7 +5,7 @@ Each rule is a function of `Facts`. The bounds were chosen by trainings of 2 to 
 
 from dataclasses import dataclass
 
-from antiphon.contracts.drafting import Choice
+from antiphon.contracts.drafting import Proposal
 
 # The least and the most, or what is wanted.
 PASSES = 0.5  # over the data: a wider model that sees them less often learns less
@@ -47,21 +47,21 @@ class Facts:
         return self.learned / max(self.elements, 1.0)
 
 
-def batch(facts: Facts) -> Choice:
+def batch(facts: Facts) -> Proposal:
     """Elements of a batch: as many as leave enough updates, within bounds."""
     low, high = FRAMES if facts.frames else TOKENS
     unit = "frames" if facts.frames else "target symbols"
     if facts.speed is None:
-        return Choice(low, f"{unit}: few, for many updates")
+        return Proposal(low, f"{unit}: few, for many updates")
     size = _round(min(float(high), max(float(low), facts.learned / UPDATES)))
     updates = facts.learned / size
-    return Choice(size, f"{unit}: about {_about(updates)} updates in {minutes(facts)}")
+    return Proposal(size, f"{unit}: about {_about(updates)} updates in {minutes(facts)}")
 
 
-def dropout(facts: Facts) -> Choice:
+def dropout(facts: Facts) -> Proposal:
     """How much is dropped."""
     share = next(share for passes, share in DROPOUTS if facts.passes <= passes)
-    return Choice(share, f"the data are seen {facts.passes:.2g} times")
+    return Proposal(share, f"the data are seen {facts.passes:.2g} times")
 
 
 def held_out(records: int) -> int:

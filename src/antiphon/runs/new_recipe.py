@@ -6,13 +6,13 @@ The task proposes columns, vocabularies and sizes of a model (`TaskPlugin.draft`
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from antiphon.contracts.abilities import HoldsOut
-from antiphon.contracts.drafting import Choice, Draft, Look
+from antiphon.contracts.drafting import Draft, Look, Proposal
 from antiphon.contracts.files import HUB, FileConfig, as_file
 from antiphon.contracts.reader import settings_of
 from antiphon.contracts.records import Records
@@ -22,6 +22,7 @@ from antiphon.contracts.trust import OWN
 from antiphon.data.lengths import elements_of
 from antiphon.data.records import FirstRecords
 from antiphon.errors import AntiphonError
+from antiphon.prediction.memory import Say, silent
 from antiphon.recipe.assembly import build_corpora, build_model, build_task, fit_task, open_splits
 from antiphon.recipe.recipe import Recipe, recipe_from
 from antiphon.recipe.tree import override_in, plain_values
@@ -35,12 +36,6 @@ _SAMPLE = 3000  # records that are encoded to measure
 _FEWEST = 100  # records that are worth measuring
 _PROBE = 500  # target symbols of a batch while measuring; frames: six times as many
 
-Say = Callable[[str], None]
-
-
-def _silent(_: str) -> None:
-    """For callers who do not want to know."""
-
 
 def recipe_for(
     plugin: TaskPlugin,
@@ -49,7 +44,7 @@ def recipe_for(
     *,
     minutes: float = MINUTES,
     overrides: Sequence[str] = (),
-    say: Say = _silent,
+    say: Say = silent,
 ) -> tuple[str, tuple[str, ...]]:
     """The text of a recipe in `path` that learns from the files in so many minutes, and sentences about these.
 
@@ -71,8 +66,7 @@ def recipe_for(
         text = with_setting(text, dotted, value, "as asked for")
     recipe_from(plain_values(text), path.parent.absolute(), trust=OWN)  # what does not fit together is said now
     left_out = ", ".join(f"{one.count:,} {reason}" for reason, one in records.skipped().items())
-    what = "pairs" if plugin.name in ("translation", "summarization") else "records"
-    counted = f"{look.records:,} {what} to learn from{f'; left out: {left_out}' if left_out else ''}."
+    counted = f"{look.records:,} records to learn from{f'; left out: {left_out}' if left_out else ''}."
     return text, (counted, *draft.said, *found.said)
 
 
@@ -100,10 +94,10 @@ def _drafted(plugin: TaskPlugin, draft: Draft, look: Look, files: Sequence[FileC
     text = with_setting(text, "data.validation", count, _why_held_out(count, series=series, asked=False))
     if series or look.records >= rules.FEWEST_TO_HOLD_OUT:
         text = with_setting(text, "data.test", count, _why_held_out(count, series=series, asked=True))
-    choices: dict[str, Choice] = dict(draft.settings)
-    choices["training.max_minutes"] = Choice(look.minutes, "validations included; more minutes are better")
-    choices["training.schedule"] = Choice({"name": "cosine", "warmup_steps": "auto"}, "rises for a tenth of the minutes, then falls to 0")
-    choices["training.validate_every"] = Choice("auto", "ten times, and no more than a tenth of the minutes")
+    choices: dict[str, Proposal] = dict(draft.settings)
+    choices["training.max_minutes"] = Proposal(look.minutes, "validations included; more minutes are better")
+    choices["training.schedule"] = Proposal({"name": "cosine", "warmup_steps": "auto"}, "rises for a tenth of the minutes, then falls to 0")
+    choices["training.validate_every"] = Proposal("auto", "ten times, and no more than a tenth of the minutes")
     for name, choice in choices.items():
         text = with_setting(text, name, choice.value, choice.reason)
     for name, choice in draft.hints.items():
@@ -123,7 +117,7 @@ def _why_held_out(count: int, *, series: bool, asked: bool) -> str:
 class _Measured:
     """The size of the model that was chosen, what rules know, and sentences."""
 
-    size: Mapping[str, Choice]
+    size: Mapping[str, Proposal]
     facts: rules.Facts
     said: tuple[str, ...] = ()
 
@@ -142,7 +136,7 @@ def _measured(plugin: TaskPlugin, draft: Draft, look: Look, files: Sequence[File
 
 
 def _fastest(
-    plugin: TaskPlugin, look: Look, files: Sequence[FileConfig], text: str, sizes: Sequence[Mapping[str, Choice]], folder: Path, say: Say
+    plugin: TaskPlugin, look: Look, files: Sequence[FileConfig], text: str, sizes: Sequence[Mapping[str, Proposal]], folder: Path, say: Say
 ) -> _Measured:
     say("reading a sample")
     recipe = _sampled(_with_size(text, sizes[0]), files)
@@ -179,32 +173,32 @@ def _sampled(text: str, files: Sequence[FileConfig]) -> Recipe:
     values = plain_values(text)
     recipe = recipe_from({**values, "data": {**values["data"], "train": list(files), "test": None}}, trust=OWN)
     held, training = recipe.data.validation, recipe.training
-    held = min(held, _SAMPLE // 20) if isinstance(held, int) and "horizon" not in values["task"] else held
-    batching = training.batching
+    batching, series = training.batching, isinstance(build_task(recipe), HoldsOut)
+    held = min(held, _SAMPLE // 20) if isinstance(held, int) and not series else held
     if batching.source_tokens is not None:
         batching = replace(batching, source_tokens=6 * _PROBE)
-    elif "horizon" not in values["task"]:
+    elif not series:
         batching = replace(batching, target_tokens=_PROBE)
     return replace(recipe, data=replace(recipe.data, validation=held), training=replace(training, batching=batching))
 
 
-def _with_size(text: str, size: Mapping[str, Choice], why: str = "") -> str:
+def _with_size(text: str, size: Mapping[str, Proposal]) -> str:
     for name, choice in size.items():
-        text = with_setting(text, f"model.{name}", choice.value, choice.reason.format(passes=why))
+        text = with_setting(text, f"model.{name}", choice.value)
     return text
 
 
-def _training(draft: Draft, found: _Measured, look: Look) -> dict[str, Choice]:
+def _training(draft: Draft, found: _Measured, look: Look) -> dict[str, Proposal]:
     """The size of the model, the batch and dropout."""
     facts = found.facts
     said = rules.passes_said(facts)
-    chosen = {f"model.{name}": Choice(one.value, one.reason.format(passes=said)) for name, one in found.size.items()}
+    chosen = {f"model.{name}": Proposal(one.value, one.reason.format(passes=said)) for name, one in found.size.items()}
     if "training.batching" not in draft.settings:
         size = rules.batch(facts)
         if facts.frames:
-            chosen["training.batching"] = Choice({"source_tokens": size.value}, size.reason)
+            chosen["training.batching"] = Proposal({"source_tokens": size.value}, size.reason)
         else:
-            chosen["training.batching"] = Choice({"target_tokens": size.value}, size.reason)
+            chosen["training.batching"] = Proposal({"target_tokens": size.value}, size.reason)
     if facts.speed is not None and draft.models and "dim" in draft.models[0] and draft.held_out is None:
         chosen["model.dropout"] = rules.dropout(facts)
     return chosen

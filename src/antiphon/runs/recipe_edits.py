@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from antiphon.recipe.tree import plain_values
 from antiphon.store.json_text import json_text
 
 _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off|~)$)[A-Za-z./_][\w./@+-]*", re.IGNORECASE)
@@ -107,8 +108,6 @@ def _section_end(lines: Sequence[str], section: str) -> int | None:
 
 def _mapping(text: str, section: str, key: str) -> dict[str, Any]:
     """The mapping that the recipe has for a setting; empty where it has none."""
-    from antiphon.recipe.tree import plain_values
-
     found = plain_values(text).get(section)
     inner = found.get(key) if isinstance(found, Mapping) else None
     return dict(inner) if isinstance(inner, Mapping) else {}

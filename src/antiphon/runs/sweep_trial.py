@@ -8,7 +8,6 @@ failed.
 
 import gc
 import hashlib
-import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -33,11 +32,10 @@ from antiphon.runs.resuming import LOG
 from antiphon.runs.train import train
 from antiphon.runs.validation_records import validation_items
 from antiphon.store.checkpoint import find_checkpoint, read_json, replace_json
-from antiphon.store.json_text import json_text
+from antiphon.store.json_text import json_object, json_text
 from antiphon.sweeping.journal import Outcome
 from antiphon.training.device import is_out_of_memory
 from antiphon.training.distributed import Ranks
-from antiphon.training.loggers import last_event
 
 VALIDATION, ERROR = "validation.json", "error.txt"
 
@@ -92,12 +90,8 @@ class Watch:
 def validations_of(folder: Path, metric: Score) -> list[float]:
     """The best score so far after each validation that the run's log knows of, from the first with a finite score on."""
     best: list[float] = []
-    for line in (folder / LOG).read_bytes().splitlines():
-        try:
-            event = json.loads(line)
-            value = float(event["scores"][metric.name]) if event["kind"] == "validation" else None
-        except (ValueError, KeyError, TypeError):
-            continue
+    for event in _events(folder):
+        value = event["scores"].get(metric.name) if event["kind"] == "validation" else None
         if value is not None and np.isfinite(value):
             best.append(value if not best or better(value, best[-1], metric) else best[-1])
     return best
@@ -135,16 +129,15 @@ def run_trial(recipe: Recipe, folder: Path, metric: Score, watch: Watch, console
 
 
 def _ended(outcome: Outcome, folder: Path, reason: str) -> Ended:
-    event = last_event(folder / LOG) or {}
-    seconds = [float(one["seconds"]) for one in _events(folder) if isinstance(one.get("seconds"), int | float)]
-    return Ended(outcome, None, reason, max(seconds, default=0.0), int(event.get("step", 0)))
+    events = _events(folder)
+    seconds = max((float(event.get("seconds") or 0.0) for event in events), default=0.0)
+    return Ended(outcome, None, reason, seconds, int(events[-1].get("step", 0)) if events else 0)
 
 
 def _events(folder: Path) -> list[Mapping[str, Any]]:
-    try:
-        return [json.loads(line) for line in (folder / LOG).read_bytes().splitlines()]
-    except (OSError, ValueError):
-        return []
+    """What the run's log has; nothing where it has not begun. Half a line, of a worker that was killed, is no event."""
+    lines = (folder / LOG).read_bytes().splitlines() if (folder / LOG).exists() else []
+    return [event for event in map(json_object, lines) if "kind" in event]
 
 
 def _scored(recipe: Recipe, folder: Path, metric: Score) -> tuple[Score, float]:

@@ -61,5 +61,5 @@ def validation_source(recipe: Recipe, task: Task) -> Any:
     if isinstance(named, int) and recipe.data.train is not None:
         return open_splits(recipe, task)["validation"].whole
     if named is None or isinstance(named, int):
-        raise ConfigError("the recipe names no validation data")
+        raise ConfigError("The recipe names no validation data that can be read again. Name a file with `--data`.")
     return named

@@ -1,6 +1,6 @@
 """What to propose for pairs of texts: vocabularies by what the texts are made of, and sizes of the model."""
 
-from antiphon.contracts.drafting import Choice, ColumnFacts, Draft, Look
+from antiphon.contracts.drafting import ColumnFacts, Draft, Look, Proposal
 from antiphon.features.vocabulary_size import subword_size
 from antiphon.tasks.column_names import SOURCES, TARGETS, guess_pair, shown
 
@@ -20,10 +20,10 @@ def draft(look: Look) -> Draft:
     few = said.vocabulary is not None and len(said.vocabulary) <= min(_FEW_WORDS, said.words // _OFTEN)
     listed = few and said.words > _SINGLE * said.filled
     settings = {
-        "task.source": Choice(source, shown(read)),
-        "task.target": Choice(target, shown(said)),
-        "model.name": Choice("lstm", "learns most in so short a time; `transformer` (with `preset: small`) when there are hours or a GPU"),
-        "training.optimizer": Choice({"name": "adamw", "learning_rate": 3e-3}, "what narrow LSTMs learn fastest with"),
+        "task.source": Proposal(source, shown(read)),
+        "task.target": Proposal(target, shown(said)),
+        "model.name": Proposal("lstm", "learns most in so short a time; `transformer` (`preset: small`) when there are hours or a GPU"),
+        "training.optimizer": Proposal({"name": "adamw", "learning_rate": 3e-3}, "what narrow LSTMs learn fastest with"),
     }
     tags = _tags(look)
     if tags is not None:
@@ -32,22 +32,22 @@ def draft(look: Look) -> Draft:
     if spelt or listed:
         kinds = ("character" if spelt else "unigram"), ("word" if listed else "character" if spelt else "unigram")
         reasons = (_why(read, kinds[0]), _why(said, kinds[1]))
-        settings["task.source_vocabulary"] = Choice(_vocabulary(read, kinds[0]), reasons[0])
-        settings["task.target_vocabulary"] = Choice(_vocabulary(said, kinds[1]), reasons[1])
-        settings["model.tied_embeddings"] = Choice("decoder", "two vocabularies: target and output share one matrix")
+        settings["task.source_vocabulary"] = Proposal(_vocabulary(read, kinds[0]), reasons[0])
+        settings["task.target_vocabulary"] = Proposal(_vocabulary(said, kinds[1]), reasons[1])
+        settings["model.tied_embeddings"] = Proposal("decoder", "two vocabularies: target and output share one matrix")
         dropped.append("task.vocabulary")
     else:
         size = subword_size(read.words + said.words, max(read.letters, said.letters))
-        settings["task.vocabulary"] = Choice({"kind": "unigram", "size": size.size}, size.reason)
+        settings["task.vocabulary"] = Proposal({"kind": "unigram", "size": size.size}, size.reason)
     if listed:
-        settings["evaluation.metrics"] = Choice(["token_error_rate", "exact_match"], "a target is a list of symbols")
-        settings["training.best"] = Choice("token_error_rate", "the checkpoint with the fewest wrong symbols is kept")
+        settings["evaluation.metrics"] = Proposal(["token_error_rate", "exact_match"], "a target is a list of symbols")
+        settings["training.best"] = Proposal("token_error_rate", "the checkpoint with the fewest wrong symbols is kept")
     if listed and read.distinct < 0.99 * min(read.filled, 10_000):
-        settings["evaluation.alternatives"] = Choice(True, "some sources have several targets: any of them is right")
+        settings["evaluation.alternatives"] = Proposal(True, "some sources have several targets: any of them is right")
     return Draft(settings=settings, models=widths(), dropped=dropped, said=(f"Learns to turn {shown(read)} into {shown(said)}.",))
 
 
-def _tags(look: Look) -> Choice | None:
+def _tags(look: Look) -> Proposal | None:
     """The columns without which one source has several right targets: the language, and which of three plural forms or more it is."""
     tags, reasons = list[str](), list[str]()
     language, form = look.columns.get(_LANGUAGE), look.columns.get(_FORM)
@@ -57,12 +57,12 @@ def _tags(look: Look) -> Choice | None:
     if form is not None and form.distinct > 2 and form.numbers:
         tags.append(_FORM)
         reasons.append("the plural has several forms")
-    return Choice(tags, "; ".join(reasons)) if tags else None
+    return Proposal(tags, "; ".join(reasons)) if tags else None
 
 
-def widths() -> list[dict[str, Choice]]:
+def widths() -> list[dict[str, Proposal]]:
     """LSTMs of one layer, wider ones for longer trainings."""
-    return [{"dim": Choice(width, "{passes}")} for width in WIDTHS]
+    return [{"dim": Proposal(width, "{passes}")} for width in WIDTHS]
 
 
 def _vocabulary(facts: ColumnFacts, kind: str) -> dict[str, object]:

@@ -88,7 +88,7 @@ def test_other_settings_of_the_task_leave_the_evaluation_of_the_run(run: Path) -
     other = store(evaluation("test.csv", 9.0), [run], "test.csv", ["task.backtest.windows=12"])
     assert first is not None
     assert other is not None
-    assert (first.name, other.name) != (first.name, first.name)
+    assert first != other
     assert json.loads(first.read_text())["scores"][0]["value"] == 1.0
     assert json.loads(other.read_text())["of"] == "task.backtest.windows=12"
     assert store(evaluation("test.csv", 8.0), [run], "test.csv", ["task.backtest.windows=12"]) == other

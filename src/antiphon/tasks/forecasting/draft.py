@@ -1,6 +1,7 @@
 """What to propose for series: which columns, how far to forecast, and a season that the data confirm.
 
-Horizons are those of the M4 competition by frequency (Makridakis, Spiliotis and Assimakopoulos 2020), shortened for short series.
+Horizons are those of the M4 competition by frequency (Makridakis, Spiliotis and Assimakopoulos 2020), of months a year, shortened for short
+series.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.contracts.drafting import Choice, Draft, Look
+from antiphon.contracts.drafting import Draft, Look, Proposal
 from antiphon.data.series import SeriesReader
 from antiphon.errors import DataError
 from antiphon.features.frequency import Frequency, infer_frequency, parse_frequency
@@ -18,7 +19,7 @@ from antiphon.tasks.column_names import SERIES, TIMES, VALUES, check_asked, name
 from antiphon.tasks.forecasting.config import ForecastingConfig
 from antiphon.tasks.forecasting.series_rows import open_table
 
-HORIZONS = {"y": 6, "q": 8, "mo": 18, "w": 13, "d": 14, "b": 10, "h": 48}
+HORIZONS = {"y": 6, "q": 8, "w": 13, "d": 14, "b": 10, "h": 48}
 SEASONS_READ = 4  # of the past: two tell a season, four how sure it is
 WINDOWS = 64  # of a batch
 DIMS = (32, 64, 128)
@@ -61,21 +62,25 @@ def draft(look: Look) -> Draft:
     context = _context(season.steps or 1, horizon, shortest)
     settings = _column_choices(columns)
     settings |= {
-        "task.horizon": Choice(horizon, why),
-        "task.context_length": Choice(context, "the most past steps that the model reads: about four seasons"),
-        "task.shortest_context": Choice(max(1, context // 2), "the fewest, so that short series take part"),
-        "task.scaling": Choice({"name": "last", **({"season": season.steps} if season.steps else {})}, season.reason),
-        "training.batching": Choice({"target_tokens": WINDOWS * (horizon + 1)}, f"{WINDOWS} windows of the horizon and their start"),
+        "task.horizon": Proposal(horizon, why),
+        "task.context_length": Proposal(context, "the most past steps that the model reads: about four seasons"),
+        "task.shortest_context": Proposal(max(1, context // 2), "the fewest, so that short series take part"),
+        "task.scaling": Proposal({"name": "last", **({"season": season.steps} if season.steps else {})}, season.reason),
+        "training.batching": Proposal({"target_tokens": WINDOWS * (horizon + 1)}, f"{WINDOWS} windows of the horizon and their start"),
     }
     if season.steps and season.steps != facts.frequency.season:
-        settings["task.season"] = Choice(season.steps, "scores are relative to the seasonal naive forecast")
+        settings["task.season"] = Proposal(season.steps, "scores are relative to the seasonal naive forecast")
     if facts.lowest > 0:
-        settings["task.transform"] = Choice("log", "all values are above 0: errors are then in percent, and seasons multiply")
+        settings["task.transform"] = Proposal("log", "all values are above 0: errors are then in percent, and seasons multiply")
     if facts.frequency.unit == "h" and season.steps == 24:  # the week beside the day
-        settings["task.calendar"] = Choice(["hour", "weekday"], "days of the week differ, too")
+        settings["task.calendar"] = Proposal(["hour", "weekday"], "days of the week differ, too")
     hints = {
-        **({"task.known": Choice(list(columns.others), "if known in advance: predicting needs rows with them")} if columns.others else {}),
-        **({"task.static": Choice(list(facts.static), "one value for each series")} if facts.static else {}),
+        name: Proposal(list(found), why)
+        for name, found, why in (
+            ("task.known", columns.others, "if known in advance: predicting needs rows with them"),
+            ("task.static", facts.static, "one value for each series"),
+        )
+        if found
     }
     said = [_said(columns, facts)]
     if columns.others:
@@ -84,7 +89,7 @@ def draft(look: Look) -> Draft:
             f"Not used: {listed}. What is known in advance (prices, promotions, holidays) helps most: name it in `task.known`; what is"
             " known of the past only, in `task.past`."
         )
-    sizes = [{"dim": Choice(dim, "{passes}")} for dim in DIMS]
+    sizes = [{"dim": Proposal(dim, "{passes}")} for dim in DIMS]
     return Draft(settings=settings, models=sizes, hints=hints, said=said, held_out=horizon)
 
 
@@ -151,9 +156,7 @@ def _horizon(look: Look, facts: _Facts, shortest: int) -> tuple[int, str]:
     if "task.horizon" in look.asked:
         return int(look.asked["task.horizon"]), "as asked for"
     unit = facts.frequency
-    usual = HORIZONS.get(unit.unit, 12) if unit.count == 1 else facts.season.steps or 12
-    if unit.unit == "mo":
-        usual = facts.season.steps or 12
+    usual = facts.season.steps or 12 if unit.unit == "mo" or unit.count > 1 else HORIZONS.get(unit.unit, 12)
     most = max(1, shortest // 5)
     if usual <= most:
         return usual, f"usual for steps of one {unit.words}; set it to how far you need to see"
@@ -166,16 +169,16 @@ def _context(season: int, horizon: int, shortest: int) -> int:
     return int(max(1, min(wanted, 1000, shortest - 3 * horizon)))
 
 
-def _column_choices(columns: _Columns) -> dict[str, Choice]:
-    names: Mapping[str, Choice] = {
-        "task.id": Choice(columns.id, "the column that names the series" if columns.id else "the data are one series"),
-        "task.time": Choice(columns.time, "dates or whole numbers"),
-        "task.target": Choice(columns.target, "what is forecast"),
+def _column_choices(columns: _Columns) -> dict[str, Proposal]:
+    names: Mapping[str, Proposal] = {
+        "task.id": Proposal(columns.id, "the column that names the series" if columns.id else "the data are one series"),
+        "task.time": Proposal(columns.time, "dates or whole numbers"),
+        "task.target": Proposal(columns.target, "what is forecast"),
     }
     if columns.wide:
         return {
             "task.time": names["task.time"],
-            "task.format": Choice("wide", "a column for each series"),
+            "task.format": Proposal("wide", "a column for each series"),
             "task.target": names["task.target"],
         }
     return dict(names)

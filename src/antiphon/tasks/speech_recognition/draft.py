@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from antiphon.contracts.drafting import Choice, ColumnFacts, Draft, Look
+from antiphon.contracts.drafting import ColumnFacts, Draft, Look, Proposal
 from antiphon.data.audio import open_audio
 from antiphon.errors import AntiphonError, DataError
 from antiphon.tasks.column_names import RECORDINGS, SPEAKERS, TRANSCRIPTS, check_asked, named, unknown
@@ -26,27 +26,27 @@ def draft(look: Look) -> Draft:
     said = look.columns[check_asked(look, "text", text)]
     seconds, rate = _heard(look, audio, text)
     settings = {
-        "task.audio": Choice(audio, f"recordings of about {np.mean(seconds):.1f} s"),
-        "task.text": Choice(text, f"about {said.words / max(said.filled, 1):.1f} words"),
-        "task.sample_rate": Choice(rate, "that of the recordings" if rate < 16000 else "what speech needs"),
-        "task.features": Choice({"kind": "filter_banks", "bins": 40 if rate <= _TELEPHONE else 80}, "bands of pitch, every 10 ms"),
+        "task.audio": Proposal(audio, f"recordings of about {np.mean(seconds):.1f} s"),
+        "task.text": Proposal(text, f"about {said.words / max(said.filled, 1):.1f} words"),
+        "task.sample_rate": Proposal(rate, "that of the recordings" if rate < 16000 else "what speech needs"),
+        "task.features": Proposal({"kind": "filter_banks", "bins": 40 if rate <= _TELEPHONE else 80}, "bands of pitch, every 10 ms"),
         "task.vocabulary": _vocabulary(said),
-        "task.augmentation": Choice({"frequency_masks": 1, "time_masks": 1}, "SpecAugment, mild: there is little time"),
-        "data.limits": Choice(
+        "task.augmentation": Proposal({"frequency_masks": 1, "time_masks": 1}, "SpecAugment, mild: there is little time"),
+        "data.limits": Proposal(
             {"max_source_length": int(np.ceil(max(seconds) * 1.5 + 1)) * 100, "max_target_length": 400}, "frames of 10 ms, and symbols"
         ),
-        "training.optimizer": Choice({"name": "adamw", "learning_rate": 2e-3}, "what narrow models learn fastest with"),
-        "training.loss": Choice({"name": "ctc"}, "adds up all ways to align, so nobody needs to know which word is when"),
-        "search": Choice({"name": "ctc", "beam_size": 4}, "the beam search that goes with it"),
+        "training.optimizer": Proposal({"name": "adamw", "learning_rate": 2e-3}, "what narrow models learn fastest with"),
+        "training.loss": Proposal({"name": "ctc"}, "adds up all ways to align, so nobody needs to know which word is when"),
+        "search": Proposal({"name": "ctc", "beam_size": 4}, "the beam search that goes with it"),
     }
     speaker = named([name for name in columns if name not in (audio, text)], SPEAKERS)
     if speaker is not None and look.columns[speaker].distinct > 2:
-        settings["task.speaker"] = Choice(speaker, f"{look.columns[speaker].distinct:,} speakers: those held out are not learned from")
+        settings["task.speaker"] = Proposal(speaker, f"{look.columns[speaker].distinct:,} speakers: those held out are not learned from")
     dropped = tuple(
         f"model.{name}" for name in ("dim", "heads", "feed_forward_dim", "encoder_layers", "decoder_layers", "ctc", "subsampling")
     )
     dropped = (*dropped, *(f"search.{name}" for name in ("name", "beam_size", "ctc_weight")))
-    settings["model.name"] = Choice("encoder_only", "an encoder with CTC, which learns soonest; `conformer` also has a decoder")
+    settings["model.name"] = Proposal("encoder_only", "an encoder with CTC, which learns soonest; `conformer` also has a decoder")
     guessed = f"Learns to write `{text}` for `{audio}`{f', speakers in `{speaker}`' if 'task.speaker' in settings else ''}."
     return Draft(settings=settings, models=_sizes(), dropped=dropped, said=(guessed,))
 
@@ -57,18 +57,18 @@ def _recordings(look: Look) -> str | None:
     return sounds[0] if len(sounds) == 1 else named(sounds or list(look.columns), RECORDINGS)
 
 
-def _vocabulary(said: ColumnFacts) -> Choice:
+def _vocabulary(said: ColumnFacts) -> Proposal:
     few = said.vocabulary is not None and len(said.vocabulary) <= _FEW_WORDS and said.words >= 10 * len(said.vocabulary)
     if few:
-        return Choice({"kind": "word"}, f"{len(said.vocabulary or ())} different words, each said often; `character` learns to spell")
-    return Choice({"kind": "character", "lowercase": True}, "spells what it hears; unigram and bpe are there too")
+        return Proposal({"kind": "word"}, f"{len(said.vocabulary or ())} different words, each said often; `character` learns to spell")
+    return Proposal({"kind": "character", "lowercase": True}, "spells what it hears; unigram and bpe are there too")
 
 
-def _sizes() -> list[dict[str, Choice]]:
-    def encoder(dim: int, layers: int) -> Choice:
-        return Choice({"name": "conformer", "dim": dim, "layers": layers, "heads": 4, "feed_forward_dim": 2 * dim}, "{passes}")
+def _sizes() -> list[dict[str, Proposal]]:
+    def encoder(dim: int, layers: int) -> Proposal:
+        return Proposal({"name": "conformer", "dim": dim, "layers": layers, "heads": 4, "feed_forward_dim": 2 * dim}, "{passes}")
 
-    width = Choice(16, "maps of the convolutions that make one state of four frames")
+    width = Proposal(16, "maps of the convolutions that make one state of four frames")
     return [{"encoder": encoder(dim, layers), "subsampling_width": width} for dim, layers in ((64, 3), (96, 4), (144, 8))]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from antiphon.contracts.drafting import Choice, Draft, Look
+from antiphon.contracts.drafting import Draft, Look, Proposal
 from antiphon.features.vocabulary_size import WORD_SEEN, WORDS_MOST
 from antiphon.tasks.column_names import DOCUMENTS, SUMMARIES, guess_pair, shown
 from antiphon.tasks.text_draft import widths
@@ -21,19 +21,19 @@ def draft(look: Look) -> Draft:
     most = int(min(affordable, max(20, _rounded(float(np.quantile(read.lengths, 0.9)) * 1.2))))  # punctuation counts, too
     longest = int(max(8, _rounded(float(np.quantile(said.lengths, 0.99)) * 1.2)))
     settings = {
-        "task.source": Choice(source, shown(read)),
-        "task.target": Choice(target, shown(said)),
-        "task.vocabulary": Choice(
+        "task.source": Proposal(source, shown(read)),
+        "task.target": Proposal(target, shown(said)),
+        "task.vocabulary": Proposal(
             {"kind": "word", "punctuation": "split", "size": "auto"},
             f"words that occur {WORD_SEEN} times, at most {WORDS_MOST:,}; the others are copied",
         ),
-        "data.limits": Choice(
+        "data.limits": Proposal(
             {"max_source_length": most, "too_long": "truncate"},
             "words: what is said first says most, and long ones take long; what is cut is counted",
         ),
-        "training.loss": Choice({"name": "pointer"}, "words are said or copied; `coverage: 0.5` (and of the model) against repetition"),
-        "training.optimizer": Choice({"name": "adamw", "learning_rate": 3e-3}, "what narrow LSTMs learn fastest with"),
-        "search.limits": Choice({"max_length": longest, "max_ratio": 1.0}, "words of the longest summaries"),
+        "training.loss": Proposal({"name": "pointer"}, "words are said or copied; `coverage: 0.5` (and of the model) against repetition"),
+        "training.optimizer": Proposal({"name": "adamw", "learning_rate": 3e-3}, "what narrow LSTMs learn fastest with"),
+        "search.limits": Proposal({"max_length": longest, "max_ratio": 1.0}, "words of the longest summaries"),
     }
     dropped = ("model.preset", "model.coverage")
     return Draft(settings=settings, models=widths(), dropped=dropped, said=(f"Learns to summarize {shown(read)} as {shown(said)}.",))
