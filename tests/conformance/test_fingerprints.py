@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from antiphon.contracts import registry
-from antiphon.contracts.abilities import items_of
+from antiphon.contracts.asking import items_of
 from antiphon.contracts.configuration import setting_fields, validate
 from antiphon.contracts.limits import Limits
 from antiphon.data.identity import contents_of

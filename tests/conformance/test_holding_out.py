@@ -9,7 +9,8 @@ import polars
 import pytest
 
 from antiphon.contracts import registry
-from antiphon.contracts.abilities import HoldsOut, key_columns
+from antiphon.contracts.abilities import HoldsOut
+from antiphon.contracts.asking import key_columns
 from antiphon.contracts.limits import Limits
 from antiphon.recipe.assembly import build_corpora, build_task, fit_task, open_splits
 from antiphon.recipe.recipe import recipe_from

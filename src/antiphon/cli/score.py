@@ -53,7 +53,7 @@ def score(
 
 def _write(predictor: "Predictor", records: "Records", output: "Output", *, alignment: bool, quiet: bool) -> None:
     """Score all records. Raises DataError, once all is written, when some could not be used."""
-    from antiphon.contracts.abilities import supervision
+    from antiphon.contracts.asking import supervision
     from antiphon.errors import DataError
     from antiphon.prediction.score_writers import shown_record
     from antiphon.prediction.word_alignment import AlignmentErrors
@@ -90,7 +90,8 @@ def _write(predictor: "Predictor", records: "Records", output: "Output", *, alig
 
 def _items(task: "Task", records: "Records") -> "Iterator[tuple[str, Any, Any]]":
     """What is scored one by one, with the record that it was made of and where that stands; where it is made of many, with itself."""
-    from antiphon.contracts.abilities import MakesItems, items_of
+    from antiphon.contracts.abilities import MakesItems
+    from antiphon.contracts.asking import items_of
 
     items = items_of(task, records, scored=True)
     if isinstance(task, MakesItems):

@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
-from antiphon.contracts.abilities import EncodesParts, unfolded
+from antiphon.contracts.abilities import EncodesParts
+from antiphon.contracts.asking import unfolded
 from antiphon.contracts.corpus import Share
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Records

@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
-from antiphon.contracts.abilities import Items, Tabular, items_of
+from antiphon.contracts.abilities import Tabular
+from antiphon.contracts.asking import Items, items_of
 from antiphon.contracts.files import FileConfig
 from antiphon.contracts.reader import settings_of
 from antiphon.contracts.records import Records

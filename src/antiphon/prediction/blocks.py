@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from antiphon.contracts.abilities import WritesFormats, writes_files
+from antiphon.contracts.abilities import WritesFormats
+from antiphon.contracts.asking import writes_files
 from antiphon.contracts.corpus import Share
 from antiphon.contracts.files import FileConfig, is_remote
 from antiphon.contracts.task import Task

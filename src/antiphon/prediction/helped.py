@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, final
 
-from antiphon.contracts.abilities import Items, KnowsWords, ReadsMatches
+from antiphon.contracts.abilities import KnowsWords, ReadsMatches
+from antiphon.contracts.asking import Items
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Prediction

@@ -7,7 +7,8 @@ promises nothing (`out.de`, `out.hyp`) means lines.
 from pathlib import Path
 from typing import Literal
 
-from antiphon.contracts.abilities import Tabular, WritesFiles, WritesFormats, writes_files
+from antiphon.contracts.abilities import Tabular, WritesFiles, WritesFormats
+from antiphon.contracts.asking import writes_files
 from antiphon.contracts.task import Task
 from antiphon.data.byte_streams import COMPRESSIONS
 from antiphon.data.formats import readers

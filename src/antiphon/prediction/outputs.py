@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, final
 
-from antiphon.contracts.abilities import Tabular, WritesFiles, writes_files
+from antiphon.contracts.abilities import Tabular, WritesFiles
+from antiphon.contracts.asking import writes_files
 from antiphon.contracts.files import is_remote
 from antiphon.contracts.sequences import Prediction
 from antiphon.contracts.task import Task

@@ -8,7 +8,8 @@ from typing import Any, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 
-from antiphon.contracts.abilities import Hears, Streams, StreamsText, items_of, joined, parts_of, rows_of
+from antiphon.contracts.abilities import Hears, Streams, StreamsText
+from antiphon.contracts.asking import items_of, joined, parts_of, rows_of
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.engine import SearchesItself
 from antiphon.contracts.files import as_file

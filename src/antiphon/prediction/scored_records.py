@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from antiphon.contracts.abilities import MakesItems, items_of, parts_of
+from antiphon.contracts.abilities import MakesItems
+from antiphon.contracts.asking import items_of, parts_of
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from antiphon.contracts.abilities import shown
+from antiphon.contracts.asking import shown
 from antiphon.contracts.corpus import Corpus
 from antiphon.contracts.loss import Loss
 from antiphon.contracts.model import Seq2SeqModel

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from antiphon.contracts import registry
-from antiphon.contracts.abilities import ReadsInOrder, WritesText, load_calibration, supervision
+from antiphon.contracts.abilities import ReadsInOrder, WritesText
+from antiphon.contracts.asking import load_calibration, supervision
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel

@@ -6,17 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.abilities import (
-    EncodesParts,
-    HoldsOut,
-    JoinsFiles,
-    KeepsTogether,
-    OpensFiles,
-    ReadsMatches,
-    Tabular,
-    key_columns,
-    supervision,
-)
+from antiphon.contracts.abilities import EncodesParts, HoldsOut, JoinsFiles, KeepsTogether, OpensFiles, ReadsMatches, Tabular
+from antiphon.contracts.asking import key_columns, supervision
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from antiphon.contracts.abilities import items_of
+from antiphon.contracts.asking import items_of
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Padded, pad
 from antiphon.contracts.specs import ValueSpec

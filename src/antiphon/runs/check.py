@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 
 from antiphon.contracts import registry
-from antiphon.contracts.abilities import items_of
+from antiphon.contracts.asking import items_of
 from antiphon.contracts.loss import loss_for, reads_attention
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record, Records

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import torch
 
-from antiphon.contracts.abilities import items_of
+from antiphon.contracts.asking import items_of
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.sequences import Batch, select_rows
 from antiphon.contracts.specs import TokenSpec

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.abilities import baselines_of, details_of, remarks_of, shown
+from antiphon.contracts.asking import baselines_of, details_of, remarks_of, shown
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request

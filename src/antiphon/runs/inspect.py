@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.abilities import restored, unfolded
+from antiphon.contracts.asking import restored, unfolded
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.specs import Spec, TokenSpec, ValueSpec
 from antiphon.contracts.task import Task

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from antiphon.contracts.abilities import Calibrates, unfolded
+from antiphon.contracts.abilities import Calibrates
+from antiphon.contracts.asking import unfolded
 from antiphon.contracts.configuration import plain
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.files import is_remote, restored

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.contracts.abilities import items_of
+from antiphon.contracts.asking import items_of
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.sequences import Example
 from antiphon.contracts.task import Task

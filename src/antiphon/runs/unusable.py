@@ -1,6 +1,7 @@
 """All records that cannot be encoded, where training would stop at the first of them: for people who mend files."""
 
-from antiphon.contracts.abilities import EncodesParts, unfolded
+from antiphon.contracts.abilities import EncodesParts
+from antiphon.contracts.asking import unfolded
 from antiphon.contracts.task import Task
 from antiphon.errors import DataError
 from antiphon.recipe.splits import Split

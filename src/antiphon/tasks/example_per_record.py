@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from antiphon.contracts.abilities import unfolded
+from antiphon.contracts.asking import unfolded
 from antiphon.contracts.corpus import Share
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records, RecordSource

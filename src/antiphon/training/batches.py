@@ -8,7 +8,8 @@ from typing import final
 
 import torch
 
-from antiphon.contracts.abilities import Augments, augments
+from antiphon.contracts.abilities import Augments
+from antiphon.contracts.asking import augments
 from antiphon.contracts.corpus import StoredCorpus
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch, Example, map_tensors

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import antiphon
-from antiphon.contracts.abilities import ReadsMatches, items_of
+from antiphon.contracts.abilities import ReadsMatches
+from antiphon.contracts.asking import items_of
 from antiphon.prediction.helped import HelpedPredictor, open_memory
 from antiphon.prediction.predictor import Predictor
 from antiphon.recipe.assembly import build_task, open_splits

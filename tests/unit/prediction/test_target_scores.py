@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import antiphon
-from antiphon.contracts.abilities import items_of
+from antiphon.contracts.asking import items_of
 from antiphon.contracts.sequences import pad
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction import target_scores

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon.contracts.abilities import restored
+from antiphon.contracts.asking import restored
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.limits import Limits
 from antiphon.data.records import MemoryRecords, open_records

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon.contracts.abilities import restored
+from antiphon.contracts.asking import restored
 from antiphon.contracts.configuration import validate
 from antiphon.contracts.sequences import Hypothesis
 from antiphon.metrics.scoring import evaluate

@@ -1,0 +1,128 @@
+"""What a task does where it has an ability (`abilities.py`), and what is usual where it has none: callers need not ask which."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from antiphon.contracts.abilities import (
+    Augments,
+    Calibrates,
+    HasBaselines,
+    HasDetails,
+    HasRemarks,
+    KeepsTogether,
+    MakesItems,
+    ReadsInOrder,
+    RestoresTargets,
+    ShowsValues,
+    SplitsInputs,
+    Supervised,
+    Tabular,
+    Unfolds,
+    WritesFiles,
+    WritesText,
+)
+from antiphon.contracts.records import Record, Records
+from antiphon.contracts.sequences import Prediction
+from antiphon.contracts.task import Task
+
+
+def restored(task: Task, record: Record) -> str | None:
+    """The target of a record as a perfect model says it, which may differ from the text that it was; None where it is no text."""
+    if isinstance(task, RestoresTargets):
+        return task.restored(record)
+    return str(task.target_text.decode(task.target_text.encode(task.reference(record)))) if isinstance(task, WritesText) else None
+
+
+def augments(task: Task) -> bool:
+    """Whether examples are varied when they are learned from."""
+    return isinstance(task, Augments) and task.augments
+
+
+def supervision(task: Task) -> tuple[str | None, str | None]:
+    """The columns of weights and of alignments that only records to learn from must have; None where there is none."""
+    return (task.weight_column, task.alignment_column) if isinstance(task, Supervised) else (None, None)
+
+
+def key_columns(task: Task) -> tuple[str, ...]:
+    """The columns by which records are told apart when some are held out: their source, or where that says nothing all that they have."""
+    if isinstance(task, KeepsTogether):
+        return task.kept_together
+    return tuple(column for column in task.source_columns if column in task.columns) or task.columns
+
+
+def unfolded(task: Task, records: Records) -> Records:
+    """The records that examples are made of: those given, unless one may hold several."""
+    return task.unfold(records) if isinstance(task, Unfolds) else records
+
+
+class Items(list[Any]):
+    """What `items_of` has made of records already, such as some of the series that many rows are of."""
+
+
+def items_of(task: Task, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
+    """What is predicted one by one: the records (or texts) themselves, unless the task makes something of them."""
+    if isinstance(records, Items):
+        return iter(records)
+    if isinstance(task, MakesItems):
+        return task.items(records, scored=scored)
+    return task.in_order(records) if isinstance(task, ReadsInOrder) else iter(records)
+
+
+def parts_of(task: Task, record: Record) -> Sequence[Record]:
+    """A record to predict, or its parts."""
+    return task.parts(record) if _splits_inputs(type(task)) else (record,)  # type: ignore[attr-defined]
+
+
+def joined(task: Task, predictions: Sequence[Prediction], record: Record) -> Prediction:
+    """The prediction for a record from those of its parts."""
+    return task.joined(predictions, record) if _splits_inputs(type(task)) else predictions[0]  # type: ignore[attr-defined]
+
+
+@cache
+def _splits_inputs(kind: type) -> bool:
+    """Asked for every input: to compare with a protocol takes as long as to encode a text."""
+    return issubclass(kind, SplitsInputs)
+
+
+def shown(task: Task, value: Any) -> str:
+    """A prediction's value, or a reference, as people read it."""
+    return task.shown(value) if isinstance(task, ShowsValues) else str(value)
+
+
+def rows_of(task: Task, prediction: Prediction) -> list[dict[str, Any]]:
+    """A prediction as rows of a table: one with the value, unless the task knows better."""
+    return task.rows(prediction) if isinstance(task, Tabular) else [{"prediction": prediction.value}]
+
+
+def writes_files(task: Task) -> bool:
+    """Whether each prediction is a file of its own."""
+    return isinstance(task, WritesFiles) and task.writes_files
+
+
+def baselines_of(task: Task, items: Sequence[Record]) -> Mapping[str, Sequence[Any]]:
+    """The predictions of simple methods, by name."""
+    return task.baselines(items) if isinstance(task, HasBaselines) else {}
+
+
+def details_of(
+    task: Task,
+    items: Sequence[Record],
+    predictions: Sequence[Prediction],
+    references: Sequence[Sequence[Any]],
+    baselines: Mapping[str, Sequence[Any]],
+) -> dict[str, Any]:
+    """What the task has to say beside scores."""
+    return task.details(items, predictions, references, baselines) if isinstance(task, HasDetails) else {}
+
+
+def remarks_of(task: Task, items: Sequence[Record]) -> Sequence[str]:
+    """What a reader of scores should know of the items."""
+    return task.remarks(items) if isinstance(task, HasRemarks) else ()
+
+
+def load_calibration(task: Task, folder: Path) -> None:
+    """Let the task read what it learned of its predictions, where it does such a thing."""
+    if isinstance(task, Calibrates):
+        task.load_calibration(folder)
