@@ -16,6 +16,9 @@ def test_shares_are_joined_and_found_by_training(antiphon: Command, project: Pat
     assert (last.status, last.err) == (0, "train: 40 of 40 records\n")
     made = {path.name: (path / "manifest.json").stat().st_ino for path in (tmp_path / "cache").iterdir()}
     assert sorted(made) == ["train-0", "validation-0"]
-    assert antiphon("encode", project, *cached, "--set", "data.workers=2").err == "train: 40 of 40 records\n"
+    two = antiphon("encode", project, "--set", f"data.cache={tmp_path / 'two'}", "--set", "data.workers=2")
+    assert (two.status, two.err) == (0, "train: 40 of 40 records\n")
+    for path in (tmp_path / "cache" / "train-0").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / "train-0" / path.name).read_bytes(), "by processes as by machines"
     assert antiphon("train", project, "--out", tmp_path / "run", *cached, "--set", "training.max_steps=1", "--quiet").status == 0
     assert made == {path.name: (path / "manifest.json").stat().st_ino for path in (tmp_path / "cache").iterdir()}, "nothing encoded again"

@@ -34,6 +34,7 @@ def test_a_recipe_for_pairs_is_measured_and_trains(antiphon: Command, texts: Pat
     assert told.out.startswith("300 records to learn from.\nLearns to turn `en` (4.0 words on average) into `de` (4.0 words on average).\n")
     text = (tmp_path / "a.yaml").read_text()
     assert "symbols/s)" in text, "the speed was measured"
+    assert "\n# Text to text. What was chosen has its reason beside it. Then:\n#   antiphon inspect " in text
     recipe = read_recipe(tmp_path / "a.yaml")
     assert (recipe.task.source, recipe.task.target, recipe.data.validation, recipe.data.test) == ("en", "de", 15, 15)
     assert (recipe.training.validate_every, recipe.training.schedule.warmup_steps) == ("auto", "auto")

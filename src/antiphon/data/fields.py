@@ -21,6 +21,10 @@ class Column(str):
         column.setting = setting
         return column
 
+    def __reduce__(self) -> tuple[type["Column"], tuple[str, str]]:
+        """As other processes are told it."""
+        return type(self), (str(self), self.setting)
+
 
 def check_columns(there: Iterable[str], required: Sequence[str], place: str) -> None:
     """Raise DataError when a required column is missing, with the columns that there are."""

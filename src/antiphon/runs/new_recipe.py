@@ -5,6 +5,7 @@ The task proposes columns, vocabularies and sizes of a model (`TaskPlugin.draft`
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from antiphon.runs.recipe_edits import as_yaml, with_files, with_setting, withou
 from antiphon.runs.speed import measure
 
 MINUTES = 10.0
+_TO_DO = re.compile(r" Point `data`.*?[Tt]hen:", re.DOTALL)  # of a template, which is done here
 _SAMPLE = 3000  # records that are encoded to measure
 _FEWEST = 100  # records that are worth measuring
 _PROBE = 500  # target symbols of a batch while measuring; frames: six times as many
@@ -85,7 +87,7 @@ def _asked(overrides: Sequence[str]) -> dict[str, Any]:
 
 def _drafted(plugin: TaskPlugin, draft: Draft, look: Look, files: Sequence[FileConfig], path: Path) -> str:
     """The task's template with its proposals, the files, and what is held out."""
-    text = plugin.template.format(file=path)
+    text = _TO_DO.sub(" What was chosen has its reason beside it. Then:", plugin.template.format(file=path), count=1)
     for name in (*draft.dropped, "training.max_epochs", "training.patience"):
         text = without_setting(text, name)
     text = with_files(text, "train", [_entry(file, path.parent) for file in files])

@@ -122,7 +122,8 @@ def _takes_whole_numbers(source: Source, key: str, found: Any) -> bool:
 
 def _check_value(source: Source, key: str, value: Any) -> None:
     if wrong := _wrong(source, key, value):
-        place = f"{source.recipe}:{line_of(parsed(source.recipe), ('sweep', 'space', key))}: " if isinstance(source.recipe, Path) else ""
+        tree = parsed(source.recipe) if isinstance(source.recipe, Path) else {}
+        place = f"{source.recipe}:{line_of(tree, ('sweep', 'space', key))}: " if "sweep" in tree else "--set: "
         raise ConfigError(f"{place}`sweep.space`: {wrong}")
 
 
