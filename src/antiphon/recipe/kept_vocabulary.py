@@ -1,7 +1,7 @@
 """A run that begins with the weights of another one keeps its vocabulary, too, unless it is to learn a new one.
 
 Embeddings mean something only for the symbols that they were learned with. A vocabulary that is learned anew, with the same settings from
-other texts, cuts the same words otherwise, and most of what the weights know is lost (measured: chrF 61.5 kept, 42.0 with a new one).
+other texts, cuts the same words otherwise, and much of what the weights know is lost.
 """
 
 from collections.abc import Iterator, Mapping
