@@ -175,17 +175,20 @@ class TextPairs(ExamplePerRecord):
         self, record: Record, source: np.ndarray, target: np.ndarray | None, index: int, words: tuple[str, ...] | None = None
     ) -> Example:
         """Both sides with start and end. A side whose text says nothing is empty, whatever stands before it."""
+        end = self.source_text.spec.end  # not by way of `source_spec`, which takes a tenth of what encoding takes
         if not _says_something(self.source_text, text_of(record, self.settings.source)):
-            closed = np.array([self.source_spec.end])
+            closed = np.array([end])
         else:
-            closed = np.append(source, self.source_spec.end) if self.source_text.closes else source
+            closed = np.concatenate((source, (end,))) if self.source_text.closes else source
         factors = self._factors(record, closed) if self.factors else None
         if target is None:
             return Example(closed, None, index, context=words, factors=factors)
         if not _says_something(self.target_text, text_of(record, self.settings.target)):
             target = target[:0]
         links = self._links(record, closed, target) if self._is_aligned(record) else None
-        framed = np.concatenate([[self.target_spec.start], target, [self.target_spec.end]]).astype(np.int64)
+        spec = self.target_text.spec
+        framed = np.empty(len(target) + 2, dtype=np.int64)
+        framed[0], framed[1:-1], framed[-1] = spec.start, target, spec.end
         return Example(closed, framed, index, context=words, links=links, factors=factors)
 
     def _is_aligned(self, record: Record) -> bool:
