@@ -9,8 +9,9 @@ function label(table) {
 
 function fit(table) {
   table.classList.remove("stacked");
-  const room = table.closest(".md-typeset__scrollwrap") || table.parentElement;
-  if (room.scrollWidth > room.clientWidth) table.classList.add("stacked");
+  if (table.className === "") table.removeAttribute("class"); // an empty one, too, would keep the theme from drawing the table
+  const frames = [table.closest(".md-typeset__scrollwrap") || table, table]; // what scrolls sideways: a frame of the theme, or the table itself
+  if (frames.some((frame) => frame.scrollWidth > frame.clientWidth + 1)) table.classList.add("stacked");
 }
 
 const tables = [...document.querySelectorAll(".md-typeset table:not(.highlighttable)")];

@@ -1,4 +1,4 @@
-"""Antiphon turns one sequence into another: a sentence its translation, a word its pronunciation.
+"""Antiphon turns one sequence into another: a sentence into its translation, a word into its pronunciation.
 
     import antiphon
 

@@ -23,11 +23,24 @@ TOO_WIDE = """() => {
   const screen = document.documentElement, found = [];
   if (screen.scrollWidth > screen.clientWidth) found.push(`the page: ${screen.scrollWidth} > ${screen.clientWidth}`);
   for (const table of document.querySelectorAll(".md-typeset table")) {
-    const frame = table.closest(".md-typeset__scrollwrap") || table;
-    if (frame.scrollWidth > frame.clientWidth + 1) found.push(`a table: ${table.textContent.trim().slice(0, 60)}`);
+    const frames = [table.closest(".md-typeset__scrollwrap") || table, table];
+    if (frames.some((frame) => frame.scrollWidth > frame.clientWidth + 1)) found.push(`a table: ${table.textContent.trim().slice(0, 60)}`);
   }
   for (const picture of document.querySelectorAll(".md-typeset img, .md-typeset svg")) {
     if (picture.getBoundingClientRect().right > screen.clientWidth + 1) found.push(`a picture: ${picture.outerHTML.slice(0, 60)}`);
+  }
+  return found;
+}"""
+
+
+# Tables without a frame, and names in a first column that go on in a second line.
+UNLIKE_TABLES = """() => {
+  const found = [];
+  for (const table of document.querySelectorAll(".md-typeset table:not(.highlighttable):not(.stacked)")) {
+    if (getComputedStyle(table).borderTopStyle !== "solid") found.push(`no frame: ${table.textContent.trim().slice(0, 60)}`);
+    for (const code of table.querySelectorAll("td:first-child code")) {
+      if (/^\\w+$/.test(code.textContent) && code.getClientRects().length > 1) found.push(`broken: ${code.textContent}`);
+    }
   }
   return found;
 }"""
@@ -76,6 +89,17 @@ def test_nothing_is_wider_than_the_screen(site: Path, address: str, page: Any) -
             if wide := page.evaluate(TOO_WIDE):
                 found[f"{name} at {width}"] = wide
     assert found == {}
+
+
+def test_tables_are_drawn_as_tables_at_every_width(address: str, page: Any) -> None:
+    """Also after a narrower window had them row by row; names of settings in the first column are not broken."""
+    for name in ("", "serving/", "results/", "recipes/"):
+        page.goto(f"{address}{name}", wait_until="load")
+        for width in (1440, 390, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            for _ in range(2):
+                page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert page.evaluate(UNLIKE_TABLES) == [], name
 
 
 def test_links_of_the_site_lead_somewhere(site: Path) -> None:

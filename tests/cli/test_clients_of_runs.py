@@ -96,7 +96,7 @@ def test_nixtla(service: Service) -> None:
     days = pandas.DataFrame({"unique_id": "d", "ds": pandas.date_range("2024-01-01", periods=9, freq="D"), "y": range(9)})
     with pytest.raises(Exception, match="`freq` must be that of the model, 1mo, but is D"):
         client.forecast(days, h=3, freq="D")
-    with pytest.raises(Exception, match="`finetune_steps` is not done here"):
+    with pytest.raises(Exception, match="`finetune_steps` is not supported here"):
         client.forecast(past, h=3, X_df=future, freq="MS", finetune_steps=3)
     with pytest.raises(Exception, match="for all 3 steps of its horizon"):
         client.forecast(past, h=2, X_df=future.groupby("unique_id").head(2), freq="MS")

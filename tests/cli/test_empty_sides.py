@@ -60,7 +60,7 @@ def test_empty_sides_may_be_an_error_everywhere(antiphon: Command, holed: Path, 
         result = antiphon(*command, "--set", "data.limits.empty=error")
         assert result.status == 1, command
         side = EMPTY[part].split("\t").index("")
-        assert f"{part}.tsv:2 must have something on both sides, but its {('source', 'target')[side]} is empty." in result.err
+        assert f"{part}.tsv:2 must have a source and a target, but its {('source', 'target')[side]} is empty." in result.err
 
 
 def test_nothing_left_is_said(antiphon: Command, trained: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ def test_shares_are_joined_and_found_by_training(antiphon: Command, project: Pat
     cached = ("--set", f"data.cache={tmp_path / 'cache'}")
     assert antiphon("encode", project).err.startswith("antiphon: `data.cache` must name the folder in which runs find what is encoded")
     wrong = antiphon("encode", project, *cached, "--shard", "3/2")
-    assert "`--shard` must be a number of so many, such as 3/8, counted from 1, but is '3/2'" in wrong.err
+    assert "`--shard` must be the number of a shard and how many there are, such as 3/8, counted from 1, but is '3/2'" in wrong.err
     first = antiphon("encode", project, *cached, "--shard", "2/2")
     assert (first.status, first.err) == (0, "Share 2/2 is encoded. Missing: 1. The last one to end joins them.\n")
     last = antiphon("encode", project, *cached, "--shard", "1/2")

@@ -104,7 +104,7 @@ def test_what_cannot_be_done_with_it_is_one_sentence(
         return refused(antiphon("predict", folder, "--input", "x.txt", *options))
 
     assert "`model.dim` must not be set for" in predicted(written, "--set", "model.dim=32")
-    assert "`engine.search=ours` changes nothing of" in predicted(trained, "--set", "engine.search=ours")
+    assert "`engine.search=ours` has no effect on" in predicted(trained, "--set", "engine.search=ours")
     assert antiphon("predict", written, "--input", "x.txt", "--set", "engine.search=ours").status == 0
     with monkeypatch.context() as patch:
         patch.setattr("torch.cuda.is_available", lambda: True)

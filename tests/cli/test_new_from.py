@@ -62,7 +62,7 @@ def test_what_is_no_pair(antiphon: Command, files: Path) -> None:
     assert "Which columns are meant for the times of forecasting cannot be guessed; there are english, german." in told.err
     assert told.err.endswith("Say it: --set task.time=COLUMN\n")
     told = antiphon("new", "translation", "a.yaml", "b.yaml")
-    assert "One recipe is written, but a.yaml and b.yaml are named" in told.err
+    assert "`antiphon new` writes one recipe, but a.yaml and b.yaml are named" in told.err
     assert not list(files.glob("*.yaml"))
 
 

@@ -176,9 +176,7 @@ def test_a_remark_is_not_for_the_quiet(antiphon: Command, trained: Path, tmp_pat
 def test_a_setting_without_effect_is_refused(antiphon: Command, trained: Path, change: str) -> None:
     result = antiphon("predict", trained, "--set", change)
     assert result.status == 1
-    assert (
-        f"`{change.split('=')[0]}` must not be set here, since it changes nothing of a prediction. What can be set: `search`" in result.err
-    )
+    assert f"`{change.split('=')[0]}` must not be set here, since it has no effect on a prediction. What can be set: `search`" in result.err
 
 
 @pytest.mark.parametrize("piped", [True, False])

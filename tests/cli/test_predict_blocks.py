@@ -159,9 +159,12 @@ def test_other_kinds_of_blocks_and_their_use_as_data(antiphon: Command, trained:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--shard", "4/3", "--input", "corpus/b.jsonl", "--output", "out/"), "`--shard` must be a number of so many, such as 3/8"),
+        (
+            ("--shard", "4/3", "--input", "corpus/b.jsonl", "--output", "out/"),
+            "`--shard` must be the number of a shard and how many there are, such as 3/8",
+        ),
         (("--shard", "x", "--input", "corpus/b.jsonl", "--output", "out/"), "but is 'x'."),
-        (("--shard", "1/3"), "Blocks need files, such as `--input corpus.tsv`"),
+        (("--shard", "1/3"), "Predictions in blocks need input files, such as `--input corpus.tsv`"),
         (("--shard", "1/3", "--input", "corpus/b.jsonl", "--output", "out.jsonl"), "`--output` must be a folder for blocks, such as out/"),
         (("--shard", "1/3", "--input", "corpus/b.jsonl"), "`--output` must be a folder for blocks, such as out/"),
         (("--block-records", "3", "--input", "corpus/b.jsonl", "--output", "corpus/"), "must be another folder than that of the input"),

@@ -94,7 +94,7 @@ def test_an_output_that_cannot_be_sent_stays_here(
     [
         (("memory://gone", "--input", "memory://in/words.txt"), "There is no run or checkpoint memory://gone"),
         (("RUN", "--input", "memory://in/gone.txt"), "There is no `memory://in/gone.txt`."),
-        (("RUN", "--input", "memory://in/*.gone"), "No file is called like `memory://in/*.gone`."),
+        (("RUN", "--input", "memory://in/*.gone"), "No file matches `memory://in/*.gone`."),
         (("RUN", "--input", "s4://in/words.txt"), "`s4://in/words.txt` must begin with one of s3://"),
         (("RUN", "--input", "memory://in/words.txt", "--output", "memory://out/all.docx"), "has the suffix .docx"),
     ],

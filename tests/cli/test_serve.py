@@ -92,7 +92,7 @@ def test_what_cannot_be_served_is_one_sentence(antiphon: Command, tmp_path: Path
         port = taken.getsockname()[1]
         for arguments, message in (
             (["nowhere"], "There is no run or checkpoint nowhere"),
-            (["nowhere", "--port", port], f"127.0.0.1:{port} cannot be listened at: Address already in use"),
+            (["nowhere", "--port", port], f"The service cannot listen at 127.0.0.1:{port}: Address already in use"),
             (["a=x", "a=y"], "Two models are called `a`"),
             (["nowhere", "--listen", "wyomin=127.0.0.1:1"], "Did you mean `wyoming`?"),  # before anything is loaded
             (["nowhere", "--listen", "deepl=127.0.0.1:1"], "deepl is spoken at `--port`"),

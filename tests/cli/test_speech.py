@@ -203,7 +203,7 @@ def test_runs_without_decoder_are_an_ensemble(antiphon, run, tmp_path):
     other = package.train(
         read_recipe(recipe, ["task.sample_rate=16000", "task.augmentation=null", "training.max_steps=1"]), tmp_path / "other"
     )
-    assert "must hear alike" in antiphon("predict", run, other, run.parent / "talk.mp3").err
+    assert "must read recordings in the same way" in antiphon("predict", run, other, run.parent / "talk.mp3").err
 
 
 def test_the_same_sound_is_predicted_alike_however_it_is_given(run):

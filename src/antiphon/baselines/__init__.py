@@ -1,1 +1,1 @@
-"""Forecasts that need no training: what every model is held against. Imports no torch."""
+"""Forecasts that need no training, as baselines for every model. Imports no torch."""

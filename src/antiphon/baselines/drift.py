@@ -1,4 +1,4 @@
-"""The straight line through the first and the last value, drawn on: a random walk with drift."""
+"""The straight line through the first and the last value, continued: the forecast of a random walk with drift."""
 
 from typing import final
 

@@ -1,4 +1,4 @@
-"""antiphon doctor: what we promise, proved of a run or of an exported folder."""
+"""antiphon doctor: checks Antiphon's promises for a run or an exported folder."""
 
 from pathlib import Path
 from typing import Annotated

@@ -98,7 +98,7 @@ def _parted(files: list[str], given: "list[str]", usual: Path) -> "tuple[Path, l
 
     recipes = [name for name in files if not given or name.endswith(_RECIPES)]
     if len(recipes) > 1:
-        raise ConfigError(f"One recipe is written, but {' and '.join(recipes)} are named. Name the data by `--data`.")
+        raise ConfigError(f"`antiphon new` writes one recipe, but {' and '.join(recipes)} are named. Name the data by `--data`.")
     named: list[Path | FileConfig] = []
     for name in [*given, *(name for name in files if name not in recipes)]:
         found = named_files(name, "--data")

@@ -60,5 +60,5 @@ def share_of(shard: str | None) -> "Share":
 
     number, _, count = (shard or "1/1").partition("/")
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise ConfigError(f"`--shard` must be a number of so many, such as 3/8, counted from 1, but is {shard!r}.")
+        raise ConfigError(f"`--shard` must be the number of a shard and how many there are, such as 3/8, counted from 1, but is {shard!r}.")
     return Share(int(number) - 1, int(count))

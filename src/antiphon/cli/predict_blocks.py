@@ -23,7 +23,7 @@ def check_blocks(order: "BlockOrder", shard: str | None, engine: str | None, *, 
     from antiphon.prediction.ray_blocks import find_ray
 
     if as_json or not order.inputs:
-        raise ConfigError("Blocks need files, such as `--input corpus.tsv`, and go without `--json`.")
+        raise ConfigError("Predictions in blocks need input files, such as `--input corpus.tsv`, and cannot be combined with `--json`.")
     share_of(shard)
     folder_and_suffix(order.output)
     if engine is not None:

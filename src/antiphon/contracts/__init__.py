@@ -1,1 +1,1 @@
-"""What the parts agree on: the nouns that travel, and one file for each contract. Everything else implements or uses these."""
+"""What the parts agree on: the data that pass between them, and one file for each contract. Everything else implements or uses these."""

@@ -1,4 +1,4 @@
-"""What some tasks can do beside what every task does, each a small protocol: a task has it when it has the methods.
+"""Abilities that some tasks have and others do not, each a small protocol: a task has an ability if it has its methods.
 
 Callers ask for the ability, `isinstance(task, Tabular)`, or the functions of `asking.py` do. So a task from elsewhere can do what ours can.
 """

@@ -1,4 +1,4 @@
-"""What a task does where it has an ability (`abilities.py`), and what is usual where it has none: callers need not ask which."""
+"""Functions that use an ability of a task (`abilities.py`) if it has it, and else do what is usual, so that callers need not ask."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache

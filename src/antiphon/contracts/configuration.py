@@ -129,7 +129,7 @@ def plugin_name(kind: str) -> Any:
 def _own_word(value: bool, info: Info) -> bool:
     """Refuse a foreign recipe that trusts code in the user's name."""
     if value and not trust_of(info).allows(str(info.field_name)):
-        raise ValueError(f"it runs code that a published model brings, which is not done unless you trust it: {REMEDY}.")
+        raise ValueError(f"it runs code that comes with a published model, which is not done unless you trust it: {REMEDY}.")
     return value
 
 

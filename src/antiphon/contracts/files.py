@@ -77,7 +77,7 @@ class FileConfig:
     note: str | None = None
     """A comment that is written beside each unit that is translated, in files that hold comments and predictions."""
     folder: str | None = None
-    """The folder that names of recordings are relative to, where it is not that of the file; relative to the recipe."""
+    """The folder that names of recordings are relative to, if it is not that of the file; relative to the recipe."""
     subset: str | None = None
     """The subset of a data set that has several, such as de-en."""
     split: str | None = None
@@ -125,8 +125,8 @@ def _check_encoding(name: str) -> None:
         raise ValueError(f"`encoding` must be an encoding that Python knows, such as utf-8 or latin-1, but is {name!r}.") from error
     if newline != b"a\n":
         raise ValueError(
-            f"`encoding` must be one in which a byte 10 ends a line, but is {name!r}. Leave it out where the file begins with a byte order"
-            " mark, which is believed; convert others to utf-8."
+            f"`encoding` must be one in which a byte 10 ends a line, but is {name!r}. Leave it out if the file begins with a byte order"
+            " mark, which names the encoding; convert other files to utf-8."
         )
 
 

@@ -1,4 +1,4 @@
-"""What is followed while it is made: speech, of which more comes with each block."""
+"""Sources that are read while they are made: speech that arrives block by block."""
 
 from typing import Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ class FollowedSource(Protocol):
     """A source that is being made."""
 
     def hear(self, block: np.ndarray) -> Prediction | None:
-        """What is said so far, with one more block of samples (N,) or (N, channels); None where it changes nothing yet."""
+        """The text so far, with one more block of samples (N,) or (N, channels); None where it changes nothing yet."""
 
     def end(self) -> Prediction:
         """What was said, as there is no more to come."""

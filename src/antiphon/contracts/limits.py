@@ -1,4 +1,4 @@
-"""How long examples may be, and what becomes of those that are longer or empty."""
+"""How long examples may be, and what is done with those that are longer or empty."""
 
 from dataclasses import replace
 from typing import Annotated, Literal

@@ -13,7 +13,7 @@ from antiphon.contracts.specs import Spec
 
 @dataclass(frozen=True)
 class LossSum:
-    """What a loss says of a batch, summed up and never averaged: the update divides once, by what all ranks have counted.
+    """The loss of a batch, summed up and never averaged: the update divides once, by what all ranks have counted.
 
     total   () the sum over all elements, each record's times its weight; gradients come from it
     rows    (B,) the sum of each record's elements, whatever its weight; without gradients
@@ -33,7 +33,7 @@ class LossSum:
 
 @runtime_checkable
 class Loss(Protocol):
-    """Scores what a model says of a batch. Padding has no loss, and no gradient."""
+    """Scores a model's output for a batch. Padding has no loss and no gradient."""
 
     def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
         """The loss of labels (B, T) or (B, T, C); `weights` say how much each record counts, all alike where there are none."""

@@ -28,7 +28,7 @@ class Seq2SeqModel(nn.Module, ABC):
         """Say all steps at once: output step t sees inputs up to t only. `attention` asks for the weights over the source."""
 
     def frames(self, memory: Memory) -> Frames | None:
-        """What the model says of each state of the memory, for CTC; None where it says nothing of them."""
+        """The model's output for each state of the memory, for CTC; None if it has none."""
         return None
 
     @property
@@ -43,7 +43,7 @@ class Seq2SeqModel(nn.Module, ABC):
 
     @property
     def longest_target(self) -> int | None:
-        """The most elements that it can say, the end symbol included; None for any number."""
+        """The most elements that it can write, the end symbol included; None for any number."""
         return None
 
     @property
@@ -65,7 +65,7 @@ class Seq2SeqModel(nn.Module, ABC):
 
     @property
     def copies(self) -> bool:
-        """Whether it can say what stands in the source, so that `Memory.copyable` is there."""
+        """Whether it can copy from the source, so that `Memory.copyable` exists."""
         return False
 
     def own_weights(self) -> dict[str, Tensor]:

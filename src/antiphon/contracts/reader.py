@@ -56,7 +56,7 @@ class Reading:
 @dataclass(frozen=True)
 class Said:
     """What a model says of a unit: the text, and which words belong together, as (word of the source, word of the text), counted from 0 and
-    parted by white space; None where the model does not know."""
+    separated by white space; None where the model does not know."""
 
     text: str
     links: tuple[tuple[int, int], ...] | None = None

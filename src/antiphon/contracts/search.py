@@ -1,4 +1,4 @@
-"""How hypotheses are found, by something that knows no model but its steps."""
+"""How hypotheses are found: a search uses only the steps of a model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ class Search(Protocol):
 
 @runtime_checkable
 class SaysCopies(Protocol):
-    """A search that can say what a model that copies did copy, and from where (`Hypothesis.copied`), which takes a pass more."""
+    """A search that can find out what a model has copied, and from where (`Hypothesis.copied`), which takes a pass more."""
 
     def with_copies(self) -> Search:
-        """The same search, which says so."""
+        """The same search, which does so."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The nouns that travel between the parts, and the operations that they share.
+"""The data that pass between the parts, and the operations on them.
 
 Shape letters mean one thing in the whole package:
 
@@ -109,7 +109,7 @@ class Batch:
 
     @property
     def labels(self) -> Padded:
-        """What the decoder must say: the target without its first element."""
+        """What the decoder must predict: the target without its first element."""
         assert self.target is not None, "a batch without targets has no labels"
         return Padded(self.target.values[:, 1:], self.target.lengths - 1)
 
@@ -156,7 +156,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Frames:
-    """What is said of each state of the memory by itself, without a decoder: what CTC aligns with the target.
+    """The output for each state of the memory by itself, without a decoder, which CTC aligns with the target.
 
     `head` makes logits (B, S, V) of `features`. The padding symbol, which no target holds, is the blank. `inner` holds features
     (B, S, D) of inner layers, for the same head: they are learned from, and nothing else.
@@ -175,7 +175,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Output:
-    """What a decoder says at each step. `features` are the decoder's vectors, (B, T, D), or (R, D) from a single step.
+    """The output of a decoder at each step. `features` are the decoder's vectors, (B, T, D), or (R, D) from a single step.
 
     The head is applied on first use of `values`, so that a loss which fuses the projection with its own arithmetic can take the features
     instead. `attention` holds the weights over the memory's states, (B, T, S) or (R, S), when they were asked for and the model has them.

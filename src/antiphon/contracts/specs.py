@@ -1,4 +1,4 @@
-"""What a model learns about data, and all that it learns: sequences of symbols, or of real numbers."""
+"""All that a model is told about the data: sequences of symbols, or of real numbers."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal

@@ -40,7 +40,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def target_spec(self) -> Spec:
-        """What the model says; available once fitted."""
+        """What the model writes; available once fitted."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Sound out of files, bytes, archives and arrays: one channel at the sample rate that is asked for, read block by block.
+"""Sound from files, bytes, archives and arrays: one channel at the wanted sample rate, read block by block.
 
 libsndfile (through soundfile) decodes WAV, FLAC, OGG with Vorbis or Opus, MP3 and AIFF; soxr resamples. Channels are averaged into one,
 or one of them is heard.
@@ -101,7 +101,7 @@ class Recording(ABC):
         """Hear a channel from now on, or the mix. Raises DataError where the recording has fewer."""
         if channel != "mix" and channel > self.channels:
             least = f"{self.channels} channel{'s' if self.channels > 1 else ''}"
-            raise DataError(f"{self.name} must have a channel {channel} to be heard, but has {least}, counted from 1.")
+            raise DataError(f"{self.name} must have the channel {channel} that is asked for, but has {least}, counted from 1.")
         self.channel = channel
 
     def bounds(self, start: float, end: float | None) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Sound that arrives block by block, from a microphone or a socket: one channel at the sample rate that is asked for.
+"""Sound that arrives block by block, from a microphone or a socket: one channel at the wanted sample rate.
 
 Whether the mix cancels the channels is asked after the first ten seconds and at the end: a pause may cancel by itself.
 """

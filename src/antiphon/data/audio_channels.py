@@ -1,4 +1,4 @@
-"""Which channel of a recording is heard: one of them, or the mix, their mean; and whether the mix cancels what they hold.
+"""Which channel of a recording is used: one of them, or their mean (the mix); and whether the channels cancel each other in the mix.
 
 Two channels in opposite phase (a microphone wired the wrong way round) have a mix that is silent although both are loud.
 """

@@ -81,7 +81,7 @@ class AudioTable(Records):
         if file.folder is not None:
             path = (base / Path(file.folder).expanduser()).absolute()
             if not path.is_dir():
-                raise DataError(f"`folder` must be the folder that names of recordings start from, but `{path}` is none.")
+                raise DataError(f"`folder` must be the folder that names of recordings are relative to, but `{path}` is none.")
         self._folder = path if path.is_dir() else path.parent
         self._archive = None if columns.archive is None else self._folder / columns.archive
         self._last = "", ""  # a recording and its path: parts of one stand together
@@ -89,7 +89,10 @@ class AudioTable(Records):
             self._check_columns()
         if self._archive is not None:
             if self._archive.is_dir():
-                raise DataError(f"`archive` must be a .zip or .tar, but `{self._archive}` is a folder. Leave it out: names are paths.")
+                raise DataError(
+                    f"`archive` must be a .zip or .tar, but `{self._archive}` is a folder. Leave it out:"
+                    " the table then names files by their paths."
+                )
             check_file(self._archive)
             if not is_archive(self._archive):
                 raise DataError(f"`archive` must be a .zip or an uncompressed .tar, but is `{self._archive}`.")

@@ -79,7 +79,7 @@ class Sampler:
 
     def __init__(self, corpus: Rows, config: BatchingConfig, seed: int):
         if not isinstance(config.target_tokens, int):
-            raise ConfigError("`training.batching.target_tokens` must be a number here: what is `auto` is found when training begins.")
+            raise ConfigError("`training.batching.target_tokens` must be a number here: `auto` becomes a number when training begins.")
         self.corpus, self.config, self.seed = corpus, config, seed
         self._target_tokens = config.target_tokens
         self._weighted = corpus if isinstance(corpus, WeightedRows) else None

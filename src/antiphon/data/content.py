@@ -1,4 +1,4 @@
-"""What a value of any kind holds, as text that is equal for equal contents: for keys, and for signatures of records in memory."""
+"""The content of any value as text that is equal for equal contents: for keys, and for signatures of records in memory."""
 
 import hashlib
 import json

@@ -30,7 +30,8 @@ def read_sound(archive: Path, place: int) -> bytes:
             size = int.from_bytes(head[4:8], "little")
             if not 0 < size < _STREAMED:
                 raise DataError(
-                    f"The sound in `{archive}` at byte {place:,} does not say how long it is: it went through a pipe. Write the archive"
+                    f"The sound in `{archive}` at byte {place:,} does not say how long it is, because it was written"
+                    " through a pipe. Write the archive"
                     " again from files."
                 )
             start, wanted = place, size + 8

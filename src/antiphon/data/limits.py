@@ -1,4 +1,4 @@
-"""Which examples a corpus takes: lengths, length ratio, empty sides; and what fits into a model.
+"""Which examples a corpus takes, by lengths, length ratio and empty sides; and which ones fit into a model.
 
 A model may read or say only so much (`longest_source`, `longest_target`). `fitting` makes the recipe's limits as narrow, and from there on
 nobody has to know which of the two a limit comes from: what is longer is dropped, cut or an error, as the recipe says.
@@ -102,7 +102,7 @@ def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, t
     kept = empty == "target" and limits.empty == "keep"
     if empty and not kept:
         if limits.empty == "error":
-            raise DataError(f"{place} must have something on both sides, but its {empty} is empty. Remove it, or set `empty: drop`.")
+            raise DataError(f"{place} must have a source and a target, but its {empty} is empty. Remove it, or set `empty: drop`.")
         tally.drop(f"empty {empty}", example.record)
         return None
     changed = shortened(example, limits, source, target, tally, place)

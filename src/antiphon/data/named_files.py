@@ -35,7 +35,7 @@ def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | N
     if has_magic(str(file.path)) and not path.exists():
         found = sorted(Path(name) for name in glob(str(path), recursive=True) if Path(name).is_file())
         if not found:
-            raise DataError(f"No file is called like `{path}`. In a pattern * stands for any letters, and ** for any folders.")
+            raise DataError(f"No file matches `{path}`. In a pattern * stands for any characters, and ** for any folders.")
         return [(replace(file, path=str(one)), None) for one in found]
     if (pair := _aligned(file, path)) is not None:
         return [(pair, None)]

@@ -1,4 +1,4 @@
-"""A thread that runs ahead of who takes what it prepares."""
+"""A thread that prepares items ahead of the one who takes them."""
 
 import queue
 import threading

@@ -1,4 +1,4 @@
-"""Processes of ours that work beside this one, each with a pipe.
+"""Worker processes beside this one, each with a pipe.
 
 Unusual here: they are not started by `multiprocessing`. Its `fork` copies a process whose threads (of torch, of CUDA) do not come along;
 its `spawn` runs the user's script once more, which without a guard would do everything again. Such a process is a Python of its own that

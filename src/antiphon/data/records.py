@@ -285,8 +285,9 @@ def _refuse_sides(files: Sequence[FileConfig], with_targets: bool) -> None:
     paths = [Path(file.path) for file in files if file.path is not None and file.format in (None, "txt") and not has_magic(file.path)]
     if with_targets and len(files) == len(paths) == 2 and all(map(holds_lines, paths)):
         raise DataError(
-            f"`{paths[0]}` and `{paths[1]}` have one text a line, and a list is read one file after another. Two files whose lines belong"
-            f" together are named so: {{source: {paths[0].name}, target: {paths[1].name}}}."
+            f"`{paths[0]}` and `{paths[1]}` have one text a line, and a list is read one file after another. Name two"
+            " files whose lines belong"
+            f" together like this: {{source: {paths[0].name}, target: {paths[1].name}}}."
         )
 
 

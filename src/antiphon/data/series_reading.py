@@ -204,8 +204,8 @@ class TableReader:
             for column in self.required:
                 if column not in record:
                     raise DataError(
-                        f"{self.place(number)} has no column `{column}`; it has: {', '.join(map(str, record))}. Say in `task` how yours are"
-                        " called (`id`, `time`, `target`, ...)."
+                        f"{self.place(number)} has no column `{column}`; it has: {', '.join(map(str, record))}. Set the names of your"
+                        " columns in `task` (`id`, `time`, `target`, ...)."
                     )
             yield number, record
 

@@ -59,7 +59,7 @@ def chosen(names: Sequence[str], read: ReadText, subset: str | None, split: str 
         raise DataError(f"`{place}` has no files of records: {', '.join(sorted(_KINDS))}.")
     splits = sorted({one for one in told.values() if one is not None})
     if split is None and len(splits) > 1:
-        raise DataError(f"`{place}` has the splits {', '.join(splits)}. Set `split` of it to one.")
+        raise DataError(f"`{place}` has the splits {', '.join(splits)}. Set its `split` to one of them.")
     if split is not None and split not in splits:
         known = f"has the split{'s' if len(splits) > 1 else ''} {', '.join(splits)}" if splits else "has no splits"
         raise DataError(f"`{place}` {known}, but `split` is {split}.{nearest(split, splits)}")
@@ -74,7 +74,7 @@ def _by_names(files: Sequence[str], names: Sequence[str], read: ReadText, subset
     folders = {name: _without_split(name) for name in files}
     subsets = sorted(set(folders.values()))
     if subset is None and len(subsets) > 1:
-        raise DataError(f"`{place}` has the subsets {_listed(subsets)}. Set `subset` of it to one.")
+        raise DataError(f"`{place}` has the subsets {_listed(subsets)}. Set its `subset` to one of them.")
     if subset is not None and subset not in subsets:
         raise DataError(f"`{place}` has no subset `{subset}`; it has: {_listed(subsets)}.{nearest(subset, subsets)}")
     return {name: split_of(name) for name in files if subset is None or folders[name] == subset}
@@ -124,7 +124,7 @@ def _by_card(files: Sequence[str], text: str | None, subset: str | None, place: 
     standard = next((name for name, one in configs.items() if one.get("default") or name == "default" or len(configs) == 1), None)
     name = subset or standard
     if name is None:
-        raise DataError(f"`{place}` has the subsets {_listed(list(configs))}. Set `subset` of it to one.")
+        raise DataError(f"`{place}` has the subsets {_listed(list(configs))}. Set its `subset` to one of them.")
     if name not in configs:
         raise DataError(f"`{place}` has no subset `{name}`; it has: {_listed(list(configs))}.{nearest(name, configs)}")
     inside = str(configs[name].get("data_dir") or "").strip("/")

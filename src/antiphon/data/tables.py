@@ -49,4 +49,4 @@ def _why(path: Path, cells: list[str], count: int) -> str:
 def _check_names(path: Path, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"The columns of `{path}` must have different names, but `{twice[0]}` stands there twice.")
+        raise DataError(f"The columns of `{path}` must have different names, but `{twice[0]}` occurs twice.")

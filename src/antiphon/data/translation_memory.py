@@ -1,4 +1,4 @@
-"""Translation memories: what was translated before, found again for a source that is the same or much like it.
+"""Translation memories: earlier translations, found again for a source that is the same or similar.
 
 How alike two sources are is 1 less their distance over the length of the longer one, both in words (Levenshtein 1966), as translators'
 tools and neural fuzzy repair (Bulté and Tezcan 2019) count it.

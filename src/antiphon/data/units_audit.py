@@ -1,4 +1,4 @@
-"""What an audit says of units of files that people translate: their states, their files, and what becomes of their placeholders."""
+"""What an audit reports of the units in files of translation tools: their states, their files, and what becomes of their placeholders."""
 
 from collections import Counter
 from collections.abc import Callable

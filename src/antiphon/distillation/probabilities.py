@@ -1,4 +1,4 @@
-"""Learning from a teacher's probabilities: the loss of a batch asks the teacher what it would say at each target step.
+"""Learning from a teacher's probabilities: the loss of a batch computes the teacher's probabilities at each target step.
 
 The teacher reads the same batch under teacher forcing, without gradients, within the student's update; nothing of it is stored. So it
 must read and write the student's symbols.

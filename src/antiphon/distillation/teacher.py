@@ -92,7 +92,7 @@ class Teacher:
         if header.get(HEADER, {}).get("teachers") != list(self.identities):
             raise CheckpointError(
                 f"The teacher is not the one that the run in {folder} began with: its best checkpoint has changed since, or it is another"
-                " run. Name the checkpoint of then, or start a new run with another `--out`."
+                " run. Name the checkpoint that it began with, or start a new run with another `--out`."
             )
 
     def check_symbols(self, task: Task) -> None:
@@ -104,7 +104,7 @@ class Teacher:
         for name in (self.recipe.model.name, *(one.recipe.model.name for one in self.trained)):
             if not registry.find("models", name).stepwise:
                 raise ConfigError(
-                    f"`distillation.level` must be `sequence` with `model.name: {name}`, which says nothing step by step, but is"
+                    f"`distillation.level` must be `sequence` with `model.name: {name}`, which does not decode step by step, but is"
                     f" `{self.settings.level}`."
                 )
         taught = self.trained[0].task
@@ -183,7 +183,7 @@ def _check_columns(recipe: Recipe, one: Trained) -> None:
     if own != theirs:
         raise ConfigError(
             f"The teacher must turn `{own[0]}` into `{own[1]}`, as `task` says, but the run in {one.folder} turns `{theirs[0]}` into"
-            f" `{theirs[1]}`. Name the columns of the data alike in both recipes."
+            f" `{theirs[1]}`. Give the columns of the data the same names in both recipes."
         )
     if theirs[1] is None and recipe.distillation is not None and recipe.distillation.stores_outputs:
         raise ConfigError(f"`distillation.level` must be `token` for `{recipe.task.name}`, whose targets stand in no column of the data.")

@@ -1,4 +1,4 @@
-"""Transformers in CTranslate2: its own search where that finds what ours finds, and ours where it does not.
+"""Transformers in CTranslate2: its own search where it finds the same as Antiphon's, and Antiphon's search otherwise.
 
 Unusual here: CTranslate2 has no function for one step. What it has is a search that can be forced to say given symbols, which tells the
 logits on the way. So one step is a forced beginning, read and said anew: exact, and slower with every symbol. What is said in one go (a
@@ -34,8 +34,8 @@ def opened(kind: str, exported: Exported) -> Any:
     compute_type = COMPUTE_TYPES[exported.precision]
     if compute_type not in ctranslate2.get_supported_compute_types("cpu"):
         raise ConfigError(
-            f"{exported.folder} was exported with `--precision {exported.precision}`, which this processor lacks in CTranslate2"
-            f" {ctranslate2.__version__}. Export the run with another."
+            f"{exported.folder} was exported with `--precision {exported.precision}`, which CTranslate2 {ctranslate2.__version__} does"
+            " not support on this processor. Export the run with another precision."
         )
     try:
         found = getattr(ctranslate2 if kind == "Translator" else ctranslate2.models, kind)

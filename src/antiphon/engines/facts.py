@@ -1,4 +1,4 @@
-"""What an exported model says of itself: as the model said that it was made of."""
+"""The properties of an exported model, copied from the model that it was made of."""
 
 from abc import ABC
 

@@ -1,4 +1,4 @@
-"""Vocabulary shortlists: which symbols may be said for a source (Schwenk 2007; L'Hostis et al. 2016).
+"""Vocabulary shortlists: which symbols may be written for a source (Schwenk 2007; L'Hostis et al. 2016).
 
 Each symbol of the source allows some of the target, and some may always be said: the special ones, and the most frequent. Most of what an
 output layer of 32,000 symbols computes is thrown away; here it is not computed.
@@ -68,5 +68,5 @@ def shortlist_of(exported: Exported) -> Shortlist | None:
     except (OSError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{exported.folder / FILE} cannot be read: {error}. Export the run again.") from error
     if len(found.offsets) != source.size + 1 or max(found.symbols.max(initial=0), found.always.max(initial=0)) >= target.size:
-        raise CheckpointError(f"{exported.folder / FILE} is of other vocabularies than the model. Export the run again.")
+        raise CheckpointError(f"{exported.folder / FILE} was made for other vocabularies than those of the model. Export the run again.")
     return found

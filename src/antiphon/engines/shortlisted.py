@@ -1,4 +1,4 @@
-"""A model with a shortlist: greedy search and beams say what is on it, all else computes with the whole vocabulary.
+"""A model with a shortlist: greedy and beam search use only the symbols on it, everything else computes with the whole vocabulary.
 
 What is asked of an output (its beginning, phrases that it must or should have) is added to the list of its source. Probabilities are those
 among what may be said.

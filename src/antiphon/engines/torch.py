@@ -76,8 +76,8 @@ def open_engine(exported: Exported) -> Seq2SeqModel:
     a precision that the processor lacks."""
     if exported.precision == "bf16" and not has_bf16():
         raise ConfigError(
-            f"{exported.folder} was exported with `--precision bf16`, which this processor lacks (it would be imitated, slowly). Export the"
-            " run with another."
+            f"{exported.folder} was exported with `--precision bf16`, which this processor does not support (it would be"
+            " emulated, slowly). Export the run with another precision."
         )
     return open_graphs(Programs(exported), exported)
 

@@ -1,4 +1,4 @@
-"""Our search as the settings of transformers' `generate`, so that it says what our `predict` says.
+"""Our search as the settings of transformers' `generate`, so that it gives the same outputs as `antiphon predict`.
 
 Our limit of length grows with each source, theirs is one number, so theirs is what the longest source would get: outputs that no limit
 cuts are the same. Whatever has no counterpart is listed instead of being left out silently.

@@ -94,8 +94,9 @@ def _checked(trained: TrainedModel, model: Transformer) -> tuple[TextFeature, Su
             raise ExportError(f"`model.{name}` must be {shown} for `--format hf`, but is {str(found).lower()}: {reason}.")
     if settings.positions not in ("sinusoidal", "learned"):
         raise ExportError(
-            f"`model.positions` must be sinusoidal or learned for `--format hf`, but is {settings.positions}: no architecture there that is"
-            " otherwise equal has others."
+            f"`model.positions` must be sinusoidal or learned for `--format hf`, but is {settings.positions}: no"
+            " architecture of transformers"
+            " that is otherwise equal has others."
         )
     if settings.key_value_heads not in (None, settings.heads):
         raise ExportError(
@@ -107,11 +108,11 @@ def _checked(trained: TrainedModel, model: Transformer) -> tuple[TextFeature, Su
             " `antiphon evaluate RUN --set model.norm_epsilon=1e-5`, and export with the same `--set`."
         )
     if not (isinstance(model.source, TokenSpec) and isinstance(model.target, TokenSpec) and model.source.has_symbols_of(model.target)):
-        raise ExportError("`--format hf` writes Transformers that read and say texts with one `task.vocabulary`, but there are two.")
+        raise ExportError("`--format hf` writes Transformers that read and write texts with one `task.vocabulary`, but there are two.")
     head = settings.head
     if model.source.factors or (head is not None and head.name != "categorical"):
         what = f"`model.head: {head.name}`" if head is not None and not model.source.factors else "`task.source_factors`"
-        raise ExportError(f"{what} must be left out for `--format hf`: no architecture there that is otherwise equal has it.")
+        raise ExportError(f"{what} must be left out for `--format hf`: no architecture of transformers that is otherwise equal has it.")
     text = trained.task.features[0]
     if not (isinstance(text, TextFeature) and isinstance(text.vocabulary, SubwordVocabulary)):
         raise ExportError("`--format hf` writes Transformers with a vocabulary of subwords (`task.vocabulary.kind` unigram or bpe).")

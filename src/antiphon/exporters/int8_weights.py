@@ -58,7 +58,7 @@ def by_output(weights: NDArray[np.float32], outputs: int = 1) -> Int8Weights:
 
 def _check(weights: NDArray[np.float32]) -> None:
     if not np.isfinite(weights).all():
-        raise ExportError("Weights of this model are no numbers (NaN) or infinite, which 8 bits cannot be: train it with a lower rate.")
+        raise ExportError("Some weights of this model are NaN or infinite, which 8 bits cannot hold: train it with a lower learning rate.")
 
 
 def _positive(scales: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Which of our models are Marian's, too. What is not would load there without an error and say other things, so it is refused by name."""
+"""Which of our models are Marian's, too. Others would load there without an error but give other outputs, so they are refused by name."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ def checked(trained: TrainedModel) -> tuple[Transformer, TextFeature, SubwordVoc
             f"The exporter `marian` writes Transformers (`model.name: transformer`), but {trained.name} is a `{trained.architecture}`."
         )
     if not (isinstance(model.source, TokenSpec) and isinstance(model.target, TokenSpec)):
-        raise ExportError(f"The exporter `marian` writes models of texts, but {trained.name} reads or says values.")
+        raise ExportError(f"The exporter `marian` writes models of texts, but {trained.name} reads or writes values.")
     for name, allowed, reason in _REQUIRED:
         found = getattr(model.settings, name)
         if found not in allowed:

@@ -1,4 +1,4 @@
-"""A run in which adapters are one with the weights that they stood on: complete in itself, and an ordinary run of that model.
+"""A run whose adapters are merged into the weights that they adapt: complete in itself, and an ordinary run of that model.
 
     recipe.yaml  features/  checkpoints/step-N  best  last      as `antiphon train` writes them
 

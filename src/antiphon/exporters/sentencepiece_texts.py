@@ -1,4 +1,4 @@
-"""What becomes of texts where another program reads them with our sentencepiece vocabulary."""
+"""How other programs treat texts differently when they read them with Antiphon's sentencepiece vocabulary."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -63,14 +63,14 @@ def _features(trained: TrainedModel) -> tuple[AudioFeature, TextFeature]:
     audio = next((one for one in task.features if isinstance(one, AudioFeature)), None)
     if audio is None or not facts_of(trained.model).frames:
         raise ExportError(
-            f"sherpa-onnx gets recordings and says what CTC says of them, which this `{trained.architecture}` for `{task.name}` does not:"
+            f"sherpa-onnx reads recordings and decodes them by CTC, which this `{trained.architecture}` for `{task.name}` does not:"
             " train `model: encoder_only`, or `ctc: true`."
         )
     settings = audio.settings
     found = (settings.kind, settings.bins, audio.sample_rate, settings.padded_seconds)
     if found != ("filter_banks", _BINS, _RATE, None) or audio.framing != kaldi_framing(_RATE):
         raise ExportError(
-            f"sherpa-onnx hears {_BINS} filter banks at {_RATE} Hz, not filled up, but this model has `features.kind: {settings.kind}`,"
+            f"sherpa-onnx reads {_BINS} filter banks at {_RATE} Hz, not filled up, but this model has `features.kind: {settings.kind}`,"
             f" `bins: {settings.bins}`, `sample_rate: {audio.sample_rate}`, `padded_seconds: {settings.padded_seconds}`: train it so."
         )
     text = next((one for one in task.features if isinstance(one, TextFeature)), None)

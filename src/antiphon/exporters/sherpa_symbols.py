@@ -32,7 +32,7 @@ def tokens_file(vocabulary: Vocabulary) -> str:
             _check(name, characters=isinstance(vocabulary, CharacterVocabulary))
     twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     if twice:
-        raise ExportError(f"sherpa-onnx reads symbols by their names, but two of this vocabulary are {min(twice)!r}.")
+        raise ExportError(f"sherpa-onnx reads symbols by their names, but two of this vocabulary are named {min(twice)!r}.")
     if 0 < len(set(names) & set(BYTE_PIECES)) < len(BYTE_PIECES):
         raise ExportError("sherpa-onnx writes bytes as `<0x41>` unless all 256 are in the vocabulary, and this one has only some of them.")
     return "".join(f"{number}\n" if name == " " else f"{name} {number}\n" for number, name in enumerate(names))
@@ -53,8 +53,8 @@ def _names(vocabulary: Vocabulary) -> list[str]:
 
 def _check(name: str, *, characters: bool) -> None:
     if name in _UNHEARD or name in _BLANKS:
-        raise ExportError(f"sherpa-onnx takes the symbol {name!r} for one that is not said, but in this vocabulary it is.")
+        raise ExportError(f"sherpa-onnx leaves the symbol {name!r} out of texts, but in this vocabulary it is a part of them.")
     if name != " " and (not name or any(mark in name for mark in " \t\n\v\f\r")):
         raise ExportError(f"sherpa-onnx cannot read symbols with white space in them, but this vocabulary has {name!r}.")
     if SPACE in (name if characters else name[1:]):
-        raise ExportError(f"sherpa-onnx makes a space of U+2581 at the beginning of a symbol alone, but this vocabulary has {name!r}.")
+        raise ExportError(f"sherpa-onnx makes a space of U+2581 only at the beginning of a symbol, but this vocabulary has {name!r}.")

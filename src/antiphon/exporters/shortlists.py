@@ -1,4 +1,4 @@
-"""Shortlists made from what a trained model does: where it looks when it says a symbol, and what it says of each symbol alone.
+"""Shortlists made with a trained model: where it attends when it writes a symbol, and what it writes for each symbol alone.
 
 Pairs of texts are read by the model, and each symbol of a target is linked with those of its source by the weights of attention: so much
 counts for both (Brown et al. 1993 count so with probabilities of a model of alignment; Marian's lists come from such a program). Each
@@ -42,10 +42,10 @@ def checked(model: Seq2SeqModel, name: str) -> tuple[StepwiseModel, TokenSpec, T
     if not isinstance(source, TokenSpec) or not isinstance(target, TokenSpec) or source.says_nothing:
         raise ExportError(f"`--shortlist` is for models that turn symbols into symbols, but {name} has other sources or targets.")
     if not isinstance(model, StepwiseModel) or not isinstance(getattr(model, "head", None), Categorical):
-        raise ExportError(f"`--shortlist` needs a decoder that takes steps, and `model.head: categorical`, which {name} has not.")
+        raise ExportError(f"`--shortlist` needs a decoder that takes steps, and `model.head: categorical`, which {name} does not have.")
     if not model.gives_attention or model.stride != 1:
         raise ExportError(
-            f"`--shortlist` needs attention over the symbols of the source, which says what goes with what, and {name} has none."
+            f"`--shortlist` needs attention over the symbols of the source, which tells which symbols belong together, but {name} has none."
         )
     return model, source, target
 

@@ -1,4 +1,4 @@
-"""What a transducer is asked for between its encoder and its search, as functions of tensors (`engines/transducer.py` asks).
+"""The parts of a transducer between its encoder and its search, as functions of tensors (`engines/transducer.py` asks).
 
     advance   symbols (R,), the predictor's state (R, ...)    -> its side of the joiner (R, J), and its state behind them
     join      sums of both sides (R, J)                       -> logits (R, V)

@@ -43,7 +43,7 @@ class AudioFeaturesConfig:
     padded_seconds: Annotated[float, Field(gt=0)] | None = None
     """Fill every recording with silence up to this length, as published Whisper models need it (30); null keeps its own length."""
     frame_shift: Annotated[float, Field(gt=0, le=10)] | None = None
-    """Seconds from one precomputed frame to the next, such as 0.01, for all that is said of times; goes with `kind: precomputed`."""
+    """Seconds from one precomputed frame to the next, such as 0.01, for all times in outputs; goes with `kind: precomputed`."""
 
     def __post_init__(self) -> None:
         """Refuse settings that clash or have no effect."""
@@ -51,11 +51,13 @@ class AudioFeaturesConfig:
             if self.frame_shift is None:
                 raise ValueError("`frame_shift` must say how many seconds there are from one precomputed frame to the next, such as 0.01.")
             if self.padded_seconds is not None:
-                raise ValueError("`padded_seconds` must be left out of `kind: precomputed`, since silence has no features that are known.")
+                raise ValueError("`padded_seconds` must be left out of `kind: precomputed`, since the features of silence are not known.")
         elif self.frame_shift is not None:
-            raise ValueError("`frame_shift` goes with `kind: precomputed`: leave it out, as frames that are made here come every 10 ms.")
+            raise ValueError(
+                "`frame_shift` goes with `kind: precomputed`: leave it out, since features that Antiphon computes have a frame every 10 ms."
+            )
         elif self.bins > _MOST_BINS:
-            raise ValueError(f"`bins` must be at most {_MOST_BINS} of features that are made here, but is {self.bins}.")
+            raise ValueError(f"`bins` must be at most {_MOST_BINS} for features that Antiphon computes, but is {self.bins}.")
 
 
 @final
@@ -168,7 +170,7 @@ class AudioFeature(Feature):
             self.framing = rounded_framing(self.sample_rate)
         if self.fingerprint != fingerprint:
             raise CheckpointError(
-                f"`{path}` was written for other settings of features, normalization or sample rate. Undo the change, or train anew."
+                f"`{path}` was written for other settings of features, normalization or sample rate. Undo the change, or train again."
             )
 
     def _fitted(self) -> dict[str, Any]:

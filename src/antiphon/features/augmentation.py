@@ -43,7 +43,8 @@ class NoiseConfig:
 
 @config
 class AugmentationConfig:
-    """How utterances vary while a model learns. The masks alone work on cached features; the rest is computed anew each time."""
+    """How utterances vary while a model learns. Only the masks work on cached features; for the rest, features are computed again each
+    time."""
 
     frequency_masks: Annotated[int, Field(ge=0)] = 2
     """How many bands of channels are hidden."""
@@ -54,7 +55,7 @@ class AugmentationConfig:
     time_width: Annotated[int, Field(ge=1)] = 100
     """The longest span, in frames of 10 ms; the length is drawn from 0 on."""
     time_share: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """No span is longer than this share of the utterance, so that short ones keep something to hear."""
+    """No span is longer than this share of the utterance, so that not too much of a short one is hidden."""
     speeds: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = ()
     """Factors of speed to draw from, such as [0.9, 1.0, 1.1]; none leaves the speed."""
     volume: tuple[float, float] | None = None

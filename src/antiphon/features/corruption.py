@@ -1,4 +1,4 @@
-"""Noise for learning from plain text: parts of a text are hidden behind masks, and a model learns to say what they hid.
+"""Noise for learning from plain text: parts of a text are hidden behind masks, and a model learns to restore them.
 
     spans       span corruption of T5 (Raffel et al. 2020): each hidden span has a mask of its own; the target names each mask and says
                 what is behind it

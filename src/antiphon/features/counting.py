@@ -1,4 +1,4 @@
-"""Learn a vocabulary of words or characters: count, keep the most frequent, and say what was left out."""
+"""Learn a vocabulary of words or characters: count, keep the most frequent, and report what was left out."""
 
 import random
 from collections import Counter

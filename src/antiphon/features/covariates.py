@@ -1,4 +1,4 @@
-"""What is known beside the target, as channels: numbers in deviations from their mean in training, categories one-hot.
+"""Covariates as channels: numbers in deviations from their mean in training, categories one-hot.
 
 A column of numbers that are only 0 and 1 stays as it is. A static column is of numbers when all its values in training are; others are
 categories, and a category that training did not have is an error, since nothing was learned about it.

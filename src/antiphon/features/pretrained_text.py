@@ -116,7 +116,7 @@ class PretrainedText(TargetFeature):
         folder = published_folder(self.model)
         if self.side == "source" and whisper.is_whisper(folder):
             raise ConfigError(
-                f"`task.name` must be speech_recognition for {self.model}, which is a Whisper: it listens, so it reads no texts."
+                f"`task.name` must be speech_recognition for {self.model}, which is a Whisper: it reads recordings, not texts."
             )
         self._tokenizer = self._opened(folder)
         self._facts = self._read(folder)
@@ -253,7 +253,7 @@ class PretrainedText(TargetFeature):
         if self.languages is None:
             return
         if not known:
-            raise ConfigError(f"`vocabulary.languages` must be left out: {self.model} has no codes of languages.")
+            raise ConfigError(f"`vocabulary.languages` must be left out: {self.model} has no language codes.")
         for code in self.languages:
             if code not in known:
                 raise ConfigError(f"`vocabulary.languages` must be codes of {self.model}, but {code!r} is none.{nearest(code, known)}")

@@ -39,7 +39,7 @@ def check_languages(languages: tuple[str, str] | None, name: str, known: set[str
     """Raise ConfigError where `languages` are missing, too many or unknown; `known` is empty for models of English alone."""
     if not known:
         if languages is not None:
-            raise ConfigError(f"`vocabulary.languages` must be left out: {name} knows English alone.")
+            raise ConfigError(f"`vocabulary.languages` must be left out: {name} knows only English.")
         return
     if languages is None:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The vocabulary of an earlier run, as what a new one begins with: where it lies, and which settings it brings.
+"""The vocabulary of an earlier run, with which a new run starts: where it lies, and which settings it brings.
 
 A model that begins with the weights of a run should read and write its symbols. So a recipe names the run, and all that decides how texts
 become symbols is taken over with the vocabulary; a checkpoint keeps a copy, and never asks for the earlier run again.

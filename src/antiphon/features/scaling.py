@@ -1,4 +1,4 @@
-"""Bringing series of different sizes to one: a transform (log, Box-Cox), then location and scale. Undone exactly, channel by channel.
+"""Series of different sizes scaled to one: a transform (log, Box-Cox), then location and scale. Undone exactly, channel by channel.
 
 `over` decides what location and scale are measured on. "window" measures each context window by itself, which makes a model blind to
 level (reversible instance normalization; Kim et al. 2022); "series" the history of the series; "all" the training data as a whole.

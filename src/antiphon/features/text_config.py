@@ -96,7 +96,7 @@ class TextConfig:
                 if getattr(self, name) != self.__dataclass_fields__[name].default:
                     raise ConfigError(f"`{name}` must be left out, since `model` decides it, but is {getattr(self, name)}.")
         if self.separator is not None and self.punctuation == "split":
-            raise ConfigError("`punctuation` must be attached where a `separator` says what a word is, but is split.")
+            raise ConfigError("`punctuation` must be attached when a `separator` says what a word is, but is split.")
         if self.lossless:
             for name, kept in {"lowercase": (False,), "normalization": (None, "none"), "byte_fallback": (None, True)}.items():
                 if getattr(self, name) not in kept:

@@ -1,4 +1,5 @@
-"""What search asks of a distribution beyond torch: draws from given random numbers, quantiles, and to heed what series were divided by.
+"""What a search needs of a distribution beyond torch's methods: draws from given random numbers, quantiles, and
+values that know what a series was divided by.
 
 Unusual here: a draw is a function of the distribution and of uniform numbers that the caller brings. torch draws from one global stream,
 so that what a series gets would depend on its neighbours in the batch.

@@ -1,4 +1,4 @@
-"""A head in two parts, so that a graph needs to hold only what has weights: one tensor, and what it says.
+"""A head in two parts, so that a graph needs to hold only what has weights: one tensor, and the distribution that is made of it.
 
 The second part is made from the head's settings alone, where there is no model.
 """

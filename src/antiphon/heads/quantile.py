@@ -23,7 +23,7 @@ from antiphon.heads.parameters import ChannelParameters, values_only
 
 @config
 class QuantileConfig:
-    """Which quantiles are said."""
+    """Which quantiles are predicted."""
 
     name: Literal["quantile"] = "quantile"
     """The name of this head."""

@@ -1,4 +1,4 @@
-"""What is said of some steps of a whole output, so that nobody needs to hold what is said of all of them."""
+"""The values of an output at some of its steps, so that the values of all steps need not be in memory at once."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable

@@ -1,4 +1,4 @@
-"""A Student-t distribution for each channel: as a normal one, but outliers surprise it less.
+"""A Student-t distribution for each channel: like a normal distribution, but outliers are less improbable.
 
 Unusual here: torch's distribution lacks the distribution function, its inverse, and draws from given random numbers; all three are here.
 """

@@ -1,1 +1,1 @@
-"""Parts of networks without an opinion on tasks."""
+"""Parts of networks, for any task."""

@@ -1,4 +1,4 @@
-"""Where an element stands: four ways to tell a Transformer.
+"""Positions: four ways to tell a Transformer where an element stands in its sequence.
 
 `sinusoidal` and `learned` are added to the embeddings; `rotary` turns queries and keys; `relative` adds a bias to the attention scores.
 All of them take positions as a tensor, so that one step of decoding and a whole sequence use the same code.

@@ -69,7 +69,7 @@ class TransformerConfig:
     """For long sources: the encoder reads pieces of so many states, which do not see each other; the decoder attends to all of them."""
     wait_k: Count | None = None
     """For simultaneous translation (wait-k): output t sees the first t + k - 1 symbols of the source, and the encoder none behind a symbol,
-    so that words can be said while others are still read. null reads the whole source first."""
+    so that words can be output while others are still read. null reads the whole source first."""
     wait_k_paths: tuple[Count, Count] | None = None
     """With `wait_k`: the smallest and the largest k, one of which is drawn for each source while training (multi-path), so that one model
     serves them all (`--set model.wait_k=5`). null always learns with `wait_k`."""
@@ -94,10 +94,10 @@ class TransformerConfig:
     subsampling_width: Count = 64
     """With `subsampling`: maps of each convolution."""
     ctc: bool = False
-    """For a source of values and a target of symbols: whether the encoder also says the target by itself (CTC), in training and for joint
-    decoding."""
+    """For a source of values and a target of symbols: whether the encoder also predicts the target by itself (CTC), in training and for
+    joint decoding."""
     channels: Literal["mixing", "independent"] = "mixing"
-    """Whether the channels of a target of values are read and said together, or each by itself with the same weights."""
+    """Whether the channels of a target of values are read and predicted together, or each by itself with the same weights."""
     channel_inputs: ChannelInputs = "own"
     """With `channels: independent`: whether a channel reads its own mark of what was observed and its own size, or (all) those of every
     channel, as it did in runs of versions up to 0.1."""

@@ -1,4 +1,4 @@
-"""Wait-k: the decoder says a symbol for each one that it reads, k behind (Ma et al. 2019, STACL).
+"""Wait-k: the decoder writes one symbol for each one that it reads, k symbols behind (Ma et al. 2019, STACL).
 
 Output t sees the first t + k - 1 states of the source, and the encoder never looks ahead, so that these states are the same however the
 source goes on (Elbayad et al. 2020, whose encoders are unidirectional, too).

@@ -1,1 +1,1 @@
-"""(output, labels, weights) -> what a batch loses, summed up."""
+"""(output, labels, weights) -> the loss of a batch, summed up."""

@@ -54,7 +54,7 @@ class CrossEntropy:
         if isinstance(output.head, Lattice):
             raise ConfigError("`training.loss.name` must be `transducer` for `model: transducer`. Leave the loss out.")
         if output.frames is not None and output.frames.features is output.features:
-            raise ConfigError("`training.loss.name` must be `ctc` for a model that says something of frames alone. Leave the loss out.")
+            raise ConfigError("`training.loss.name` must be `ctc` for a model whose only output is one for each frame. Leave the loss out.")
         mask, real = labels.mask, self.known(labels)
 
         def losses_of(part: slice, features: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ class CTCLoss:
         frames = output.frames
         if frames is None:
             raise ConfigError(
-                "`training.loss.name` must not be `ctc` or `joint_ctc` for a model that says nothing of frames."
+                "`training.loss.name` must not be `ctc` or `joint_ctc` for a model that has no output for each frame."
                 " Set `model.ctc: true`, or use `model: encoder_only`."
             )
         lengths = without_end(labels, self.target.end)
@@ -105,7 +105,8 @@ class CTCLoss:
             self._warned = self.unlearned
             row = int(short.nonzero()[0])
             warnings.warn(
-                f"CTC learns nothing of {int(short.sum())} of the {len(short)} sequences of a batch ({self.unlearned:,} so far), since they"
+                f"CTC learns nothing from {int(short.sum())} of the {len(short)} sequences of a batch"
+                f" ({self.unlearned:,} so far), since they"
                 f" have fewer frames than their targets need: one has {int(frames.mask[row].sum())} frames for {int(lengths[row])} symbols."
                 " Lower `model.subsampling`, use longer symbols (a larger vocabulary), or limit lengths.",
                 TooFewFramesWarning,

@@ -62,7 +62,7 @@ def ctc_notes(parts: Sequence[tuple[NumberedCorpus, Callable[[int], str]]], stri
     listed = ", ".join(f"{label(number)}: {states} of {needed}" for label, number, states, needed in found[:_NAMED])
     total = sum(len(corpus) for corpus, _ in parts)
     return (
-        f"{len(found):,} of {total:,} examples have fewer states than CTC needs for their targets, so it learns nothing of them"
+        f"{len(found):,} of {total:,} examples have fewer states than CTC needs for their targets, so it learns nothing from them"
         f" ({listed}{', ...' if len(found) > _NAMED else ''}). Lower `model.subsampling`, use longer symbols (`task.vocabulary`), or look"
         " whether these recordings are cut off.",
     )

@@ -1,4 +1,4 @@
-"""Guided alignment: attention learns where to look from given alignments, beside what it is to say (Chen et al. 2016).
+"""Guided alignment: attention learns where to look from given alignments, while the model learns its targets (Chen et al. 2016).
 
 At each step of the target that is aligned, attention is compared with a distribution that is spread evenly over the places of the source
 that it is aligned with; a step that is aligned with nothing learns nothing of it. Alignments are of words, made by an aligner such as
@@ -28,7 +28,7 @@ class GuidedAlignmentConfig:
     """How attention learns from alignments."""
 
     weight: Annotated[float, Field(gt=0)] = 0.1
-    """How much an aligned step's attention counts beside what is said there; Marian's is 0.1."""
+    """How much an aligned step's attention counts beside the loss of its symbol; Marian's is 0.1."""
     cost: Cost = "cross_entropy"
     """What a step pays: the cross-entropy of its attention with the alignment, or the sum of squared differences."""
 

@@ -1,4 +1,5 @@
-"""Squared error for small differences, absolute error for large ones (Huber 1964): outliers pull no harder than anything else."""
+"""Squared error for small differences, absolute error for large ones (Huber 1964), so that outliers
+have no larger gradients than other values."""
 
 from functools import partial
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""CTC and cross-entropy together (Watanabe et al. 2017): the encoder learns to align by itself, the decoder to say.
+"""CTC and cross-entropy together (Watanabe et al. 2017): the encoder learns to align by itself, the decoder to write.
 
 ctc_weight * ctc + (1 - ctc_weight) * cross_entropy
 """

@@ -1,4 +1,4 @@
-"""Minimum risk: the expected cost of what the model itself says, by a metric (Shen et al. 2016).
+"""Minimum risk: the expected cost of the model's own outputs, by a metric (Shen et al. 2016).
 
 The risk of a source is the mean cost of outputs that are drawn from the model, each with its probability among those drawn, sharpened:
 Q(y) = p(y)^alpha / sum of p(y')^alpha. Beside it stands cross-entropy with the reference, weighed (Edunov et al. 2018).

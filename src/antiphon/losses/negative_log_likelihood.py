@@ -1,4 +1,4 @@
-"""How improbable the label is under the distribution that the head says; for every torch Distribution."""
+"""How improbable the label is under the distribution that the head gives; for every torch Distribution."""
 
 from functools import partial
 from typing import Literal

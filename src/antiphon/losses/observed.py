@@ -46,7 +46,7 @@ def counted(labels: Padded, target: Spec) -> Bool[Tensor, "B T"]:
 def needs(what: str, loss: str, output: Any) -> ConfigError:
     """The error of a loss that met another kind of output."""
     return ConfigError(
-        f"`training.loss.name` must suit what `model.head` says: `{loss}` needs {what}, but the head says {type(output).__name__}."
+        f"`training.loss.name` must suit `model.head`: `{loss}` needs {what}, but the head gives {type(output).__name__}."
         " Leave `training.loss` out for the loss that is natural for the head."
     )
 

@@ -1,4 +1,4 @@
-"""Negative log-likelihood of a mixture of generating and copying: a label may be said in either way, and both count.
+"""Negative log-likelihood of a mixture of generating and copying: a label may be generated or copied, and both probabilities count.
 
 Unusual: the distribution over the extended vocabulary is never made, since a label needs only its own two probabilities. Smoothing
 spreads its share over the generator's vocabulary, since what can be copied differs from source to source. As with cross-entropy, the

@@ -1,4 +1,4 @@
-"""From a loss for each element to what a loss says of a batch."""
+"""From a loss for each element to the loss of a batch."""
 
 from jaxtyping import Float
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Average lagging (Ma et al. 2019): words that a simultaneous translation is behind."""
+"""Average lagging (Ma et al. 2019): by how many words a simultaneous translation lags behind its source."""
 
 from antiphon.metrics.lagging import Lagging
 

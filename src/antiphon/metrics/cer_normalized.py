@@ -1,4 +1,4 @@
-"""Character error rate (CER) of what is said: lower case, without punctuation; `spoken_text` has what the signature names."""
+"""Character error rate (CER) of spoken content: lower case, without punctuation; `spoken_text` has what the signature names."""
 
 from antiphon.metrics.edit_distance import ErrorRate, characters
 from antiphon.metrics.spoken_text import SIGNATURE, spoken

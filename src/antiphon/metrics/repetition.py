@@ -1,4 +1,4 @@
-"""Repetition: the share of bigrams (pairs of neighbouring words) that the same output has said before: 100 minus distinct-2 (Li et al.
+"""Repetition: the share of bigrams (pairs of neighbouring words) that occurred before in the same output: 100 minus distinct-2 (Li et al.
 2016), output by output.
 
 Bigrams, since a good sentence says "the" twice, but hardly "the file" twice; and since trigrams, which long summaries are judged by, are

@@ -1,4 +1,4 @@
-"""Repetition of words: the share of words that the same output has said before. It sees "data data", which has but one pair of words."""
+"""Repetition of words: the share of words that occurred before in the same output. It also finds "data data", a single pair of words."""
 
 from antiphon.metrics.word_shares import repetition
 

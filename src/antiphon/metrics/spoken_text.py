@@ -1,4 +1,4 @@
-"""A normalizer of what is said, for error rates that do not count how it is written: named, so that a score's signature says which.
+"""A normalizer of spoken text, for error rates that do not count how it is written; it has a name, which a score's signature gives.
 
 `spoken` is NFKC, lower case, no punctuation and no symbols, single spaces. An apostrophe within a word stays (don't); other punctuation
 within one becomes a space (twenty-one). Numbers stay as they are written, with what separates their digits (3.5, 1,000, 12:30).

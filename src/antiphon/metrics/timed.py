@@ -1,4 +1,4 @@
-"""A text that knows when its words were said, for metrics of how far a simultaneous translation lags behind.
+"""A text that knows when its words were output, for metrics of how far a simultaneous translation lags behind.
 
 Metrics get predictions and references, nothing else; so the prediction of a model that waits is a text like any other, and holds its
 times beside.

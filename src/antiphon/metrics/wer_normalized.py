@@ -1,4 +1,4 @@
-"""Word error rate (WER) of what is said: lower case, without punctuation; `spoken_text` has the normalizer that the signature names."""
+"""Word error rate (WER) of spoken content: lower case, without punctuation; `spoken_text` has the normalizer that the signature names."""
 
 from antiphon.metrics.edit_distance import ErrorRate, tokens
 from antiphon.metrics.spoken_text import SIGNATURE, spoken

@@ -1,4 +1,4 @@
-"""What is to be known of outputs beside how right they are: what they copy, how long they are, whether they repeat themselves.
+"""What to measure of outputs beside their correctness: what they copy, how long they are, whether they repeat themselves.
 
 None of these has a best value, so `higher_is_better` is None: a summary that copies everything or nothing is no better for it. They
 are read beside those of references and baselines. Words are those of ROUGE (`metrics/words.py`); case and punctuation do not count.

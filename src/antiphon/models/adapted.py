@@ -1,4 +1,4 @@
-"""The model of an earlier run, any of ours, with low-rank adapters: a few parameters learn, its own stay as they are (extra `hf`).
+"""The model of an earlier run, any of ours, with low-rank adapters: only a few new parameters learn (extra `hf`).
 
     antiphon train runs/mine/recipe.yaml --set "model={name: adapted, run: $PWD/runs/mine}" --set training.init_from=null ...
 

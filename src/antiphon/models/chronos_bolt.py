@@ -1,4 +1,4 @@
-"""Chronos-Bolt, a forecaster that was trained on many series elsewhere (Ansari et al. 2024), for yours (extra `forecast-fm`).
+"""Chronos-Bolt, a published forecaster that was trained on many series (Ansari et al. 2024; extra `forecast-fm`).
 
     path       a folder with a published checkpoint (config.json, model.safetensors), or its name on the hub
 

@@ -59,7 +59,7 @@ class ConformerConfig:
     subsampling_width: Count = 64
     """Maps of each subsampling convolution."""
     ctc: bool = False
-    """Whether the encoder also says the target by itself (CTC), in training and for joint decoding."""
+    """Whether the encoder also predicts the target by itself (CTC), in training and for joint decoding."""
     intermediate_ctc: tuple[Count, ...] = ()
     """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
     dropout: Fraction = 0.1
@@ -105,7 +105,7 @@ class Conformer(StepwiseModel):
         return Memory(states.values, states.mask, inner=inner)
 
     def frames(self, memory: Memory) -> Frames | None:
-        """What the CTC head says of each state; None without `ctc`."""
+        """The CTC head's output for each state; None without `ctc`."""
         return None if self.frame_head is None else Frames(memory.states, memory.mask, self.frame_head, memory.inner)
 
     def project(self, memory: Memory) -> Memory:

@@ -1,4 +1,4 @@
-"""A decoder and nothing else: a language model, which says how likely a text is, symbol by symbol (Bengio et al. 2003).
+"""A decoder and nothing else: a language model, which gives the probability of a text, symbol by symbol (Bengio et al. 2003).
 
     start, symbols (B, T) -> the decoder of the Transformer without attention to a memory, or a stack of LSTM layers -> head
 
@@ -188,7 +188,7 @@ def build(settings: DecoderOnlyConfig, source: Spec, target: Spec) -> DecoderOnl
         raise ConfigError("`model.name` must not be `decoder_only` when the target is real-valued: it writes symbols.")
     if not isinstance(source, TokenSpec) or not source.says_nothing:
         raise ConfigError(
-            "`model.name` must not be `decoder_only` where there is a source, of which it would read nothing. Use"
+            "`model.name` must not be `decoder_only` for a task with a source, which it would not read. Use"
             " `task: {name: language_modeling}`, or another architecture."
         )
     decoder = settings.decoder

@@ -1,4 +1,4 @@
-"""An encoder and nothing else: it says something of each state, and CTC finds the sequence in that (Graves et al. 2006).
+"""An encoder and nothing else: it has an output for each state, in which CTC finds the sequence (Graves et al. 2006).
 
     frames (B, S, C) -> subsampling -> encoder: conformer, transformer or lstm -> head -> (B, S / 4, V), of which one symbol is the blank
 
@@ -197,7 +197,7 @@ class EncoderOnly(Seq2SeqModel):
         return Memory(states.values, states.mask, inner=inner)
 
     def frames(self, memory: Memory) -> Frames:
-        """What the head says of each state."""
+        """The head's output for each state."""
         return Frames(memory.states, memory.mask, self.head, memory.inner)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
@@ -251,7 +251,9 @@ def check_encoder(settings: EncoderOnlyConfig) -> None:
         if encoder.bidirectional and encoder.dim % 2:
             raise ConfigError(f"`model.encoder.dim` must be even for two directions, but is {encoder.dim}.")
         if encoder.bidirectional and settings.chunk is not None:
-            raise ConfigError("`model.encoder.bidirectional` must be false with `model.chunk`: who reads backwards waits for the end.")
+            raise ConfigError(
+                "`model.encoder.bidirectional` must be false with `model.chunk`: an encoder that reads backwards must wait for the end."
+            )
         if settings.left_chunks is not None:
             raise ConfigError("`model.left_chunks` has no effect on an `lstm` encoder, whose past is one state. Leave it out.")
         if settings.intermediate_ctc:

@@ -66,8 +66,8 @@ class LSTMConfig:
     subsampling_width: Count = 64
     """With `subsampling`: maps of each convolution."""
     ctc: bool = False
-    """For a source of values and a target of symbols: whether the encoder also says the target by itself (CTC), in training and for joint
-    decoding."""
+    """For a source of values and a target of symbols: whether the encoder also predicts the target by itself (CTC), in training and for
+    joint decoding."""
     coverage: bool = False
     """Let attention see how much each place was attended to so far (See et al. 2017), against repetition. Decodes step by step in
     training, too; goes with `coverage` of the loss."""
@@ -212,7 +212,7 @@ class LSTM(StepwiseModel):
         return Memory(states, read.mask, final=final_state, copyable=source.values if self.copies else None)
 
     def frames(self, memory: Memory) -> Frames | None:
-        """What the CTC head says of each state; None without `ctc`."""
+        """The CTC head's output for each state; None without `ctc`."""
         return None if self.frame_head is None else Frames(memory.states, memory.mask, self.frame_head)
 
     def project(self, memory: Memory) -> Memory:

@@ -1,4 +1,4 @@
-"""An encoder-decoder of the library transformers as one more architecture: all else applies to it unchanged (extra `hf`).
+"""An encoder-decoder of the library transformers as one more architecture: everything else works with it unchanged (extra `hf`).
 
 It reads texts, or sound (`pretrained_speech`).
 

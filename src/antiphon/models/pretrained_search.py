@@ -1,4 +1,4 @@
-"""The search that a published checkpoint asks for, in our settings: what its generation config says, and what of that we cannot do.
+"""The search that a published checkpoint asks for, in our settings, and which settings of its generation config have no counterpart.
 
 A checkpoint names its search in `generation_config.json`; older ones in `config.json`. What they leave out stays as our defaults are.
 

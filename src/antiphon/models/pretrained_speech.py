@@ -38,7 +38,7 @@ def check_source(name: str, description: Mapping[str, Any], source: Spec, target
             )
         return
     if not isinstance(source, ValueSpec):
-        raise ConfigError(f"`task.name` must be speech_recognition for {name}, which is a Whisper: it listens, so it reads no texts.")
+        raise ConfigError(f"`task.name` must be speech_recognition for {name}, which is a Whisper: it reads recordings, not texts.")
     bins, frames = description.get("num_mel_bins", 80), longest(description)
     found = (source.kind or FAMILY, source.channels, source.length if source.kind else frames)
     if found != (FAMILY, bins, frames):

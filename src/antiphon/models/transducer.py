@@ -1,4 +1,4 @@
-"""The transducer (RNN-T, Graves 2012): an encoder, a predictor that knows the symbols said so far, and a joiner of both.
+"""The transducer (RNN-T, Graves 2012): an encoder, a predictor that reads the symbols written so far, and a joiner of both.
 
     frames (B, S, C) -> subsampling -> encoder -> (B, S / 4, D) --.
                                                                    joiner -> logits (B, S / 4, U, V), of which one symbol is the blank
@@ -38,7 +38,7 @@ from antiphon.models.encoder_only import (
 
 @config
 class StatelessPredictorConfig:
-    """A predictor that sees the last symbols only (Ghodsi et al. 2020); small, fast, and as good where the sound says most."""
+    """A predictor that sees the last symbols only (Ghodsi et al. 2020); small, fast, and as good where most information is in the sound."""
 
     name: Literal["stateless"] = "stateless"
     """The kind of predictor."""
@@ -52,7 +52,7 @@ class StatelessPredictorConfig:
 
 @config
 class RecurrentPredictorConfig:
-    """An LSTM over all symbols said so far, as in the original transducer."""
+    """An LSTM over all symbols written so far, as in the original transducer."""
 
     name: Literal["lstm"] = "lstm"
     """The kind of predictor."""
@@ -88,11 +88,11 @@ class TransducerConfig:
     """With `chunk`: chunks before its own that a state attends to in each layer, in training and in a stream, whose costs and memory then
     stay the same however long it lasts; 0 is the own chunk only. None attends to all that went before. An `lstm` has no use for it."""
     predictor: PredictorConfig = StatelessPredictorConfig()
-    """What knows the symbols said so far: stateless or lstm, with its sizes."""
+    """The part that reads the symbols written so far: stateless or lstm, with its sizes."""
     joiner_dim: Count = 256
     """Width at which the two sides meet."""
     ctc: bool = False
-    """Whether the encoder also says the target by itself (CTC), in training, and for `search: ctc`."""
+    """Whether the encoder also predicts the target by itself (CTC), in training, and for `search: ctc`."""
     intermediate_ctc: tuple[Count, ...] = ()
     """With `ctc`: numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
 
@@ -133,7 +133,7 @@ class Transducer(Seq2SeqModel):
         return self.encoder.encode(read)
 
     def frames(self, memory: Memory) -> Frames | None:
-        """What the CTC head says of each state; None without `ctc`."""
+        """The CTC head's output for each state; None without `ctc`."""
         return self.encoder.frames(memory) if self.settings.ctc else None
 
     def heard(self, memory: Memory) -> Float[Tensor, "B S J"]:

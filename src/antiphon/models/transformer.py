@@ -1,4 +1,4 @@
-"""The Transformer encoder-decoder (Vaswani et al. 2017) with the variations that proved themselves since.
+"""The Transformer encoder-decoder (Vaswani et al. 2017) with variations that later work has found useful.
 
 For long sources the encoder has a sliding window, or reads chunks; for recordings it subsamples frames and may learn CTC, too; for fast
 decoding the decoder may be recurrent.
@@ -151,7 +151,7 @@ class Transformer(StepwiseModel):
         return apart and self.patches is None and self.subsampling is None and self.frame_head is None and not self.copies
 
     def frames(self, memory: Memory) -> Frames | None:
-        """What the CTC head says of each state; None without `ctc`."""
+        """The CTC head's output for each state; None without `ctc`."""
         return None if self.frame_head is None else Frames(memory.states, memory.mask, self.frame_head)
 
     @property

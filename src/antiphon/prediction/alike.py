@@ -1,4 +1,4 @@
-"""Which runs may be one ensemble: those that read and write the same symbols, and hear alike."""
+"""Which runs may be one ensemble: those that read and write the same symbols, and compute the same features of sound."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,8 @@ def check_alike(trained: Sequence[Trained]) -> Trained:
             )
         if _prepared(other) != _prepared(first):
             raise ConfigError(
-                f"Runs of an ensemble must hear alike, but {other.folder} has another sample rate, other features or another"
+                f"Runs of an ensemble must read recordings in the same way, but {other.folder} has another sample"
+                " rate, other features or another"
                 f" normalization than {first.folder}. Train them with the same `data` and `task`."
             )
     return first

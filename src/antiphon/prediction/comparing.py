@@ -1,4 +1,4 @@
-"""How far two ways to run a model are apart: what it says of every step of known targets, side by side.
+"""How much two ways to run a model differ: their outputs for every step of known targets, side by side.
 
 Of symbols these are log-probabilities of the whole vocabulary, of a distribution log-densities of what came, of points and quantiles the
 values themselves, in the units that the model computes in. Of a transducer these are log-probabilities of what was said, over all ways to

@@ -1,4 +1,4 @@
-"""From files to files: every input of some files is predicted, and what is said is written where the caller wants it.
+"""From files to files: every input of some files is predicted, and the predictions are written where the caller wants them.
 
 The command line and `Predictor.predict_files` go the same way: `open_files`, then `written`.
 """

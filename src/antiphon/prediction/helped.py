@@ -1,4 +1,4 @@
-"""A model with a glossary and a translation memory beside it: what they know of an input is added to it, and to what is said of it."""
+"""A model with a glossary and a translation memory beside it: what they know of an input is added to it, and to its prediction."""
 
 import copy
 import hashlib

@@ -1,4 +1,4 @@
-"""The log-likelihood of series that are known, under the distributions that a model says for them: teacher-forced, step by step."""
+"""The log-likelihood of series that are known, under the distributions that a model predicts for them: teacher-forced, step by step."""
 
 import numpy as np
 import torch

@@ -37,7 +37,7 @@ def load(
     workers          processes that decode side by side, each with a model of its own: for many inputs, since each takes seconds to start;
                      1 is this process alone. They end with the predictor
 
-    Raises ConfigError for a setting that changes nothing of a prediction, such as one of `training`.
+    Raises ConfigError for a setting that has no effect on a prediction, such as one of `training`.
     """
     PREDICTION.check(overrides)
     if workers < 1:
@@ -68,5 +68,5 @@ def open_predictor(
     trained = [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths]
     for override in overrides:
         if override.partition("=")[0].split(".")[0].strip() == "engine" and not any("engine" in item.header for item in trained):
-            raise ConfigError(f"`{override}` changes nothing of {paths[0]}, which is no exported folder. Leave it out.")
+            raise ConfigError(f"`{override}` has no effect on {paths[0]}, which is not an exported folder. Leave it out.")
     return Predictor(trained, device=device, overrides=overrides, weights=weights, average=average)

@@ -1,4 +1,4 @@
-"""What is asked for when inputs are predicted in blocks, in plain values: every process opens the same job from them."""
+"""The order for a prediction in blocks, in plain values: every process opens the same job from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

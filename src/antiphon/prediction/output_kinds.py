@@ -1,4 +1,4 @@
-"""What the name of an output asks for: bare lines, a table, JSON, a format that the task has of its own.
+"""What the name of an output means: bare lines, a table, JSON, a format that the task has of its own.
 
 The suffix decides. A suffix that promises a format which predictions are not written in is refused before anything is predicted; one that
 promises nothing (`out.de`, `out.hyp`) means lines.

@@ -93,7 +93,7 @@ def open_output(name: str, task: Task, inputs: Inputs, *, as_json: bool) -> Outp
 def _sent_output(url: str, task: Task, *, as_json: bool) -> Output:
     """A file of this machine that is sent to a storage when it is complete."""
     if url.endswith("/"):
-        raise DataError(f"`--output {url}` cannot get a file for each input. Write them into a folder of this machine, and copy that.")
+        raise DataError(f"`--output {url}` cannot hold a file for each input. Write them into a folder of this machine, and copy that.")
     kind = kind_of(Path(url), task, as_json=as_json)
     path = cache_folder() / "outputs" / hashlib.sha256(url.encode()).hexdigest()[:12] / url.rpartition("/")[2]
     storage = Storage(url)

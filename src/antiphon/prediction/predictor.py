@@ -358,7 +358,7 @@ class Predictor:
             raise DataError("it has no target that could be scored.")
         most, length = self.model.longest_target, len(example.target) - 1
         if most is not None and length > most:
-            raise DataError(f"the target has {length} elements, more than the {most} that the model can say.")
+            raise DataError(f"the target has {length} elements, more than the {most} that the model can write.")
         empty = empty_side(example, self.task.source_spec, self.task.target_spec)
         if empty and not (empty == "target" and self.recipe.data.limits.empty == "keep"):
             raise DataError(f"the {empty} is empty.")

@@ -1,4 +1,4 @@
-"""What is said of an input that needs no decoding: it cannot be used, or there is nothing in it."""
+"""Predictions for inputs that need no decoding: they cannot be used, or are empty."""
 
 from dataclasses import replace
 from typing import Any

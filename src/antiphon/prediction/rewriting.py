@@ -1,4 +1,4 @@
-"""Files that come back with what was said: PO, XLIFF, subtitles and whatever else has room for it. All else in them stays as it was.
+"""Files that are written back with their predictions: PO, XLIFF, subtitles and other formats. All else in them stays as it was.
 
 What a format does not let into a unit (a text that lost a placeholder, say) is asked for once more, with the phrases that it lacks as
 required ones; where that is no help, the unit stays as it was and is named. Files are written when all predictions are there, each in one

@@ -61,7 +61,7 @@ def records_to_score(source: Any, task: Task, limits: Limits, model: Seq2SeqMode
         read += 1
         if side and limits.empty == "error":
             raise DataError(
-                f"{place(number)} must have something on both sides, but its {side} is empty. Remove it, or set `data.limits.empty: drop`."
+                f"{place(number)} must have a source and a target, but its {side} is empty. Remove it, or set `data.limits.empty: drop`."
             )
         if most is not None and length > most and limits.too_long == "error":
             raise DataError(

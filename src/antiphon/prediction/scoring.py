@@ -1,4 +1,4 @@
-"""How good a model is on records that have references: its loss, and metrics of what it says. Validation, evaluation and tuning ask here.
+"""How good a model is on records that have references: its loss, and metrics of its outputs. Validation, evaluation and tuning use this.
 
 Several processes share the work. Each has every `world`-th item and its rows of each batch; what comes back is the same on all of them, and
 the same as from one process.

@@ -1,4 +1,4 @@
-"""The words of a stream of bytes, line by line, each as soon as the blank behind it is there."""
+"""The words of a stream of bytes, line by line, each as soon as the space after it has arrived."""
 
 import codecs
 import os

@@ -1,4 +1,4 @@
-"""What is counted of predictions, to be said in the end."""
+"""What is counted of predictions, to be reported at the end."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a model thinks of targets that are given, instead of what it would say itself (Marian's scorer, fairseq's `--score-reference`).
+"""The model's scores of given targets, instead of outputs of its own (Marian's scorer, fairseq's `--score-reference`).
 
 Records go through in windows, whose batches are of like length, and come back in their order.
 """

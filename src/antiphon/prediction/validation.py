@@ -1,4 +1,4 @@
-"""Scores of a model while it is trained: its loss on all validation records, and metrics of what it says for some of them.
+"""Scores of a model while it is trained: its loss on all validation records, and metrics of its outputs for some of them.
 
 Which records are decoded, and how, is decided once and for all (see `validation_cost.py`), so that the scores of two validations compare.
 When training has ended, the best checkpoint is scored once more, now on all records and with the recipe's own search.

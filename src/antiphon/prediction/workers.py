@@ -61,7 +61,7 @@ class DecodingWorkers:
     def decode(self, examples: Sequence[Example], requests: Sequence[Request], way: Way) -> list[Prediction]:
         """The predictions for examples, in their order. Raises what decoding raises, and TrainingError when a worker has ended."""
         if not self.close.alive:
-            raise TrainingError("The workers have ended. Open the model anew.")
+            raise TrainingError("The workers have ended. Load the model again.")
         waiting = batches_of_like_length(examples, way.batch_size)[::-1]
         found: dict[int, Prediction] = {}
         at_work: dict[processes.Channel, list[int]] = {}

@@ -90,7 +90,7 @@ def _wanted(service: Service, given: Mapping[str, Any], glossaries: Mapping[str,
     from antiphon.serving.languages import between
 
     if given.get("formality") in ("more", "less"):
-        raise RefusedError(400, "`formality` must be default here, or prefer_more or prefer_less, which ask for nothing.")
+        raise RefusedError(400, "`formality` must be default here, or prefer_more or prefer_less, which have no effect.")
     source, named = given.get("source_lang"), given.get("glossary_id")
     pair = between(service, str(source) if source else None, text_of(given, "target_lang"))
     if named and str(named) not in glossaries:
@@ -125,7 +125,7 @@ def _documents(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
             name, content = str(given.get("filename") or file.filename or ""), await file.read()
         pair, glossary = _wanted(service, given, glossaries)
         if given.get("output_format") and not name.lower().endswith(f".{given['output_format']}".lower()):
-            raise RefusedError(400, "`output_format` must be left out: a document stays what it is.")
+            raise RefusedError(400, "`output_format` must be left out: a document keeps its format.")
         made = documents.add(pair, name, content, glossary.required if glossary else lambda _: [])
         return PlainJSONResponse({"document_id": made.identity, "document_key": made.key})
 
@@ -285,7 +285,7 @@ def _entries(text: str, kind: str) -> dict[str, str]:
     )
     wrong = next((number for number, row in enumerate(rows, 1) if len(row) < 2 or not row[0].strip() or not row[1].strip()), None)
     if not rows or wrong is not None:
-        raise RefusedError(400, f"`entries` must be rows of a phrase and how it is said, but row {wrong or 1} is none.")
+        raise RefusedError(400, f"`entries` must be rows with a phrase and its translation, but row {wrong or 1} is not.")
     return {row[0].strip(): row[1].strip() for row in rows}
 
 

@@ -98,7 +98,7 @@ async def _hear(service: Service, websocket: Any, speaker: "Speaker") -> str | N
         if block is None:
             if (_read(message) or {}).get("type") == "end":
                 return "client"
-            raise RefusedError(422, 'What follows must be blocks of samples, or {"type": "end"}.')
+            raise RefusedError(422, 'Further messages must be blocks of samples, or {"type": "end"}.')
         found = await speaker.hear(block)
         if found is not None:
             await _send(websocket, {"type": "partial", "text": found["text"], "seconds": found["received"]})
@@ -128,7 +128,7 @@ def _check_origin(service: Service, websocket: Any) -> None:
     """Raise RefusedError for a page of another site, where no key tells that it may."""
     origin = websocket.headers.get("origin")
     if service.settings.api_key is None and origin is not None and urlsplit(origin).netloc != websocket.headers.get("host"):
-        raise RefusedError(403, f"Pages of {origin:.80} may speak here only with a key, which this service has not. Set `--api-key`.")
+        raise RefusedError(403, f"Pages of {origin:.80} may use this service only with a key, but it has none. Set `--api-key`.")
 
 
 async def _send(websocket: Any, content: Mapping[str, Any]) -> None:

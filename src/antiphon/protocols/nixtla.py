@@ -90,7 +90,7 @@ def routes(service: Service) -> Any:
 
 
 async def _refused() -> None:
-    raise RefusedError(400, "This is not done here: models are trained by `antiphon train`, and then served. Ask for /v2/forecast.")
+    raise RefusedError(400, "This service does not train: models are trained by `antiphon train`, and then served. Use /v2/forecast.")
 
 
 def _model(service: Service, name: object) -> tuple["Pool", "SeriesFacts"]:
@@ -115,7 +115,7 @@ def _wanted(service: Service, body: Mapping[str, Any]) -> _Wanted:
 
     for name, value in body.items():
         if name in ("finetune_steps", "finetuned_model_id", "feature_contributions", "multivariate", "model_parameters") and value:
-            raise RefusedError(400, f"`{name}` is not done here. Leave it out.")
+            raise RefusedError(400, f"`{name}` is not supported here. Leave it out.")
     pool, facts = _model(service, body.get("model"))
     check_frequency(facts, body.get("freq"))
     steps = whole_of(body, "h", facts.horizon)
@@ -256,9 +256,11 @@ def _unknown_level(level: float, target: str, columns: Sequence[str]) -> Refused
     known = [column.removeprefix(f"{target}-lo-") for column in columns if column.startswith(f"{target}-lo-")]
     if not known:
         return RefusedError(
-            400, "This model forecasts points alone, so leave `level` out. `task.intervals`, or a head of quantiles, would give intervals."
+            400, "This model forecasts only points, so leave `level` out. `task.intervals`, or a head of quantiles, would give intervals."
         )
-    return RefusedError(400, f"`level` {level:g} is not known of this model, but {', '.join(known)} {'is' if len(known) == 1 else 'are'}.")
+    return RefusedError(
+        400, f"`level` {level:g} is not available from this model, but {', '.join(known)} {'is' if len(known) == 1 else 'are'}."
+    )
 
 
 plugin = ProtocolPlugin("nixtla", "forecasts as Nixtla's client asks for them", routes)

@@ -101,7 +101,7 @@ def _pool(service: Service, name: str, version: str) -> "Pool":
     """The model of a name. Raises RefusedError when there is none."""
     pool = service.named(name)
     if version != _VERSION:
-        raise RefusedError(404, f"Model `{name}` has the version {_VERSION} alone, not {version}.")
+        raise RefusedError(404, f"Model `{name}` has only the version {_VERSION}, not {version}.")
     return pool
 
 

@@ -103,7 +103,7 @@ async def _wanted(service: Service, given: Mapping[str, Any], *, into_english: b
         raise RefusedError(400, f"`stream` needs `response_format` json, but it is {form}.")
     wrong = next((name for name in _UNKNOWN if fields.get(name)), None)
     if wrong is not None:
-        raise RefusedError(400, f"`{wrong}` cannot be done here. Leave it out.")
+        raise RefusedError(400, f"`{wrong}` is not supported here. Leave it out.")
     granularities = _texts(fields, "timestamp_granularities")
     if granularities and form != "verbose_json":
         raise RefusedError(400, f"`timestamp_granularities` needs `response_format` verbose_json, but it is {form}.")

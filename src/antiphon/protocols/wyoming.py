@@ -1,4 +1,4 @@
-"""The protocol of Wyoming (github.com/OHF-Voice/wyoming), by which Home Assistant and its satellites have speech recognized.
+"""The protocol of Wyoming (github.com/OHF-Voice/wyoming), with which Home Assistant and its satellites use speech recognition.
 
 An event is a line of JSON, then so many bytes of JSON (`data_length`), then so many bytes of sound (`payload_length`). A client sends
 `transcribe`, `audio-start`, blocks as `audio-chunk`, and `audio-stop`; it hears `transcript`, and before it what is said meanwhile as

@@ -1,4 +1,4 @@
-"""Keys in the labels of programs: `&File`, `_File`. They are taken out of texts before a model reads them, and put into what it says.
+"""Keys in the labels of programs: `&File`, `_File`. They are taken out of texts before a model reads them, and put into its translations.
 
 A mark stands before a letter: of GTK `_`, of Qt, KDE and Windows `&`, of LibreOffice `~`; `X-Accelerator-Marker` in the header of a PO file
 names it. In AT&T, R&D, snake_case and CONSTANT_NAMES it is none.

@@ -26,7 +26,7 @@ def _parted(path: Path, rows: Iterator[tuple[int, list[str]]], delimiter: str) -
     found = next((other for other in _OTHERS if other != delimiter and len(names) == 1 and other in names[0]), None)
     if found is not None:
         remedy = "Name it .tsv" if found == "\t" else f'Set `delimiter: "{found}"` of this file'
-        raise DataError(f"{path}:{number} looks as if {_OTHERS[found]} parted its values, not {delimiter!r}. {remedy}.")
+        raise DataError(f"{path}:{number} looks as if {_OTHERS[found]} separated its values, not {delimiter!r}. {remedy}.")
     yield number, names
     yield from rows
 

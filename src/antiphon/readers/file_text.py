@@ -41,7 +41,7 @@ def file_text(path: Path, encoding: str) -> FileText:
     """
     check_file(path)
     if path.suffix.lower() in COMPRESSIONS:
-        raise DataError(f"`{path}` must not be packed, since it is written again with what was said. Unpack it first.")
+        raise DataError(f"`{path}` must not be compressed, since translations are written back into it. Unpack it first.")
     data = path.read_bytes()
     named = "utf-8" if codecs.lookup(encoding).name == "utf-8-sig" else encoding
     mark, marked = mark_of(data)

@@ -48,7 +48,7 @@ def read(reading: Reading) -> Located:
     texts = _table(folder, "text")
     columns = {column: _table(folder, name) for name, column in (("utt2spk", "speaker"), ("utt2lang", "language"))}
     if reading.with_targets and not texts:
-        raise DataError(f"`{folder}` has no file `text`, which says what is said in the utterances. Add it to learn from them.")
+        raise DataError(f"`{folder}` has no file `text`, which has the texts of the utterances. Add it to learn from them.")
     places = _features(folder, reading.source) if reading.precomputed else _recordings(folder, reading.source)
     told = ("id", "recording", "start", "end", "channel", *(BESIDE if reading.precomputed else ()))
     check_columns((*_columns(reading, texts, columns, told),), reading.required, f"`{folder}`")
@@ -73,7 +73,7 @@ def _check_there(folder: Path, precomputed: bool) -> None:
     if precomputed and not (folder / "feats.scp").exists():
         raise DataError(
             f"`{folder}` has no features (feats.scp), which `task.features.kind: precomputed` learns from. Make them by Kaldi's"
-            " steps/make_fbank.sh, or hear its recordings: `kind: filter_banks`."
+            " steps/make_fbank.sh, or read its recordings: `kind: filter_banks`."
         )
     if not precomputed and not (folder / "wav.scp").exists():
         raise DataError(

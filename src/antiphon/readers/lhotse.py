@@ -107,9 +107,7 @@ def _of_supervision(
 
 def _of_recording(reading: Reading, path: Path, line: int, row: Mapping[str, Any]) -> Record | Skip:
     if reading.with_targets:
-        raise DataError(
-            f"`{path}` has recordings without what is said in them. Name the supervisions, `{_beside(path, 'supervisions')}`, or cuts."
-        )
+        raise DataError(f"`{path}` has recordings without their texts. Name the supervisions, `{_beside(path, 'supervisions')}`, or cuts.")
     return _record(reading, f"{path}:{line}", row, None, row.get("channel_ids"), {"id": row.get("id")})
 
 

@@ -1,4 +1,4 @@
-"""The blocks of a Markdown file: paragraphs, headings and cells of tables, and what is none (CommonMark 0.31, section 4 and 5, and GFM).
+"""The blocks of a Markdown file: paragraphs, headings and cells of tables, and everything else (CommonMark 0.31, section 4 and 5, and GFM).
 
 Unusual: lines are told apart one by one, with the indentation of the lists that they are in, and no tree is made of them.
 """

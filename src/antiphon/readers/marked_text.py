@@ -1,4 +1,4 @@
-"""A text with marks in it: tags, emphasis, links. A model reads it without them, and they are put back into what it says.
+"""A text with marks in it: tags, emphasis, links. A model reads the text without them, and they are put back into its translation.
 
 Where they go says `tag_placement`; marks that stand alone keep their order, since they may be halves of pairs. Text that no model may
 change (code) is looked for in what was said, and must be there.

@@ -56,5 +56,5 @@ def check_placeholders(source: str, target: str) -> None:
         raise MissingError(f"the translation lacks {', '.join(f'`{one}`' for one in lost)} of its source", tuple(lost))
     if added:
         raise MissingError(
-            f"the translation has {', '.join(f'`{one}`' for one in added)}, which its source has not", tuple(wanted.elements())
+            f"the translation has {', '.join(f'`{one}`' for one in added)} that its source does not have", tuple(wanted.elements())
         )

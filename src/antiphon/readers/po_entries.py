@@ -181,7 +181,7 @@ class _Parser:
             raise DataError(f'{self._path}:{entry.line} must have a msgstr, but its entry ends without one. Add `msgstr ""`.')
         for part in (*entry.parts.values(), *entry.strings.values()):
             if part.pieces == 0:
-                raise DataError(f'{self._path}:{entry.line} must have a text in quotes behind each keyword; an empty one is "".')
+                raise DataError(f'{self._path}:{entry.line} must have a text in quotes after each keyword; an empty one is "".')
         return entry
 
     def _unescaped(self, text: str) -> str:

@@ -49,7 +49,7 @@ def layout_of(names: Sequence[str], reading: Reading) -> _Layout:
     longest = max(runs, key=len, default=[])
     if len(longest) < 2:
         raise DataError(
-            f"`{reading.path}` must have a column for each time, called by dates (2024-01-31) or numbers (d_1, d_2), but has:"
+            f"`{reading.path}` must have a column for each time, named by dates (2024-01-31) or numbers (d_1, d_2), but has:"
             f" {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}."
         )
     if reading.file.frequency is not None and reading.file.start is None:
@@ -60,7 +60,7 @@ def layout_of(names: Sequence[str], reading: Reading) -> _Layout:
     static = tuple(name for name in names if name not in steps)
     taken = next((name for name in static[1:] if name in (ID, TIME, VALUE)), None)
     if taken is not None:
-        raise DataError(f"`{reading.path}` has a column `{taken}`, which is how times or values will be called. Rename it.")
+        raise DataError(f"`{reading.path}` has a column `{taken}`, a name that times or values will have. Rename it.")
     return _Layout(names[0], steps, static)
 
 

@@ -222,7 +222,7 @@ class SubtitleRewriter(Rewriter):
         atoms = [atom for atom in self._subtitles.format.atoms(text, 0, len(text)) if atom.kind != "text"]
         marks = [text[atom.start : atom.end] for atom in atoms if text[atom.start] in "<{"]
         if marks and self._subtitles.format.escaped("<") == "<":
-            raise DataError(f"the translation has `{marks[0]}`, which its source has not")
+            raise DataError(f"the translation has `{marks[0]}` that its source does not have")
         self._subtitles.file.check_writable(text)
 
     def content(self) -> bytes:

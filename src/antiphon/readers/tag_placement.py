@@ -44,7 +44,7 @@ def placed(text: str, pieces: Sequence[Piece], said: str, links: Links | None, *
 
     text       the source; `said` has the white space at its edges, too
     pieces     in the order in which they stand in it
-    links      (word of the source, word of what was said), counted from 0 and parted by white space
+    links      (word of the source, word of what was said), counted from 0 and separated by white space
     in_order   whether lone pieces keep their order among each other
 
     Raises MissingError when a part that must stay as it is does not, DataError when marks would come into it.

@@ -94,7 +94,7 @@ def _one(reading: Reading, head: _Head, number: int, text: str) -> WholeSeries:
     if len(cells) != len(head.attributes) + 1:
         names = ", ".join(name for name, _ in head.attributes)
         raise DataError(
-            f"{path}:{number} must be {len(head.attributes)} attributes ({names}) and the values, parted by colons, but has {len(cells)}"
+            f"{path}:{number} must be {len(head.attributes)} attributes ({names}) and the values, separated by colons, but has {len(cells)}"
             f" part{'s' if len(cells) > 1 else ''}."
         )
     static, start = _static(path, head, number, cells[:-1])

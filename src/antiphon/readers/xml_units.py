@@ -1,4 +1,4 @@
-"""Units of a translation in an XML file: records of them, and the file written again with what was said of them."""
+"""Units of a translation in an XML file: records of them, and the file written again with new translations."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -32,7 +32,7 @@ class Effects:
             for key in _settings(override):
                 if key.split(".")[0] in setting_fields(Recipe) and not self._has(key):
                     raise ConfigError(
-                        f"`{key}` must not be set here, since it changes nothing of {self.what}. What can be set:"
+                        f"`{key}` must not be set here, since it has no effect on {self.what}. What can be set:"
                         f" {', '.join(f'`{own}`' for own in self.keys)}."
                     )
 

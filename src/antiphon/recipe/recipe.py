@@ -98,7 +98,7 @@ class Recipe:
     training: Training
     """How it learns."""
     distillation: Distillation = None
-    """How it learns from a trained teacher (`antiphon distill`); null is from the data alone."""
+    """How it learns from a trained teacher (`antiphon distill`); null learns from the data only."""
     sweep: Sweep = None
     """Which settings `antiphon sweep` tries; training does not read it."""
     search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]

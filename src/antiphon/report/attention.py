@@ -70,7 +70,7 @@ def attention_section(record: RunRecord, predictor: Predictor | str, scored: Sco
 
 _OF_MAPS = (
     "Each row is a piece of the output, each column a piece of the source. The stronger a cell's colour, the more the model looked at that"
-    " source piece when it said the row's. Attention shows where information was taken from, not why."
+    " source piece when it predicted the row's. Attention shows where information was taken from, not why."
 )
 _OF_TEXT = (
     "The stronger a word of the source is shaded, the more the model looked at it for the whole output. Underlined: copied, in the source"

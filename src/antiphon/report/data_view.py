@@ -164,7 +164,7 @@ def _overlaps(audit: Plain) -> Markup:
         first, second = map(_split_name, splits)
         pairs, sources = as_count(overlap.get("pairs")), as_count(overlap.get("sources"))
         if not pairs and not sources:
-            lines.append(note(f"No record or source of the {second} data stands in the {first} data."))
+            lines.append(note(f"No record or source of the {second} data occurs in the {first} data."))
             continue
         labels = [_mapping(_mapping(_mapping(audit.get("splits")).get(name)).get("labels")) for name in splits]
         shares = [percent(as_real(overlap.get(key)) or 0.0) for key in ("pair_share", "source_share")]

@@ -54,7 +54,8 @@ def lags_section(record: RunRecord, predictor: Predictor | str, data: Any = None
         return _section(note("The series of the evaluation cannot be read again, so there is nothing to draw."))
     meaning = note(
         "Each row is a step ahead, each column a past step: 0 is the last known value. The stronger a cell's colour, the more the model"
-        " looked at that step when it said the row's. A model that uses the season shows a diagonal. Attention shows where information was"
+        " looked at that step when it predicted the row's. A model that uses the season shows a diagonal. Attention"
+        " shows where information was"
         " taken from, not why."
     )
     return _section(meaning, element("div", {"class": "maps"}, *maps))

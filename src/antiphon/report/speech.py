@@ -112,7 +112,7 @@ def _worst(record: RunRecord, predictor: Predictor | str, worst: Sequence[Plain]
     if not worst:
         return note("No utterance of the newest evaluation has a wrong word.")
     legend = note(
-        "Above what was said, below what was recognized. Marked: ",
+        "Above: what was said. Below: what was recognized. Marked: ",
         element("mark", {"class": "wrong"}, "substituted or inserted"),
         " and ",
         element("mark", {"class": "missed"}, "substituted or deleted"),

@@ -194,7 +194,7 @@ def _slice(record: _Record, key: str, space: Any) -> Markup:
 
 def _importance(record: _Record) -> Markup:
     if not record.importances:
-        return section("importance", "Importance", note("Ten complete trials or more say which settings matter."))
+        return section("importance", "Importance", note("It takes ten complete trials to estimate which settings matter."))
     rows = [
         (code(key), percent(share), interval_bar(share, None, None, 1.0, f"importance of {key}"))
         for key, share in sorted(record.importances.items(), key=lambda item: -item[1])

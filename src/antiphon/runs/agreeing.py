@@ -1,5 +1,5 @@
 """Processes that train together must have the same program, recipe, folder and data. What differs is named, with the process and its
-machine, before anything is learned: gradients of different things would be summed without a word."""
+machine, before anything is learned: otherwise gradients of different things would be summed without a message."""
 
 import os
 import platform

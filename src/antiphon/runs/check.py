@@ -210,7 +210,7 @@ def _published(recipe: Recipe) -> Iterator[Finding]:
         if path is not None and Path(path).is_dir():
             yield Finding(part, "ok", f"{path} is there")
         elif path is not None and _FETCHED.fullmatch(str(path)):
-            yield Finding(part, "note", f"{path} is no folder here: training takes it from the hub. So the model was not looked at.")
+            yield Finding(part, "note", f"{path} is no folder here: training takes it from the hub. So the model was not checked.")
         elif path is not None:
             yield Finding(part, "wrong", f"There is no folder {path}, and it is no name on the hub such as `facebook/bart-base`.")
 

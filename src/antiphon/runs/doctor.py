@@ -1,4 +1,4 @@
-"""Prove of a run, or of what was exported from it, what we promise, on the user's own data and machine.
+"""Check Antiphon's promises for a run, or for an exported folder, on the user's own data and machine.
 
 - the same alone and in any batch
 - step by step with a cache, re-ordered in between, the same as all at once

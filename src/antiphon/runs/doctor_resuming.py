@@ -1,4 +1,4 @@
-"""Is a run that was stopped and resumed what it would have been uninterrupted? Tried on copies, some updates from its last checkpoint on.
+"""Is a run that was stopped and resumed the same as one that was not interrupted? Tried on copies, from the last checkpoint on.
 
 Unusual: a copy shares the files of the run (hard links), except the log, which is written to in place. All else is only ever replaced.
 """

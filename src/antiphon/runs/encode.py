@@ -1,4 +1,4 @@
-"""Encode the data of a recipe into its cache, before any training and by as many processes and machines as one likes.
+"""Encode the data of a recipe into its cache, before any training, with any number of processes and machines.
 
 What training then finds there is what it would have encoded itself, so it begins at once, and other runs with the same data and
 vocabulary do, too.
@@ -80,7 +80,7 @@ def _cache(recipe: Recipe) -> Path:
             " `--set data.cache=FOLDER`, here and for `antiphon train`."
         )
     if recipe.distillation is not None:
-        raise ConfigError("A student's data is encoded with its teacher's outputs, by `antiphon distill` alone.")
+        raise ConfigError("A student's data is encoded with its teacher's outputs, only by `antiphon distill`.")
     make_cache(recipe.data.cache)
     return recipe.data.cache
 

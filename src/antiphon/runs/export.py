@@ -112,7 +112,9 @@ def _shortlist(
     """The shortlist that is asked for, None where none is. Raises ExportError where there can be none."""
     if best is None:
         if data is not None:
-            raise ExportError("`--shortlist-data` names what a shortlist is counted on. Say how long its lists are: `--shortlist 50`.")
+            raise ExportError(
+                "`--shortlist-data` names what a shortlist is counted on. Also give the length of the lists: `--shortlist 50`."
+            )
         return None
     if best < 1:
         raise ExportError(f"`--shortlist` must be at least 1, but is {best}.")

@@ -1,4 +1,4 @@
-"""What an exported model is compared with the run it was made of: the same records, said and decoded by both, and measured.
+"""How an exported model compares with its run: both score and decode the same records.
 
 fp32 must say the same up to rounding. A precision that loses something must say how much quality that costs, with its interval; the
 intervals are those of paired resamples (Koehn 2004; `metrics/significance.py`). Speed is by the clock of the processor, so that other

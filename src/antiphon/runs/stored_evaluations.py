@@ -1,4 +1,4 @@
-"""Where evaluations are kept: `evaluations/` of a run, a file for each data set and for what was evaluated on it.
+"""Where evaluations are stored: `evaluations/` of a run, a file for each data set and for what was evaluated on it.
 
     test.tsv.json                      the run's best checkpoint on test.tsv
     test.tsv-1f3a9c02.json             the same on another test.tsv, elsewhere

@@ -1,4 +1,4 @@
-"""What came of a training run, in a few plain values."""
+"""The result of a training run, in a few plain values."""
 
 from pathlib import Path
 from typing import Any

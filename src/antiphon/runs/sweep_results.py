@@ -1,4 +1,4 @@
-"""What came of a sweep: a table of its trials, the best of them beside the second, and a recipe with the settings of the best."""
+"""The results of a sweep: a table of its trials, the best of them beside the second, and a recipe with the settings of the best."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -107,7 +107,7 @@ def _refuse_what_compares(key: str, recipe: Recipe) -> None:
         )
     if key in ("seed", "data", "data.train") and isinstance(recipe.data.validation, int):
         raise ConfigError(
-            f"`sweep.space` must not have `{key}` where `data.validation` is a number of records, which are other ones then: trials are"
+            f"`sweep.space` must not have `{key}` where `data.validation` is a number of records, which it would change: trials are"
             " compared on the same records. Name a file for `data.validation`."
         )
 

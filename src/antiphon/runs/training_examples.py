@@ -41,7 +41,7 @@ def training_examples(run: Path | str, trained: Trained, data: Any = None) -> li
             " `--shortlist-data FILE`."
         ) from error
     if not found:
-        raise ExportError("A shortlist is counted on pairs of texts, and the data has none that the model can read. Name other ones.")
+        raise ExportError("A shortlist is counted on pairs of texts, but the data has none that the model can read. Name other pairs.")
     return found
 
 

@@ -68,7 +68,7 @@ class BeamConfig:
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """How much of the ranking is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC. Often 0.3."""
     language_model: LanguageModelConfig | None = None
-    """A language model that has a say in the ranking (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
+    """A language model that takes part in the ranking (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
     `{ngram: FILE, weight: 0.3}`."""
     length_reward: float = 0.0
     """What each symbol but the end adds to the log-probability (the word reward of He et al. 2016). The `length_penalty` divides the sum,
@@ -143,7 +143,7 @@ class BeamSearch:
         return BeamSearch(self.settings, language_model, hot_words)
 
     def with_copies(self) -> "BeamSearch":
-        """The same search, which says what a model that copies did copy."""
+        """The same search, which finds out what a model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other

@@ -44,7 +44,7 @@ class RequiredPhrases:
         return self.said.all(1)
 
     def advance(self, symbols: Int[Tensor, " R"]) -> "RequiredPhrases":
-        """What is known after each row said a symbol."""
+        """The state after one more symbol of each row."""
         hit = self.suffix & (self.phrases == symbols[:, None, None])
         said = self.said | hit.gather(2, (self.lengths - 1).clamp(min=0).unsqueeze(2)).squeeze(2)
         suffix = torch.cat((torch.ones_like(hit[..., :1]), hit[..., :-1]), dim=2)
@@ -71,11 +71,11 @@ class RequiredPhrasesScorer(Scorer):
     """Lets a hypothesis end when it has said all phrases. Its state is what a beam is dealt out by (`candidates.constrained`)."""
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> RequiredPhrases | None:
-        """Nothing said yet."""
+        """The state before the first symbol."""
         return required_phrases(prepared.requests, width, prepared.device)
 
     def advance(self, state: RequiredPhrases, symbols: Int[Tensor, " R"]) -> RequiredPhrases:
-        """What is known after each row said a symbol."""
+        """The state after one more symbol of each row."""
         return state.advance(symbols)
 
     def may_end(self, state: RequiredPhrases) -> Bool[Tensor, " R"]:

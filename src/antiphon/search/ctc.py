@@ -36,7 +36,7 @@ from antiphon.search.preparation import token_target
 
 @config
 class CTCSearchConfig:
-    """What an encoder's frames say: fast, without a decoder."""
+    """Settings of the search in an encoder's outputs for each frame: fast, without a decoder."""
 
     name: Literal["ctc"] = "ctc"
     """The search."""
@@ -45,7 +45,7 @@ class CTCSearchConfig:
     n_best: Annotated[int, Field(ge=1)] = 1
     """Hypotheses given per source; at most `beam_size`."""
     language_model: LanguageModelConfig | None = None
-    """N-grams that have a say in the ranking of prefixes: `{ngram: FILE, weight: 0.5}`; needs a beam."""
+    """N-grams that take part in the ranking of prefixes: `{ngram: FILE, weight: 0.5}`; needs a beam."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`; needs a beam. A record may have its own in a field `hot_words`."""
     spans: bool = False

@@ -1,4 +1,4 @@
-"""When each symbol is said: the best alignment of hypotheses with the frames (Viterbi over the states of CTC).
+"""When each symbol is spoken: the best alignment of hypotheses with the frames (Viterbi over the states of CTC).
 
 It serves every hypothesis of a model that says something of frames, also those that attention found. The loop is over frames, and all
 hypotheses of a batch take it together.

@@ -1,4 +1,4 @@
-"""The probability that what frames say begins with a prefix (Graves 2008; Watanabe et al. 2017), for all symbols that may come next.
+"""The probability, by the frames, that the output begins with a prefix (Graves 2008; Watanabe et al. 2017), for all next symbols.
 
 For each prefix two rows of numbers are kept: the log-probability that the frames so far say exactly the prefix and the last of them said
 its last symbol, or blank. From these follows, for any next symbol, the probability of all sequences that begin so.

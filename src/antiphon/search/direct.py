@@ -33,7 +33,7 @@ class DirectConfig:
     point: Point = "mean"
     """What a distribution's point forecast is: its mean or its median. Of quantiles it is the median."""
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = LEVELS
-    """Levels of the quantiles of a distribution; a head of quantiles says its own."""
+    """Levels of the quantiles of a distribution; a head of quantiles has its own."""
     samples: Annotated[int, Field(ge=1)] = 400
     """Draws that quantiles are estimated from where a distribution has none to compute: none of the heads here needs them."""
     seed: Annotated[int, Field(ge=0)] = 0

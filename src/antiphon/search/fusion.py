@@ -1,4 +1,4 @@
-"""Shallow fusion: what a language model says of each symbol is added, with a weight, to what a search ranks by (Gulcehre et al. 2015).
+"""Shallow fusion: log-probabilities of a language model are added, with a weight, to the scores of a search (Gulcehre et al. 2015).
 
 Unusual here: a language model is a pair of functions on a state with a row per hypothesis, and its state is reordered with the beam by
 `select_rows` like any other. So one of our own runs and an n-gram model from a file look alike to a search (`search/ngram.py`).
@@ -33,7 +33,7 @@ class LanguageModelConfig:
     ngram: Path | None = None
     """An n-gram model in the ARPA format (plain or .gz), as KenLM's lmplz and SRILM write them."""
     weight: Annotated[float, Field(gt=0)] = 0.3
-    """How much of its log-probability is added to what the model says."""
+    """By how much its log-probability is multiplied before it is added to the model's."""
     level: Literal["symbols", "words"] | None = None
     """Of `ngram`: what an entry stands for. Left out: `words` where the vocabulary is made of subwords, `symbols` of any other."""
     trust: Verdict = verdict()

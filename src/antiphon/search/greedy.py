@@ -1,4 +1,4 @@
-"""Greedy search: say the likeliest symbol at each step, by the model and what else has a say (`scorer.py`)."""
+"""Greedy search: take the most probable symbol at each step, by the model and the scorers (`scorer.py`)."""
 
 import copy
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class GreedyConfig:
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """How much of the choice is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC."""
     language_model: LanguageModelConfig | None = None
-    """A language model that has a say in the choice (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
+    """A language model that takes part in the choice (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
     `{ngram: FILE, weight: 0.3}`."""
     length_reward: float = 0.0
     """What each symbol but the end is favoured by, in log-probability: above 0, outputs become longer."""
@@ -62,7 +62,7 @@ class GreedySearch:
         return GreedySearch(self.settings, language_model, hot_words)
 
     def with_copies(self) -> "GreedySearch":
-        """The same search, which says what a model that copies did copy."""
+        """The same search, which finds out what a model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other

@@ -34,12 +34,12 @@ Phrases = tuple[tuple[int, ...], ...]
 
 @config
 class HotWordsConfig:
-    """Phrases that are to be preferred, such as names that the model has hardly seen."""
+    """Phrases to prefer, such as names that the model has hardly seen."""
 
     phrases: tuple[str, ...] = ()
     """Texts, written as outputs are. A record may have more of them in its field `hot_words`."""
     weight: Annotated[float, Field(gt=0)] = 1.5
-    """What each symbol of a phrase adds to the log-probability. Too much, and phrases are heard where nobody said them."""
+    """What each symbol of a phrase adds to the log-probability. If it is too large, phrases are recognized where nobody said them."""
 
     def __post_init__(self) -> None:
         if not all(phrase.strip() for phrase in self.phrases):

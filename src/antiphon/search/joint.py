@@ -1,4 +1,4 @@
-"""Joint decoding: every continuation is also ranked by what the encoder's frames say of it (Watanabe et al. 2017).
+"""Joint decoding: every continuation is also ranked by its CTC probability on the encoder's frames (Watanabe et al. 2017).
 
 Unusual here: all symbols are scored, not only the decoder's best few (`ctc_prefix.py`).
 """
@@ -47,7 +47,7 @@ class CTCPrefixScorer(Scorer):
         self.weight = weight
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> _Heard:
-        """Nothing said yet. Raises ConfigError when the model says nothing of frames."""
+        """The state before the first symbol. Raises ConfigError when the model says nothing of frames."""
         frames = frame_scores(frames_of(model, prepared.encoded, "`search.ctc_weight`"), prepared.spec.pad)
         return _Heard(frames, empty_prefixes(frames, width), width, prepared.spec.end)
 
@@ -66,5 +66,5 @@ def frames_of(model: Seq2SeqModel, memory: Memory, reader: str) -> Frames:
     """What the model says of each state of the memory. Raises ConfigError when it says nothing; `reader` says who asks."""
     frames = model.frames(memory)
     if frames is None:
-        raise ConfigError(f"{reader} needs a model that says something of frames. Train one with `model.ctc: true`, or `encoder_only`.")
+        raise ConfigError(f"{reader} needs a model with an output for each frame. Train one with `model.ctc: true`, or `encoder_only`.")
     return frames

@@ -1,4 +1,4 @@
-"""A reward for each symbol said, against the shortness of what sums of log-probabilities prefer (He et al. 2016; `penalty` of ESPnet).
+"""A reward for each symbol, because sums of log-probabilities prefer short outputs (He et al. 2016; `penalty` of ESPnet).
 
 It makes the score of a hypothesis rise with its length, so a beam search may stop only when what is left of the limit cannot make up for
 what it lacks.

@@ -76,7 +76,7 @@ class MinimumBayesRiskSearch:
         return other
 
     def with_copies(self) -> "MinimumBayesRiskSearch":
-        """The same search, which says what a model that copies did copy."""
+        """The same search, which finds out what a model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other

@@ -43,7 +43,7 @@ class NGrams(LanguageModel):
     """Contexts and what comes behind them are asked for one by one, since a search over frames says nothing at most of them."""
 
     def begin(self, rows: int, steps: int, device: torch.device) -> Contexts:
-        """Nothing said yet."""
+        """The state before the first symbol."""
         return Contexts((((), ()),) * rows)
 
     def step(self, last: Int[Tensor, " R"], state: Contexts) -> tuple[Float[Tensor, "R V"], Contexts]:

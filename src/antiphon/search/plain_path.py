@@ -1,4 +1,4 @@
-"""Greedy search where nobody but the model has a say, on arrays of the host.
+"""Greedy search by the model alone, without scorers, on arrays of the host.
 
 The result is that of `single_path.follow`. Unusual here: a step of a compiled model of one row takes about a millisecond, in which torch
 makes some 40 small calls; numpy makes a call in a fifth of the time, and a row that has ended leaves at once, so there are fewer.

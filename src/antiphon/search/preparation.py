@@ -148,7 +148,7 @@ def _refusal(request: Request, spec: TokenSpec, longest: int, sayable: int | Non
             if kind == "hot phrase":
                 continue
             if sayable is not None and len(phrase) >= sayable:
-                return f"the {kind} must have at most {sayable - 1} symbols, which is all that the model can say, but has {len(phrase)}."
+                return f"the {kind} must have at most {sayable - 1} symbols, which is all that the model can write, but has {len(phrase)}."
             if len(phrase) > longest:
                 return (
                     f"the {kind} must have at most {longest} symbols, the limit for the source's length, but has {len(phrase)}."

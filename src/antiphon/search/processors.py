@@ -1,4 +1,4 @@
-"""What may be said next: the rules between a model's logits and the choice of a symbol.
+"""Which symbols may come next: the rules between a model's logits and the choice of a symbol.
 
 Two kinds of rules. A rule that *forbids* sets a logit to minus infinity and leaves the other log-probabilities alone, so what a search
 ranks by stays the model's own log-probability. The repetition penalty is the only rule that *changes* logits; with it a search ranks by
@@ -36,15 +36,17 @@ class ProcessorsConfig:
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
     """No sequence of this many symbols appears twice in a hypothesis; 0 allows repetition."""
     repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
-    """Divide the positive logits of symbols said before by this, multiply the negative ones (Keskar et al. 2019); 1 changes nothing."""
+    """Divide the positive logits of symbols that occurred before by this, multiply the negative ones (Keskar et al. 2019); 1 changes
+    nothing."""
     allow_unknown: bool = True
-    """Whether the unknown symbol may be said."""
+    """Whether the unknown symbol may be output."""
     allow_suppressed: bool = False
-    """Whether symbols may be said that a published model is not to say (Whisper's `suppress_tokens`: brackets, quotation marks, music)."""
+    """Whether to allow symbols that a published model is not meant to output (Whisper's `suppress_tokens`: brackets, quotation marks,
+    music)."""
     forbidden: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Symbols, by number, that are never said, such as those that a published model is known to misuse."""
+    """Symbols, by number, that are never output, such as those that a published model is known to misuse."""
     forbidden_first: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Symbols, by number, that are not said first: at the beginning, or right behind what an output must begin with. The end symbol may
+    """Symbols, by number, that are not output first: at the beginning, or right after what an output must begin with. The end symbol may
     be one of them."""
 
 

@@ -1,4 +1,4 @@
-"""Real values step by step: the decoder reads what it said last, a sample of a distribution or a point.
+"""Real values step by step: the decoder reads its own last value, a sample of a distribution or a point.
 
 Unusual here: the sample paths of a source are rows side by side, as the hypotheses of a beam are, so nothing of the source is copied. The
 first step is taken once per source, since all paths begin alike; its state is then repeated. Random numbers belong to the source.
@@ -32,11 +32,11 @@ class RolloutConfig:
     name: Literal["rollout"] = "rollout"
     """The search."""
     samples: Annotated[int, Field(ge=1)] = 100
-    """Sample paths per source when the head says a distribution; points and quantiles have one path."""
+    """Sample paths per source if the head predicts a distribution; points and quantiles have one path."""
     point: Point = "mean"
     """What the paths' point forecast is: their mean or their median at each step."""
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = LEVELS
-    """Levels of the quantiles of the paths; a head of quantiles says its own."""
+    """Levels of the quantiles of the paths; a head of quantiles has its own."""
     seed: Annotated[int, Field(ge=0)] = 0
     """With the source's content this decides all draws."""
     keep_paths: bool = True

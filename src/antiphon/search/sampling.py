@@ -55,7 +55,7 @@ class SamplingConfig:
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """How much of the distribution is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC."""
     language_model: LanguageModelConfig | None = None
-    """A language model that has a say in the distribution (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
+    """A language model that takes part in the distribution (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
     `{ngram: FILE, weight: 0.3}`."""
     length_reward: float = 0.0
     """What each symbol but the end is favoured by, in log-probability: above 0, outputs become longer."""
@@ -83,7 +83,7 @@ class SamplingSearch:
         return SamplingSearch(self.settings, language_model, hot_words)
 
     def with_copies(self) -> "SamplingSearch":
-        """The same search, which says what a model that copies did copy."""
+        """The same search, which finds out what a model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other

@@ -1,4 +1,4 @@
-"""What has a say in the ranking of hypotheses beside the model: a language model, the encoder's frames, phrases that are wished for.
+"""What else takes part in the ranking of hypotheses beside the model: a language model, the encoder's frames, preferred phrases.
 
 A search knows none of them by name. At each step it shows its scores to every scorer, which may add to what is ranked by; the model's own
 log-probabilities stay as they are. What a scorer must remember of each hypothesis is its state, which the search reorders with the model's.
@@ -24,7 +24,7 @@ from antiphon.search.processors import StepScores
 
 
 class Scorer(ABC):
-    """One that has a say. Its state is a tree of tensors with a row per hypothesis, R = B * width, or has a `select_rows` of its own.
+    """A scorer. Its state is a tree of tensors with a row per hypothesis, R = B * width, or has a `select_rows` of its own.
 
     In each step, a search calls `may_end`, `score`, for hypotheses that end `finish`, and behind its choice of symbols `select_rows` of the
     state and `advance`.
@@ -51,7 +51,7 @@ class Scorer(ABC):
         return scores, state
 
     def advance(self, state: Any, symbols: Int[Tensor, " R"]) -> Any:
-        """The state after each row said one more symbol."""
+        """The state after one more symbol of each row."""
         return state
 
     def finish(self, state: Any, rows: Int[Tensor, " N"]) -> Float[Tensor, " N"]:

@@ -1,4 +1,4 @@
-"""The scorers that the settings of a search name, in the order in which they have their say.
+"""The scorers that the settings of a search name, in the order in which they are applied.
 
 What frames say comes first, since it takes a share of what the decoder says; the others are added.
 """

@@ -1,4 +1,4 @@
-"""The log-probability of given targets: what a model thinks of somebody else's output. One teacher-forced pass, no search.
+"""The log-probability of given targets: how probable a model finds an output that is not its own. One teacher-forced pass, no search.
 
 Of a model without a decoder (CTC), and of a transducer, it is that of all alignments of the target with the states, told symbol by symbol:
 of each given those before it. The logits of a batch are never in memory at once.
@@ -47,7 +47,8 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray], *,
             raise DataError(f"Target {row} of the batch must hold symbols from 0 to {size - 1}, but holds {lowest} to {highest}.")
         if model.longest_target is not None and len(target) >= model.longest_target:
             raise DataError(
-                f"Target {row} of the batch must have at most {model.longest_target - 1} symbols, which is all that the model can say, but"
+                f"Target {row} of the batch must have at most {model.longest_target - 1} symbols, which is all that"
+                " the model can write, but"
                 f" has {len(target)}."
             )
     memory, device = model.encode(source), source.lengths.device

@@ -1,4 +1,4 @@
-"""What a recording says, while it is made: the best path of CTC, or the likeliest path of a transducer, symbol by symbol.
+"""The text of a recording, while it is made: the best path of CTC, or the likeliest path of a transducer, symbol by symbol.
 
 Both are decided state by state, so nothing that was given is ever taken back, and what a stream has given at its end is what the search
 `ctc` or `transducer` (each without a beam) finds in the whole recording.

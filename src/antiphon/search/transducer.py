@@ -31,7 +31,7 @@ from antiphon.search.transducer_path import MAX_SYMBOLS, LikeliestPath, Said, pa
 
 @config
 class TransducerSearchConfig:
-    """What a transducer says."""
+    """Settings of the search in the outputs of a transducer."""
 
     name: Literal["transducer"] = "transducer"
     """The search."""
@@ -40,13 +40,13 @@ class TransducerSearchConfig:
     n_best: Annotated[int, Field(ge=1)] = 1
     """Hypotheses given per source; at most `beam_size`."""
     max_symbols: Annotated[int, Field(ge=1)] = MAX_SYMBOLS
-    """Symbols that may be said at one state of the encoder."""
+    """Symbols that may be output at one state of the encoder."""
     language_model: LanguageModelConfig | None = None
-    """N-grams that have a say in the ranking (shallow fusion): `{ngram: FILE, weight: 0.3}`; needs a beam."""
+    """N-grams that take part in the ranking (shallow fusion): `{ngram: FILE, weight: 0.3}`; needs a beam."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`; needs a beam. A record may have its own in a field `hot_words`."""
     spans: bool = False
-    """Whether to give the state at which each symbol is said (word timestamps)."""
+    """Whether to give the state at which each symbol is output (word timestamps)."""
 
     def __post_init__(self) -> None:
         check_settings(self, "transducer")

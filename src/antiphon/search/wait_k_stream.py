@@ -1,4 +1,4 @@
-"""What a text says in another language, while it is read: greedy search under wait-k (Ma et al. 2019).
+"""The translation of a text while it is read: greedy search under wait-k (Ma et al. 2019).
 
 A symbol is said as soon as those that it waits for are there, and nothing that was said is taken back. What a stream has said at its end is
 what `search: greedy` finds in the whole source with the same model.
@@ -51,7 +51,7 @@ def stream(
     Raises ConfigError when the model does not wait.
     """
     if not isinstance(model, StepwiseModel) or model.wait_k is None:
-        raise ConfigError("A stream of words needs one run with `model.wait_k`, which says something before it has read everything.")
+        raise ConfigError("A stream of words needs one run with `model.wait_k`, which begins its output before it has read everything.")
     path = _Path(model, model.wait_k, limits, processors, request)
     for symbols, complete in sources:
         yield path.read(symbols, complete=complete)

@@ -1,4 +1,4 @@
-"""Answers that take their time: nobody computes for a client who has gone, and one who waits hears that somebody is there.
+"""Answers that take long: no computing for a client who has gone, and signs of life for one who waits.
 
 Clients that hear nothing for 5 or 10 seconds send everything again. So what is not there after a moment is answered with status 200 and a
 blank every few seconds, which JSON allows in front of it; what goes wrong from there on is told in the body, as the status has been sent.

@@ -172,7 +172,7 @@ class _Translation:
             if len(records) > _MOST_UNITS:
                 raise DataError(f"A document may have {_MOST_UNITS:,} units, but {document.name} has more. Cut it.")
         if file.reader.back is None:
-            raise DataError(f"{document.name} is read as {file.reader.name}, which is not written again.")
+            raise DataError(f"{document.name} is read as {file.reader.name}, which cannot be written back.")
         return records, file.reader.back(file.reading)
 
     def _chunks(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:

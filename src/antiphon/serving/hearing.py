@@ -1,4 +1,4 @@
-"""Which model hears a recording: by its name, by the language that is spoken, and by whether what it says is in another one.
+"""Which model transcribes a recording: by its name, by the spoken language, and by whether it translates.
 
 What languages a model has is known of a Whisper (`task.vocabulary.languages`), and of a model that is called after one (`de`) or two
 (`de-en`). Of others it is not known, and nothing is concluded from that.
@@ -46,7 +46,7 @@ def listener(service: Service, model: str | None, spoken: Sequence[str] = (), *,
     if model is not None and (model in service.pools or not ANY.fullmatch(model)):
         return _named(service.named(model), spoken, into_english=into_english)
     if not hearing:
-        raise RefusedError(404, "No model here hears: serve a run of speech recognition.")
+        raise RefusedError(404, "No model here recognizes speech: serve a run of speech recognition.")
     able = [pool for pool in hearing if (_into_english(pool) if into_english else not translates(pool))]
     if not able:
         what = "translates speech into English" if into_english else "writes the language that it hears; /v1/audio/translations may do"
@@ -55,14 +55,14 @@ def listener(service: Service, model: str | None, spoken: Sequence[str] = (), *,
     maybe = [pool for pool in able if _hears(pool, spoken) is None]
     if not known and not maybe:
         heard = ", ".join(sorted({str(languages_of(pool)[0]) for pool in able}))
-        raise RefusedError(400, f"`language` must be one that a model here hears ({heard}), but is {', '.join(spoken)}.")
+        raise RefusedError(400, f"`language` must be one that a model here recognizes ({heard}), but is {', '.join(spoken)}.")
     return (known or maybe)[0]
 
 
 def _named(pool: Pool, spoken: Sequence[str], *, into_english: bool) -> Pool:
     assert pool.card is not None, "started before"
     if not pool.card.hears:
-        raise RefusedError(400, f"`model` must be one that hears, but `{pool.served.name}` is one of {pool.card.task}.")
+        raise RefusedError(400, f"`model` must be one that recognizes speech, but `{pool.served.name}` is one of {pool.card.task}.")
     if into_english and not _into_english(pool):
         raise RefusedError(
             400,

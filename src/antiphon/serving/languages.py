@@ -78,7 +78,7 @@ def between(service: Service, source: str | None, target: str) -> Pair:
     """
     known = pairs(service)
     if not known:
-        raise RefusedError(400, "No model here is called after two languages. Serve one as `en-de=RUN`.")
+        raise RefusedError(400, "No model here is named after two languages. Serve one as `en-de=RUN`.")
     targets = _alike(known, target, lambda pair: pair.target)
     if not targets:
         raise _unknown("target", target, {pair.target for pair in known})

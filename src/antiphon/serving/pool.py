@@ -253,7 +253,7 @@ class Pool:
         """A session with one who speaks at so many samples a second. Raises RefusedError when it cannot follow, or too many speak."""
         assert self.card is not None, "asked once the model is there"
         if not self.card.streams:
-            raise RefusedError(422, f"`{self.served.name}` cannot follow speech while it is spoken. {self.card.why_not}")
+            raise RefusedError(422, f"`{self.served.name}` cannot transcribe speech while it is spoken. {self.card.why_not}")
         try:
             session = self._sessions.open(self.served.name, self._all)
         except RefusedError:

@@ -174,7 +174,7 @@ def rows_of(given: GivenSeries, facts: SeriesFacts, window: Window, name: int) -
     first, size = given.starts[series], given.size(series)
     following = facts.horizon if facts.known else 0
     if given.values[first + origin - 1] is None:
-        raise RefusedError(400, f"Value {origin} of series {series + 1} is missing: a forecast cannot begin behind it.")
+        raise RefusedError(400, f"Value {origin} of series {series + 1} is missing: a forecast cannot begin after it.")
     _check_known(given, facts, window)
     times = times_from(None if given.times is None else given.times[series], facts, origin + following, f"Series {series + 1}")
     rows = []

@@ -74,7 +74,8 @@ async def _serve(service: Any, server: Any, config: Any, listen: Sequence[Listen
         sock = socket.create_server((config.host, config.port), family=family, backlog=config.backlog)
     except OSError as error:
         raise AntiphonError(
-            f"{config.host}:{config.port} cannot be listened at: {error.strerror}. Choose another `--port`, or an address of this machine."
+            f"The service cannot listen at {config.host}:{config.port}: {error.strerror}. Choose another `--port`, or"
+            " an address of this machine."
         ) from error
     try:
         await service.start()
@@ -120,7 +121,9 @@ async def _listening(service: Any, protocol: str, host: str, port: int) -> async
     try:
         server: asyncio.Server = await _speaker(protocol)(service, host, port)
     except OSError as error:
-        raise AntiphonError(f"{host}:{port} cannot be listened at for {protocol}: {error.strerror}. Choose another one.") from error
+        raise AntiphonError(
+            f"The service cannot listen at {host}:{port} for {protocol}: {error.strerror}. Choose another address."
+        ) from error
     address, bound = server.sockets[0].getsockname()[:2]
     say("listening", f"Speaking {protocol} at {address}:{bound}.", more={"protocol": protocol, "port": bound})
     return server

@@ -1,4 +1,4 @@
-"""Clients who speak while they are listened to. Each has one worker, which alone knows what was said so far, until its session ends.
+"""Clients who send live speech. Each has one worker, which alone knows the text so far, until the session ends.
 
 What they say waits for their worker in the order in which it came, and so does what others ask: whatever is older goes first, so a session
 keeps nobody waiting, and nobody keeps it waiting for more than one batch. What several speakers say meanwhile goes to the worker at once.
@@ -109,7 +109,7 @@ class Sessions:
     def open(self, name: str, workers: "set[WorkerProcess]") -> Session:
         """A session at the worker that has the fewest. Raises RefusedError when there are too many, or no worker."""
         if self.count >= self._most:
-            raise RefusedError(429, f"{self.count} clients speak to {name} already, which are all that may. Try again later.", 5.0)
+            raise RefusedError(429, f"{self.count} clients speak to {name} already, which is the limit. Try again later.", 5.0)
         if not workers:
             raise RefusedError(503, f"{name} is not ready. Try again later.", 5.0)
         worker = min(workers, key=self.at)

@@ -1,4 +1,4 @@
-"""One who speaks to a service, whatever the protocol: blocks of sound in, what was said so far out, within the operator's limits.
+"""A client who sends live speech, by any protocol: blocks of sound in, the text so far out, within the operator's limits.
 
 A model that can follow speech is told of each block at once. To another one the whole is given when it has ended, as a recording.
 """
@@ -70,7 +70,9 @@ class Speaker:
         if self._session is not None:
             return await self._session.hear(samples)
         if samples.itemsize * self._channels * self._count > self._service.settings.max_body:
-            raise RefusedError(413, f"What is kept of a speaker may have {self._service.settings.max_body:,} bytes, but this has more.")
+            raise RefusedError(
+                413, f"The speech that is kept of a client may have {self._service.settings.max_body:,} bytes, but this has more."
+            )
         self._kept.append(samples)
         return None
 

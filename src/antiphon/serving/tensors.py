@@ -54,7 +54,7 @@ def read_tensors(body: bytes, head: str | None) -> tuple[dict[str, Any], list[Te
         tensor, raw = _tensor(given, raw)
         tensors.append(tensor)
     if len(raw):
-        raise RefusedError(400, f"{len(raw)} bytes are left behind the last tensor.")
+        raise RefusedError(400, f"{len(raw)} bytes are left after the last tensor.")
     if len({tensor.name for tensor in tensors}) < len(tensors):
         raise RefusedError(400, "Each input may be given once.")
     return request, tensors
@@ -72,7 +72,7 @@ def _tensor(given: Any, raw: memoryview) -> tuple[Tensor, memoryview]:
         raise RefusedError(400, f"The `shape` of `{name}` must be whole numbers from 0 on, but is {json_text(shape, default=str)[:80]}.")
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
     if isinstance(parameters, dict) and any(str(key).startswith("shared_memory") for key in parameters):
-        raise RefusedError(400, f"`{name}` must be sent: memory is not shared here.")
+        raise RefusedError(400, f"`{name}` must be sent in the request: shared memory is not supported here.")
     if size is None:
         return Tensor(name, datatype, tuple(shape), _of_json(name, datatype, shape, given.get("data"))), raw
     if type(size) is not int or not 0 <= size <= len(raw):

@@ -1,4 +1,4 @@
-"""JSON as every reader takes it. NaN and the infinities are no JSON, though Python writes them: a browser refuses the whole file.
+"""JSON that every reader accepts. NaN and infinities are not JSON, though Python writes them, and a browser refuses the whole file.
 
 All that is written for others passes here, and holds null in their place. Where a number says why it is missing, a remark stands beside.
 """

@@ -183,7 +183,7 @@ def fetched_all(url: Path | str) -> list[Path]:
     storage = Storage(url)
     found = storage.matching()
     if not found:
-        raise DataError(f"No file is called like `{storage}`. In a pattern * stands for any letters, and ** for any folders.")
+        raise DataError(f"No file matches `{storage}`. In a pattern * stands for any characters, and ** for any folders.")
     return [_fetched(one) for one in found]
 
 

@@ -1,4 +1,4 @@
-"""What a sweep is made of: the settings to try (`settings`, `space`), who is at which trial (`lease`), what is known of all (`journal`).
+"""A sweep is made of the settings to try (`settings`, `space`), which worker has which trial (`lease`), the record of all (`journal`).
 
 Nothing here trains: `runs/sweep.py` does.
 """

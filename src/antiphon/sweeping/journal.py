@@ -1,4 +1,4 @@
-"""What is known of all trials: an Optuna study in one file, to which several processes and machines append.
+"""The record of all trials: an Optuna study in one file, to which several processes and machines append.
 
 What of it is whose: Optuna draws settings, judges trials that are under way, and keeps the file, which its own tools can open
 (`optuna-dashboard journal.log`). Whether a worker is dead, and that no two of them draw the same, is seen to here:

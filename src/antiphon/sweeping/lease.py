@@ -1,4 +1,4 @@
-"""Who is at a trial: a file in its folder, which says so, and which its worker touches as long as it lives.
+"""Which worker has a trial: a file in the trial's folder, which the worker touches as long as it lives.
 
 A worker of this machine is dead when its process is gone, at once. One of another machine is dead when it has not touched its file for two
 minutes by the clock of the file system, to which both write: clocks of machines differ.

@@ -84,7 +84,7 @@ def _dimension(value: Any) -> Any:
     if not isinstance(value, list | tuple) or not value:
         raise ValueError(f"must be a list of values, or a range such as {{low: 1, high: 8}}, but is {value!r}.")
     if any(isinstance(one, float) and not math.isfinite(one) for one in value):
-        raise ValueError("must be values that are numbers, but one is infinite or none.")
+        raise ValueError("must be values that are numbers, but one is infinite or NaN.")
     if any(type(one) is type(other) and one == other for place, one in enumerate(value) for other in value[:place]):
         raise ValueError(f"must be a list of different values, but is {value!r}.")
     return tuple(value)
@@ -101,10 +101,10 @@ class SweepConfig:
     """Dotted settings of the recipe with what is tried: a list of values, or a range: `model.dim: [128, 256]`,
     `training.optimizer.learning_rate: {low: 1e-4, high: 3e-3, log: true}`."""
     metric: str | None = None
-    """What is to be best on the validation data: `loss`, or one of `evaluation.metrics`; None is `training.best`, or the first metric where
-    that is the loss."""
+    """What a sweep optimizes on the validation data: `loss`, or one of `evaluation.metrics`; None is `training.best`, or the first metric
+    where that is the loss."""
     trials: Count = 20
-    """Trials of the whole sweep, whoever runs them and however often it is started."""
+    """Trials of the whole sweep, by whichever processes, and however often it is started."""
     max_minutes: Annotated[float, Field(gt=0)] | None = None
     """No trial begins once all of them together have taken so many minutes."""
     sampler: Literal["tpe", "random", "grid"] = "tpe"

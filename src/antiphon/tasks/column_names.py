@@ -1,4 +1,5 @@
-"""Which column is what, by how columns are usually called: tables of names, and guesses that say nothing rather than guess wrong."""
+"""Which column is what, by how columns are usually called: tables of names, and guesses that leave a
+column open rather than guess wrong."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Learn from plain text by mending it: parts of a text are hidden, and the model says what they were.
+"""Learn from plain text by restoring it: parts of a text are hidden, and the model predicts what they were.
 
 A model that was trained so knows the language of the user's texts before it sees the first pair; `training.init_from` then starts a
 translation or summarization from its weights, and `vocabulary: {run: ...}` from its vocabulary. `features/corruption.py` draws the noise.
@@ -63,7 +63,7 @@ class DenoisingConfig:
     mean_span_length: Annotated[float, Field(ge=1)] = 3.0
     """How many symbols a hidden span has on average; of `infilling` lengths are Poisson."""
     whole_words: bool = False
-    """Hide whole words, never parts of one; `density` and `mean_span_length` then count words. Words are what spaces stand between."""
+    """Hide whole words, never parts of one; `density` and `mean_span_length` then count words. Words are separated by spaces."""
     permute_sentences: bool = False
     """For `infilling` only: the sentences are read in another order, and written in the right one."""
     masks: Annotated[int, Field(ge=1)] | None = None

@@ -91,8 +91,8 @@ class DocumentTranslation(TextPairs):
         for column in (self.settings.source, self.settings.target):
             if self.context.separator in str(record.get(column) or ""):
                 raise DataError(
-                    f"`{column}` must not hold {self.context.separator!r}, which stands between sentences. Say in `task.context.separator`"
-                    " what no text holds."
+                    f"`{column}` must not hold {self.context.separator!r}, which stands between sentences. Set"
+                    " `task.context.separator` to something that no text contains."
                 )
         if example.source.tolist() == [self.source_spec.end]:
             return example

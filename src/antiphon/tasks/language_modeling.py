@@ -1,4 +1,4 @@
-"""Plain text, for a model that says how likely it is: language models, which write text on their own or help another model's search.
+"""Plain text, for language models, which give the probability of a text, write texts on their own, or help another model's search.
 
 The target is the text. Of the source there is nothing to say, so it is always the same: one symbol, of a vocabulary that has no other. With
 it language models go through the same corpus, trainer and searches as every task.

@@ -1,4 +1,4 @@
-"""Matches: what was translated before, of a source much like that of a record, is read behind it ("neural fuzzy repair").
+"""Matches: the translation of a source similar to that of a record is read after it ("neural fuzzy repair").
 
 The target of the most similar source stands behind a record's own source, parted by a symbol, and the model learns what to take from it
 (Bulté and Tezcan 2019; Xu, Crego and Senellart 2020). Records without a match are as they would be otherwise.
@@ -87,7 +87,9 @@ class Matches:
 
     def refuse_separator(self, column: str) -> NoReturn:
         """Raise DataError for a column that holds the separator."""
-        raise DataError(f"`{column}` must not hold {self.settings.separator!r}. Say in `task.matches.separator` what no text holds.")
+        raise DataError(
+            f"`{column}` must not hold {self.settings.separator!r}. Set `task.matches.separator` to something that no text contains."
+        )
 
     def of_lines(self, record: Record, count: int) -> Sequence[str]:
         """The matches of so many lines of a record. Raises DataError where it brings another number of lines."""

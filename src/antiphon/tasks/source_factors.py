@@ -82,11 +82,11 @@ class SourceFactors:
         values = words_in(value) if isinstance(value, str) else value
         if not isinstance(values, list | tuple) or not all(isinstance(one, str) for one in values):
             what = "is missing" if value is None else f"is {value!r:.60}"
-            raise DataError(f"`{name}` must have a value for each word of `{self._source}`, parted by white space, but {what}.")
+            raise DataError(f"`{name}` must have a value for each word of `{self._source}`, separated by white space, but {what}.")
         words = len(words_in(text_of(record, self._source)))
         if len(values) != words:
             raise DataError(
-                f"`{name}` must have a value for each word of `{self._source}`, but has {len(values)} for {words}. Words are what white"
-                " space parts."
+                f"`{name}` must have a value for each word of `{self._source}`, but has {len(values)} for {words}. Words are separated"
+                " by white space."
             )
         return values

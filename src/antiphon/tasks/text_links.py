@@ -30,7 +30,7 @@ def word_links(value: object, column: str, source: str, target: str) -> Links:
         if len(numbers) and int(numbers.max()) >= count:
             raise DataError(
                 f"`{column}` must link words that are there, but names word {int(numbers.max())} of the {side}, which has {count}, counted"
-                " from 0. Words are what white space parts."
+                " from 0. Words are separated by white space."
             )
     return links
 

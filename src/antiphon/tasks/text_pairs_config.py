@@ -44,9 +44,9 @@ def check_settings(settings: TextPairsSettings) -> None:
     if any(side is not None and side.kind == "pretrained" for side in sides):
         raise ValueError("a `pretrained` tokenizer serves both sides: give it as `vocabulary`.")
     if settings.vocabulary is not None and settings.vocabulary.kind == "pretrained" and settings.tags:
-        raise ValueError("`tags` must be left out with a `pretrained` tokenizer, whose pieces are what they are. Use `source_prefix`.")
+        raise ValueError("`tags` must be left out with a `pretrained` tokenizer, to which no pieces can be added. Use `source_prefix`.")
     if settings.vocabulary is not None and settings.vocabulary.kind == "pretrained" and settings.source_factors:
-        raise ValueError("`source_factors` must be left out with a `pretrained` tokenizer, whose model reads no such thing.")
+        raise ValueError("`source_factors` must be left out with a `pretrained` tokenizer, whose model does not read them.")
     for vocabulary in (settings.vocabulary, *sides):
         if vocabulary is not None and vocabulary.prefix:
             raise ValueError("use `source_prefix` or `target_prefix` of the task instead of `prefix` of a vocabulary.")

@@ -1,4 +1,4 @@
-"""A text that is translated while it is said: words of the source in, words of the target out as soon as they are decided."""
+"""A text that is translated while it is spoken: words of the source in, words of the target out as soon as they are decided."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -42,7 +42,7 @@ def stream_words(task: _Texts, model: Seq2SeqModel, search: Any, words: Iterable
     Raises ConfigError for a model that does not wait, and DataError for words that are no texts.
     """
     if task.target_spec.open_words:
-        raise ConfigError("`task.open_words` must be 0 for a stream of words, since which words are open is known at the end.")
+        raise ConfigError("`task.open_words` must be 0 for a stream of words, since which words are open is known only at the end.")
     column, said = task.source_columns[0], list[str]()
     example = task.encode({**record, column: ""})
 
@@ -58,7 +58,7 @@ def stream_words(task: _Texts, model: Seq2SeqModel, search: Any, words: Iterable
 
     settings = getattr(search, "limits", LimitsConfig()), getattr(search, "processors", ProcessorsConfig())
     if settings[0].unit != "symbols":
-        raise ConfigError("`search.limits.unit` must be `symbols` for a stream of words, whose number is known at the end.")
+        raise ConfigError("`search.limits.unit` must be `symbols` for a stream of words, whose number is known only at the end.")
     _check(search)
     found = stream(model, sources(), limits=settings[0], processors=settings[1], request=task.request({**record, column: ""}))
     shown = _Shown(task.target_text.decode, at_once=_are_words(task.target_spec))

@@ -22,7 +22,7 @@ class MlflowConfig:
     """Where runs are stored: a server (`http://...`) or a database (`sqlite:////path/of/mlflow.db`); None is what the environment variable
     MLFLOW_TRACKING_URI says."""
     experiment: str = "antiphon"
-    """The experiment that the run belongs to; it is made when there is none."""
+    """The experiment that the run belongs to; it is made if it does not exist."""
     run_name: str | None = None
     """What the run is called; None is the name of its folder."""
 

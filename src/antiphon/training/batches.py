@@ -97,7 +97,8 @@ def check_packing(settings: BatchingConfig, inputs: DecoderInputs, model: Seq2Se
         return
     if not isinstance(inputs, TeacherForcingConfig):
         raise ConfigError(
-            f"`training.batching.pack` must be left out with `training.decoder_inputs: {inputs.name}`, which begins once in a row. Leave"
+            f"`training.batching.pack` must be left out with `training.decoder_inputs: {inputs.name}`, which begins"
+            " only once in each row. Leave"
             " one of them out."
         )
     if not model.packs:

@@ -58,7 +58,7 @@ class ScheduledSamplingConfig:
 
 @config
 class DirectInputsConfig:
-    """The decoder reads the start element and what is known in advance, so that it says all steps at once (for `search: direct`)."""
+    """The decoder reads the start element and what is known in advance, so that it predicts all steps at once (for `search: direct`)."""
 
     name: Literal["direct"] = "direct"
     """The name of this policy."""
@@ -82,8 +82,8 @@ def check_inputs(settings: DecoderInputs, model: Seq2SeqModel) -> None:
     """Raise ConfigError when the policy is `scheduled_sampling` and the model does not read what it said before."""
     if isinstance(settings, ScheduledSamplingConfig) and not isinstance(model, StepwiseModel):
         raise ConfigError(
-            "`training.decoder_inputs` must not be `scheduled_sampling` for a model without steps (such as `encoder_only`), which reads"
-            " nothing of what it said before. Leave it out, or use a model with a decoder."
+            "`training.decoder_inputs` must not be `scheduled_sampling` for a model without steps (such as `encoder_only`), which does not"
+            " read its own outputs. Leave it out, or use a model with a decoder."
         )
 
 

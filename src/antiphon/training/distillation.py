@@ -18,7 +18,8 @@ class DistillationConfig:
     """What is learned: the outputs of the teacher's search for the training sources (`sequence`, Kim and Rush 2016), its probabilities at
     each step of the true target (`token`), or its probabilities at each step of its own outputs (`both`)."""
     vocabulary: Literal["teacher", "own"] | None = None
-    """Whose vocabulary the student has: the teacher's, or its own, learned anew. Left out: the teacher's unless `task` asks for another."""
+    """Whose vocabulary the student has: the teacher's, or its own, learned from the data. Left out: the teacher's unless `task` asks
+    for another."""
     search: dict[str, Any] | None = None
     """Settings of the teacher's search that differ from those of its recipe, such as {beam_size: 4}."""
     batch_size: Annotated[int, Field(ge=1)] = 64

@@ -45,7 +45,7 @@ def test_other_mixes_are_heard():
 
 def test_a_channel_that_is_not_there_is_named():
     recording = open_audio(two(tone(), tone()), 16000)
-    with pytest.raises(DataError, match="must have a channel 3 to be heard, but has 2 channels, counted from 1"):
+    with pytest.raises(DataError, match="must have the channel 3 that is asked for, but has 2 channels, counted from 1"):
         recording.hear(3)
     with pytest.raises(DataError, match="but has 1 channel, "):
         open_audio(tone(), 16000).hear(2)
@@ -68,7 +68,7 @@ def test_a_stream_hears_a_channel_and_tells_of_a_mix_that_cancels():
         next(stream)
     with pytest.raises(DataError, match=r"The stream.*opposite phase"):
         list(StreamResampler(16000, 16000).of(blocks[:10]))
-    with pytest.raises(DataError, match="Block 1 of the stream: The audio must have a channel 3"):
+    with pytest.raises(DataError, match="Block 1 of the stream: The audio must have the channel 3"):
         next(StreamResampler(16000, 16000, 3).of(blocks))
     for rest in ([two(tone(4), tone(4))], [two(tone(4), 0 * tone(4))]):  # a beginning that cancels is no stream that does
         assert sum(map(len, StreamResampler(16000, 16000).of([*blocks[:5], *rest]))) == 5 * 3700 + 64000

@@ -166,7 +166,7 @@ def test_errors_say_where_and_leave_nothing_behind(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"a\.tsv:3: `source` must have no exclamation mark"):
             build(tmp_path, path, encode_many=encode_many)
     path.write_text("source\ttarget\n\tb\n")
-    with pytest.raises(DataError, match=r"a\.tsv:2 must have something on both sides, but its source is empty"):
+    with pytest.raises(DataError, match=r"a\.tsv:2 must have a source and a target, but its source is empty"):
         build(tmp_path, path, limits=Limits(empty="error"))
     with pytest.raises(DataError, match=r"all were dropped: 1 for empty source"):
         build(tmp_path, path)

@@ -63,7 +63,7 @@ def test_a_pattern_names_files_in_order(tmp_path: Path) -> None:
     assert [record["source"] for record in open_records("**/*.tsv", base=tmp_path)] == ["a", "b", "c", "f"]
     (tmp_path / "[ab].tsv").write_text("source\ttarget\nitself\tx\n")
     assert [record["source"] for record in open_records("[ab].tsv", base=tmp_path)] == ["itself"]
-    with pytest.raises(DataError, match=r"No file is called like .*x\*\.tsv"):
+    with pytest.raises(DataError, match=r"No file matches .*x\*\.tsv"):
         open_records("x*.tsv", base=tmp_path)
 
 
@@ -96,7 +96,7 @@ def test_fields_within_fields(tmp_path: Path) -> None:
 def test_another_delimiter(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('source;target\n"a;b";c,d\n')
     assert list(open_records(FileConfig(path="a.csv", delimiter=";"), base=tmp_path)) == [{"source": "a;b", "target": "c,d"}]
-    with pytest.raises(DataError, match=r'a\.csv:1 looks as if a semicolon parted its values.*Set `delimiter: ";"`'):
+    with pytest.raises(DataError, match=r'a\.csv:1 looks as if a semicolon separated its values.*Set `delimiter: ";"`'):
         list(open_records("a.csv", base=tmp_path))
 
 

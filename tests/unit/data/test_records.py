@@ -140,7 +140,7 @@ ZIPPED = zstandard.ZstdCompressor().compress(TABLE)
         bad("a.tsv", b"a\tb\nc\td\ne\n", r"a\.tsv:3 must hold 2 columns \(a, b\), but holds 1"),
         bad("a.tsv", b"a\tb\nc\td\te\n", r"a\.tsv:2 must hold 2 columns \(a, b\), but holds 3"),
         bad("a.tsv", b"a\tb\n\nc\td\n", r"a\.tsv:2 must hold 2 columns, but is blank"),
-        bad("a.tsv", b"a\ta\nc\td\n", r"different names, but `a` stands there twice"),
+        bad("a.tsv", b"a\ta\nc\td\n", r"different names, but `a` occurs twice"),
         bad("a.tsv", b"sorce\ttarget\nc\td\n", r"no column `source`; it has: sorce, target\. Did you mean `sorce`", required=["source"]),
         bad("a.csv", b'a,b\n"c,d\n', r"a\.csv:2 must be a row of csv, but its quotes do not match"),
         bad("a.jsonl", b'{"a": 1}\n[1]\n', r"a\.jsonl:2 must be a JSON object .* but is a list"),

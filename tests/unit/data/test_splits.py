@@ -44,9 +44,9 @@ def test_subsets_and_splits_by_names() -> None:
     assert choose(["data/b.csv", "data/a.csv"]) == ["data/a.csv", "data/b.csv"]
     assert choose(["train.csv"]) == ["train.csv"]
     for subset, split, message in (
-        (None, "train", r"`hf://o/n` has the subsets af-en, de-en\. Set `subset` of it to one\."),
+        (None, "train", r"`hf://o/n` has the subsets af-en, de-en\. Set its `subset` to one of them\."),
         ("de", "train", r"has no subset `de`; it has: af-en, de-en\. Did you mean `de-en`"),
-        ("de-en", None, r"has the splits test, train\. Set `split` of it to one\."),
+        ("de-en", None, r"has the splits test, train\. Set its `split` to one of them\."),
         ("de-en", "trian", r"has the splits test, train, but `split` is trian\. Did you mean `train`"),
     ):
         with pytest.raises(DataError, match=message):
@@ -80,7 +80,7 @@ def test_the_card_of_a_data_set_decides() -> None:
     assert choose(FILES, "de", "train", texts) == ["more/1/2/x1.jsonl", "more/x2.jsonl", "texts/a.jsonl"]
     assert choose(FILES, "de", "held.out", texts) == ["other.jsonl"]
     assert choose(FILES, "fr", "test", texts) == ["french/test.csv"]
-    with pytest.raises(DataError, match=r"has the subsets de, fr\. Set `subset`"):
+    with pytest.raises(DataError, match=r"has the subsets de, fr\. Set its `subset`"):
         choose(FILES, None, "train", texts)
     with pytest.raises(DataError, match="has no subset `it`; it has: de, fr"):
         choose(FILES, "it", "train", texts)

@@ -291,5 +291,5 @@ def test_damaged_files(ours: Transformer, tmp_path: Path) -> None:
 
 def test_a_precision_that_the_processor_lacks(ours: Transformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctranslate2.get_supported_compute_types", lambda _: {"float32"})
-    with pytest.raises(ConfigError, match="`--precision int8`, which this processor lacks"):
+    with pytest.raises(ConfigError, match=r"`--precision int8`, which CTranslate2 .* does not support on this processor"):
         plugin.open(Exported(tmp_path, SPEC, SPEC, None, "int8", facts_of(ours)))

@@ -58,7 +58,7 @@ def test_too_few_frames_count_nothing_and_are_named(seed):
     logits = torch.randn(3, 12, 9, requires_grad=True)
     labels = Padded(torch.tensor([[4, 5, 5, 6, 3, 7], [8, 8, 8, 3, 7, 7], [4, 4, 4, 4, 5, 3]]), torch.tensor([5, 4, 6]))
     loss = CTCLoss(SPEC)
-    with pytest.warns(TooFewFramesWarning, match="nothing of 1 of the 3 sequences .*1 so far.* one has 4 frames for 3 symbols"):
+    with pytest.warns(TooFewFramesWarning, match="nothing from 1 of the 3 sequences .*1 so far.* one has 4 frames for 3 symbols"):
         found = loss(said(logits), labels)
     for _ in range(8):
         loss(said(logits), labels)  # a warning here would be an error
@@ -119,7 +119,7 @@ def test_bf16_logits_are_scored_in_single_precision(seed):
 
 def test_models_and_targets_without_frames_are_refused():
     output = Output(torch.randn(3, 5, 9), torch.nn.Identity())
-    with pytest.raises(ConfigError, match="says nothing of frames"):
+    with pytest.raises(ConfigError, match="has no output for each frame"):
         CTCLoss(SPEC)(output, LABELS)
     for plugin in (ctc.plugin, joint_ctc.plugin):
         with pytest.raises(ConfigError, match=f"must not be `{plugin.name}` when the target is real-valued"):
@@ -130,6 +130,6 @@ def test_a_model_that_says_something_of_frames_alone_needs_ctc():
     frames = said(torch.randn(3, 12, 9)).frames
     alone = Output(frames.features, frames.head, frames=frames)
     for loss in (CrossEntropy(), joint_ctc.plugin.build(joint_ctc.plugin.Config(), SPEC)):
-        with pytest.raises(ConfigError, match=r"`training\.loss\.name` must be `ctc` for a model that says something of frames alone"):
+        with pytest.raises(ConfigError, match=r"`training\.loss\.name` must be `ctc` for a model whose only output is one for each frame"):
             loss(alone, LABELS)
     assert CTCLoss(SPEC)(alone, LABELS).rows.shape == LENGTHS.shape

@@ -130,7 +130,7 @@ def test_symbols_are_refused(name):
 )
 def test_another_kind_of_output_is_refused(name, other, seed):
     labels, features = batch()
-    with pytest.raises(ConfigError, match=f"`{name}` needs .*, but the head says"):
+    with pytest.raises(ConfigError, match=f"`{name}` needs .*, but the head gives"):
         loss_of(name)(said_by(other, features), labels)
 
 

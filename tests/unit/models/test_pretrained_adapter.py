@@ -301,7 +301,7 @@ def test_code_of_a_checkpoint_is_run_where_the_recipe_says_so(base: Any, tmp_pat
     run = antiphon.train(recipe_from({**values, "task": plain(recipe(base()))["task"]}), tmp_path / "run", data=DATA)
     assert (folder / "was_run").exists()
     (folder / "was_run").unlink()
-    with pytest.raises(ConfigError, match=r"trust_remote_code.*runs code that a published model brings.* unless you trust it"):
+    with pytest.raises(ConfigError, match=r"trust_remote_code.*runs code that comes with a published model.* unless you trust it"):
         antiphon.load(run)
     assert type(antiphon.load(run, trust_code=True).model.network).__name__ == "Mine"
 

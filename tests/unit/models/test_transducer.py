@@ -63,7 +63,7 @@ def test_ctc_beside_it_can_be_searched_alone(seed):
     source = Padded(torch.randn(2, 9, 8), torch.tensor([9, 5]))
     model = made({**SMALL, "ctc": True}).eval()
     assert len(CTCSearch(CTCSearchConfig(beam_size=3))(model, source)) == 2
-    with pytest.raises(ConfigError, match="needs a model that says something of frames"):
+    with pytest.raises(ConfigError, match="needs a model with an output for each frame"):
         CTCSearch(CTCSearchConfig())(made(SMALL).eval(), source)
 
 

@@ -65,7 +65,7 @@ def test_the_same_predictions_until_a_worker_is_killed(run: Path) -> None:
     with pytest.raises(TrainingError, match=r"^A worker has ended \(killed by SIGKILL\) before .* take fewer workers"):
         together.predict(WORDS * 4, on_error="keep")
     assert not any(map(is_running, pids))
-    with pytest.raises(TrainingError, match=r"^The workers have ended\. Open the model anew\.$"):
+    with pytest.raises(TrainingError, match=r"^The workers have ended\. Load the model again\.$"):
         together.predict("abc")
 
 

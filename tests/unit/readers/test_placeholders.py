@@ -38,7 +38,7 @@ def test_order_is_free_and_numbers_are_not() -> None:
     with pytest.raises(MissingError, match=r"lacks `%s` of its source") as lost:
         check_placeholders("%s and %s", "%s und")
     assert lost.value.phrases == ("%s",)
-    with pytest.raises(MissingError, match=r"has `\{1\}`, which its source has not") as added:
+    with pytest.raises(MissingError, match=r"has `\{1\}` that its source does not have") as added:
         check_placeholders("{0}", "{0} {1}")
     assert added.value.phrases == ("{0}",)
 

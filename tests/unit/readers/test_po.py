@@ -146,7 +146,7 @@ def test_keys_blanks_and_formats_are_put_back() -> None:
     for text, message in (("Cześć!", r"lacks `%\(name\)s`"), (" ", "says nothing")):
         with pytest.raises(DataError, match=message):
             rewriter.put(found["Hello, %(name)s!"], Said(text))
-    with pytest.raises(MissingError, match="which its source has not"):
+    with pytest.raises(MissingError, match="that its source does not have"):
         rewriter.put(found["File"], Said("Plik %s"))
     assert rewriter.content() == path.read_bytes()
 

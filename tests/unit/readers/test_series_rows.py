@@ -92,9 +92,9 @@ def test_a_series_without_a_value_is_told_of(tmp_path: Path) -> None:
     ("text", "settings", "message"),
     [
         ("name,t1,t2\na,1,x\n", {}, r"data.csv:2, series `a`: `y` must be a number, but is 'x'"),
-        ("name,region,size\na,1,2\n", {}, r"must have a column for each time, called by dates .* but has: name, region, size\."),
+        ("name,region,size\na,1,2\n", {}, r"must have a column for each time, named by dates .* but has: name, region, size\."),
         ("name,t1,t2\na,1\n", {}, r"data.csv:2 must hold 3 columns"),
-        ("name,ds,t1,t2\na,1,1,1\n", {}, r"has a column `ds`, which is how times or values will be called"),
+        ("name,ds,t1,t2\na,1,1,1\n", {}, r"has a column `ds`, a name that times or values will have"),
         ("name,t1,t2\na,1,2\n", {"frequency": "1d"}, r"`frequency` of .* has no effect without `start`, the time of `t1`"),
     ],
 )

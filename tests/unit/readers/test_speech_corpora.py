@@ -109,7 +109,7 @@ def test_a_kaldi_directory_is_answered_whole(kaldi: Path) -> None:
     first, second = records
     assert first["audio"] == str(kaldi / "../one.flac")
     assert pitch(task, second) == (2.0, 700)
-    with pytest.raises(DataError, match="has no file `text`, which says what is said"):
+    with pytest.raises(DataError, match="has no file `text`, which has the texts of the utterances"):
         list(records_of(kaldi)[1])
     (kaldi / "text").write_text("one eins\n")
     with pytest.raises(DataError, match=r"has no column `speaker`; it has: audio, id, recording, start, end, channel, text\."):
@@ -190,7 +190,7 @@ def test_names_that_start_from_another_folder(kaldi: Path) -> None:
     with pytest.raises(DataError, match=rf"Name that folder: `folder: {kaldi.parent}` of this file"):
         list(records_of(kaldi)[1])
     assert heard(kaldi, folder=str(kaldi.parent)) == SEGMENTS
-    with pytest.raises(DataError, match=r"`folder` must be the folder that names of recordings start from, but `.*none` is none"):
+    with pytest.raises(DataError, match=r"`folder` must be the folder that names of recordings are relative to, but `.*none` is none"):
         records_of(kaldi, folder="none")
 
 
@@ -280,7 +280,7 @@ def test_manifests_of_lhotse(calls: Path) -> None:
         ("two-2", "s2", 2, 1.75),
     ]
     assert heard(calls / "de_recordings_dev.jsonl.gz", {"channel": 2}, learn=False) == [(None, 2.0, 700)]
-    with pytest.raises(DataError, match=r"has recordings without what is said in them.*de_supervisions_dev\.jsonl\.gz"):
+    with pytest.raises(DataError, match=r"has recordings without their texts.*de_supervisions_dev\.jsonl\.gz"):
         heard(calls / "de_recordings_dev.jsonl.gz")
     (calls / "de_recordings_dev.jsonl.gz").rename(calls / "recordings.jsonl.gz")
     with pytest.raises(DataError, match=r"whose recordings must be beside it, in `de_recordings_dev\.jsonl\.gz`"):

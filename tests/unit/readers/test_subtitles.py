@@ -179,7 +179,7 @@ def test_what_cannot_stand_in_a_cue_is_refused(tmp_path: Path) -> None:
         ("", "is empty"),
         (" \n", "is empty"),
         ("a --> b", "an arrow"),
-        ("a <i>b", "has `<i>`, which its source has not"),
+        ("a <i>b", "has `<i>` that its source does not have"),
     ):
         with pytest.raises(DataError, match=message):
             output.put(1, Said(text))

@@ -1,4 +1,4 @@
-"""What changes nothing of a prediction is no setting of it."""
+"""What has no effect on a prediction is no setting of it."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from antiphon.recipe.effects import EVALUATION, PREDICTION
     ],
 )
 def test_a_setting_without_effect_is_refused(change: str) -> None:
-    with pytest.raises(ConfigError, match=r"changes nothing of a prediction. What can be set: `search`, `task`, `model`"):
+    with pytest.raises(ConfigError, match=r"has no effect on a prediction. What can be set: `search`, `task`, `model`"):
         PREDICTION.check(["search.beam_size=1", change])
 
 
@@ -51,5 +51,5 @@ def test_what_has_an_effect_is_left_alone(change: str) -> None:
 
 def test_an_evaluation_has_more() -> None:
     EVALUATION.check(["evaluation.metrics=[bleu]", "data.test=x", "task.backtest.windows=2", "training.batching.target_tokens=9"])
-    with pytest.raises(ConfigError, match=r"`training.max_steps` must not be set here, since it changes nothing of an evaluation."):
+    with pytest.raises(ConfigError, match=r"`training.max_steps` must not be set here, since it has no effect on an evaluation."):
         EVALUATION.check(["training.max_steps=3"])

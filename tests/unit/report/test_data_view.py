@@ -104,7 +104,7 @@ def test_no_overlap_is_said_too(run: Path) -> None:
     content = audit_of(run)
     content["audit"]["overlaps"][0].update(pairs=0, sources=0)
     make_run(run, audit=content)
-    assert "No record or source of the validation data stands in the training data." in said(read_run(run))
+    assert "No record or source of the validation data occurs in the training data." in said(read_run(run))
 
 
 def test_targets_that_do_not_come_back_are_listed(run: Path) -> None:

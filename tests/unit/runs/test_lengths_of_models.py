@@ -122,7 +122,7 @@ def test_a_long_input_is_refused_by_itself(run: Path) -> None:
 def test_a_prefix_may_be_as_long_as_what_can_be_said(run: Path) -> None:
     predictor = antiphon.load(run)
     assert len(predictor.predict({"source": "abcabcab", "prefix": "c" * (POSITIONS - 1)}).hypothesis.elements) == POSITIONS - 1
-    with pytest.raises(DataError, match="at most 11 symbols, which is all that the model can say, but has 12"):
+    with pytest.raises(DataError, match="at most 11 symbols, which is all that the model can write, but has 12"):
         predictor.predict({"source": "abcabcab", "prefix": "c" * POSITIONS})
 
 
@@ -160,7 +160,7 @@ def test_a_target_is_scored_if_it_can_be_said(run: Path) -> None:
     model = antiphon.load(run).model
     source = Padded(torch.tensor([[5, 6, model.target.end]]), torch.tensor([3]))
     assert len(score(model, source, [np.full(POSITIONS - 1, 5)])[0].elements) == POSITIONS - 1
-    with pytest.raises(DataError, match="at most 11 symbols, which is all that the model can say, but has 12"):
+    with pytest.raises(DataError, match="at most 11 symbols, which is all that the model can write, but has 12"):
         score(model, source, [np.full(POSITIONS, 5)])
 
 

@@ -173,7 +173,7 @@ def test_silence_is_an_empty_hypothesis():
 def test_what_it_cannot_do_is_refused():
     with pytest.raises(ConfigError, match=r"`n_best` must be at most `beam_size` \(1\), but is 2"):
         validate(plugin.Config, {"n_best": 2}, path="search")
-    with pytest.raises(ConfigError, match="needs a model that says something of frames"):
+    with pytest.raises(ConfigError, match="needs a model with an output for each frame"):
         CTCSearch(CTCSearchConfig())(ToyModel(), toy_source([4, 5]))
     with pytest.raises(ConfigError, match=r"need `search: \{name: beam\}`"):
         CTCSearch(CTCSearchConfig())(FramesModel(), frames(1), [Request(prefix=(4,))] * 4)

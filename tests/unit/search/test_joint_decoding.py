@@ -102,7 +102,7 @@ def test_requests_hold_in_joint_decoding(seed):
 
 def test_models_without_frames_and_impossible_weights_are_refused():
     for settings in ({"ctc_weight": 0.3}, {"spans": True}):
-        with pytest.raises(ConfigError, match=f"`search.{next(iter(settings))}` needs a model that says something of frames"):
+        with pytest.raises(ConfigError, match=f"`search.{next(iter(settings))}` needs a model with an output for each frame"):
             BeamSearch(replace(BeamConfig(), **settings))(ToyModel(), toy_source([4, 5]))
     with pytest.raises(ConfigError, match=r"`search\.ctc_weight` must be less than 1"):
         validate(plugin.Config, {"ctc_weight": 1.0}, path="search")

@@ -122,7 +122,7 @@ def test_a_document_is_forgotten_with_its_files(monkeypatch: pytest.MonkeyPatch,
         ("a.txt", {"target_lang": "it"}, "There is no target language `it`"),
         ("a.txt", {"formality": "more"}, "`formality` must be default here"),
         ("a.txt", {"glossary_id": "x"}, "There is no glossary `x`."),
-        ("a.txt", {"output_format": "pdf"}, "`output_format` must be left out: a document stays what it is."),
+        ("a.txt", {"output_format": "pdf"}, "`output_format` must be left out: a document keeps its format."),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(name: str, fields: dict[str, str], message: str) -> None:

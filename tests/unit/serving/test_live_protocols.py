@@ -179,14 +179,14 @@ def test_a_session_that_is_closed_or_idle_or_full_still_says_what_it_heard(place
     ("start", "block", "status", "message"),
     [
         ({"type": "begin"}, b"", 422, "The first message must be JSON"),
-        ({**START, "model": "whole"}, b"", 422, "`whole` cannot follow speech while it is spoken. `task.normalization` must be"),
+        ({**START, "model": "whole"}, b"", 422, "`whole` cannot transcribe speech while it is spoken. `task.normalization` must be"),
         ({**START, "model": "eras"}, b"", 404, "There is no model `eras`"),
         ({**START, "sample_rate": "8k"}, b"", 422, "`sample_rate` must be a whole number from 1,000 to 384,000, but is '8k'."),
         ({**START, "encoding": "opus"}, b"", 422, "`encoding` must be one of pcm_s16le, pcm_s32le, pcm_u8, pcm_f32le, but is 'opus'."),
         ({**START, "channels": 0}, b"", 422, "`channels` must be a whole number from 1 to 32"),
         (START, b"123", 422, "A block must have whole samples, of 2 bytes, but has 3 bytes."),
         (START, bytes(2**20 + 2), 413, "A block may have 1,048,576 bytes"),
-        (START, "{}", 422, "What follows must be blocks of samples"),
+        (START, "{}", 422, "Further messages must be blocks of samples"),
         ({**START, "encoding": "pcm_f32le"}, np.full(100, np.nan, "<f4").tobytes(), 422, "Block 1 of the stream:"),
     ],
 )

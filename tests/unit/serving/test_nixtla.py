@@ -194,14 +194,14 @@ def test_rows_without_names_are_a_table_each() -> None:
         ({"level": [100]}, "`level` must be percents from 0 on and below 100, such as [80, 95]."),
         ({"level": list(range(41))}, "`level` may have 40 levels, but has 41."),
         ({"model": "tow"}, "There is no model `tow`; there are: one, two. Did you mean `two`?"),
-        ({"finetune_steps": 10}, "`finetune_steps` is not done here. Leave it out."),
-        ({"feature_contributions": True}, "`feature_contributions` is not done here. Leave it out."),
+        ({"finetune_steps": 10}, "`finetune_steps` is not supported here. Leave it out."),
+        ({"feature_contributions": True}, "`feature_contributions` is not supported here. Leave it out."),
         ({"series": None}, "`series` must be an object with `y` and `sizes`."),
         ({"series": {"y": [1]}}, "`series.sizes` must be a list, but is missing."),
         ({"series": {"y": [1, 2], "sizes": [3]}}, "`series.y` must be 3 numbers, as `sizes` says, but are others."),
         ({"series": {"y": [1, "2"], "sizes": [2]}}, '`series.y` must be numbers, or null where one is missing, but has "2".'),
         ({"series": {"y": [1], "sizes": [-1]}}, "`series.sizes` must be a whole number from 1 on, but is -1."),
-        ({"series": {"y": [1, None], "sizes": [2]}}, "Value 2 of series 1 is missing: a forecast cannot begin behind it."),
+        ({"series": {"y": [1, None], "sizes": [2]}}, "Value 2 of series 1 is missing: a forecast cannot begin after it."),
         ({"series": {"y": [1], "sizes": [1], "start_datetime": "2024"}}, "`series.start_datetime` must have the start of each series."),
     ],
 )
@@ -229,7 +229,7 @@ def test_what_this_protocol_has_no_place_for_is_refused() -> None:
         other = (await client.get("/model_params?model=timegpt-1&freq=7h")).json()["message"]
         assert other == "`freq` must be that of the model, 1d, but is 7h. Serve a run that has it."
         assert (await client.get("/model_params?freq=24h")).status_code == 200
-        assert (await client.post("/v2/finetune", json={})).json()["message"].startswith("This is not done here")
+        assert (await client.post("/v2/finetune", json={})).json()["message"].startswith("This service does not train")
 
     asking(calendar, replace(DAILY, calendar=True))
 
@@ -294,7 +294,7 @@ def test_a_run_says_what_predict_says(monkeypatch: pytest.MonkeyPatch) -> None:
         points = [point for output in said["outputs"] for point in output["point"]]
         np.testing.assert_allclose(answer.json()["mean"], np.ravel(points), rtol=1e-4)
         points_alone = await client.post("/v2/forecast", json={"series": series, "h": 6, "level": [80]})
-        assert points_alone.json()["message"].startswith("This model forecasts points alone, so leave `level` out.")
+        assert points_alone.json()["message"].startswith("This model forecasts only points, so leave `level` out.")
         last = {"y": series["y"][: series["sizes"][0]], "sizes": series["sizes"][:1]}
         backtest = (await client.post("/v2/cross_validation", json={"series": last, "h": 6, "freq": "MS"})).json()
         shorter = {"y": last["y"][:-6], "sizes": [last["sizes"][0] - 6]}

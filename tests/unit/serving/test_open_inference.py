@@ -156,7 +156,7 @@ def test_models_say_what_they_are() -> None:
         assert found["inputs"] == [{"name": "source", "datatype": "BYTES", "shape": [-1]}]
         assert [one["name"] for one in found["outputs"]] == ["prediction", "score", "details"]
         assert (await client.get("/v2/models/one/versions/1/ready")).status_code == 200
-        assert (await client.get("/v2/models/one/versions/2/ready")).json()["error"] == "Model `one` has the version 1 alone, not 2."
+        assert (await client.get("/v2/models/one/versions/2/ready")).json()["error"] == "Model `one` has only the version 1, not 2."
         assert (await client.get("/v2/models/tow")).status_code == 404
         assert [one["name"] for one in (await client.post("/v2/repository/index", content=b"")).json()] == ["one", "two"]
 
@@ -194,7 +194,10 @@ def tensor(**changes: Any) -> dict[str, Any]:
         (tensor(shape=[1, 2], data=["a", "b"]) | {"parameters": {"beam_size": 99}}, "`search.beam_size` must be at most 16 here"),
         (tensor(shape=[2, 2], data=list("abcd")), "`source` must have the shape [n] or [n, 1], but has [2, 2]."),
         (tensor(data=[""]), "Element 1: the source is empty."),
-        (tensor(data=["a"], parameters={"shared_memory_region": "x"}), "`source` must be sent: memory is not shared here."),
+        (
+            tensor(data=["a"], parameters={"shared_memory_region": "x"}),
+            "`source` must be sent in the request: shared memory is not supported here.",
+        ),
         (tensor(data=["a"], parameters={"binary_data_size": 9}), "`source` must have 9 bytes behind the JSON, but there are 0."),
         (
             tensor() | {"outputs": [{"name": "sense"}]},
@@ -219,7 +222,7 @@ def test_what_is_wrong_is_one_sentence(request_: Any, message: str) -> None:
     [
         ("x", b"", "`Inference-Header-Content-Length` must be the length of the JSON, but is 'x'."),
         ("999", b"", "`Inference-Header-Content-Length` must be the length of the JSON"),
-        (None, packed("a") + b"more", "4 bytes are left behind the last tensor."),
+        (None, packed("a") + b"more", "4 bytes are left after the last tensor."),
         (None, packed("a")[:-1], "`source` must have 5 bytes behind the JSON, but there are 4."),
         (None, b"\xff\0\0\0a", "`source` must have 1 elements, each behind its length in four bytes."),
         (None, packed("")[:-4] + b"\1\0\0\0\xff", "`source` must have texts in UTF-8."),

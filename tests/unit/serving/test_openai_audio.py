@@ -151,7 +151,7 @@ def test_what_goes_wrong_while_a_stream_is_made_is_an_error() -> None:
             "timestamp_granularities",
             "must be word, segment",
         ),
-        ({"include": ["logprobs"]}, 400, "include", "cannot be done here"),
+        ({"include": ["logprobs"]}, 400, "include", "is not supported here"),
         ({"extra_body": {"keywords": ["%"]}}, 400, "file", "must be what the vocabulary can write"),
     ],
 )
@@ -216,11 +216,11 @@ def test_models_are_found_by_language_and_by_what_they_write() -> None:
         assert await hears("whisper-1") == "fr", "the first one that writes what it hears"
         assert await hears("de-en", "de-AT") == "de-en"
         assert await hears("published") == "published"
-        with pytest.raises(openai.BadRequestError, match=r"must be one that a model here hears \(de, fr\), but is it"):
+        with pytest.raises(openai.BadRequestError, match=r"must be one that a model here recognizes \(de, fr\), but is it"):
             await hears("whisper-1", "it")
         with pytest.raises(openai.BadRequestError, match="`language` must be fr for `fr`, but is de"):
             await hears("fr", "de")
-        with pytest.raises(openai.BadRequestError, match="must be one that hears, but `words` is one of translation"):
+        with pytest.raises(openai.BadRequestError, match="must be one that recognizes speech, but `words` is one of translation"):
             await hears("words")
 
     run(body, "words", "de-en", "fr", "de", "published", make=Several)

@@ -203,7 +203,11 @@ def test_a_session_ends_where_it_began_when_the_run_is_opened_anew() -> None:
 
 def test_a_model_that_needs_the_whole_is_refused_with_the_reason() -> None:
     async def body(pool: Pool) -> None:
-        with pytest.raises(RefusedError, match=r"`ears` cannot follow speech while it is spoken\. `task\.normalization` must be `global`"):
+        with pytest.raises(
+            RefusedError,
+            match=r"`ears` cannot transcribe speech while it is spoken\."
+            r" `task\.normalization` must be `global`",
+        ):
             await pool.converse(RATE)
 
     whole = card_of(listener(normalization="utterance"))

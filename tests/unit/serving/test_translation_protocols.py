@@ -154,7 +154,7 @@ def test_deepl_requires_what_a_glossary_says() -> None:
         answer = await client.post("/v2/translate", json={"text": ["a"], "target_lang": "DE", "source_lang": "EN", "glossary_id": name})
         assert (answer.status_code, answer.json()["message"]) == (404, f"There is no glossary `{name}`.")
         wrong = await client.post("/v2/glossaries", json={**asked, "entries": "file"})
-        assert wrong.json()["message"] == "`entries` must be rows of a phrase and how it is said, but row 1 is none."
+        assert wrong.json()["message"] == "`entries` must be rows with a phrase and its translation, but row 1 is not."
 
     run(body, names=NAMES)
 

@@ -78,7 +78,7 @@ def test_records_come_from_a_storage(memory: Any) -> None:
     ("path", "sentence"),
     [
         ("memory://data/gone.tsv", r"^There is no `memory://data/gone\.tsv`\.$"),
-        ("memory://data/*.tsv", r"^No file is called like `memory://data/\*\.tsv`\."),
+        ("memory://data/*.tsv", r"^No file matches `memory://data/\*\.tsv`\."),
         ("memory://folder", r"^`memory://folder` is a folder\. Name files, for instance by a pattern such as memory://folder/\*\.tsv\.$"),
     ],
 )

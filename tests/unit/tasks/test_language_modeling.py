@@ -60,7 +60,7 @@ def test_settings_without_sense_are_refused(tmp_path):
         validate(LanguageModelingConfig, {"vocabulary": {"kind": "pretrained", "model": "x"}})
     recipe = {"task": {"name": "translation", "vocabulary": {"kind": "character"}}, "model": SMALL, "training": TRAINING}
     pairs = [{"source": text, "target": text} for text in TEXTS]
-    with pytest.raises(ConfigError, match="must not be `decoder_only` where there is a source"):
+    with pytest.raises(ConfigError, match="must not be `decoder_only` for a task with a source"):
         antiphon.train(recipe_from(recipe), tmp_path / "never", data={"train": pairs, "validation": 4})
 
 

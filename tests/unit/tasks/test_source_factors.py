@@ -109,7 +109,7 @@ def test_factors_are_stored_cut_and_batched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "reason"),
-    [("A", "has 1 for 2. Words are what white space parts"), (None, "is missing"), (3, "is 3"), ([1, 2], r"is \[1, 2\]")],
+    [("A", "has 1 for 2. Words are separated by white space"), (None, "is missing"), (3, "is 3"), ([1, 2], r"is \[1, 2\]")],
 )
 def test_values_that_do_not_fit_are_named(values: Any, reason: str, tmp_path: Path) -> None:
     task, rows = fitted(), [ROWS[0], {**ROWS[1], "pos": values}]

@@ -1,4 +1,4 @@
-"""What the baselines say for the windows that a model is scored on.
+"""The baselines' forecasts for the windows that a model is scored on.
 
 Baselines read the whole history before an origin, one channel at a time, with missing values filled as the model's windows have them.
 What a baseline learns from several histories, it learns from none that reaches behind the first origin of its series.

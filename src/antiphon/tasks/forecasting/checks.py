@@ -1,4 +1,4 @@
-"""What series must be to be learned from and scored, and what is said where they are less, or more, than was asked."""
+"""What series must have to be learned from and scored, and the errors if they do not."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -71,7 +71,7 @@ class ForecastingConfig:
     """Whether the target counts something: whole numbers from 0, as a `negative_binomial` head needs them. They are divided by the size of
     their window (`scaling: size`), and the head knows by what; `scaling: none` leaves them as they are."""
     missing: Missing = "error"
-    """What is read in the place of missing values: an error, the previous value, those on a line, or zero. They never count as labels."""
+    """What replaces missing values among the inputs: an error, the previous value, those on a line, or zero. They never count as labels."""
     observed_mask: bool = False
     """Whether the model also reads which values were there."""
     duplicates: Duplicates = "error"
@@ -89,7 +89,7 @@ class ForecastingConfig:
     """Central intervals, in percent such as [80, 95], to calibrate on the validation windows when training ends, so that they cover what
     they promise (conformal prediction). A head of points gets intervals this way only."""
     baselines: tuple[plugin_name("baselines"), ...] = ("naive", "seasonal_naive", "linear")  # type: ignore[valid-type]
-    """Methods without training whose scores stand beside the model's (`antiphon list baselines`)."""
+    """Methods without training whose scores are shown beside the model's (`antiphon list baselines`)."""
 
     def __post_init__(self) -> None:
         if self.frequency is not None:
@@ -113,7 +113,7 @@ class ForecastingConfig:
                 "`counts` must stay counts: leave out `transform`, and `scaling` unless it is `none`, or `size` without `season` or `unit`."
             )
         if self.missing == "zero" and self.transform.name in ("log", "box_cox"):
-            raise ValueError(f"`missing` cannot be zero when `transform` is {self.transform.name}, which zero does not have.")
+            raise ValueError(f"`missing` cannot be zero when `transform` is {self.transform.name}, which is not defined at zero.")
         if self.format == "wide" and (self.past or self.static or len(self.targets) > 1):
             raise ValueError("wide data has no columns of a single series: leave out `past` and `static`, and name one `target`.")
         if self.context_length and self.shortest_context and self.shortest_context > self.context_length:

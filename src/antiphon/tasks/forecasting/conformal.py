@@ -77,7 +77,7 @@ def load_calibration(path: Path) -> Calibration:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"The calibration in {path} cannot be read: {error}.") from error
     if margins.ndim != 3 or margins.shape[2] != len(percents) or not np.isfinite(margins).all():
-        raise CheckpointError(f"The calibration in {path} is damaged: its margins do not fit its intervals. Calibrate anew.")
+        raise CheckpointError(f"The calibration in {path} is damaged: its margins do not fit its intervals. Calibrate again.")
     return Calibration(percents, margins)
 
 

@@ -137,7 +137,7 @@ class Covariates:
         if settings.known and there < steps:
             lacking = [self.shown(time) for time in self.times(series, steps)[there:]]
             raise DataError(
-                f"Series `{series.unique_id}` must have `{'`, `'.join(settings.known)}` for all {settings.horizon} steps behind its last"
+                f"Series `{series.unique_id}` must have `{'`, `'.join(settings.known)}` for all {settings.horizon} steps after its last"
                 f" value, but has none from {lacking[0]} on. Append rows with these columns and an empty target."
             )
         values = np.zeros((steps, past + len(settings.known)))

@@ -1,4 +1,4 @@
-"""What a forecast can be: nothing of it is what no value of its target is, neither a point nor the end of an interval."""
+"""Which values a forecast can have: no point and no end of an interval is a value that its target cannot have."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The recipe that a new forecasting project starts from, and what a recipe means where it does not say."""
+"""The recipe that a new forecasting project starts from, and the defaults of a recipe."""
 
 from typing import Any
 

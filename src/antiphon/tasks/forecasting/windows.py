@@ -1,4 +1,4 @@
-"""A series and an origin -> what a model reads and should say.
+"""A series and an origin -> what a model reads and should predict.
 
     source (S, ...)       C scaled targets, C observed marks (when asked for), past covariates, known covariates, static channels
     target (1 + H, ...)   row 0 is the start element: the last value, and what is known of step 1; row t is the value of step t, and

@@ -1,4 +1,4 @@
-"""Speech to text: a recording in, what is said out."""
+"""Speech to text: a recording in, its transcript out."""
 
 from antiphon.contracts.task import TaskPlugin
 from antiphon.tasks.speech_recognition.config import TEMPLATE, SpeechRecognitionConfig, recipe_defaults

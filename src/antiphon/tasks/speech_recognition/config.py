@@ -23,7 +23,7 @@ class SpeechRecognitionConfig:
     """Column with the name of the recording, relative to the table; `clips.zip/one.mp3` is a member of an archive. With precomputed
     features, that of their matrix: `one.npy`, or a place in an archive of Kaldi, `feats.ark:1234`."""
     text: str = "text"
-    """Column with what is said."""
+    """Column with the text that is spoken."""
     weight: str | None = None
     """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
     Null counts all alike."""
@@ -34,7 +34,7 @@ class SpeechRecognitionConfig:
     end: str | None = None
     """Column with the second at which it ends."""
     channel: Annotated[int, Field(ge=1)] | str = "mix"
-    """Which channel of a recording is heard: `mix` is the mean of all, a number one of them, counted from 1; any other name is the column
+    """Which channel of a recording is used: `mix` is the mean of all, a number one of them, counted from 1; any other name is the column
     that has either."""
     archive: Path | None = None
     """A .zip or .tar, relative to the table, that the names in `audio` are members of."""
@@ -67,9 +67,7 @@ class SpeechRecognitionConfig:
         elif self.normalization == "cmvn":
             raise ValueError("`normalization: cmvn` needs `features.kind: precomputed`: Kaldi's statistics are of its own features.")
         if self.normalization == "utterance" and self.augmentation is not None and self.augmentation.volume is not None:
-            raise ValueError(
-                "`augmentation.volume` has no effect under `normalization: utterance`, which takes it off again. Leave it out."
-            )
+            raise ValueError("`augmentation.volume` has no effect under `normalization: utterance`, which removes it again. Leave it out.")
         padded, longest = self.features.padded_seconds, self.segments.longest
         if padded is not None and (longest is None or longest > padded):
             raise ValueError(f"`segments.longest` must be at most `features.padded_seconds` ({padded:g}), but is {longest}.")

@@ -1,4 +1,4 @@
-"""What an evaluation of speech recognition says beside its scores: errors by kind, by speaker and by length, and the worst utterances.
+"""What an evaluation of speech recognition reports beside its scores: errors by kind, by speaker and by length, and the worst utterances.
 
 All of it is made of the statistics of the metrics themselves, so that no second count of errors can drift from the first.
 """

@@ -1,4 +1,4 @@
-"""Speech while it is spoken: blocks of samples in, what was said so far out.
+"""Speech while it is spoken: blocks of samples in, the text so far out.
 
 Samples become frames as soon as a whole frame is there, frames go through a model that follows a recording (`encoder_only` or
 `transducer` with `chunk`), and nothing is ever taken back. At the end the text is the one that `search: ctc` or `transducer` without a
@@ -93,7 +93,10 @@ class StreamedFrames:
 def _check(settings: SpeechRecognitionConfig) -> None:
     """Refuse features that need the whole recording, or that are not made here."""
     if settings.features.kind == "precomputed":
-        raise ConfigError("`task.features.kind` must be `filter_banks` for a stream, but is `precomputed`: no features are made of sound.")
+        raise ConfigError(
+            "`task.features.kind` must be `filter_banks` for a stream, but is `precomputed`: Antiphon"
+            " does not compute such features from sound."
+        )
     if settings.normalization == "utterance":
         raise ConfigError(
             "`task.normalization` must be `global` or `none` for a stream, but is `utterance`, which is over the whole recording. Train"

@@ -1,4 +1,4 @@
-"""Speech to text: a recording in, what is said out.
+"""Speech to text: a recording in, its transcript out.
 
 A source is frames of log-mel features, one every 10 ms, or of precomputed ones; a target is symbols of the text between the start and the
 end symbol. Frames are stored once, as for any task; where the waveform itself is varied in training, they are computed anew each time.

@@ -1,4 +1,4 @@
-"""The words of a hypothesis: how sure the model is of each, and when it is said.
+"""The words of a hypothesis: how sure the model is of each, and when it is spoken.
 
 Times come from the alignment of CTC where the hypothesis has spans (in frames of the source), or else from where attention looks, which is
 rougher.

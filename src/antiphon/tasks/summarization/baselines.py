@@ -1,4 +1,4 @@
-"""What a summary must beat: beginnings of the source, which need no model, and the best that its sentences can do.
+"""Baselines for summaries: beginnings of the source, which need no model, and the best choice of its sentences.
 
     lead_8_words         the first eight words; their number is the median length of the references unless it is given
     first_sentence       the first sentence

@@ -61,7 +61,7 @@ class SummarizationConfig:
         if self.length is not None and not self.length_classes:
             raise ValueError("`length` has an effect only with `length_classes`. For a hard limit use `search.limits`.")
         if self.length_classes and self.vocabulary is not None and self.vocabulary.kind == "pretrained":
-            raise ValueError("`length_classes` must be 0 with a `pretrained` tokenizer, whose pieces are what they are.")
+            raise ValueError("`length_classes` must be 0 with a `pretrained` tokenizer, to which no pieces can be added.")
 
 
 TEMPLATE = """\

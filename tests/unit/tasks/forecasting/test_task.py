@@ -252,7 +252,7 @@ def test_series_that_cannot_be_predicted_say_so_one_by_one() -> None:
     data = [{**row, "region": "west"} if row["unique_id"] == "s1" else row for row in data]
     first, second = made.items(data)
     with pytest.raises(
-        DataError, match=r"Series `s0` must have `price` for all 4 steps behind its last value, but has none from 2004-06 on"
+        DataError, match=r"Series `s0` must have `price` for all 4 steps after its last value, but has none from 2004-06 on"
     ):
         made.encode(first)
     with pytest.raises(

@@ -110,7 +110,7 @@ def test_what_needs_the_whole_recording_is_refused():
     for wrong, what in (
         ({"normalization": "utterance"}, "normalization"),
         ({"kind": "whisper", "normalization": "none"}, "whisper"),
-        ({"kind": "precomputed", "normalization": "none"}, "no features are made of sound"),
+        ({"kind": "precomputed", "normalization": "none"}, "Antiphon does not compute such features from sound"),
     ):
         with pytest.raises(ConfigError, match=what):
             next(predictor(**wrong).stream([sound()], RATE))
