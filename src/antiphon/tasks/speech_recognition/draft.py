@@ -25,13 +25,18 @@ def draft(look: Look) -> Draft:
     check_asked(look, "audio", audio)
     said = look.columns[check_asked(look, "text", text)]
     seconds, rate = _heard(look, audio, text)
+    bins = 40 if rate <= _TELEPHONE else 80
     settings = {
         "task.audio": Proposal(audio, f"recordings of about {np.mean(seconds):.1f} s"),
         "task.text": Proposal(text, f"about {said.words / max(said.filled, 1):.1f} words"),
         "task.sample_rate": Proposal(rate, "that of the recordings" if rate < 16000 else "what speech needs"),
-        "task.features": Proposal({"kind": "filter_banks", "bins": 40 if rate <= _TELEPHONE else 80}, "bands of pitch, every 10 ms"),
+        "task.features": Proposal({"kind": "filter_banks", "bins": bins}, "bands of pitch, every 10 ms"),
+        "task.normalization": Proposal("global", "how loud each band is tells something, too; `utterance` where loudness differs much"),
         "task.vocabulary": _vocabulary(said),
-        "task.augmentation": Proposal({"frequency_masks": 1, "time_masks": 1}, "SpecAugment, mild: there is little time"),
+        "task.augmentation": Proposal(
+            {"frequency_masks": 1, "frequency_width": bins // 5, "time_masks": 1, "time_width": 20},
+            "SpecAugment, mild: there is little time",
+        ),
         "data.limits": Proposal(
             {"max_source_length": int(np.ceil(max(seconds) * 1.5 + 1)) * 100, "max_target_length": 400}, "frames of 10 ms, and symbols"
         ),
