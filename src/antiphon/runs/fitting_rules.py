@@ -12,7 +12,8 @@ PASSES = 0.5  # over the data: a wider model that sees them less often learns le
 UPDATES = 2500  # that a training should have: many small updates teach more in minutes than few large ones
 FEWEST_UPDATES = 1500  # of the smallest batches: a wider model that has fewer has not learned enough when the minutes are over
 TOKENS = (250, 4096)  # target symbols of a batch
-ROWS, FEWEST_TOKENS = 16, 60  # records of a batch are enough: so much smaller are batches of short targets to long sources
+SOURCES = 1000  # source symbols of a batch are enough: where targets are short and sources long, it has fewer target symbols,
+FEWEST_TOKENS = 60  # but never fewer than these
 FRAMES = (600, 12_000)  # of sound, of a batch
 RECORDINGS = 2  # of a batch, at least
 HELD_OUT = (0.05, 500)  # for validation and again for a test: this share of the records, at most so many
@@ -31,6 +32,7 @@ class Facts:
     elements   elements of the side that fills batches (target symbols, or frames) in a pass over the data
     speed      such elements learned from in a second; None where nothing was measured
     frames     whether elements are frames of sound
+    sources    elements of the other side, where it is the source
     """
 
     records: int
@@ -38,6 +40,7 @@ class Facts:
     elements: float
     speed: float | None
     frames: bool = False
+    sources: float = 0.0
 
     @property
     def learned(self) -> float:
@@ -52,11 +55,11 @@ class Facts:
     @property
     def bounds(self) -> tuple[int, int]:
         """The fewest elements of a batch, and the most."""
-        low, high = FRAMES if self.frames else TOKENS
-        length = self.elements / max(self.records, 1)
         if self.frames:
-            return _round(min(float(high), max(float(low), RECORDINGS * length))), high
-        return (_round(min(float(low), max(float(FEWEST_TOKENS), ROWS * length))) if length else low), high
+            low, high = FRAMES
+            return _round(min(float(high), max(float(low), RECORDINGS * self.elements / max(self.records, 1)))), high
+        low, high = TOKENS
+        return _round(min(float(low), max(float(FEWEST_TOKENS), SOURCES * self.elements / max(self.sources, 1.0)))), high
 
 
 def batch(facts: Facts) -> Proposal:

@@ -153,13 +153,13 @@ def _fastest(
     }
     count = sum(len(corpus) for corpus in corpora["train"])
     frames = not isinstance(task.source_spec, TokenSpec) and isinstance(task.target_spec, TokenSpec)
-    lengths = float(elements_of(corpora["train"])[0 if frames else 1])
-    elements = lengths if whole else lengths / max(count, 1) * look.records
-    unmeasured = rules.Facts(look.records, look.minutes, elements, None, frames)
+    sources, targets = map(float, elements_of(corpora["train"]))
+    lengths, scale = sources if frames else targets, 1.0 if whole else look.records / max(count, 1)
+    unmeasured = rules.Facts(look.records, look.minutes, lengths * scale, None, frames, sources=0.0 if frames else sources * scale)
     found: _Measured | None = None
     for size in sizes:
         say(f"trying a few updates of {', '.join(f'{name} {as_yaml(choice.value)}' for name, choice in size.items()) or 'the model'}")
-        sized = _sampled(_with_size(text, size), files, unmeasured.bounds[0])
+        sized = _sampled(_with_size(text, size), files, unmeasured.bounds[0])  # the slowest batches: no more is promised than will be
         cost = measure(sized, task, build_model(sized, task), corpora, splits)
         speed = lengths / max(cost.seconds_per_epoch, 1e-9)
         facts = replace(unmeasured, speed=speed)
@@ -171,8 +171,7 @@ def _fastest(
 
 
 def _sampled(text: str, files: Sequence[FileConfig], batch: int = 1) -> Recipe:
-    """The recipe for a sample of its records: less is held out, and batches are the smallest, of so many elements. Those are the slowest for
-    each element, so that no more is promised than will be."""
+    """The recipe for a sample of its records: less is held out, and batches have so many elements."""
     values = plain_values(text)
     recipe = recipe_from({**values, "data": {**values["data"], "train": list(files), "test": None}}, trust=OWN)
     held, training = recipe.data.validation, recipe.training

@@ -2,13 +2,19 @@
 
 import pytest
 
-from antiphon.runs.fitting_rules import FRAMES, TOKENS, UPDATES, Facts, batch, dropout, held_out, passes_said, wide_enough
+from antiphon.runs.fitting_rules import FEWEST_TOKENS, FRAMES, TOKENS, UPDATES, Facts, batch, dropout, held_out, passes_said, wide_enough
 
 
 def facts(
-    minutes: float = 10.0, elements: float = 500_000.0, speed: float | None = 2000.0, *, records: int = 30_000, frames: bool = False
+    minutes: float = 10.0,
+    elements: float = 500_000.0,
+    speed: float | None = 2000.0,
+    *,
+    records: int = 30_000,
+    frames: bool = False,
+    sources: float = 0.0,
 ) -> Facts:
-    return Facts(records, minutes, elements, speed, frames)
+    return Facts(records, minutes, elements, speed, frames, sources)
 
 
 @pytest.mark.parametrize(("minutes", "speed", "size"), [(10.0, 2000.0, 450), (20.0, 2000.0, 950), (0.5, 500.0, 250), (600.0, 2000.0, 4000)])
@@ -27,12 +33,12 @@ def test_batches_of_sound_are_counted_in_frames() -> None:
 
 
 def test_batches_of_short_targets_to_long_sources_are_smaller() -> None:
-    """Headlines of 4 symbols: 16 records are 64 symbols."""
-    headlines = facts(2.5, elements=20_000.0, speed=700.0, records=5000)
-    assert headlines.bounds == (60, TOKENS[1])
-    assert batch(headlines).value == 60
-    assert facts(elements=300_000.0).bounds[0] == 160
-    assert facts(elements=3_000_000.0).bounds[0] == TOKENS[0], "of long targets, fewer records"
+    """Headlines of 4 symbols below texts of 50."""
+    headlines = facts(2.5, elements=20_000.0, speed=1000.0, sources=250_000.0)
+    assert headlines.bounds == (80, TOKENS[1])
+    assert batch(headlines).value == 80
+    assert facts(elements=20_000.0, sources=2_000_000.0).bounds[0] == FEWEST_TOKENS
+    assert facts(sources=500_000.0).bounds[0] == TOKENS[0]
 
 
 def test_what_is_seen_often_is_dropped_more() -> None:
@@ -42,7 +48,7 @@ def test_what_is_seen_often_is_dropped_more() -> None:
 def test_a_model_is_small_enough_to_see_the_data_some_times() -> None:
     assert wide_enough(facts(5.0))
     assert not wide_enough(facts(2.0)), "not even half of the data"
-    assert not wide_enough(facts(2.5, speed=1000.0, elements=20_000.0, records=1000)), "7 passes, but only 600 updates"
+    assert not wide_enough(facts(2.5, speed=1000.0, elements=20_000.0)), "7 passes, but only 600 updates"
     assert passes_said(facts(1.0)) == "sees the data about 0.24 times in 1 minute here (2,000 symbols/s)"
     assert passes_said(facts(speed=None)) == "a small one for few records"
 
