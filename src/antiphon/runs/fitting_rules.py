@@ -10,8 +10,12 @@ from antiphon.contracts.drafting import Proposal
 # The least and the most, or what is wanted.
 PASSES = 0.5  # over the data: a wider model that sees them less often learns less
 UPDATES = 2500  # that a training should have: many small updates teach more in minutes than few large ones
+FEWEST_UPDATES = 1500  # of the smallest batches: a wider model that has fewer has not learned enough when the minutes are over
 TOKENS = (250, 4096)  # target symbols of a batch
-FRAMES = (1500, 12_000)  # of sound, of a batch
+SOURCES = 1000  # source symbols of a batch are enough: where targets are short and sources long, it has fewer target symbols,
+FEWEST_TOKENS = 60  # but never fewer than these
+FRAMES = (600, 12_000)  # of sound, of a batch
+RECORDINGS = 2  # of a batch, at least
 HELD_OUT = (0.05, 500)  # for validation and again for a test: this share of the records, at most so many
 FEWEST_TO_HOLD_OUT = 200  # records; of fewer none are spared for a test
 
@@ -28,6 +32,7 @@ class Facts:
     elements   elements of the side that fills batches (target symbols, or frames) in a pass over the data
     speed      such elements learned from in a second; None where nothing was measured
     frames     whether elements are frames of sound
+    sources    elements of the other side, where it is the source
     """
 
     records: int
@@ -35,6 +40,7 @@ class Facts:
     elements: float
     speed: float | None
     frames: bool = False
+    sources: float = 0.0
 
     @property
     def learned(self) -> float:
@@ -46,10 +52,19 @@ class Facts:
         """Passes over the data."""
         return self.learned / max(self.elements, 1.0)
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The fewest elements of a batch, and the most."""
+        if self.frames:
+            low, high = FRAMES
+            return _round(min(float(high), max(float(low), RECORDINGS * self.elements / max(self.records, 1)))), high
+        low, high = TOKENS
+        return _round(min(float(low), max(float(FEWEST_TOKENS), SOURCES * self.elements / max(self.sources, 1.0)))), high
+
 
 def batch(facts: Facts) -> Proposal:
     """Elements of a batch: as many as leave enough updates, within bounds."""
-    low, high = FRAMES if facts.frames else TOKENS
+    low, high = facts.bounds
     unit = "frames" if facts.frames else "target symbols"
     if facts.speed is None:
         return Proposal(low, f"{unit}: few, for many updates")
@@ -71,8 +86,8 @@ def held_out(records: int) -> int:
 
 
 def wide_enough(facts: Facts) -> bool:
-    """Whether a model of this speed sees the data often enough."""
-    return facts.passes >= PASSES
+    """Whether a model of this speed sees the data often enough, in updates enough."""
+    return facts.passes >= PASSES and facts.learned >= FEWEST_UPDATES * facts.bounds[0]
 
 
 def passes_said(facts: Facts) -> str:
@@ -89,7 +104,8 @@ def minutes(facts: Facts) -> str:
 
 
 def _round(value: float) -> int:
-    step = 50 if value < 1000 else 100
+    """Whole tens, fifties or hundreds."""
+    step = 10 if value < 250 else 50 if value < 1000 else 100
     return max(step, int(value // step) * step)
 
 

@@ -36,7 +36,6 @@ MINUTES = 10.0
 _TO_DO = re.compile(r" Point `data`.*?[Tt]hen:", re.DOTALL)  # of a template, which is done here
 _SAMPLE = 3000  # records that are encoded to measure
 _FEWEST = 100  # records that are worth measuring
-_PROBE = 500  # target symbols of a batch while measuring; frames: six times as many
 
 
 def recipe_for(
@@ -154,15 +153,16 @@ def _fastest(
     }
     count = sum(len(corpus) for corpus in corpora["train"])
     frames = not isinstance(task.source_spec, TokenSpec) and isinstance(task.target_spec, TokenSpec)
-    lengths = float(elements_of(corpora["train"])[0 if frames else 1])
-    elements = lengths if whole else lengths / max(count, 1) * look.records
+    sources, targets = map(float, elements_of(corpora["train"]))
+    lengths, scale = sources if frames else targets, 1.0 if whole else look.records / max(count, 1)
+    unmeasured = rules.Facts(look.records, look.minutes, lengths * scale, None, frames, sources=0.0 if frames else sources * scale)
     found: _Measured | None = None
     for size in sizes:
         say(f"trying a few updates of {', '.join(f'{name} {as_yaml(choice.value)}' for name, choice in size.items()) or 'the model'}")
-        sized = _sampled(_with_size(text, size), files)
+        sized = _sampled(_with_size(text, size), files, unmeasured.bounds[0])  # the slowest batches: no more is promised than will be
         cost = measure(sized, task, build_model(sized, task), corpora, splits)
         speed = lengths / max(cost.seconds_per_epoch, 1e-9)
-        facts = rules.Facts(look.records, look.minutes, elements, speed, frames)
+        facts = replace(unmeasured, speed=speed)
         if found is not None and not rules.wide_enough(facts):
             break
         found = _Measured(size, facts)
@@ -170,17 +170,17 @@ def _fastest(
     return found
 
 
-def _sampled(text: str, files: Sequence[FileConfig]) -> Recipe:
-    """The recipe for a sample of its records: less is held out, and batches are of some usual size."""
+def _sampled(text: str, files: Sequence[FileConfig], batch: int = 1) -> Recipe:
+    """The recipe for a sample of its records: less is held out, and batches have so many elements."""
     values = plain_values(text)
     recipe = recipe_from({**values, "data": {**values["data"], "train": list(files), "test": None}}, trust=OWN)
     held, training = recipe.data.validation, recipe.training
     batching, series = training.batching, isinstance(build_task(recipe), HoldsOut)
     held = min(held, _SAMPLE // 20) if isinstance(held, int) and not series else held
     if batching.source_tokens is not None:
-        batching = replace(batching, source_tokens=6 * _PROBE)
+        batching = replace(batching, source_tokens=batch)
     elif not series:
-        batching = replace(batching, target_tokens=_PROBE)
+        batching = replace(batching, target_tokens=batch)
     return replace(recipe, data=replace(recipe.data, validation=held), training=replace(training, batching=batching))
 
 

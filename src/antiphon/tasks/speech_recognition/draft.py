@@ -10,6 +10,8 @@ from antiphon.tasks.column_names import RECORDINGS, SPEAKERS, TRANSCRIPTS, check
 _HEARD = 40  # recordings that are opened
 _FEW_WORDS = 100  # different ones, said often: commands, digits
 _TELEPHONE = 8000
+_FEW_HOURS = 2.0  # of speech
+_SPEEDS = [0.85, 0.9, 1.0, 1.1, 1.15]
 
 
 def draft(look: Look) -> Draft:
@@ -25,13 +27,15 @@ def draft(look: Look) -> Draft:
     check_asked(look, "audio", audio)
     said = look.columns[check_asked(look, "text", text)]
     seconds, rate = _heard(look, audio, text)
+    bins = 40 if rate <= _TELEPHONE else 80
     settings = {
         "task.audio": Proposal(audio, f"recordings of about {np.mean(seconds):.1f} s"),
         "task.text": Proposal(text, f"about {said.words / max(said.filled, 1):.1f} words"),
         "task.sample_rate": Proposal(rate, "that of the recordings" if rate < 16000 else "what speech needs"),
-        "task.features": Proposal({"kind": "filter_banks", "bins": 40 if rate <= _TELEPHONE else 80}, "bands of pitch, every 10 ms"),
+        "task.features": Proposal({"kind": "filter_banks", "bins": bins}, "bands of pitch, every 10 ms"),
+        "task.normalization": Proposal("global", "how loud each band is tells something, too; `utterance` where loudness differs much"),
         "task.vocabulary": _vocabulary(said),
-        "task.augmentation": Proposal({"frequency_masks": 1, "time_masks": 1}, "SpecAugment, mild: there is little time"),
+        "task.augmentation": _augmentation(bins, float(np.mean(seconds)) * look.records / 3600),
         "data.limits": Proposal(
             {"max_source_length": int(np.ceil(max(seconds) * 1.5 + 1)) * 100, "max_target_length": 400}, "frames of 10 ms, and symbols"
         ),
@@ -62,6 +66,14 @@ def _vocabulary(said: ColumnFacts) -> Proposal:
     if few:
         return Proposal({"kind": "word"}, f"{len(said.vocabulary or ())} different words, each said often; `character` learns to spell")
     return Proposal({"kind": "character", "lowercase": True}, "spells what it hears; unigram and bpe are there too")
+
+
+def _augmentation(bins: int, hours: float) -> Proposal:
+    """Masks that leave most of a short recording; of few hours, other speeds, which are like other voices (Ko et al. 2015)."""
+    masks = {"frequency_masks": 1, "frequency_width": bins // 5, "time_masks": 1, "time_width": 20}
+    if hours >= _FEW_HOURS:
+        return Proposal(masks, "SpecAugment, mild: there is little time")
+    return Proposal({**masks, "speeds": _SPEEDS}, f"mild masks, and other speeds, which are like other voices: only {hours:.1f} hours")
 
 
 def _sizes() -> list[dict[str, Proposal]]:

@@ -7,7 +7,7 @@ from antiphon.features.vocabulary_size import WORD_SEEN, WORDS_MOST
 from antiphon.tasks.column_names import DOCUMENTS, SUMMARIES, guess_pair, shown
 from antiphon.tasks.text_draft import widths
 
-_READ = ((15.0, 120), (60.0, 250), (float("inf"), 400))
+_READ = ((5.0, 60), (15.0, 120), (60.0, 250), (float("inf"), 400))
 """Up to so many minutes, so many words of a document are read at most: what is said first says most (See et al. 2017)."""
 
 
