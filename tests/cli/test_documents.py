@@ -150,7 +150,7 @@ def test_targets_longer_than_their_sources_are_said(antiphon: Command, tmp_path:
     with (tmp_path / "train.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps({"document": "A tool.", "summary": "The tool that reads files and shows them 3 times"}) + "\n")
     recipe.write_text(RECIPE.replace("validation: 8", "validation: train.jsonl"), encoding="utf-8")
-    assert "1 targets are longer than their source" in antiphon("inspect", recipe).out
+    assert "1 target is longer than its source" in antiphon("inspect", recipe).out
 
 
 def test_copying_needs_attention(antiphon: Command, tmp_path: Path) -> None:

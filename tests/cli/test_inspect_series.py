@@ -130,3 +130,24 @@ def test_whole_numbers_with_a_gap_are_no_dates(antiphon: Command, folder: Path) 
 def test_another_name_of_a_column(antiphon: Command, folder: Path) -> None:
     write(folder / "train.csv", months("a", 40), head="unique_id,date,y")
     says(antiphon("inspect", "recipe.yaml"), "has no column `ds`, which `task.time` asks for; it has: unique_id, date, y.")
+
+
+def test_covariates_are_told_with_their_roles(antiphon: Command, folder: Path) -> None:
+    rows = [(*row, 10 + index % 40 % 3, index % 2, 5, "north" if row[0] == "a" else "south") for index, row in enumerate(read_rows(folder))]
+    write(folder / "train.csv", rows, head="unique_id,ds,y,price,promotion,visitors,region")  # type: ignore[arg-type]
+    roles = ("task.known=[price]", "task.past=[visitors]", "task.static=[region]", "task.calendar=[month]")
+    result = antiphon("inspect", "recipe.yaml", *(part for one in roles for part in ("--set", one)))
+    train = part(result.out, "train")
+    assert "  visitors            5 to 5, mean 5; known for the past alone\n" in train
+    assert "  price               10 to 12, mean 10.9706; known in advance\n" in train, "(11 * 33 + 10) / 34, both series alike"
+    assert "  month               as sine and cosine; read off the time, known in advance\n" in train
+    assert "  region              2 categories: north, south; the same for a whole series\n" in train
+    assert "note: Nothing reads the column `promotion`. `task.known` names what is known in advance" in result.out
+    bare = antiphon("inspect", "recipe.yaml").out
+    assert "known in advance\n" not in bare
+    assert "`price`, `promotion`, `visitors`, `region`" in bare
+
+
+def read_rows(folder: Path) -> list[Row]:
+    lines = (folder / "train.csv").read_text(encoding="utf-8").splitlines()[1:]
+    return [(name, time, value) for name, time, value in (line.split(",") for line in lines)]

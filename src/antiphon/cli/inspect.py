@@ -1,7 +1,7 @@
 """antiphon inspect: look before you train."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,11 +15,25 @@ if TYPE_CHECKING:
 
     from antiphon.data.audit import SplitAudit
     from antiphon.data.findings import Distribution
-    from antiphon.data.series_audit import SeriesAudit
+    from antiphon.data.series_audit import Covariate, SeriesAudit
     from antiphon.runs.inspect import Inspection
 
 BARS = " ▁▂▃▄▅▆▇█"
 SPLITS = ("train", "validation", "test")
+MARKS = {
+    "▁": "a space",
+    "￭": "where words were parted that had no space between them",
+    "⁇": "unknown to the vocabulary",
+    "<unk>": "unknown to the vocabulary",
+    "<s>": "the start",
+    "</s>": "the end",
+}
+ROLES = {
+    "past": "known for the past alone",
+    "known": "known in advance",
+    "calendar": "read off the time, known in advance",
+    "static": "the same for a whole series",
+}
 SEEN = {"validation": "the training data have", "test": "the training or validation data have"}
 
 
@@ -38,16 +52,19 @@ def inspect(
     """
     from rich.console import Console
 
+    from antiphon.contracts.specs import ValueSpec
+
     found = _inspected(path, settings or (), trust_code=trust_code, quiet=quiet)
     if as_json:
         print(json_text(found.to_plain(), indent=1))
         return
     console = Console(highlight=False, soft_wrap=True)
+    units = {side: "frames" if isinstance(spec, ValueSpec) else "elements" for side, spec in found.specs.items()}
     for name in sorted(found.audit.splits, key=SPLITS.index):
         if name in found.series:
             _print_series(console, name, found.audit.splits[name], found.series[name])
         else:
-            _print_split(console, name, found.audit.splits[name])
+            _print_split(console, name, found.audit.splits[name], units)
     _print_overlaps(console, found)
     _print_cost(console, found)
 
@@ -80,6 +97,8 @@ def _print_series(console: "Console", name: str, split: "SplitAudit", series: "S
     for values in series.values:
         spread = f"{values.lowest:,.6g} to {values.highest:,.6g}, mean {values.mean:,.6g}; {values.missing:,} missing"
         _plain(console, f"  {values.name:<19} {spread}")
+    for covariate in series.covariates:
+        _plain(console, f"  {covariate.name:<19} {_covariate(covariate)}")
     if series.seen:
         first = ", ".join(series.first_seen)
         _plain(
@@ -102,40 +121,56 @@ def _print_tally(console: "Console", split: "SplitAudit") -> None:
         _plain(console, f"  {remark}")
 
 
-def _print_split(console: "Console", name: str, split: "SplitAudit") -> None:
+def _print_split(console: "Console", name: str, split: "SplitAudit", units: Mapping[str, str]) -> None:
+    """One split; `units` says of each side what its lengths count."""
     tally = split.tally
-    console.print(f"\n[bold]{name}[/]: {tally['kept']:,} of {tally['read']:,} records are used")
+    console.print(f"\n[bold]{name}[/]: {tally['kept']:,} of {_records(tally['read'], 'record is', 'records are')} used")
     _print_tally(console, split)
     for side in ("source", "target"):
-        for unit, lengths in (("characters", split.characters[side]), ("elements", split.elements[side])):
+        for unit, lengths in (("characters", split.characters[side]), (units[side], split.elements[side])):
             if lengths is not None:
                 _plain(console, f"  {side} {unit:<10} {_lengths(lengths)}")
         unknown = split.unknown[side]
         if unknown is not None and unknown.symbols:
-            often = ", ".join(f"{item!r} ({count:,})" for item, count in (unknown.characters or unknown.words)[:8])
-            _plain(console, f"  {side}: {unknown.share:.3%} of the symbols are unknown, in {unknown.records:,} records; often: {often}")
+            symbols = (unknown.characters or unknown.words)[:8]
+            which = ", ".join(f"{item!r} ({count:,})" for item, count in symbols)
+            often = "most often" if symbols and symbols[0][1] > 1 else "such as"
+            where = _records(unknown.records, "record", "records")
+            _plain(console, f"  {side}: {unknown.share:.3%} of the symbols are unknown, in {where}; {often} {which}")
     _print_units(console, split)
     if split.changed.records:
         _print_changed(console, split)
-    for groups, what in ((split.duplicates, "repeat another record"), (split.conflicts, "share a source but not the target")):
-        if groups.records:
-            _plain(
-                console,
-                f"  {groups.records:,} records {what}{_where(split, [number for group in groups.listed[:3] for number in group[:2]])}",
-            )
-    for groups, what in (
-        (split.copies, "targets are copies of their source"),
-        (split.longer, "targets are longer than their source, which is not usual here"),
+    for groups, one, several in (
+        (split.duplicates, "record repeats another record", "records repeat another record"),
+        (split.conflicts, "record shares a source but not the target", "records share a source but not the target"),
     ):
         if groups.records:
-            _plain(console, f"  {groups.records:,} {what}{_where(split, [group[0] for group in groups.listed])}")
+            listed_pairs = [number for group in groups.listed[:3] for number in group[:2]]
+            _plain(console, f"  {_records(groups.records, one, several)}{_where(split, listed_pairs)}")
+    for groups, one, several in (
+        (split.copies, "target is a copy of its source", "targets are copies of their source"),
+        (
+            split.longer,
+            "target is longer than its source, which is not usual here",
+            "targets are longer than their source, which is not usual here",
+        ),
+    ):
+        if groups.records:
+            _plain(console, f"  {_records(groups.records, one, several)}{_where(split, [group[0] for group in groups.listed])}")
     if split.same_target.records:
         share = split.same_target.records / max(split.examined, 1)
         what = f"{split.same_target.records:,} records ({share:.0%}) have one and the same target: a model may learn to say nothing else"
         _plain(console, f"  {what}{_where(split, split.same_target.listed[0])}")
     if split.misaligned is not None and split.misaligned.records:
         listed = [item["record"] for item in split.misaligned.listed]
-        _plain(console, f"  {split.misaligned.records:,} records look misaligned by their lengths{_where(split, listed)}")
+        look = _records(split.misaligned.records, "record looks", "records look")
+        _plain(
+            console, f"  {look} misaligned by {'its length' if split.misaligned.records == 1 else 'their lengths'}{_where(split, listed)}"
+        )
+    seen = "".join(_pieces(sample, side) for sample in split.samples for side in ("source", "target") if sample.get(f"{side}_pieces"))
+    marks = ", ".join(f"{mark} is {meaning}" for mark, meaning in MARKS.items() if mark in seen)
+    if marks:
+        _plain(console, f"  samples as the model sees them: {marks}")
     for sample in split.samples:
         where = split.labels.get(sample["record"], f"record {sample['record']}")
         _plain(console, f"  {where}: {_pieces(sample, 'source')}  ->  {_pieces(sample, 'target')}")
@@ -167,8 +202,9 @@ def _print_overlaps(console: "Console", found: "Inspection") -> None:
             first, second = found.audit.splits[overlap.first], found.audit.splits[overlap.second]
             listed = overlap.listed_pairs or overlap.listed_sources
             where = "; ".join(f"{first.labels.get(one, one)} = {second.labels.get(two, two)}" for one, two in listed[:3])
+            verb, pairs = "is" if overlap.pairs == 1 else "are", _records(overlap.pairs, "record", "records")
             said = (
-                f"{overlap.pairs:,} records ({overlap.pair_share:.1%}) of {overlap.second} are also in {overlap.first};"
+                f"{pairs} ({overlap.pair_share:.1%}) of {overlap.second} {verb} also in {overlap.first};"
                 f" {overlap.sources:,} ({overlap.source_share:.1%}) share the source ({where})"
             )
             _plain(console, f"\nOverlap: {said}")
@@ -185,8 +221,9 @@ def _print_cost(console: "Console", found: "Inspection") -> None:
     console.print(f"\n[bold]model[/]: {cost.total_parameters:,} parameters; {sizes}")
     for part, count in cost.parameters.items():
         console.print(f"  {part:<20} {count:>12,}")
+    batches = _records(cost.batches_per_epoch, "batch", "batches")
     console.print(
-        f"[bold]cost[/] on {cost.device}: {cost.batches_per_epoch:,} batches an epoch, {cost.tokens_per_second:,.0f} target elements/s,"
+        f"[bold]cost[/] on {cost.device}: {batches} an epoch, {cost.tokens_per_second:,.0f} target elements/s,"
         f" about {_time(cost.seconds_per_epoch)} an epoch, {cost.memory_bytes / 2**20:,.0f} MiB at the longest batch"
     )
     validating = f", {_time(cost.seconds_validating)} of it validating" if cost.seconds_validating >= 1 else ""
@@ -235,8 +272,27 @@ def _ends(pieces: list[str]) -> str:
 
 def _where(split: "SplitAudit", numbers: Sequence[int | str]) -> str:
     """Numbers of records, or names of series."""
+    from antiphon.data.places import listed
+
     places = [number if isinstance(number, str) else split.labels.get(number, f"record {number}") for number in numbers[:4]]
-    return f" ({', '.join(places)}{', ...' if len(numbers) > 4 else ''})" if places else ""
+    return f" ({listed(places, len(numbers))})" if places else ""
+
+
+def _records(count: int, one: str, several: str) -> str:
+    """How many, and what of them: "1 record repeats", "2 records repeat"."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
+def _covariate(covariate: "Covariate") -> str:
+    """What a covariate holds, and how it is used."""
+    if covariate.role == "calendar":
+        held = "as sine and cosine"
+    elif covariate.categories:
+        first = f"{', '.join(covariate.categories[:8])}{', ...' if len(covariate.categories) > 8 else ''}"
+        held = f"{_records(len(covariate.categories), 'category', 'categories')}: {first}"
+    else:
+        held = f"{covariate.lowest:,.6g} to {covariate.highest:,.6g}, mean {covariate.mean:,.6g}"
+    return f"{held}; {ROLES[covariate.role]}"
 
 
 def _bars(bins: list[tuple[int, int, int]]) -> str:

@@ -64,7 +64,8 @@ def new(
         with replacing(path) as recipe:
             recipe.write(f"# yaml-language-server: $schema={BESIDE}\n{text}")
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+        reason = error.strerror if path.parent.is_dir() else f"there is no folder {path.parent}"
+        raise ConfigError(f"{path} cannot be written: {reason}.") from error
     for sentence in said:
         print(sentence)
     print(f"Wrote {path}. {'Look' if data else 'Point `data` at your files, then'}: antiphon inspect {path}")

@@ -101,8 +101,8 @@ def predict(
     quiet: Quiet = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Predict for each input. An input that cannot be used keeps its place with an empty line and is named on standard error. A blank line
-    of a text is answered with one.
+    """Predict for each input. An input that cannot be used keeps its place with an empty line and is named on standard error, or counted
+    where many are alike. A blank line of a text is answered with one.
 
     Lines of standard input are answered as they come. A file is written as FILE.partial, and takes its place when it is complete.
 
@@ -211,29 +211,33 @@ def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002
 
 def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:
     """Predict all, and say what could not be used. Raises DataError, once all is written, when there was such an input."""
+    from antiphon.cli.refusals import Refusals
     from antiphon.errors import AntiphonError, DataError
     from antiphon.prediction.files import written
     from antiphon.prediction.helped import HelpedPredictor
     from antiphon.prediction.tally import Tally, refused_inputs
 
-    tally = Tally()
+    tally, refusals = Tally(), Refusals(progress.say)
     try:
         with output:
             for number, prediction, record in written(predictor, inputs, output):
                 tally.add(prediction)
                 if "error" in prediction.details:
                     name = inputs.name(number, record)
-                    progress.say(f"antiphon: input {number}{f' ({name})' if name else ''}: {prediction.details['error']}")
+                    refusals.add(number, f"input {number}{f' ({name})' if name else ''}", prediction.details["error"])
                 progress.show(number, tally.refused)
     except KeyboardInterrupt as interruption:
+        refusals.tell_others()
         progress.clear()
         interruption.add_note(f" {_written(output)}." if output.count else " before the first prediction was made.")
         raise
     except AntiphonError:
+        refusals.tell_others()
         progress.clear()
         if output.count:
             print(f"antiphon: stopped {_written(output)}.", file=sys.stderr)
         raise
+    refusals.tell_others()
     progress.clear()
     for sentence in tally.sentences(predictor.limits) if not quiet else ():
         print(f"antiphon: {sentence}", file=sys.stderr)

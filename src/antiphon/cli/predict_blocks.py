@@ -73,16 +73,19 @@ def predict_blocks(
 
 def _written(written: Iterable["Written"], count: int, *, quiet: bool) -> "Tally":
     """Go through blocks as they are written, and tell of them."""
+    from antiphon.cli.refusals import Refusals
     from antiphon.prediction.tally import Tally
 
+    refusals = Refusals(lambda sentence: print(sentence, file=sys.stderr))
     show = counter("blocks", quiet=quiet)
     tally = Tally()
     for number, one in enumerate(written, 1):
-        for sentence in one.refused:
-            print(f"antiphon: {sentence}", file=sys.stderr)
+        for refused in one.refused:
+            refusals.add(*refused)
         tally.add_all(one.tally)
         if one.remark and not quiet:
             print(f"antiphon: block {one.block.number}: {one.remark}", file=sys.stderr)
         if show is not None:
             show(number, count)
+    refusals.tell_others()
     return tally

@@ -53,6 +53,7 @@ def score(
 
 def _write(predictor: "Predictor", records: "Records", output: "Output", *, alignment: bool, quiet: bool) -> None:
     """Score all records. Raises DataError, once all is written, when some could not be used."""
+    from antiphon.cli.refusals import Refusals
     from antiphon.contracts.asking import supervision
     from antiphon.errors import DataError
     from antiphon.prediction.score_writers import shown_record
@@ -62,6 +63,7 @@ def _write(predictor: "Predictor", records: "Records", output: "Output", *, alig
     column = supervision(task)[1] if alignment else None
     given = deque[tuple[str, Any]]()  # what was read and has no score yet: its place, and itself
     refused = cut = count = 0
+    refusals = Refusals(lambda sentence: print(sentence, file=sys.stderr), "items")
 
     def items() -> Iterator[Any]:
         for place, record, item in _items(task, records):
@@ -73,11 +75,12 @@ def _write(predictor: "Predictor", records: "Records", output: "Output", *, alig
             place, record = given.popleft()
             if "error" in prediction.details:
                 refused += 1
-                print(f"antiphon: {place or f'item {count}'}: {prediction.details['error']}", file=sys.stderr)
+                refusals.add(count, place or f"item {count}", prediction.details["error"])
             elif column is not None and isinstance(record.get(column), str):
                 errors.add(prediction.details["word_alignment"], record[column])
             cut += "source_cut" in prediction.details
             output.write(prediction, shown_record(record, task))
+    refusals.tell_others()
     if errors.rate is not None and not quiet:
         print(f"antiphon: the alignment error rate is {errors.rate:.1%}, by the links in `{column}`.", file=sys.stderr)
     if cut and not quiet:

@@ -5,6 +5,7 @@ real text contains, and so silently shifts one of two line-aligned files against
 """
 
 import codecs
+import difflib
 import gzip
 import io
 import zlib
@@ -18,6 +19,7 @@ from antiphon.errors import DataError, nearest
 COMPRESSIONS = (".gz", ".zst")
 
 _BLOCK = 1 << 16
+_ALIKE = 0.75  # the stems of two names, where one is a slip of the other: not `gas.tsv` for `train.tsv`
 _MARKS = (  # those of UTF-32 begin like those of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -38,9 +40,24 @@ def check_file(path: Path) -> None:
 
 
 def _what_is_there(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f" The folder `{path.parent}` does not exist either."
-    return nearest(path.name, sorted(entry.name for entry in path.parent.iterdir()), 0.7)
+    """What may be meant by a file that is not there: one of nearly the same name, or that of another folder, since a recipe's paths begin
+    at the recipe."""
+    missing = next(part for part in (*reversed(path.parents), path) if not part.exists())
+    alike = [entry.name for entry in missing.parent.iterdir() if difflib.SequenceMatcher(None, entry.stem, missing.stem).ratio() >= _ALIKE]
+    hint = nearest(missing.name, sorted(alike), 0.7)
+    if missing != path:
+        return f" The folder `{missing}` does not exist either.{hint}"
+    return hint or _elsewhere(path)
+
+
+def _elsewhere(path: Path) -> str:
+    """That the current folder has what another folder was looked through for."""
+    here = Path.cwd()
+    for count in range(1, len(path.parts)):
+        found = here.joinpath(*path.parts[-count:])
+        if found.is_file() and here != path.parent:
+            return f" A recipe's paths begin at the folder of the recipe; did you mean `{found}`?"
+    return ""
 
 
 def open_bytes(path: Path) -> io.BufferedReader:
@@ -78,11 +95,23 @@ def open_text(path: Path) -> io.BufferedReader:
         if encoding not in ("", "utf-8"):
             return io.BufferedReader(_Recoded(path, stream, encoding), _BLOCK)
         if b"\0" in opening:
+            if (wide := _wide_encoding(opening)) is not None:
+                raise DataError(f"`{path}` looks like {wide.upper()} without its mark. Convert it: iconv -f {wide.upper()} -t UTF-8.")
             raise DataError(f"`{path}` looks like a binary file: its first block holds NUL bytes. A text file was expected.")
     except BaseException:
         stream.close()
         raise
     return stream
+
+
+def _wide_encoding(opening: bytes) -> str | None:
+    """The encoding of text in two bytes a character without a mark, of which most characters are ASCII; None for other bytes."""
+    even, odd = opening[0::2].count(0), opening[1::2].count(0)
+    half = len(opening) // 2
+    for encoding, zeros, others in (("utf-16le", odd, even), ("utf-16be", even, odd)):
+        if zeros > half // 2 and not others:
+            return encoding
+    return None
 
 
 def opening_of(path: Path) -> bytes:

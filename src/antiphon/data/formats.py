@@ -81,7 +81,7 @@ def _found(path: Path) -> ReaderPlugin:
     raise DataError(
         f"The suffix of `{path}` must be one of {', '.join(suffixes)} (text also with .gz or .zst behind it). Set `format` of this file;"
         f" two texts aligned by line are named {{source: train.en, target: train.de}}."
-        f"{nearest(suffix.removeprefix('.'), [known.removeprefix('.') for known in suffixes])}"
+        f"{nearest(suffix.removeprefix('.'), [known.removeprefix('.') for known in suffixes], 0.6)}"
     )
 
 

@@ -4,10 +4,11 @@ Lengths of windows say nothing, since nearly all are alike; what can go wrong li
 one of its steps lies within the training data of its series, not only when the same window was trained on. Its score then measures memory.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, Literal, Protocol, final, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +39,44 @@ class Values:
     missing: int
 
 
+Role = Literal["past", "known", "calendar", "static"]
+
+
+@final
+@dataclass(frozen=True)
+class Covariate:
+    """What stands beside the targets, and its role: known for the past only, known in advance, made of the times, or the same for a whole
+    series.
+
+    Numbers have a lowest, mean and highest value (NaN where there is none); others have categories, of which the first are named.
+    """
+
+    name: str
+    role: Role
+    lowest: float = math.nan
+    mean: float = math.nan
+    highest: float = math.nan
+    categories: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Beside:
+    """The names of covariates by their roles. Numbers, first those of the past, are stored in deviations: value = stored * scale +
+    location.
+
+    categories   those static columns that are no numbers
+    """
+
+    past: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    calendar: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    categories: frozenset[str] = frozenset()
+    location: Sequence[float] | np.ndarray = ()
+    scale: Sequence[float] | np.ndarray = ()
+
+
 @final
 @dataclass(frozen=True)
 class SeriesAudit:
@@ -49,6 +88,7 @@ class SeriesAudit:
     forecast   the first and the last time that a window forecasts
     seen       windows that forecast what was learned from or chosen by, with the names of the first series; 0 for the training data
     notes      what was mended while reading, one sentence each
+    covariates   what stands beside the values
     """
 
     series: int
@@ -62,6 +102,7 @@ class SeriesAudit:
     seen: int
     first_seen: tuple[str, ...]
     notes: tuple[str, ...]
+    covariates: tuple[Covariate, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values for JSON: keys are the names of fields."""
@@ -69,15 +110,18 @@ class SeriesAudit:
 
 
 def audit_series(
-    splits: Mapping[str, Sequence[WindowCorpus]], targets: Sequence[str], write: Callable[[np.ndarray], Sequence[object]]
+    splits: Mapping[str, Sequence[WindowCorpus]],
+    targets: Sequence[str],
+    write: Callable[[np.ndarray], Sequence[object]],
+    beside: Beside | None = None,
 ) -> dict[str, SeriesAudit]:
     """Look at all splits: "train" was learned from, "validation" is what the best weights are chosen by, and what else there is has to be
-    new to both. `write` gives times (T,) as the data writes them.
+    new to both. `write` gives times (T,) as the data writes them, `beside` names what stands beside the targets.
     """
     known_until: dict[str, int] = {}
     found = {}
     for name in sorted(splits, key=lambda name: (name != "train", name != "validation")):
-        found[name] = _audit(splits[name], targets, write, known_until if name != "train" else {})
+        found[name] = _audit(splits[name], targets, write, known_until if name != "train" else {}, beside or Beside())
         if name in ("train", "validation"):
             for corpus in splits[name]:
                 for owner in corpus.used:
@@ -88,15 +132,20 @@ def audit_series(
 
 
 def _audit(
-    corpora: Sequence[WindowCorpus], targets: Sequence[str], write: Callable[[np.ndarray], Sequence[object]], known_until: Mapping[str, int]
+    corpora: Sequence[WindowCorpus],
+    targets: Sequence[str],
+    write: Callable[[np.ndarray], Sequence[object]],
+    known_until: Mapping[str, int],
+    beside: Beside,
 ) -> SeriesAudit:
-    tally, lengths = _Tally(len(targets)), Counter[int]()
+    tally, lengths, others = _Tally(len(targets)), Counter[int](), _Others(beside)
     seen: Counter[str] = Counter()
     for corpus in corpora:
         for owner in corpus.used:
             series, origins = corpus.series(int(owner)), corpus.origins(int(owner))
             lengths[len(series)] += 1
             tally.add(series.targets, series.times, (int(origins[0]), int(origins[-1]) + corpus.plan.horizon))
+            others.add(corpus.covariates(int(owner)), series.static)
             name = str(series.unique_id)
             if name in known_until:
                 seen[name] += int((series.times[origins] <= known_until[name]).sum())
@@ -115,18 +164,17 @@ def _audit(
         seen=seen.total(),
         first_seen=tuple(overlapping[:_LISTED]),
         notes=tuple(note for corpus in corpora for note in corpus.notes),
+        covariates=others.found(),
     )
 
 
 @final
 class _Tally:
-    """The span of all times, and the extremes, sums and gaps of each channel."""
+    """The span of all times, and the values of each channel."""
 
     def __init__(self, channels: int):
         self.times = [0, 0, 0, 0]  # of the data: first and last; of what is forecast: first and last
-        self._empty = True
-        self._lowest, self._highest = np.full(channels, np.inf), np.full(channels, -np.inf)
-        self._sums, self._counts, self._missing = np.zeros(channels), np.zeros(channels), np.zeros(channels, dtype=np.int64)
+        self._empty, self._numbers = True, _Numbers(channels)
 
     def add(self, values: np.ndarray, times: np.ndarray, forecast: tuple[int, int]) -> None:
         """Take in one series, of which some window forecasts each of the steps from one number up to another."""
@@ -134,6 +182,56 @@ class _Tally:
         if self._empty:
             self.times, self._empty = own, False
         self.times = [choose(old, new) for choose, old, new in zip((min, max, min, max), self.times, own, strict=True)]
+        self._numbers.add(values)
+
+    def values(self, names: Sequence[str]) -> tuple[Values, ...]:
+        """What is known of each channel."""
+        return self._numbers.values(names)
+
+
+@final
+class _Others:
+    """The numbers and categories beside the targets."""
+
+    def __init__(self, beside: Beside):
+        self._beside = beside
+        self._numbers = _Numbers(len(beside.past) + len(beside.known))
+        self._static: tuple[Counter[str], ...] = tuple(Counter() for _ in beside.static)
+
+    def add(self, channels: np.ndarray, static: Sequence[object]) -> None:
+        """Take in the channels (T, P + K) of a series, as they are stored, and its static values."""
+        count = len(self._beside.past) + len(self._beside.known)
+        self._numbers.add(channels[:, :count] * np.asarray(self._beside.scale) + np.asarray(self._beside.location))
+        for seen, value in zip(self._static, static, strict=True):
+            seen[str(value)] += 1
+
+    def found(self) -> tuple[Covariate, ...]:
+        """What is known of each."""
+        names = (*self._beside.past, *self._beside.known)
+        numbers = [
+            Covariate(one.name, "past" if number < len(self._beside.past) else "known", one.lowest, one.mean, one.highest)
+            for number, one in enumerate(self._numbers.values(names))
+        ]
+        calendar = [Covariate(name, "calendar") for name in self._beside.calendar]
+        return (*numbers, *calendar, *(self._static_one(name, seen) for name, seen in zip(self._beside.static, self._static, strict=True)))
+
+    def _static_one(self, name: str, seen: Counter[str]) -> Covariate:
+        if name in self._beside.categories:
+            return Covariate(name, "static", categories=tuple(sorted(seen)))
+        values = [float(value) for value in seen.elements()] or [math.nan]  # one for each series
+        return Covariate(name, "static", min(values), sum(values) / len(values), max(values))
+
+
+@final
+class _Numbers:
+    """The extremes, sums and gaps of channels."""
+
+    def __init__(self, channels: int):
+        self._lowest, self._highest = np.full(channels, np.inf), np.full(channels, -np.inf)
+        self._sums, self._counts, self._missing = np.zeros(channels), np.zeros(channels), np.zeros(channels, dtype=np.int64)
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in values (T, C) of one series; NaN is a gap."""
         there = ~np.isnan(values)
         self._lowest = np.minimum(self._lowest, np.where(there, values, np.inf).min(axis=0))
         self._highest = np.maximum(self._highest, np.where(there, values, -np.inf).max(axis=0))

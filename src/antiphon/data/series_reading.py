@@ -83,7 +83,10 @@ class TableReader:
     def table(self) -> SeriesTable:
         """All that was read."""
         if not len(self._packer.names):
-            raise DataError("There must be at least one row, but there is none.")
+            raise DataError(
+                "There must be at least one row, but there is none. A forecast is made from the past of the series: name a file that has it"
+                " (`--input history.csv`)."
+            )
         try:
             style = self._times.style(self.columns.zone)
         except DataError as error:

@@ -10,15 +10,21 @@ from antiphon.contracts.reader import Located
 from antiphon.data.fields import check_columns
 from antiphon.errors import DataError
 
+_SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "|"}
 
-def rows_of(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Sequence[str], required: Sequence[str]) -> Located:
-    """Pair each row's cells with the columns' names, from `columns` or the first row. Raises DataError where a row has more or fewer."""
+
+def rows_of(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Sequence[str], required: Sequence[str], separator: str) -> Located:
+    """Pair each row's cells with the columns' names, from `columns` or the first row, whose cells the separator parted.
+
+    Raises DataError where a row has more or fewer.
+    """
     names, place = list(columns), f"`{path}`"
     if not names:
-        _, names = next(rows)
+        number, names = next(rows)
         place = f"The first line of `{path}`"
         if not names:
             raise DataError(f"{path}:1 must name the columns, but is blank. Name them there, or set `columns` of this file.")
+        _check_separator(path, number, names, required, separator)
     _check_names(path, names)
     check_columns(names, required, place)
     count, blank, found = len(names), 0, False
@@ -44,6 +50,19 @@ def _why(path: Path, cells: list[str], count: int) -> str:
     if len(cells) > count:
         return " A separator inside a value splits it: remove it, or quote the value in a .csv file."
     return " Add what is missing, or remove the line."
+
+
+def _check_separator(path: Path, number: int, names: list[str], required: Sequence[str], separator: str) -> None:
+    """Raise DataError for a single name that looks like several, unless a column is asked for that is called so."""
+    found = next((other for other in _SEPARATORS if other != separator and len(names) == 1 and other in names[0]), None)
+    if found is None or names[0] in required:
+        return
+    needed = ["format: tsv"] if found == "\t" else ["format: csv"] * (separator == "\t") + [f'delimiter: "{found}"'] * (found != ",")
+    settings = " and ".join(f"`{setting}`" for setting in needed)
+    raise DataError(
+        f"{path}:{number} looks as if {_SEPARATORS[found]} separated its values, not {_SEPARATORS.get(separator, separator)}."
+        f" Set {settings} of this file: {{path: {path.name}, {', '.join(needed)}}}."
+    )
 
 
 def _check_names(path: Path, names: list[str]) -> None:

@@ -195,12 +195,12 @@ class WindowCorpus:
     def example(self, index: int, seed: int | None = None) -> Example:
         """A window. There is nothing to draw: `seed` has no effect."""
         owner, origin = self._locate(index)
-        return self._window(self.series(owner), self._covariates_of(owner), origin, index)
+        return self._window(self.series(owner), self.covariates(owner), origin, index)
 
     def record(self, index: int) -> Record:
         """The window as a record that can be predicted and scored by itself."""
         owner, origin = self._locate(index)
-        return self._item(self.series(owner), self._covariates_of(owner), origin)
+        return self._item(self.series(owner), self.covariates(owner), origin)
 
     def records(self) -> "WindowRecords":
         """The windows as records, to be looked at."""
@@ -241,7 +241,8 @@ class WindowCorpus:
     def _descriptions(self) -> dict[int, dict[str, Any]]:
         return {}
 
-    def _covariates_of(self, owner: int) -> np.ndarray:
+    def covariates(self, owner: int) -> np.ndarray:
+        """Past, known and calendar channels of a series, as the model reads them: float32 (T, P + K)."""
         if not self._covariates.channels:
             return np.empty((int(self._lengths[owner]), 0), dtype=np.float32)
         return self._covariates.array(owner)

@@ -64,7 +64,8 @@ def _checked(trained: TrainedModel) -> tuple[Pretrained, PretrainedText]:
     if not isinstance(model, Pretrained):
         raise ExportError(
             f"The exporter `hf` writes models of transformers (`model.name: pretrained`) and Transformers, but {trained.name} is a"
-            f" `{trained.architecture}` of our own, which transformers does not know."
+            f" `{trained.architecture}` of our own, which transformers does not know. `--format onnx` or `torch` may hold it;"
+            " `antiphon list exporters` names all."
         )
     if model.settings.trust_remote_code:
         raise ExportError(f"The exporter `hf` writes models of transformers' own code, but {trained.name} runs code of its checkpoint.")

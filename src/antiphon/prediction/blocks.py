@@ -35,13 +35,13 @@ class Written:
     """What became of a block.
 
     tally     what is counted of its predictions
-    refused   its inputs that could not be used, a sentence each
+    refused   its inputs that could not be used: number from 1, what it is called, and why
     remark    what a reader of its file should know; empty where there is nothing to say
     """
 
     block: Block
     tally: Tally
-    refused: tuple[str, ...]
+    refused: tuple[tuple[int, str, str], ...]
     remark: str
 
 
@@ -113,7 +113,7 @@ class OpenBlocks:
 
     def write(self, block: Block) -> Written:
         """Predict a block and write its file, and then that it is done. Raises DataError where it cannot be read or written."""
-        part, tally, refused = self._parts[block.part], Tally(), list[str]()
+        part, tally, refused = self._parts[block.part], Tally(), list[tuple[int, str, str]]()
         entries = self._reader.read(block)
         blank = "answer" if part.are_lines else "refuse"
         predictions = self._answers.predict(made(entries), on_error="keep", blank=blank)
@@ -127,7 +127,8 @@ class OpenBlocks:
                 tally.add(prediction)
                 if "error" in prediction.details:
                     place = part.place(entry.number)
-                    refused.append(f"input {entry.number + 1}{f' ({place})' if place else ''}: {prediction.details['error']}")
+                    name = f"input {entry.number + 1}{f' ({place})' if place else ''}"
+                    refused.append((entry.number + 1, name, prediction.details["error"]))
             writer.finish()
             text.flush()
             size = file.tell()

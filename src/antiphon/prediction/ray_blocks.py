@@ -4,6 +4,7 @@ Ray Data hands out numbers of blocks, and each actor, which has the model once, 
 files alone: Ray Data keeps no order, and predicts a block again when an actor was killed, any number of times.
 """
 
+import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from antiphon.prediction.block_plan import Block
 from antiphon.prediction.blocks import OpenBlocks, Written
 from antiphon.prediction.orders import BlockOrder
 from antiphon.prediction.tally import Tally
+from antiphon.store.json_text import json_text
 
 _DEATHS = 4  # of an actor, and of a block with it, before the job ends: Ray Data would go on for ever
 _STARTS = 3  # a busy machine may be too slow for Ray to see that its node has begun
@@ -57,7 +59,8 @@ def write_with_ray(order: BlockOrder, blocks: Sequence[Block], actors: int) -> I
         )
         by_number = {block.number: block for block in blocks}
         for row in found.iter_rows():
-            yield Written(by_number[int(row["block"])], Tally.of(row["tally"]), tuple(row["refused"]), str(row["remark"]))
+            refused = tuple((int(number), str(name), str(reason)) for number, name, reason in json.loads(row["refused"]))
+            yield Written(by_number[int(row["block"])], Tally.of(row["tally"]), refused, str(row["remark"]))
     except AntiphonError:
         raise
     except Exception as error:
@@ -81,7 +84,7 @@ class BlockActor:
         return {
             "block": [one.block.number for one in written],
             "tally": [one.tally.plain() for one in written],
-            "refused": [list(one.refused) for one in written],
+            "refused": [json_text(one.refused) for one in written],
             "remark": [one.remark for one in written],
         }
 

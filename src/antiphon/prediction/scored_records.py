@@ -40,7 +40,7 @@ class _LeftOut:
 
     def sentences(self, read: int, why: str, key: str) -> Iterator[str]:
         if self.count:
-            first = f"{', '.join(self.first)}{', ...' if self.count > _NAMED else ''}"
+            first = f"{', '.join(self.first)}{' and others' if self.count > _NAMED else ''}"
             yield f"{self.count:,} of {read:,} records {'was' if self.count == 1 else 'were'} left out {why}, as `{key}` says: {first}."
 
 

@@ -10,25 +10,12 @@ from antiphon.data.byte_streams import read_lines
 from antiphon.data.tables import rows_of
 from antiphon.errors import DataError
 
-_OTHERS = {";": "a semicolon", "\t": "a tab", "|": "|"}
-
 
 def read(reading: Reading) -> Located:
     """A record a row, below a first one that names the columns."""
     file = reading.file
     rows = _rows(reading.path, read_lines(reading.path, file.encoding, with_ends=True), file.delimiter)
-    return rows_of(reading.path, rows if file.columns else _parted(reading.path, rows, file.delimiter), file.columns, reading.required)
-
-
-def _parted(path: Path, rows: Iterator[tuple[int, list[str]]], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows, whose first one must have more than one column if it looks as if another delimiter parted them."""
-    number, names = next(rows)
-    found = next((other for other in _OTHERS if other != delimiter and len(names) == 1 and other in names[0]), None)
-    if found is not None:
-        remedy = "Name it .tsv" if found == "\t" else f'Set `delimiter: "{found}"` of this file'
-        raise DataError(f"{path}:{number} looks as if {_OTHERS[found]} separated its values, not {delimiter!r}. {remedy}.")
-    yield number, names
-    yield from rows
+    return rows_of(reading.path, rows, file.columns, reading.required, file.delimiter)
 
 
 def _rows(path: Path, lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str]]]:

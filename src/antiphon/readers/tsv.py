@@ -12,7 +12,7 @@ def read(reading: Reading) -> Located:
     """A record a line, below a first line that names the columns."""
     lines = read_lines(reading.path, reading.file.encoding)
     rows = ((number, line.split("\t") if line else []) for number, line in lines)
-    return rows_of(reading.path, rows, reading.file.columns, reading.required)
+    return rows_of(reading.path, rows, reading.file.columns, reading.required, "\t")
 
 
 plugin = ReaderPlugin(

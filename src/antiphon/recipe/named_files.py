@@ -21,7 +21,8 @@ def named_files(text: str, option: str) -> Path | tuple[FileConfig, ...]:
         return tuple(as_file(entry) for entry in (found if isinstance(found, list) else [found]))
     except YAMLError as error:
         raise ConfigError(
-            f"`{option}` must be a path, or files as a recipe names them, such as `{{source: test.en, target: test.de}}`, but is {text!r}."
+            f"`{option}` must be a path, or files as a recipe names them, such as '{{source: test.en, target: test.de}}', with its"
+            f" quotation marks, which keep it together in a shell, but is {text!r}."
         ) from error
     except ValueError as error:
         raise ConfigError(f"`{option}`: {error}") from error

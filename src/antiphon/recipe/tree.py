@@ -10,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 from antiphon.errors import ConfigError, nearest
 
 _SUFFIXES = (".yaml", ".yml")
+_KINDS = {str: "a text", CommentedSeq: "a list", type(None): "empty"}
 
 
 def existing(path: Path) -> Path:
@@ -26,18 +27,38 @@ def parsed(path: Path) -> CommentedMap:
         there = [other.name for suffix in _SUFFIXES for other in path.parent.glob(f"*{suffix}")]
         hint = nearest(path.name, there, 0.8) or f" `antiphon new translation {path}` writes one to start from."
         raise ConfigError(f"There is no recipe {path}.{hint}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The recipe {path} cannot be read: {error}.") from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"A recipe is a YAML file, but {path} is a folder.{_recipes_in(path)}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"A recipe is a YAML file in UTF-8, but {path} is not: byte {error.start + 1} is no text.{_for_data(path)}"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"The recipe {path} cannot be read: {error.strerror}.") from error
     try:
         tree = YAML(typ="rt").load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{path}{line}: this is not valid YAML: {problem}.") from error
+        raise ConfigError(f"{path}{line}: this is not valid YAML: {problem}.{_for_data(path)}") from error
     if not isinstance(tree, CommentedMap):
-        raise ConfigError(f"{path}: a recipe must be a mapping with `task`, `data`, `model` and `training`, but is {type(tree).__name__}.")
+        found = _KINDS.get(type(tree), type(tree).__name__)
+        raise ConfigError(
+            f"{path}: a recipe must be a mapping with `task`, `data`, `model` and `training`, but is {found}.{_for_data(path)}"
+        )
     return tree
+
+
+def _recipes_in(folder: Path) -> str:
+    """The recipes that a folder has."""
+    found = sorted(str(one) for suffix in _SUFFIXES for one in folder.glob(f"*{suffix}"))
+    return f" Recipes in it: {', '.join(found[:5])}{', ...' if len(found) > 5 else ''}." if found else ""
+
+
+def _for_data(path: Path) -> str:
+    """How to get a recipe for a file that is none, as its name says."""
+    return "" if path.suffix in _SUFFIXES else f" Are these data? `antiphon new TASK --data {path}` writes a recipe for them."
 
 
 def plain_values(text: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from antiphon.errors import AntiphonError, ConfigError
 from antiphon.prediction.predictor import Predictor
 from antiphon.prediction.scoring import group_references
 from antiphon.recipe.assembly import read_given
+from antiphon.recipe.splits import open_splits
 from antiphon.report.heat_map import MOST_CELLS, heat_map
 from antiphon.report.items import Kind, ScoredItems, orders, pick, prediction, references, source
 from antiphon.report.markup import Markup, clipped, code, element, note, section
@@ -25,6 +26,7 @@ from antiphon.report.quantities import number
 from antiphon.report.run_record import Plain, RunRecord
 from antiphon.report.scores import score_name
 from antiphon.report.source_view import source_view
+from antiphon.runs.validation_records import validation_source
 
 _EACH: dict[Kind, int] = {"best": 2, "typical": 2, "worst": 2}
 _CAPTION = 80
@@ -181,10 +183,24 @@ def _records(predictor: Predictor, scored: ScoredItems, indices: Sequence[int], 
 
 
 def evaluated_data(predictor: Predictor, record: RunRecord) -> Any:
-    """The newest evaluation's data: the recipe's test data if it was those, else a file that is still there."""
+    """The newest evaluation's data: the recipe's test data if it was those, or its validation data, else a file that is still there.
+
+    None where there is none of these, or what was held out of the training data cannot be held out again.
+    """
     name = record.evaluations[0].data
     test = record.setting("data.test")
+    try:
+        if name == "validation" and not Path(name).exists():
+            return validation_source(predictor.recipe, predictor.task)
+        if isinstance(test, int):
+            return open_splits(predictor.recipe, predictor.task)["test"].whole if name == "test" else _there(name)
+    except AntiphonError:
+        return None
     files = [str(file.get("path") or file.get("source")) for file in test or () if isinstance(file, Mapping)]
     if files and ", ".join(files) == name:
         return predictor.recipe.data.test
+    return _there(name)
+
+
+def _there(name: str) -> str | None:
     return name if Path(name).is_file() else None

@@ -28,27 +28,36 @@ _MARKS = (("median", "50%"), ("99%", "99%"))
 
 def data_section(record: RunRecord) -> Markup:
     """The section on data."""
-    command = code(f"antiphon inspect {record.folder}")
+    command, units = code(f"antiphon inspect {record.folder}"), _units(record)
     if record.audit is not None:
         notes = [note(one) for one in (record.inspection or {}).get("notes") or ()]
-        parts = [*notes, _overlaps(record.audit), *(_split(name, split) for name, split in _mapping(record.audit.get("splits")).items())]
+        parts = [
+            *notes,
+            _overlaps(record.audit),
+            *(_split(name, split, units) for name, split in _mapping(record.audit.get("splits")).items()),
+        ]
         return section("data", "Data", *parts)
     splits, problems = _from_corpora(record)
     also = " also looks for duplicates, contradictions, overlap between splits and misaligned records."
     missing = note("There is no audit yet: ", command, also)
     if not splits:
         return section("data", "Data", *map(warning, problems), missing)
-    return section("data", "Data", *map(warning, problems), *(_split(name, split) for name, split in splits.items()), missing)
+    return section("data", "Data", *map(warning, problems), *(_split(name, split, units) for name, split in splits.items()), missing)
 
 
-def _split(name: str, split: Plain) -> Markup:
+def _units(record: RunRecord) -> dict[str, str]:
+    """What lengths of a side count where they are no symbols: frames of sound, which have channels."""
+    return {side: "frames" for side in SIDES if "channels" in _mapping(record.header.get(side))}
+
+
+def _split(name: str, split: Plain, units: Mapping[str, str]) -> Markup:
     labels = _mapping(split.get("labels"))
     parts = [
         element("h3", None, f"{_split_name(name).capitalize()} data"),
         _tally(_mapping(split.get("tally")), labels, split),
         _unknown(_mapping(split.get("unknown"))),
         *_findings(split, labels),
-        _histograms(split),
+        _histograms(split, units),
         _samples(split, labels),
     ]
     return join(parts)
@@ -84,7 +93,9 @@ def _unknown(sides: Plain) -> Markup | None:
     for side, unknown in found:
         share, records = (as_real(unknown.get("share")) or 0.0), as_count(unknown.get("records"))
         which = [f"{item!r} ({as_count(count):,})" for key in ("characters", "words") for item, count in unknown.get(key) or []][:_LISTED]
-        examples = f"; most often {', '.join(which)}" if which else ""
+        counts = [as_count(count) for key in ("characters", "words") for _, count in unknown.get(key) or []]
+        often = "most often" if max(counts, default=0) > 1 else "such as"
+        examples = f"; {often} {', '.join(which)}" if which else ""
         said = f"Unknown to the vocabulary, {side}: {percent(share)} of all symbols, in {plural(records, 'record')}{examples}."
         lines.append(warning(said) if share > 0.01 else note(said))
     return join(lines)
@@ -93,21 +104,21 @@ def _unknown(sides: Plain) -> Markup | None:
 def _findings(split: Plain, labels: Plain) -> list[Markup]:
     """Repetitions, contradictions, copies and odd lengths, each with the records to look at."""
     kinds = (
-        ("duplicates", "records repeat an earlier one"),
-        ("conflicts", "records share a source but not the target"),
-        ("copies", "records have a target equal to the source"),
-        ("same_target", "records have one and the same target: a model may learn to say nothing else"),
-        ("longer", "records have a target longer than the source, which is not usual here"),
+        ("duplicates", "record repeats an earlier one", "records repeat an earlier one"),
+        ("conflicts", "record shares a source but not the target", "records share a source but not the target"),
+        ("copies", "record has a target equal to the source", "records have a target equal to the source"),
+        ("same_target", *("records have one and the same target: a model may learn to say nothing else",) * 2),
+        ("longer", *(f"{verb} a target longer than the source, which is not usual here" for verb in ("record has", "records have"))),
     )
     parts = []
     examined = max(as_count(split.get("examined")), 1)
-    for key, meaning in kinds:
+    for key, one, several in kinds:
         groups = _mapping(split.get(key))
         count = as_count(groups.get("records"))
         if count:
-            listed = [join((_label(labels, one) for one in group), " and ") for group in list(groups.get("listed") or [])[:_LISTED]]
-            listing = element("ul", None, *(element("li", None, one) for one in listed))
-            parts.append(folded(f"{count:,} ({percent(count / examined)}) {meaning}", listing))
+            listed = [join((_label(labels, each) for each in group), " and ") for group in list(groups.get("listed") or [])[:_LISTED]]
+            listing = element("ul", None, *(element("li", None, item) for item in listed))
+            parts.append(folded(f"{count:,} ({percent(count / examined)}) {one if count == 1 else several}", listing))
     changed = _mapping(split.get("changed"))
     if as_count(changed.get("records")):
         rows = [(_label(labels, one["record"]), _clip(one["target"]), _clip(one["restored"])) for one in changed.get("listed") or []]
@@ -123,11 +134,12 @@ def _findings(split: Plain, labels: Plain) -> list[Markup]:
     return parts
 
 
-def _histograms(split: Plain) -> Markup | None:
-    """Lengths of both sides, as the model counts them and as people do."""
+def _histograms(split: Plain, units: Mapping[str, str]) -> Markup | None:
+    """Lengths of both sides, as the model counts them (in `units`) and as people do."""
     figures = []
-    for key, unit in (("elements", "symbols"), ("characters", "characters")):
+    for key in ("elements", "characters"):
         for side, value in _mapping(split.get(key)).items():
+            unit = units.get(str(side), "symbols") if key == "elements" else key
             lengths = _mapping(value)
             if not lengths.get("bins"):
                 continue

@@ -115,8 +115,11 @@ def _validation_samples(record: RunRecord) -> list[Markup]:
     command = note("No evaluation yet: ", code(f"antiphon evaluate {record.folder}"), " adds the best, typical and worst outputs.")
     samples = record.of_kind("sample")
     last = [sample for sample in samples if sample.get("step") == samples[-1].get("step")]
+    remarks = [note(str(one.get("prediction", "")).strip("()")) for one in last if not (one.get("source") or one.get("reference"))]
+    last = [one for one in last if one.get("source") or one.get("reference")]
     cards = [
         _card({**sample, "references": [sample.get("reference", "")]}, f"validation at step {number(sample.get('step'))}", position)
         for position, sample in enumerate(last)
     ]
-    return [command, *([element("h3", None, "Validation samples"), element("div", {"class": "cards"}, *cards)] if cards else [])]
+    shown = [element("h3", None, "Validation samples"), element("div", {"class": "cards"}, *cards)] if cards else []
+    return [command, *remarks, *shown]

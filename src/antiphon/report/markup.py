@@ -76,15 +76,17 @@ def code(value: object) -> Markup:
 
 
 def table(header: Iterable[object], rows: Iterable[Iterable[object]], *, numeric: Iterable[int] = (), caption: str = "") -> Markup:
-    """A table that scrolls by itself on a narrow screen; the columns in `numeric` are set flush right."""
-    right = frozenset(numeric)
+    """A table that scrolls by itself on a narrow screen; the columns in `numeric` are set flush right. Columns of which no row has anything
+    are left out."""
+    right, header, listed = frozenset(numeric), list(header), [list(row) for row in rows]
+    shown = [column for column in range(len(header)) if not listed or any(row[column] not in ("", None) for row in listed)]
 
     def cell(kind: str, column: int, value: object) -> Markup:
         scope = "col" if kind == "th" else None
         return element(kind, {"class": "number" if column in right else None, "scope": scope}, value)
 
-    head = element("tr", None, *(cell("th", column, value) for column, value in enumerate(header)))
-    body = (element("tr", None, *(cell("td", column, value) for column, value in enumerate(row))) for row in rows)
+    head = element("tr", None, *(cell("th", column, header[column]) for column in shown))
+    body = (element("tr", None, *(cell("td", column, row[column]) for column in shown)) for row in listed)
     top = element("caption", None, caption) if caption else None
     return element("div", {"class": "scroll"}, element("table", None, top, element("thead", None, head), element("tbody", None, *body)))
 

@@ -128,6 +128,8 @@ def as_list(value: object) -> list[Any]:
 def read_run(run: Path) -> RunRecord:
     """Read a run. Raises CheckpointError when the folder is none."""
     if not (run / "recipe.yaml").is_file():
+        if run.is_file():
+            raise CheckpointError(f"A report needs a run, which is a folder, but {run} is a file. Name the folder that training wrote.")
         what = "has no recipe.yaml" if run.is_dir() else "does not exist"
         raise CheckpointError(f"A report needs a run, but {run} {what}. Train one first: antiphon train RECIPE --out {run}.")
     problems: list[str] = []

@@ -61,6 +61,7 @@ def _split(name: str, series: Plain, audit: Plain) -> Markup:
             _seen(series),
             facts([("Times", _span(series.get("times"))), ("Forecast times", _span(series.get("forecast")))]),
             _values(as_list(series.get("values"))),
+            _covariates(as_list(series.get("covariates"))),
             *(note(one) for one in as_list(series.get("notes"))),
             _figures(as_mapping(series.get("steps")), as_list(audit.get("samples")) if name == "train" else ()),
         ]
@@ -96,6 +97,24 @@ def _values(values: Sequence[Any]) -> Markup | None:
         if isinstance(one, Mapping)
     ]
     return table(("target", "lowest", "mean", "highest", "missing values"), rows, numeric=range(1, 5)) if rows else None
+
+
+_ROLES = {"past": "for the past alone", "known": "in advance", "calendar": "in advance, from the time", "static": "always, of a series"}
+
+
+def _covariates(covariates: Sequence[Any]) -> Markup | None:
+    """What stands beside the values, and when it is known."""
+    rows = [
+        (
+            str(one.get("name", "?")),
+            _ROLES.get(str(one.get("role")), ""),
+            *(_cell(one.get(key)) for key in ("lowest", "mean", "highest")),
+            ", ".join(map(str, as_list(one.get("categories")))),
+        )
+        for one in covariates
+        if isinstance(one, Mapping)
+    ]
+    return table(("covariate", "known", "lowest", "mean", "highest", "categories"), rows, numeric=range(2, 5)) if rows else None
 
 
 def _figures(steps: Plain, samples: Sequence[Any]) -> Markup | None:

@@ -33,6 +33,7 @@ from antiphon.contracts.tracker import Event, EventSink, TrackedRun
 from antiphon.data.identity import identity_of
 from antiphon.data.limits import fitting_note, split_limits
 from antiphon.data.mapped import MappedCorpus
+from antiphon.data.places import listed
 from antiphon.data.weights import weights_said
 from antiphon.distillation.teacher import Teacher, open_teacher
 from antiphon.errors import AntiphonError, CheckpointError, ConfigError
@@ -344,7 +345,7 @@ def _tally(name: str, corpus: StoredCorpus, records: Records) -> Iterator[str]:
         for reason, count in tally[verb].items():
             first = [one if isinstance(one, str) else records.label(one) for one in tally["first"].get(reason, [])[:3]]
             which = f"{unit} " if "unit" in tally and any(isinstance(one, str) for one in tally["first"].get(reason, [])) else ""
-            yield f"  {count:,} {verb}: {reason} ({which}{', '.join(first)}{', ...' if count > 3 else ''})"
+            yield f"  {count:,} {verb}: {reason} ({which}{listed(first, count)})"
     if isinstance(corpus, MappedCorpus) and corpus.weights is not None:
         yield f"  {weights_said(corpus.weights)}"
 

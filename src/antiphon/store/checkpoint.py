@@ -134,6 +134,14 @@ def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
             return path / name
     if not path.exists():
         raise CheckpointError(f"There is no run or checkpoint {path}.")
+    if path.is_file():
+        recipe = path.suffix in (".yaml", ".yml")
+        hint = (
+            f"It is trained by `antiphon train {path}`, which says where it writes the run"
+            if recipe
+            else "Name the folder that `antiphon train` wrote"
+        )
+        raise CheckpointError(f"A run is a folder, but {path} is a file{', a recipe' if recipe else ''}. {hint}.")
     within = sorted(str(run) for run in path.iterdir() if any((run / name).exists() for name in ("best", "last", HEADER)))
     if within:
         raise CheckpointError(f"{path} is no run, but holds {'runs' if len(within) > 1 else 'one'}: {', '.join(within[:10])}. Name one.")

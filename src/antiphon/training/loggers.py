@@ -180,6 +180,8 @@ def _sentence(event: Event, width: int) -> str:
         scores = "  ".join(f"{name} {shown(value)}" for name, value in event["scores"].items())
         return f"step {event['step']:>6}  validation: {scores}{'   <- best' if event['best'] else ''}"
     if kind == "sample":
+        if not (event["source"] or event["reference"]):  # a remark on all outputs, which stands among the samples
+            return f"    {event['prediction']}"
         return "\n".join(_shortened(f"    {side:<10}  {event[side]}", width) for side in ("source", "reference", "prediction"))
     if kind == "skipped":
         return (

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from antiphon.contracts.configuration import Count, config, plugin_field
 from antiphon.data.batching import BatchingConfig
-from antiphon.errors import ConfigError
+from antiphon.errors import ConfigError, nearest
 from antiphon.metrics.interface import says_better
 from antiphon.metrics.scoring import find_metric
 from antiphon.training.decoder_inputs import DecoderInputsConfig, TeacherForcingConfig
@@ -124,6 +124,7 @@ def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
     if settings.best != "loss" and settings.best not in metrics:
         raise ConfigError(
             f"`training.best` must be `loss` or one of `evaluation.metrics` ({', '.join(metrics)}), but is {settings.best!r}."
+            f"{nearest(settings.best.lower(), metrics)}"
         )
     if settings.best != "loss" and not says_better(find_metric(settings.best)):
         raise ConfigError(

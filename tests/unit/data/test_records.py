@@ -135,6 +135,11 @@ ZIPPED = zstandard.ZstdCompressor().compress(TABLE)
         bad("a.csv", b"source,target\n\n\n", r"a first line but no records"),
         bad("a.jsonl", b"\n\n", r"blank lines but no records"),
         bad("a.tsv", b"\x7fELF\x00\x01\x02", r"looks like a binary file"),
+        bad("a.tsv", "a\tb\nc\td\n".encode("utf-16-le"), r"looks like UTF-16LE without its mark. Convert it: iconv -f UTF-16LE"),
+        bad("a.tsv", "a\tb\nc\td\n".encode("utf-16-be"), r"looks like UTF-16BE without its mark"),
+        bad("a.tsv", b"a;b\nc;d\n", r'a\.tsv:1 looks as if a semicolon .* not a tab\. .*{path: a\.tsv, format: csv, delimiter: ";"}\.'),
+        bad("a.tsv", b"a,b\nc,d\n", r"a comma separated its values, not a tab\. Set `format: csv` of this file: {path: a\.tsv, format: csv}"),
+        bad("a.csv", b"a\tb\nc\td\n", r"a tab separated its values, not a comma\. Set `format: tsv` of this file"),
         bad("a.tsv", b"a\tb\n" + b"x" * 70000 + b"\ty\nfine\tline\nd\x00e\tf\n", r"a\.tsv:4: character 2 of the line is a NUL"),
         bad("a.tsv", b"a\tb\nc\td\ngr\xfcn\te\n", r"a\.tsv:3: byte 3 of the line \(0xfc\) is not utf-8, which was expected"),
         bad("a.tsv", b"a\tb\nc\td\ne\n", r"a\.tsv:3 must hold 2 columns \(a, b\), but holds 1"),
@@ -166,10 +171,35 @@ def test_missing_files_folders_and_names_close_by(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("a\nb\n")
     with pytest.raises(DataError, match=r"There is no file .*trian\.tsv`\. Did you mean `train\.tsv`"):
         open_records("trian.tsv", base=tmp_path)
+    (tmp_path / "data").mkdir()
     with pytest.raises(DataError, match="must be a file, but is a folder"):
         open_records(tmp_path)
-    with pytest.raises(DataError, match="does not exist either"):
+    with pytest.raises(DataError, match=r"The folder `.*/no` does not exist either\.$"):
         open_records(tmp_path / "no" / "a.tsv")
+    with pytest.raises(DataError, match=r"The folder `.*/dta` does not exist either\. Did you mean `data`\?"):
+        open_records(tmp_path / "dta" / "a.tsv")
+
+
+@pytest.mark.parametrize("missing", ["gas.tsv", "nothing.tsv", "main.tsv", "string.tsv"])
+def test_a_name_that_only_ends_alike_is_not_proposed(tmp_path: Path, missing: str) -> None:
+    (tmp_path / "train.tsv").write_text("a\nb\n")
+    with pytest.raises(DataError, match=rf"There is no file `.*/{missing}`\.$"):
+        open_records(missing, base=tmp_path)
+
+
+def test_a_file_of_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.tsv").write_text("a\nb\n")
+    (tmp_path / "recipes" / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=rf"begin at the folder of the recipe; did you mean `{tmp_path}/data/a\.tsv`\?"):
+        open_records("data/a.tsv", base=tmp_path / "recipes")
+
+
+def test_one_column_may_have_any_name_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("one, or two\nb\n")
+    assert list(open_records("a.tsv", base=tmp_path, required=("one, or two",))) == [{"one, or two": "b"}]
 
 
 @pytest.mark.parametrize(("left", "right"), [(3, 5), (5, 3)])

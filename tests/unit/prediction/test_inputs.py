@@ -93,7 +93,7 @@ def test_two_line_aligned_files_are_records_of_both(tmp_path: Path) -> None:
     [
         (
             "{source: a.en, target",
-            r"`--data` must be a path, or files as a recipe names them, such as `{source: test.en, target: test.de}`",
+            r"`--data` must be a path, or files as a recipe names them, such as '{source: test.en, target: test.de}', with its quotation",
         ),
         ("{source: a.en, targets: a.de}", r"`--data`: `targets` is not a setting of a file. Did you mean `target`\?"),
         ("[{target: a.de}]", r"`--data`: a file needs either `path`, or `source` and `target`"),

@@ -153,13 +153,20 @@ def test_all_mistakes_are_told_at_once(path):
 def test_files_that_are_no_recipes(tmp_path):
     with pytest.raises(ConfigError, match=r"There is no recipe .*missing\.yaml\. `antiphon new translation"):
         read_recipe(tmp_path / "missing.yaml")
-    for text, kind in (("", "NoneType"), ("- task\n", "CommentedSeq"), ("just words\n", "str")):
+    for text, kind in (("", "empty"), ("- task\n", "a list"), ("just words\n", "a text")):
         (tmp_path / "odd.yaml").write_text(text)
         with pytest.raises(ConfigError, match=f"a recipe must be a mapping with `task`, `data`, `model` and `training`, but is .*{kind}"):
             read_recipe(tmp_path / "odd.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match=r"A recipe is a YAML file in UTF-8, but .*binary\.yaml is not: byte 1 is no text\."):
         read_recipe(tmp_path / "binary.yaml")
+    with pytest.raises(ConfigError, match=r"A recipe is a YAML file, but .* is a folder\. Recipes in it: .*binary\.yaml, .*odd\.yaml\."):
+        read_recipe(tmp_path)
+    (tmp_path / "pairs.tsv").write_text("en\tde\n")
+    with pytest.raises(
+        ConfigError, match=r"not valid YAML: .* Are these data\? `antiphon new TASK --data .*pairs\.tsv` writes a recipe for them"
+    ):
+        read_recipe(tmp_path / "pairs.tsv")
 
 
 def test_overrides(path):

@@ -83,10 +83,10 @@ def test_an_audit_says_the_same_and_more(run: Path) -> None:
     make_run(run, audit=audit_of(run))
     shown = said(read_run(run))
     assert "<strong>5 records</strong> of 7 read are used." in shown
-    assert "Unknown to the vocabulary, source: 7.7% of all symbols, in 1 record; most often &#x27;&lt;&#x27; (1)" in shown
-    assert "1 (14.3%) records repeat an earlier one" in shown
+    assert "Unknown to the vocabulary, source: 7.7% of all symbols, in 1 record; such as &#x27;&lt;&#x27; (1)" in shown
+    assert "1 (14.3%) record repeats an earlier one" in shown
     assert "3 (42.9%) records share a source but not the target" in shown
-    assert "1 (14.3%) records have a target equal to the source" in shown
+    assert "1 (14.3%) record has a target equal to the source" in shown
     assert "records as the model sees them" in shown
     assert "There is no audit yet" not in shown
     assert "a &lt;note&gt;" in shown
@@ -138,3 +138,13 @@ def test_a_shared_cache_is_found(run: Path, tmp_path: Path) -> None:
     recipe = (run / "recipe.yaml").read_text(encoding="utf-8").replace("  test: null", f"  test: null\n  cache: {tmp_path / 'cache'}")
     (run / "recipe.yaml").write_text(recipe, encoding="utf-8")
     assert "<strong>5 records</strong> of 7 read are used." in said(read_run(run))
+
+
+def test_lengths_of_sound_are_frames(run: Path) -> None:
+    header = {"format": 1, "step": 50, "source": {"channels": 80}, "target": {"unknown": SPEC.unknown}}
+    (run / "best" / "checkpoint.json").write_text(json.dumps(header), encoding="utf-8")
+    shown = said(read_run(run))
+    source, target = (shown[shown.index(f"<strong>{side} length</strong>") :] for side in ("Source", "Target"))
+    assert "frames (mean" in source[: len(source) - len(target)]
+    assert "frames" not in target[: target.index("</figure>")]
+    assert "symbols (mean" in target[: target.index("</figure>")]

@@ -110,3 +110,12 @@ def test_display_width() -> None:
 def test_markup_is_a_string() -> None:
     assert isinstance(element("p"), Markup)
     assert element("p") == "<p></p>"
+
+
+def test_a_column_without_anything_is_left_out() -> None:
+    shown = str(table(("name", "low", "high"), [("a", "", 1), ("b", None, "")], numeric=(1, 2)))
+    assert "low" not in shown
+    assert '<td class="number">1</td>' in shown
+    assert shown.count("<th ") == 2
+    assert "low" in str(table(("name", "low"), [("a", ""), ("b", 0)])), "one cell is enough"
+    assert "low" in str(table(("name", "low"), [])), "without rows the heading says what there would be"

@@ -144,12 +144,13 @@ def test_a_model_without_attention(trained: Path, tmp_path: Path) -> None:
     assert "cell" not in {value for tag, name, value in page.attributes if name == "class"}
 
 
-def test_records_with_more_than_a_text_are_read_again(tmp_path: Path) -> None:
-    """The attention of a tagged record needs its tag, which an evaluation does not store."""
+@pytest.mark.parametrize("held_out", [False, True])
+def test_records_with_more_than_a_text_are_read_again(tmp_path: Path, held_out: bool) -> None:
+    """The attention of a tagged record needs its tag, which an evaluation does not store; so it is read, or held out, again."""
     data = tmp_path / "data.tsv"
     rows = [f"{word}\t{word}\t{tag}" for word in ("eins", "zwei", "drei") for tag in ("up", "down")]
     data.write_text("\n".join(["source\ttarget\tway", *rows]) + "\n", encoding="utf-8")
-    files = {"train": str(data), "validation": str(data), "test": str(data)}
+    files: dict[str, Any] = {"train": str(data), "validation": str(data), "test": 4 if held_out else str(data)}
     recipe = recipe_from(
         {
             "task": {"name": "translation", "vocabulary": {"kind": "word"}, "tags": ["way"]},

@@ -43,6 +43,11 @@ def test_samples_are_no_longer_than_a_line():
     assert all(cell_len(line) <= 160 for line in printed([SAMPLE], terminal=False))
 
 
+def test_a_remark_among_samples_is_a_line():
+    remark = {"kind": "sample", "step": 7, "source": "", "reference": "", "prediction": "(9 of 10 outputs are the same text.)"}
+    assert printed([remark]) == ["    (9 of 10 outputs are the same text.)"]
+
+
 def test_a_quiet_console_still_warns():
     skipped = {"kind": "skipped", "step": 3, "loss": "nan", "gradient_norm": 1.0, "records": [1]}
     assert [line.strip() for line in printed([VALIDATION, skipped, SAMPLE], quiet=True)] == [

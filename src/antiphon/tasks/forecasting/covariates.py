@@ -9,6 +9,7 @@ import numpy as np
 
 from antiphon.contracts.series import SeriesFacts
 from antiphon.data.series import Series
+from antiphon.data.series_audit import Beside
 from antiphon.errors import ConfigError, DataError
 from antiphon.features.calendar import calendar_features, calendar_width
 from antiphon.features.covariates import NumberColumns, StaticColumns
@@ -48,6 +49,20 @@ class Covariates:
         settings, columns = self.settings, self.settings.series_columns
         roles = (columns.id, columns.time, columns.targets, columns.past, columns.known, columns.static, columns.wide)
         return SeriesFacts(*roles, horizon, shortest, str(self.frequency), settings.time_zone, bool(settings.calendar))
+
+    @property
+    def beside(self) -> Beside:
+        """The names of all channels by their roles, and how numbers are stored."""
+        settings, static = self.settings, self.static
+        return Beside(
+            past=tuple(settings.past),
+            known=tuple(settings.known),
+            calendar=tuple(settings.calendar),
+            static=tuple(settings.static),
+            categories=frozenset(static.categories),
+            location=self.numbers.location,
+            scale=self.numbers.scale,
+        )
 
     # ---------------------------------------------------------------------------------------------------------- fitting
 

@@ -227,7 +227,7 @@ class Forecasting(Task):
     def audit_series(self, corpora: Mapping[str, Sequence[StoredCorpus]]) -> dict[str, SeriesAudit]:
         """The series of each split, and whether what is scored was learned from."""
         windows = {name: [corpus for corpus in found if isinstance(corpus, WindowCorpus)] for name, found in corpora.items()}
-        return audit_series(windows, self.settings.targets, self.covariates.style.write)
+        return audit_series(windows, self.settings.targets, self.covariates.style.write, self.covariates.beside)
 
     def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Record]:
         """One item for each series, after its last value; with `scored` one for each origin of the backtest.

@@ -236,7 +236,7 @@ def bad(change: dict[str, Any], row: int = 5, data: list[dict[str, Any]] | None 
         (rows(), {"frequency": "1i"}, r"`task.frequency` must fit the times, but is 1i and `ds` holds dates"),
         (rows(), {"known": ["prize"]}, r"record 0 has no column `prize`; it has: unique_id"),
         ([{**row, "ds": number} for number, row in enumerate(rows((20,)))], {"calendar": ["month"]}, r"`task.calendar` needs dates"),
-        ([], {}, r"There must be at least one row"),
+        ([], {}, r"There must be at least one row, but there is none\. .*name a file that has it \(`--input history\.csv`\)"),
         (bad({"region": None}, 0, rows((1,))), {"static": ["region"], "frequency": "1mo"}, r"Series `s0`: the static column `region` must"),
     ],
 )

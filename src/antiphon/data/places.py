@@ -1,0 +1,13 @@
+"""Places of records as people read them: a file that several stand in is named once, `train.tsv:2, 7, 9`."""
+
+from collections.abc import Sequence
+
+
+def listed(places: Sequence[str], count: int) -> str:
+    """Some places of `count`, with ", ..." behind them where there are more."""
+    shown, last = list[str](), ""
+    for place in places:
+        file, _, line = place.rpartition(":")
+        shown.append(line.strip() if file and file == last and line.strip().isdecimal() else place)
+        last = file
+    return f"{', '.join(shown)}{', ...' if count > len(places) else ''}"
