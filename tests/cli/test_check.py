@@ -30,7 +30,7 @@ WRONG = [
     ("training.freeze=[nothing.*]", "model", "nothing.*"),
     ("training.loss=pointer", "training.loss", "`model.head: pointer`"),
     ("training.loss=huber", "training.loss", "`cross_entropy`"),
-    ("search=ctc", "search", "something of frames"),
+    ("search=ctc", "search", "an output for each frame"),
 ]
 
 

@@ -178,7 +178,7 @@ def upgrade(revision: int, weights: dict[str, Tensor], settings: dict[str, Any])
 
 plugin = Architecture(
     name="adapted",
-    summary="The model of an earlier run with low-rank adapters (LoRA, DoRA), which alone are learned and saved.",
+    summary="The model of an earlier run with low-rank adapters (LoRA, DoRA): only these are trained and saved.",
     Config=AdaptedConfig,
     build=build,
     defaults=defaults,

@@ -156,7 +156,7 @@ def build(settings: WhisperConfig, source: Spec, target: Spec) -> Whisper:
 
 plugin = Architecture(
     name="whisper",
-    summary="Whisper: a Transformer for speech behind two convolutions; also for published weights.",
+    summary="Whisper: a Transformer for speech after two convolutions; also for published weights.",
     Config=WhisperConfig,
     build=build,
     presets={

@@ -77,7 +77,7 @@ def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polar
 
 plugin = ReaderPlugin(
     name="hf_datasets",
-    summary="what `datasets` of Hugging Face saved, and repositories of its hub: `hf://owner/name` (extra `hf`)",
+    summary="data sets that `datasets` of Hugging Face saved, and repositories of its hub: `hf://owner/name` (extra `hf`)",
     suffixes=(),
     read=read,
     is_folder=is_folder,

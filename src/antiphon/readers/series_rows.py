@@ -157,7 +157,7 @@ def _unpivoted(table: "polars.DataFrame", layout: _Layout, columns: Sequence[str
 
 plugin = ReaderPlugin(
     name="series_rows",
-    summary="tables with a series a row and a column a time, as those of M4 and M5; by `format` alone",
+    summary="tables with one row for each series and one column for each time, as those of M4 and M5; only by `format`",
     suffixes=(),
     read=read,
     settings=frozenset({"encoding", "columns", "delimiter", "decimal", "frequency", "start"}),

@@ -266,7 +266,7 @@ def _made(elements: np.ndarray, steps: np.ndarray, added: float | None) -> Hypot
 
 plugin = SearchPlugin(
     name="ctc",
-    summary="frames without a decoder: the best path, or prefix beam search; when each symbol is said",
+    summary="frames without a decoder: the best path, or prefix beam search; when each symbol is spoken",
     Config=CTCSearchConfig,
     build=CTCSearch,
     stepwise=False,

@@ -119,7 +119,7 @@ def _of_path(said: Said) -> Hypothesis:
 
 plugin = SearchPlugin(
     name="transducer",
-    summary="transducers: the likeliest path, or beam search over states; when each symbol is said",
+    summary="transducers: the most probable path, or beam search over states; when each symbol is spoken",
     Config=TransducerSearchConfig,
     build=TransducerSearch,
     stepwise=False,

@@ -7,7 +7,7 @@ from antiphon.tasks.speech_recognition.task import SpeechRecognition
 
 plugin = TaskPlugin(
     name="speech_recognition",
-    summary="Speech to text: recordings and what is said in them.",
+    summary="Speech to text: recordings and their transcripts.",
     Config=SpeechRecognitionConfig,
     build=SpeechRecognition,
     metrics=("word_error_rate", "character_error_rate"),
