@@ -79,7 +79,11 @@ def flat(tree: Any) -> list[Tensor]:
 def per_source(tensor: Tensor, sources: int) -> Tensor:
     """Rows of (source, channel), of a model that reads channels by themselves, as (B, C, ...); any other tensor as it is."""
     channels = tensor.shape[0] // sources
-    return tensor if channels == 1 else tensor.unflatten(0, (sources, channels))
+    if channels == 1:
+        return tensor
+    if 0 in tensor.shape[1:]:  # a state before its first step, which ONNX Runtime cannot reshape to a number of rows that is to be found out
+        return tensor.new_zeros(sources, channels, *tensor.shape[1:])
+    return tensor.unflatten(0, (sources, channels))
 
 
 def like(tree: Any, tensors: Sequence[Tensor]) -> Any:

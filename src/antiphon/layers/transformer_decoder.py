@@ -110,8 +110,8 @@ class TransformerDecoder(nn.Module):
         look_back = state.look_back(self.positioned, x.dtype)
         visible = memory.mask if self.crosses else None
         if self.settings.wait_k is not None:
-            beams = state.position.shape[0] // memory.mask.shape[0]
-            visible = readable(memory.mask.repeat_interleave(beams, 0), state.position.unsqueeze(1), self.settings.wait_k)
+            places = state.position.unflatten(0, (memory.mask.shape[0], -1))  # of the hypotheses of each source
+            visible = readable(memory.mask, places, self.settings.wait_k).flatten(0, 1).unsqueeze(1)
         weights: Tensor | None = None
         for index, layer in enumerate(self._layers()):
             wanted = attention and index == self.aligning_layer
