@@ -34,7 +34,7 @@ def test_batches_of_sound_are_counted_in_frames() -> None:
 
 def test_batches_of_short_targets_to_long_sources_are_smaller() -> None:
     """Headlines of 4 symbols below texts of 50."""
-    headlines = facts(2.5, elements=20_000.0, speed=1000.0, sources=250_000.0)
+    headlines = facts(2.5, elements=20_000.0, speed=1000.0, sources=125_000.0)
     assert headlines.bounds == (80, TOKENS[1])
     assert batch(headlines).value == 80
     assert facts(elements=20_000.0, sources=2_000_000.0).bounds[0] == FEWEST_TOKENS
