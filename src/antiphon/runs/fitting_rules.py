@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from antiphon.contracts.drafting import Proposal
 
 # The least and the most, or what is wanted.
-PASSES = 0.5  # over the data: a wider model that sees them less often learns less
+PASSES = 2.0  # over the data: a wider model that sees them less often learns less
 UPDATES = 2500  # that a training should have: many small updates teach more in minutes than few large ones
 FEWEST_UPDATES = 1500  # of the smallest batches: a wider model that has fewer has not learned enough when the minutes are over
 TOKENS = (250, 4096)  # target symbols of a batch
-SOURCES = 1000  # source symbols of a batch are enough: where targets are short and sources long, it has fewer target symbols,
+SOURCES = 500  # source symbols of a batch are enough: where targets are short and sources long, it has fewer target symbols,
 FEWEST_TOKENS = 60  # but never fewer than these
 FRAMES = (600, 12_000)  # of sound, of a batch
 RECORDINGS = 2  # of a batch, at least

@@ -34,7 +34,7 @@ def test_batches_of_sound_are_counted_in_frames() -> None:
 
 def test_batches_of_short_targets_to_long_sources_are_smaller() -> None:
     """Headlines of 4 symbols below texts of 50."""
-    headlines = facts(2.5, elements=20_000.0, speed=1000.0, sources=250_000.0)
+    headlines = facts(2.5, elements=20_000.0, speed=1000.0, sources=125_000.0)
     assert headlines.bounds == (80, TOKENS[1])
     assert batch(headlines).value == 80
     assert facts(elements=20_000.0, sources=2_000_000.0).bounds[0] == FEWEST_TOKENS
@@ -46,8 +46,8 @@ def test_what_is_seen_often_is_dropped_more() -> None:
 
 
 def test_a_model_is_small_enough_to_see_the_data_some_times() -> None:
-    assert wide_enough(facts(5.0))
-    assert not wide_enough(facts(2.0)), "not even half of the data"
+    assert wide_enough(facts(10.0))
+    assert not wide_enough(facts(5.0)), "not even 2 passes"
     assert not wide_enough(facts(2.5, speed=1000.0, elements=20_000.0)), "7 passes, but only 600 updates"
     assert passes_said(facts(1.0)) == "sees the data about 0.24 times in 1 minute here (2,000 symbols/s)"
     assert passes_said(facts(speed=None)) == "a small one for few records"
