@@ -59,7 +59,8 @@ def evaluate(
         ),
     ] = None,
     compare: Annotated[
-        list[Path] | None, typer.Option(metavar="RUN2 ...", help="Another run, or several: is the difference to each significant?")
+        list[Path] | None,
+        typer.Option(metavar="RUN2 ...", help="Another run or one of the baselines, or several: is the difference to each significant?"),
     ] = None,
     by: Annotated[
         By | None,
@@ -80,7 +81,7 @@ def evaluate(
     Example: antiphon evaluate runs/german --data test.tsv --compare runs/lstm
     """
     from antiphon.recipe.named_files import named_files
-    from antiphon.runs.evaluate import compare_evaluations
+    from antiphon.runs.evaluate import compare_evaluations, of_baseline
     from antiphon.runs.evaluate import evaluate as run_evaluation
 
     given = None if data is None else named_files(data, "--data")
@@ -88,20 +89,26 @@ def evaluate(
 
     evaluated = partial(run_evaluation, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
     found = evaluated(run[0] if len(run) == 1 else run, given, weights=numbers_of(weights), average=average)
+    baselines = [other for other in compare or () if str(other) in found.baselines and not other.exists()]
+    same = None if len(baselines) == len(compare or ()) else given or _same_data(run[0], trust_code)
+    others = [of_baseline(found, str(other)) if other in baselines else evaluated(other, same) for other in compare or ()]
     names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
-    same = None if not compare else given or _same_data(run[0], trust_code)
-    others = [evaluated(other, same) for other in compare or ()]
-    comparisons = [compare_evaluations(found, other, names) for other in others]
-    for one in (found, *others):
+    points = {score.name for other in baselines for score in found.baselines[str(other)]}  # of which alone baselines have scores
+    comparisons = [
+        compare_evaluations(found, other, [name for name in names if name in points] if named in baselines else names)
+        for other, named in zip(others, compare or (), strict=True)
+    ]
+    runs = [found, *(other for other, named in zip(others, compare or (), strict=True) if named not in baselines)]
+    for one in runs:
         _check_details(one, by)
     if as_json:
         plain: dict[str, Any] = _plain_scores(found, by)
         if others:
             compared = [{**asdict(one), "with": other.run} for other, each in zip(others, comparisons, strict=True) for one in each]
-            plain = {"runs": [plain, *(_plain_scores(other, by) for other in others)], "comparisons": compared}
+            plain = {"runs": [_plain_scores(one, by) for one in runs], "comparisons": compared}
         print(json_text(plain, indent=1))
         return
-    for one in (found, *others):
+    for one in runs:
         _print(one)
         _print_details(one, by)
     for other, each in zip(others, comparisons, strict=True):
