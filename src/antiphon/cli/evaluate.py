@@ -89,30 +89,32 @@ def evaluate(
 
     evaluated = partial(run_evaluation, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
     found = evaluated(run[0] if len(run) == 1 else run, given, weights=numbers_of(weights), average=average)
-    baselines = [other for other in compare or () if str(other) in found.baselines and not other.exists()]
-    same = None if len(baselines) == len(compare or ()) else given or _same_data(run[0], trust_code)
-    others = [of_baseline(found, str(other)) if other in baselines else evaluated(other, same) for other in compare or ()]
-    names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
-    points = {score.name for other in baselines for score in found.baselines[str(other)]}  # of which alone baselines have scores
-    comparisons = [
-        compare_evaluations(found, other, [name for name in names if name in points] if named in baselines else names)
-        for other, named in zip(others, compare or (), strict=True)
-    ]
-    runs = [found, *(other for other, named in zip(others, compare or (), strict=True) if named not in baselines)]
+    runs, others = [found], list["Evaluation"]()
+    for other in compare or ():
+        if str(other) in found.baselines and not other.exists():
+            others.append(of_baseline(found, str(other)))
+        else:
+            runs.append(evaluated(other, given or _same_data(run[0], trust_code)))
+            others.append(runs[-1])
+    comparisons = [compare_evaluations(found, other, _compared(found, other)) for other in others]
     for one in runs:
         _check_details(one, by)
     if as_json:
-        plain: dict[str, Any] = _plain_scores(found, by)
-        if others:
-            compared = [{**asdict(one), "with": other.run} for other, each in zip(others, comparisons, strict=True) for one in each]
-            plain = {"runs": [_plain_scores(one, by) for one in runs], "comparisons": compared}
-        print(json_text(plain, indent=1))
+        plain = [_plain_scores(one, by) for one in runs]
+        compared = [{**asdict(one), "with": other.run} for other, each in zip(others, comparisons, strict=True) for one in each]
+        print(json_text({"runs": plain, "comparisons": compared} if others else plain[0], indent=1))
         return
     for one in runs:
         _print(one)
         _print_details(one, by)
     for other, each in zip(others, comparisons, strict=True):
         _print_comparison(each, found.run, other.run, named=len(others) > 1)
+
+
+def _compared(found: "Evaluation", other: "Evaluation") -> list[str]:
+    """The metrics to compare by: those of the first; with one of its baselines, which says points alone, those that this has."""
+    names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
+    return [name for name in names if name in other] if other.run in found.baselines else names
 
 
 def _check_details(found: "Evaluation", by: By | None) -> None:

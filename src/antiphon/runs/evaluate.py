@@ -74,7 +74,7 @@ class Evaluation:
     items: tuple[Item, ...] = field(repr=False, default=())
     values: tuple[Any, ...] = field(repr=False, default=())
     actual: tuple[Sequence[Any], ...] = field(repr=False, default=())
-    said_by: dict[str, Sequence[Any]] = field(repr=False, default_factory=dict)
+    said_by: Mapping[str, Sequence[Any]] = field(repr=False, default_factory=dict)
 
     def to_plain(self, *, items: bool = False) -> dict[str, Any]:
         """Plain values, for JSON, where what is no number (NaN) is None; with `items` also every prediction and the details."""

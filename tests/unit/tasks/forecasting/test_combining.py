@@ -53,7 +53,9 @@ def test_each_counts_as_much_as_the_model_and_intervals_move_along(transform: st
         moved = both.point - model.point
         assert abs(moved).min() > 0.01
         assert model.quantiles is not None
+        assert both.quantiles is not None
         assert model.samples is not None
+        assert both.samples is not None
         np.testing.assert_allclose(both.quantiles, model.quantiles + moved[..., None])
         np.testing.assert_allclose(both.samples, model.samples + moved)
 
