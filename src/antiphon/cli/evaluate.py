@@ -59,7 +59,8 @@ def evaluate(
         ),
     ] = None,
     compare: Annotated[
-        list[Path] | None, typer.Option(metavar="RUN2 ...", help="Another run, or several: is the difference to each significant?")
+        list[Path] | None,
+        typer.Option(metavar="RUN2 ...", help="Another run or one of the baselines, or several: is the difference to each significant?"),
     ] = None,
     by: Annotated[
         By | None,
@@ -80,7 +81,7 @@ def evaluate(
     Example: antiphon evaluate runs/german --data test.tsv --compare runs/lstm
     """
     from antiphon.recipe.named_files import named_files
-    from antiphon.runs.evaluate import compare_evaluations
+    from antiphon.runs.evaluate import compare_evaluations, of_baseline
     from antiphon.runs.evaluate import evaluate as run_evaluation
 
     given = None if data is None else named_files(data, "--data")
@@ -88,24 +89,32 @@ def evaluate(
 
     evaluated = partial(run_evaluation, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
     found = evaluated(run[0] if len(run) == 1 else run, given, weights=numbers_of(weights), average=average)
-    names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
-    same = None if not compare else given or _same_data(run[0], trust_code)
-    others = [evaluated(other, same) for other in compare or ()]
-    comparisons = [compare_evaluations(found, other, names) for other in others]
-    for one in (found, *others):
+    runs, others = [found], list["Evaluation"]()
+    for other in compare or ():
+        if str(other) in found.baselines and not other.exists():
+            others.append(of_baseline(found, str(other)))
+        else:
+            runs.append(evaluated(other, given or _same_data(run[0], trust_code)))
+            others.append(runs[-1])
+    comparisons = [compare_evaluations(found, other, _compared(found, other)) for other in others]
+    for one in runs:
         _check_details(one, by)
     if as_json:
-        plain: dict[str, Any] = _plain_scores(found, by)
-        if others:
-            compared = [{**asdict(one), "with": other.run} for other, each in zip(others, comparisons, strict=True) for one in each]
-            plain = {"runs": [plain, *(_plain_scores(other, by) for other in others)], "comparisons": compared}
-        print(json_text(plain, indent=1))
+        plain = [_plain_scores(one, by) for one in runs]
+        compared = [{**asdict(one), "with": other.run} for other, each in zip(others, comparisons, strict=True) for one in each]
+        print(json_text({"runs": plain, "comparisons": compared} if others else plain[0], indent=1))
         return
-    for one in (found, *others):
+    for one in runs:
         _print(one)
         _print_details(one, by)
     for other, each in zip(others, comparisons, strict=True):
         _print_comparison(each, found.run, other.run, named=len(others) > 1)
+
+
+def _compared(found: "Evaluation", other: "Evaluation") -> list[str]:
+    """The metrics to compare by: those of the first; with one of its baselines, which says points alone, those that this has."""
+    names = [score.name for score in found.scores if score.name not in ("loss", "perplexity")]
+    return [name for name in names if name in other] if other.run in found.baselines else names
 
 
 def _check_details(found: "Evaluation", by: By | None) -> None:

@@ -57,8 +57,8 @@ class Evaluation:
     """Scores of a model on a set, with every prediction.
 
     `items` show predictions and references as texts; `values` and `actual` are what metrics compare, in the same order. `baselines`
-    are the scores of simple methods on the same records, by name; `details` what the task has to say beside scores; `remarks` what a
-    reader of the scores should know, one sentence each.
+    are the scores of simple methods on the same records, by name, and `said_by` what each of them said; `details` what the task has to
+    say beside scores; `remarks` what a reader of the scores should know, one sentence each.
     """
 
     run: str
@@ -74,11 +74,12 @@ class Evaluation:
     items: tuple[Item, ...] = field(repr=False, default=())
     values: tuple[Any, ...] = field(repr=False, default=())
     actual: tuple[Sequence[Any], ...] = field(repr=False, default=())
+    said_by: Mapping[str, Sequence[Any]] = field(repr=False, default_factory=dict)
 
     def to_plain(self, *, items: bool = False) -> dict[str, Any]:
         """Plain values, for JSON, where what is no number (NaN) is None; with `items` also every prediction and the details."""
-        shown = asdict(replace(self, values=(), actual=()))
-        del shown["values"], shown["actual"]
+        shown = asdict(replace(self, values=(), actual=(), said_by={}))
+        del shown["values"], shown["actual"], shown["said_by"]
         if not items:
             del shown["items"], shown["details"]
         return dict(plain_numbers(shown))
@@ -161,6 +162,7 @@ def evaluate(
         items=tuple(_items(task, decoded, references)),
         values=tuple(values),
         actual=tuple(references),
+        said_by=baselines,
     )
     if isinstance(run, Predictor):
         return evaluation
@@ -222,6 +224,12 @@ def _stored(evaluation: Evaluation, runs: Sequence[Path | str], source: Any, ove
     except CheckpointError as error:
         return replace(evaluation, remarks=(*evaluation.remarks, str(error)))
     return evaluation
+
+
+def of_baseline(evaluation: Evaluation, name: str) -> Evaluation:
+    """One of the evaluation's baselines as though it were a run, to be compared with."""
+    scores, values = evaluation.baselines[name], tuple(evaluation.said_by[name])
+    return replace(evaluation, run=name, seconds=0.0, scores=scores, values=values, baselines={}, said_by={}, remarks=(), details={})
 
 
 def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str], *, resamples: int = 1000) -> list[Comparison]:

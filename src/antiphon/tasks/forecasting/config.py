@@ -90,6 +90,10 @@ class ForecastingConfig:
     they promise (conformal prediction). A head of points gets intervals this way only."""
     baselines: tuple[plugin_name("baselines"), ...] = ("naive", "seasonal_naive", "linear")  # type: ignore[valid-type]
     """Methods without training whose scores are shown beside the model's (`antiphon list baselines`)."""
+    combine: tuple[plugin_name("baselines"), ...] = ()  # type: ignore[valid-type]
+    """Baselines whose forecasts are averaged with the model's, each of which counts as much as the model; intervals move along with the
+    point. Each reads the history of the series that is forecast, and nothing else. It needs no other training, so a trained run takes it,
+    too."""
 
     def __post_init__(self) -> None:
         if self.frequency is not None:
@@ -112,6 +116,10 @@ class ForecastingConfig:
             raise ValueError(
                 "`counts` must stay counts: leave out `transform`, and `scaling` unless it is `none`, or `size` without `season` or `unit`."
             )
+        if self.combine and self.counts:
+            raise ValueError("`combine` makes averages, which are no whole numbers: leave it out where `counts` is set.")
+        if len(set(self.combine)) < len(self.combine):
+            raise ValueError(f"`combine` must name each baseline once, but is {list(self.combine)}.")
         if self.missing == "zero" and self.transform.name in ("log", "box_cox"):
             raise ValueError(f"`missing` cannot be zero when `transform` is {self.transform.name}, which is not defined at zero.")
         if self.format == "wide" and (self.past or self.static or len(self.targets) > 1):

@@ -33,10 +33,12 @@ CALIBRATION = "calibration.json"
 
 @dataclass(frozen=True)
 class Calibration:
-    """How much to widen each interval: margins (H, C, I) in units of a window's scale, for `percents` (I,), narrow to wide."""
+    """How much to widen each interval: margins (H, C, I) in units of a window's scale, for `percents` (I,), narrow to wide. The forecasts
+    that they were measured on were averaged with those of the baselines `combine`."""
 
     percents: tuple[float, ...]
     margins: Float[np.ndarray, "H C I"]
+    combine: tuple[str, ...] = ()
 
     def apply(self, forecast: Forecast, scale: Float[np.ndarray, " C"]) -> Forecast:
         """The forecast with calibrated quantiles; `scale` (C,) is what its window is measured in. A point forecast gets quantiles.
@@ -62,7 +64,7 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """Write the margins as JSON."""
-        plain = {"format": _FORMAT, "percents": list(self.percents), "margins": self.margins.tolist()}
+        plain = {"format": _FORMAT, "percents": list(self.percents), "margins": self.margins.tolist(), "combine": list(self.combine)}
         with replacing(path) as file:
             file.write(json_text(plain))
 
@@ -74,11 +76,12 @@ def load_calibration(path: Path) -> Calibration:
         if plain["format"] != _FORMAT:
             raise CheckpointError(f"The calibration in {path} must be of format {_FORMAT}, but is of {plain['format']}. Update Antiphon.")
         percents, margins = tuple(map(float, plain["percents"])), np.array(plain["margins"], dtype=np.float64)
+        combine = tuple(map(str, plain.get("combine", ())))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"The calibration in {path} cannot be read: {error}.") from error
     if margins.ndim != 3 or margins.shape[2] != len(percents) or not np.isfinite(margins).all():
         raise CheckpointError(f"The calibration in {path} is damaged: its margins do not fit its intervals. Calibrate again.")
-    return Calibration(percents, margins)
+    return Calibration(percents, margins, combine)
 
 
 def calibrate(

@@ -32,6 +32,7 @@ from antiphon.store import checkpoint
 from antiphon.tasks.forecasting import own_season
 from antiphon.tasks.forecasting.baselines import baseline_forecasts
 from antiphon.tasks.forecasting.checks import check_horizon, check_values, fewer_windows, scored_origins, too_few_held_out, unused_rows
+from antiphon.tasks.forecasting.combining import check_combination, combined
 from antiphon.tasks.forecasting.config import ForecastingConfig
 from antiphon.tasks.forecasting.conformal import CALIBRATION, Calibration, calibrate, load_calibration
 from antiphon.tasks.forecasting.covariates import Covariates
@@ -51,7 +52,7 @@ class Forecasting(Task):
     """Series of real numbers."""
 
     name = "forecasting"
-    not_encoded = frozenset({"backtest", "baselines", "intervals", "stride", "weighting", "decoding"})  # which change no window
+    not_encoded = frozenset({"backtest", "baselines", "combine", "intervals", "stride", "weighting", "decoding"})  # which change no window
 
     def __init__(self, settings: ForecastingConfig):
         self.settings: ForecastingConfig = settings
@@ -252,14 +253,9 @@ class Forecasting(Task):
         shortest = self.settings.shortest_context or 1
         if origin < shortest:
             raise DataError(f"Series `{series.unique_id}` must have at least {shortest} steps of history, but has {origin}.")
-        return self.encoder.example(
-            series,
-            self._covariates_for(record),
-            self.covariates.static_of(series),
-            origin,
-            index,
-            self.covariates.times(series, origin + self.horizon)[origin:],
-        )
+        times = self.covariates.times(series, origin + self.horizon)[origin:]
+        example = self.encoder.example(series, self._covariates_for(record), self.covariates.static_of(series), origin, index, times)
+        return replace(example, context=replace(example.context, past=(series, origin))) if self.settings.combine else example
 
     def request(self, record: Record) -> Request:
         """What is known in advance of the horizon. Raises DataError when a covariate is not there for all of it."""
@@ -286,6 +282,7 @@ class Forecasting(Task):
             () if quantiles is None else quantiles.levels,
             None if samples is None else encoder.restore(samples, context.scale),
         )
+        forecast = combined(forecast, context.past, self.settings.combine, self.settings.missing, self.season)
         if self.calibration is not None:
             forecast = self.calibration.apply(forecast, encoder.unit(context.scale))
         details = {"remark": unused_rows(context.unused, self.horizon)} if context.unused else {}
@@ -314,14 +311,16 @@ class Forecasting(Task):
         encoder = self.encoder
         scales = [encoder.unit(encoder.scale_of(*self._opened(item))) for item in items]
         forecasts, actuals = [prediction.value for prediction in predictions], [self.reference(item) for item in items]
-        calibrate(forecasts, actuals, scales, self.settings.intervals).save(folder / CALIBRATION)
+        found = calibrate(forecasts, actuals, scales, self.settings.intervals)
+        replace(found, combine=self.settings.combine).save(folder / CALIBRATION)
         shown = ", ".join(f"{percent:g} %" for percent in self.settings.intervals)
         return [f"Intervals of {shown} are calibrated on {len(items):,} validation windows."]
 
     def load_calibration(self, folder: Path) -> None:
-        """Read how much to widen intervals, when the recipe still asks for it."""
+        """Read how much to widen intervals, when the recipe still asks for it. Raises ConfigError for another `task.combine`."""
         path = folder / CALIBRATION
         self.calibration = load_calibration(path) if self.calibrates and path.is_file() else None
+        check_combination(self.calibration, self.settings.combine)
 
     def save_calibration(self, folder: Path) -> None:
         """Write how much to widen intervals, where it is known."""

@@ -37,6 +37,7 @@ task:
                                  # relative to its last value; standard, mean, robust, min_max, none; {{name: mean, over: series}}
   missing: error                 # or previous, linear, zero
   decoding: direct               # all steps at once; or rollout: step by step, with sample paths
+  # combine: [theta]             # the mean of the model's forecast and Theta's: for many short series better than both
 
 data:
   train: train.csv               # csv, tsv, jsonl, parquet, arrow: long format (unique_id, ds, y); or tsf, GluonTS, and tables with a

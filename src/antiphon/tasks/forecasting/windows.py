@@ -24,13 +24,14 @@ from antiphon.features.times import TimeStyle
 @dataclass(frozen=True)
 class WindowContext:
     """What turns a hypothesis for a window into a forecast: the series, the H times, the scale of its values, and how times are written.
-    `unused` rows of the future lie behind the horizon."""
+    `unused` rows of the future lie behind the horizon. `past` is the series and its origin, for baselines that forecast it, too."""
 
     unique_id: Hashable
     times: np.ndarray
     scale: Scale
     unused: int = 0
     style: TimeStyle | None = None
+    past: tuple[Series, int] | None = None
 
 
 @final

@@ -287,6 +287,8 @@ def test_notes_say_what_was_found() -> None:
         ({"frequency": "monthly"}, r"must be a number and a unit"),
         ({"horizon": 0}, r"`horizon` must be at least 1"),
         ({"scaling": "zscore"}, r"scaling"),
+        ({"combine": ["naive", "drift", "naive"]}, r"`combine` must name each baseline once"),
+        ({"combine": ["naive"], "counts": True}, r"`combine` makes averages, which are no whole numbers"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
