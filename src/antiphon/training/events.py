@@ -11,9 +11,9 @@ from antiphon.metrics.shown import shown
 from antiphon.training.budget import limits_of
 from antiphon.training.distributed import Ranks
 from antiphon.training.progress import Progress
+from antiphon.training.results import UpdateResult
 from antiphon.training.selection import Verdict
 from antiphon.training.settings import TrainingConfig
-from antiphon.training.results import UpdateResult
 
 
 @final
