@@ -12,7 +12,7 @@ in TFLOPS. Precisions take turns, and each cell is the median of the rounds with
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ from antiphon.training.distributed import Ranks
 from antiphon.training.loss_scale import UNSCALED, LossScale
 from antiphon.training.optimizers import AdamWConfig, build_optimizer
 from antiphon.training.precision import computing
+from antiphon.training.results import read
 from antiphon.training.step import Update
 
 PEAKS = {
@@ -67,10 +68,10 @@ def operations(preset: str, rows: int) -> float:
     return rows * LENGTH * (6 * (read + said + width * SPEC.size) + 12 * width * layers * LENGTH)
 
 
-def training(preset: str, precision: Any, device: torch.device) -> Callable[[Batch, int], object]:
-    """An update of a model with fresh weights."""
+def training(preset: str, precision: Any, device: torch.device) -> Update:
+    """The updates of a model with fresh weights."""
     model = built(preset)[0].to(device).train()
-    update = Update.of(
+    return Update.of(
         model,
         cross_entropy.build(cross_entropy.CrossEntropyConfig(), SPEC),
         build_optimizer(AdamWConfig(learning_rate=1e-4), model),
@@ -80,8 +81,15 @@ def training(preset: str, precision: Any, device: torch.device) -> Callable[[Bat
         precision=precision,
         seed=1,
     )
-    scale = LossScale() if precision == "fp16" else UNSCALED
-    return lambda given, step: update([given], step, 1.0, scale)
+
+
+def train(update: Update, batches: Sequence[Batch], precision: Any) -> list[float]:
+    """The losses of an update with each batch. Results are read at the end, as a run reads them for a line of its log; with a loss that is
+    scaled after each update."""
+    if precision == "fp16":
+        return [update([one], step, 1.0, LossScale()).loss for step, one in enumerate(batches)]
+    pending = [update.begin([one], step, 1.0, UNSCALED) for step, one in enumerate(batches)]
+    return [result.loss for result in read(pending, update.ranks)]
 
 
 def peak(device: torch.device, precision: str, given: float | None) -> float | None:
@@ -109,11 +117,9 @@ def main() -> None:
         for _ in range(settings.rounds):
             for precision, update in updates.items():
                 with computing(precision, device, deterministic=False):
-                    for step in range(2):
-                        update(batches[step], step)
+                    train(update, batches[:2], precision)
                     began = time.perf_counter()
-                    for step in range(settings.updates):
-                        update(batches[step % len(batches)], step)  # an update reads its loss, so it waits for the device
+                    train(update, [batches[step % len(batches)] for step in range(settings.updates)], precision)
                     rates[precision].append(settings.updates / (time.perf_counter() - began))
         for precision, found in rates.items():
             rate, most = statistics.median(found), peak(device, precision, settings.peak)

@@ -37,14 +37,14 @@ def test_quiet(antiphon: Command, project: Path) -> None:
 def test_a_stop_says_what_happens_and_how_to_go_on(
     antiphon: Command, project: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int, name: str
 ) -> None:
-    call = Update.__call__
+    call = Update.begin
 
     def stopping(self: Update, batches: object, step: int, factor: float, scale: object) -> object:
         if step == 3:
             os.kill(os.getpid(), number)
         return call(self, batches, step, factor, scale)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Update, "__call__", stopping)
+    monkeypatch.setattr(Update, "begin", stopping)
     stopped = antiphon("train", project, "--out", "run", "--json")
     assert stopped.status == status
     assert stopped.out == ""

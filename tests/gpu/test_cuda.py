@@ -1,6 +1,7 @@
-"""What is promised of a GPU, on a machine that has one: the same losses as a CPU, the same bits twice, one wait an update."""
+"""What is promised of a GPU, on a machine that has one: the same losses as a CPU, the same bits twice, one wait for a line of the log."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import pytest
 import torch
 
 import antiphon
+from antiphon.contracts.sequences import map_tensors
 from antiphon.store import checkpoint
 from antiphon.training.precision import computing
-from benchmarks.gpu_training import batch, training
+from antiphon.training.results import read
+from antiphon.training.trainer import Trainer
+from benchmarks.gpu_training import batch, train, training
 from tests.reliability.training_processes import TRANSFORMER, events, write_data, write_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU with CUDA")]
@@ -19,9 +23,8 @@ CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 
 
 def losses(device: torch.device, precision: Any) -> list[float]:
-    update: Any = training("tiny", precision, device)
     with computing(precision, device, deterministic=False):
-        return [update(batch(8, step % 2), step).loss for step in range(20)]
+        return train(training("tiny", precision, device), [batch(8, step % 2) for step in range(20)], precision)
 
 
 @pytest.mark.parametrize(("precision", "within"), [("fp32", 1e-3), ("tf32", 1e-2), ("bf16", 5e-2), ("bf16_weights", 5e-2), ("fp16", 2e-2)])
@@ -41,17 +44,38 @@ def test_a_run_is_the_same_twice_and_when_it_is_resumed(tmp_path: Path) -> None:
     assert events(Path(runs[0]), "train") == events(Path(runs[1]), "train")
 
 
-def test_the_gpu_is_waited_for_once_an_update() -> None:
-    update: Any = training("tiny", "fp32", CUDA)
-    for step in range(3):
-        update(batch(8, 0), step)
+def waits_of(work: Callable[[], object]) -> list[str]:
+    """Where the GPU is waited for."""
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
-            for step in range(5):
-                update(batch(8, 1), step)
+            work()
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    waits = [one for one in heard if "synchroniz" in str(one.message)]
-    assert len(waits) <= 5, [f"{one.filename}:{one.lineno}" for one in waits]
+    return [f"{one.filename}:{one.lineno}" for one in heard if "synchroniz" in str(one.message)]
+
+
+def test_the_gpu_is_waited_for_once_for_many_updates() -> None:
+    update = training("tiny", "fp32", CUDA)
+    pinned = [map_tensors(torch.Tensor.pin_memory, batch(8, seed)) for seed in (0, 1)]
+    for step in range(3):
+        update([pinned[0]], step, 1.0)
+    pending = []
+    assert waits_of(lambda: pending.extend(update.begin([pinned[1]], step, 1.0) for step in range(3, 8))) == []
+    assert len(waits_of(lambda: read(pending, update.ranks))) == 1
+
+
+def test_the_gpu_is_waited_for_once_for_a_line_of_the_log(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    recipe = write_recipe(tmp_path, model=TRANSFORMER, max_steps=40, validate_every=40, save_every=40, log_every=10, device="cuda")
+    waits: list[list[str]] = []
+    begin = Trainer._update
+
+    def listening(self: Trainer, batches: Any, epoch: int, number: int) -> None:
+        waits.append(waits_of(lambda: begin(self, batches, epoch, number)))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Trainer, "_update", listening)
+        antiphon.train(recipe, tmp_path / "run")
+    assert [len(found) for found in waits[10:]] == ([0] * 9 + [1]) * 3, waits

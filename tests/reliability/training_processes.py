@@ -159,14 +159,14 @@ def stop_in_update(number: int) -> Callable[[], None]:
     """Makes a child send itself SIGTERM in the middle of an update."""
 
     def prepare() -> None:
-        call = Update.__call__
+        call = Update.begin
 
         def stopping(self: Update, batches: Any, step: int, factor: float, scale: Any) -> Any:
             if step == number - 1:
                 os.kill(os.getpid(), signal.SIGTERM)
             return call(self, batches, step, factor, scale)
 
-        Update.__call__ = stopping  # type: ignore[method-assign, assignment]
+        Update.begin = stopping  # type: ignore[method-assign]
 
     return prepare
 

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from antiphon.contracts.packing import Packing, Segments, Side, pack_pairs
@@ -34,19 +34,41 @@ class Padded:
     """Sequences of different lengths in one tensor; what lies behind a row's length has no meaning.
 
     `factors` are features that each symbol of a source has beside it, where there are any. `segments` say where a row holds several
-    sequences behind one another (`packing.py`).
+    sequences behind one another (`packing.py`). `counts` are the lengths once more, on this processor, where `lengths` are on a device
+    that would have to be waited for (`to_device`).
     """
 
     values: Tensor  # (B, T) symbols, or (B, T, C) channels
     lengths: Int[Tensor, " B"]
     factors: Int[Tensor, "B T K"] | None = None
     segments: Segments | None = None
+    counts: np.ndarray | None = None  # (B,)
 
     @cached_property
     def mask(self) -> Bool[Tensor, "B T"]:
         """True where an element is real."""
         steps = torch.arange(self.values.shape[1], device=self.lengths.device)
         return steps < self.lengths.unsqueeze(1)
+
+    @property
+    def longest(self) -> int:
+        """The greatest length."""
+        return int((self.lengths if self.counts is None else self.counts).max())
+
+    @cached_property
+    def places(self) -> Int[Tensor, " N"]:
+        """Where the real elements are among all B * T, row after row."""
+        flat = self.mask.flatten()
+        found = flat.nonzero() if self.counts is None else torch.nonzero_static(flat, size=int(self.counts.sum()))
+        return found.squeeze(1)
+
+    def real(self, tensor: Shaped[Tensor, "B T ..."]) -> Shaped[Tensor, "N ..."]:
+        """What a tensor holds at the real elements, row after row."""
+        return tensor.flatten(0, 1).index_select(0, self.places)
+
+    def counted(self) -> "Padded":
+        """The same with `counts`, where the lengths are on this processor."""
+        return self if self.lengths.device.type != "cpu" else replace(self, counts=self.lengths.numpy())
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "Padded":
         """Some rows, as wide as the longest of them."""
@@ -105,13 +127,19 @@ class Batch:
         """
         assert self.target is not None, "a batch without targets has no inputs"
         values = self.target.values[:, :-1]
-        return Padded(carried_forward(values) if values.is_floating_point() else values, self.target.lengths - 1)
+        return self._but_one(carried_forward(values) if values.is_floating_point() else values)
 
     @property
     def labels(self) -> Padded:
         """What the decoder must predict: the target without its first element."""
         assert self.target is not None, "a batch without targets has no labels"
-        return Padded(self.target.values[:, 1:], self.target.lengths - 1)
+        return self._but_one(self.target.values[:, 1:])
+
+    def _but_one(self, values: Tensor) -> Padded:
+        """Values of the target that are all of its elements but one."""
+        assert self.target is not None
+        counts = self.target.counts
+        return Padded(values, self.target.lengths - 1, counts=None if counts is None else counts - 1)
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "Batch":
         """The batch of some rows, as wide as the longest of them."""
@@ -345,7 +373,9 @@ def reorder(tree: Tree, index: Int[Tensor, "B W"]) -> Tree:
 
 
 def to_device(tree: Tree, device: torch.device | str) -> Tree:
-    """Move every tensor of the tree."""
+    """Move every tensor of the tree. The lengths of a batch stay known here, so that nobody waits for a device to learn sizes."""
+    if isinstance(tree, Batch) and torch.device(device).type != "cpu":
+        tree = replace(tree, source=tree.source.counted(), target=None if tree.target is None else tree.target.counted())
     return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), tree)
 
 

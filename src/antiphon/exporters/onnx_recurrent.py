@@ -6,6 +6,7 @@ sequences become one operator for each layer, whose weights are stored in its or
 
 from typing import Any, final
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -37,7 +38,11 @@ class OperatorStack(nn.Module):
         return ordered("weight_ih_l0"), ordered("weight_hh_l0"), biases
 
     def forward(
-        self, x: Float[Tensor, "N T C"], lengths: Int[Tensor, " N"] | None = None, state: RecurrentState | None = None
+        self,
+        x: Float[Tensor, "N T C"],
+        lengths: Int[Tensor, " N"] | None = None,
+        state: RecurrentState | None = None,
+        counts: np.ndarray | None = None,
     ) -> tuple[Float[Tensor, "N T D"], RecurrentState]:
         """All steps, as `RecurrentStack.forward` without a state to begin with."""
         assert state is None, "a decoder is exported by steps"

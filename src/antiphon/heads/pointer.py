@@ -105,9 +105,10 @@ class Mixture:
         copying = (_precise(self.attention) * there).sum(-1).clamp(min=_TINY).log() + logsigmoid(-gate.squeeze(-1))
         return generating, copying, logits.mean(-1) - normalizer
 
-    def select(self, where: Tensor) -> "Mixture":
-        """The steps (N, T) that are True in `where`, as rows of single steps."""
-        return Mixture(self.head, self.attention[where], self.symbols[where.nonzero()[:, 0]])
+    def select(self, places: Int[Tensor, " N"]) -> "Mixture":
+        """The steps at these places among all B * T, as rows of single steps."""
+        attention = self.attention.flatten(0, 1).index_select(0, places)
+        return Mixture(self.head, attention, self.symbols.index_select(0, places // self.attention.shape[1]))
 
     def origins(self, features: Float[Tensor, "... D"], labels: Int[Tensor, "..."]) -> tuple[Float[Tensor, "..."], Int[Tensor, "..."]]:
         """For each label the probability that it was copied, given that it was said, and the likeliest place in the source; -1 for none."""

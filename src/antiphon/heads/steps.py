@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from antiphon.contracts.sequences import Output, select_rows
@@ -16,15 +16,15 @@ CHUNK = 1024  # rows; large enough for full matrix speed, small enough that the 
 class Bound(Protocol):
     """A head that belongs to certain steps, such as one that copies by their attention."""
 
-    def select(self, where: Bool[Tensor, "N T"]) -> Callable[[Tensor], Any]:
-        """The head of the steps that are True, as rows of single steps: a tree of tensors whose rows can be selected."""
+    def select(self, places: Int[Tensor, " N"]) -> Callable[[Tensor], Any]:
+        """The head of the steps at these places among all B * T, as rows of single steps: a tree of tensors whose rows can be selected."""
         ...
 
 
 def said_of(output: Output, where: Bool[Tensor, "B T"]) -> Iterator[tuple[slice, Any]]:
     """What is said of the N steps that are True in `where`, so many rows at a time: which rows, and their values."""
     features = output.features[where]
-    head = output.head.select(where) if isinstance(output.head, Bound) else output.head
+    head = output.head.select(where.flatten().nonzero().squeeze(1)) if isinstance(output.head, Bound) else output.head
     for start in range(0, max(len(features), 1), CHUNK):
         part = slice(start, min(start + CHUNK, len(features)))
         yield part, select_rows(head, torch.arange(part.start, part.stop, device=features.device))(features[part])

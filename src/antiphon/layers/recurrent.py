@@ -10,6 +10,7 @@ padding first, still has its zeros at the last element. Values and gradients are
 
 from typing import Literal, NamedTuple, final
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -69,15 +70,21 @@ class RecurrentStack(nn.Module):
         )
 
     def forward(
-        self, x: Float[Tensor, "N T C"], lengths: Int[Tensor, " N"] | None = None, state: RecurrentState | None = None
+        self,
+        x: Float[Tensor, "N T C"],
+        lengths: Int[Tensor, " N"] | None = None,
+        state: RecurrentState | None = None,
+        counts: np.ndarray | None = None,
     ) -> tuple[Float[Tensor, "N T D"], RecurrentState]:
-        """All steps. `lengths` makes the final state that of each sequence's last real step, and lets backward layers start there.
+        """All steps. `lengths` makes the final state that of each sequence's last real step, and lets backward layers start there; `counts`
+        are the same on this processor, so that a GPU need not be waited for.
 
         What comes out on padding has no meaning.
         """
         finals = []
-        if lengths is not None and not torch.compiler.is_exporting() and not bool((lengths < x.shape[1]).any()):
-            lengths = None
+        if lengths is not None and not torch.compiler.is_exporting():
+            lengths = lengths if counts is None else torch.from_numpy(counts)
+            lengths = lengths if bool((lengths < x.shape[1]).any()) else None
         for depth, layer in enumerate(self.layers):
             if depth > 0:
                 x = drop(x, self.dropout, variational=self.variational, training=self.training)
@@ -114,11 +121,21 @@ class RecurrentStack(nn.Module):
         elif state is None and _is_filled(x, lengths):
             return self._hold(layer, x, lengths)
         else:
-            packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-            result: PackedSequence
-            result, final_state = layer(packed, state)
-            out, _ = pad_packed_sequence(result, batch_first=True, total_length=x.shape[1])
+            out, final_state = self._pack(layer, x, lengths.cpu(), state)
         return out, final_state if isinstance(final_state, tuple) else (final_state,)
+
+    def _pack(
+        self, layer: nn.Module, x: Float[Tensor, "N T C"], lengths: Int[Tensor, " N"], state: tuple[Tensor, ...] | Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, ...] | Tensor]:
+        """A layer over sequences without their padding, the longest first. They are sorted here, since what torch's own functions do for
+        sequences in any order waits for a GPU twice. `lengths` are on the CPU."""
+        falling, order = lengths.sort(descending=True)
+        there, back = (one.to(x.device, non_blocking=True) for one in (order, order.argsort()))
+        packed = pack_padded_sequence(x.index_select(0, there), falling, batch_first=True)
+        result: PackedSequence
+        result, final_state = layer(packed, map_tensors(lambda part: part.index_select(1, there), state))
+        out, _ = pad_packed_sequence(result, batch_first=True, total_length=x.shape[1])
+        return out.index_select(0, back), map_tensors(lambda part: part.index_select(1, back), final_state)
 
     def _hold(self, layer: nn.Module, x: Float[Tensor, "N T C"], lengths: Int[Tensor, " N"]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """A layer over padded sequences, whose cells hold what they have while they meet padding; see the top of this file."""

@@ -10,6 +10,7 @@ group in front of that: a recording that arrives piece by piece is subsampled wi
 
 from typing import Literal, final
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ class ConvolutionalSubsampling(nn.Module):
     def forward(self, source: Padded) -> Padded:
         """The subsampled frames with their lengths."""
         x, lengths = halved(source.values.unsqueeze(1), self.convolutions, source.lengths)
-        return Padded(self.out(x.transpose(1, 2).flatten(2)), lengths)
+        return Padded(self.out(x.transpose(1, 2).flatten(2)), lengths, counts=_counts(source, self.factor))
 
 
 @final
@@ -66,7 +67,12 @@ class StackedFrames(nn.Module):
     def forward(self, source: Padded) -> Padded:
         """The stacked frames with their lengths."""
         x = silenced(source.values.unsqueeze(1), source.lengths).squeeze(1)
-        return Padded(self.out(grouped(x, self.factor).flatten(2)), subsampled_lengths(source.lengths, self.factor))
+        lengths = subsampled_lengths(source.lengths, self.factor)
+        return Padded(self.out(grouped(x, self.factor).flatten(2)), lengths, counts=_counts(source, self.factor))
+
+
+def _counts(source: Padded, factor: int) -> np.ndarray | None:
+    return None if source.counts is None else -(-source.counts // factor)
 
 
 def subsampled_behind(

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from antiphon.contracts.loss import LossSum
+from antiphon.contracts.sequences import Padded
 from antiphon.heads.steps import CHUNK
 
 LossesOfSteps = Callable[..., Float[Tensor, " n"]]
@@ -23,7 +24,7 @@ def chunked(
     losses_of: LossesOfSteps,
     steps: Sequence[Float[Tensor, "N ..."]],
     owner: nn.Module | Callable[..., Any],
-    mask: Bool[Tensor, "B T"],
+    labels: Padded,
     weights: Float[Tensor, " B"] | None = None,
 ) -> LossSum:
     """The losses of the N real steps of a batch, chunk by chunk.
@@ -31,10 +32,11 @@ def chunked(
     losses_of   makes the losses of some steps
     steps       what it is given of them, each (N, ...); gradients reach these
     owner       the module whose parameters it uses, which get gradients, too; through anything else they are made by autograd, all at once
-    mask        where the real steps are, in the order of `steps`
+    labels      whose real elements are the real steps, in the order of `steps`
     weights     how much each record counts
     """
-    of_steps = None if weights is None else weights.unsqueeze(1).expand(mask.shape)[mask]
+    mask = labels.mask
+    of_steps = None if weights is None else labels.real(weights.unsqueeze(1).expand(mask.shape))
     if not torch.is_grad_enabled():
         losses = torch.cat([losses_of(part, *(tensor[part] for tensor in steps)) for part in chunks(len(steps[0]))])
         total = _total(losses, of_steps)

@@ -55,17 +55,17 @@ class CrossEntropy:
             raise ConfigError("`training.loss.name` must be `transducer` for `model: transducer`. Leave the loss out.")
         if output.frames is not None and output.frames.features is output.features:
             raise ConfigError("`training.loss.name` must be `ctc` for a model whose only output is one for each frame. Leave the loss out.")
-        mask, real = labels.mask, self.known(labels)
+        real = self.known(labels)
 
         def losses_of(part: slice, features: Tensor) -> Tensor:
             return self.of_logits(output.head(features), real[part])
 
-        found = chunked(losses_of, [output.features[mask]], output.head, mask, weights)
-        return found + self.coverage * summed(coverage_loss(output) * mask, weights) if self.coverage else found
+        found = chunked(losses_of, [labels.real(output.features)], output.head, labels, weights)
+        return found + self.coverage * summed(coverage_loss(output) * labels.mask, weights) if self.coverage else found
 
     def known(self, labels: Padded) -> Int[Tensor, " N"]:
         """The real labels, without open words."""
-        real = labels.values[labels.mask]
+        real = labels.real(labels.values)
         return real if self.target is None else self.target.known(real)
 
     def of_logits(self, logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"]) -> Float[Tensor, " N"]:

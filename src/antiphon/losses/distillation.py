@@ -40,8 +40,8 @@ class TaughtLoss:
             raise ConfigError(
                 "`distillation.level` must be `sequence` with `model.head: pointer`, whose words differ from source to source."
             )
-        mask, rest = labels.mask, 1 - self.weight
-        taught = _logits_of(self.teacher, mask)
+        rest = 1 - self.weight
+        taught = _logits_of(self.teacher, labels)
         beside = self.loss if isinstance(self.loss, CrossEntropy) and rest and not self.loss.coverage else None
         real = None if beside is None else beside.known(labels)
 
@@ -55,16 +55,16 @@ class TaughtLoss:
             distance = _distance(logits.clone(), goal, self.temperature)
             return self.weight * distance + rest * beside.of_logits(logits, real[part])
 
-        found = chunked(losses_of, [output.features[mask]], output.head, mask, weights)
+        found = chunked(losses_of, [labels.real(output.features)], output.head, labels, weights)
         return found if self.loss is None or beside is not None or not rest else found + rest * self.loss(output, labels, weights)
 
 
-def _logits_of(teacher: Output, mask: Tensor) -> Callable[[slice], Tensor]:
+def _logits_of(teacher: Output, labels: Padded) -> Callable[[slice], Tensor]:
     """The teacher's logits for some of the real steps: by its head when they are asked for, where the head takes any vectors."""
     if isinstance(teacher.head, nn.Module):
-        features = teacher.features[mask]
+        features = labels.real(teacher.features)
         return lambda part: teacher.head(features[part])
-    values = teacher.values[mask]
+    values = labels.real(teacher.values)
     return lambda part: values[part]
 
 

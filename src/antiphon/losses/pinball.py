@@ -37,7 +37,7 @@ def pinball(output: Output, labels: Padded, weights: Float[Tensor, " B"] | None 
     if not isinstance(said, Quantiles):
         raise needs("quantiles", "pinball", said)
     known = observed(labels, channels)
-    levels = torch.tensor(said.levels, dtype=known.values.dtype, device=known.values.device)
+    levels = torch.tensor(said.levels, dtype=known.values.dtype).to(known.values.device, non_blocking=True)
     errors = known.values.unsqueeze(-1) - said.values.to(known.values.dtype)
     return summed(known.mean(torch.maximum(levels * errors, (levels - 1) * errors).mean(-1)), weights)
 

@@ -64,16 +64,15 @@ class PointerLoss:
         """The loss of a batch. Raises ConfigError when the output layer is no pointer."""
         if not isinstance(output.head, Mixture):
             raise ConfigError("`training.loss.name` must not be `pointer` without `model.head: pointer`. Leave the loss out.")
-        mask = labels.mask
-        mixture, real = output.head.select(mask), labels.values[mask]
+        mixture, real = output.head.select(labels.places), labels.real(labels.values)
 
         def losses_of(part: slice, features: Tensor, attention: Tensor) -> Tensor:
             head = Mixture(mixture.head, attention, mixture.symbols[part])
             generating, copying, spread = head.parts(features, real[part])
             return -(1 - self.smoothing) * torch.logaddexp(generating, copying) - self.smoothing * spread
 
-        found = chunked(losses_of, [output.features[mask], mixture.attention], mixture.head, mask, weights)
-        return found + self.coverage * summed(coverage_loss(output) * mask, weights) if self.coverage else found
+        found = chunked(losses_of, [labels.real(output.features), mixture.attention], mixture.head, labels, weights)
+        return found + self.coverage * summed(coverage_loss(output) * labels.mask, weights) if self.coverage else found
 
 
 plugin = LossPlugin(

@@ -82,7 +82,7 @@ class ChronosBolt(Seq2SeqModel):
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """T steps, whatever the inputs hold."""
-        steps, channels = int(inputs.lengths.max()), self.target.channels
+        steps, channels = inputs.longest, self.target.channels
         values, marks = _ending_together(memory.states, memory.mask).transpose(1, 2).split(channels, dim=1)  # (B, C, S) each
         said = self.network.forecast(values.flatten(0, 1), marks.flatten(0, 1) > 0.5, steps)  # (B * C, Q, T)
         features = said.unflatten(0, (-1, channels)).permute(0, 3, 1, 2).flatten(2)

@@ -143,7 +143,7 @@ class RecurrentEncoder(nn.Module):
     def forward(self, source: Padded) -> tuple[Padded, tuple[Float[Tensor, "B S D"], ...]]:
         """The states with their lengths."""
         frames = self.subsampling(source)
-        states, _ = self.stack(frames.values, frames.lengths)
+        states, _ = self.stack(frames.values, frames.lengths, counts=frames.counts)
         return Padded(self.dropout(states), frames.lengths), ()
 
     def follow(

@@ -102,10 +102,10 @@ class LinearModel(Seq2SeqModel):
         """The first T steps of the horizon, whatever the values of the inputs. Raises DataError when T is more than the horizon."""
         steps = inputs.values.shape[1]
         exporting = torch.compiler.is_exporting()
-        if not exporting and int(inputs.lengths.max()) > self.horizon:
+        if not exporting and inputs.longest > self.horizon:
             raise DataError(
                 f"A forecast of this model must have at most {self.horizon} steps, the `model.horizon` it was trained with,"
-                f" but {int(inputs.lengths.max())} are asked for."
+                f" but {inputs.longest} are asked for."
             )
         window = latest(memory.states, memory.mask, self.context).transpose(1, 2)
         mapped = sum(layer(part) for layer, part in zip(self.maps, self._parts(window), strict=True))

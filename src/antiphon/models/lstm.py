@@ -204,11 +204,11 @@ class LSTM(StepwiseModel):
     def encode(self, source: Padded) -> Memory:
         """Read the source step by step."""
         read = (
-            Padded(self.source_frontend(source.values, source.factors), source.lengths)
+            Padded(self.source_frontend(source.values, source.factors), source.lengths, counts=source.counts)
             if self.subsampling is None
             else self.subsampling(source)
         )
-        states, final_state = self.encoder(self._drop(read.values), read.lengths)
+        states, final_state = self.encoder(self._drop(read.values), read.lengths, counts=read.counts)
         return Memory(states, read.mask, final=final_state, copyable=source.values if self.copies else None)
 
     def frames(self, memory: Memory) -> Frames | None:

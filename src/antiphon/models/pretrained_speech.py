@@ -79,8 +79,8 @@ def longest(description: Mapping[str, Any]) -> int:
 
 def filled_up(source: Padded, frames: int) -> Float[Tensor, "B C S"]:
     """The frames as Whisper's encoder wants them: channels first, and always so many. Raises DataError when there are more."""
-    if int(source.lengths.max()) > frames:
-        found = int(source.lengths.max())
+    if source.longest > frames:
+        found = source.longest
         raise DataError(
             f"Whisper hears at most {frames} frames ({frames / _RATE:g} s) at once, but a recording has {found}. Cut it, or set"
             " `segments.longest` to predict it in parts."

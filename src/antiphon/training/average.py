@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from antiphon.training.shards import local
@@ -21,12 +22,14 @@ class MovingAverage:
         self.tensors = {name: parameter.detach().clone() for name, parameter in model.named_parameters() if parameter.requires_grad}
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Move towards the weights after update number `step` (from 1)."""
+    def update(self, model: nn.Module, step: int, skipped: Float[Tensor, ""]) -> None:
+        """Move towards the weights after update number `step` (from 1), unless `skipped` is 1: then stay; it is not waited for."""
         decay = min(self.decay, (1 + step) / (10 + step))
         parameters = dict(model.named_parameters())
         mean = [local(tensor) for tensor in self.tensors.values()]
-        torch._foreach_lerp_(mean, [local(parameters[name].detach()) for name in self.tensors], 1 - decay)
+        share = {dtype: (1 - skipped).to(dtype) * (1 - decay) for dtype in {tensor.dtype for tensor in mean}}
+        now = [local(parameters[name].detach()) for name in self.tensors]
+        torch._foreach_lerp_(mean, now, [share[tensor.dtype] for tensor in mean])
 
     @torch.no_grad()
     def swap(self, model: nn.Module) -> None:

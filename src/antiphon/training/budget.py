@@ -36,7 +36,7 @@ class Budget:
         """Time spent training so far. It decides the learning rate when minutes are the budget, so then all ranks take rank 0's."""
         seconds = time.monotonic() - self._began
         if self.settings.max_minutes and self.ranks.world > 1:
-            shared = torch.tensor(seconds, dtype=torch.float64, device=self.ranks.device)
+            shared = torch.tensor(seconds, dtype=torch.float64)
             self.ranks.broadcast([shared])
             return float(shared)
         return seconds

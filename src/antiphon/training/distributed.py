@@ -2,6 +2,7 @@
 
 Started by `torchrun`, every rank takes its rows of the same global batch, and gradients are summed in one flat all-reduce. There is no
 wrapper around the model: a rank may run its micro-batches in any number of pieces (see `step.py`), which hooks would not allow.
+What the program itself must know (counts, flags, times) is exchanged between processors: a GPU is not waited for.
 
 A rank that fails leaves; the collectives of the others then fail too, instead of waiting, and only the first one to fail speaks of it.
 """
@@ -62,7 +63,7 @@ class Ranks:
         return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks, in place."""
+        """The sum over all ranks, in place, of a tensor on the device or on the CPU."""
         if self.world > 1:
             with _peers_alive():
                 dist.all_reduce(tensor)
@@ -93,9 +94,9 @@ class Ranks:
         """The whole numbers that each rank gives, rank by rank; ranks may give different amounts."""
         if self.world == 1:
             return [list(numbers)]
-        counts = self._gather(torch.tensor([len(numbers)], device=self.device))
-        room = torch.zeros(max(int(count) for count in counts), dtype=torch.int64, device=self.device)
-        room[: len(numbers)] = torch.tensor(list(numbers), dtype=torch.int64, device=self.device)
+        counts = self._gather(torch.tensor([len(numbers)]))
+        room = torch.zeros(max(int(count) for count in counts), dtype=torch.int64)
+        room[: len(numbers)] = torch.tensor(list(numbers), dtype=torch.int64)
         gathered = self._gather(room) if len(room) else [room] * self.world
         return [part[: int(count)].tolist() for part, count in zip(gathered, counts, strict=True)]
 
@@ -104,10 +105,10 @@ class Ranks:
         if self.world == 1:
             return [value]
         said = json.dumps(value, allow_nan=True).encode()
-        counts = self._gather(torch.tensor([len(said)], device=self.device))
-        room = torch.zeros(max(int(count) for count in counts), dtype=torch.uint8, device=self.device)
+        counts = self._gather(torch.tensor([len(said)]))
+        room = torch.zeros(max(int(count) for count in counts), dtype=torch.uint8)
         room[: len(said)] = torch.frombuffer(bytearray(said), dtype=torch.uint8)
-        return [json.loads(part[: int(count)].cpu().numpy().tobytes()) for part, count in zip(self._gather(room), counts, strict=True)]
+        return [json.loads(part[: int(count)].numpy().tobytes()) for part, count in zip(self._gather(room), counts, strict=True)]
 
     def _gather(self, tensor: Tensor) -> list[Tensor]:
         parts = [torch.empty_like(tensor) for _ in range(self.world)]
@@ -119,7 +120,7 @@ class Ranks:
         """For each of the flags, whether any rank raises it."""
         if self.world == 1:
             return list(flags)
-        raised = self.sum(torch.tensor(flags, dtype=torch.float32, device=self.device))
+        raised = self.sum(torch.tensor(flags, dtype=torch.float32))
         return [count > 0 for count in raised.tolist()]
 
     def wait(self) -> None:
@@ -142,7 +143,7 @@ def start(device: str) -> Ranks:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        _meet("nccl" if device.startswith("cuda") else "gloo")
+        _meet("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
     return Ranks(dist.get_rank(), world, torch.device(device))
 
 

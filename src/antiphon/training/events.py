@@ -6,15 +6,14 @@ docs/training.md lists the kinds of events.
 from collections.abc import Mapping, Sequence
 from typing import final
 
-from antiphon.contracts.sequences import Batch
 from antiphon.contracts.tracker import Event, EventSink
 from antiphon.metrics.shown import shown
 from antiphon.training.budget import limits_of
 from antiphon.training.distributed import Ranks
 from antiphon.training.progress import Progress
+from antiphon.training.results import UpdateResult
 from antiphon.training.selection import Verdict
 from antiphon.training.settings import TrainingConfig
-from antiphon.training.step import UpdateResult
 
 
 @final
@@ -34,12 +33,12 @@ class Events:
         for sink in self.sinks:
             sink.close()
 
-    def update(self, progress: Progress, result: UpdateResult, batches: Sequence[Batch | None]) -> None:
-        """What is unusual in the update that led here; which records it learned from, if the settings ask for it."""
+    def update(self, progress: Progress, result: UpdateResult, records: Sequence[Sequence[int]]) -> None:
+        """What is unusual in the update that led here; which records it learned from, if the settings ask for it. `records` are those that
+        this rank had of each batch."""
         step = progress.step
         if self.settings.log_records:
-            records = [record for part in batches for record in self._all_records(part)]
-            self.log({"kind": "records", "step": step, "records": records})
+            self.log({"kind": "records", "step": step, "records": [record for part in records for record in self._all_records(part)]})
         if result.pieces > 1:
             self.log({"kind": "split", "step": step, "pieces": result.pieces})
         if result.overflowed:
@@ -48,9 +47,9 @@ class Events:
             event = {"kind": "skipped", "step": step, "loss": result.loss, "gradient_norm": result.gradient_norm}
             self.log({**event, "records": list(result.culprits)})
 
-    def _all_records(self, batch: Batch | None) -> list[int]:
+    def _all_records(self, records: Sequence[int]) -> list[int]:
         """The records of a global batch, in its order: row i is on rank i modulo the number of ranks."""
-        parts = self.ranks.gather(batch.records if batch else ())
+        parts = self.ranks.gather(records)
         return [part[row] for row in range(max(map(len, parts))) for part in parts if row < len(part)]
 
     def window(self, progress: Progress, *, epoch: float, share_done: float) -> None:

@@ -82,7 +82,7 @@ def backward(learner: Learner, batch: Batch, step: int, weight: float, precision
     with autocast(precision, batch.source.values.device):
         total, rows = learner(batch, step)
     (total / weight).backward()
-    return batch.records, rows, total.detach()
+    return batch.records, rows.detach(), total.detach()
 
 
 def more_pieces(pieces: int, rows: int, batches: Sequence[Batch | None], device: torch.device) -> int:

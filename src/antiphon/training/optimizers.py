@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -98,6 +99,21 @@ def build_optimizer(settings: AdamWConfig | AdafactorConfig | SGDConfig, model: 
     if isinstance(settings, AdafactorConfig):
         return Adafactor(groups, lr=settings.learning_rate)
     return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum)
+
+
+def step_unless(optimizer: torch.optim.Optimizer, skipped: Float[Tensor, ""]) -> None:
+    """Change the parameters unless `skipped` is 1, which leaves them and the optimizer's state as they are; 0 otherwise.
+
+    Fused kernels read it on the device. For every other optimizer (`adafactor`, `sgd`) the device is waited for, once an update.
+    """
+    if getattr(optimizer, "_step_supports_amp_scaling", False):
+        optimizer.found_inf = skipped  # type: ignore[attr-defined]  # as torch's GradScaler says it
+        try:
+            optimizer.step()
+        finally:
+            del optimizer.found_inf  # type: ignore[attr-defined]
+    elif not skipped:
+        optimizer.step()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from antiphon.errors import DivergedError
 from antiphon.training.loss_scale import LossScale
-from antiphon.training.step import UpdateResult
+from antiphon.training.results import UpdateResult
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Progress:
     validation_due: bool = False
     """Whether the validation of this step is still to come: it was stopped, and the step was saved without it."""
 
+    def moved(self, *, epoch: int, batch: int, seconds: float) -> "Progress":
+        """The progress after one more update as far as it is known before its result: it leads to a position (epoch, batch) in the data."""
+        return replace(self, step=self.step + 1, epoch=epoch, batch=batch, seconds=seconds)
+
     def after(self, result: UpdateResult, *, epoch: int, batch: int, seconds: float, learning_rate: float) -> "Progress":
         """The progress after one more update, which leads to a position (epoch, batch) in the data."""
         return replace(
-            self,
-            step=self.step + 1,
-            epoch=epoch,
-            batch=batch,
-            seconds=seconds,
+            self.moved(epoch=epoch, batch=batch, seconds=seconds),
             skipped=self.skipped + (result.skipped and not result.overflowed),
             skipped_in_a_row=self.skipped_in_a_row + (not result.overflowed) if result.skipped else 0,
             scale=self.scale.after(overflowed=result.overflowed),

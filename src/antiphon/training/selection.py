@@ -119,7 +119,7 @@ class Selection:
         output is right, however little was learned. Then the loss decides."""
         score, loss = named(scores, self.deciding), named(scores, "loss")  # no score when the model has diverged
         values = [math.nan if one is None else one.value for one in (score, loss)]
-        shared = torch.tensor(values, dtype=torch.float64, device=self.ranks.device)
+        shared = torch.tensor(values, dtype=torch.float64)
         self.ranks.broadcast([shared])
         value, loss_value = (float(one) for one in shared)
         known = loss_value if math.isfinite(loss_value) else None

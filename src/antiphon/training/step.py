@@ -5,11 +5,12 @@ short batches too much. Missing values are no elements: they have no loss, and d
 A batch that does not fit in memory is split and the whole update done again, with the same gradient. An update whose loss or gradient
 is not finite is skipped, and the records that caused it are named. Random numbers are seeded from (seed, step, micro-batch, rank), so
 that nothing of them needs storing for an exact resume.
+
+Unusual here: an update decides on the device whether it counts. The program learns of it when it reads the results (`results.py`), and a
+GPU is not waited for before.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
 from typing import final
 
 import torch
@@ -20,29 +21,13 @@ from antiphon.contracts.sequences import Batch
 from antiphon.losses.observed import counted
 from antiphon.training.decoder_inputs import DecoderInputs
 from antiphon.training.distributed import Ranks
-from antiphon.training.gradients import Gradients, RowLosses, WholeGradients
+from antiphon.training.gradients import Gradients, WholeGradients
 from antiphon.training.learner import Learner
 from antiphon.training.loss_scale import UNSCALED, LossScale
+from antiphon.training.optimizers import step_unless
 from antiphon.training.precision import Precision
+from antiphon.training.results import Pending, UpdateResult, read
 from antiphon.training.shards import full
-
-
-@dataclass(frozen=True)
-class UpdateResult:
-    """What one update did.
-
-    `loss` is the weighted mean per target element over all ranks; `culprits` are the record numbers of a skipped update; `pieces` is 1 when
-    no rank had to split its batches.
-    """
-
-    loss: float
-    elements: int
-    gradient_norm: float
-    skipped: bool = False
-    culprits: tuple[int, ...] = ()
-    pieces: int = 1
-    overflowed: bool = False
-    """Whether it was skipped since a scaled gradient was too large for half precision: the next one is scaled less."""
 
 
 @final
@@ -73,7 +58,14 @@ class Update:
     def __call__(
         self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float, scale: LossScale = UNSCALED
     ) -> UpdateResult:
-        """Do update number `step`. Raises TrainingError when a single record does not fit in memory."""
+        """Do update number `step`, and wait for its result. Raises TrainingError when a single record does not fit in memory."""
+        return read([self.begin(batches, step, learning_rate_factor, scale)], self.ranks)[0]
+
+    def begin(self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float, scale: LossScale = UNSCALED) -> Pending:
+        """Give update number `step` to the device, which is not waited for unless the optimizer must be (`step_unless`).
+
+        Raises TrainingError when a single record does not fit in memory.
+        """
         elements, weight = self._counted(batches)
         learned, pieces = self.gradients(batches, step, weight / scale.value)
         zero = torch.zeros((), device=self.ranks.device)
@@ -82,19 +74,14 @@ class Update:
         if scale.value != 1:
             torch._foreach_div_([parameter.grad for parameter in self.parameters if parameter.grad is not None], scale.value)
         clipped = full(torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf")))
-        total, more, norm = torch.cat([sums, clipped.reshape(1).to(sums)]).tolist()  # a GPU is waited for once an update
-        loss, pieces = total / weight, 1 + int(more)
-        if not (_finite(loss) and _finite(norm)):
-            self.optimizer.zero_grad(set_to_none=True)
-            if _finite(loss) and not scale.least:
-                return UpdateResult(loss, elements, norm, skipped=True, pieces=pieces, overflowed=True)
-            return UpdateResult(loss, elements, norm, skipped=True, culprits=self._culprits(learned), pieces=pieces)
+        numbers = torch.cat([sums, clipped.reshape(1).to(sums)])
+        skipped = 1 - numbers.isfinite().all().float()
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
             group["lr"] = group["initial_lr"] * learning_rate_factor
-        self.optimizer.step()
+        step_unless(self.optimizer, skipped)
         self.optimizer.zero_grad(set_to_none=True)
-        return UpdateResult(loss, elements, norm, pieces=pieces)
+        return Pending(numbers, skipped, elements, weight, learned, scaled=not scale.least)
 
     def _counted(self, batches: Sequence[Batch | None]) -> tuple[int, float]:
         """The target elements of all ranks, and the sum of their weights, which is never 0."""
@@ -107,16 +94,5 @@ class Update:
             weight += float(of_rows.sum() if batch.weights is None else (of_rows * batch.weights).sum())
         if self.ranks.world == 1:
             return elements, weight or 1.0
-        precise = torch.float32 if self.ranks.device.type == "mps" else torch.float64  # which MPS lacks
-        sums = self.ranks.sum(torch.tensor([elements, weight], device=self.ranks.device, dtype=precise)).tolist()
+        sums = self.ranks.sum(torch.tensor([elements, weight], dtype=torch.float64)).tolist()
         return int(sums[0]), sums[1] or 1.0
-
-    def _culprits(self, learned: list[RowLosses]) -> tuple[int, ...]:
-        """The records of all ranks whose loss is not finite; all of the update when every loss is finite and only the gradient is not."""
-        losses = [(record, loss) for records, rows, _ in learned for record, loss in zip(records, rows.tolist(), strict=True)]
-        bad = self.ranks.gather([record for record, loss in losses if not _finite(loss)])
-        return tuple(chain.from_iterable(bad)) or tuple(chain.from_iterable(self.ranks.gather([record for record, _ in losses])))
-
-
-def _finite(number: float) -> bool:
-    return number == number and abs(number) != float("inf")

@@ -2,11 +2,14 @@
 
 What it must remember between two processes is `Progress`, a handful of numbers; with the weights, the optimizer and the seed they
 determine everything that follows, so `--resume` continues exactly.
+
+Unusual here: a GPU is not waited for after each update. Where training stands in the data is known at once; what the updates did is read
+for several together, before it is needed (`_read`), and then told in their order, as if each had been waited for.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +29,7 @@ from antiphon.training.hanging import within
 from antiphon.training.loss_scale import UNSCALED
 from antiphon.training.precision import computing, has_fp16
 from antiphon.training.progress import Progress, Window, check_not_diverged
+from antiphon.training.results import Pending, read
 from antiphon.training.schedules import learning_rate_factor
 from antiphon.training.selection import Evaluate, Selection
 from antiphon.training.settings import TrainingConfig
@@ -37,6 +41,16 @@ from antiphon.training.stopping import HEARD, Stopped, StopRequest
 
 def _nothing(*_: object) -> None:
     """What there is to say or do at the end, where nobody asks for more."""
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """An update whose result has not been read: where it led, as far as that is known, at what rate, and this rank's records."""
+
+    pending: Pending
+    position: Progress
+    learning_rate: float
+    records: tuple[tuple[int, ...], ...]
 
 
 @final
@@ -75,6 +89,8 @@ class Trainer:
         self.budget = Budget(settings, batches.estimate, self.selection.due, ranks)
         self.events = Events(loggers, settings, ranks)
         self.scaled = settings.precision == "fp16" and has_fp16(ranks.device)
+        self.at_once = self.scaled or ranks.device.type == "cpu"  # the scale follows from results; nothing runs behind a CPU
+        self.unread: list[_Unread] = []
         self.saved_step, self.saved_at = -1, time.monotonic()
 
     def resume(self, saved: checkpoint.Checkpoint) -> None:
@@ -108,29 +124,47 @@ class Trainer:
             if self._finish_step():
                 return
 
+    def _position(self) -> Progress:
+        """Where training stands in the data and in its budget; of what updates did it knows as much as has been read."""
+        return self.unread[-1].position if self.unread else self.progress
+
     def _update(self, batches: Sequence[Batch | None], epoch: int, batch: int) -> None:
         """One update, which leads to a position (epoch, batch) in the data."""
-        before = self.progress
+        before = self._position()
         factor = learning_rate_factor(self.settings.schedule, before.step, self.budget.share_done(before))
         with within("update"):
-            result = self.update(batches, before.step, factor, before.scale if self.scaled else UNSCALED)
+            pending = self.update.begin(batches, before.step, factor, before.scale if self.scaled else UNSCALED)
+        if self.average is not None:
+            self.average.update(self.model, before.step + 1, pending.skipped)
+        after = before.moved(epoch=epoch, batch=batch, seconds=self.budget.seconds())
+        after = replace(after, validation_due=self.budget.validation_due(before, after))
         rate = self.update.optimizer.param_groups[0]["lr"]
-        after = before.after(result, epoch=epoch, batch=batch, seconds=self.budget.seconds(), learning_rate=rate)
-        self.progress = replace(after, validation_due=self.budget.validation_due(before, after))
-        if self.average is not None and not result.skipped:
-            self.average.update(self.model, after.step)
-        self.events.update(after, result, batches)
-        check_not_diverged(after, result, self.settings.nonfinite_patience)
-        if after.step % self.settings.log_every == 0 and after.window.elements:
-            self.events.window(after, epoch=self.budget.epochs(after), share_done=self.budget.share_done(after))
-            self.progress = replace(self.progress, window=Window(since=after.seconds))
+        self.unread.append(_Unread(pending, after, rate, tuple(one.records if one else () for one in batches)))
+        if self.at_once or after.step % self.settings.log_every == 0 or len(self.unread) >= self.settings.nonfinite_patience:
+            self._read()
+
+    def _read(self) -> None:
+        """Wait for the device, and tell what the updates did whose results have not been read."""
+        unread, self.unread = self.unread, []
+        with within("update"):
+            results = read([one.pending for one in unread], self.ranks)
+        for one, result in zip(unread, results, strict=True):
+            at = one.position
+            after = self.progress.after(result, epoch=at.epoch, batch=at.batch, seconds=at.seconds, learning_rate=one.learning_rate)
+            self.progress = replace(after, validation_due=at.validation_due)
+            self.events.update(after, result, one.records)
+            check_not_diverged(after, result, self.settings.nonfinite_patience)
+            if after.step % self.settings.log_every == 0 and after.window.elements:
+                self.events.window(after, epoch=self.budget.epochs(after), share_done=self.budget.share_done(after))
+                self.progress = replace(self.progress, window=Window(since=after.seconds))
 
     def _finish_step(self) -> bool:
         """Whatever is due after an update: validation, checkpoint, end. Returns whether it was the end; raises Stopped if asked to."""
-        if self.progress.validation_due:
+        if self._position().validation_due:
             self._validate()
-        reason = self.budget.ended(self.progress)
-        if self.settings.save_every and self.progress.step % self.settings.save_every == 0:
+        here = self._position()
+        reason = self.budget.ended(here)
+        if self.settings.save_every and here.step % self.settings.save_every == 0:
             self._save()
         self._stop_or_save()
         if reason:
@@ -154,6 +188,7 @@ class Trainer:
 
     def _validate(self) -> None:
         """Score the weights that will be used, remember the best, save. A stop meanwhile saves the step with the validation still due."""
+        self._read()
         before = self.progress
         try:
             if self.settings.validate_every == "auto":
@@ -180,6 +215,7 @@ class Trainer:
 
     def _save(self, scores: Mapping[str, float] = MappingProxyType({}), *, best: bool = False, passing: bool = False) -> None:
         """Save at this step, once. What a stop or the clock saves is passing."""
+        self._read()
         if self.progress.step == self.saved_step:
             return
         if not passing:

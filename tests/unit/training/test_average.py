@@ -14,10 +14,22 @@ def test_the_moving_average_follows_its_formula(seed):
     for step in range(1, 120):
         with torch.no_grad():
             model.weight.add_(torch.randn(2, 2))
-        average.update(model, step)
+        average.update(model, step, torch.tensor(0.0))
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * model.weight.detach()
     torch.testing.assert_close(average.tensors["weight"], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_moving_average_stays_where_an_update_was_skipped(seed):
+    model = nn.Linear(2, 2)
+    average = MovingAverage(model, 0.9)
+    before = average.tensors["weight"].clone()
+    with torch.no_grad():
+        model.weight.add_(1.0)
+    average.update(model, 1, torch.tensor(1.0))
+    assert torch.equal(average.tensors["weight"], before)
+    average.update(model, 1, torch.tensor(0.0))
+    assert not torch.equal(average.tensors["weight"], before)
 
 
 def test_swapping_exchanges_and_swapping_twice_changes_nothing(seed):

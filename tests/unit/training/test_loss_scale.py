@@ -13,8 +13,8 @@ from antiphon.training.distributed import DistributedConfig
 from antiphon.training.loss_scale import LossScale
 from antiphon.training.precision import computing, precision_notes
 from antiphon.training.progress import Progress, check_not_diverged, progress_from
+from antiphon.training.results import UpdateResult
 from antiphon.training.settings import TrainingConfig
-from antiphon.training.step import UpdateResult
 from tests.unit.training.test_step import make_batch, make_model, make_update, weights
 
 

@@ -6,7 +6,15 @@ from torch import nn
 
 from antiphon.errors import ConfigError
 from antiphon.training.adafactor import Adafactor
-from antiphon.training.optimizers import AdafactorConfig, AdamWConfig, SGDConfig, build_optimizer, load_optimizer, optimizer_tensors
+from antiphon.training.optimizers import (
+    AdafactorConfig,
+    AdamWConfig,
+    SGDConfig,
+    build_optimizer,
+    load_optimizer,
+    optimizer_tensors,
+    step_unless,
+)
 from antiphon.training.rates import distances
 
 
@@ -44,6 +52,23 @@ def test_they_make_a_loss_smaller(settings, kind, seed):
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("settings", [AdamWConfig(weight_decay=0.1), AdafactorConfig(weight_decay=0.1), SGDConfig(momentum=0.9)])
+def test_a_skipped_step_leaves_weights_and_state_as_they_are(settings, seed):
+    steps = [torch.randn(3, 3) for _ in range(4)]
+    found = []
+    for gradients in (steps, [steps[0], torch.full((3, 3), float("nan")), *steps[1:], torch.full((3, 3), float("inf"))]):
+        model = nn.Linear(3, 3, bias=False)
+        nn.init.ones_(model.weight)
+        optimizer = build_optimizer(settings, model)
+        for gradient in gradients:
+            model.weight.grad = gradient.clone()
+            step_unless(optimizer, 1 - gradient.isfinite().all().float())
+        found.append({"weight": model.weight.detach(), **optimizer_tensors(optimizer, {id(model.weight): "w"})})
+    assert all(torch.equal(tensor, found[1][name]) for name, tensor in found[0].items()), "its step count, too"
+    assert found[0].keys() == found[1].keys()
+    assert not hasattr(optimizer, "found_inf")
 
 
 def test_settings_reach_the_optimizer():

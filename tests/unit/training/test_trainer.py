@@ -22,9 +22,11 @@ from antiphon.metrics.interface import Score
 from antiphon.store import checkpoint
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
-from antiphon.training.optimizers import AdamWConfig, build_optimizer
+from antiphon.training.optimizers import AdafactorConfig, AdamWConfig, SGDConfig, build_optimizer
+from antiphon.training.results import read
 from antiphon.training.schedules import ConstantConfig
 from antiphon.training.settings import TrainingConfig
+from antiphon.training.state import OPTIMIZER
 from antiphon.training.step import Update
 from antiphon.training.stopping import Stopped
 from antiphon.training.trainer import Trainer
@@ -389,15 +391,14 @@ def test_a_stop_in_the_last_update_ends_as_the_run_that_was_never_stopped(tmp_pa
     whole, expected = make(tmp_path / "whole", seed, scores=[3.0, 2.0, 1.0, 0.5], **settings)
     whole.run()
     parts, before = make(tmp_path / "parts", seed, scores=[3.0, 2.0, 1.0], **settings)
-    call = parts.update
+    begin = parts.update.begin
 
-    def update(batches, step, factor, *scale):
+    def stopping(batches, step, factor, *scale):
         if step == 5:
             os.kill(os.getpid(), signal.SIGTERM)
-        return call(batches, step, factor, *scale)
+        return begin(batches, step, factor, *scale)
 
-    update.optimizer = call.optimizer
-    parts.update = update
+    parts.update.begin = stopping
     with pytest.raises(Stopped, match="SIGTERM"):
         parts.run()
     resumed, after = make(tmp_path / "parts", seed, scores=[1.0, 0.5], **settings)
@@ -546,3 +547,112 @@ def test_the_best_is_scored_in_full_at_the_end_and_not_left_behind(tmp_path, see
     (final,) = log.of("final")
     assert (final["of"], final["scores"]) == (2 * EPOCH, {"coverage_80": 81.0})
     assert final["message"] == "Best checkpoint, all records: coverage_80 81.00"
+
+
+def spoiled_at(output, labels, weights, calls, bad):
+    """Cross-entropy that is not a number at some calls."""
+    calls.append(1)
+    found = CrossEntropy()(output, labels, weights)
+    spoil = torch.zeros_like(found.rows)
+    spoil[1] = float("nan") if len(calls) in bad else 0.0
+    return found + LossSum(spoil.sum(), spoil)
+
+
+def run_reading(trainer, monkeypatch, *, at_once):
+    """Run with results that are read after each update, or as on a GPU; returns how many were read at a time, and how the run failed."""
+    counts, failure = [], None
+
+    def counting(pending, ranks):
+        counts.extend([len(pending)] * bool(pending))
+        return read(pending, ranks)
+
+    monkeypatch.setattr("antiphon.training.trainer.read", counting)
+    trainer.at_once = at_once
+    try:
+        trainer.run()
+    except (TrainingError, Stopped) as error:
+        failure = error
+    return counts, failure
+
+
+def story(trainer, log):
+    """All that came of a run, without what depends on the clock."""
+    folder = trainer.checkpoints.folder
+    saved = {path.name: checkpoint.read(path) for path in sorted((folder / "checkpoints").iterdir())}
+    plain = {name: json.loads((one.training / "progress.json").read_text()) for name, one in saved.items()}
+    for one in plain.values():
+        one["seconds"] = one["window"]["since"] = 0
+    tensors = [one.weights() for one in saved.values()]
+    tensors += [checkpoint.read_tensors(one.training / OPTIMIZER) for one in saved.values()]
+    facts = str((as_it_happened(log), plain, trainer.progress.skipped))  # as text, since NaN equals nothing
+    return facts, [*tensors, trainer.model.state_dict(), trainer.average.tensors]
+
+
+@pytest.mark.parametrize(
+    "optimizer", [AdamWConfig(learning_rate=0.01), SGDConfig(momentum=0.5), AdafactorConfig()], ids=lambda one: one.name
+)
+def test_results_that_are_read_together_tell_the_same_story(tmp_path, optimizer, seed, monkeypatch):
+    """A GPU is not waited for after each update: the log, checkpoints and weights are as if it had been."""
+    settings = {"optimizer": optimizer, "max_steps": 23, "validate_every": 9, "save_every": 4, "ema_decay": 0.8, "log_every": 5, "keep": 9}
+    found = []
+    for at_once in (True, False):
+        loss = partial(spoiled_at, calls=[], bad=(2, 7, 11, 12, 13))
+        trainer, log = make(
+            tmp_path / str(at_once), seed, loss=loss, scores=[3.0, 2.0, 1.0], nonfinite_patience=4, log_records=True, **settings
+        )
+        counts, failure = run_reading(trainer, monkeypatch, at_once=at_once)
+        assert failure is None
+        assert len(log.of("skipped")) == 5
+        assert sum(counts) == 23
+        found.append((*story(trainer, log), counts))
+    (facts, tensors, singly), (other_facts, other_tensors, together) = found
+    assert singly == [1] * 23
+    assert together == [4, 1, 3, 1, 1, 2, 3, 1, 2, 2, 3], "before every checkpoint, validation and line of the log"
+    assert facts == other_facts
+    assert all(same(one, other) for one, other in zip(tensors, other_tensors, strict=True))
+
+
+def test_results_are_read_once_for_a_line_of_the_log(tmp_path, seed, monkeypatch):
+    trainer, log = make(tmp_path, seed, max_steps=24, log_every=6, validate_every=24)
+    assert run_reading(trainer, monkeypatch, at_once=False) == ([6] * 4, None)
+    assert [event["step"] for event in log.of("train")] == [6, 12, 18, 24]
+
+
+def test_divergence_is_noticed_within_the_patience_and_named_as_ever(tmp_path, seed, monkeypatch):
+    found = []
+    for at_once in (True, False):
+        loss = partial(not_a_number_from, calls=[], first=7)
+        settings = {"loss": loss, "max_steps": 50, "nonfinite_patience": 4, "save_every": 3, "validate_every": 50, "ema_decay": 0.8}
+        trainer, log = make(tmp_path / str(at_once), seed, **settings)
+        counts, failure = run_reading(trainer, monkeypatch, at_once=at_once)
+        found.append((str(failure), story(trainer, log)[0]))
+        assert sum(counts) - trainer.progress.step < 4
+    assert found[0] == found[1]
+    assert "not finite 4 times in a row, last at step 10" in found[0][0]
+
+
+def test_a_stop_saves_what_updates_did_that_were_not_read(tmp_path, seed, monkeypatch):
+    settings = {"max_steps": 11, "validate_every": 11, "ema_decay": 0.8, "log_every": 9, "nonfinite_patience": 9}
+    bad = (3, 6)
+    whole, expected = make(tmp_path / "whole", seed, loss=partial(spoiled_at, calls=[], bad=bad), **settings)
+    whole.run()
+    calls = []
+    parts, before = make(tmp_path / "parts", seed, loss=partial(spoiled_at, calls=calls, bad=bad), **settings)
+    begin = parts.update.begin
+
+    def stopping(batches, step, factor, *scale):
+        if step == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return begin(batches, step, factor, *scale)
+
+    parts.update.begin = stopping
+    counts, failure = run_reading(parts, monkeypatch, at_once=False)
+    assert isinstance(failure, Stopped)
+    assert counts == [7]
+    saved = checkpoint.read((tmp_path / "parts" / "last").resolve())
+    assert saved.header["step"] == 7
+    resumed, after = make(tmp_path / "parts", seed, loss=partial(spoiled_at, calls=calls, bad=bad), **settings)
+    resumed.resume(saved)
+    run_reading(resumed, monkeypatch, at_once=False)
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+    assert str(as_it_happened(before) + as_it_happened(after)) == str(as_it_happened(expected))
