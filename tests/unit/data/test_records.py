@@ -138,7 +138,9 @@ ZIPPED = zstandard.ZstdCompressor().compress(TABLE)
         bad("a.tsv", "a\tb\nc\td\n".encode("utf-16-le"), r"looks like UTF-16LE without its mark. Convert it: iconv -f UTF-16LE"),
         bad("a.tsv", "a\tb\nc\td\n".encode("utf-16-be"), r"looks like UTF-16BE without its mark"),
         bad("a.tsv", b"a;b\nc;d\n", r'a\.tsv:1 looks as if a semicolon .* not a tab\. .*{path: a\.tsv, format: csv, delimiter: ";"}\.'),
-        bad("a.tsv", b"a,b\nc,d\n", r"a comma separated its values, not a tab\. Set `format: csv` of this file: {path: a\.tsv, format: csv}"),
+        bad(
+            "a.tsv", b"a,b\nc,d\n", r"a comma separated its values, not a tab\. Set `format: csv` of this file: {path: a\.tsv, format: csv}"
+        ),
         bad("a.csv", b"a\tb\nc\td\n", r"a tab separated its values, not a comma\. Set `format: tsv` of this file"),
         bad("a.tsv", b"a\tb\n" + b"x" * 70000 + b"\ty\nfine\tline\nd\x00e\tf\n", r"a\.tsv:4: character 2 of the line is a NUL"),
         bad("a.tsv", b"a\tb\nc\td\ngr\xfcn\te\n", r"a\.tsv:3: byte 3 of the line \(0xfc\) is not utf-8, which was expected"),
