@@ -140,7 +140,7 @@ class Trainer:
         after = replace(after, validation_due=self.budget.validation_due(before, after))
         rate = self.update.optimizer.param_groups[0]["lr"]
         self.unread.append(_Unread(pending, after, rate, tuple(one.records if one else () for one in batches)))
-        if self.at_once or after.step % self.settings.log_every == 0 or len(self.unread) >= self.settings.nonfinite_patience:
+        if self.at_once or after.step % self.settings.log_every == 0:
             self._read()
 
     def _read(self) -> None:

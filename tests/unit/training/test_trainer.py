@@ -618,7 +618,7 @@ def test_results_are_read_once_for_a_line_of_the_log(tmp_path, seed, monkeypatch
     assert [event["step"] for event in log.of("train")] == [6, 12, 18, 24]
 
 
-def test_divergence_is_noticed_within_the_patience_and_named_as_ever(tmp_path, seed, monkeypatch):
+def test_divergence_is_noticed_when_results_are_read_and_named_as_ever(tmp_path, seed, monkeypatch):
     found = []
     for at_once in (True, False):
         loss = partial(not_a_number_from, calls=[], first=7)
