@@ -23,8 +23,8 @@ def save_compiled(programs: Mapping[str, ExportedProgram], folder: Path) -> None
 
     if not any(shutil.which(name) for name in compilers()):
         raise ExportError(
-            f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers())}), but there is none here. Install one, such as g++, or leave"
-            " it false."
+            f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers())}), but there is none here. Install one, such as g++, or"
+            " leave it false."
         )
     recurrent = {torch.ops.aten.lstm.input, torch.ops.aten.gru.input}
     for name, program in programs.items():

@@ -53,7 +53,9 @@ class RoomState:
         width = self.ways.shape[1]
         ways = self.ways.flatten(0, 1).index_select(0, index)
         if width == 1:
-            return RoomState(tuple(one.index_select(0, index) for one in self.buffers), ways.unsqueeze(1), self.place.index_select(0, index))
+            return RoomState(
+                tuple(one.index_select(0, index) for one in self.buffers), ways.unsqueeze(1), self.place.index_select(0, index)
+            )
         sources = (index // width).view(-1, width) if len(index) % width == 0 else None
         if sources is None or bool((sources != sources[:, :1]).any()):
             return self._apart().select_rows(index)
@@ -81,7 +83,9 @@ class RoomState:
         own = torch.arange(places // width, device=said.device) * width + said.argmax(-1)  # (N, W, steps)
         rows = torch.arange(pools, device=said.device).view(-1, 1, 1)
         buffers = tuple(one.movedim(3, 1)[rows, own].flatten(0, 1).movedim(1, 3) for one in self.buffers)
-        ways = self.ways.new_zeros(pools * width, 1, places // width).masked_fill_(said.amax(-1).flatten(0, 1).unsqueeze(1) == 0, -torch.inf)
+        ways = self.ways.new_zeros(pools * width, 1, places // width).masked_fill_(
+            said.amax(-1).flatten(0, 1).unsqueeze(1) == 0, -torch.inf
+        )
         return RoomState(buffers, ways, self.place.repeat_interleave(width))
 
 

@@ -15,7 +15,7 @@ from antiphon.search.ensemble import Ensemble
 _WITHOUT = "Leave `engine.compiled` out."
 
 
-def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device, backend: str = "inductor") -> Seq2SeqModel:
+def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device) -> Seq2SeqModel:
     """The model with a compiled step; that of an exported folder as it is, since its engine takes the steps.
 
     Raises ConfigError for a model without steps, for one whose steps are not ours to compile, and where nothing compiles.
@@ -32,12 +32,12 @@ def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device, backen
         raise ConfigError(f"`engine.compiled` must be false for {trained.folder}, whose steps {whose}. {_WITHOUT}")
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"`engine.compiled` needs a CPU or a CUDA GPU, but the device is {device.type}. {_WITHOUT}")
-    if device.type == "cpu" and backend == "inductor" and not any(shutil.which(one) for one in compilers()):
+    if device.type == "cpu" and not any(shutil.which(one) for one in compilers()):
         raise ConfigError(
-            f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers())}), but there is none here. Install one, such as g++, or leave"
-            " it out."
+            f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers())}), but there is none here. Install one, such as g++, or"
+            " leave it out."
         )
-    return CompiledSteps(model, backend)
+    return CompiledSteps(model)
 
 
 def uncompiled(model: Seq2SeqModel) -> Seq2SeqModel:

@@ -70,7 +70,7 @@ def open_predictor(
         key = override.partition("=")[0].strip()
         if key.split(".")[0] == "engine" and key != "engine.compiled" and not any("engine" in item.header for item in trained):
             raise ConfigError(
-                f"`{override}` changes nothing of {paths[0]}, which is no exported folder: of `engine`, runs know `compiled` alone. Leave it"
-                " out."
+                f"`{override}` changes nothing of {paths[0]}, which is no exported folder. Leave it out; of `engine`, `compiled` alone is"
+                " for runs."
             )
     return Predictor(trained, device=device, overrides=overrides, weights=weights, average=average, compiles=True)

@@ -26,6 +26,7 @@ from antiphon.contracts.sequences import Frames, Memory, Output, Padded, map_ten
 from antiphon.contracts.specs import TokenSpec
 from antiphon.layers.room_state import RoomState, roomy
 
+BACKEND = "inductor"  # who compiles, as torch names it
 _SHORTEST = 16  # states of a memory in a slot
 _MOST_PROGRAMS = 128  # of all models of a process: for every width of a beam one for a single source and one for several
 
@@ -87,19 +88,16 @@ class _Lease:
 
 @final
 class CompiledSteps(StepwiseModel):
-    """A model whose `step` is compiled; all else is its own.
+    """A model whose `step` is compiled; all else is its own. It stays on its device, and learns no more."""
 
-    backend   who compiles, as torch names it; CUDA graphs are for `inductor` alone
-    """
-
-    def __init__(self, model: StepwiseModel, backend: str = "inductor"):
+    def __init__(self, model: StepwiseModel):
         super().__init__()
         self.model, self.source, self.target = model, model.source, model.target
         self.programs, self.seconds = 0, 0.0
         on_gpu = next(model.parameters()).device.type == "cuda"
         self._clones = on_gpu  # what a CUDA graph returns is gone with its next run
-        options: dict[str, Any] = {"mode": "reduce-overhead"} if on_gpu and backend == "inductor" else {}
-        self._compiled = torch.compile(self._step, fullgraph=True, backend=backend, **options)
+        mode = "reduce-overhead" if on_gpu and BACKEND == "inductor" else None  # that is: by CUDA graphs
+        self._compiled = torch.compile(self._step, fullgraph=True, backend=BACKEND, mode=mode)
         self._free: dict[Hashable, list[_Slot]] = {}
         self._growing: list[tuple[int, ...]] | None = None
 
