@@ -7,8 +7,8 @@
 Sources of 20 to 40 symbols. Without --run the weights are random and every system is made to say exactly 30 symbols and the end, so that
 all take the same 31 steps. Exported models take part, too; they are written when they start, which takes a minute each. With --run a
 trained Transformer says what it likes, in our searches and in CTranslate2; `generate` of transformers cannot hold its weights and is left
-out; --data must have the columns of its recipe. With --compiled our search takes part with
-compiled steps and without, and nobody else; what compiling takes is said and not measured. The peers need their environment (benchmarks/peers/install).
+out; --data must have the columns of its recipe. With --compiled our search alone takes part, with compiled steps and without; what
+compiling takes is said and not measured. The peers need their environment (benchmarks/peers/install).
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """Which models have a step that is compiled where `engine.compiled` asks for it, and what is said to those that have none."""
 
+import importlib.util
 import shutil
 from collections.abc import Sequence
 
@@ -36,6 +37,10 @@ def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device) -> Seq
         raise ConfigError(
             f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers())}), but there is none here. Install one, such as g++, or"
             " leave it out."
+        )
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise ConfigError(
+            "`engine.compiled` on a GPU needs Triton, but there is none here. Install it, with pip install triton, or leave it out."
         )
     return CompiledSteps(model)
 

@@ -24,6 +24,7 @@ from torch.nn.functional import pad
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded, map_tensors, reorder, select_rows
 from antiphon.contracts.specs import TokenSpec
+from antiphon.errors import ConfigError
 from antiphon.layers.room_state import RoomState, roomy
 
 BACKEND = "inductor"  # who compiles, as torch names it
@@ -162,7 +163,7 @@ class CompiledSteps(StepwiseModel):
         return SlotState(roomy(self.model.init_state(wide, beam_size, max_length), len(memory.mask)), 0)
 
     def step(self, last: Tensor, memory: Memory, state: SlotState, *, attention: bool = False) -> tuple[Output, SlotState]:
-        """One step for R rows, in a slot."""
+        """One step for R rows, in a slot. Raises ConfigError where torch cannot compile it."""
         read: WideMemory = memory.projections
         if state.slot is None or state.slot.holds() is not read.memory or _is_full(state):
             state = self._placed(last, read.memory, state)
@@ -192,7 +193,11 @@ class CompiledSteps(StepwiseModel):
         with ExitStack() as stack:
             stack.enter_context(torch.fx.experimental._config.patch(use_duck_shape=False))  # type: ignore[attr-defined]
             stack.enter_context(torch._dynamo.config.patch(recompile_limit=_MOST_PROGRAMS))  # type: ignore[attr-defined]
-            found: tuple[Tensor, Tensor | None] = self._compiled(slot.last, slot.memory, slot.state, attention)
+            try:
+                found: tuple[Tensor, Tensor | None] = self._compiled(slot.last, slot.memory, slot.state, attention)
+            except torch._dynamo.exc.TorchDynamoException as error:  # type: ignore[attr-defined]
+                reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+                raise ConfigError(f"torch cannot compile the steps of this model: {reason:.300}. Leave `engine.compiled` out.") from error
         slot.programs.add(attention)
         if _programs() > before:
             self.programs += _programs() - before

@@ -11,7 +11,7 @@ from antiphon.contracts.trust import OWN
 from antiphon.errors import ConfigError
 from antiphon.prediction import compiling
 from antiphon.prediction.compiling import uncompiled
-from antiphon.recipe.assembly import Trained
+from antiphon.recipe.assembly import Trained, build_task
 from antiphon.recipe.recipe import recipe_from
 from antiphon.search.compiled import CompiledSteps
 from antiphon.search.ensemble import Ensemble
@@ -84,6 +84,6 @@ def test_a_model_that_has_no_such_steps_is_refused(case: str) -> None:
     )
     model = build(one, 1, one.specs[0])
     with pytest.raises(ConfigError, match=said):
-        compiling.compiled(model, Trained(Path("runs/a"), recipe, None, model, {}), torch.device(device))  # type: ignore[arg-type]
-    exported = Trained(Path("runs/a"), recipe, None, model, {"engine": {}})  # type: ignore[arg-type]
+        compiling.compiled(model, Trained(Path("runs/a"), recipe, build_task(recipe), model, {}), torch.device(device))
+    exported = Trained(Path("runs/a"), recipe, build_task(recipe), model, {"engine": {}})
     assert compiling.compiled(model, exported, torch.device("cpu")) is model, "an engine takes the steps"

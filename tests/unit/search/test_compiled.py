@@ -10,10 +10,12 @@ import torch
 
 from antiphon.contracts.sequences import Padded
 from antiphon.contracts.specs import TokenSpec
+from antiphon.errors import ConfigError
 from antiphon.models import lstm, transformer
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.compiled import CompiledSteps
 from antiphon.search.ensemble import Ensemble
+from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.sampling import SamplingConfig, SamplingSearch
@@ -117,6 +119,15 @@ def test_a_slot_is_used_again_once_its_search_has_ended_and_by_none_before(seed)
         del first, second, memory, state, found
         gc.collect()
         assert id(begun(3)[1].slot) in held
+
+
+def test_what_torch_cannot_compile_is_one_sentence(monkeypatch, seed):
+    def refused(*_):
+        raise torch._dynamo.exc.Unsupported("It knows no such thing.\nAnd more.")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: refused)
+    with pytest.raises(ConfigError, match=r"^torch cannot compile the steps of this model: It knows no such thing.. Leave"):
+        GreedySearch(GreedyConfig(limits=LONG))(CompiledSteps(a_transformer(seed)), sources(2, 4, seed))
 
 
 def _stepped(model, memory):
