@@ -185,9 +185,9 @@ class CompiledSteps(StepwiseModel):
         return output.head(output.features) if isinstance(self.target, TokenSpec) else output.features, output.attention
 
     def _run(self, slot: _Slot, *, attention: bool) -> tuple[Tensor, Tensor | None]:
+        if self._clones:
+            torch.compiler.cudagraph_mark_step_begin()
         if attention in slot.programs:
-            if self._clones:
-                torch.compiler.cudagraph_mark_step_begin()
             return self._compiled(slot.last, slot.memory, slot.state, attention)  # type: ignore[no-any-return]
         before, started = _programs(), time.perf_counter()
         with ExitStack() as stack:
