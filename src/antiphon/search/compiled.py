@@ -188,14 +188,14 @@ class CompiledSteps(StepwiseModel):
         if self._clones:
             torch.compiler.cudagraph_mark_step_begin()
         if attention in slot.programs:
-            return self._compiled(slot.last, slot.memory, slot.state, attention)  # type: ignore[no-any-return]
+            return self._compiled(slot.last, slot.memory, slot.state, attention)
         before, started = _programs(), time.perf_counter()
         with ExitStack() as stack:
             stack.enter_context(torch.fx.experimental._config.patch(use_duck_shape=False))  # type: ignore[attr-defined]
-            stack.enter_context(torch._dynamo.config.patch(recompile_limit=_MOST_PROGRAMS))  # type: ignore[attr-defined]
+            stack.enter_context(torch._dynamo.config.patch(recompile_limit=_MOST_PROGRAMS))
             try:
                 found: tuple[Tensor, Tensor | None] = self._compiled(slot.last, slot.memory, slot.state, attention)
-            except torch._dynamo.exc.TorchDynamoException as error:  # type: ignore[attr-defined]
+            except torch._dynamo.exc.TorchDynamoException as error:
                 reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
                 raise ConfigError(f"torch cannot compile the steps of this model: {reason:.300}. Leave `engine.compiled` out.") from error
         slot.programs.add(attention)
@@ -226,9 +226,9 @@ class CompiledSteps(StepwiseModel):
             with torch.inference_mode(False):  # it is written to wherever a search runs
                 tensors.append(tensor.new_zeros(len(tensor) // sources * size, *tensor.shape[1:]))
             for axis in ((0,) if size > 1 else ()) + axes:
-                torch._dynamo.maybe_mark_dynamic(tensors[-1], axis)  # type: ignore[attr-defined]
+                torch._dynamo.maybe_mark_dynamic(tensors[-1], axis)
             if self._clones:
-                torch._dynamo.mark_static_address(tensors[-1], guard=False)  # type: ignore[attr-defined]
+                torch._dynamo.mark_static_address(tensors[-1], guard=False)
         return _Slot(*_like(given, tensors))
 
     def _growing_axes(self, memory: Memory) -> list[tuple[int, ...]]:
@@ -299,7 +299,7 @@ def _fill(tree: Any, over: Any) -> None:
 
 def _programs() -> int:
     """How many programs torch has made."""
-    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])  # type: ignore[attr-defined]
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
 
 
 def _as_they_are(said: Tensor) -> Tensor:
