@@ -2,11 +2,13 @@
 
     python benchmarks/decoding_speed.py --data train.tsv.gz --source en --target de
     python benchmarks/decoding_speed.py --run runs/translation
+    python benchmarks/decoding_speed.py --compiled --device cuda
 
 Sources of 20 to 40 symbols. Without --run the weights are random and every system is made to say exactly 30 symbols and the end, so that
 all take the same 31 steps. Exported models take part, too; they are written when they start, which takes a minute each. With --run a
 trained Transformer says what it likes, in our searches and in CTranslate2; `generate` of transformers cannot hold its weights and is left
-out; --data must have the columns of its recipe. The peers need their environment (benchmarks/peers/install).
+out; --data must have the columns of its recipe. With --compiled our search alone takes part, with compiled steps and without; what
+compiling takes is said and not measured. The peers need their environment (benchmarks/peers/install).
 """
 
 import argparse
@@ -56,6 +58,9 @@ def systems(folder: Path, model: Path, sources: Path, peers: Path, settings: arg
     forced = () if settings.run else (f"--forced={FORCED}",)
     given = (f"--model={model}", f"--sources={sources}", *forced, threads)
     found = [System(OURS, "own_decoding.py", given, **sizes)]
+    if settings.compiled:
+        here = (*given, "--single", f"--device={settings.device}")
+        return [replace(found[0], arguments=here), System("Antiphon compiled, fp32", "own_decoding.py", (*here, "--compiled"), **sizes)]
     for engine, precision in (("torch", "fp32"), ("onnx", "fp32"), ("onnx", "int8")):
         in_engine = (*given, f"--engine={engine}", f"--precision={precision}")
         found.append(System(f"Antiphon on {engine}, {precision}", "own_decoding.py", in_engine, **sizes))
@@ -88,6 +93,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="processes of each system, whose rates add up")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu counts computing time, for a machine that is shared")
     parser.add_argument("--against", type=Path, default=None, help="another checkout of this project, to compare with")
+    parser.add_argument("--compiled", action="store_true", help="measure `engine.compiled` beside the run as it is")
+    parser.add_argument("--device", default="cpu", help="of --compiled: cpu or cuda")
     parser.add_argument("--only", default="", help="only systems whose name contains this")
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="environment with the peers")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "benchmarks", help="folder for encoded data")

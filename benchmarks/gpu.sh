@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that wants a GPU, in at most twelve minutes: what is promised of one, training at each precision, decoding beside engines, and a training
-# to convergence in what is left. Each part has a limit of its own, and what it prints goes into OUT, too.
+# Everything that wants a GPU, in at most twelve minutes: what is promised of one, training at each precision, decoding with compiled steps and
+# without, and a training to convergence in what is left. Each part has a limit of its own, and what it prints goes into OUT, too.
 #
 #     benchmarks/gpu.sh [OUT]            OUT is gpu-results by default
 #
@@ -23,10 +23,13 @@ part() {  # part SECONDS NAME COMMAND...
 sizes=(--presets small base big)
 [ "$device" = cpu ] && sizes=(--presets tiny --precisions fp32 --tokens 512 --updates 2 --rounds 1)
 part 20 device "$python" -c "import torch; print(torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU')"
-part 150 promises "$python" -m pytest -q -m slow -p no:cacheprovider tests/gpu
-part 180 training "$python" benchmarks/gpu_training.py --device "$device" "${sizes[@]}"
+part 120 promises "$python" -m pytest -q -m slow -p no:cacheprovider tests/gpu
+part 150 training "$python" benchmarks/gpu_training.py --device "$device" "${sizes[@]}"
+rounds=3
+[ "$device" = cpu ] && rounds=1
+part 150 decoding "$python" benchmarks/decoding_speed.py --compiled --device "$device" --rounds "$rounds"
 if [ "$device" = cuda ]; then
-    part 300 pronunciation "$python" -m antiphon train recipes/pronunciation.yaml --out "$out/pronunciation" \
-        --set training.device=cuda --set training.precision=bf16 --set training.max_minutes=4
-    part 60 pronunciation-test "$python" -m antiphon evaluate "$out/pronunciation"
+    part 230 pronunciation "$python" -m antiphon train recipes/pronunciation.yaml --out "$out/pronunciation" \
+        --set training.device=cuda --set training.precision=bf16 --set training.max_minutes=3
+    part 40 pronunciation-test "$python" -m antiphon evaluate "$out/pronunciation"
 fi

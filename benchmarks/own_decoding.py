@@ -1,4 +1,5 @@
-"""Our decoding: a model folder of `decoding_speed.py`, our searches, the model itself or an engine; or an engine's own search."""
+"""Our decoding: a model folder of `decoding_speed.py`, our searches, the model itself, with compiled steps or not, or an engine; or an
+engine's own search."""
 
 import argparse
 import sys
@@ -15,6 +16,7 @@ from antiphon.contracts.engine import SearchesItself
 from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Padded
 from antiphon.search.beam import BeamConfig, BeamSearch
+from antiphon.search.compiled import CompiledSteps
 from antiphon.search.greedy import GreedyConfig, GreedySearch
 from antiphon.search.limits import LimitsConfig
 
@@ -26,8 +28,12 @@ def set_up(settings: argparse.Namespace) -> Mapping[str, Task]:
     model = read_model(settings.model)
     if settings.engine:
         model = in_engine(model, settings.engine, settings.precision)
+    device = torch.device(settings.device)
+    model = model.to(device)
+    if settings.compiled:
+        model = CompiledSteps(model)
     with np.load(sources, allow_pickle=False) as file:
-        values, lengths = torch.from_numpy(file["values"]), torch.from_numpy(file["lengths"])
+        values, lengths = torch.from_numpy(file["values"]).to(device), torch.from_numpy(file["lengths"]).to(device)
     limits = LimitsConfig() if forced is None else LimitsConfig(min_length=forced, max_length=forced)
     wanted = GreedyConfig(limits=limits), BeamConfig(beam_size=5, limits=limits)
     greedy: Search = GreedySearch(wanted[0])
@@ -52,8 +58,12 @@ def set_up(settings: argparse.Namespace) -> Mapping[str, Task]:
         return decode
 
     tasks = {"greedy, batch 1": task(greedy, 1, 8), "greedy, batch 32": task(greedy, 32, 64), "beam 5, batch 32": task(beam, 32, 32)}
+    if settings.single:
+        tasks["beam 5, batch 1"] = task(beam, 1, 4)
     for run in tasks.values():
         run()
+    if isinstance(model, CompiledSteps):
+        print(model.remark, file=sys.stderr)
     return tasks
 
 
@@ -65,6 +75,9 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--engine", choices=ENGINES, default=None)
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--compiled", action="store_true", help="with `engine.compiled`")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--single", action="store_true", help="a beam for single sentences, too")
     parser.add_argument("--native", action="store_true", help="the engine's own search")
     chosen = parser.parse_args()
     serve(lambda: set_up(chosen))

@@ -1,5 +1,8 @@
 """What is promised of a GPU, on a machine that has one: the same losses as a CPU, the same bits twice, one wait for a line of the log."""
 
+import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +45,13 @@ def test_a_run_is_the_same_twice_and_when_it_is_resumed(tmp_path: Path) -> None:
     for weights in others:
         assert all(torch.equal(tensor, weights[name]) for name, tensor in expected.items())
     assert events(Path(runs[0]), "train") == events(Path(runs[1]), "train")
+
+
+def test_steps_in_cuda_graphs_find_what_steps_find() -> None:
+    command = [sys.executable, "-m", "tests.compiled_programs", "search", "inductor", "cuda"]
+    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert said["BeamSearch"]["programs"] == said["made"] == 4
+    assert max(said[name]["apart"] for name in ("GreedySearch", "BeamSearch")) < 1e-4
 
 
 def waits_of(work: Callable[[], object]) -> list[str]:

@@ -214,7 +214,6 @@ def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: 
     from antiphon.cli.refusals import Refusals
     from antiphon.errors import AntiphonError, DataError
     from antiphon.prediction.files import written
-    from antiphon.prediction.helped import HelpedPredictor
     from antiphon.prediction.tally import Tally, refused_inputs
 
     tally, refusals = Tally(), Refusals(progress.say)
@@ -244,7 +243,7 @@ def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: 
     for reason, skipped in inputs.skipped().items() if not quiet else ():
         first = f"{', '.join(skipped.first[:3])}{', ...' if skipped.count > 3 else ''}"
         print(f"antiphon: {skipped.count:,} left out: {reason} ({first}).", file=sys.stderr)
-    for sentence in predictor.remarks if isinstance(predictor, HelpedPredictor) and not quiet else ():
+    for sentence in predictor.remarks if not quiet else ():
         print(f"antiphon: {sentence}", file=sys.stderr)
     if output.remark and not quiet:
         print(f"antiphon: {output.remark}", file=sys.stderr)

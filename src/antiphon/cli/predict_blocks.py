@@ -61,7 +61,7 @@ def predict_blocks(
     except KeyboardInterrupt as interruption:
         interruption.add_note("; finished blocks stay, and the same command does the others.")
         raise
-    for sentence in tally.sentences(predictor.limits):
+    for sentence in (*predictor.remarks, *tally.sentences(predictor.limits)):
         say(sentence)
     there, total = opened.folder.count_done(), len(opened.blocks)
     say(f"{which}{len(own.blocks):,} of {len(own.blocks):,} blocks are done; {order.output} has {there:,} of {total:,}.")

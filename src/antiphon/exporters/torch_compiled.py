@@ -13,18 +13,18 @@ from pathlib import Path
 import torch
 from torch.export import ExportedProgram
 
+from antiphon.engines.torch import compilers
 from antiphon.errors import ExportError
 
 
 def save_compiled(programs: Mapping[str, ExportedProgram], folder: Path) -> None:
     """Compile each program into a file. Raises ExportError without a C++ compiler, and for what it cannot compile."""
-    from torch._inductor import aoti_compile_and_package, config
+    from torch._inductor import aoti_compile_and_package
 
-    compilers = [name for name in (config.cpp.cxx if isinstance(config.cpp.cxx, tuple | list) else [config.cpp.cxx]) if name]
-    if not any(shutil.which(name) for name in compilers):
+    if not any(shutil.which(name) for name in compilers()):
         raise ExportError(
-            f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers)}), but there is none here. Install one, such as g++, or leave"
-            " it false."
+            f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers())}), but there is none here. Install one, such as g++, or"
+            " leave it false."
         )
     recurrent = {torch.ops.aten.lstm.input, torch.ops.aten.gru.input}
     for name, program in programs.items():

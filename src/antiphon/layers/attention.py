@@ -8,7 +8,7 @@ Projections that read the same input are one matrix.
 from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention
 
@@ -78,10 +78,15 @@ class SelfAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2)), kept
 
     def append(
-        self, x: Float[Tensor, "R D"], kept: Float[Tensor, "N 2 G C K"], mask: Tensor | None, rotation: Rotation | None = None
+        self,
+        x: Float[Tensor, "R D"],
+        kept: Float[Tensor, "N 2 G C K"],
+        mask: Tensor | None,
+        rotation: Rotation | None = None,
+        at: Int[Tensor, " W"] | None = None,
     ) -> Float[Tensor, "R D"]:
-        """Write the keys and values of W = R / N rows into the last W places, then attend to all C of them as the mask, (N or 1, 1 or G,
-        W * H/G, C), says. Cosines and sines are (K,): all rows are at the same position."""
+        """Write the keys and values of W = R / N rows into the places `at`, the last W when not given, then attend to all C of them as the
+        mask, (N or 1, 1 or G, W * H/G, C), says. Cosines and sines are (K,): all rows are at the same position."""
         sources, _, groups, places, size = kept.shape
         width = len(x) // max(sources, 1)
         parts = self.query_key_value(x).view(sources, width, self.heads + 2 * groups, size)
@@ -90,7 +95,10 @@ class SelfAttention(nn.Module):
             cosines, sines = rotation
             queries, keys = rotate(queries, cosines, sines), rotate(said[:, :, 0], cosines, sines)
             said = torch.stack([keys, said[:, :, 1]], dim=2)
-        kept[:, :, :, places - width :].copy_(said.permute(0, 2, 3, 1, 4))
+        if at is None:
+            kept[:, :, :, places - width :].copy_(said.permute(0, 2, 3, 1, 4))
+        else:
+            kept.index_copy_(3, at, said.permute(0, 2, 3, 1, 4).to(kept.dtype))
         keys, values = kept.unbind(1)
         if self.heads == groups:  # the usual case, with few operations
             queries = queries.transpose(1, 2)

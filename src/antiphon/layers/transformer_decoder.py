@@ -1,7 +1,8 @@
 """The decoder of the Transformer (Vaswani et al. 2017) by itself: for any encoder whose states are as wide, or for none at all.
 
 A step goes two ways. In a search all rows are at the same step, and what is attended to is kept as `lockstep.py` has it. A graph has
-tensors alone (`growing_state.py`), and a recurrent decoder the same cells either way (`cell_state.py`).
+tensors alone, which grow (`growing_state.py`) or keep their shapes (`room_state.py`), and a recurrent decoder the same cells either way
+(`cell_state.py`).
 """
 
 from collections.abc import Callable
@@ -20,11 +21,12 @@ from antiphon.contracts.specs import Spec
 from antiphon.layers.cell_state import CellState
 from antiphon.layers.growing_state import GrowingState
 from antiphon.layers.lockstep import LockstepState, hiding
+from antiphon.layers.room_state import RoomState
 from antiphon.layers.transformer_config import TransformerConfig, aligning_layer
 from antiphon.layers.transformer_layers import DecoderLayer, Positioned, make_norm
 from antiphon.layers.wait_k import drawn, readable
 
-DecoderState = LockstepState | CellState | GrowingState
+DecoderState = LockstepState | CellState | GrowingState | RoomState
 
 
 @final

@@ -102,7 +102,7 @@ class HelpedPredictor:
 
     @property
     def remarks(self) -> list[str]:
-        """What the help was good for, in sentences."""
+        """What the help was good for, in sentences, behind those of the model."""
         told, counts = [], self._counts
         if self._glossary is not None:
             found = f"{counts['found']:,} were found, and {counts['said']:,} of these were said"
@@ -110,7 +110,7 @@ class HelpedPredictor:
         if self._memory is not None:
             reused = f", and {counts['reused']:,} translations were reused" if self._use == "reuse" else ""
             told.append(f"the memory has {len(self._memory):,} sources; {counts['alike']:,} inputs are like one of them{reused}.")
-        return told
+        return [*self._predictor.remarks, *told]
 
     def predict(self, inputs: Any, *, on_error: Any = "raise", blank: Any = "refuse") -> Any:
         """As `Predictor.predict`, of a list or an iterator. What is counted are the inputs of iterators."""

@@ -67,6 +67,9 @@ def open_predictor(
     paths = [path] if isinstance(path, Path | str) else list(path)
     trained = [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths]
     for override in overrides:
-        if override.partition("=")[0].split(".")[0].strip() == "engine" and not any("engine" in item.header for item in trained):
-            raise ConfigError(f"`{override}` has no effect on {paths[0]}, which is not an exported folder. Leave it out.")
-    return Predictor(trained, device=device, overrides=overrides, weights=weights, average=average)
+        key = override.partition("=")[0].strip()
+        if key.split(".")[0] == "engine" and key != "engine.compiled" and not any("engine" in item.header for item in trained):
+            raise ConfigError(
+                f"`{override}` has no effect on {paths[0]}, which is not an exported folder. Leave it out; a run takes only `engine.compiled`."
+            )
+    return Predictor(trained, device=device, overrides=overrides, weights=weights, average=average, compiles=True)

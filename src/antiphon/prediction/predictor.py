@@ -23,6 +23,7 @@ from antiphon.data.limits import empty_side, fitting
 from antiphon.data.prefetch import ahead
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.alike import check_alike
+from antiphon.prediction.compiling import compiled, remarks_on_compiling, uncompiled
 from antiphon.prediction.decoding import decode_examples
 from antiphon.prediction.documents import Continues, Part, Said
 from antiphon.prediction.files import WrittenFiles, predict_files
@@ -76,7 +77,9 @@ class Predictor:
         overrides: Sequence[str] = (),
         weights: Sequence[float] | None = None,
         average: Average | None = None,
+        compiles: bool = False,
     ):
+        """`compiles` is whether steps are compiled where `engine.compiled` says so."""
         first = check_alike(trained)
         self.device = device_for([item.header for item in trained], device)
         self.trained = tuple(trained)
@@ -85,10 +88,17 @@ class Predictor:
         models = [item.model.to(self.device).eval() for item in trained]
         if needs_steps(self.recipe.search):
             models = [stepwise(model, self.recipe.search.name) for model in models]
+        if compiles and self.recipe.engine.compiled:
+            models = [compiled(model, item, self.device) for model, item in zip(models, trained, strict=True)]
         self.model: Seq2SeqModel = together(models, average, weights)
         self.limits = fitting(self.recipe.data.limits, self.model)
         self.search, self._copies, self._says_copies = self._searching(), True, False
         self._workers: DecodingWorkers | None = None
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What to say of the model at work, in sentences: what was compiled, and how long that took."""
+        return remarks_on_compiling(self.model)
 
     def with_workers(self, workers: DecodingWorkers | None) -> "Predictor":
         """The same model, whose batches are decoded by other processes, which have opened it, too."""
@@ -250,7 +260,7 @@ class Predictor:
         """
         if not isinstance(self.task, StreamsText):
             raise ConfigError(f"A stream of words needs a run that turns texts into texts, but this is one of {self.task.name}.")
-        return self.task.stream_text(self.model, self.recipe.search, words, record or {})
+        return self.task.stream_text(uncompiled(self.model), self.recipe.search, words, record or {})
 
     def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
         """Predict for what `task.items` made of records, to be scored: nothing is said of what was copied."""

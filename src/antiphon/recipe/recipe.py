@@ -77,12 +77,13 @@ class EvaluationConfig:
 
 @config
 class EngineConfig:
-    """How an exported model is run; of no effect on a run."""
+    """How a model is run that was exported; on a run, `compiled` alone has an effect."""
 
     search: Literal["native", "ours"] = "native"
     """Whose search is used: the engine's own where it finds the same (native), or always that of Antiphon (ours)."""
     compiled: bool = False
-    """Of `antiphon export --format torch`: whether programs are compiled for this machine (AOTInductor), which takes a C++ compiler."""
+    """Of `antiphon export --format torch`: whether programs are compiled for this machine (AOTInductor). Of a run that predicts: whether
+    steps of the decoder are compiled once they are asked for, on a GPU into CUDA graphs. On a CPU, both take a C++ compiler."""
 
 
 @config

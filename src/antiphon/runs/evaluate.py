@@ -145,6 +145,8 @@ def evaluate(
     tally = Tally()
     likelihood = _likelihood(predictor, records, ranks, say, tally)  # before what takes long, as it may find what stops the run
     decoded = decode_and_score(predictor.predict_items, task, pairs, metrics, ranks, resamples=resamples)
+    for sentence in predictor.remarks:
+        say(sentence)
     values, baselines = [prediction.value for prediction in decoded.predictions], baselines_of(task, items)
     scores = (*decoded.scores, *likelihood)
     of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points

@@ -1,0 +1,56 @@
+"""Which models have a step that is compiled where `engine.compiled` asks for it, and what is said to those that have none."""
+
+import importlib.util
+import shutil
+from collections.abc import Sequence
+
+import torch
+
+from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
+from antiphon.engines.torch import compilers
+from antiphon.errors import ConfigError
+from antiphon.recipe.assembly import Trained
+from antiphon.search.compiled import CompiledSteps
+from antiphon.search.ensemble import Ensemble
+
+_WITHOUT = "Leave `engine.compiled` out."
+
+
+def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device) -> Seq2SeqModel:
+    """The model with a compiled step; that of an exported folder as it is, since its engine takes the steps.
+
+    Raises ConfigError for a model without steps, for one whose steps are not ours to compile, and where nothing compiles.
+    """
+    if "engine" in trained.header:
+        return model
+    settings = trained.recipe.model
+    settings = getattr(settings, "model", settings)  # adapters are beside those of the model that they adapt
+    name = settings.name
+    if not isinstance(model, StepwiseModel):
+        raise ConfigError(f"`engine.compiled` compiles the steps of a decoder, and a model `{name}` takes none. {_WITHOUT}")
+    if name == "pretrained" or getattr(settings, "channels", None) == "independent":
+        whose = "are those of transformers" if name == "pretrained" else "are those of each channel by itself"
+        raise ConfigError(f"`engine.compiled` must be false for {trained.folder}, whose steps {whose}. {_WITHOUT}")
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"`engine.compiled` needs a CPU or a CUDA GPU, but the device is {device.type}. {_WITHOUT}")
+    if device.type == "cpu" and not any(shutil.which(one) for one in compilers()):
+        raise ConfigError(
+            f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers())}), but there is none here. Install one, such as g++, or"
+            " leave it out."
+        )
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise ConfigError(
+            "`engine.compiled` on a GPU needs Triton, but there is none here. Install it, with pip install triton, or leave it out."
+        )
+    return CompiledSteps(model)
+
+
+def uncompiled(model: Seq2SeqModel) -> Seq2SeqModel:
+    """The model that takes its steps as they are, for what feeds it a source bit by bit."""
+    return model.model if isinstance(model, CompiledSteps) else model
+
+
+def remarks_on_compiling(model: Seq2SeqModel) -> Sequence[str]:
+    """What was compiled so far, a sentence for each model."""
+    members = model.models if isinstance(model, Ensemble) else [model]
+    return [one.remark for one in members if isinstance(one, CompiledSteps) and one.remark is not None]
