@@ -30,7 +30,7 @@ from antiphon.cli.options import (
     numbers_of,
 )
 from antiphon.cli.predict_blocks import check_blocks, predict_blocks
-from antiphon.cli.starting import without_collections
+from antiphon.cli.starting import load_torch_for, without_collections
 from antiphon.contracts.files import restored
 from antiphon.errors import ConfigError
 
@@ -109,6 +109,7 @@ def predict(
     Example: echo "Open the file." | antiphon predict runs/german --set search.beam_size=1
     """
     with without_collections():
+        load_torch_for(run)
         from antiphon.prediction.blocks import asks_for_blocks
         from antiphon.prediction.inputs import runs_and_files
         from antiphon.prediction.orders import BLOCK_RECORDS, BlockOrder
