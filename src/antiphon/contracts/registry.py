@@ -35,10 +35,11 @@ KINDS = (
 )
 
 
-def names(kind: str) -> list[str]:
-    """Return the names of all plug-ins of a kind: those of the package and those of installed entry points."""
+def names(kind: str, *, saying: str = "") -> list[str]:
+    """Return the names of all plug-ins of a kind: those of the package, if their file says so somewhere, and those of installed entry
+    points."""
     package = importlib.import_module(f"antiphon.{kind}")
-    own = [module.name for module in pkgutil.iter_modules(package.__path__) if _is_plugin(kind, module.name)]
+    own = [module.name for module in pkgutil.iter_modules(package.__path__) if _is_plugin(kind, module.name, saying)]
     return sorted({*own, *(point.name for point in entry_points(group=f"antiphon.{kind}"))})
 
 
@@ -85,10 +86,11 @@ def _find_by_path(kind: str, path: str, *, trusted: bool) -> Any:
         raise ConfigError(f"The module `{path}` must define `plugin` to be used as one of the {kind}.") from error
 
 
-def _is_plugin(kind: str, name: str) -> bool:
+def _is_plugin(kind: str, name: str, saying: str = "") -> bool:
     """Whether the module's source assigns a module-level `plugin`; decided without importing it, since that could import torch."""
     spec = importlib.util.find_spec(f"antiphon.{kind}.{name}")
     if spec is None or spec.origin is None:
         return False
-    with open(spec.origin, encoding="utf-8") as source:
-        return any(line.startswith(("plugin =", "plugin:")) for line in source)
+    with open(spec.origin, encoding="utf-8") as file:
+        source = file.read()
+    return ("\nplugin =" in source or "\nplugin:" in source) and saying in source

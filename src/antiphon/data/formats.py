@@ -13,15 +13,16 @@ from antiphon.data.byte_streams import COMPRESSIONS, check_file, opening_of, rea
 from antiphon.errors import ConfigError, DataError, nearest
 
 
-def readers() -> Iterator[ReaderPlugin]:
-    """All formats that there are."""
-    return iter(_readers())
+def readers(suffix: str = "") -> Iterator[ReaderPlugin]:
+    """All formats that there are; where an ending is named, those whose files may have it."""
+    return iter(_readers(suffix))
 
 
 @cache
-def _readers() -> tuple[ReaderPlugin, ...]:
-    """Once for a process: to look through all that is installed takes as long as to read a small file."""
-    return tuple(registry.find("readers", name) for name in registry.names("readers"))
+def _readers(suffix: str) -> tuple[ReaderPlugin, ...]:
+    """Once for a process: to look through all that is installed takes as long as to read a small file. Formats whose source does not even
+    name the ending are not imported."""
+    return tuple(registry.find("readers", name) for name in registry.names("readers", saying=f'"{suffix}"' if suffix else ""))
 
 
 def reader_of(path: Path, file: FileConfig) -> ReaderPlugin:
@@ -56,17 +57,20 @@ def recognized(opening: bytes, among: Iterator[ReaderPlugin] | None = None) -> R
 
 def holds_lines(path: Path) -> bool:
     """Whether the name of a file is that of a text with a line for each record: `.txt`, or a suffix of no format, such as `.en`."""
-    alike = [plugin for plugin in readers() if suffix_of(path) in plugin.suffixes]
+    alike = _alike(suffix_of(path))
     return not path.is_dir() and (not alike or any(plugin.name == "txt" for plugin in alike))
+
+
+def _alike(suffix: str) -> list[ReaderPlugin]:
+    return [plugin for plugin in readers(suffix) if suffix in plugin.suffixes] if suffix else []
 
 
 def _found(path: Path) -> ReaderPlugin:
     if path.is_dir() and (plugin := folder_reader(path)) is not None:
         return plugin
     check_file(path)
-    known = list(readers())
     suffix = suffix_of(path)
-    alike = [plugin for plugin in known if suffix in plugin.suffixes]
+    alike = _alike(suffix)
     if len(alike) == 1 and alike[0].recognizes is None:
         return alike[0]
     opening = opening_of(path)
@@ -75,6 +79,7 @@ def _found(path: Path) -> ReaderPlugin:
     plain = next((plugin for plugin in alike if plugin.recognizes is None), None) or (alike[0] if len(alike) == 1 else None)
     if plain is not None:
         return plain
+    known = list(readers())
     if (plugin := recognized(opening, iter(known))) is not None:
         return plugin
     suffixes = sorted({suffix for plugin in known for suffix in plugin.suffixes})

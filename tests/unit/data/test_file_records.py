@@ -111,7 +111,7 @@ def test_settings_that_mean_nothing_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_first_bytes_tell_where_the_suffix_does_not(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.data.formats.readers", lambda: iter([*readers(), toy_reader.plugin]))
+    monkeypatch.setattr("antiphon.data.formats.readers", lambda *suffix: iter([*readers(*suffix), toy_reader.plugin]))
     (toy / "a.toy").rename(toy / "a.strings")
     records = open_records("a.strings", base=toy, required=("source",))
     assert isinstance(records, FileRecords)
@@ -125,6 +125,13 @@ def test_two_readers_share_no_suffix_by_accident() -> None:
             if plugin.recognizes is None:
                 claims.setdefault(suffix, []).append(plugin.name)
     assert not {suffix: names for suffix, names in claims.items() if len(names) > 1}
+
+
+def test_a_format_names_its_suffixes_in_its_own_file() -> None:
+    every = list(readers())
+    for suffix in {suffix for plugin in every for suffix in plugin.suffixes}:
+        assert [one.name for one in readers(suffix) if suffix in one.suffixes] == [one.name for one in every if suffix in one.suffixes]
+    assert len(list(readers(".txt"))) < len(every), "the others are not imported"
 
 
 def test_of_many_columns_some_are_named(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ class Answers:
 
 @pytest.fixture
 def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inputs:
-    monkeypatch.setattr("antiphon.data.formats.readers", lambda: iter([*readers(), toy_reader.plugin]))
-    monkeypatch.setattr("antiphon.data.named_files.readers", lambda: iter([*readers(), toy_reader.plugin]))
+    monkeypatch.setattr("antiphon.data.formats.readers", lambda *suffix: iter([*readers(*suffix), toy_reader.plugin]))
+    monkeypatch.setattr("antiphon.data.named_files.readers", lambda *suffix: iter([*readers(*suffix), toy_reader.plugin]))
     (tmp_path / "in").mkdir()
     for name in ("a.toy", "b.toy"):
         (tmp_path / "in" / name).write_text(LINES, encoding="utf-8")
