@@ -70,6 +70,7 @@ def open_predictor(
         key = override.partition("=")[0].strip()
         if key.split(".")[0] == "engine" and key != "engine.compiled" and not any("engine" in item.header for item in trained):
             raise ConfigError(
-                f"`{override}` has no effect on {paths[0]}, which is not an exported folder. Leave it out; a run takes only `engine.compiled`."
+                f"`{override}` has no effect on {paths[0]}, which is not an exported folder. Leave it out; a run takes only"
+                " `engine.compiled`."
             )
     return Predictor(trained, device=device, overrides=overrides, weights=weights, average=average, compiles=True)

@@ -63,7 +63,7 @@ def test_where_nothing_compiles_it_is_refused(run: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("antiphon.prediction.compiling.shutil.which", lambda _: None)
     with pytest.raises(ConfigError, match=r"`engine.compiled` needs a C\+\+ compiler .* Install one, such as g\+\+, or leave it out."):
         antiphon.load(run, device="cpu", overrides=ON)
-    with pytest.raises(ConfigError, match=r"changes nothing of .* of `engine`, `compiled` alone is for runs"):
+    with pytest.raises(ConfigError, match=r"has no effect on .* a run takes only `engine.compiled`"):
         antiphon.load(run, device="cpu", overrides=["engine.search=ours"])
 
 
