@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that wants a GPU, in at most twelve minutes: what is promised of one, training at each precision, decoding beside engines, and a training
-# to convergence in what is left. Each part has a limit of its own, and what it prints goes into OUT, too.
+# Everything that wants a GPU, in at most fourteen minutes: what is promised of one, training at each precision, compiled and not, shards on the GPU and
+# off it, and a training to convergence in what is left. Each part has a limit of its own, and what it prints goes into OUT, too.
 #
 #     benchmarks/gpu.sh [OUT]            OUT is gpu-results by default
 #
@@ -21,10 +21,18 @@ part() {  # part SECONDS NAME COMMAND...
 }
 
 sizes=(--presets small base big)
-[ "$device" = cpu ] && sizes=(--presets tiny --precisions fp32 --tokens 512 --updates 2 --rounds 1)
+compiled=(--presets base big --precisions fp32 bf16 bf16_weights --rounds 2)
+shards=(--preset big --rows 256 --updates 8)
+if [ "$device" = cpu ]; then
+    sizes=(--presets tiny --precisions fp32 --tokens 512 --updates 2 --rounds 1)
+    compiled=("${sizes[@]}" --clock cpu)
+    shards=(--preset tiny --symbols 1000 --updates 2 --rounds 1)
+fi
 part 20 device "$python" -c "import torch; print(torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU')"
 part 150 promises "$python" -m pytest -q -m slow -p no:cacheprovider tests/gpu
 part 180 training "$python" benchmarks/gpu_training.py --device "$device" "${sizes[@]}"
+part 180 compiled "$python" benchmarks/gpu_training.py --device "$device" "${compiled[@]}" --compile --ragged
+part 90 shards "$python" benchmarks/sharded_training.py --device "$device" --ranks 1 --ways whole fsdp offload "${shards[@]}"
 if [ "$device" = cuda ]; then
     part 300 pronunciation "$python" -m antiphon train recipes/pronunciation.yaml --out "$out/pronunciation" \
         --set training.device=cuda --set training.precision=bf16 --set training.max_minutes=4

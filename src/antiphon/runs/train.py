@@ -76,6 +76,7 @@ from antiphon.store import atomic, checkpoint
 from antiphon.store.remote_runs import RemoteRun, working_folder
 from antiphon.training import distributed
 from antiphon.training.batches import TrainingBatches, check_packing
+from antiphon.training.compiling import compile_blocks, compiling_said
 from antiphon.training.decoder_inputs import check_inputs
 from antiphon.training.distributed import Ranks
 from antiphon.training.gradients import make_gradients
@@ -245,12 +246,15 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
     notes += [validation.note] if validation.note else []
     if recipe.training.distributed.shard and ranks.world == 1:
         notes.append("`training.distributed.shard` changes nothing with one process: start several by `torchrun`.")
+    elif recipe.training.distributed.offload and ranks.device.type == "cpu":
+        notes.append("`training.distributed.offload` changes nothing on a CPU, whose memory is where the shards are.")
     parameters = sum(parameter.numel() for parameter in model.parameters())
     for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
         say(line)
     if ranks.first:
         trainer.events.sinks = _sinks(recipe, order, say, trainer.progress)
-    trainer.run()
+    with compiling_said():
+        trainer.run()
 
 
 def _calibrate(
@@ -364,7 +368,9 @@ def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, r
     settings = recipe.training
     learner = Learner(model, loss, settings.decoder_inputs)
     gradients = make_gradients(learner, ranks, settings.precision, recipe.seed, settings.distributed)
-    return Update(learner, gradients, build_optimizer(settings.optimizer, model), ranks, clip_norm=settings.clip_norm)
+    compilation = compile_blocks(model, ranks.device) if settings.compile else None
+    optimizer = build_optimizer(settings.optimizer, model)
+    return Update(learner, gradients, optimizer, ranks, clip_norm=settings.clip_norm, compilation=compilation)
 
 
 def _sinks(recipe: Recipe, order: _Order, say: Callable[[str], None], progress: Progress) -> list[EventSink]:

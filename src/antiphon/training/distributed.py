@@ -38,6 +38,9 @@ class DistributedConfig:
 
     shard: bool = False
     """Divide weights, gradients and the optimizer's state among the processes (FSDP2), for models that are too large for one of them."""
+    offload: bool = False
+    """With `shard`: keep the shards in the memory of the machine and update them there; a GPU has those of one layer at a time. For models
+    that are too large for the GPUs together; each update waits for the copies and for the CPU."""
     timeout_minutes: Annotated[float, Field(gt=0)] | None = 30.0
     """How long a process may keep the others waiting while they train; then it is named with the place where it hangs, and all end. Null
     waits without end."""
@@ -142,7 +145,7 @@ def start(device: str) -> Ranks:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        _meet("nccl" if device.startswith("cuda") else "gloo")
+        _meet("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")  # shards may lie in the machine's memory
     return Ranks(dist.get_rank(), world, torch.device(device))
 
 

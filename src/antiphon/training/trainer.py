@@ -66,7 +66,7 @@ class Trainer:
     ):
         self.model, self.update, self.batches = model, update, batches
         self.settings, self.ranks, self.conclude, self.saved = settings, ranks, conclude, saved
-        self.progress = Progress()
+        self.progress, self.compilation = Progress(), update.compilation
         self.average = MovingAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.state = TrainingState(model, update.optimizer, self.average, save_features, ranks)
         self.checkpoints = Checkpoints(folder, header, self.state, settings.keep)
@@ -96,6 +96,8 @@ class Trainer:
 
     def _loop(self) -> None:
         self.budget.start(self.progress)
+        if self.compilation:
+            self.compilation.seconds()  # those of what was tried before are no part of the first update's
         self.saved_at = time.monotonic()
         self.model.train()
         ended = bool(self.budget.ended(self.progress))
@@ -115,13 +117,16 @@ class Trainer:
         with within("update"):
             result = self.update(batches, before.step, factor, before.scale if self.scaled else UNSCALED)
         rate = self.update.optimizer.param_groups[0]["lr"]
-        after = before.after(result, epoch=epoch, batch=batch, seconds=self.budget.seconds(), learning_rate=rate)
+        compiling = self.compilation.seconds() if self.compilation else 0.0
+        after = before.after(result, epoch=epoch, batch=batch, seconds=self.budget.seconds(), learning_rate=rate, compiling=compiling)
         self.progress = replace(after, validation_due=self.budget.validation_due(before, after))
         if self.average is not None and not result.skipped:
             self.average.update(self.model, after.step)
         self.events.update(after, result, batches)
         check_not_diverged(after, result, self.settings.nonfinite_patience)
         if after.step % self.settings.log_every == 0 and after.window.elements:
+            if self.compilation and (found := self.compilation.news()):
+                self.events.compiled(after.step, found)
             self.events.window(after, epoch=self.budget.epochs(after), share_done=self.budget.share_done(after))
             self.progress = replace(self.progress, window=Window(since=after.seconds))
 
