@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that wants a GPU, in at most fourteen minutes: what is promised of one, training at each precision, compiled and not, shards on the GPU and
+# Everything that wants a GPU, in at most sixteen minutes: what is promised of one, training at each precision, compiled and not, shards on the GPU and
 # off it, and a training to convergence in what is left. Each part has a limit of its own, and what it prints goes into OUT, too.
 #
 #     benchmarks/gpu.sh [OUT]            OUT is gpu-results by default

@@ -18,7 +18,6 @@ from types import FunctionType
 from typing import Any, get_type_hints
 
 import jaxtyping
-import torch
 
 SCOPE = jaxtyping.jaxtyped("context")  # within it, a letter is one number
 FIRST, EVERY = 500, 10
@@ -46,8 +45,6 @@ def checked(thing: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
     def in_a_scope(*args: Any, **named: Any) -> Any:
         __tracebackhide__ = True
         nonlocal calls
-        if torch.compiler.is_compiling():  # sizes are symbols, and counting calls would make each a case of its own
-            return thing(*args, **named)
         calls += 1
         if jaxtyping.config.jaxtyping_disable or (calls > FIRST and calls % EVERY and not _all_calls):
             return thing(*args, **named)

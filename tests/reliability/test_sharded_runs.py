@@ -9,7 +9,6 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.models.transformer import Transformer
 from antiphon.recipe.recipe import read_recipe
 from antiphon.store import checkpoint
-from antiphon.training import compiling
 from tests.reliability.training_processes import TRANSFORMER, events, run, train_command, write_data, write_recipe
 
 SHARDED = ("--set", "training.distributed.shard=true")
@@ -87,17 +86,6 @@ def test_shards_may_lie_in_the_memory_of_the_machine(first: str, then: str, whol
         )
         assert statuses == [0, 0], said
         assert ("`training.distributed.offload` changes nothing on a CPU" in said) == (offload == "true")
-    same(tmp_path / "run", one)
-
-
-@pytest.mark.slow
-def test_layers_are_compiled_within_their_shards(whole: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "BACKEND", "aot_eager")
-    recipe, one = whole
-    statuses, said = run(train_command(recipe, tmp_path / "run", *SHARDED, "--set", "training.compile=true"), 2)
-    assert statuses == [0, 0], said
-    (event,) = events(tmp_path / "run", "compiled")
-    assert 2 <= event["graphs"] <= 8
     same(tmp_path / "run", one)
 
 
