@@ -78,7 +78,7 @@ from antiphon.training import distributed
 from antiphon.training.batches import TrainingBatches, check_packing
 from antiphon.training.compiling import compile_blocks, compiling_said
 from antiphon.training.decoder_inputs import check_inputs
-from antiphon.training.distributed import Ranks
+from antiphon.training.distributed import Ranks, sharding_notes
 from antiphon.training.gradients import make_gradients
 from antiphon.training.learner import Learner
 from antiphon.training.loggers import CallbackLogger, ConsoleLogger, JsonLinesLogger, warn
@@ -244,10 +244,7 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
         trainer.resume(last)
     notes += [*warmup_notes(recipe.training, batches.estimate()), *precision_notes(recipe.training.precision, ranks.device)]
     notes += [validation.note] if validation.note else []
-    if recipe.training.distributed.shard and ranks.world == 1:
-        notes.append("`training.distributed.shard` changes nothing with one process: start several by `torchrun`.")
-    elif recipe.training.distributed.offload and ranks.device.type == "cpu":
-        notes.append("`training.distributed.offload` changes nothing on a CPU, whose memory is where the shards are.")
+    notes += sharding_notes(recipe.training.distributed, ranks)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
         say(line)

@@ -172,6 +172,15 @@ def _meet(backend: str) -> None:
     store.set_timeout(_PATIENCE)
 
 
+def sharding_notes(settings: DistributedConfig, ranks: Ranks) -> list[str]:
+    """What to say before training when there is nothing to divide, or nowhere else to put it."""
+    if settings.shard and ranks.world == 1:
+        return ["`training.distributed.shard` changes nothing with one process: start several by `torchrun`."]
+    if settings.offload and ranks.device.type == "cpu":
+        return ["`training.distributed.offload` changes nothing on a CPU, whose memory is where the shards are."]
+    return []
+
+
 def watched(ranks: Ranks, settings: DistributedConfig) -> AbstractContextManager[object]:
     """Name a process that keeps the others waiting while they train."""
     return start_watch(ranks.rank, ranks.world, settings.timeout_minutes)
