@@ -52,7 +52,7 @@ def variants_of(architecture: str, seed: int) -> None:
         print(variant.id, flush=True)
         if architecture in BY_FRAMES:
             for model in (own, plain):
-                model.frames(model.encode(data.source)).features.square().sum().backward()
+                model.encode(data.source).states.square().sum().backward()
             found, expected = ({name: one.grad for name, one in model.named_parameters() if one.grad is not None} for model in (own, plain))
             close(found, expected)
         else:

@@ -19,6 +19,8 @@ from antiphon.training.progress import Progress, Window
 from antiphon.training.step import UpdateResult
 from tests.conformance.variants import batch, build, variants
 
+# torch's compiler imports it, once in a process.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 CPU = torch.device("cpu")
 TRANSFORMER = next(one for one in variants() if one.id == "transformer-default")
 
@@ -45,7 +47,7 @@ def test_batches_of_other_lengths_need_no_other_graph(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ["transformer", "conformer", "decoder_only", "adapted", "encoder_only"])
+@pytest.mark.parametrize("architecture", ["transformer", "conformer", "decoder_only", "adapted", "encoder_only", "transducer"])
 def test_every_variant_has_the_gradients_of_plain_layers(architecture, seed):
     alone(f"variants_of({architecture!r}, {seed})")
 
