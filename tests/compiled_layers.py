@@ -11,7 +11,7 @@ from antiphon.store import checkpoint
 from antiphon.training import compiling
 from antiphon.training.compiling import Compilation, compile_blocks
 from tests.conformance.variants import BY_FRAMES, Variant, batch, build, gradients, variants
-from tests.reliability.training_processes import TRANSFORMER, events, run, train_command, write_data, write_recipe
+from tests.reliability.training_processes import TRANSFORMER, events, write_data, write_recipe
 
 CPU = torch.device("cpu")
 STILL = {**TRANSFORMER, "dropout": 0.0, "bias": False}
@@ -81,20 +81,6 @@ def runs(backend: str, folder: Path, *, resumed: bool) -> None:
         train(recipe, folder / name, settings=["training.max_steps=3", f"training.compile={first}"])
         train(recipe, folder / name, settings=[f"training.compile={then}"], resume=True)
         same_runs(folder / name, folder / "plain")
-
-
-def sharded_runs(folder: Path) -> None:
-    """Layers are compiled within their shards, also where they are computed again."""
-    compiling.BACKEND = "aot_eager"
-    write_data(folder)
-    recipe = write_recipe(folder, model={**STILL, "checkpoint_activations": True}, ema_decay=0.9, max_steps=6, save_every=3)
-    train(recipe, folder / "plain")
-    more = ("--set", "training.compile=true", "--set", "training.distributed.shard=true")
-    statuses, said = run(train_command(recipe, folder / "sharded", *more), 2)
-    assert statuses == [0, 0], said
-    assert (folder / "sharded/last/training/shards").is_dir()
-    assert events(folder / "sharded", "compiled")
-    same_runs(folder / "sharded", folder / "plain")
 
 
 def same_runs(one: Path, other: Path) -> None:

@@ -5,7 +5,7 @@ compile than a shallow one. Sizes are symbols from the first batch on: batches o
 one step are cases of their own. Where a class has too many cases, torch leaves the rest uncompiled (`recompile_limit`).
 
 Unusual here: nothing is replaced but `forward`, on the block itself, and what it does where no gradients are made is as before. So names
-of weights, checkpoints, hooks of shards, validation, decoding, and counting memory on a CPU know nothing of it.
+of weights, checkpoints, validation, decoding, and counting memory on a CPU know nothing of it.
 """
 
 import importlib.util

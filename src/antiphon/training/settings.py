@@ -118,6 +118,8 @@ class TrainingConfig:
             raise ValueError("`loss` must not be `minimum_risk` with `distributed.shard`, which decodes while it learns.")
         if self.distributed.shard and self.precision == "fp16":
             raise ValueError("`precision` must not be `fp16` with `distributed.shard`, which has no scaled loss. Take `bf16`.")
+        if self.distributed.shard and self.compile:
+            raise ValueError("`compile` must be false with `distributed.shard`: compiled layers have not been proved within shards.")
         if self.distributed.offload and not self.distributed.shard:
             raise ValueError("`distributed.offload` must be left out without `distributed.shard`, whose shards it keeps.")
         if self.average > self.keep:

@@ -52,11 +52,6 @@ def test_every_variant_has_the_gradients_of_plain_layers(architecture, seed):
     alone(f"variants_of({architecture!r}, {seed})")
 
 
-@pytest.mark.slow
-def test_layers_are_compiled_within_their_shards(tmp_path):
-    alone(f"sharded_runs(Path({str(tmp_path)!r}))")
-
-
 def compiled(seed, compile_as=None):
     """A model whose layers are compiled, by something else if it is given."""
     model = build(TRANSFORMER, seed).train()

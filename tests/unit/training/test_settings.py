@@ -35,3 +35,8 @@ def test_of_a_warm_up_that_ends_there_is_nothing_to_say(budget):
 def test_only_shards_are_kept_elsewhere():
     with pytest.raises(ValueError, match=r"`distributed.offload` must be left out without `distributed.shard`"):
         TrainingConfig(max_steps=1, distributed=DistributedConfig(offload=True))
+
+
+def test_compiled_layers_have_no_shards():
+    with pytest.raises(ValueError, match=r"`compile` must be false with `distributed.shard`"):
+        TrainingConfig(max_steps=1, compile=True, distributed=DistributedConfig(shard=True))
