@@ -1,12 +1,15 @@
-"""How fast Transformers train on this device at each precision: target tokens a second, and the share of the device's peak that is used.
+"""How fast Transformers train on this device at each precision, as they are and compiled: target tokens a second, and the share of the
+device's peak that is used.
 
     python benchmarks/gpu_training.py --presets small base big --precisions fp32 tf32 bf16 bf16_weights fp16
     python benchmarks/gpu_training.py --device cpu --presets tiny --precisions fp32 --tokens 512 --updates 3   # a trial without a GPU
+    python benchmarks/gpu_training.py --device cpu --presets tiny small --precisions fp32 --tokens 1024 --compile --ragged --clock cpu
 
-Batches are random symbols, the same for all; the first updates are not timed. Operations are those of the model (Chowdhery et al. 2022,
-"PaLM", appendix B): six for each weight of a product and each symbol that it meets, and twelve for each width, layer and pair of
-positions of attention. The peak is that of the data sheet, dense, for the precision of the products; `--peak` says it for other devices,
-in TFLOPS. Precisions take turns, and each cell is the median of the rounds with their range.
+Batches are random symbols, the same for all; the first updates are not timed, and they are where `--compile` compiles, for which there is a
+line of its own. With `--ragged` each batch is of another length, from 8 to 64, and its rows from half of that. Operations are those of the
+model (Chowdhery et al. 2022, "PaLM", appendix B): six for each weight of a product and each symbol that it meets, and twelve for each
+width, layer and pair of positions of attention. The peak is that of the data sheet, dense, for the precision of the products; `--peak`
+says it for other devices, in TFLOPS. Precisions take turns, and each cell is the median of the rounds with their range.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from antiphon.contracts.configuration import validate
 from antiphon.contracts.sequences import Batch, Padded
 from antiphon.contracts.specs import TokenSpec
 from antiphon.losses import cross_entropy
+from antiphon.training.compiling import Compiled, compile_blocks
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import Ranks
 from antiphon.training.loss_scale import UNSCALED, LossScale
@@ -41,12 +45,22 @@ LENGTH = 64
 SPEC = TokenSpec(32_000, 0, 1, 2, 3)
 
 
-def batch(rows: int, seed: int) -> Batch:
-    """Rows of random symbols, all of one length."""
+def batch(tokens: int, seed: int, *, ragged: bool = False) -> Batch:
+    """Rows of random symbols, all of one length unless they are ragged."""
     generator = torch.Generator().manual_seed(seed)
-    sides = [torch.randint(4, SPEC.size, (rows, length), generator=generator) for length in (LENGTH, LENGTH + 1)]
-    source, target = (Padded(values, torch.full((rows,), values.shape[1])) for values in sides)
-    return Batch(source, target, tuple(range(rows)))
+
+    def drawn(least: int, most: int, count: int) -> torch.Tensor:
+        return torch.randint(least, most + 1, (count,), generator=generator)
+
+    widths = drawn(8, LENGTH, 2).tolist() if ragged else [LENGTH, LENGTH]
+    rows = max(1, tokens // widths[1])
+    sides = []
+    for width, more in zip(widths, (0, 1), strict=True):  # a target begins with the start symbol
+        values = torch.randint(4, SPEC.size, (rows, width + more), generator=generator)
+        lengths = drawn(width // 2, width, rows) if ragged else torch.full((rows,), width)
+        lengths[0] = width
+        sides.append(Padded(values, lengths + more))
+    return Batch(*sides, tuple(range(rows)))
 
 
 def built(preset: str) -> tuple[Any, Any]:
@@ -57,20 +71,26 @@ def built(preset: str) -> tuple[Any, Any]:
     return plugin.build(config, SPEC, SPEC), config
 
 
-def operations(preset: str, rows: int) -> float:
-    """Of one update."""
+def operations(preset: str, batches: Sequence[Batch]) -> float:
+    """Of one update, padding included: the mean over some batches."""
     model, config = built(preset)
     read, said = (
         sum(part.weight.numel() for name, part in model.named_modules() if isinstance(part, nn.Linear) and name.startswith(side))
         for side in ("encoder", "decoder")
     )
     width, layers = config.dim, config.encoder_layers + 2 * config.decoder_layers
-    return rows * LENGTH * (6 * (read + said + width * SPEC.size) + 12 * width * layers * LENGTH)
+    found = 0.0
+    for one in batches:
+        rows, length = one.labels.values.shape
+        found += rows * length * (6 * (read + said + width * SPEC.size) + 12 * width * layers * length)
+    return found / len(batches)
 
 
-def training(preset: str, precision: Any, device: torch.device) -> Update:
+def training(preset: str, precision: Any, device: torch.device, *, compiled: bool = False) -> Update:
     """The updates of a model with fresh weights."""
     model = built(preset)[0].to(device).train()
+    if compiled:
+        compile_blocks(model, device)
     return Update.of(
         model,
         cross_entropy.build(cross_entropy.CrossEntropyConfig(), SPEC),
@@ -108,25 +128,38 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=10, help="timed updates of a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peak", type=float, default=None, help="TFLOPS of the device")
+    parser.add_argument("--compile", action="store_true", help="each precision compiled, too")
+    parser.add_argument("--ragged", action="store_true", help="batches of different lengths")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu counts computing time, for a CPU that is shared")
     settings = parser.parse_args()
-    device, rows = torch.device(settings.device), max(1, settings.tokens // LENGTH)
-    batches = [batch(rows, seed) for seed in range(4)]
+    device, clock = torch.device(settings.device), time.process_time if settings.clock == "cpu" else time.perf_counter
+    batches = [batch(settings.tokens, seed, ragged=settings.ragged) for seed in range(8 if settings.ragged else 4)]
+    real = [int(one.labels.lengths.sum()) for one in batches]
     for preset in settings.presets:
-        updates = {precision: training(preset, precision, device) for precision in settings.precisions}
-        count, rates = operations(preset, rows), {precision: list[float]() for precision in updates}
-        for _ in range(settings.rounds):
-            for precision, update in updates.items():
+        ways = [
+            (precision, compiled) for precision in settings.precisions for compiled in ((False, True) if settings.compile else (False,))
+        ]
+        updates = {way: training(preset, way[0], device, compiled=way[1]) for way in ways}
+        count, rates = operations(preset, batches), {way: list[float]() for way in ways}
+        for number in range(settings.rounds):
+            for (precision, compiled), update in updates.items():
                 with computing(precision, device, deterministic=False):
-                    train(update, batches[:2], precision)
-                    began = time.perf_counter()
+                    before = Compiled.so_far() if compiled else Compiled()
+                    train(update, batches if number == 0 else batches[:2], precision)
+                    began = clock()
                     train(update, [batches[step % len(batches)] for step in range(settings.updates)], precision)
-                    rates[precision].append(settings.updates / (time.perf_counter() - began))
-        for precision, found in rates.items():
+                    seconds = clock() - began
+                if compiled and (new := Compiled.so_far().since(before)).graphs:
+                    print(
+                        f"{preset:>6} {precision:>12} round {number + 1}: {new.graphs} graphs compiled in {new.seconds:.1f} s", flush=True
+                    )
+                rates[precision, compiled].append(sum(real[step % len(real)] for step in range(settings.updates)) / seconds)
+        for (precision, compiled), found in rates.items():
             rate, most = statistics.median(found), peak(device, precision, settings.peak)
-            used = "" if most is None else f"   {rate * count / most / 1e10:5.1f} % of {most:g}"
-            tokens = [f"{one * rows * LENGTH:,.0f}" for one in (rate, min(found), max(found))]
-            said = f"{tokens[0]:>12} target tokens/s ({tokens[1]} to {tokens[2]})   {rate * count / 1e12:7.2f} TFLOPS{used}"
-            print(f"{preset:>6} {precision:>12} {said}", flush=True)
+            operated = rate * count / statistics.mean(real)
+            used = "" if most is None else f"   {operated / most / 1e10:5.1f} % of {most:g}"
+            said = f"{rate:>12,.0f} target tokens/s ({min(found):,.0f} to {max(found):,.0f})   {operated / 1e12:7.2f} TFLOPS{used}"
+            print(f"{preset:>6} {precision:>12} {'compiled' if compiled else '':>8} {said}", flush=True)
         del updates
 
 

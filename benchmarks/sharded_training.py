@@ -1,9 +1,12 @@
 """What sharding weights costs and saves: the most memory of a process, and target tokens a second, of whole and of sharded weights.
 
     python benchmarks/sharded_training.py --preset big --ranks 2
+    python benchmarks/sharded_training.py --preset big --ranks 1 --device cuda --ways whole fsdp offload
 
 Each way runs in processes of its own, one thread each, in turns: one process, several with whole weights (DDP), several with
-shards (FSDP2). Batches are random symbols, the same for all ways. Memory is the peak of a process without what importing takes.
+shards (FSDP2), the same with shards in the memory of the machine (offload). Batches are random symbols, the same for all ways. Memory is
+the peak of a process without what importing takes; on a GPU, that of its tensors there. With one rank a single GPU shows what the layers
+that are gathered one by one, and the copies of an offload, cost and save.
 """
 
 import argparse
@@ -27,12 +30,13 @@ from antiphon.losses import cross_entropy
 from antiphon.training import distributed
 from antiphon.training.decoder_inputs import TeacherForcingConfig
 from antiphon.training.distributed import DistributedConfig
-from antiphon.training.gradients import make_gradients
+from antiphon.training.gradients import Gradients, make_gradients
 from antiphon.training.learner import Learner
 from antiphon.training.optimizers import AdamWConfig, build_optimizer
+from antiphon.training.sharded_gradients import ShardedGradients
 from antiphon.training.step import Update
 
-WAYS = ("whole", "ddp", "fsdp")
+WAYS = ("whole", "ddp", "fsdp", "offload")
 SOURCE, TARGET = 30, 32
 
 
@@ -47,15 +51,22 @@ def measure(settings: argparse.Namespace) -> dict[str, float]:
     """What this process takes, as one of its ranks."""
     torch.set_num_threads(1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ranks = distributed.start("cpu")
+    sharded = settings.way in ("fsdp", "offload")
+    ranks = distributed.start(settings.device)
+    if sharded and ranks.world == 1:  # training takes the whole model then
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if ranks.device.type == "cuda" else "gloo", rank=0, world_size=1)
     spec = TokenSpec(settings.symbols, 0, 1, 2, 3)
     plugin = registry.find("models", "transformer")
     torch.manual_seed(1)
     config: Any = validate(plugin.Config, {"name": "transformer", **plugin.presets[settings.preset], "tied_embeddings": "all"})
-    model = plugin.build(config, spec, spec).train()
+    model = plugin.build(config, spec, spec).to(ranks.device).train()
     loss = cross_entropy.build(cross_entropy.CrossEntropyConfig(), spec)
     learner = Learner(model, loss, TeacherForcingConfig())
-    gradients = make_gradients(learner, ranks, "fp32", 1, DistributedConfig(shard=settings.way == "fsdp"))
+    gradients: Gradients
+    if sharded:
+        gradients = ShardedGradients(learner, ranks, "fp32", 1, offload=settings.way == "offload")
+    else:
+        gradients = make_gradients(learner, ranks, "fp32", 1, DistributedConfig())
     update = Update(learner, gradients, build_optimizer(AdamWConfig(learning_rate=1e-4), model), ranks, clip_norm=1.0)
     times = []
     for step in range(settings.updates):
@@ -63,14 +74,17 @@ def measure(settings: argparse.Namespace) -> dict[str, float]:
         began = time.perf_counter()
         update([whole.select_rows(torch.arange(ranks.rank, settings.rows, ranks.world))], step, 1.0)
         times.append(time.perf_counter() - began)
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    if ranks.device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     distributed.stop()
     return {"MiB": peak, "tokens": settings.rows * (TARGET - 1) / statistics.median(times[1:])}
 
 
 def run(settings: argparse.Namespace, way: str) -> dict[str, float]:
     """What the processes of one way take: the most memory of one, and the tokens a second of all."""
-    count = 1 if way == "whole" else settings.ranks
+    count = 1 if way == "whole" else settings.ranks  # one GPU is for one process
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -93,19 +107,21 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=16, help="rows of a batch, of all processes together")
     parser.add_argument("--updates", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     settings = parser.parse_args()
     if settings.way is not None:
         print(json.dumps(measure(settings)))
         return
-    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in settings.ways}
     for _ in range(settings.rounds):
-        for way in WAYS:
+        for way in settings.ways:
             found[way].append(run(settings, way))
             print(way, found[way][-1], flush=True)
-    for way in WAYS:
+    for way in settings.ways:
         memory, tokens = (statistics.median(one[name] for one in found[way]) for name in ("MiB", "tokens"))
-        print(f"{way:6} {memory:8.0f} MiB of a process at most, {tokens:8.0f} target tokens a second")
+        print(f"{way:7} {memory:8.0f} MiB of a process at most, {tokens:8.0f} target tokens a second")
 
 
 if __name__ == "__main__":

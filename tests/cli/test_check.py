@@ -28,6 +28,7 @@ WRONG = [
     ("search={name: beam, language_model: {ngram: none.arpa}}", "search.language_model", "none.arpa"),
     ("model={name: pretrained, path: ./nowhere}", "model.path", "There is no folder"),
     ("training.freeze=[nothing.*]", "model", "nothing.*"),
+    ("training.compile=true", "model", "`training.compile` must be false for this LSTM"),
     ("training.loss=pointer", "training.loss", "`model.head: pointer`"),
     ("training.loss=huber", "training.loss", "`cross_entropy`"),
     ("search=ctc", "search", "an output for each frame"),

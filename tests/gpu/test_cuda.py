@@ -10,14 +10,24 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
 import antiphon
+from antiphon.contracts import registry
 from antiphon.contracts.sequences import map_tensors
+from antiphon.losses import cross_entropy
 from antiphon.store import checkpoint
+from antiphon.training.decoder_inputs import TeacherForcingConfig
+from antiphon.training.distributed import Ranks
+from antiphon.training.learner import Learner
+from antiphon.training.optimizers import AdamWConfig, build_optimizer
 from antiphon.training.precision import computing
 from antiphon.training.results import read
+from antiphon.training.sharded_gradients import ShardedGradients
+from antiphon.training.shards import full
+from antiphon.training.step import Update
 from antiphon.training.trainer import Trainer
-from benchmarks.gpu_training import batch, train, training
+from benchmarks.gpu_training import SPEC, batch, built, train, training
 from tests.reliability.training_processes import TRANSFORMER, events, write_data, write_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU with CUDA")]
@@ -25,14 +35,38 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not torch.cuda.is_available()
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 
 
-def losses(device: torch.device, precision: Any) -> list[float]:
+def losses(device: torch.device, precision: Any, *, compiled: bool = False) -> list[float]:
     with computing(precision, device, deterministic=False):
-        return train(training("tiny", precision, device), [batch(8, step % 2) for step in range(20)], precision)
+        return train(training("tiny", precision, device, compiled=compiled), [batch(512, step % 2) for step in range(20)], precision)
 
 
 @pytest.mark.parametrize(("precision", "within"), [("fp32", 1e-3), ("tf32", 1e-2), ("bf16", 5e-2), ("bf16_weights", 5e-2), ("fp16", 2e-2)])
 def test_losses_are_those_of_a_cpu(precision: str, within: float) -> None:
     assert losses(CUDA, precision) == pytest.approx(losses(CPU, "fp32"), rel=within)
+
+
+@pytest.mark.parametrize(("precision", "within"), [("fp32", 1e-3), ("bf16", 5e-2), ("bf16_weights", 5e-2)])
+def test_losses_of_compiled_layers_are_those_of_a_cpu(precision: str, within: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = registry.find("models", "transformer").presets["tiny"]
+    monkeypatch.setitem(preset, "dropout", 0.0)  # compiled layers draw other random numbers
+    assert losses(CUDA, precision, compiled=True) == pytest.approx(losses(CPU, "fp32"), rel=within)
+
+
+def test_shards_off_the_gpu_learn_the_same() -> None:
+    dist.init_process_group("cpu:gloo,cuda:nccl", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        found = []
+        for offload in (False, True):
+            model = built("tiny")[0].to(CUDA).train()
+            learner = Learner(model, cross_entropy.build(cross_entropy.CrossEntropyConfig(), SPEC), TeacherForcingConfig())
+            ranks = Ranks(0, 1, CUDA)
+            gradients = ShardedGradients(learner, ranks, "fp32", 1, offload=offload)
+            update = Update(learner, gradients, build_optimizer(AdamWConfig(learning_rate=1e-4), model), ranks, clip_norm=1.0)
+            found.append([update([batch(512, step % 2)], step, 1.0).loss for step in range(10)])
+            assert {full(one).device.type for one in model.parameters()} == {"cpu" if offload else "cuda"}
+        assert found[1] == pytest.approx(found[0], rel=1e-4)
+    finally:
+        dist.destroy_process_group()
 
 
 def test_a_run_is_the_same_twice_and_when_it_is_resumed(tmp_path: Path) -> None:
@@ -68,7 +102,7 @@ def waits_of(work: Callable[[], object]) -> list[str]:
 
 def test_the_gpu_is_waited_for_once_for_many_updates() -> None:
     update = training("tiny", "fp32", CUDA)
-    pinned = [map_tensors(torch.Tensor.pin_memory, batch(8, seed)) for seed in (0, 1)]
+    pinned = [map_tensors(torch.Tensor.pin_memory, batch(512, seed)) for seed in (0, 1)]
     for step in range(3):
         update([pinned[0]], step, 1.0)
     pending = []

@@ -7,6 +7,7 @@ import torch
 
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.models.transformer import Transformer
+from antiphon.recipe.recipe import read_recipe
 from antiphon.store import checkpoint
 from tests.reliability.training_processes import TRANSFORMER, events, run, train_command, write_data, write_recipe
 
@@ -73,3 +74,35 @@ def test_all_split_their_batches_when_memory_does_not_suffice_for_one(whole: tup
     assert (tmp_path / "run/last/training/shards").is_dir(), "the optimizer's state stays in shards"
     assert events(tmp_path / "run", "split"), "nothing was split"
     same(tmp_path / "run", one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "then"), [("true", "true"), ("false", "true"), ("true", "false")])
+def test_shards_may_lie_in_the_memory_of_the_machine(first: str, then: str, whole: tuple[Path, Path], tmp_path: Path) -> None:
+    recipe, one = whole
+    for offload, more in ((first, ("--set", "training.max_steps=4")), (then, ("--resume",))):
+        statuses, said = run(
+            train_command(recipe, tmp_path / "run", *SHARDED, "--set", f"training.distributed.offload={offload}", *more), 2
+        )
+        assert statuses == [0, 0], said
+        assert ("`training.distributed.offload` changes nothing on a CPU" in said) == (offload == "true")
+    same(tmp_path / "run", one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offload", ["false", "true"])
+@pytest.mark.parametrize("memory", ["4 GB", "0.51 GB"])
+def test_packed_rows_of_a_planned_budget_come_to_the_same(offload: str, memory: str, tmp_path: Path) -> None:
+    """Packing, planning and recomputed layers at once. The budget that the processes found together is written down for the one."""
+    write_data(tmp_path)
+    recipe = write_recipe(tmp_path, model={**STILL, "checkpoint_activations": True}, max_steps=8, save_every=4)
+    packed = ("--set", "training.batching.pack=true")
+    planned = ("--set", "training.batching.target_tokens=auto", "--set", f"training.batching.memory_limit={memory}")
+    shards = (*SHARDED, "--set", f"training.distributed.offload={offload}")
+    statuses, said = run(train_command(recipe, tmp_path / "run", *packed, *planned, *shards), 2)
+    assert statuses == [0, 0], said
+    assert "`training.batching.target_tokens: auto` is" in said
+    found = read_recipe(tmp_path / "run/recipe.yaml").training.batching.target_tokens
+    statuses, said = run(train_command(recipe, tmp_path / "one", *packed, "--set", f"training.batching.target_tokens={found}"))
+    assert statuses == [0], said
+    same(tmp_path / "run", tmp_path / "one")

@@ -48,6 +48,7 @@ from antiphon.recipe.weights import freeze
 from antiphon.runs.sweep_space import Source, metric_of, space_of
 from antiphon.store import checkpoint
 from antiphon.sweeping.journal import need_optuna
+from antiphon.training.compiling import check_compiling
 from antiphon.training.decoder_inputs import check_inputs, inputs_to_measure
 from antiphon.training.device import find_device
 from antiphon.training.settings import check_best
@@ -270,6 +271,8 @@ def _model(recipe: Recipe, task: Task, records: Records) -> Iterator[str | Findi
     yield from (Finding("data.limits", "note", note) for note in fitting_note(recipe.data.limits, limits))
     count = sum(parameter.numel() for parameter in model.parameters())
     check_inputs(recipe.training.decoder_inputs, model)
+    if recipe.training.compile:
+        check_compiling(model, find_device(recipe.training.device, "training.device"))
     freeze(model, recipe.training.freeze)
     yield f"{recipe.model.name}: about {count:,} parameters"
     if isinstance(task.target_spec, TokenSpec):

@@ -26,6 +26,7 @@ FREE_TO_CHANGE = (
     *(f"training.{name}" for name in ("max_steps", "max_epochs", "max_minutes", "patience", "log_every", "log_records", "keep")),
     *(f"training.{name}" for name in ("samples", "tensorboard", "trackers", "device", "nonfinite_patience", "save_minutes")),
     "training.batching.workers",
+    "training.compile",
     "training.distributed",
     "search",
     "evaluation",

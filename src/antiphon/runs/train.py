@@ -77,8 +77,9 @@ from antiphon.store import atomic, checkpoint
 from antiphon.store.remote_runs import RemoteRun, working_folder
 from antiphon.training import distributed
 from antiphon.training.batches import TrainingBatches, check_packing
+from antiphon.training.compiling import compile_blocks, compiling_said
 from antiphon.training.decoder_inputs import check_inputs
-from antiphon.training.distributed import Ranks
+from antiphon.training.distributed import Ranks, sharding_notes
 from antiphon.training.gradients import make_gradients
 from antiphon.training.learner import Learner
 from antiphon.training.loggers import CallbackLogger, ConsoleLogger, JsonLinesLogger, warn
@@ -244,14 +245,14 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
         trainer.resume(last)
     notes += [*warmup_notes(recipe.training, batches.estimate()), *precision_notes(recipe.training.precision, ranks.device)]
     notes += [validation.note] if validation.note else []
-    if recipe.training.distributed.shard and ranks.world == 1:
-        notes.append("`training.distributed.shard` changes nothing with one process: start several by `torchrun`.")
+    notes += sharding_notes(recipe.training.distributed, ranks)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     for line in (*task.notes, *notes, f"{recipe.model.name}: {parameters:,} parameters on {ranks.device}, {ranks.world} process(es)"):
         say(line)
     if ranks.first:
         trainer.events.sinks = _sinks(recipe, order, say, trainer.progress)
-    trainer.run()
+    with compiling_said():
+        trainer.run()
 
 
 def _calibrate(
@@ -365,7 +366,9 @@ def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, r
     settings = recipe.training
     learner = Learner(model, loss, settings.decoder_inputs)
     gradients = make_gradients(learner, ranks, settings.precision, recipe.seed, settings.distributed)
-    return Update(learner, gradients, build_optimizer(settings.optimizer, model), ranks, clip_norm=settings.clip_norm)
+    compilation = compile_blocks(model, ranks.device) if settings.compile else None
+    optimizer = build_optimizer(settings.optimizer, model)
+    return Update(learner, gradients, optimizer, ranks, clip_norm=settings.clip_norm, compilation=compilation)
 
 
 def _sinks(recipe: Recipe, order: _Order, say: Callable[[str], None], progress: Progress) -> list[EventSink]:

@@ -39,6 +39,9 @@ class DistributedConfig:
 
     shard: bool = False
     """Divide weights, gradients and the optimizer's state among the processes (FSDP2), for models that are too large for one of them."""
+    offload: bool = False
+    """With `shard`: keep the shards in the memory of the machine and update them there; a GPU has those of one layer at a time. For models
+    that are too large for the GPUs together; each update waits for the copies and for the CPU."""
     timeout_minutes: Annotated[float, Field(gt=0)] | None = 30.0
     """How long a process may keep the others waiting while they train; then it is named with the place where it hangs, and all end. Null
     waits without end."""
@@ -143,7 +146,7 @@ def start(device: str) -> Ranks:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        _meet("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
+        _meet("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")  # shards may lie in the machine's memory
     return Ranks(dist.get_rank(), world, torch.device(device))
 
 
@@ -168,6 +171,15 @@ def _meet(backend: str) -> None:
             " minutes, or one of them has stopped. See whether all have started, and whether a firewall stands between them."
         ) from error
     store.set_timeout(_PATIENCE)
+
+
+def sharding_notes(settings: DistributedConfig, ranks: Ranks) -> list[str]:
+    """What to say before training when there is nothing to divide, or nowhere else to put it."""
+    if settings.shard and ranks.world == 1:
+        return ["`training.distributed.shard` changes nothing with one process: start several by `torchrun`."]
+    if settings.offload and ranks.device.type == "cpu":
+        return ["`training.distributed.offload` changes nothing on a CPU, whose memory is where the shards are."]
+    return []
 
 
 def watched(ranks: Ranks, settings: DistributedConfig) -> AbstractContextManager[object]:

@@ -9,6 +9,7 @@ from typing import final
 from antiphon.contracts.tracker import Event, EventSink
 from antiphon.metrics.shown import shown
 from antiphon.training.budget import limits_of
+from antiphon.training.compiling import Compiled
 from antiphon.training.distributed import Ranks
 from antiphon.training.progress import Progress
 from antiphon.training.results import UpdateResult
@@ -68,6 +69,11 @@ class Events:
                 "seconds_left": seconds * (1 - share_done) / share_done if share_done else None,
             }
         )
+
+    def compiled(self, step: int, found: Compiled) -> None:
+        """Layers were compiled, in the first updates as a rule."""
+        message = f"step {step:>6}  layers were compiled into {found.graphs} graphs in {found.seconds:.0f} s"
+        self.log({"kind": "compiled", "step": step, "graphs": found.graphs, "seconds": round(found.seconds, 2), "message": message})
 
     def validation(self, progress: Progress, found: Verdict) -> None:
         """Scores, and a few samples."""

@@ -73,7 +73,7 @@ def make_gradients(learner: Learner, ranks: Ranks, precision: Precision, seed: i
     if settings.shards(ranks.world):
         from antiphon.training.sharded_gradients import ShardedGradients  # here, since it imports much
 
-        return ShardedGradients(learner, ranks, precision, seed)
+        return ShardedGradients(learner, ranks, precision, seed, offload=settings.offload)
     return WholeGradients(learner, ranks, precision, seed)
 
 

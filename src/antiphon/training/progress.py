@@ -19,12 +19,13 @@ class Window:
     learning_rate: float = 0.0
     since: float = 0.0
 
-    def add(self, result: UpdateResult, learning_rate: float) -> "Window":
-        """The window with one more update; a skipped one does not count."""
+    def add(self, result: UpdateResult, learning_rate: float, compiling: float = 0.0) -> "Window":
+        """The window with one more update; a skipped one does not count, nor do the seconds in which layers were compiled."""
+        later = replace(self, since=self.since + compiling)
         if result.skipped:
-            return self
+            return later
         return replace(
-            self,
+            later,
             loss_sum=self.loss_sum + result.loss * result.elements,
             elements=self.elements + result.elements,
             gradient_norm=result.gradient_norm,
@@ -61,7 +62,9 @@ class Progress:
         """The progress after one more update as far as it is known before its result: it leads to a position (epoch, batch) in the data."""
         return replace(self, step=self.step + 1, epoch=epoch, batch=batch, seconds=seconds)
 
-    def after(self, result: UpdateResult, *, epoch: int, batch: int, seconds: float, learning_rate: float) -> "Progress":
+    def after(
+        self, result: UpdateResult, *, epoch: int, batch: int, seconds: float, learning_rate: float, compiling: float = 0.0
+    ) -> "Progress":
         """The progress after one more update, which leads to a position (epoch, batch) in the data."""
         return replace(
             self.moved(epoch=epoch, batch=batch, seconds=seconds),
@@ -69,7 +72,7 @@ class Progress:
             skipped_in_a_row=self.skipped_in_a_row + (not result.overflowed) if result.skipped else 0,
             scale=self.scale.after(overflowed=result.overflowed),
             splits=self.splits + (result.pieces > 1),
-            window=self.window.add(result, learning_rate),
+            window=self.window.add(result, learning_rate, compiling),
         )
 
 

@@ -47,6 +47,9 @@ class TrainingConfig:
     through masters in fp32, which are what is saved): faster still. For GPUs without bf16 there is fp16 (autocast, with a loss that is
     scaled so that small gradients survive); tf32 rounds what enters products on Nvidia's GPUs. What a device lacks it computes in fp32, and
     says so."""
+    compile: bool = False
+    """Compile the layers of attention (torch.compile) in the first updates, for all updates that follow: worth it for long trainings. Their
+    losses are the same up to rounding, and to other random numbers in dropout."""
     deterministic: bool = False
     """On a GPU, take only algorithms that give the same bits every time, which are slower: then two runs of a recipe are bit-identical,
     and so is a resumed one. A CPU is so in any case."""
@@ -115,6 +118,10 @@ class TrainingConfig:
             raise ValueError("`loss` must not be `minimum_risk` with `distributed.shard`, which decodes while it learns.")
         if self.distributed.shard and self.precision == "fp16":
             raise ValueError("`precision` must not be `fp16` with `distributed.shard`, which has no scaled loss. Take `bf16`.")
+        if self.distributed.shard and self.compile:
+            raise ValueError("`compile` must be false with `distributed.shard`: compiled layers have not been proved within shards.")
+        if self.distributed.offload and not self.distributed.shard:
+            raise ValueError("`distributed.offload` must be left out without `distributed.shard`, whose shards it keeps.")
         if self.average > self.keep:
             raise ValueError(f"`average` must be at most `keep` ({self.keep}), but is {self.average}.")
 

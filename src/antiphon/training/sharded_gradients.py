@@ -24,10 +24,10 @@ class ShardedGradients:
     Every process takes every batch in as many pieces as all others; where it has no row for one, it computes with one that counts nothing.
     """
 
-    def __init__(self, learner: Learner, ranks: Ranks, precision: Precision, seed: int):
+    def __init__(self, learner: Learner, ranks: Ranks, precision: Precision, seed: int, *, offload: bool = False):
         self.learner, self.ranks, self.precision, self.seed = learner, ranks, precision, seed
         half = precision != "fp32" and has_bf16(ranks.device)
-        self.exchange: Exchange = shard(learner, learner.model.blocks(), half=half)
+        self.exchange: Exchange = shard(learner, learner.model.blocks(), half=half, offload=offload)
 
     def __call__(self, batches: Sequence[Batch | None], step: int, weight: float) -> tuple[list[RowLosses], int]:
         """Batches are split, on all processes, when they do not fit on one, and all is done again."""

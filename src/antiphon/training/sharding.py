@@ -15,7 +15,7 @@ from typing import Any, cast, final
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 
 from antiphon.errors import ConfigError
 
@@ -80,12 +80,13 @@ class _Scatter(_Allocates):
         return None
 
 
-def shard(root: nn.Module, layers: Iterable[nn.Module], *, half: bool) -> Exchange:
+def shard(root: nn.Module, layers: Iterable[nn.Module], *, half: bool, offload: bool = False) -> Exchange:
     """Shard a module in place, each of the layers for itself. Optimizers must be made afterwards: its parameters are others then.
 
     root     what is called for each batch; its weights are used nowhere but within its `forward`
     layers   those parts whose weights are used nowhere but within their own `forward`
     half     whether weights are gathered in bfloat16; masters and sums of gradients are in single precision
+    offload  whether shards lie in the machine's memory, which a GPU copies from (pinned), and are updated there
 
     Raises ConfigError when PyTorch is too old for it.
     """
@@ -94,9 +95,10 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], *, half: bool) -> Exchan
     precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False) if half else MixedPrecisionPolicy()
     # What layers give is a view here and there, and never changed in place.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor", category=UserWarning)
+    place = CPUOffloadPolicy(pin_memory=next(root.parameters()).is_cuda) if offload else OffloadPolicy()
     exchange = Exchange()
     for module in (*layers, root):
-        fully_shard(module, mp_policy=precision)
+        fully_shard(module, mp_policy=precision, offload_policy=place)
         sharded = cast(FSDPModule, module)
         sharded.set_custom_all_gather(cast(Any, _Gather(exchange)))
         sharded.set_custom_reduce_scatter(cast(Any, _Scatter(exchange)))

@@ -19,6 +19,7 @@ from antiphon.contracts.loss import Loss, LossOfBatch
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch
 from antiphon.losses.observed import counted
+from antiphon.training.compiling import Compilation
 from antiphon.training.decoder_inputs import DecoderInputs
 from antiphon.training.distributed import Ranks
 from antiphon.training.gradients import Gradients, WholeGradients
@@ -32,10 +33,20 @@ from antiphon.training.shards import full
 
 @final
 class Update:
-    """Callable: one optimizer step over micro-batches (None where this rank has no rows)."""
+    """Callable: one optimizer step over micro-batches (None where this rank has no rows). `compilation` is that of the model's layers."""
 
-    def __init__(self, learner: Learner, gradients: Gradients, optimizer: torch.optim.Optimizer, ranks: Ranks, *, clip_norm: float | None):
+    def __init__(
+        self,
+        learner: Learner,
+        gradients: Gradients,
+        optimizer: torch.optim.Optimizer,
+        ranks: Ranks,
+        *,
+        clip_norm: float | None,
+        compilation: Compilation | None = None,
+    ):
         self.learner, self.gradients, self.optimizer, self.ranks, self.clip_norm = learner, gradients, optimizer, ranks, clip_norm
+        self.compilation = compilation
         self.parameters = [parameter for parameter in learner.parameters() if parameter.requires_grad]
 
     @classmethod

@@ -29,7 +29,7 @@ from antiphon.training.hanging import within
 from antiphon.training.loss_scale import UNSCALED
 from antiphon.training.precision import computing, has_fp16
 from antiphon.training.progress import Progress, Window, check_not_diverged
-from antiphon.training.results import Pending, read
+from antiphon.training.results import Pending, UpdateResult, read
 from antiphon.training.schedules import learning_rate_factor
 from antiphon.training.selection import Evaluate, Selection
 from antiphon.training.settings import TrainingConfig
@@ -45,11 +45,13 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True)
 class _Unread:
-    """An update whose result has not been read: where it led, as far as that is known, at what rate, and this rank's records."""
+    """An update whose result has not been read: where it led, as far as that is known, at what rate, in how many seconds of it layers were
+    compiled, and this rank's records."""
 
     pending: Pending
     position: Progress
     learning_rate: float
+    compiling: float
     records: tuple[tuple[int, ...], ...]
 
 
@@ -80,7 +82,7 @@ class Trainer:
     ):
         self.model, self.update, self.batches = model, update, batches
         self.settings, self.ranks, self.conclude, self.saved = settings, ranks, conclude, saved
-        self.progress = Progress()
+        self.progress, self.compilation = Progress(), update.compilation
         self.average = MovingAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.state = TrainingState(model, update.optimizer, self.average, save_features, ranks)
         self.checkpoints = Checkpoints(folder, header, self.state, settings.keep)
@@ -112,6 +114,8 @@ class Trainer:
 
     def _loop(self) -> None:
         self.budget.start(self.progress)
+        if self.compilation:
+            self.compilation.seconds()  # those of what was tried before are no part of the first update's
         self.saved_at = time.monotonic()
         self.model.train()
         ended = bool(self.budget.ended(self.progress))
@@ -139,7 +143,8 @@ class Trainer:
         after = before.moved(epoch=epoch, batch=batch, seconds=self.budget.seconds())
         after = replace(after, validation_due=self.budget.validation_due(before, after))
         rate = self.update.optimizer.param_groups[0]["lr"]
-        self.unread.append(_Unread(pending, after, rate, tuple(one.records if one else () for one in batches)))
+        compiling = self.compilation.seconds() if self.compilation else 0.0
+        self.unread.append(_Unread(pending, after, rate, compiling, tuple(one.records if one else () for one in batches)))
         if self.at_once or after.step % self.settings.log_every == 0:
             self._read()
 
@@ -149,14 +154,23 @@ class Trainer:
         with within("update"):
             results = read([one.pending for one in unread], self.ranks)
         for one, result in zip(unread, results, strict=True):
-            at = one.position
-            after = self.progress.after(result, epoch=at.epoch, batch=at.batch, seconds=at.seconds, learning_rate=one.learning_rate)
-            self.progress = replace(after, validation_due=at.validation_due)
-            self.events.update(after, result, one.records)
-            check_not_diverged(after, result, self.settings.nonfinite_patience)
+            after = self._told(one, result)
             if after.step % self.settings.log_every == 0 and after.window.elements:
+                if self.compilation and (found := self.compilation.news()):
+                    self.events.compiled(after.step, found)
                 self.events.window(after, epoch=self.budget.epochs(after), share_done=self.budget.share_done(after))
                 self.progress = replace(self.progress, window=Window(since=after.seconds))
+
+    def _told(self, one: _Unread, result: UpdateResult) -> Progress:
+        """The progress behind an update, once what is unusual in it was told."""
+        at = one.position
+        after = self.progress.after(
+            result, epoch=at.epoch, batch=at.batch, seconds=at.seconds, learning_rate=one.learning_rate, compiling=one.compiling
+        )
+        self.progress = replace(after, validation_due=at.validation_due)
+        self.events.update(after, result, one.records)
+        check_not_diverged(after, result, self.settings.nonfinite_patience)
+        return after
 
     def _finish_step(self) -> bool:
         """Whatever is due after an update: validation, checkpoint, end. Returns whether it was the end; raises Stopped if asked to."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from antiphon.training.distributed import DistributedConfig
 from antiphon.training.schedules import ConstantConfig
 from antiphon.training.settings import TrainingConfig, warmup_notes
 
@@ -29,3 +30,13 @@ def test_a_warm_up_that_outlasts_the_budget_is_said(budget, updates, share):
 @pytest.mark.parametrize("budget", [{"max_steps": 101}, {"max_epochs": 6}, {"max_minutes": 1}, {"max_steps": 0}], ids=str)
 def test_of_a_warm_up_that_ends_there_is_nothing_to_say(budget):
     assert warmup_notes(TrainingConfig(schedule=ConstantConfig(warmup_steps=100), **budget), batches_per_epoch=20) == []
+
+
+def test_only_shards_are_kept_elsewhere():
+    with pytest.raises(ValueError, match=r"`distributed.offload` must be left out without `distributed.shard`"):
+        TrainingConfig(max_steps=1, distributed=DistributedConfig(offload=True))
+
+
+def test_compiled_layers_have_no_shards():
+    with pytest.raises(ValueError, match=r"`compile` must be false with `distributed.shard`"):
+        TrainingConfig(max_steps=1, compile=True, distributed=DistributedConfig(shard=True))

@@ -1,0 +1,147 @@
+"""The layers of a model compiled while they learn (`torch.compile`; Ansel et al. 2024, "PyTorch 2").
+
+Each block (`Seq2SeqModel.blocks`) is compiled by itself, and blocks of one class share their graphs, so a deep model takes no longer to
+compile than a shallow one. Sizes are symbols from the first batch on: batches of other lengths need no other graph, except that one row or
+one step are cases of their own. Where a class has too many cases, torch leaves the rest uncompiled (`recompile_limit`).
+
+Unusual here: nothing is replaced but `forward`, on the block itself, and what it does where no gradients are made is as before. So names
+of weights, checkpoints, validation, decoding, and counting memory on a CPU know nothing of it.
+"""
+
+import importlib.util
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from antiphon.contracts.model import Seq2SeqModel
+from antiphon.errors import ConfigError, TrainingError
+
+BACKEND = "inductor"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """How long compiling took, in seconds, and how many graphs came of it; of this process, whatever it compiled."""
+
+    seconds: float = 0.0
+    graphs: int = 0
+
+    @classmethod
+    def so_far(cls) -> "Compiled":
+        """Since the process began."""
+        from torch._dynamo.utils import calculate_time_spent, counters
+
+        return cls(float(calculate_time_spent()["total_wall_time"]), counters["stats"]["unique_graphs"])
+
+    def since(self, before: "Compiled") -> "Compiled":
+        """What came between."""
+        return Compiled(self.seconds - before.seconds, self.graphs - before.graphs)
+
+
+@final
+class Compilation:
+    """What has been compiled since it was made, for who measures speed and for the log."""
+
+    def __init__(self) -> None:
+        self._began = self._timed = self._said = Compiled.so_far()
+
+    def seconds(self) -> float:
+        """How long compiling took since this was last asked."""
+        now = Compiled.so_far()
+        found, self._timed = now.since(self._timed).seconds, now
+        return found
+
+    def news(self) -> Compiled | None:
+        """All that was compiled, if there is more than when this was last asked."""
+        now = Compiled.so_far()
+        more, self._said = now.graphs > self._said.graphs, now
+        return now.since(self._began) if more else None
+
+
+def compile_blocks(model: Seq2SeqModel, device: torch.device) -> Compilation:
+    """Compile the layers of a model in place, each when it first learns.
+
+    Raises ConfigError when the model has none that can be, or this machine lacks what it takes.
+    """
+    check_compiling(model, device)
+    by_class = dict[Any, Callable[..., Any]]()
+    for block in _blocks(model):
+        forward = type(block).forward
+        if forward not in by_class:
+            by_class[forward] = torch.compile(forward, backend=BACKEND, dynamic=True)
+        block.forward = _Forward(block, forward, by_class[forward])
+    return Compilation()
+
+
+def check_compiling(model: Seq2SeqModel, device: torch.device) -> None:
+    """Raise ConfigError when a model cannot be compiled on a device."""
+    if not _blocks(model):
+        raise ConfigError(
+            f"`training.compile` must be false for this {type(model).__name__}, which has no layers of attention of its own: recurrent ones"
+            " are kernels already, and those of published models are not ours. Leave it out."
+        )
+    missing = _missing(device)
+    if missing:
+        raise ConfigError(f"`training.compile` must be false here: {missing}.")
+
+
+def _blocks(model: Seq2SeqModel) -> list[nn.Module]:
+    """Those that are given all tensors by place."""
+    return [block for block in model.blocks() if getattr(block, "stands_alone", False)]
+
+
+def _missing(device: torch.device) -> str:
+    """What this machine lacks; "" when nothing."""
+    if sys.platform == "win32":
+        return "it is for Linux and macOS, but this is Windows (under WSL it works)"
+    if device.type not in ("cpu", "cuda"):
+        return f"it is for CPUs and GPUs with CUDA, but the device is `{device.type}`"
+    from torch._inductor import config
+
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        return "on a GPU it needs the package triton, which PyTorch for CUDA brings along"
+    names = config.cpp.cxx if isinstance(config.cpp.cxx, tuple | list) else (config.cpp.cxx,)
+    known = [name for name in (*names, *(("gcc", "clang") if device.type == "cuda" else ())) if name]
+    if not any(shutil.which(name) for name in known):
+        return f"it needs a C++ compiler ({' or '.join(known)}), but there is none; install one, such as g++"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not header.is_file():
+        return f"it needs the headers of Python, but there is no {header}; install them (python3-dev, python3-devel)"
+    return ""
+
+
+@final
+@dataclass(frozen=True)
+class _Forward:
+    """The `forward` of a block: compiled where it learns, as it was elsewhere."""
+
+    block: nn.Module
+    plain: Callable[..., Any]
+    compiled: Callable[..., Any]
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Raises TrainingError when torch cannot compile it."""
+        if not self.block.training or not torch.is_grad_enabled():
+            return self.plain(self.block, *arguments)
+        with compiling_said():
+            return self.compiled(self.block, *arguments)
+
+
+@contextmanager
+def compiling_said() -> Iterator[None]:
+    """Within it, what torch cannot compile is a TrainingError; the way back of a layer is compiled when it is first gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(kind.__module__ == "torch._dynamo.exc" for kind in type(error).__mro__):
+            raise
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise TrainingError(f"torch cannot compile a layer of this model: {reason:.300}. Set `training.compile` to false.") from error
