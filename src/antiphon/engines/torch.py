@@ -71,13 +71,6 @@ def this_machine() -> dict[str, str]:
     return {"machine": f"{platform.system()} {platform.machine()}", "instructions": torch.backends.cpu.get_cpu_capability()}
 
 
-def compilers() -> list[str]:
-    """The C++ compilers that torch would ask, in turn."""
-    from torch._inductor import config
-
-    return [name for name in (config.cpp.cxx if isinstance(config.cpp.cxx, tuple | list) else [config.cpp.cxx]) if name]
-
-
 def open_engine(exported: Exported) -> Seq2SeqModel:
     """The model of a folder. Raises CheckpointError for files that are damaged, or that this version of torch cannot open, ConfigError for
     a precision that the processor lacks."""

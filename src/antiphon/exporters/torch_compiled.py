@@ -5,7 +5,6 @@ written beside the files (`engines.torch.this_machine`), since on another proces
 error.
 """
 
-import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,19 +12,17 @@ from pathlib import Path
 import torch
 from torch.export import ExportedProgram
 
-from antiphon.engines.torch import compilers
 from antiphon.errors import ExportError
+from antiphon.training.compiler import lacks
 
 
 def save_compiled(programs: Mapping[str, ExportedProgram], folder: Path) -> None:
     """Compile each program into a file. Raises ExportError without a C++ compiler, and for what it cannot compile."""
     from torch._inductor import aoti_compile_and_package
 
-    if not any(shutil.which(name) for name in compilers()):
-        raise ExportError(
-            f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers())}), but there is none here. Install one, such as g++, or"
-            " leave it false."
-        )
+    missing = lacks(torch.device("cpu"))
+    if missing:
+        raise ExportError(f"`engine.compiled` must be false here: {missing}.")
     recurrent = {torch.ops.aten.lstm.input, torch.ops.aten.gru.input}
     for name, program in programs.items():
         if any(node.target in recurrent for node in program.graph.nodes):

@@ -1,13 +1,10 @@
 """Which models have a step that is compiled where `engine.compiled` asks for it, and what is said to those that have none."""
 
-import importlib.util
-import shutil
 from collections.abc import Sequence
 
 import torch
 
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
-from antiphon.engines.torch import compilers
 from antiphon.errors import ConfigError
 from antiphon.recipe.assembly import Trained
 from antiphon.search.compiled import CompiledSteps
@@ -31,17 +28,11 @@ def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device) -> Seq
     if name == "pretrained" or getattr(settings, "channels", None) == "independent":
         whose = "are those of transformers" if name == "pretrained" else "are those of each channel by itself"
         raise ConfigError(f"`engine.compiled` must be false for {trained.folder}, whose steps {whose}. {_WITHOUT}")
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"`engine.compiled` needs a CPU or a CUDA GPU, but the device is {device.type}. {_WITHOUT}")
-    if device.type == "cpu" and not any(shutil.which(one) for one in compilers()):
-        raise ConfigError(
-            f"`engine.compiled` needs a C++ compiler ({' or '.join(compilers())}), but there is none here. Install one, such as g++, or"
-            " leave it out."
-        )
-    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
-        raise ConfigError(
-            "`engine.compiled` on a GPU needs Triton, but there is none here. Install it, with pip install triton, or leave it out."
-        )
+    from antiphon.training.compiler import lacks  # here, since predicting loads nothing of training otherwise
+
+    missing = lacks(device)
+    if missing:
+        raise ConfigError(f"`engine.compiled` must be false here: {missing}.")
     return CompiledSteps(model)
 
 

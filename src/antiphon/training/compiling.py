@@ -8,14 +8,9 @@ Unusual here: nothing is replaced but `forward`, on the block itself, and what i
 of weights, checkpoints, validation, decoding, and counting memory on a CPU know nothing of it.
 """
 
-import importlib.util
-import shutil
-import sys
-import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -23,6 +18,7 @@ from torch import nn
 
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.errors import ConfigError, TrainingError
+from antiphon.training.compiler import lacks
 
 BACKEND = "inductor"
 
@@ -88,7 +84,7 @@ def check_compiling(model: Seq2SeqModel, device: torch.device) -> None:
             f"`training.compile` must be false for this {type(model).__name__}, which has no layers of attention of its own: recurrent ones"
             " are kernels already, and those of published models are not ours. Leave it out."
         )
-    missing = _missing(device)
+    missing = lacks(device)
     if missing:
         raise ConfigError(f"`training.compile` must be false here: {missing}.")
 
@@ -96,26 +92,6 @@ def check_compiling(model: Seq2SeqModel, device: torch.device) -> None:
 def _blocks(model: Seq2SeqModel) -> list[nn.Module]:
     """Those that are given all tensors by place."""
     return [block for block in model.blocks() if getattr(block, "stands_alone", False)]
-
-
-def _missing(device: torch.device) -> str:
-    """What this machine lacks; "" when nothing."""
-    if sys.platform == "win32":
-        return "it is for Linux and macOS, but this is Windows (under WSL it works)"
-    if device.type not in ("cpu", "cuda"):
-        return f"it is for CPUs and GPUs with CUDA, but the device is `{device.type}`"
-    from torch._inductor import config
-
-    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
-        return "on a GPU it needs the package triton, which PyTorch for CUDA brings along"
-    names = config.cpp.cxx if isinstance(config.cpp.cxx, tuple | list) else (config.cpp.cxx,)
-    known = [name for name in (*names, *(("gcc", "clang") if device.type == "cuda" else ())) if name]
-    if not any(shutil.which(name) for name in known):
-        return f"it needs a C++ compiler ({' or '.join(known)}), but there is none; install one, such as g++"
-    header = Path(sysconfig.get_path("include")) / "Python.h"
-    if not header.is_file():
-        return f"it needs the headers of Python, but there is no {header}; install them (python3-dev, python3-devel)"
-    return ""
 
 
 @final

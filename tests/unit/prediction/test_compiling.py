@@ -60,8 +60,8 @@ def test_each_member_of_an_ensemble_has_its_own_and_a_run_without_the_setting_no
 
 
 def test_where_nothing_compiles_it_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.prediction.compiling.shutil.which", lambda _: None)
-    with pytest.raises(ConfigError, match=r"`engine.compiled` needs a C\+\+ compiler .* Install one, such as g\+\+, or leave it out."):
+    monkeypatch.setattr("antiphon.training.compiler.shutil.which", lambda _: None)
+    with pytest.raises(ConfigError, match=r"`engine.compiled` must be false here: it needs a C\+\+ compiler .* install one, such as g\+\+"):
         antiphon.load(run, device="cpu", overrides=ON)
     with pytest.raises(ConfigError, match=r"has no effect on .* a run takes only `engine.compiled`"):
         antiphon.load(run, device="cpu", overrides=["engine.search=ours"])
@@ -71,7 +71,7 @@ REFUSED = {
     "encoder_only": ({"name": "encoder_only"}, "cpu", "compiles the steps of a decoder, and a model `encoder_only` takes none"),
     "pretrained": ({"name": "pretrained", "path": "x"}, "cpu", "whose steps are those of transformers"),
     "channels": ({"name": "transformer", "channels": "independent"}, "cpu", "whose steps are those of each channel by itself"),
-    "device": ({"name": "transformer"}, "mps", "needs a CPU or a CUDA GPU, but the device is mps"),
+    "device": ({"name": "transformer"}, "mps", "it is for CPUs and GPUs with CUDA, but the device is `mps`"),
 }
 
 

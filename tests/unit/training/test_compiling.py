@@ -88,7 +88,7 @@ def test_what_cannot_be_compiled_is_one_sentence(seed, monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match=r"the device is `mps`"):
         check_compiling(model, torch.device("mps"))
     with monkeypatch.context() as patch:
-        patch.setattr(compiling.sys, "platform", "win32")
+        patch.setattr(compiler.sys, "platform", "win32")
         with pytest.raises(ConfigError, match="this is Windows"):
             check_compiling(model, CPU)
     with monkeypatch.context() as patch:
@@ -96,7 +96,7 @@ def test_what_cannot_be_compiled_is_one_sentence(seed, monkeypatch, tmp_path):
         with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler"):
             check_compiling(model, CPU)
     with monkeypatch.context() as patch:
-        patch.setattr(compiling.sysconfig, "get_path", lambda _: str(tmp_path))
+        patch.setattr(compiler.sysconfig, "get_path", lambda _: str(tmp_path))
         with pytest.raises(ConfigError, match="headers of Python"):
             check_compiling(model, CPU)
 
