@@ -175,7 +175,10 @@ class Step(nn.Module):
             tensor.unflatten(0, beams) if channels == 1 else tensor.unflatten(0, (beams[0], channels, beams[1])).transpose(1, 2)
             for tensor, channels in zip(flat(after), rows, strict=True)
         ]
-        return *(tensor.unflatten(0, beams) for tensor in _said(output, self.model, apart=self.apart)), *behind
+        if plain := isinstance(output.head, Categorical):  # before the product, since ONNX Runtime copies what is reshaped last
+            output = replace(output, features=output.features.unflatten(0, beams))
+        raw, *weights = _said(output, self.model, apart=self.apart)
+        return raw if plain else raw.unflatten(0, beams), *(tensor.unflatten(0, beams) for tensor in weights), *behind
 
 
 def _joined(tensor: Tensor, channels: int) -> Tensor:

@@ -205,7 +205,7 @@ class _Writer:
         if maker is None or name in seen:
             return name in GIVEN and name in self.inputs
         seen.add(name)
-        return maker.op_type not in SPREADING and any(self._may_be_no_number(source, seen) for source in maker.input)
+        return maker.op_type not in {*SPREADING, "Shape"} and any(self._may_be_no_number(source, seen) for source in maker.input)
 
     def _write_table(self, node: Any, table: str) -> None:
         said, symbols = node.output[0], node.input[1]
