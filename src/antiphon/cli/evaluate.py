@@ -90,11 +90,11 @@ def evaluate(
     evaluated = partial(run_evaluation, overrides=settings or (), trust_code=trust_code, progress=progress, say=say)
     found = evaluated(run[0] if len(run) == 1 else run, given, weights=numbers_of(weights), average=average)
     runs, others = [found], list["Evaluation"]()
-    for other in compare or ():
-        if str(other) in found.baselines and not other.exists():
-            others.append(of_baseline(found, str(other)))
+    for named in compare or ():
+        if str(named) in found.baselines and not named.exists():
+            others.append(of_baseline(found, str(named)))
         else:
-            runs.append(evaluated(other, given or _same_data(run[0], trust_code)))
+            runs.append(evaluated(named, given or _same_data(run[0], trust_code)))
             others.append(runs[-1])
     comparisons = [compare_evaluations(found, other, _compared(found, other)) for other in others]
     for one in runs:

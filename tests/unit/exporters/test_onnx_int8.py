@@ -93,7 +93,7 @@ def test_weights_that_are_no_numbers_are_refused() -> None:
     weights = np.ones((32, 40), dtype=np.float32)
     weights[3, 5] = np.nan
     for write in (by_column, by_output):
-        with pytest.raises(ExportError, match="no numbers"):
+        with pytest.raises(ExportError, match="NaN or infinite"):
             write(weights)
 
 

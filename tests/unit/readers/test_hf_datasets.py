@@ -49,7 +49,7 @@ def test_splits_of_a_saved_data_set(tmp_path: Path) -> None:
     (tmp_path / "data" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
     assert len(rows(tmp_path / "data", split="train")) == 7
     assert len(rows(tmp_path / "data", split="test")) == 2
-    with pytest.raises(DataError, match=r"has the splits test, train. Set `split`"):
+    with pytest.raises(DataError, match=r"has the splits test, train. Set its `split`"):
         rows(tmp_path / "data")
     with pytest.raises(DataError, match=r"There is no folder `.*state.json`, as a data set that `datasets` saved is one"):
         rows(tmp_path / "data" / "train" / "state.json", format="hf_datasets")
@@ -146,7 +146,7 @@ def test_names_that_are_none(hub_folder: Path, monkeypatch: pytest.MonkeyPatch) 
         rows("hf://name")
     with pytest.raises(ConfigError, match=r"The hub does not give `hf://owner/other`: 404: there is none"):
         rows("hf://owner/other")
-    with pytest.raises(DataError, match=r"`hf://owner/name` has the splits test, train. Set `split`"):
+    with pytest.raises(DataError, match=r"`hf://owner/name` has the splits test, train. Set its `split`"):
         rows("hf://owner/name")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingPackageError, match=r"'\.\[hf\]'"):

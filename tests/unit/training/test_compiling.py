@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from antiphon.errors import ConfigError, TrainingError
-from antiphon.training import compiling
+from antiphon.training import compiler, compiling
 from antiphon.training.compiling import check_compiling, compile_blocks, compiling_said
 from antiphon.training.loss_scale import UNSCALED
 from antiphon.training.progress import Progress, Window
