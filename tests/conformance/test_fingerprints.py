@@ -262,6 +262,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str,
             "backtest": {"backtest": {"windows": 2}},
             "intervals": {"intervals": [80]},
             "baselines": {"baselines": ["naive"]},
+            "combine": {"combine": ["naive"]},
         },
     ),
 }

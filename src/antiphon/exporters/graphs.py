@@ -81,10 +81,9 @@ def per_source(tensor: Tensor, sources: int) -> Tensor:
     channels = tensor.shape[0] // sources
     if channels == 1:
         return tensor
-    if 0 in tensor.shape[1:]:  # a state before its first step: ONNX Runtime cannot find out how many rows nothing has
-        empty: Tensor = tensor.new_zeros((sources, channels, *tensor.shape[1:]))
-        return empty
-    return tensor.unflatten(0, (sources, channels))
+    # A state before its first step is made, since ONNX Runtime cannot find out how many rows nothing has.
+    shape = (sources, channels, *tensor.shape[1:])
+    return tensor.new_zeros(shape) if 0 in shape[2:] else tensor.unflatten(0, shape[:2])
 
 
 def like(tree: Any, tensors: Sequence[Tensor]) -> Any:
