@@ -192,7 +192,7 @@ class CompiledSteps(StepwiseModel):
         before, started = _programs(), time.perf_counter()
         with ExitStack() as stack:
             stack.enter_context(torch.fx.experimental._config.patch(use_duck_shape=False))  # type: ignore[attr-defined]
-            stack.enter_context(torch._dynamo.config.patch(recompile_limit=_MOST_PROGRAMS))
+            stack.enter_context(torch._dynamo.config.patch(recompile_limit=_MOST_PROGRAMS, allow_rnn=True))  # steps of an LSTM are small
             try:
                 found: tuple[Tensor, Tensor | None] = self._compiled(slot.last, slot.memory, slot.state, attention)
             except torch._dynamo.exc.TorchDynamoException as error:

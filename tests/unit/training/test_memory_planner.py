@@ -129,7 +129,7 @@ def test_it_is_the_largest_that_fits(name, monkeypatch):
         assert whole._tried_here(np.arange(9)) == whole._tried_here(np.arange(9))
         steps = grid(1 << 20)
         above = steps[steps.index(found.target_tokens) + 1]
-        assert whole.need(found.target_tokens) <= 503e6 * 1.0002 < whole.need(above) * 1.0004
+        assert whole.need(found.target_tokens) <= 503e6 * 1.0002 < whole.need(above) * 1.002
     assert f"`training.batching.target_tokens: auto` is {found.target_tokens:,}: the heaviest of its batches takes about" in found.reason
     assert found.reason.endswith(f" of {LIMIT}, as `training.batching.memory_limit` says.")
 
