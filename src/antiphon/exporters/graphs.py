@@ -33,6 +33,7 @@ from antiphon.heads.categorical import Categorical
 from antiphon.heads.parts import raw_of
 from antiphon.layers.channelwise import ChannelRows
 from antiphon.layers.growing_state import growing
+from antiphon.layers.tensor_trees import flat, like
 from antiphon.layers.transformer_decoder import TransformerDecoder
 from antiphon.models.transducer import Transducer
 
@@ -64,18 +65,6 @@ def check_graphs(architecture: str, engine: str) -> None:
         raise ExportError(f"A `{architecture}` model cannot be exported for {engine}: {_NO_GRAPHS[architecture]}")
 
 
-def flat(tree: Any) -> list[Tensor]:
-    """The tensors of a tree, in order."""
-    found: list[Tensor] = []
-
-    def keep(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    map_tensors(keep, tree)
-    return found
-
-
 def per_source(tensor: Tensor, sources: int) -> Tensor:
     """Rows of (source, channel), of a model that reads channels by themselves, as (B, C, ...); any other tensor as it is."""
     channels = tensor.shape[0] // sources
@@ -84,12 +73,6 @@ def per_source(tensor: Tensor, sources: int) -> Tensor:
     # A state before its first step is made, since ONNX Runtime cannot find out how many rows nothing has.
     shape = (sources, channels, *tensor.shape[1:])
     return tensor.new_zeros(shape) if 0 in shape[2:] else tensor.unflatten(0, shape[:2])
-
-
-def like(tree: Any, tensors: Sequence[Tensor]) -> Any:
-    """The tree with other tensors."""
-    left = iter(tensors)
-    return map_tensors(lambda _: next(left), tree)
 
 
 def facts_of(model: Seq2SeqModel) -> Facts:

@@ -11,7 +11,7 @@ search this is a model like any other.
 
 import time
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -22,10 +22,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from antiphon.contracts.model import StepwiseModel
-from antiphon.contracts.sequences import Frames, Memory, Output, Padded, map_tensors, reorder, select_rows
+from antiphon.contracts.sequences import Frames, Memory, Output, Padded, reorder, select_rows
 from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.layers.room_state import RoomState, roomy
+from antiphon.layers.tensor_trees import flat, like
 
 BACKEND = "inductor"  # who compiles, as torch names it
 _SHORTEST = 16  # states of a memory in a slot
@@ -210,7 +211,7 @@ class CompiledSteps(StepwiseModel):
         if state.slot is not None:  # where more rows stand than are real
             own = select_rows(own, torch.arange(len(last), device=last.device))
         given, size = (last, replace(memory, final=None), own), _size(sources, 1)
-        shapes = [(tensor.shape[0] // sources, tensor.shape[1:], tensor.dtype) for tensor in _flat(given)]
+        shapes = [(tensor.shape[0] // sources, tensor.shape[1:], tensor.dtype) for tensor in flat(given)]
         free = self._free.setdefault((size, *shapes), [])
         slot = free.pop() if free else self._new_slot(given, memory, sources, size)
         if slot.holds() is not memory:
@@ -222,14 +223,14 @@ class CompiledSteps(StepwiseModel):
     def _new_slot(self, given: tuple[Tensor, Memory, Any], memory: Memory, sources: int, size: int) -> _Slot:
         self._growing = self._growing_axes(memory) if self._growing is None else self._growing
         tensors = []
-        for tensor, axes in zip(_flat(given), self._growing, strict=True):
+        for tensor, axes in zip(flat(given), self._growing, strict=True):
             with torch.inference_mode(False):  # it is written to wherever a search runs
                 tensors.append(tensor.new_zeros(len(tensor) // sources * size, *tensor.shape[1:]))
             for axis in ((0,) if size > 1 else ()) + axes:
                 torch._dynamo.maybe_mark_dynamic(tensors[-1], axis)
             if self._clones:
                 torch._dynamo.mark_static_address(tensors[-1], guard=False)
-        return _Slot(*_like(given, tensors))
+        return _Slot(*like(given, tensors))
 
     def _growing_axes(self, memory: Memory) -> list[tuple[int, ...]]:
         """Of the tensors of a slot: which axes are as long as a memory, or as the room for steps."""
@@ -239,7 +240,7 @@ class CompiledSteps(StepwiseModel):
             read = self.model.project(_wider(first, memory.mask.shape[1] + more))
             state = roomy(self.model.init_state(read, 1, 1), 1)
             state = state.with_room(state.room + more) if isinstance(state, RoomState) else state
-            shapes.append([tensor.shape for tensor in _flat((replace(read, final=None), state))])
+            shapes.append([tensor.shape for tensor in flat((replace(read, final=None), state))])
         axes = [tuple(axis for axis in range(len(one)) if one[axis] != two[axis]) for one, two in zip(*shapes, strict=True)]
         return [(), *axes]  # what was said last has none
 
@@ -264,34 +265,16 @@ def _size(wanted: int, least: int) -> int:
     return max(least, 1 << (wanted - 1).bit_length())
 
 
-def _flat(tree: Any) -> list[Tensor]:
-    """The tensors of a tree, in the order of `map_tensors`."""
-    found: list[Tensor] = []
-
-    def keep(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    map_tensors(keep, tree)
-    return found
-
-
-def _like(tree: Any, tensors: Sequence[Tensor]) -> Any:
-    """The tree with other tensors."""
-    left = iter(tensors)
-    return map_tensors(lambda _: next(left), tree)
-
-
 def _copy(tree: Any, over: Any) -> None:
     """Write each tensor of a tree over that of another."""
-    for tensor, place in zip(_flat(tree), _flat(over), strict=True):
+    for tensor, place in zip(flat(tree), flat(over), strict=True):
         if tensor is not place:
             place.copy_(tensor)
 
 
 def _fill(tree: Any, over: Any) -> None:
     """Write each tensor of a tree over the first rows of that of another, and its last row over those behind."""
-    for tensor, place in zip(_flat(tree), _flat(over), strict=True):
+    for tensor, place in zip(flat(tree), flat(over), strict=True):
         if tensor is not place:
             place[: len(tensor)].copy_(tensor)
             place[len(tensor) :].copy_(tensor[-1:])
