@@ -3,10 +3,10 @@
     python benchmarks/sharded_training.py --preset big --ranks 2
     python benchmarks/sharded_training.py --preset big --ranks 1 --device cuda --ways whole fsdp offload
 
-Each way runs in processes of its own, one thread each, in turns: one process, several with whole weights (DDP), several with
-shards (FSDP2), the same with shards in the memory of the machine (offload). Batches are random symbols, the same for all ways. Memory is
-the peak of a process without what importing takes; on a GPU, that of its tensors there. With one rank a single GPU shows what the layers
-that are gathered one by one, and the copies of an offload, cost and save.
+Each way runs in processes of its own, one thread each, in turns: one process, one with as many threads as there are ranks, several with
+whole weights (DDP), several with shards (FSDP2), the same with shards in the memory of the machine (offload). Batches are random symbols, the
+same for all ways. Memory is the peak of a process without what importing takes; on a GPU, that of its tensors there. With one rank a single
+GPU shows what the layers that are gathered one by one, and the copies of an offload, cost and save.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from antiphon.training.optimizers import AdamWConfig, build_optimizer
 from antiphon.training.sharded_gradients import ShardedGradients
 from antiphon.training.step import Update
 
-WAYS = ("whole", "ddp", "fsdp", "offload")
+WAYS = ("whole", "threads", "ddp", "fsdp", "offload")
 SOURCE, TARGET = 30, 32
 
 
@@ -49,7 +49,7 @@ def batch(spec: TokenSpec, rows: int, seed: int) -> Batch:
 
 def measure(settings: argparse.Namespace) -> dict[str, float]:
     """What this process takes, as one of its ranks."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(settings.ranks if settings.way == "threads" else 1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     sharded = settings.way in ("fsdp", "offload")
     ranks = distributed.start(settings.device)
@@ -84,12 +84,12 @@ def measure(settings: argparse.Namespace) -> dict[str, float]:
 
 def run(settings: argparse.Namespace, way: str) -> dict[str, float]:
     """What the processes of one way take: the most memory of one, and the tokens a second of all."""
-    count = 1 if way == "whole" else settings.ranks  # one GPU is for one process
+    count = 1 if way in ("whole", "threads") else settings.ranks  # one GPU is for one process
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-    environment = os.environ | shared | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = os.environ | shared | {"OMP_NUM_THREADS": str(settings.ranks if way == "threads" else 1), "OMP_WAIT_POLICY": "PASSIVE"}
     processes = [
         subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "--way", way], env=environment | {"RANK": str(rank)}, stdout=-1)
         for rank in range(count)
