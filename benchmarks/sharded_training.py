@@ -4,9 +4,9 @@
     python benchmarks/sharded_training.py --preset big --ranks 1 --device cuda --ways whole fsdp offload
 
 Each way runs in processes of its own, one thread each, in turns: one process, one with as many threads as there are ranks, several with
-whole weights (DDP), several with shards (FSDP2), the same with shards in the memory of the machine (offload). Batches are random symbols, the
-same for all ways. Memory is the peak of a process without what importing takes; on a GPU, that of its tensors there. With one rank a single
-GPU shows what the layers that are gathered one by one, and the copies of an offload, cost and save.
+whole weights (DDP), several with shards (FSDP2), the same with shards in the memory of the machine (offload). Batches are random symbols,
+the same for all ways. Memory is the peak of a process without what importing takes; on a GPU, that of its tensors there. With one rank a
+single GPU shows what the layers that are gathered one by one, and the copies of an offload, cost and save.
 """
 
 import argparse
