@@ -9,8 +9,11 @@ from pathlib import Path
 import torch
 
 
-def lacks(device: torch.device) -> str:
-    """What is missing to compile for a device, as a clause such as "it needs a C++ compiler ..., but there is none"; "" when nothing is."""
+def lacks(device: torch.device, *, headers: bool = True) -> str:
+    """What is missing to compile for a device, as a clause such as "it needs a C++ compiler ..., but there is none"; "" when nothing is.
+
+    headers   whether those of Python are needed, as by all that is called from Python
+    """
     if sys.platform == "win32":
         return "it is for Linux and macOS, but this is Windows (under WSL it works)"
     if device.type not in ("cpu", "cuda"):
@@ -21,7 +24,7 @@ def lacks(device: torch.device) -> str:
     if not any(shutil.which(name) for name in known):
         return f"it needs a C++ compiler ({' or '.join(known)}), but there is none; install one, such as g++"
     header = Path(sysconfig.get_path("include")) / "Python.h"
-    if not header.is_file():
+    if headers and not header.is_file():
         return f"it needs the headers of Python, but there is no {header}; install them (python3-dev, python3-devel)"
     return ""
 

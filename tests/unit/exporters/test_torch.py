@@ -135,7 +135,7 @@ def test_compiled_programs_are_refused_elsewhere(exported, tmp_path, monkeypatch
         with unchecked(), pytest.raises(ExportError, match=r"`engine\.compiled` holds no LSTM or GRU .*, but the graph `encode` has one"):
             antiphon.export(run, format="torch", out=tmp_path / "lstm", overrides=["engine.compiled=true"])
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(ExportError, match=r"`engine\.compiled` needs a C\+\+ compiler \(g\+\+\)"):
+    with pytest.raises(ExportError, match=r"`engine\.compiled` must be false here: it needs a C\+\+ compiler \(g\+\+\)"):
         save_compiled({}, tmp_path)
 
 

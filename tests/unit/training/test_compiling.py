@@ -13,6 +13,7 @@ import torch
 
 from antiphon.errors import ConfigError, TrainingError
 from antiphon.training import compiler, compiling
+from antiphon.training.compiler import lacks
 from antiphon.training.compiling import check_compiling, compile_blocks, compiling_said
 from antiphon.training.loss_scale import UNSCALED
 from antiphon.training.progress import Progress, Window
@@ -23,6 +24,14 @@ from tests.conformance.variants import batch, build, variants
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 CPU = torch.device("cpu")
 TRANSFORMER = next(one for one in variants() if one.id == "transformer-default")
+
+
+@pytest.fixture(autouse=True)
+def what_it_takes():
+    """Skips on machines where nothing can be compiled."""
+    missing = lacks(CPU)
+    if missing:
+        pytest.skip(missing)
 
 
 def alone(call):
