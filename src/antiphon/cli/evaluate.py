@@ -81,7 +81,7 @@ def evaluate(
     Example: antiphon evaluate runs/german --data test.tsv --compare runs/lstm
     """
     from antiphon.recipe.named_files import named_files
-    from antiphon.runs.evaluate import compare_evaluations, of_baseline
+    from antiphon.runs.evaluate import compare_evaluations
     from antiphon.runs.evaluate import evaluate as run_evaluation
 
     given = None if data is None else named_files(data, "--data")
@@ -91,11 +91,10 @@ def evaluate(
     found = evaluated(run[0] if len(run) == 1 else run, given, weights=numbers_of(weights), average=average)
     runs, others = [found], list["Evaluation"]()
     for named in compare or ():
-        if str(named) in found.baselines and not named.exists():
-            others.append(of_baseline(found, str(named)))
-        else:
+        baseline = _baseline(named, found)
+        if baseline is None:
             runs.append(evaluated(named, given or _same_data(run[0], trust_code)))
-            others.append(runs[-1])
+        others.append(baseline or runs[-1])
     comparisons = [compare_evaluations(found, other, _compared(found, other)) for other in others]
     for one in runs:
         _check_details(one, by)
@@ -109,6 +108,19 @@ def evaluate(
         _print_details(one, by)
     for other, each in zip(others, comparisons, strict=True):
         _print_comparison(each, found.run, other.run, named=len(others) > 1)
+
+
+def _baseline(named: Path, found: "Evaluation") -> "Evaluation | None":
+    """The baseline of this name; None for what is a run. Raises ConfigError for a bare name that is neither."""
+    from antiphon.errors import ConfigError, nearest
+    from antiphon.runs.evaluate import of_baseline
+
+    name, there = str(named), sorted(found.baselines)
+    if named.exists() or not there or len(named.parts) > 1:
+        return None
+    if name in there:
+        return of_baseline(found, name)
+    raise ConfigError(f"There is no run {name}, and no such baseline.{nearest(name, there)} Baselines here: {', '.join(there)}.")
 
 
 def _compared(found: "Evaluation", other: "Evaluation") -> list[str]:

@@ -14,12 +14,13 @@ from torch import Tensor
 from antiphon.contracts.model import StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded
 from antiphon.contracts.specs import TokenSpec
+from antiphon.search.wrapped import Wrapped
 
 _HIDDEN = "hidden"
 
 
 @final
-class Narrowed(StepwiseModel):
+class Narrowed(Wrapped):
     """`symbols` (U,), ascending, are those of the model's target that there are, `product` makes their logits of the decoder's features.
 
     `hidden` (B, U) is added to the logits of each source of the batch that will be encoded: 0, or minus infinity. It goes with the memory.
@@ -32,53 +33,24 @@ class Narrowed(StepwiseModel):
         hidden: Float[Tensor, "B U"],
         product: Callable[[Tensor], Tensor],
     ):
-        super().__init__()
         assert isinstance(model.target, TokenSpec), "only symbols can be fewer"
-        self.model, self.symbols, self._hidden, self._product = model, symbols, hidden, product
-        self.source, self.target = model.source, narrowed(model.target, symbols)
+        super().__init__(model, narrowed(model.target, symbols))
+        self.symbols, self._hidden, self._product = symbols, hidden, product
 
     def encode(self, source: Padded) -> Memory:
         """The model's memory, with what is hidden of each source."""
         memory = self.model.encode(source)
         return replace(memory, projections={**(memory.projections or {}), _HIDDEN: self._hidden})
 
-    def project(self, memory: Memory) -> Memory:
-        """As of the model."""
-        return self.model.project(memory)
-
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """All steps at once."""
         given = replace(inputs, values=self.symbols[inputs.values])
         return self._narrowed(self.model.decode(given, memory, attention=attention), memory)
 
-    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
-        """As of the model."""
-        return self.model.init_state(memory, beam_size, max_length)
-
     def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
         """One step for R rows."""
         output, after = self.model.step(self.symbols[last], memory, state, attention=attention)
         return self._narrowed(output, memory), after
-
-    @property
-    def longest_source(self) -> int | None:
-        """As of the model."""
-        return self.model.longest_source
-
-    @property
-    def longest_target(self) -> int | None:
-        """As of the model."""
-        return self.model.longest_target
-
-    @property
-    def wait_k(self) -> int | None:
-        """As of the model."""
-        return self.model.wait_k
-
-    @property
-    def gives_attention(self) -> bool:
-        """As of the model."""
-        return self.model.gives_attention
 
     def _narrowed(self, output: Output, memory: Memory) -> Output:
         hidden = memory.projections[_HIDDEN]

@@ -6,7 +6,7 @@ import torch
 
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.errors import ConfigError
-from antiphon.recipe.assembly import Trained
+from antiphon.recipe.assembly import Trained, needs_steps
 from antiphon.search.compiled import CompiledSteps
 from antiphon.search.ensemble import Ensemble
 
@@ -16,7 +16,7 @@ _WITHOUT = "Leave `engine.compiled` out."
 def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device) -> Seq2SeqModel:
     """The model with a compiled step; that of an exported folder as it is, since its engine takes the steps.
 
-    Raises ConfigError for a model without steps, for one whose steps are not ours to compile, and where nothing compiles.
+    Raises ConfigError for a model or a search without steps, for one whose steps are not ours to compile, and where nothing compiles.
     """
     if "engine" in trained.header:
         return model
@@ -25,6 +25,10 @@ def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device) -> Seq
     name = settings.name
     if not isinstance(model, StepwiseModel):
         raise ConfigError(f"`engine.compiled` compiles the steps of a decoder, and a model `{name}` takes none. {_WITHOUT}")
+    if not needs_steps(trained.recipe.search):
+        raise ConfigError(
+            f"`engine.compiled` compiles the steps of a decoder, and the search `{trained.recipe.search.name}` takes none. {_WITHOUT}"
+        )
     if name == "pretrained" or getattr(settings, "channels", None) == "independent":
         whose = "are those of transformers" if name == "pretrained" else "are those of each channel by itself"
         raise ConfigError(f"`engine.compiled` must be false for {trained.folder}, whose steps {whose}. {_WITHOUT}")

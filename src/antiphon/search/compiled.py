@@ -27,6 +27,7 @@ from antiphon.contracts.specs import TokenSpec
 from antiphon.errors import ConfigError
 from antiphon.layers.room_state import RoomState, roomy
 from antiphon.layers.tensor_trees import flat, like
+from antiphon.search.wrapped import Wrapped
 
 BACKEND = "inductor"  # who compiles, as torch names it
 _SHORTEST = 16  # states of a memory in a slot
@@ -89,12 +90,11 @@ class _Lease:
 
 
 @final
-class CompiledSteps(StepwiseModel):
+class CompiledSteps(Wrapped):
     """A model whose `step` is compiled; all else is its own. It stays on its device, and learns no more."""
 
     def __init__(self, model: StepwiseModel):
-        super().__init__()
-        self.model, self.source, self.target = model, model.source, model.target
+        super().__init__(model)
         self.programs, self.seconds = 0, 0.0
         on_gpu = next(model.parameters()).device.type == "cuda"
         self._clones = on_gpu  # what a CUDA graph returns is gone with its next run
@@ -109,36 +109,6 @@ class CompiledSteps(StepwiseModel):
         if not self.programs:
             return None
         return f"Compiled the decoder's step {self.programs} time{'' if self.programs == 1 else 's'} in {self.seconds:.1f} s."
-
-    @property
-    def stride(self) -> int:
-        """As the model."""
-        return self.model.stride
-
-    @property
-    def longest_source(self) -> int | None:
-        """As the model."""
-        return self.model.longest_source
-
-    @property
-    def longest_target(self) -> int | None:
-        """As the model."""
-        return self.model.longest_target
-
-    @property
-    def wait_k(self) -> int | None:
-        """As the model."""
-        return self.model.wait_k
-
-    @property
-    def gives_attention(self) -> bool:
-        """As the model."""
-        return self.model.gives_attention
-
-    @property
-    def copies(self) -> bool:
-        """As the model."""
-        return self.model.copies
 
     def encode(self, source: Padded) -> Memory:
         """As the model."""

@@ -95,3 +95,15 @@ def test_a_model_that_has_no_such_steps_is_refused(case: str) -> None:
         compiling.compiled(model, Trained(Path("runs/a"), recipe, build_task(recipe), model, {}), torch.device(device))
     exported = Trained(Path("runs/a"), recipe, build_task(recipe), model, {"engine": {}})
     assert compiling.compiled(model, exported, torch.device("cpu")) is model, "an engine takes the steps"
+
+
+def test_a_search_without_steps_is_refused() -> None:
+    one = next(variant for variant in variants() if variant.architecture == "lstm" and "values" in variant.specs)
+    settings = {
+        "task": {"name": "forecasting", "horizon": 4, "decoding": "direct"},
+        "model": {"name": "lstm"},
+        "training": {"max_steps": 1},
+    }
+    recipe, model = recipe_from(settings, trust=OWN), build(one, 1, "values")
+    with pytest.raises(ConfigError, match="compiles the steps of a decoder, and the search `direct` takes none"):
+        compiling.compiled(model, Trained(Path("runs/a"), recipe, build_task(recipe), model, {}), torch.device("cpu"))

@@ -108,6 +108,10 @@ def test_a_trained_run_is_combined_and_compared_with_a_baseline(
     assert (compared["name"], compared["with"]) == ("mae", "naive"), "a point has no intervals"
     assert compared["a"]["value"] == pytest.approx(both["mae"])
     assert compared["b"]["value"] == pytest.approx(alone.baselines["naive"][0].value)
+    monkeypatch.setattr("sys.argv", ["antiphon", *command[:-3], "--compare", "naiv"])
+    with suppress(SystemExit):
+        main()
+    assert "There is no run naiv, and no such baseline. Did you mean `naive`? Baselines here: naive." in capsys.readouterr().err
 
 
 def test_intervals_are_calibrated_for_one_combination(tmp_path: Path) -> None:
