@@ -94,7 +94,7 @@ def evaluate(
         baseline = _baseline(named, found)
         if baseline is None:
             runs.append(evaluated(named, given or _same_data(run[0], trust_code)))
-        others.append(baseline or runs[-1])
+        others.append(runs[-1] if baseline is None else baseline)
     comparisons = [compare_evaluations(found, other, _compared(found, other)) for other in others]
     for one in runs:
         _check_details(one, by)
