@@ -22,7 +22,7 @@ def distill(
     quiet: Quiet = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Train a student on what a trained teacher says: `distillation` in the recipe tells how.
+    """Train a student on the outputs or probabilities of a trained teacher, as the section `distillation` of the recipe says.
 
     Example: antiphon distill runs/german student.yaml --out runs/student --set distillation.level=both
     """

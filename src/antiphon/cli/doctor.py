@@ -24,9 +24,9 @@ def doctor(
     as_json: AsJson = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Prove what is promised, on this machine and on your data: outputs are the same alone and in any batch, steps with a cache say what
-    all at once says, an exported folder says what its run says, and a run that is resumed is what it would have been uninterrupted (tried
-    on copies). Exits with 1 when a promise is broken.
+    """Test our promises on this machine and your data: outputs are the same alone and in any batch, decoding with a cache equals decoding
+    without, an exported folder gives the outputs of its run, and a resumed run equals an uninterrupted one (tried on copies). Exits with 1
+    when a promise is broken.
 
     Example: antiphon doctor german-int8 --against runs/german --data mine.tsv
     """

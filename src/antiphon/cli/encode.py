@@ -18,8 +18,8 @@ def encode(
     trust_code: TrustCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Encode the data of a recipe into its cache, so that training on it begins at once: by `data.workers` processes, and by several
-    machines, of which each encodes a share. What is written does not depend on how many there are.
+    """Encode the data of a recipe into its cache ahead of time, so that training starts at once. `data.workers` processes take part, and
+    with --shard several machines; the files are the same however many there are.
 
     Example: antiphon encode german.yaml --set data.cache=/shared/german --set data.workers=8 --shard 3/8
     """

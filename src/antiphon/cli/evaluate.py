@@ -60,13 +60,15 @@ def evaluate(
     ] = None,
     compare: Annotated[
         list[Path] | None,
-        typer.Option(metavar="RUN2 ...", help="Another run or one of the baselines, or several: is the difference to each significant?"),
+        typer.Option(
+            metavar="RUN2 ...", help="Another run, a baseline, or several of them: tells whether the difference to each is significant."
+        ),
     ] = None,
     by: Annotated[
         By | None,
         typer.Option(
-            help="Also list errors of forecasts by step or series, of speech by speaker or length; scores by document; of files with units"
-            " (.po) scores by file or by state.",
+            help="Also break the results down: forecasts by step or series, speech by speaker or length, texts by document, files with"
+            " units (such as .po) by file or state.",
         ),
     ] = None,
     weights: Weights = None,

@@ -18,27 +18,29 @@ def export(
         Path | None, typer.Option("--out", "-o", help="The folder to write, new or empty; RUN/exports/FORMAT when left out.")
     ] = None,
     precision: Annotated[
-        Literal["fp32", "bf16", "int8"] | None, typer.Option(help="fp32, bf16 or int8; what the format usually has when left out.")
+        Literal["fp32", "bf16", "int8"] | None, typer.Option(help="fp32, bf16 or int8; the format's usual one when left out.")
     ] = None,
     check: Annotated[
-        int, typer.Option(min=0, help="Compare what an engine shall run with the run on so many validation records; 0 is not at all.")
+        int, typer.Option(min=0, help="On how many validation records the exported model is compared with the run; 0 for no comparison.")
     ] = 100,
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Write it even where a lower precision loses more quality than is usual.")
     ] = False,
     shortlist: Annotated[
         int | None,
-        typer.Option(min=1, help="Say only what goes with the source: so many symbols of the target for each of the source. Often 50."),
+        typer.Option(
+            min=1, help="Limit the output vocabulary to likely translations: so many target symbols for each source symbol, often 50."
+        ),
     ] = None,
     shortlist_data: Annotated[
-        Path | None, typer.Option(help="Pairs to count the shortlist on; the run's training data when left out.")
+        Path | None, typer.Option(help="Pairs from which the shortlist is counted; the run's training data when left out.")
     ] = None,
     settings: Set = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model in a format that other programs read, or for an engine that runs it: such a folder is opened like a run, with which it
-    is compared first.
+    """Write a model in a format that other programs read, or for a faster engine. An engine's folder is opened like a run, and is compared
+    with the run before it is kept.
 
     Example: antiphon export runs/german --format onnx --precision int8 --out german
     """

@@ -19,7 +19,7 @@ def import_(
     settings: Set = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make a run of a model that another program has trained, to predict with, evaluate, and train further.
+    """Make a run from a model that another program has trained, to predict with it, evaluate it, or train it further.
 
     Example: antiphon import marian models/enpt --out runs/enpt --set task.source=en --set task.target=pt
     """

@@ -45,8 +45,8 @@ def inspect(
     quiet: Quiet = False,
 ) -> None:
     """Show what training would see: counts, lengths, samples, unknown symbols, repeated and misaligned records, what is left out and
-    why, overlap between the splits, the model's size, and memory and time per epoch. Of series: spans, values, windows, and whether
-    what is scored was learned from.
+    why, overlap between the splits, the model's size, and memory and time per epoch. For series: their time spans, values and windows, and
+    whether values that are scored were also trained on.
 
     Example: antiphon inspect german.yaml
     """

@@ -20,7 +20,7 @@ def list_plugins(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the plug-ins of a kind, with a line each; the kinds with their plug-ins when none is named.
+    """List the plug-ins of a kind, a line each; without a kind, all kinds and their plug-ins.
 
     Example: antiphon list models
     """

@@ -31,12 +31,12 @@ def new(
         ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", min=0.1, help="How long training may take, for what --data names; 10 when left out.")
+        float | None, typer.Option("--minutes", min=0.1, help="How many minutes training may take, with --data; 10 when left out.")
     ] = None,
     settings: Set = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write a commented recipe for your own data, and beside it a schema by which editors know what may stand there.
+    """Write a commented recipe for your own data, and beside it a schema with which editors complete and check it.
 
     With --data it looks at the files and at this machine: columns, vocabulary, model, batch and budget are chosen to fit, each with its
     reason. A column that cannot be guessed is named by --set task.source=COLUMN.

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 Run = Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.", show_default=False)]
 Runs = Annotated[list[Path], typer.Argument(help="A run's folder or a checkpoint; several of them are an ensemble.", show_default=False)]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a setting of the recipe; may be repeated.")]
-TrustCode = Annotated[bool, typer.Option("--trust-code", help="Import code outside Antiphon that a run names. It can do anything.")]
+TrustCode = Annotated[bool, typer.Option("--trust-code", help="Allow a run to import code from outside Antiphon, which can do anything.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what was asked for: no progress, no remarks.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results: no progress, no remarks.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue exactly where the last checkpoint is; begin where there is none.")]
 Workers = Annotated[
-    int, typer.Option(min=1, help="Processes that decode side by side, for many inputs; each opens the model, in memory of its own.")
+    int, typer.Option(min=1, help="How many processes decode side by side, for many inputs; each has its own copy of the model in memory.")
 ]
 Weights = Annotated[
     str | None, typer.Option(metavar="W1,W2", help="Of an ensemble: how much each run counts, such as 0.6,0.4; alike when left out.")
@@ -31,15 +31,15 @@ Glossary = Annotated[
 ]
 GlossaryMode = Annotated[
     Literal["soft", "exact"],
-    typer.Option(help="Whether terms that a source has should be said, inflected or not, or must be, as they are written."),
+    typer.Option(help="soft: prefer the translations of terms that a source has, in any inflection; exact: require them as written."),
 ]
 Memory = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="What was translated before, such as memory.tmx; *.jsonl tells what is most like an input."),
+    typer.Option(metavar="FILE", help="Earlier translations, such as memory.tmx; *.jsonl tells which is most similar to each input."),
 ]
 MemoryMode = Annotated[
     Literal["tell", "reuse"],
-    typer.Option(help="Whether the memory only tells what it has, or its translation of the same source is taken as the prediction."),
+    typer.Option(help="tell: only report what the memory has; reuse: take its translation of an identical source as the prediction."),
 ]
 
 

@@ -48,9 +48,9 @@ To = Annotated[
         "--output",
         "-o",
         help="Where to write; - is standard output. *.jsonl gets all details, *.csv and *.tsv the columns of the inputs and the"
-        " predictions, other names lines (of forecasts csv). A file with room for predictions, such as de.po, comes back as a file of its"
-        " kind, also in its own place. FOLDER/ gets a file for each document or subtitled recording, of other inputs one for each block;"
-        " 'FOLDER/*.tsv' says of which kind.",
+        " predictions, any other name one prediction a line (forecasts: csv). A file with room for predictions, such as de.po, comes"
+        " back as a file of its kind, also in its own place. FOLDER/ gets a file for each document or subtitled recording, and for each"
+        " block of other inputs; 'FOLDER/*.tsv' says of which kind.",
     ),
 ]
 
@@ -65,11 +65,14 @@ Input = Annotated[
     ),
 ]
 Stream = Annotated[
-    bool, typer.Option("--stream", help="Say words of the output while words of standard input are read; needs `model.wait_k`.")
+    bool,
+    typer.Option("--stream", help="Write words of the output while words of standard input are still being read; needs `model.wait_k`."),
 ]
 Shard = Annotated[
     str | None,
-    typer.Option(metavar="I/N", help="Predict every N-th block of the inputs into a folder; a rerun does only what is not done."),
+    typer.Option(
+        metavar="I/N", help="Predict every N-th block of the inputs, such as 3/8, into a folder; a rerun does only what is missing."
+    ),
 ]
 BlockRecords = Annotated[
     int | None, typer.Option(min=1, help="How many inputs a block has, each of which is a file in the folder; 2000 when left out.")
@@ -101,8 +104,8 @@ def predict(
     quiet: Quiet = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Predict for each input. An input that cannot be used keeps its place with an empty line and is named on standard error, or counted
-    where many are alike. A blank line of a text is answered with one.
+    """Predict an output for each input. An input that cannot be used keeps its place with an empty line and is named on standard error,
+    or counted where many are alike. A blank line gives a blank line.
 
     Lines of standard input are answered as they come. A file is written as FILE.partial, and takes its place when it is complete.
 

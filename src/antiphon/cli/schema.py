@@ -14,7 +14,7 @@ BESIDE = ".antiphon-schema.json"
 def schema(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write it; standard output when left out.")] = None,
 ) -> None:
-    """Print the JSON schema of recipes, by which an editor completes settings, explains them and marks mistakes.
+    """Print the JSON schema of recipes, with which editors complete settings, explain them and mark mistakes.
 
     Example: antiphon schema -o .antiphon-schema.json
     """

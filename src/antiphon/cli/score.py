@@ -25,7 +25,9 @@ def score(
         str,
         typer.Option("--output", "-o", help="Where to write: *.tsv, *.csv, or *.jsonl with all details; - is standard output, as tsv."),
     ] = "-",
-    alignment: Annotated[bool, typer.Option("--alignment", help="Also align words by attention: `0-0 1-2`, source by target.")] = False,
+    alignment: Annotated[
+        bool, typer.Option("--alignment", help="Also write word alignments by attention, such as `0-0 1-2` (source-target).")
+    ] = False,
     weights: Weights = None,
     average: Averaged = None,
     settings: Set = None,

@@ -13,7 +13,7 @@ def serve(
     run: Annotated[
         list[str],
         typer.Argument(
-            help="Runs or exported folders, each a model called as its folder; NAME=RUN gives it another name.", show_default=False
+            help="Runs or exported folders. Each is a model named after its folder; NAME=RUN gives it another name.", show_default=False
         ),
     ],
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is reached from other machines, too.")] = "127.0.0.1",
@@ -26,17 +26,20 @@ def serve(
     ] = 16384,
     wait: Annotated[float, typer.Option(help="Milliseconds that a free worker waits for more records.", min=0)] = 2.0,
     queue: Annotated[int, typer.Option(help="The most records that may wait for a model.", min=1)] = 1000,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.001)] = 60.0,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a request is abandoned.", min=0.001)] = 60.0,
     max_records: Annotated[int, typer.Option(help="The most records, or series, of one request.", min=1)] = 500,
     max_body: Annotated[int, typer.Option(help="The most bytes of one request.", min=1)] = 32 * 2**20,
     max_seconds: Annotated[float, typer.Option(help="The most seconds of a recording.", min=0.001)] = 7200.0,
     max_sessions: Annotated[int, typer.Option(help="The most clients that may speak to a model at the same time.", min=1)] = 32,
-    idle: Annotated[float, typer.Option(help="Seconds without sound, after which one who speaks is taken to have gone.", min=0.001)] = 30.0,
+    idle: Annotated[
+        float, typer.Option(help="Seconds without sound after which a client that streams speech is taken to have gone.", min=0.001)
+    ] = 30.0,
     max_beam: Annotated[int, typer.Option(help="The widest beam that a request may ask for.", min=1)] = 16,
     api_key: Annotated[
         str | None,
         typer.Option(
-            help="The key that requests must have. Better in the environment, where other users do not see it.", envvar="ANTIPHON_API_KEY"
+            help="The key that requests must send. Safer in the environment, where other users of the machine do not see it.",
+            envvar="ANTIPHON_API_KEY",
         ),
     ] = None,
     listen: Annotated[
@@ -50,7 +53,7 @@ def serve(
     settings: Set = None,
     trust_code: TrustCode = False,
 ) -> None:
-    """Serve runs over HTTP until Ctrl-C or SIGTERM, which lets what was accepted end first. SIGHUP opens the runs anew.
+    """Serve runs over HTTP until Ctrl-C or SIGTERM, which finish accepted requests first. SIGHUP reloads the runs.
 
     Example: antiphon serve runs/german --port 8080
     """

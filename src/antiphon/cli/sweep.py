@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 def sweep(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file with a section `sweep`.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="The sweep's folder; sweeps/RECIPE when left out.")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="How many trials there are to be in all, instead of `sweep.trials`.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="The total number of trials, instead of `sweep.trials`.")] = None,
     settings: Set = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Try settings of a recipe, a training for each trial, and write the best as a recipe. The same command, started elsewhere or again,
-    joins the sweep: it takes up trials whose process is dead, and begins new ones. Ctrl-C leaves a checkpoint.
+    """Search for the best settings of a recipe by training a model for each trial, and write the best as a recipe. The same command,
+    started again or on another machine, joins the sweep: it continues trials whose process has died, and begins new ones. Ctrl-C leaves a
+    checkpoint.
 
     Example: antiphon sweep german.yaml --out sweeps/german --trials 30
     """

@@ -18,7 +18,7 @@ def tune(
         list[str] | None,
         typer.Option(metavar="KEY=V1,V2,...", help="A search setting and the values to try; several are combined. May be repeated."),
     ] = None,
-    metric: Annotated[str | None, typer.Option(help="What is to be best; the metric that chose the checkpoint when left out.")] = None,
+    metric: Annotated[str | None, typer.Option(help="The metric to optimize; the one that chose the checkpoint when left out.")] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -31,7 +31,7 @@ def tune(
     quiet: Quiet = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Try search settings on validation data, and make the best those of the run.
+    """Try search settings, such as the beam size, on validation data, and store the best in the run.
 
     Example: antiphon tune runs/german --grid beam_size=4,8 --grid length_penalty=gnmt --grid alpha=0.4,0.6,0.8
     """
