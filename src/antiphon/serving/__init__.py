@@ -1,1 +1,1 @@
-"""Runs as a service over HTTP: an application that anyone may mount, workers that predict, and batches that fill themselves."""
+"""Serves runs over HTTP: an ASGI application that can be mounted anywhere, worker processes that predict, and dynamic batching."""

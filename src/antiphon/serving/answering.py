@@ -1,4 +1,4 @@
-"""Answers that take long: no computing for a client who has gone, and signs of life for one who waits.
+"""Slow answers: work for a client that has disconnected is cancelled, and a client that waits gets blanks that keep its connection alive.
 
 Clients that hear nothing for 5 or 10 seconds send everything again. So what is not there after a moment is answered with status 200 and a
 blank every few seconds, which JSON allows in front of it; what goes wrong from there on is told in the body, as the status has been sent.
@@ -19,7 +19,7 @@ BLANK_EVERY = 3.0
 """Seconds between two blanks."""
 
 Tell = Callable[[RefusedError], tuple[int, dict[str, Any]]]
-"""The status and the body by which a protocol tells that something was refused."""
+"""How a protocol reports a refusal: the status and the body of the response."""
 
 
 class PlainJSONResponse(JSONResponse):
@@ -31,19 +31,19 @@ class PlainJSONResponse(JSONResponse):
 
 
 def told(error: RefusedError) -> tuple[int, dict[str, Any]]:
-    """The body that clients of all protocols can read."""
+    """The body of an error response, which clients of all protocols can read."""
     return error.status, {"message": str(error), "detail": str(error), "error": str(error)}
 
 
 def refusal(error: RefusedError, tell: Tell = told) -> Response:
-    """The answer to what is refused."""
+    """The response to a refused request."""
     status, body = tell(error)
     headers = {} if error.retry_after is None else {"Retry-After": f"{error.retry_after:.0f}"}
     return PlainJSONResponse(body, status, headers=headers)
 
 
 async def answered(request: Request, work: Awaitable[Any], tell: Tell = told) -> Response:
-    """The JSON that `work` makes; it is cancelled when the client leaves. The body of the request must have been read."""
+    """The JSON that `work` makes; `work` is cancelled when the client disconnects. The body of the request must have been read."""
     task = asyncio.ensure_future(work)
     if not await _done(request, task, BLANK_EVERY):
         return Response(status_code=499)
@@ -56,13 +56,13 @@ async def answered(request: Request, work: Awaitable[Any], tell: Tell = told) ->
 
 
 async def awaited(request: Request, work: Awaitable[Response]) -> Response:
-    """The answer that `work` makes, for clients who wait in silence; it is cancelled when the client leaves."""
+    """The response that `work` makes, for clients that need no signs of life; `work` is cancelled when the client disconnects."""
     task = asyncio.ensure_future(work)
     return task.result() if await _done(request, task, None) else Response(status_code=499)
 
 
 async def _done(request: Request, task: "asyncio.Future[Any]", timeout: float | None) -> bool:
-    """Wait for work to be done, not for ever; False when the client has left meanwhile, so that it is cancelled."""
+    """Wait a limited time for the work; False when the client has disconnected meanwhile, so that the work is cancelled."""
     gone = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait({task, gone}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -89,7 +89,7 @@ async def _waiting(task: "asyncio.Future[Any]", tell: Tell) -> AsyncIterator[byt
 
 
 async def _gone(request: Request) -> None:
-    """Return when the client has left."""
+    """Return when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

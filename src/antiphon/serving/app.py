@@ -1,4 +1,4 @@
-"""The application: routes of all protocols behind the guards, health, and counters."""
+"""The ASGI application: the routes of all protocols behind the guards, health checks, and counters."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -31,7 +31,7 @@ def application(
     protocols: Sequence[str] | None = None,
     make: MakeWorker = WorkerProcess,
 ) -> Any:
-    """An ASGI application that serves runs, which it loads when it starts.
+    """An ASGI application that serves runs, which it loads at startup.
 
     served      the runs, with their names
     settings    who may ask, and for how much

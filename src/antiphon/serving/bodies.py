@@ -1,4 +1,4 @@
-"""Fields of a request, in whatever form a client sends them: JSON, a form, or several parts.
+"""Reads the fields of a request, sent as JSON, as a form, or as multipart form data.
 
 What comes is looked at, not what the client calls it: some send no content type, some send JSON under another one.
 """
@@ -15,7 +15,7 @@ from antiphon.store.json_text import json_text
 
 
 async def fields(request: Request) -> dict[str, Any]:
-    """The fields of the query and of the body, which come first. A field that is there several times is a list of its values.
+    """The fields of the query and of the body; the body takes precedence. A repeated field is a list of its values.
 
     Raises RefusedError for a body that is none of these.
     """
@@ -62,7 +62,7 @@ def _decoded(body: bytes) -> str:
 
 
 def text_of(given: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    """The text of a field. Raises RefusedError when it is missing, unless there is a default, or no text."""
+    """The text of a field. Raises RefusedError when it is missing and there is no default, or when it is not a text."""
     value = given.get(name, default)
     if value is None:
         raise RefusedError(400, f"`{name}` is missing.")
@@ -80,7 +80,7 @@ def _checked(name: str, text: str) -> str:
 
 
 def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
-    """The texts of a field that may hold one or several. Raises RefusedError when it is missing, or no text."""
+    """The texts of a field that may hold one or several. Raises RefusedError when it is missing or holds anything but texts."""
     value = given.get(name)
     texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
     if value is None or len(texts) < (len(value) if isinstance(value, list) else 1):
@@ -89,12 +89,12 @@ def texts_of(given: Mapping[str, Any], name: str) -> list[str]:
 
 
 def is_true(given: Mapping[str, Any], name: str) -> bool:
-    """Whether a field says yes, as forms and JSON do."""
+    """Whether a field is true, as forms and JSON write it."""
     return given.get(name) in (True, 1, "1", "true", "True")
 
 
 def whole_of(given: Mapping[str, Any], name: str, default: int | None = None, *, least: int = 1) -> int:
-    """The whole number of a field. Raises RefusedError when it is missing, unless there is a default, or no such number."""
+    """The integer in a field. Raises RefusedError when it is missing and there is no default, or when it is not an allowed integer."""
     value = given.get(name)
     value = default if value is None else value
     if isinstance(value, bool) or not isinstance(value, int) or value < least:

@@ -1,4 +1,4 @@
-"""Documents that are translated while nobody waits: read in units, asked for a batch at a time, written again, and handed out once.
+"""Documents translated in the background: split into units, translated batch by batch, rebuilt, and downloaded once.
 
 Files lie in a temporary folder of their own, and go with their document: when it was handed out, or an hour after it was done. A document
 that is sent again within a minute, as clients do that hear nothing, is the one that is there.
@@ -26,7 +26,7 @@ from antiphon.serving.service import Service
 from antiphon.serving.tagged_texts import links_of
 
 KEPT = 3600.0
-"""Seconds for which a document is kept when it is done."""
+"""Seconds for which a finished document is kept."""
 _AGAIN = 60.0  # seconds within which the same upload is taken for a repeated one
 _MOST = 100  # documents that are there at a time
 _AT_WORK = 4  # documents that are translated at a time; they share workers with all other requests
@@ -35,13 +35,13 @@ _PLAIN = (".txt", ".text")  # there are two readers; a document has paragraphs, 
 
 Record = Mapping[str, Any]
 Required = Callable[[str], list[str]]
-"""What must be said in a translation of a text."""
+"""Phrases that the translation of a text must contain."""
 
 
 @final
 @dataclass(eq=False)
 class Document:
-    """A document, what is done with it, and the folder where it lies."""
+    """A document, the state of its translation, and the folder that holds its files."""
 
     pair: Pair
     name: str
@@ -59,12 +59,12 @@ class Document:
 
     @property
     def source(self) -> Path:
-        """What was sent."""
+        """The file that the client sent."""
         return Path(self.folder.name) / f"source{self.suffix}"
 
     @property
     def target(self) -> Path:
-        """What it became."""
+        """The translated file."""
         return Path(self.folder.name) / f"target{self.suffix}"
 
 
@@ -80,7 +80,8 @@ class Documents:
         service.at_end.append(self.close)
 
     def add(self, pair: Pair, name: str, content: bytes, required: Required) -> Document:
-        """Take a document, which is translated from now on. Raises RefusedError for a format that is not written again, or too many."""
+        """Add a document and start its translation. Raises RefusedError for a format that cannot be written back, or for too many
+        documents."""
         suffix = Path(name).suffix.lower()
         formats = {ending for plugin in readers() if plugin.back is not None for ending in plugin.suffixes}
         if suffix not in formats:
@@ -101,19 +102,19 @@ class Documents:
         return document
 
     def find(self, identity: str, key: str) -> Document:
-        """A document of whoever knows its key. Raises RefusedError where there is none."""
+        """The document with this number, for a client that knows its key. Raises RefusedError when there is none."""
         found = self._known.get(identity)
         if found is None or not hmac.compare_digest(found.key.encode(), key.encode("utf-8", "replace")):
             raise RefusedError(404, "There is no such document: it was handed out already, has waited for too long, or its key is another.")
         return found
 
     def forget(self, document: Document) -> None:
-        """Remove it, with its files."""
+        """Remove a document and its files."""
         if self._known.pop(document.identity, None) is not None:
             document.folder.cleanup()
 
     def close(self) -> None:
-        """Remove all, also what nobody has fetched."""
+        """Remove all documents, including those never downloaded."""
         for task in self._tasks:
             task.cancel()
         for document in list(self._known.values()):
@@ -134,7 +135,7 @@ class Documents:
 
 @final
 class _Translation:
-    """What happens to one document."""
+    """The translation of one document."""
 
     def __init__(self, service: Service, document: Document):
         self._service, self._document = service, document
@@ -143,7 +144,7 @@ class _Translation:
         self._column = card.columns[0]
 
     async def run(self) -> None:
-        """Read, ask, write. Raises AntiphonError when the document cannot be read, or the model says nothing."""
+        """Read the document, predict, and write it. Raises AntiphonError when it cannot be read, or when the model predicts nothing."""
         document = self._document
         records, rewriter = await asyncio.to_thread(self._read)
         document.characters = sum(len(str(record[self._column])) for record in records)
@@ -181,7 +182,7 @@ class _Translation:
         return (records[start : start + size] for start in range(0, len(records), size))
 
     async def _said(self, rewriter: Rewriter, records: Sequence[Record]) -> list[dict[str, Any]]:
-        """The predictions for some records; while others fill the queue, it waits, and what takes too long is asked for in halves."""
+        """The predictions for some records; waits while the queue is full, and splits what takes too long into halves."""
         asked = [{name: value for name, value in record.items() if name not in (FILE, UNIT, STATE)} for record in records]
         aligned = any(rewriter.wants_links(record[UNIT]) for record in records)
         while True:
@@ -196,8 +197,8 @@ class _Translation:
                 await asyncio.sleep(error.retry_after or 1)
 
     def _put(self, rewriter: Rewriter, records: Sequence[Record], said: Sequence[Mapping[str, Any]]) -> list[tuple[Record, MissingError]]:
-        """Write what is said into its units; those that lack phrases are to be asked for again, all others that do not fit stay as they
-        were."""
+        """Write the predictions into their units; returns those that lack required phrases, to be predicted again. Units whose prediction
+        does not fit stay as they were."""
         missing = list[tuple[Record, MissingError]]()
         for record, prediction in zip(records, said, strict=True):
             links = prediction.get("word_alignment") if rewriter.wants_links(record[UNIT]) else None
@@ -213,5 +214,5 @@ class _Translation:
 
 
 def _reader(suffix: str) -> ReaderPlugin:
-    """A reader of files that are written again; those of one suffix agree on their settings."""
+    """A reader of files that can be written back; the readers of one suffix agree on their settings."""
     return next(plugin for plugin in readers() if plugin.back is not None and suffix in plugin.suffixes)

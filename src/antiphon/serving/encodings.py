@@ -1,4 +1,4 @@
-"""Bodies of requests that were packed on the way (RFC 9110, 8.4): gzip, deflate and zstd, never to more than a request may have."""
+"""Compressed request bodies (RFC 9110, 8.4): gzip, deflate and zstd, never decompressed beyond the size limit of a request."""
 
 import io
 import zlib
@@ -11,7 +11,7 @@ _WINDOW = 2**27  # bytes that zstd may look back, as `zstd --long` allows by def
 
 
 def unpacked(body: bytes, encoding: str, most: int) -> bytes:
-    """The body as it was before it was packed; `encoding` is the header `Content-Encoding`, the last one done last.
+    """The decompressed body; `encoding` is the header `Content-Encoding`, which lists encodings in the order in which they were applied.
 
     Raises RefusedError when it is none, when it is damaged, and when there is more in it than `most` bytes.
     """
@@ -35,7 +35,8 @@ def _zstd(body: bytes, most: int) -> bytes:
 
 
 def _zlib(body: bytes, name: str, most: int) -> bytes:
-    """gzip of one or several parts; deflate with the head of zlib, as the standard has it, or without, as some send it."""
+    """Decompress gzip of one or several members, or deflate with the zlib header, as the standard has it, or without, as some clients send
+    it."""
     if name == "deflate" and (len(body) < 2 or body[0] & 15 != 8 or int.from_bytes(body[:2], "big") % 31):
         return _part(zlib.decompressobj(-zlib.MAX_WBITS), body, most)[0]
     found, window = bytearray(), zlib.MAX_WBITS if name == "deflate" else zlib.MAX_WBITS + 16

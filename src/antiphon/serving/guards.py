@@ -1,4 +1,4 @@
-"""What stands before every route: the key, the size of a body, paths as clients write them, and the counters."""
+"""Checks before every route: the API key, the size of the body, variants of paths that clients send, and the counters."""
 
 import re
 import secrets
@@ -13,7 +13,7 @@ from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
 
 OPEN = frozenset({"/", "/healthz", "/readyz"})
-"""Paths that need no key: nothing of a model is told there."""
+"""Paths that need no key, since they reveal nothing about a model."""
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -26,14 +26,14 @@ _SCHEMES = ("bearer ", "deepl-auth-key ")
 
 @final
 class Guards:
-    """An application behind its guards."""
+    """An ASGI application behind its guards."""
 
     def __init__(self, app: App, service: Service, unkeyed: frozenset[str] = OPEN, tells: Mapping[str, Tell] | None = None):
         self._app, self._service, self._settings, self._unkeyed = app, service, service.settings, unkeyed
         self._tells = tells or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -83,7 +83,7 @@ class Guards:
 
 
 def key_in(scope: Scope) -> str:
-    """The key that the head of a request has; nothing where it has none."""
+    """The API key in the headers of a request; empty where there is none."""
     headers: dict[str, str] = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     given = headers.get("x-api-key") or headers.get("authorization", "")
     scheme = next((scheme for scheme in _SCHEMES if given.lower().startswith(scheme)), "")
@@ -91,7 +91,8 @@ def key_in(scope: Scope) -> str:
 
 
 async def _whole(scope: Scope, receive: Receive, most: int) -> tuple[Scope, Receive]:
-    """A request whose body has been read, and counted meanwhile: clients may leave its length out, or lie. What was packed is unpacked.
+    """A request whose body has been read completely and counted, since clients may omit or misstate its length; a compressed body is
+    decompressed.
 
     Raises RefusedError when it is too long, or cannot be unpacked.
     """

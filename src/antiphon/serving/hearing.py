@@ -1,4 +1,4 @@
-"""Which model transcribes a recording: by its name, by the spoken language, and by whether it translates.
+"""Chooses the model that transcribes a recording: by its name, by the spoken language, and by whether it translates.
 
 What languages a model has is known of a Whisper (`task.vocabulary.languages`), and of a model that is called after one (`de`) or two
 (`de-en`). Of others it is not known, and nothing is concluded from that.
@@ -13,14 +13,14 @@ from antiphon.serving.refused import RefusedError
 from antiphon.serving.service import Service
 
 ANY = re.compile(r"(?:whisper|gpt-).*")
-"""Names of OpenAI's models, which its clients send wherever they ask: any model that can do the same is meant."""
+"""Names of OpenAI's models, which its clients send to any server: they stand for any model that can do the task."""
 
 Languages = tuple[str | None, str | None]
-"""The languages of what is heard and of what is written; None is not known."""
+"""The languages of the speech and of the text; None where unknown."""
 
 
 def languages_of(pool: Pool) -> Languages:
-    """What is known of a model's languages."""
+    """What is known about the languages of a model."""
     if pool.card is not None and pool.card.languages is not None:
         return pool.card.languages
     name = pool.served.name
@@ -28,13 +28,13 @@ def languages_of(pool: Pool) -> Languages:
 
 
 def translates(pool: Pool) -> bool:
-    """Whether a model is known to write another language than it hears."""
+    """Whether a model is known to write another language than that of the speech."""
     heard, written = languages_of(pool)
     return heard is not None and written is not None and not _alike(heard, written)
 
 
 def listener(service: Service, model: str | None, spoken: Sequence[str] = (), *, into_english: bool = False) -> Pool:
-    """The model that is asked for.
+    """The model that a request asks for.
 
     model         its name; None, or the name of one of OpenAI's, is the first one that can do it
     spoken        languages that may be spoken; none where it is not known
@@ -79,7 +79,7 @@ def _into_english(pool: Pool) -> bool:
 
 
 def _hears(pool: Pool, spoken: Sequence[str]) -> bool | None:
-    """Whether it hears one of these languages; None where that is not known, or nothing is asked."""
+    """Whether the model understands one of these languages; None where that is unknown, or where the request names none."""
     heard = languages_of(pool)[0]
     return None if heard is None or not spoken else any(_alike(heard, language) for language in spoken)
 

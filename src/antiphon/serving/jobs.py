@@ -1,4 +1,4 @@
-"""What waits for a worker, and how long it is."""
+"""Jobs that wait for a worker, and their sizes."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from antiphon.serving.worker import Answer, Asked
 
 @dataclass(eq=False)
 class Job:
-    """Records that wait for a worker, and their answer."""
+    """Records that wait for a worker, and the future of their predictions."""
 
     asked: Asked
     answer: "asyncio.Future[Answer]"
@@ -22,6 +22,7 @@ class Job:
 
 
 def elements_of(record: Mapping[str, Any]) -> int:
-    """How long a record is: a character of a text is an element, and so are 320 bytes of sound, 10 ms of it at 16 kHz and 16 bits."""
+    """The size of a record in elements: one for each character of text, and one for each 320 bytes of sound, which is 10 ms at 16 kHz and
+    16 bits."""
     values = (value for value in record.values() if isinstance(value, str | bytes))
     return max((len(value) if isinstance(value, str) else len(value) // 320 for value in values), default=1) or 1

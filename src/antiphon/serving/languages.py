@@ -1,4 +1,4 @@
-"""Languages of the models that are served: a model called `en-de`, or `en-pt-BR`, translates between these two."""
+"""Languages of the served models: a model called `en-de`, or `en-pt-BR`, translates between these two."""
 
 import re
 from collections.abc import Callable
@@ -38,41 +38,42 @@ class Pair:
 
 
 def is_language(code: str) -> bool:
-    """Whether this is the code of a language, with a region or without."""
+    """Whether this is a language code, with or without a region."""
     return re.fullmatch(_CODE, code) is not None and code.replace("_", "-").partition("-")[0] in _NAMES
 
 
 def pair_of(name: str) -> tuple[str, str] | None:
-    """The two languages that a model is called after; None where they are none."""
+    """The two languages in the name of a model; None where it is not a language pair."""
     found = _PAIR.fullmatch(name)
     return (found[1], found[2]) if found is not None and is_language(found[1]) and is_language(found[2]) else None
 
 
 def codes() -> list[str]:
-    """The codes of all languages that have a name here."""
+    """The codes of all languages whose names are known here."""
     return list(_NAMES)
 
 
 def code_of(language: str) -> str:
-    """The code of a language that is named in English; what is no such name stays as it is."""
+    """The code of a language given by its English name; anything else is returned unchanged."""
     return next((code for code, name in _NAMES.items() if name.lower() == language.lower()), language)
 
 
 def name_of(code: str) -> str:
-    """A language's name in English; of one that is not known its code."""
+    """The English name of a language, or its code where the name is not known."""
     base, _, region = code.replace("_", "-").partition("-")
     name = _NAMES.get(base.lower(), base)
     return f"{name} ({region})" if region else name
 
 
 def pairs(service: Service) -> list[Pair]:
-    """The pairs of languages that models are called after."""
+    """The language pairs of the models whose names are pairs."""
     found = ((pool, _PAIR.fullmatch(name)) for name, pool in service.pools.items())
     return [Pair(pool, match[1], match[2]) for pool, match in found if match is not None]
 
 
 def between(service: Service, source: str | None, target: str) -> Pair:
-    """The model between two languages; None is any source, if one model alone has the target. Regions count where a model has them.
+    """The model that translates between two languages; with None as source, the model of the target language if there is only one. Regions
+    count where a model's name has them.
 
     Raises RefusedError when there is no such model, or no single one.
     """

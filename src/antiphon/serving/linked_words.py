@@ -1,4 +1,4 @@
-"""Which words of a prediction belong to which words of its source: what is shown to people, and where tags are put.
+"""Links between the words of a prediction and those of its source, for display and for placing tags.
 
 Links come from attention: the model is asked what it thinks of what it said. Copies come from the mixture of a model that generates or
 copies. Both are told in words, which are what white space parts, counted from 0, so that a client need not know of any vocabulary.
@@ -18,7 +18,8 @@ _NO_WORD = -1
 
 def with_links(predictor: "Predictor", records: Sequence[Mapping[str, Any]], plain: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Predictions, and their alternatives, with `word_alignment` (`0-0 1-2`, words of the source by words of the prediction) where the
-    model has attention, and with `copied_words` where it says what it copied: `{"word": 2, "source_word": 5, "probability": 0.98}`.
+    model has attention, and with `copied_words` where it reports which words it copied: `{"word": 2, "source_word": 5, "probability":
+    0.98}`.
     """
     target = predictor.task.target_column
     if target is None:
@@ -41,7 +42,7 @@ def with_links(predictor: "Predictor", records: Sequence[Mapping[str, Any]], pla
 def _with_records(
     records: Sequence[Mapping[str, Any]], plain: Sequence[dict[str, Any]]
 ) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
-    """Each prediction that says something, and each of its alternatives, with the record that it is for."""
+    """Each prediction that is not empty, and each of its alternatives, with its record."""
     for record, one in zip(records, plain, strict=True):
         for said in (one, *one.get("alternatives", ())):
             if said["prediction"] and "error" not in said:
@@ -49,8 +50,8 @@ def _with_records(
 
 
 def _copied_words(predictor: "Predictor", record: Mapping[str, Any], copied: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The words of a prediction that were copied, each from the word that its likeliest symbol comes from. None where the symbols of the
-    text are not those that the model said."""
+    """The copied words of a prediction, each with the source word of its likeliest symbol. Empty where tokenizing the text does not give
+    back the predicted symbols."""
     from antiphon.contracts.abilities import KnowsWords
 
     if not isinstance(predictor.task, KnowsWords):

@@ -1,4 +1,4 @@
-"""What a service counts, in the form that Prometheus reads: requests by status, batches, what waits, refusals, workers that died."""
+"""Counters of a service in Prometheus format: requests by status, batches, queue lengths, refusals, and workers that died."""
 
 from collections import defaultdict
 from typing import final
@@ -10,7 +10,7 @@ _SMOOTH = 0.1  # how much the latest batch counts in what is expected of the nex
 
 @final
 class Metrics:
-    """The counters of one application, in a registry of its own, so that several may live in one process."""
+    """The counters of one application, in a registry of its own, so that several applications can share a process."""
 
     def __init__(self) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -28,44 +28,44 @@ class Metrics:
         self._expected: defaultdict[str, float] = defaultdict(float)
 
     def begun(self) -> None:
-        """A request has come."""
+        """Count a request that has arrived."""
         self._open.inc()
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """A request was answered, or its client has left."""
+        """Count a request that was answered, or whose client has disconnected."""
         self._open.dec()
         self._requests.labels(route, str(status)).inc()
         self._latency.labels(route).observe(seconds)
 
     def batch(self, model: str, records: int, seconds: float) -> None:
-        """A batch was predicted."""
+        """Count a predicted batch."""
         self._sizes.labels(model).observe(records)
         self._times.labels(model).observe(seconds)
         known = self._expected[model]
         self._expected[model] = seconds if known == 0 else known + _SMOOTH * (seconds - known)
 
     def seconds_of(self, model: str) -> float:
-        """About how long a batch takes."""
+        """An estimate of the seconds that a batch takes."""
         return self._expected[model]
 
     def waiting(self, model: str, count: int) -> None:
-        """So much waits now."""
+        """Set the number of records that wait."""
         self._waiting.labels(model).set(count)
 
     def sessions(self, model: str, count: int) -> None:
-        """So many speak now."""
+        """Set the number of open speech sessions."""
         self._sessions.labels(model).set(count)
 
     def refused(self, model: str, reason: str) -> None:
-        """A request was refused."""
+        """Count a refused request."""
         self._refused.labels(model, reason).inc()
 
     def died(self, model: str) -> None:
-        """A worker has ended by itself."""
+        """Count a worker that died."""
         self._died.labels(model).inc()
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All counters in Prometheus format."""
         from prometheus_client import generate_latest
 
         return generate_latest(self.registry)

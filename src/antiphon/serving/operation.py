@@ -1,4 +1,4 @@
-"""What every protocol has in common: errors in one sentence, and what operators look at: health and counters."""
+"""What all protocols share: errors in one sentence, and routes for operators: health and counters."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import HTTPException, RequestValidationError
@@ -11,7 +11,7 @@ from antiphon.serving.service import Service
 
 
 def tell_errors(app: FastAPI) -> None:
-    """Answer what is refused, what is no request, and what is not there, each in one sentence."""
+    """Answer refused requests, malformed requests and unknown paths with one sentence each."""
 
     @app.exception_handler(RefusedError)
     async def refused(request: Request, error: RefusedError) -> Response:
@@ -32,7 +32,7 @@ def tell_errors(app: FastAPI) -> None:
 
 
 def watch(app: FastAPI, service: Service) -> None:
-    """Routes by which operators see how a service is."""
+    """Add routes by which operators monitor a service."""
 
     @app.get("/healthz", tags=["operation"])
     async def healthz() -> Response:
@@ -41,7 +41,7 @@ def watch(app: FastAPI, service: Service) -> None:
 
     @app.get("/readyz", tags=["operation"])
     async def readyz() -> Response:
-        """Whether every model is loaded."""
+        """Whether every model is loaded and ready."""
         ready = service.is_ready
         return PlainJSONResponse({"status": "ready" if ready else "loading"}, 200 if ready else 503)
 

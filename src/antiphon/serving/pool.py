@@ -1,4 +1,4 @@
-"""The workers of one model, and the records that wait for them.
+"""The workers of one model, and its queue of records.
 
 Batches fill themselves: what arrives while a worker is busy goes to it together when it is free. The oldest record is always among them,
 and as many of those behind it as the budget of elements holds when all are padded to the longest: so a long one does not keep many short
@@ -35,7 +35,7 @@ _PATIENCE = 5.0  # seconds that a worker has to end, once its line is closed
 
 @dataclass(frozen=True)
 class Served:
-    """A run that is served, or several as an ensemble, by a name."""
+    """A run, or several as an ensemble, that is served under a name."""
 
     name: str
     run: tuple[str, ...]
@@ -48,7 +48,7 @@ class LostError(Exception):
 
 
 class WorkerProcess:
-    """A process, the line to it, and the thread that waits for its answers."""
+    """A worker process, the connection to it, and the thread that waits for its answers."""
 
     def __init__(self, served: Served, threads: int, module: str = "antiphon.serving.worker"):
         self.line, self.process = processes.start(module, processes.with_threads(threads))
@@ -57,7 +57,7 @@ class WorkerProcess:
         self._thread = ThreadPoolExecutor(1, "antiphon-line")
 
     async def card(self) -> Card:
-        """What the model is, once it is loaded. Raises AntiphonError when it cannot be."""
+        """The description of the model, once it is loaded. Raises AntiphonError when it cannot be loaded."""
         found = await self._call(_receive, self.line)
         if isinstance(found, str):
             raise AntiphonError(found)
@@ -65,12 +65,12 @@ class WorkerProcess:
         return found
 
     async def ask(self, asked: list[Asked]) -> list[Answer]:
-        """What the model says. Raises LostError when the process dies over it."""
+        """The model's predictions. Raises LostError when the process dies meanwhile."""
         found: list[Answer] = await self._call(_exchange, self.line, asked)
         return found
 
     async def listen(self, turns: list[Turn]) -> list[Heard]:
-        """What those who speak have said so far. Raises LostError when the process dies over it."""
+        """The partial transcripts of live speech sessions. Raises LostError when the process dies meanwhile."""
         found: list[Heard] = await self._call(_exchange, self.line, turns)
         return found
 
@@ -81,16 +81,16 @@ class WorkerProcess:
             raise LostError from error
 
     def close(self) -> None:
-        """Close the line, which ends the process once it has answered."""
+        """Close the connection, so that the process ends once it has answered."""
         self.line.close()
         self._thread.submit(self._reap)
 
     def wait(self) -> None:
-        """Wait until a process whose line is closed has ended."""
+        """Wait until the process has ended, after its connection was closed."""
         self._thread.shutdown()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process at once."""
         self.process.kill()
         self.close()
 
@@ -102,7 +102,7 @@ class WorkerProcess:
 
 
 MakeWorker = Callable[[Served, int], WorkerProcess]
-"""Starts a worker for a model that computes with so many threads."""
+"""Starts a worker for a model, with this number of threads."""
 
 
 def _receive(line: processes.Channel) -> Any:
@@ -116,7 +116,7 @@ def _exchange(line: processes.Channel, message: list[Asked] | list[Turn]) -> Any
 
 @final
 class Pool:
-    """The workers of a model."""
+    """The workers and the queue of one model."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Pool:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a worker has its model."""
+        """Whether at least one worker has loaded its model."""
         return self.card is not None and bool(self._all)
 
     async def start(self) -> None:
@@ -169,7 +169,8 @@ class Pool:
         worker.kill()
 
     async def reload(self) -> None:
-        """Open the run anew, in new workers; those that work end when they have answered and their sessions end, and nothing is lost."""
+        """Load the run again in new workers; the old ones end when they have answered and their sessions are over, so no request is
+        lost."""
         old = set(self._all)
         found = await asyncio.gather(*(self._new() for _ in range(self._settings.workers)))
         self._retire(old)
@@ -183,7 +184,7 @@ class Pool:
             self._rest(worker)
 
     def _rest(self, worker: WorkerProcess) -> None:
-        """A worker has nothing to do now."""
+        """Mark a worker as idle."""
         if worker in self._all:
             self._free.append(worker)
         elif self._sessions.at(worker) and not self._closed:
@@ -201,7 +202,7 @@ class Pool:
         suffix: str | None = None,
         brief: bool = False,
     ) -> list[dict[str, Any]]:
-        """The predictions for records, which stay together only where they are rows of a table.
+        """The predictions for records. Rows of a table stay in one batch; other records may be divided among batches.
 
         Raises RefusedError when too many wait, when it takes too long, or when nothing can be said.
         """
@@ -235,22 +236,23 @@ class Pool:
         return [prediction for part in found for prediction in part]  # type: ignore[misc]
 
     def _sizes(self, part: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-        """How many predictions there will be of a part, and the elements of its longest."""
+        """The number of predictions for a part of the records, and the elements of its longest one."""
         assert self.card is not None, "asked once the model is there"
         count = self.card.count(part)
         return count, math.ceil(len(part) / count) if self.card.is_table else max(map(elements_of, part))
 
     def _count(self) -> int:
-        """The records that wait for a worker, and that somebody waits for."""
+        """The number of waiting records whose clients have not disconnected."""
         return sum(job.size for job in self._waiting if not job.answer.done())
 
     def _delay(self) -> float:
-        """Seconds that what waits will take, about, if batches are full."""
+        """An estimate in seconds of how long the queue takes with full batches."""
         batches = len(self._waiting) / self._settings.batch_size / max(1, len(self._all))
         return float(max(1, math.ceil(self._metrics.seconds_of(self.served.name) * batches)))
 
     async def converse(self, sample_rate: int) -> Session:
-        """A session with one who speaks at so many samples a second. Raises RefusedError when it cannot follow, or too many speak."""
+        """Open a session for live speech with this sample rate. Raises RefusedError when the model cannot stream, or there are too many
+        sessions."""
         assert self.card is not None, "asked once the model is there"
         if not self.card.streams:
             raise RefusedError(422, f"`{self.served.name}` cannot transcribe speech while it is spoken. {self.card.why_not}")
@@ -263,7 +265,7 @@ class Pool:
         return session
 
     def _pump(self) -> None:
-        """Give what waits to the workers that are free: what speakers say at once, unless something else is older."""
+        """Give waiting work to idle workers: live speech at once, unless something else has waited longer."""
         self._pumping = False
         if self._alarm is not None:
             self._alarm.cancel()
@@ -277,7 +279,7 @@ class Pool:
         self._metrics.sessions(self.served.name, self._sessions.count)
 
     def _hear(self, until: float) -> None:
-        """Give what was said before `until` to the workers that are free."""
+        """Give speech that arrived before `until` to idle workers."""
         for free in (self._free, self._last):
             for worker in list(free):
                 oldest = self._sessions.oldest(worker)
@@ -286,7 +288,7 @@ class Pool:
                     self._begin(self._listen(worker, turns))
 
     def _fill(self) -> None:
-        """Give batches to the workers that are free, as soon as one is full or its oldest record has waited long enough."""
+        """Give batches to idle workers, as soon as one is full or its oldest record has waited long enough."""
         while self._free and self._waiting:
             left = self._waiting[0].born + self._settings.wait / 1000 - time.monotonic()
             if left > 0 and self._company and len(self._waiting) < self._settings.batch_size:
@@ -297,7 +299,7 @@ class Pool:
                 self._begin(self._run(self._free.pop(), batch))
 
     def _batch(self) -> list[Job]:
-        """The oldest record and those behind it that fit, and only so many that others who are free have some, too."""
+        """The oldest record and those behind it that fit, but not so many that other idle workers would get none."""
         share = min(self._settings.batch_size, math.ceil(sum(job.size for job in self._waiting) / len(self._free)))
         batch, left, size, longest = list[Job](), list[Job](), 0, 0
         while self._waiting and size < share:
@@ -348,7 +350,7 @@ class Pool:
         self._pump()
 
     async def _lost(self, worker: WorkerProcess, batch: list[Job], turns: Sequence[Waiting] = ()) -> None:
-        """Replace a worker that has died, and ask again what it had been asked, each by itself and once. Its sessions are lost."""
+        """Replace a worker that has died, and retry each of its jobs once, by itself. Its sessions are lost."""
         replaced = worker in self._all
         self._dismiss(worker)
         self._sessions.lose(worker, turns)
@@ -370,7 +372,7 @@ class Pool:
         self._pump()
 
     async def close(self) -> None:
-        """End the workers, once they have answered what they work on; who still speaks is told so."""
+        """End the workers once they have answered; open sessions get an error."""
         self._closed = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
         workers = [*self._all, *self._last]

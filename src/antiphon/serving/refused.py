@@ -1,10 +1,10 @@
-"""Requests that are not answered, with the status of HTTP that says why. Every protocol tells it in its own form."""
+"""Requests that are refused, with an HTTP status; each protocol reports it in its own form."""
 
 from antiphon.errors import AntiphonError
 
 
 class RefusedError(AntiphonError):
-    """A request that cannot be answered: a sentence, and what HTTP calls it.
+    """A refused request: a sentence that says why, and the HTTP status.
 
     status        400 or 422 what is asked is wrong, 403 the key is, 404 there is no such model, 413 too much, 429 too many, 503 not now
     retry_after   seconds after which it may be tried again, where that helps

@@ -1,4 +1,4 @@
-"""Series as Nixtla's clients send them -> rows of a table, as a run reads them.
+"""Time series as Nixtla's clients send them -> rows of a table, as a run reads them.
 
 What comes has neither names nor times: the values of all series behind each other, further columns by their position, and when each
 series starts. Names are numbers from 1 here, times are counted from the start at the run's frequency, and columns are those of the
@@ -32,7 +32,7 @@ _UNITS = {alias: unit for unit, aliases in _ALIASES.items() for alias in aliases
 
 
 class Window(NamedTuple):
-    """A forecast that is asked for: of series `series` (from 0), from its first `origin` values."""
+    """A requested forecast: of series number `series` (from 0), from its first `origin` values."""
 
     series: int
     origin: int
@@ -41,7 +41,7 @@ class Window(NamedTuple):
 @final
 @dataclass(frozen=True)
 class GivenSeries:
-    """The series of a request.
+    """The series in a request.
 
     values   those of all series behind each other
     starts   where each begins in `values`, and where the last one ends
@@ -61,11 +61,11 @@ class GivenSeries:
     steps: int
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of series."""
         return len(self.starts) - 1
 
     def size(self, series: int) -> int:
-        """How many values one has."""
+        """The number of values of one series."""
         return self.starts[series + 1] - self.starts[series]
 
 
@@ -87,7 +87,7 @@ def _step(frequency: Frequency) -> tuple[str, int]:
 
 
 def series_of(request: Mapping[str, Any], facts: SeriesFacts, steps: int) -> GivenSeries:
-    """The series of a request for `steps` steps. Raises RefusedError when they cannot be what this model reads."""
+    """The series of a request for `steps` steps. Raises RefusedError when they do not fit what this model reads."""
     given = request.get("series")
     if not isinstance(given, Mapping):
         raise RefusedError(400, "`series` must be an object with `y` and `sizes`.")
@@ -141,7 +141,7 @@ def _is_number(value: int | float) -> bool:
 def _roles(
     request: Mapping[str, Any], given: Mapping[str, Any], facts: SeriesFacts, further: Sequence[Values]
 ) -> tuple[list[Values], list[Values]]:
-    """Which columns are known in advance, and which for the past only."""
+    """Which columns are known in the future, and which in the past only."""
     historic = request.get("hist_exog")
     if given.get("X_future") is not None:
         count = len(_columns(given, "X_future"))
@@ -166,7 +166,7 @@ def _listing(names: Sequence[str]) -> str:
 
 
 def rows_of(given: GivenSeries, facts: SeriesFacts, window: Window, name: int) -> list[dict[str, Any]]:
-    """The rows of a window, under a name: its history, and behind it what is known in advance.
+    """The rows of a window, under a name: its history, followed by the columns known in the future.
 
     Raises RefusedError when there are no times to count from its start, or what is known in advance does not reach far enough.
     """
@@ -191,7 +191,7 @@ def rows_of(given: GivenSeries, facts: SeriesFacts, window: Window, name: int) -
 
 
 def _check_known(given: GivenSeries, facts: SeriesFacts, window: Window) -> None:
-    """Raise RefusedError when what is known in advance ends before the horizon does."""
+    """Raise RefusedError when the columns known in the future end before the horizon does."""
     left = given.size(window.series) - window.origin + (given.steps if given.future else 0)
     if facts.known and left < facts.horizon:
         raise RefusedError(
@@ -202,7 +202,7 @@ def _check_known(given: GivenSeries, facts: SeriesFacts, window: Window) -> None
 
 
 def times_from(start: str | None, facts: SeriesFacts, count: int, name: str) -> Sequence[Any]:
-    """The first `count` times of a series, called `name` in errors, that starts at a time; None where nobody says when.
+    """The first `count` times of a series, called `name` in errors, from its start time; None where the request has no times.
 
     Raises RefusedError when no series of the model can start so, or the model must know.
     """

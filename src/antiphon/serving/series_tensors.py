@@ -1,4 +1,4 @@
-"""Tensors of series -> rows of a table, as a run reads them, and forecasts as tensors.
+"""Tensors of time series -> rows of a table, as a run reads them, and forecasts -> tensors.
 
 Each column of numbers is a tensor [steps] or [series, steps]: those that are forecast or known for the past alone as long as the past,
 those that are known in advance longer by the horizon. NaN is a missing value. The column of times has the first time of each series.
@@ -19,7 +19,7 @@ _LARGEST = 1e300
 
 
 def tables_of(facts: SeriesFacts, tensors: Sequence[Tensor]) -> Iterator[list[dict[str, Any]]]:
-    """The rows of all series as one table, or as one for each where rows do not say of which series they are.
+    """The rows of all series as one table, or one table for each series where rows do not name theirs.
 
     Raises RefusedError for inputs that the model does not read, or of other shapes.
     """
@@ -70,7 +70,7 @@ def _values(tensor: Tensor) -> "np.ndarray":
 
 
 def forecasts_as_tensors(facts: SeriesFacts, said: Sequence[Mapping[str, Any]]) -> list[Tensor]:
-    """Each column of the forecasts, (series, horizon): points under the names of what is forecast, and quantiles beside them."""
+    """Each column of the forecasts, (series, horizon): points under the names of the forecast columns, and quantiles beside them."""
     tables = [one["prediction"] for one in said]
     names = [name for name in tables[0][0] if name not in (facts.id, facts.time)]
     values = {name: [[np.nan if row[name] is None else row[name] for row in table] for table in tables] for name in names}

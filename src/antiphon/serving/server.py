@@ -1,4 +1,4 @@
-"""The process that listens: it loads the models, serves until it is asked to stop, and lets what was accepted end first."""
+"""The server process: it loads the models, serves until it is asked to stop, and finishes accepted requests before it ends."""
 
 import asyncio
 import resource
@@ -17,7 +17,7 @@ from antiphon.serving.settings import ServeConfig
 from antiphon.serving.speaking import MOST_BYTES
 
 Listen = tuple[str, str, int]
-"""A protocol that is not HTTP, and the address at which it is spoken."""
+"""A protocol other than HTTP, and the address to listen on."""
 
 
 def run_server(
@@ -30,7 +30,7 @@ def run_server(
     listen: Sequence[Listen] = (),
     make: MakeWorker = WorkerProcess,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `make` starts workers. Raises AntiphonError when a model cannot be loaded, or a port is taken."""
+    """Serve until SIGINT or SIGTERM; `make` starts workers. Raises AntiphonError when a model cannot be loaded, or a port is in use."""
     try:
         import uvicorn
     except ImportError as error:
@@ -52,7 +52,7 @@ def run_server(
     )
 
     class Server(uvicorn.Server):
-        """One that lets those who speak hear what they have said, before their connections are closed."""
+        """A server that sends live speech clients their final transcripts before it closes their connections."""
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             for own in self.servers:
@@ -109,7 +109,7 @@ async def _reloaded(service: Any) -> None:
 
 
 def _speaker(protocol: str) -> Any:
-    """What speaks a protocol that is not HTTP. Raises ConfigError where there is none."""
+    """The module that implements a protocol other than HTTP. Raises ConfigError for an unknown protocol."""
     speak = registry.find("protocols", protocol).listen
     if speak is None:
         raise ConfigError(f"`--listen` needs a protocol that is not HTTP, such as wyoming, but {protocol} is spoken at `--port`.")
@@ -117,7 +117,7 @@ def _speaker(protocol: str) -> Any:
 
 
 async def _listening(service: Any, protocol: str, host: str, port: int) -> asyncio.Server:
-    """Speak a protocol at an address. Raises AntiphonError where that cannot be."""
+    """Serve a protocol at an address. Raises AntiphonError when that is not possible."""
     try:
         server: asyncio.Server = await _speaker(protocol)(service, host, port)
     except OSError as error:

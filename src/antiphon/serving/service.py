@@ -1,4 +1,4 @@
-"""What protocols ask: models by name, predictions for records, within the limits that the operator has set."""
+"""What the protocols call: models by name and predictions for records, within the limits set by the operator."""
 
 import asyncio
 import hmac
@@ -40,11 +40,11 @@ class Service:
         self._started = False
         self.closing = asyncio.Event()
         self.at_end: list[Callable[[], None]] = []
-        """What is to be done when it ends, such as to remove files."""
+        """Callbacks to run when the service ends, for example to remove files."""
         self._talks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
-        """Load all models; once. Raises AntiphonError when one cannot be loaded, and ends the others then."""
+        """Load all models; may be called once. Raises AntiphonError when one cannot be loaded, after ending the others."""
         if self._started:
             return
         self._started = True
@@ -55,7 +55,7 @@ class Service:
             raise
 
     async def close(self) -> None:
-        """End all workers when they have answered."""
+        """End all workers once they have answered."""
         await self.drain()
         await asyncio.gather(*(pool.close() for pool in self.pools.values()))
         for end in self.at_end:
@@ -63,7 +63,8 @@ class Service:
 
     @contextmanager
     def talking(self) -> Iterator[None]:
-        """While the current task talks to a client who speaks. When `closing` is set, it should soon tell what was said, and end."""
+        """Context in which the current task handles live speech. When `closing` is set, it should soon send the final transcript and
+        end."""
         task = asyncio.current_task()
         assert task is not None, "within a task"
         self._talks.add(task)
@@ -73,13 +74,13 @@ class Service:
             self._talks.discard(task)
 
     async def drain(self) -> None:
-        """Let clients who speak hear what they have said, and end."""
+        """Let live speech clients get their final transcripts, and end their sessions."""
         self.closing.set()
         if self._talks:
             await asyncio.wait(self._talks, timeout=self.settings.timeout)
 
     async def reload(self) -> None:
-        """Open all runs anew, while the workers that are there go on."""
+        """Load all runs again, while the present workers go on."""
         for pool in self.pools.values():
             await pool.reload()
 
@@ -89,17 +90,17 @@ class Service:
         return all(pool.is_ready for pool in self.pools.values())
 
     def check_key(self, given: str) -> None:
-        """Raise RefusedError unless a request has the key, if one is needed. Takes as long for every wrong one."""
+        """Raise RefusedError unless a request has the API key, if one is required. Takes equally long for every wrong key."""
         key = self.settings.api_key
         if key is not None and not hmac.compare_digest(given.encode("utf-8", "replace"), key.encode()):
             raise RefusedError(403, "The API key is missing or wrong. Send it as `Authorization: Bearer KEY`.")
 
     def cards(self) -> dict[str, Card]:
-        """What is known of each model."""
+        """The description of each model."""
         return {name: pool.card for name, pool in self.pools.items() if pool.card is not None}
 
     def named(self, model: str | None) -> Pool:
-        """The model of a name, or the first one where none is named. Raises RefusedError when there is none."""
+        """The model with this name, or the first model where no name is given. Raises RefusedError when there is no such model."""
         if model is None:
             return next(iter(self.pools.values()))
         if model not in self.pools:
@@ -118,7 +119,7 @@ class Service:
         suffix: str | None = None,
         brief: bool = False,
     ) -> list[dict[str, Any]]:
-        """The predictions for records, as `antiphon predict` writes them into JSON lines; one that cannot be used has an `error`.
+        """The predictions for records, as `antiphon predict` writes them into JSON lines; one for an unusable record has an `error`.
 
         Where records are rows of a table, there is one for each series in them. `aligned`, `timed` and `suffix` ask for more
         (`serving.worker.Asked`); `brief` leaves out all but what is said and its score, which is less work. Raises RefusedError.
@@ -137,7 +138,7 @@ class Service:
         aligned: bool = False,
         brief: bool = False,
     ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-        """The predictions for records with their numbers from 0, each as soon as it is made. Raises RefusedError."""
+        """The predictions for records with their record numbers from 0, each as soon as it is made. Raises RefusedError."""
         pool = self.named(model)
         checked, allowed = await self._checked(pool, records), self._allowed(search or {})
         assert pool.card is not None, "started before"
@@ -156,15 +157,15 @@ class Service:
                 task.cancel()
 
     async def seconds_of(self, sound: bytes) -> float:
-        """How long a recording is. Raises DataError when it cannot be read, RefusedError when it is longer than the operator allows."""
+        """The duration of a recording. Raises DataError when it cannot be read, RefusedError when it is longer than the operator allows."""
         found = await asyncio.to_thread(_seconds_of, sound)
         if found > self.settings.max_seconds:
             raise RefusedError(413, f"A recording may last {self.settings.max_seconds:g} seconds, but this one lasts {found:.1f}.")
         return found
 
     async def _checked(self, pool: Pool, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """The records. Raises RefusedError for too many, for too long ones, and where sound is named rather than sent: files of the server
-        are its own."""
+        """The records. Raises RefusedError for too many records, for records that are too long, and for sound given by a path: clients may
+        not read the server's files."""
         assert pool.card is not None, "started before"
         if not records:
             raise RefusedError(422, "`inputs` must hold at least one input.")

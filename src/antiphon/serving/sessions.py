@@ -1,4 +1,4 @@
-"""Clients who send live speech. Each has one worker, which alone knows the text so far, until the session ends.
+"""Sessions of live speech. Each has one worker, which alone keeps the transcript so far, until the session ends.
 
 What they say waits for their worker in the order in which it came, and so does what others ask: whatever is older goes first, so a session
 keeps nobody waiting, and nobody keeps it waiting for more than one batch. What several speakers say meanwhile goes to the worker at once.
@@ -25,7 +25,7 @@ _LOST = "The model's process has ended, and with it what was said so far. Begin 
 
 @dataclass(eq=False)
 class Waiting:
-    """What somebody says, and the answer."""
+    """A message to the worker that waits for its turn, and the future of its answer."""
 
     turn: Turn
     answer: "asyncio.Future[Heard]"
@@ -34,7 +34,7 @@ class Waiting:
 
 @final
 class Session:
-    """One who speaks. After an error, or its end, nothing more can be said."""
+    """One live speech session. After an error, or its end, it accepts nothing more."""
 
     def __init__(self, sessions: "Sessions", worker: "WorkerProcess", number: int):
         self._sessions, self.worker, self.number = sessions, worker, number
@@ -42,18 +42,18 @@ class Session:
         self.is_open = True
 
     async def open(self, sample_rate: int) -> None:
-        """Begin. Raises RefusedError."""
+        """Open the session. Raises RefusedError."""
         await self._say("open", sample_rate)
 
     async def hear(self, samples: "np.ndarray") -> dict[str, Any] | None:
-        """What was said so far (`text`, and the seconds `received` and `decided`), with one more block of samples (N,) or (N, channels).
+        """The transcript so far (`text`, and the seconds `received` and `decided`), after one more block of samples (N,) or (N, channels).
 
         None where the text is what it was. Raises RefusedError for what is no sound, and when it takes too long or is lost.
         """
         return await self._say("hear", samples)
 
     async def end(self) -> dict[str, Any]:
-        """What was said: `text`, and `words` with times. Raises RefusedError."""
+        """The final transcript: `text`, and `words` with times. Raises RefusedError."""
         found = await self._say("end")
         assert found is not None, "the last is always told"
         self.close()
@@ -73,13 +73,13 @@ class Session:
         return found
 
     def close(self) -> None:
-        """Forget what was said; may be called at any time."""
+        """Discard the session; may be called at any time."""
         if self.is_open:
             self.is_open = False
             self._sessions.leave(self)
 
     def lose(self) -> None:
-        """The worker has died."""
+        """Handle the death of the worker."""
         self.is_open = False
         for one in self.waiting:
             if not one.answer.done():
@@ -89,7 +89,7 @@ class Session:
 
 @final
 class Sessions:
-    """All who speak to one model. `pump` is called when there is something new for a worker."""
+    """All sessions of one model. `pump` is called when there is new work for a worker."""
 
     def __init__(self, most: int, timeout: float, pump: Callable[[], None]):
         self._most, self._timeout, self._pump = most, timeout, pump
@@ -99,15 +99,15 @@ class Sessions:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of sessions."""
         return sum(map(len, self._of.values()))
 
     def at(self, worker: "WorkerProcess") -> int:
-        """How many have this worker, also those of which it does not yet know that they have gone."""
+        """The number of sessions at this worker, including those whose end it has not heard of yet."""
         return len(self._of.get(worker, ())) + len(self._leaving.get(worker, ()))
 
     def open(self, name: str, workers: "set[WorkerProcess]") -> Session:
-        """A session at the worker that has the fewest. Raises RefusedError when there are too many, or no worker."""
+        """Open a session at the worker that has the fewest. Raises RefusedError when there are too many sessions, or no worker."""
         if self.count >= self._most:
             raise RefusedError(429, f"{self.count} clients speak to {name} already, which is the limit. Try again later.", 5.0)
         if not workers:
@@ -118,7 +118,7 @@ class Sessions:
         return session
 
     async def say(self, session: Session, turn: Turn) -> Heard:
-        """What the worker says to it. Raises RefusedError when that takes too long, or the worker dies."""
+        """The worker's answer for a session. Raises RefusedError when that takes too long, or the worker dies."""
         one = Waiting(turn, asyncio.get_running_loop().create_future())
         session.waiting.append(one)
         self._pump()
@@ -129,7 +129,7 @@ class Sessions:
             raise RefusedError(503, f"There was no answer within {self._timeout:g} seconds.") from error
 
     def leave(self, session: Session) -> None:
-        """A session has ended; what it still has to say is not said."""
+        """End a session; its answers still outstanding are dropped."""
         for one in session.waiting:
             one.answer.cancel()
         session.waiting.clear()
@@ -141,18 +141,18 @@ class Sessions:
             self._pump()
 
     def oldest(self, worker: "WorkerProcess") -> float | None:
-        """When the oldest came of what waits for a worker; None where nothing does."""
+        """The arrival time of the oldest message that waits for this worker; None where none waits."""
         born = [session.waiting[0].born for session in self._of.get(worker, ()) if session.waiting]
         born += [one.born for one in self._leaving.get(worker, ())]
         return min(born, default=None)
 
     def take(self, worker: "WorkerProcess") -> list[Waiting]:
-        """What waits for a worker, the oldest of each session."""
+        """The messages that wait for this worker, the oldest of each session."""
         found = [*self._leaving.pop(worker, ()), *(one.waiting.popleft() for one in self._of.get(worker, ()) if one.waiting)]
         return [one for one in found if not one.answer.done()]
 
     def lose(self, worker: "WorkerProcess", turns: Sequence[Waiting]) -> None:
-        """A worker has died over some turns, or over something else."""
+        """Handle the death of a worker, over some turns or over something else."""
         self._leaving.pop(worker, None)
         for one in turns:
             if not one.answer.done():

@@ -1,4 +1,5 @@
-"""A client who sends live speech, by any protocol: blocks of sound in, the text so far out, within the operator's limits.
+"""A client that streams live speech, by any protocol: blocks of sound come in, the transcript so far goes out, within the operator's
+limits.
 
 A model that can follow speech is told of each block at once. To another one the whole is given when it has ended, as a recording.
 """
@@ -21,7 +22,7 @@ MOST_BYTES = 2**20
 """The most bytes of a block: half a minute at 16,000 samples a second."""
 
 ENCODINGS: Mapping[str, str] = {"pcm_s16le": "<i2", "pcm_s32le": "<i4", "pcm_u8": "u1", "pcm_f32le": "<f4"}
-"""How samples are written, and what NumPy calls that."""
+"""The encodings of samples, and their NumPy types."""
 
 _RATES = (1000, 384_000)
 _MOST_CHANNELS = 32
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 @final
 class Speaker:
-    """Sound of one who speaks, in one encoding. Raises RefusedError when that is none that can be heard."""
+    """The sound of one live speech client, in one encoding. Raises RefusedError for an encoding that is not supported."""
 
     def __init__(self, service: Service, pool: Pool, rate: Any, encoding: str = "pcm_s16le", channels: Any = 1):
         if not isinstance(rate, int) or isinstance(rate, bool) or not _RATES[0] <= rate <= _RATES[1]:
@@ -46,23 +47,23 @@ class Speaker:
         self._kept: list[np.ndarray] = []
 
     async def open(self, *, must_stream: bool = True) -> None:
-        """Begin. `must_stream` refuses a model that cannot follow. Raises RefusedError."""
+        """Open the session. `must_stream` refuses a model that cannot stream. Raises RefusedError."""
         assert self.pool.card is not None, "started before"
         if must_stream or self.pool.card.streams:
             self._session = await self.pool.converse(self._rate)
 
     @property
     def seconds(self) -> float:
-        """How long was spoken."""
+        """The duration of the speech so far."""
         return self._count / self._rate
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more is taken."""
+        """Whether the longest duration is reached, so that nothing more is accepted."""
         return self.seconds >= self._service.settings.max_seconds
 
     async def hear(self, block: bytes) -> dict[str, Any] | None:
-        """What was said so far, with one more block; None where the text is what it was. Raises RefusedError."""
+        """The transcript so far, after one more block; None where it has not changed. Raises RefusedError."""
         if len(block) > MOST_BYTES:
             raise RefusedError(413, f"A block may have {MOST_BYTES:,} bytes, but this one has {len(block):,}.")
         samples = self._samples(block)
@@ -77,7 +78,7 @@ class Speaker:
         return None
 
     async def end(self, hot_words: Sequence[str] = ()) -> dict[str, Any]:
-        """What was said: `text`, and `words`. Raises RefusedError.
+        """The final transcript: `text`, and `words`. Raises RefusedError.
 
         hot_words   phrases to prefer, for a model that hears the whole at once; as many as it can write
         """
@@ -90,7 +91,7 @@ class Speaker:
         return {"text": str(found["prediction"]), "words": found.get("words", [])}
 
     def close(self) -> None:
-        """Forget what was said; may be called at any time."""
+        """Discard the session; may be called at any time."""
         self._kept.clear()
         if self._session is not None:
             self._session.close()
@@ -114,7 +115,7 @@ class Speaker:
         return found
 
     def _recording(self) -> bytes:
-        """All that was spoken, as a file."""
+        """The whole speech as an audio file."""
         samples, file = np.concatenate(self._kept), io.BytesIO()
         if samples.dtype.kind == "f":
             samples = np.round(np.clip(samples.astype(np.float64), -1.0, 1.0) * (2**31 - 1)).astype("<i4")
@@ -127,7 +128,7 @@ class Speaker:
 
 
 async def next_word(service: Service, reading: Awaitable[T]) -> tuple[T | None, Literal["", "idle", "shutdown"]]:
-    """What a client says next, or why it is no longer waited for."""
+    """The client's next message, or the reason why the server no longer waits for it."""
     word, closing = asyncio.ensure_future(reading), asyncio.ensure_future(service.closing.wait())
     try:
         await asyncio.wait({word, closing}, timeout=service.settings.idle, return_when=asyncio.FIRST_COMPLETED)

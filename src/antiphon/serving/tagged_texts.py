@@ -1,4 +1,4 @@
-"""Texts with tags of HTML or XML, as translators' tools send them: models read them without, and the tags come back in their places.
+"""Texts with HTML or XML tags, as translators' tools send them: models read them without tags, which are put back into the predictions.
 
 Tags are taken as they stand, whether the text is well-formed or not: two that belong together are around the words that they were around,
 all others stand beside the word that they stood beside (`readers/tag_placement.py`).
@@ -23,7 +23,7 @@ _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "me
 
 
 def marked(text: str, ignored: Sequence[str] = ()) -> Inline:
-    """A text with its tags; what is between tags that are called as one of `ignored` stays as it is."""
+    """Parse a text with tags; the content of elements named in `ignored` stays untranslated."""
     texts, pieces, open_ones, place, end = list[str](), list[Piece](), list[tuple[str, int]](), 0, 0
     for found in _TAG.finditer(text):
         texts.append(html.unescape(text[end : found.start()]))
@@ -58,7 +58,7 @@ async def translated(
     tags: bool = False,
     ignored: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Predictions for texts, in their order, with the white space around them.
+    """Predictions for tagged texts, in their order, with the white space around them restored.
 
     more      further fields of each record
     search    settings of the search
@@ -87,14 +87,14 @@ async def translated(
 
 
 def _spaced(source: str, prediction: Mapping[str, Any]) -> str:
-    """What is said, with the white space around its source."""
+    """The prediction, with the white space around its source."""
     body = source.strip()
     before = source.index(body)
     return f"{source[:before]}{str(prediction['prediction']).strip()}{source[before + len(body) :]}"
 
 
 def _tagged(source: Inline, prediction: Mapping[str, Any]) -> str:
-    """What is said, with the tags of its source; without what must stay as it is, tags and all, where it does not come back."""
+    """The prediction, with the tags of its source; an untranslated element that the prediction lacks is left out with its tags."""
     pairs = links_of(prediction.get("word_alignment"))
     text = str(prediction["prediction"])
     try:
@@ -104,7 +104,7 @@ def _tagged(source: Inline, prediction: Mapping[str, Any]) -> str:
 
 
 def links_of(aligned: object) -> tuple[tuple[int, int], ...] | None:
-    """Links of words as a prediction has them, "0-0 1-2"; None where the model knows none."""
+    """The word links of a prediction, "0-0 1-2"; None where the model gives none."""
     if aligned is None:
         return None
     return tuple((int(source), int(target)) for source, _, target in (link.partition("-") for link in str(aligned).split()))

@@ -1,4 +1,4 @@
-"""Tensors of texts or of sound -> records, and what is said of them as tensors."""
+"""Tensors of texts or of sound -> records, and predictions -> tensors."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _RATES = range(1, 2**20)  # samples a second
 
 
 def records_of(card: Card, tensors: Sequence[Tensor], sample_rate: Any = None) -> list[dict[str, Any]]:
-    """A record for each element; `sample_rate` is that of samples, the model's own where nobody says it.
+    """A record for each element; `sample_rate` is that of the samples, by default the model's own.
 
     Raises RefusedError for inputs that the model does not read, or of different sizes.
     """
@@ -31,7 +31,7 @@ def records_of(card: Card, tensors: Sequence[Tensor], sample_rate: Any = None) -
 
 
 def check_names(given: Mapping[str, Tensor], known: Sequence[str], *, needed: Sequence[str]) -> None:
-    """Raise RefusedError for an input that is not known, or one that is missing."""
+    """Raise RefusedError for an unknown input, or for a missing one."""
     for name in given:
         if name not in known:
             raise RefusedError(400, f"This model has no input `{name[:80]}`; it has {', '.join(known)}.{nearest(name, known)}")
@@ -41,7 +41,7 @@ def check_names(given: Mapping[str, Tensor], known: Sequence[str], *, needed: Se
 
 
 def check_sizes(sizes: Mapping[str, int]) -> None:
-    """Raise RefusedError unless all inputs have as many elements."""
+    """Raise RefusedError unless all inputs have the same number of elements."""
     if len(set(sizes.values())) > 1:
         shown = ", ".join(f"`{name}` has {size}" for name, size in sizes.items())
         raise RefusedError(400, f"All inputs must have as many elements, but {shown}.")
@@ -54,7 +54,7 @@ def _column(tensor: Tensor) -> list[str]:
 
 
 def _sound(tensor: Tensor, sample_rate: Any) -> list[bytes]:
-    """Recordings as files: those of BYTES are files, samples become one in WAV."""
+    """Recordings as audio files: BYTES elements are files already, samples become a WAV file."""
     if isinstance(tensor.values, list):
         return tensor.values
     if type(sample_rate) is not int or sample_rate not in _RATES:
@@ -70,7 +70,7 @@ def _sound(tensor: Tensor, sample_rate: Any) -> list[bytes]:
 
 
 def _wav(samples: "np.ndarray", sample_rate: int) -> bytes:
-    """A file of one channel (Multimedia Programming Interface and Data Specifications 1.0, 1991): whole numbers, or floats (format 3)."""
+    """A WAV file of one channel (Multimedia Programming Interface and Data Specifications 1.0, 1991): integers, or floats (format 3)."""
     size = samples.dtype.itemsize
     kind, body = (3 if samples.dtype.kind == "f" else 1), samples.tobytes()
     form = struct.pack("<HHIIHH", kind, 1, sample_rate, sample_rate * size, size, 8 * size)
@@ -79,7 +79,7 @@ def _wav(samples: "np.ndarray", sample_rate: int) -> bytes:
 
 
 def predictions_as_tensors(said: Sequence[Mapping[str, Any]]) -> list[Tensor]:
-    """What is said, how likely it is, and all that is known of it as JSON; one element of each for each record."""
+    """The predictions, their scores, and all other details as JSON; each tensor has one element for each record."""
     scores = [np.nan if one.get("score") is None else one["score"] for one in said]
     return [
         Tensor("prediction", "BYTES", (len(said),), [str(one["prediction"]).encode("utf-8", "replace") for one in said]),

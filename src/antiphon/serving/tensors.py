@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol (https://github.com/kserve/open-inference-protocol), as JSON or as bytes behind it.
+"""Tensors of the Open Inference Protocol (https://github.com/kserve/open-inference-protocol), as JSON or as bytes appended to it.
 
 What stands behind the JSON is Triton's extension for binary tensors: all numbers with their least byte first, an element of BYTES as its
 length in four bytes and what it is, a truth as one byte.
@@ -27,7 +27,7 @@ _NUMPY = {
 @final
 @dataclass(frozen=True)
 class Tensor:
-    """A named tensor: `values` are bytes for BYTES, or an array of its shape."""
+    """A named tensor: `values` are bytes objects for BYTES, or an array of its shape."""
 
     name: str
     datatype: str
@@ -36,7 +36,7 @@ class Tensor:
 
 
 def read_tensors(body: bytes, head: str | None) -> tuple[dict[str, Any], list[Tensor]]:
-    """The JSON of a request, and its inputs; `head` is how long the JSON is where bytes follow it.
+    """The JSON of a request, and its inputs; `head` is the length of the JSON where bytes follow it.
 
     Raises RefusedError when it cannot be read.
     """
@@ -129,7 +129,7 @@ def _of_bytes(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> "li
 
 
 def written(response: Mapping[str, Any], tensors: Sequence[Tensor], binary: Mapping[str, bool]) -> tuple[bytes, int | None]:
-    """A response with outputs, some of them `binary` by their names; and how long its JSON is where bytes follow."""
+    """A response with outputs, those named in `binary` as bytes; and the length of its JSON where bytes follow."""
     outputs, raw = list[dict[str, Any]](), list[bytes]()
     for tensor in tensors:
         output: dict[str, Any] = {"name": tensor.name, "shape": list(tensor.shape), "datatype": tensor.datatype}
@@ -152,7 +152,7 @@ def _as_bytes(tensor: Tensor) -> bytes:
 
 
 def texts(tensor: Tensor) -> list[str]:
-    """The elements of a tensor of texts. Raises RefusedError when it has others."""
+    """The elements of a tensor of texts. Raises RefusedError for any other tensor."""
     if not isinstance(tensor.values, list):
         raise RefusedError(400, f"`{tensor.name}` must be of datatype BYTES, but is of {tensor.datatype}.")
     try:
@@ -162,7 +162,7 @@ def texts(tensor: Tensor) -> list[str]:
 
 
 def numbers(tensor: Tensor) -> "np.ndarray":
-    """The elements of a tensor of numbers, float64 in its shape. Raises RefusedError when it has others."""
+    """The elements of a tensor of numbers, float64 in its shape. Raises RefusedError for any other tensor."""
     if isinstance(tensor.values, list) or tensor.datatype == "BOOL":
         raise RefusedError(400, f"`{tensor.name}` must be of numbers, but is of {tensor.datatype}.")
     with np.errstate(invalid="ignore"):

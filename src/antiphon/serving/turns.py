@@ -1,4 +1,4 @@
-"""Clients who speak, within the worker that listens to them: what each has said so far lives here, and nowhere else."""
+"""Live speech sessions inside their worker process: the decoder state of each session exists only here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Turn:
-    """What is said to a worker for the speaker of a number.
+    """A message to a worker for the session with this number.
 
     kind      `open` a speaker begins, `hear` goes on, `end` has said all, `close` has gone
     content   of `open` the samples a second, of `hear` a block of samples (N,) or (N, channels)
@@ -26,13 +26,13 @@ class Turn:
 
 
 Heard = dict[str, Any] | str | None
-"""What is said so far: `text`, `received` and `decided` in seconds, and of the last one `words` with times; None where it is what it was,
-and a sentence where it cannot be told."""
+"""The transcript so far: `text`, `received` and `decided` in seconds, and at the end `words` with times; None where it has not changed, and
+a sentence where there is an error."""
 
 
 @final
 class Speakers:
-    """All who speak to one model. What one of them says changes nothing for the others."""
+    """All live speech sessions of one model in this worker. They do not affect each other."""
 
     def __init__(self, predictor: "Predictor"):
         self._predictor = predictor
@@ -40,7 +40,7 @@ class Speakers:
         self._texts: dict[int, str] = {}
 
     def answers(self, turns: Sequence[Turn]) -> list[Heard]:
-        """What is said, turn by turn."""
+        """The answers to messages, turn by turn."""
         return [self._answer(turn) for turn in turns]
 
     def _answer(self, turn: Turn) -> Heard:
@@ -76,13 +76,13 @@ class Speakers:
 
 
 def _told(said: "Prediction", *, final: bool) -> dict[str, Any]:
-    """Words are told at the end alone: with each block, they would grow without end."""
+    """The transcript, with words only at the end: sent with each block, they would grow without limit."""
     names = ("received", "decided", *(("words",) if final else ()))
     return {"text": said.text, **{name: said.details[name] for name in names}}
 
 
 def streams(predictor: "Predictor", sample_rate: int | None) -> tuple[bool, str]:
-    """Whether a model can follow speech, and why it cannot."""
+    """Whether a model can transcribe live speech, and if not, why."""
     try:
         predictor.follow(sample_rate or 16000)
     except AntiphonError as error:

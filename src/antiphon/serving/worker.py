@@ -1,4 +1,4 @@
-"""A process that holds one model and predicts what it is sent, until its parent closes the line.
+"""A process that holds one model and predicts the records sent to it, until its parent closes the connection.
 
 A process each, since searches hold the interpreter's lock for most of their time: threads of one process would take turns. What goes over
 the line are plain values: records in, predictions as `antiphon predict` writes them into JSON lines out. So whoever serves needs no torch.
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a model that is served: its task, the columns that records need, and whether they are rows, sound or texts; the
-    languages of source and target, where the run names them; and whether it can follow speech while it is spoken, or why it cannot."""
+    """The description of a served model: its task, the columns that records need, and whether they are rows, sound or texts; the languages
+    of source and target, where the run names them; and whether it can transcribe live speech, or why it cannot."""
 
     task: str
     columns: tuple[str, ...]
@@ -33,15 +33,15 @@ class Card:
     sample_rate: int | None
     search: Mapping[str, Any]
     about: Mapping[str, Any] = field(default_factory=dict)
-    """What else the task says of itself (`contracts/abilities.py`, `Describes`)."""
+    """Further facts from the task (`contracts/abilities.py`, `Describes`)."""
     languages: tuple[str, str] | None = None
     streams: bool = False
     why_not: str = "It does not hear."
     series: SeriesFacts | None = None
-    """How series are given to a model that forecasts."""
+    """How series are sent to a forecasting model."""
 
     def count(self, records: Sequence[Mapping[str, Any]]) -> int:
-        """How many predictions there will be: one for each record, or for each series where records are rows."""
+        """The number of predictions: one for each record, or for each series where records are rows."""
         if self.series is None or self.series.wide:
             return len(records)
         return 1 if self.series.id is None else len({str(record.get(self.series.id)) for record in records})
@@ -49,7 +49,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Asked:
-    """Records of one request, with search settings that differ from the run's, and what else is wanted of them.
+    """The records of one request, with search settings that differ from the run's, and further options.
 
     aligned   whether words are to be linked to those of the source (`word_alignment`), where the model can
     timed     whether words of speech are to have times, by whatever the search can do for that
@@ -65,12 +65,12 @@ class Asked:
 
 
 Answer = list[dict[str, Any]] | str
-"""The predictions for what was asked, as plain values, or a sentence that says why there are none."""
+"""The predictions for a request as plain values, or a sentence that says why there are none."""
 
 
 def serve(handle: int) -> None:
-    """What a worker does: load the model that it is told of, say what it is, and answer lists of `Asked`, or of what clients who speak say
-    (`Turn`), one after another, until the line at the file descriptor `handle` is closed."""
+    """The main loop of a worker: load the model it is sent, send back its description, and answer lists of `Asked`, or of messages of live
+    speech sessions (`Turn`), one after another, until the connection at the file descriptor `handle` is closed."""
     with Connection(handle) as line, contextlib.suppress(EOFError, ConnectionError):
         run, overrides, trust_code = line.recv()
         try:
@@ -89,7 +89,7 @@ def serve(handle: int) -> None:
 
 
 def card_of(predictor: "Predictor") -> Card:
-    """What a client may want to know of a model."""
+    """What clients may want to know about a model."""
     from antiphon.contracts.abilities import Describes, Forecasts, Hears, Tabular
     from antiphon.contracts.configuration import plain
 
@@ -113,7 +113,7 @@ def card_of(predictor: "Predictor") -> Card:
 
 
 def answers(predictor: "Predictor", asked: Sequence[Asked], known: dict[str, "Predictor"]) -> list[Answer]:
-    """What is said of several requests; those with the same search settings are predicted together, unless their records are rows."""
+    """The predictions for several requests; those with the same search settings are predicted together, unless their records are rows."""
     from antiphon.contracts.abilities import Tabular
 
     found: dict[int, Answer] = {}
@@ -168,7 +168,7 @@ def _predicted(
 
 
 def _timed(predictor: "Predictor", records: Sequence[Mapping[str, Any]]) -> "list[Prediction]":
-    """Predictions whose words have times: by the frames that say them, or else by where attention looks."""
+    """Predictions whose words have times: from the frames of each symbol, or else from attention."""
     for search in ({"spans": True}, {"alignment": True}):
         with contextlib.suppress(AntiphonError):  # this search knows no such setting, or the model has nothing for it
             return predictor.with_search(search).predict(list(records), on_error="keep")
@@ -176,7 +176,7 @@ def _timed(predictor: "Predictor", records: Sequence[Mapping[str, Any]]) -> "lis
 
 
 def _brief(prediction: "Prediction") -> dict[str, Any]:
-    """What is said, with its score, or why nothing is; and so of the alternatives."""
+    """The prediction with its score, or its error; the same for its alternatives."""
     score = prediction.hypothesis.score
     plain = {"prediction": prediction.value, "score": round(score, 4) if math.isfinite(score) else None}
     if "error" in prediction.details:
