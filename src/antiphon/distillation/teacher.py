@@ -132,8 +132,8 @@ class Teacher:
             return split
         if getattr(self.recipe.task, "alignment", None) is not None:
             raise ConfigError(
-                f"`task.alignment` must be left out with `distillation.level: {self.settings.level}`: the targets are the teacher's outputs,"
-                " for which there are no alignments. Use `level: token`."
+                f"`task.alignment` must be left out with `distillation.level: {self.settings.level}`: the targets are the teacher's"
+                " outputs, for which there are no alignments. Use `level: token`."
             )
         parts = [
             (self._taught(part, folder / FOLDER / f"{split.name}-{number}.jsonl.zst", say), weight)
