@@ -1,4 +1,4 @@
-"""Every error that Antiphon raises on purpose.
+"""All errors that Antiphon raises on purpose.
 
     AntiphonError
       ConfigError (ValueError)          a recipe says something that cannot be
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 
 class AntiphonError(Exception):
-    """The base of all errors that a user can meet; the command line prints it without a traceback."""
+    """The base class of all errors that a user can meet; the command line prints them without a traceback."""
 
 
 class ConfigError(AntiphonError, ValueError):
@@ -38,11 +38,11 @@ class TrainingError(AntiphonError):
 
 
 class DivergedError(TrainingError):
-    """Training had to stop, since loss or gradient was not finite again and again."""
+    """Training had to stop, since the loss or the gradient was not finite several times in a row."""
 
 
 class MissingPackageError(AntiphonError, ImportError):
-    """A feature needs a package that the core does not install."""
+    """A feature needs an optional package that is not installed."""
 
     def __init__(self, feature: str, package: str, extra: str):
         super().__init__(f"{feature} needs the package `{package}`. Install it, in Antiphon's folder, with: pip install '.[{extra}]'")
@@ -51,15 +51,15 @@ class MissingPackageError(AntiphonError, ImportError):
         self._made_of = (feature, package, extra)
 
     def __reduce__(self) -> tuple[type["MissingPackageError"], tuple[str, str, str]]:
-        """As other processes are told it."""
+        """How the error is pickled, to be sent to other processes."""
         return type(self), self._made_of
 
 
 class ExportError(AntiphonError):
-    """A model cannot be exported in the format asked for."""
+    """A model cannot be exported in the requested format."""
 
 
 def nearest(name: str, allowed: Iterable[str], alike: float = 0.5) -> str:
-    """Return " Did you mean `x`?" for the closest allowed name, or "" when nothing comes so close (`alike` 1 is the same)."""
+    """Return " Did you mean `x`?" for the most similar allowed name, or "" when none is similar enough (`alike` 1 requires equality)."""
     matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=alike)
     return f" Did you mean `{matches[0]}`?" if matches else ""

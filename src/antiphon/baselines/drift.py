@@ -1,4 +1,4 @@
-"""The straight line through the first and the last value, continued: the forecast of a random walk with drift."""
+"""The drift method: the straight line through the first and the last value, continued; the forecast of a random walk with drift."""
 
 from typing import final
 
@@ -10,7 +10,7 @@ from antiphon.baselines.interface import Baseline
 
 @final
 class Drift(Baseline):
-    """The last value, and the mean change per step added at each step."""
+    """The last value, plus the mean change per step for each step ahead."""
 
     name = "drift"
     summary = "the line through the first and the last value, drawn on"

@@ -16,12 +16,12 @@ from antiphon.baselines.smoothing import SeasonKind, fit_all
 
 LONGEST_SEASON = 24
 LATEST = 1000
-"""Only so many of the latest values are fitted: older ones weigh next to nothing."""
+"""Only this many of the latest values are fitted: older ones have almost no weight."""
 
 
 @final
 class ExponentialSmoothing(Baseline):
-    """The form with the least AICc."""
+    """Exponential smoothing in the form with the lowest AICc."""
 
     name = "exponential_smoothing"
     summary = "simple, Holt's, damped or Holt-Winters' smoothing, chosen by AICc"
@@ -38,7 +38,7 @@ class ExponentialSmoothing(Baseline):
 
 
 def season_kinds(history: Float[np.ndarray, " T"], season: int) -> list[SeasonKind]:
-    """The kinds of season that so short or so signed a history allows; none always."""
+    """The kinds of season that can be fitted to a history of this length and sign; none is always among them."""
     kinds: list[SeasonKind] = ["none"]
     if season > 1 and len(history) >= 2 * season + 2:
         kinds.append("added")

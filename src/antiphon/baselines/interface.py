@@ -1,4 +1,4 @@
-"""The contract of baselines: a history in, a forecast out, and no training that takes time.
+"""The interface of baselines: they take a history, give a forecast, and need hardly any training.
 
 A baseline has no settings: a variant is another name, so that the name beside a score says all. It sees one channel of one series, in the
 units of the data. Missing values must have been filled before.
@@ -22,7 +22,7 @@ class Baseline(ABC):
 
     @final
     def forecast(self, history: Float[np.ndarray, " T"], horizon: int, season: int = 1) -> Float[np.ndarray, " H"]:
-        """The next `horizon` values after `history`; `season` is the number of steps after which a pattern returns, 1 for none.
+        """The next `horizon` values after `history`; `season` is the number of steps after which a pattern repeats, 1 for none.
 
         Raises DataError when the history is empty or not finite.
         """
@@ -36,9 +36,9 @@ class Baseline(ABC):
         return self._forecast(np.asarray(history, dtype=np.float64), horizon, season)
 
     def learn(self, histories: Sequence[Float[np.ndarray, " _"]], horizon: int, season: int = 1) -> "Baseline":
-        """The baseline for these series, of which nothing but the histories may be seen. Most have nothing to learn."""
+        """The baseline fitted to these series, of which it may only see the histories. Most have nothing to learn."""
         return self
 
     @abstractmethod
     def _forecast(self, history: Float[np.ndarray, " T"], horizon: int, season: int) -> Float[np.ndarray, " H"]:
-        """The forecast from a history that is finite and not empty."""
+        """The forecast from a history that is finite and not empty, for subclasses to implement."""

@@ -19,7 +19,7 @@ _MOST_WINDOWS = 200_000
 
 @final
 class Linear(Baseline):
-    """A map (H, W) of a window of W values, or None before `learn`: then the one history that is forecast is also what is learned from."""
+    """A linear map (H, W) of a window of W values; None before `learn`, and then it is fitted to the one history that is forecast."""
 
     name = "linear"
     summary = "one linear map from the last values to the horizon, fitted to all histories"
@@ -28,7 +28,7 @@ class Linear(Baseline):
         self.weights = weights
 
     def learn(self, histories: Sequence[Float[np.ndarray, " _"]], horizon: int, season: int = 1) -> "Linear":
-        """Fit the map; where no history is longer than the horizon it is zero, which repeats the last value."""
+        """Fit the map; where no history is longer than the horizon it is zero, which means repeating the last value."""
         longest = max((len(history) for history in histories), default=0)
         window = max(min(2 * max(horizon, season), longest - horizon), 1)
         squares, products = np.zeros((window, window)), np.zeros((window, horizon))
@@ -49,7 +49,8 @@ class Linear(Baseline):
 def _examples(
     histories: Sequence[Float[np.ndarray, " _"]], window: int, horizon: int
 ) -> Iterator[tuple[Float[np.ndarray, "N W"], Float[np.ndarray, "N H"]]]:
-    """The windows of each history and what followed them, in units of the window; evenly thinned out where there are very many."""
+    """The windows of each history and the values that followed them, divided by the window's scale; evenly thinned out where there are very
+    many."""
     counts = [max(len(history) - window - horizon + 1, 0) for history in histories]
     stride = max(-(-sum(counts) // _MOST_WINDOWS), 1)
     for history, count in zip(histories, counts, strict=True):

@@ -1,4 +1,4 @@
-"""The last value, again and again: the best forecast of a random walk."""
+"""The naive method: repeats the last value, which is the best forecast of a random walk."""
 
 from typing import final
 
@@ -10,7 +10,7 @@ from antiphon.baselines.interface import Baseline
 
 @final
 class Naive(Baseline):
-    """The last value."""
+    """Repeats the last value."""
 
     name = "naive"
     summary = "the last value, again and again"

@@ -1,4 +1,4 @@
-"""The last season, again and again. A history shorter than a season has none to repeat: then it is the last value."""
+"""The seasonal naive method: repeats the last season. For a history shorter than a season it repeats the last value."""
 
 from typing import final
 
@@ -10,7 +10,7 @@ from antiphon.baselines.interface import Baseline
 
 @final
 class SeasonalNaive(Baseline):
-    """The value one season before."""
+    """Repeats the value of one season earlier."""
 
     name = "seasonal_naive"
     summary = "the last season, again and again"

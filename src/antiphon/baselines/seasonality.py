@@ -1,4 +1,4 @@
-"""Does a series have a season, and what is it? Classical decomposition, as the M3 and M4 competitions used it."""
+"""Tests whether a series is seasonal, and removes its season by classical decomposition, as in the M3 and M4 competitions."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,18 @@ _NORMAL_90 = 1.645  # a two-sided test at 90 percent
 
 @dataclass(frozen=True)
 class Season:
-    """Indices (season,) of a pattern that multiplies the level, or is added to it; the first one belongs to the first step."""
+    """Seasonal indices (season,) that multiply the level, or are added to it; the first one belongs to the first step."""
 
     indices: Float[np.ndarray, " season"]
     multiplies: bool
 
     def remove(self, history: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
-        """The history without its season."""
+        """The history with its season removed."""
         pattern = np.resize(self.indices, len(history))
         return np.asarray(history / pattern if self.multiplies else history - pattern)
 
     def restore(self, values: Float[np.ndarray, " H"], start: int) -> Float[np.ndarray, " H"]:
-        """Values whose first stands `start` steps after the first of the history, with their season."""
+        """Add the season to values, the first of which lies `start` steps after the first of the history."""
         pattern = self.indices[(start + np.arange(len(values))) % len(self.indices)]
         return np.asarray(values * pattern if self.multiplies else values + pattern)
 
@@ -49,7 +49,7 @@ def is_seasonal(history: Float[np.ndarray, " T"], season: int) -> bool:
 
 
 def decompose(history: Float[np.ndarray, " T"], season: int, *, multiply: bool) -> Season:
-    """The mean deviation of each step of the season from a centred moving average over a season; at least two seasons are needed.
+    """The mean deviation of each step of the season from a centred moving average over one season; needs at least two seasons.
 
     `multiply` asks for a season that multiplies; values that are not positive have none.
     """
@@ -65,7 +65,7 @@ def decompose(history: Float[np.ndarray, " T"], season: int, *, multiply: bool) 
 
 
 def season_of(history: Float[np.ndarray, " T"], season: int) -> Season:
-    """The season that a history has: by test, and multiplying as in the M3 competition where all values are positive.
+    """The season of a history, if the test finds one; multiplicative where all values are positive, as in the M3 competition.
 
     Where an index would be nearly 0, to divide by it would blow noise up; then the season is added.
     """

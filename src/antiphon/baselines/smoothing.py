@@ -29,7 +29,7 @@ _FIRST = np.array([0.5, 0.1, 0.95, 0.1])
 
 @dataclass
 class States:
-    """Level (P,), trend (P,) and season (period, P) of P candidates; the next step's season stands first."""
+    """Level (P,), trend (P,) and season (period, P) of P candidates; the season of the next step comes first."""
 
     level: Float[np.ndarray, " P"]
     trend: Float[np.ndarray, " P"]
@@ -38,7 +38,7 @@ class States:
 
 @dataclass(frozen=True)
 class Fitted:
-    """One form with its best parameters, and its last states; `information` is AICc, to choose between forms by."""
+    """One form with its best parameters and its final states; `information` is AICc, by which forms are compared."""
 
     trend: str
     season: SeasonKind
@@ -49,14 +49,14 @@ class Fitted:
     information: float
 
     def forecast(self, horizon: int) -> Float[np.ndarray, " H"]:
-        """The states drawn on."""
+        """The forecast that continues the final states."""
         base = self.level + self.slope * np.cumsum(self.damping ** np.arange(1, horizon + 1))
         repeated = np.resize(self.pattern, horizon)
         return np.asarray(base * repeated if self.season == "multiplied" else base + repeated)
 
 
 def fit_all(history: Float[np.ndarray, " T"], season: SeasonKind, period: int) -> list[Fitted]:
-    """No, linear and damped trend, each with the least squared one-step errors; a season needs two periods of history."""
+    """Fits with no, linear and damped trend, each with the least squared one-step errors; a season needs two periods of history."""
     generator = np.random.default_rng(0)
     pattern, start = _first_states(history, season, period)
     candidates = generator.uniform(_LOW, _HIGH, size=(len(TRENDS), _CANDIDATES, 4))
@@ -96,7 +96,7 @@ def _run(
     start: Float[np.ndarray, "trends 2"],
     pattern: Float[np.ndarray, " period"],
 ) -> tuple[Float[np.ndarray, "trends P"], States]:
-    """Summed squared one-step errors of all candidates, and their states after the last step."""
+    """The sum of squared one-step errors of all candidates, and their states after the last step."""
     kinds, count, _ = candidates.shape
     alpha, ratio, damping, seasonal_ratio = candidates.reshape(-1, 4).T
     damping = damping.copy()

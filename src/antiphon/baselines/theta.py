@@ -19,7 +19,7 @@ _GRID = np.linspace(0.01, 0.99, 197)
 
 @final
 class Theta(Baseline):
-    """The mean of the lines for theta = 0 and theta = 2."""
+    """The mean of the theta lines for theta = 0 and theta = 2."""
 
     name = "theta"
     summary = "the Theta method: trend line and smoothed curvature, seasonally adjusted"
@@ -36,7 +36,7 @@ class Theta(Baseline):
 
 
 def smoothed_level(values: Float[np.ndarray, " T"]) -> float:
-    """The last level of simple exponential smoothing, with the parameter and the first level of the least squared one-step errors."""
+    """The final level of simple exponential smoothing, with the parameter and initial level of the least squared one-step errors."""
     keep = 1 - _GRID
     # The level is a_t + keep^t l_0, where a_t starts at 0; so the error is (y_t - a_t) - keep^t l_0.
     run, share = np.zeros(len(_GRID)), np.ones(len(_GRID))

@@ -1,5 +1,5 @@
-"""The mean of the last season (of all there is when that is less): it evens out what returns within a season. Without a season, of the
-last ten values."""
+"""The mean of the last season, or of all values when there are fewer; it averages out seasonal patterns. Without a season, of the last ten
+values."""
 
 from typing import final
 

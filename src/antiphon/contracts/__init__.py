@@ -1,1 +1,2 @@
-"""What the parts agree on: the data that pass between them, and one file for each contract. Everything else implements or uses these."""
+"""The interfaces between the parts: the data that pass between them, and one file for each contract. All other packages implement or use
+these."""

@@ -1,4 +1,4 @@
-"""Abilities that some tasks have and others do not, each a small protocol: a task has an ability if it has its methods.
+"""Optional abilities of tasks, each a small protocol: a task has an ability if it has the protocol's methods.
 
 Callers ask for the ability, `isinstance(task, Tabular)`, or the functions of `asking.py` do. So a task from elsewhere can do what ours can.
 """
@@ -26,32 +26,32 @@ from antiphon.contracts.series import SeriesFacts
 
 @runtime_checkable
 class Augments(Protocol):
-    """Examples are varied at random each time that they are learned from."""
+    """A task with data augmentation: examples are varied at random each time they are used in training."""
 
     @property
     def augments(self) -> bool:
-        """Whether the settings ask for it."""
+        """Whether the settings ask for augmentation."""
 
     def augment(self, example: Example, seed: int) -> Example:
-        """The example as it is learned from this time, decided by the seed alone. Lengths may change a little."""
+        """The augmented example for this time; the seed alone decides how it is varied. Lengths may change a little."""
 
 
 @runtime_checkable
 class Supervised(Protocol):
-    """Columns of the records say more than what is read and said, to learn from: records that are not learned from need not have them."""
+    """A task with columns used only in training, beside source and target; records for validation or prediction need not have them."""
 
     @property
     def weight_column(self) -> str | None:
-        """How much each record counts, where the settings name it."""
+        """The column that holds each record's weight, where the settings name one."""
 
     @property
     def alignment_column(self) -> str | None:
-        """Which words of both sides belong together, where the settings name it."""
+        """The column that holds word alignments between source and target, where the settings name one."""
 
 
 @runtime_checkable
 class EncodesParts(Protocol):
-    """Several processes, or machines, can encode a corpus together. How it is encoded is decided as `build_corpus` does."""
+    """A task whose corpus can be encoded in parts by several processes or machines. Values are encoded as `build_corpus` encodes them."""
 
     def is_encoded(self, records: RecordSource, folder: Path, *, limits: Limits, keep_records: bool) -> bool:
         """Whether the folder holds the corpus of these records, so that `build_corpus` would only open it."""
@@ -71,45 +71,47 @@ class EncodesParts(Protocol):
 
 @runtime_checkable
 class HoldsOut(Protocol):
-    """Records to validate on are not drawn at random: they are the ends of series."""
+    """A task whose validation records are not drawn at random: they are the ends of series."""
 
     def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records, str]:
-        """Records to learn from and to validate on, when `wanted` are to be held out, and a sentence that says what was done."""
+        """Records for training and for validation, when `wanted` are to be held out, and a sentence that says what was done."""
 
 
 @runtime_checkable
 class KeepsTogether(Protocol):
-    """Records to validate on are drawn at random, but something else than their source decides which of them belong together."""
+    """A task whose validation records are drawn at random, but in groups that are not formed by the source."""
 
     @property
     def kept_together(self) -> tuple[str, ...]:
-        """The columns whose values are either held out or learned from, never both, such as that of speakers."""
+        """The columns whose values must not occur both in training and in validation data, such as the speaker."""
 
 
 @runtime_checkable
 class Unfolds(Protocol):
-    """A record of the user's may hold several examples."""
+    """A task in which one record of the user may hold several examples."""
 
     def unfold(self, records: Records) -> Records:
-        """The records that examples are made of, one each."""
+        """The records split up, so that each makes one example."""
 
 
 @runtime_checkable
 class Calibrates(Protocol):
-    """Something is learned from predictions for validation records once training has ended: how far they can be trusted."""
+    """A task that fits a calibration on predictions for validation records when training has ended: how far its predictions can be
+    trusted."""
 
     @property
     def calibrates(self) -> bool:
-        """Whether the settings ask for it."""
+        """Whether the settings ask for a calibration."""
 
     def calibrate(self, items: Sequence[Record], predictions: Sequence[Prediction], folder: Path) -> Sequence[str]:
-        """Learn from predictions for validation items, write it into the folder of a checkpoint; what was found, a sentence each."""
+        """Fit the calibration on predictions for validation items and write it into a checkpoint's folder; returns its findings, one
+        sentence each."""
 
     def load_calibration(self, folder: Path) -> None:
-        """Read what `calibrate` wrote into the folder of a checkpoint, where it did."""
+        """Read what `calibrate` wrote into a checkpoint's folder, if it wrote anything."""
 
     def save_calibration(self, folder: Path) -> None:
-        """Write what `load_calibration` has read into the folder of another checkpoint, whose predictions are the same."""
+        """Write the calibration that `load_calibration` has read into the folder of another checkpoint that makes the same predictions."""
 
 
 # -------------------------------------------------------------------------------------------------------------- reading
@@ -117,65 +119,65 @@ class Calibrates(Protocol):
 
 @runtime_checkable
 class OpensFiles(Protocol):
-    """A file that is named may be more than a table of values: a folder of recordings, or a table of their names."""
+    """A task that can open files which are no tables of values: a folder of recordings, or a table of their names."""
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> Records | None:
-        """The records of a file, which must have the required columns; None leaves it to the usual readers."""
+        """The records of a file, which must have the required columns; None if the usual readers should open the file."""
 
 
 @runtime_checkable
 class JoinsFiles(Protocol):
-    """What belongs together may stand in several files: a series that goes on in the next one."""
+    """A task whose data may be spread over files: a series may continue in the next file."""
 
     def joined_files(self, parts: Sequence[tuple[Records, float]]) -> Sequence[tuple[Records, float]]:
-        """The files of a split with their weights, those joined that are one."""
+        """The files of a split with their weights; files that belong together are joined into one."""
 
 
 @runtime_checkable
 class MakesItems(Protocol):
-    """What is predicted one by one are not the records themselves: windows made of many rows, gaps made in a text."""
+    """A task that predicts items made from the records, rather than the records themselves: windows of many rows, or masked texts."""
 
     def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Record]:
-        """The items of records; `scored` asks for those that have a reference."""
+        """The items made from records; with `scored` only those that have a reference."""
 
 
 @runtime_checkable
 class ReadsInOrder(Protocol):
-    """What is read of a record depends on the records before it: the sentences of a document."""
+    """A task in which the source of a record depends on the records before it: the sentences of a document."""
 
     def in_order(self, records: Iterable[Any]) -> Iterator[Any]:
-        """Each record with what is to be known of those before it, one for one; records that have it already stay as they are."""
+        """Each record with the context from the records before it, in the same order; records that already have it stay as they are."""
 
 
 @runtime_checkable
 class ReadsMatches(Protocol):
-    """What was translated before of a similar source may be read with a record."""
+    """A task with a translation memory: earlier translations of similar sources (matches) may be part of a record's source."""
 
     @property
     def lacks_memory(self) -> bool:
-        """Whether matches are read, and there is nothing yet to find them in."""
+        """Whether matches are used, but there are no records yet to find them in."""
 
     def remember(self, records: Iterable[Record]) -> None:
-        """Find matches among these records from now on, if matches are read."""
+        """Find matches among these records from now on, if matches are used."""
 
     def matched(self, splits: Mapping[str, Sequence[Records]]) -> Mapping[str, Sequence[Records]]:
-        """The records of splits, by name, with their matches among those of `train`, of which none is its own."""
+        """The records of splits, by name, with their matches among those of `train`; a record never matches itself."""
 
 
 @runtime_checkable
 class SplitsInputs(Protocol):
-    """An input that is too long to be predicted at once is cut, and the predictions of its parts are joined."""
+    """A task that splits an input that is too long into parts, and joins their predictions."""
 
     def parts(self, record: Record) -> Sequence[Record]:
-        """The record, or its parts; nothing where there is nothing to say."""
+        """The record itself, or its parts; empty when the input holds nothing to predict."""
 
     def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
-        """The prediction for a record, from those of its parts."""
+        """The prediction for a record, joined from those of its parts."""
 
 
 @runtime_checkable
 class PreparesSources(Protocol):
-    """How sources become numbers is not told by the spec alone: another sample rate gives frames of the same width."""
+    """A task whose encoding of sources depends on more than their spec: another sample rate gives frames of the same width."""
 
     @property
     def source_fingerprint(self) -> str:
@@ -184,23 +186,24 @@ class PreparesSources(Protocol):
 
 @runtime_checkable
 class Streams(Protocol):
-    """A source can be followed while it is made."""
+    """A task that can predict from a source that is still arriving."""
 
     def follow(self, model: Seq2SeqModel, sample_rate: int) -> FollowedSource:
-        """A source that begins. Raises ConfigError when the model, or what is to be heard of the source, needs the whole."""
+        """Start a source that arrives block by block. Raises ConfigError when the model or the preprocessing needs the whole source."""
 
 
 @runtime_checkable
 class StreamsText(Protocol):
-    """A text can be followed while it is said."""
+    """A task that can predict while the words of its source are still arriving."""
 
     def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
-        """What is said after each word of the source, and at the end; `record` has its other columns, `search` the recipe's settings."""
+        """The prediction after each word of the source, and at its end; `record` has its other columns, `search` the recipe's settings."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """What a model hears of a record: one channel of samples, the frames made of them, and where it lies in its recording, in seconds."""
+    """The audio that a model reads for a record: one channel of samples, the frames made of them, and their place in the recording in
+    seconds."""
 
     waveform: Float[np.ndarray, " N"]
     sample_rate: int
@@ -210,17 +213,17 @@ class Sound:
 
 @runtime_checkable
 class Hears(Protocol):
-    """Sources are sound."""
+    """A task whose sources are audio."""
 
     @property
     def sample_rate(self) -> int:
-        """At how many samples a second the model hears, which is the rate of samples that are given without one."""
+        """The sample rate of the model's input, in Hz; samples given without a rate are taken to have this one."""
 
     def sound(self, record: Record) -> Sound:
-        """What the model hears of a record."""
+        """The audio that the model reads for a record."""
 
     def frames(self, waveform: Float[np.ndarray, " N"]) -> Float[np.ndarray, "S C"]:
-        """Samples as the features of a frame, neither normalized nor varied, to be looked at."""
+        """Feature frames of samples, neither normalized nor augmented, for display."""
 
 
 # -------------------------------------------------------------------------------------------------------------- writing
@@ -228,56 +231,58 @@ class Hears(Protocol):
 
 @runtime_checkable
 class WritesText(Protocol):
-    """Targets are texts."""
+    """A task whose targets are texts."""
 
     @property
     def target_text(self) -> TargetFeature:
-        """What turns them into symbols and back."""
+        """The feature that encodes target texts as symbols and decodes them."""
 
 
 @runtime_checkable
 class RestoresTargets(Protocol):
-    """A target is more than `target_text` makes of its text."""
+    """A task whose targets hold more than `target_text` encodes."""
 
     def restored(self, record: Record) -> str:
-        """The target of a record as its symbols say it."""
+        """The target of a record as its symbols decode to."""
 
 
 @runtime_checkable
 class KnowsWords(Protocol):
-    """Both sides are texts, whose words can be aligned."""
+    """A task whose sources and targets are both texts, so that their words can be aligned."""
 
     def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
-        """The word, counted from 0, of each symbol of a record's source, and of its target without start and end; -1 of none."""
+        """The index of the word, from 0, for each symbol of a record's source, and of its target without start and end; -1 for a symbol of
+        no word."""
 
 
 @runtime_checkable
 class Rescales(Protocol):
-    """Values are scaled before a model says them, so that densities are, too."""
+    """A task that scales values before the model sees them, which changes the densities it predicts."""
 
     def log_slopes(self, example: Example) -> Float[np.ndarray, "T C"]:
-        """For each value of a target, the logarithm of the slope of what it was scaled by, at this value; anything where it is missing."""
+        """For each value of a target, the logarithm of the derivative of its scaling at this value; arbitrary where the value is
+        missing."""
 
 
 @runtime_checkable
 class Tabular(Protocol):
-    """A prediction is rows of a table rather than one text."""
+    """A task whose predictions are rows of a table rather than one text."""
 
     def rows(self, prediction: Prediction) -> list[dict[str, Any]]:
-        """The rows; none where the input could not be used."""
+        """The rows of a prediction; none where the input could not be used."""
 
 
 @runtime_checkable
 class Forecasts(Protocol):
-    """A prediction is what follows a series."""
+    """A task that predicts the continuation of a series."""
 
     def series_facts(self) -> SeriesFacts:
-        """How series must be given, and how far a forecast goes."""
+        """What series must look like, and how many steps a forecast has."""
 
 
 @dataclass(frozen=True)
 class OwnFile:
-    """A file that is made of one prediction: its name, with a suffix, and its content."""
+    """A file that is made from one prediction: its content, and its name with suffix."""
 
     name: str
     content: str
@@ -285,46 +290,46 @@ class OwnFile:
 
 @runtime_checkable
 class WritesFiles(Protocol):
-    """A prediction may be a file of its own rather than a line: the subtitles of a recording."""
+    """A task whose predictions may each be written to a file, rather than as a line: the subtitles of a recording."""
 
     @property
     def writes_files(self) -> bool:
-        """Whether the settings ask for it."""
+        """Whether the settings ask for a file for each prediction."""
 
     def file_of(self, prediction: Prediction) -> OwnFile | None:
-        """The file; None where the input could not be used."""
+        """The file for a prediction; None where the input could not be used."""
 
 
 @runtime_checkable
 class WritesFormats(Protocol):
-    """Predictions may be written in formats of their own, of which the suffix of the output chooses one: transcripts of recordings."""
+    """A task whose predictions may be written in special formats, chosen by the suffix of the output: transcripts of recordings."""
 
     def formats(self) -> Mapping[str, bool]:
-        """The suffixes, in small letters, and whether a file of the format has room for several predictions."""
+        """The suffixes in lower case, and whether a file of the format can hold several predictions."""
 
     def written_as(self, prediction: Prediction, record: Record, suffix: str) -> str:
-        """What is written of a prediction for a record; empty where the input could not be used, and there is nothing to say of it."""
+        """The text written for a record's prediction; empty where the input could not be used and nothing is to be written."""
 
 
 @runtime_checkable
 class ShowsValues(Protocol):
-    """Values are no texts, and are shown to people in a way of their own."""
+    """A task whose values are not texts and are displayed in a special way."""
 
     def shown(self, value: Any) -> str:
-        """A prediction's value, or a reference, on one line."""
+        """A prediction's value, or a reference, formatted on one line."""
 
 
 @runtime_checkable
 class HasBaselines(Protocol):
-    """Simple methods that a model must beat stand beside its scores."""
+    """A task with simple baseline methods, whose scores are reported beside the model's."""
 
     def baselines(self, items: Sequence[Record]) -> Mapping[str, Sequence[Any]]:
-        """The predictions of each for every item, as metrics take them; name -> values."""
+        """The baselines' predictions for all items, in the form that metrics take; baseline name -> values."""
 
 
 @runtime_checkable
 class HasDetails(Protocol):
-    """There is more to know about predictions than their scores."""
+    """A task that reports more about predictions than scores."""
 
     def details(
         self,
@@ -333,20 +338,20 @@ class HasDetails(Protocol):
         references: Sequence[Sequence[Any]],
         baselines: Mapping[str, Sequence[Any]],
     ) -> dict[str, Any]:
-        """Plain values for JSON, for tables and pictures. `references[i]` holds the alternatives for item i."""
+        """The details as plain values for JSON, for tables and pictures. `references[i]` holds the alternatives for item i."""
 
 
 @runtime_checkable
 class Describes(Protocol):
-    """Whoever uses a model wants to know more of it than its columns."""
+    """A task that describes a model by more than its columns."""
 
     def about(self) -> dict[str, Any]:
-        """Plain values for JSON: how far a forecast goes, which lengths can be asked for."""
+        """The description as plain values for JSON: the length of a forecast, or which output lengths can be requested."""
 
 
 @runtime_checkable
 class HasRemarks(Protocol):
-    """There are things that a reader of scores should know of the items that were scored."""
+    """A task with remarks on the scored items that belong beside the scores."""
 
     def remarks(self, items: Sequence[Record]) -> Sequence[str]:
-        """One sentence each."""
+        """The remarks, one sentence each."""

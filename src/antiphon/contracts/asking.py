@@ -1,4 +1,5 @@
-"""Functions that use an ability of a task (`abilities.py`) if it has it, and else do what is usual, so that callers need not ask."""
+"""Functions that use an ability of a task (`abilities.py`) if it has it, and otherwise do the usual thing, so that callers need no case
+distinction."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -29,40 +30,40 @@ from antiphon.contracts.task import Task
 
 
 def restored(task: Task, record: Record) -> str | None:
-    """The target of a record as a perfect model says it, which may differ from the text that it was; None where it is no text."""
+    """The target of a record as a perfect model would output it, which may differ from the original text; None where it is not a text."""
     if isinstance(task, RestoresTargets):
         return task.restored(record)
     return str(task.target_text.decode(task.target_text.encode(task.reference(record)))) if isinstance(task, WritesText) else None
 
 
 def augments(task: Task) -> bool:
-    """Whether examples are varied when they are learned from."""
+    """Whether the task uses data augmentation in training."""
     return isinstance(task, Augments) and task.augments
 
 
 def supervision(task: Task) -> tuple[str | None, str | None]:
-    """The columns of weights and of alignments that only records to learn from must have; None where there is none."""
+    """The columns of record weights and of word alignments, which only training records must have; None where there is none."""
     return (task.weight_column, task.alignment_column) if isinstance(task, Supervised) else (None, None)
 
 
 def key_columns(task: Task) -> tuple[str, ...]:
-    """The columns by which records are told apart when some are held out: their source, or where that says nothing all that they have."""
+    """The columns that tell records apart when some are held out: those of the source, or all columns where the source is always empty."""
     if isinstance(task, KeepsTogether):
         return task.kept_together
     return tuple(column for column in task.source_columns if column in task.columns) or task.columns
 
 
 def unfolded(task: Task, records: Records) -> Records:
-    """The records that examples are made of: those given, unless one may hold several."""
+    """The records split up so that each makes one example; they are returned unchanged if no record may hold several."""
     return task.unfold(records) if isinstance(task, Unfolds) else records
 
 
 class Items(list[Any]):
-    """What `items_of` has made of records already, such as some of the series that many rows are of."""
+    """The items that `items_of` has already made of records, such as windows of series."""
 
 
 def items_of(task: Task, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
-    """What is predicted one by one: the records (or texts) themselves, unless the task makes something of them."""
+    """The items to predict one by one: the records (or texts) themselves, unless the task makes items of them."""
     if isinstance(records, Items):
         return iter(records)
     if isinstance(task, MakesItems):
@@ -71,7 +72,7 @@ def items_of(task: Task, records: Iterable[Any], *, scored: bool = False) -> Ite
 
 
 def parts_of(task: Task, record: Record) -> Sequence[Record]:
-    """A record to predict, or its parts."""
+    """A record to predict, or the parts that the task splits it into."""
     return task.parts(record) if _splits_inputs(type(task)) else (record,)  # type: ignore[attr-defined]
 
 
@@ -82,27 +83,27 @@ def joined(task: Task, predictions: Sequence[Prediction], record: Record) -> Pre
 
 @cache
 def _splits_inputs(kind: type) -> bool:
-    """Asked for every input: to compare with a protocol takes as long as to encode a text."""
+    """Cached, as it is called for every input: an isinstance check against a protocol takes as long as encoding a text."""
     return issubclass(kind, SplitsInputs)
 
 
 def shown(task: Task, value: Any) -> str:
-    """A prediction's value, or a reference, as people read it."""
+    """A prediction's value, or a reference, formatted for display."""
     return task.shown(value) if isinstance(task, ShowsValues) else str(value)
 
 
 def rows_of(task: Task, prediction: Prediction) -> list[dict[str, Any]]:
-    """A prediction as rows of a table: one with the value, unless the task knows better."""
+    """A prediction as rows of a table: one row with the value, unless the task defines others."""
     return task.rows(prediction) if isinstance(task, Tabular) else [{"prediction": prediction.value}]
 
 
 def writes_files(task: Task) -> bool:
-    """Whether each prediction is a file of its own."""
+    """Whether each prediction is written to a file of its own."""
     return isinstance(task, WritesFiles) and task.writes_files
 
 
 def baselines_of(task: Task, items: Sequence[Record]) -> Mapping[str, Sequence[Any]]:
-    """The predictions of simple methods, by name."""
+    """The predictions of the task's baselines, by name."""
     return task.baselines(items) if isinstance(task, HasBaselines) else {}
 
 
@@ -113,16 +114,16 @@ def details_of(
     references: Sequence[Sequence[Any]],
     baselines: Mapping[str, Sequence[Any]],
 ) -> dict[str, Any]:
-    """What the task has to say beside scores."""
+    """The task's details about predictions, beside the scores."""
     return task.details(items, predictions, references, baselines) if isinstance(task, HasDetails) else {}
 
 
 def remarks_of(task: Task, items: Sequence[Record]) -> Sequence[str]:
-    """What a reader of scores should know of the items."""
+    """The task's remarks on the scored items."""
     return task.remarks(items) if isinstance(task, HasRemarks) else ()
 
 
 def load_calibration(task: Task, folder: Path) -> None:
-    """Let the task read what it learned of its predictions, where it does such a thing."""
+    """Let the task load its calibration from a checkpoint's folder, if it has one."""
     if isinstance(task, Calibrates):
         task.load_calibration(folder)

@@ -41,9 +41,9 @@ Config = TypeVar("Config")
 Info = Any  # pydantic's ValidationInfo: a protocol that cannot be checked at run time, as the tests check all signatures
 
 Count = Annotated[int, Field(ge=1)]
-"""How many, at least one."""
+"""A whole number of at least one."""
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-"""From 0 to below 1: a rate of dropout, say, which leaves something."""
+"""From 0 to below 1, such as a dropout rate, which must leave something."""
 
 _SETTINGS = ConfigDict(extra="forbid", validate_default=True, arbitrary_types_allowed=False, allow_inf_nan=False)
 
@@ -55,7 +55,7 @@ def config(cls: type[Config]) -> type[Config]:
 
 
 def setting_fields(cls: type[Any]) -> dict[str, FieldInfo]:
-    """What can be set in a config, in order, with descriptions. What it remembers beside that, such as a `Verdict`, is no setting."""
+    """The fields that can be set in a config, in order, with descriptions; without those that are only remembered, such as a `Verdict`."""
     fields: dict[str, FieldInfo] = cls.__pydantic_fields__
     if any(field.description is None for field in fields.values()):
         for owner in cls.__mro__:  # the nearest first
@@ -88,7 +88,7 @@ def plugin_field(kind: str, default: str | None = None) -> Any:
 
 @dataclass(frozen=True)
 class _Resolve:
-    """Turns the plain values of a plug-in's settings into its config."""
+    """Validates the plain values of a plug-in's settings as its config."""
 
     kind: str
     default: str | None
@@ -112,7 +112,7 @@ class _Resolve:
 
 @dataclass(frozen=True)
 class _Admit:
-    """Sees to it that a name is that of a plug-in which may be used."""
+    """Checks that a name is that of a plug-in which may be used."""
 
     kind: str
 
@@ -122,28 +122,28 @@ class _Admit:
 
 
 def plugin_name(kind: str) -> Any:
-    """The type of a field that holds the name of a plug-in and no settings of it, such as that of a metric."""
+    """The type of a field that holds only the name of a plug-in, without settings, such as that of a metric."""
     return Annotated[str, AfterValidator(_Admit(kind))]
 
 
 def _own_word(value: bool, info: Info) -> bool:
-    """Refuse a foreign recipe that trusts code in the user's name."""
+    """Refuse a recipe from elsewhere that declares code as trusted in the user's name."""
     if value and not trust_of(info).allows(str(info.field_name)):
         raise ValueError(f"it runs code that comes with a published model, which is not done unless you trust it: {REMEDY}.")
     return value
 
 
 OwnWord = Annotated[bool, AfterValidator(_own_word)]
-"""The type of a setting by which a user trusts code, which a recipe from elsewhere may not say in the user's place."""
+"""The type of a setting by which a user trusts code; a recipe from elsewhere must not set it in the user's place."""
 
 
 def trust_of(info: Info) -> Trust:
-    """The verdict under which settings are validated; what a Python program builds by hand is the user's own."""
+    """The trust verdict under which settings are validated; values set in a Python program are the user's own."""
     return info.context["trust"] if info.context else OWN
 
 
 def _judged(value: Any, handler: Any, info: Info) -> Trust:
-    """The verdict of the validation; never one that the values bring themselves."""
+    """The verdict of the validation; a verdict among the values themselves is ignored."""
     if info.context is None and isinstance(value, Trust):
         return value  # `dataclasses.replace`
     if value is not None and not isinstance(value, Trust):
@@ -152,11 +152,11 @@ def _judged(value: Any, handler: Any, info: Info) -> Trust:
 
 
 Verdict = Annotated[Trust, WrapValidator(_judged), Field(exclude=True)]
-"""The type of a field of a config that remembers under which verdict it was validated: `trust: Verdict = verdict()`. It is no setting."""
+"""The type of a config's field that remembers the trust verdict of its validation: `trust: Verdict = verdict()`. It is no setting."""
 
 
 def verdict() -> Any:
-    """The default of such a field."""
+    """The default of a `Verdict` field."""
     return field(default=OWN, compare=False, repr=False)
 
 
@@ -170,7 +170,7 @@ class Choice:
     default: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        """Any of the configs in `source`, a union, told apart by their names."""
+        """The schema of `source`, a union of configs, which are told apart by `name`."""
         return handler.generate_schema(Annotated[source, Field(discriminator="name"), BeforeValidator(self._with_name)])
 
     def _with_name(self, value: Any) -> Any:
@@ -194,17 +194,17 @@ class Section:
         return TypeAdapter(self.config()).validate_python(value, context=info.context)
 
     def config(self) -> Any:
-        """The class."""
+        """The class of the config, imported."""
         return getattr(importlib.import_module(f"antiphon.{self.module}"), self.name)
 
     def field_type(self) -> Any:
-        """What to write as the type of the field."""
+        """The annotation to use as the type of the field."""
         return Annotated[Any, BeforeValidator(self), WrapSerializer(_as_kept)]
 
 
 @final
 class Kept:
-    """Values of a section that were validated before they were written: they become the config when a setting of it is asked for."""
+    """Settings of a section that were validated before they were written; they become the config when one of them is accessed."""
 
     def __init__(self, section: Section, values: Mapping[str, Any], trust: Trust):
         self._section, self._trust, self._config = section, trust, None
@@ -228,11 +228,11 @@ def _as_kept(value: Any, handler: Any) -> Any:
 
 
 class _NoSettingsError(ValueError):
-    """A value that is neither a name nor settings."""
+    """Raised for a value that is neither a name nor settings."""
 
 
 def _settings_of(value: Any) -> Any:
-    """Plain settings, also of a bare name; or a config that was built in Python."""
+    """Settings as plain values, also for a bare name; or a config that was built in Python."""
     if isinstance(value, str):
         return {"name": value}
     if isinstance(value, Mapping) or (is_dataclass(value) and hasattr(value, "name")):
@@ -254,7 +254,7 @@ def plain(settings: Any) -> dict[str, Any]:
 
 
 def texts(values: Any) -> Iterator[str]:
-    """Every text in plain values."""
+    """All texts within plain values."""
     if isinstance(values, str):
         yield values
     for inner in values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ():
@@ -269,7 +269,7 @@ def validate(
     path: str = "",
     locate: Callable[[tuple[Any, ...]], str] | None = None,
 ) -> Config:
-    """Build a config from plain values, under a verdict on code from outside that they name.
+    """Build a config from plain values, under a trust verdict on code from outside that they name.
 
     `path` is the dotted path of the values within the recipe; `locate` gives "file:line: " for a path of keys.
 
@@ -326,7 +326,7 @@ def _sentence(cls: type[Any], values: Any, path: str, error: Any, locate: Callab
 
 
 def _others_with(cls: Any, keys: tuple[Any, ...], values: Any) -> str:
-    """ " of `transformer`, but of `lstm`" for a setting that another model, or search, has: a recipe may have come from that one."""
+    """The words " of `transformer`, but of `lstm`" for a setting that another model, or search, has: the recipe may come from that one."""
     field = getattr(cls, "__dataclass_fields__", {}).get(keys[0]) if len(keys) == 2 else None
     resolve = next((one.func for one in getattr(field and field.type, "__metadata__", ()) if isinstance(one, BeforeValidator)), None)
     if not isinstance(resolve, _Resolve) or resolve.kind not in ("models", "search"):
@@ -338,7 +338,7 @@ def _others_with(cls: Any, keys: tuple[Any, ...], values: Any) -> str:
 
 
 def _elsewhere(cls: type[Any], values: Any, path: str, name: str, alike: float) -> str:
-    """Where a setting of this name, or one so much alike, has its place, for a mistake at the top or in another section."""
+    """Where a setting of this name, or of a similar one, belongs; for a setting in the wrong section."""
     places = sorted(_places(cls, values, path), key=lambda place: place[1].count("."))
     known = dict(reversed(places))  # of equal names the outermost, then that of the first section
     near = difflib.get_close_matches(name, known, n=1, cutoff=alike)
@@ -346,7 +346,7 @@ def _elsewhere(cls: type[Any], values: Any, path: str, name: str, alike: float) 
 
 
 def _places(cls: Any, values: Any, path: str, depth: int = 2) -> Iterator[tuple[str, str]]:
-    """The settings of a config, and of those within it, with their dotted paths."""
+    """The settings of a config and of nested configs, with their dotted paths."""
     for name, one in getattr(cls, "__dataclass_fields__", {}).items():
         dotted = f"{path}.{name}" if path else name
         inner = values.get(name) if isinstance(values, Mapping) else None
@@ -373,7 +373,7 @@ def _keys(values: Any, location: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _config_at(cls: Any, values: Any, keys: tuple[Any, ...]) -> Any:
-    """The config class at a path, following plug-in names and union tags; None when it cannot be told."""
+    """The config class at a path, following plug-in names and union tags; None when it cannot be determined."""
     free = False
     for key in keys:
         values = values.get(key) if isinstance(values, Mapping) else None
@@ -388,7 +388,7 @@ def _config_at(cls: Any, values: Any, keys: tuple[Any, ...]) -> Any:
 
 
 def _class_of(annotation: Any, values: Any) -> Any:
-    """The config class that an annotation stands for, given the values."""
+    """The config class that an annotation leads to, given the values."""
     for validator in getattr(annotation, "__metadata__", ()):
         if isinstance(validator, BeforeValidator) and isinstance(validator.func, Section):
             return validator.func.config()

@@ -1,4 +1,4 @@
-"""Encoded examples that training reads in any order."""
+"""Encoded examples that training reads in random order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Block = TypeVar("Block")
 
 @runtime_checkable
 class Corpus(Protocol):
-    """Encoded examples with random access; lengths are known without reading the examples."""
+    """Encoded examples with random access; their lengths are known without reading the examples."""
 
     @property
     def source_lengths(self) -> np.ndarray:
@@ -27,26 +27,26 @@ class Corpus(Protocol):
     def __len__(self) -> int: ...
 
     def lengths(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The lengths of some sources and of their targets."""
+        """The lengths of some sources and of their targets, by example number."""
 
     def example(self, index: int, seed: int | None = None) -> Example:
-        """An example; with a seed encoded anew, where encodings are drawn."""
+        """The example with this number; with a seed it is encoded anew, where the encoding is sampled."""
 
     def record(self, index: int) -> Record:
-        """The record behind an example, where it was kept."""
+        """The record behind an example, where records were kept."""
 
 
 @runtime_checkable
 class StoredCorpus(Corpus, Protocol):
-    """A corpus in a folder, which knows what became of the records that it was made of."""
+    """A corpus in a folder, with statistics about the records that it was made from."""
 
     @property
     def tally(self) -> Mapping[str, Any]:
-        """How many were read and kept, and per reason how many were dropped or truncated, with the first few."""
+        """How many records were read and kept, and for each reason how many were dropped or truncated, with the first few."""
 
     @property
     def numbers(self) -> np.ndarray:
-        """The record number of each example, int64 (N,)."""
+        """The record's number for each example, int64 (N,)."""
 
     @property
     def has_targets(self) -> bool:
@@ -55,21 +55,21 @@ class StoredCorpus(Corpus, Protocol):
 
 @dataclass(frozen=True)
 class Share:
-    """What one of several processes or machines does of work that is cut into blocks of records: of all blocks every `count`-th, from block
-    `number` on, both counted from 0. So no share has only the long records of sorted files."""
+    """The share of one process or machine, where several divide work that is cut into blocks of records: every `count`-th block from block
+    `number` on, both counted from 0. Thus no share gets only the long records of sorted files."""
 
     number: int
     count: int
 
     def of(self, blocks: Sequence[Block]) -> list[Block]:
-        """Those of all blocks that are in it."""
+        """The blocks of this share, out of all blocks."""
         return list(blocks[self.number :: self.count])
 
     @property
     def is_all(self) -> bool:
-        """Whether there is nobody else."""
+        """Whether this share is all of the work."""
         return self.count == 1
 
     def __str__(self) -> str:
-        """As people count: 3/8 is the third of eight."""
+        """Counted from 1: 3/8 is the third of eight."""
         return f"{self.number + 1}/{self.count}"

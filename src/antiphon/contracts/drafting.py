@@ -1,4 +1,4 @@
-"""What is known of some data before there is a recipe, and what a task proposes for them: settings, each with its reason."""
+"""Facts about data before there is a recipe, and the settings that a task proposes for them, each with its reason."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from antiphon.contracts.records import Records
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """What the values of a column are like.
+    """Statistics of the values of a column.
 
     name         the column
     filled       how many records have a value there
@@ -38,18 +38,18 @@ class ColumnFacts:
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds texts that say something, rather than numbers, times or names of files."""
+        """Whether the column holds natural-language texts, rather than numbers, times or file names."""
         return self.filled > 0 and max(self.numbers, self.times, self.sounds) < 0.5 * self.filled
 
     @property
     def is_number(self) -> bool:
-        """Whether it holds numbers."""
+        """Whether the column holds numbers."""
         return self.filled > 0 and self.numbers == self.filled
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a look at the data found.
+    """The findings about the data, on which a task bases its proposals.
 
     records    how many there are
     columns    by name, in their order
@@ -67,7 +67,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A value of a setting, as plain values, and the reason for it."""
+    """A proposed value of a setting, as plain values, and the reason for it."""
 
     value: Any
     reason: str
@@ -75,7 +75,7 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """What a task proposes.
+    """The settings that a task proposes.
 
     settings   by dotted path; of these `task`, `model`, `training`, `search` and `evaluation` are the task's to choose
     models     sizes of the model, the smallest first: settings below `model`, of which the largest is taken that the minutes can teach
@@ -95,6 +95,6 @@ class Draft:
 
 @runtime_checkable
 class Drafts(Protocol):
-    """Proposes settings for data. Raises ConfigError for what cannot be guessed, naming the setting, DataError for unfit data."""
+    """Proposes settings for data. Raises ConfigError for a setting that cannot be guessed, and names it; DataError for unsuitable data."""
 
     def __call__(self, look: Look) -> Draft: ...

@@ -1,4 +1,5 @@
-"""What runs a model outside of its own code: an exported folder is a checkpoint whose weights are an engine's files.
+"""Inference engines, which run a model outside of its own code: an exported folder is a checkpoint with an engine's files in place of
+weights.
 
     checkpoint.json  features/  manifest.json    as of every checkpoint; the header has `engine`, what `Exported` holds
     engine/                                      the engine's own files, instead of model.safetensors
@@ -22,7 +23,7 @@ Precision = Literal["fp32", "bf16", "int8"]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a model says of itself that the engine's model must say, too: the properties of `Seq2SeqModel` of these names.
+    """Properties of a model that an engine's model must have as well: those of `Seq2SeqModel` with the same names.
 
     `stepwise` is whether it is a `StepwiseModel`, `frames` whether it says something of each state of the memory (CTC).
     """
@@ -44,7 +45,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an engine is given to open: its files, and what the header says.
+    """What an engine opens: the exported files, and the facts from the header.
 
     `head` are the settings of the model's output layer, None for the natural one. `versions` are those of the packages that wrote the
     files.
@@ -76,8 +77,8 @@ class EnginePlugin:
 
 @runtime_checkable
 class SearchesItself(Protocol):
-    """A model of an engine with a search of its own."""
+    """An engine's model that has a search of its own."""
 
     def own_search(self, settings: Any) -> Search | None:
-        """A search that finds for these settings what the search of that name finds; None where that is not proved."""
+        """A search that finds the same hypotheses as the named search with these settings; None where this is not proved."""
         ...

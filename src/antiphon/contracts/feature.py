@@ -1,4 +1,4 @@
-"""Values of a column -> arrays that a model reads, and back where they are to be said."""
+"""Features turn values of a column into the arrays that a model reads; target features also turn arrays back into values."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ from antiphon.contracts.specs import Spec
 
 
 class Feature(ABC):
-    """Values of one column -> arrays. The constructor stores settings, `fit` learns from data, `save` keeps what was learned."""
+    """Turns values of one column into arrays. The constructor stores settings, `fit` learns from data, `save` writes what was learned."""
 
     @property
     @abstractmethod
     def spec(self) -> Spec:
-        """What a model needs to know; available once fitted."""
+        """What a model needs to know about the arrays; available once fitted."""
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Changes whenever a value would be encoded differently: with the settings that decide it, and with what was fitted."""
+        """A hash that changes whenever a value would be encoded differently, by other settings or another fit."""
 
     @abstractmethod
     def fit(self, values: Iterable[Any]) -> None:
@@ -41,7 +41,7 @@ class Feature(ABC):
 
 
 class TargetFeature(Feature):
-    """A feature whose arrays become values again, as those that a model says must."""
+    """A feature for targets: arrays can be decoded into values again."""
 
     @abstractmethod
     def decode(self, array: np.ndarray) -> Any:
@@ -49,4 +49,4 @@ class TargetFeature(Feature):
 
     @abstractmethod
     def phrase(self, text: str) -> tuple[int, ...]:
-        """A part of a target as symbols, without what every target begins with."""
+        """A phrase within a target as symbols, without the symbols that begin every target."""

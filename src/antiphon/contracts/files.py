@@ -16,16 +16,16 @@ from antiphon.contracts.configuration import config
 from antiphon.errors import ConfigError, nearest
 
 HUB = "hf://"
-"""What a path begins with that names a data set on the hub of Hugging Face."""
+"""The prefix of paths that name a data set on the Hugging Face hub."""
 
 REMOTE = ("s3", "gs", "gcs", "az", "abfs", "abfss", "hdfs", "sftp", "memory")
-"""The kinds of storage elsewhere that paths may name, as in s3://bucket/train.tsv."""
+"""The kinds of remote storage that paths may name, as in s3://bucket/train.tsv."""
 
 _ELSEWHERE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/{1,2})(?!/)")
 
 
 def restored(path: Path | str) -> str:
-    """A path as it was written: a Path has no two slashes side by side, so `s3://bucket/run` became `s3:/bucket/run`."""
+    """A path as the user wrote it: `Path` merges two slashes, so `s3://bucket/run` became `s3:/bucket/run`."""
     name = str(path)
     found = _ELSEWHERE.match(name) if isinstance(path, Path) else None
     known = found is not None and found[1] in (*REMOTE, HUB.partition(":")[0])
@@ -33,7 +33,7 @@ def restored(path: Path | str) -> str:
 
 
 def is_remote(path: Path | str | None) -> bool:
-    """Whether a path names what lies in a storage elsewhere. Raises ConfigError for one of a kind that is not read."""
+    """Whether a path names something in a remote storage. Raises ConfigError for an unsupported kind of storage."""
     name = "" if path is None else restored(path)
     found = _ELSEWHERE.match(name)
     if found is None or found[2] != "//" or name.startswith(HUB):
@@ -44,13 +44,13 @@ def is_remote(path: Path | str | None) -> bool:
 
 
 def is_elsewhere(path: Path | str) -> bool:
-    """Whether a path is of no folder of this machine: it names a storage elsewhere, or the hub."""
+    """Whether a path lies outside this machine's file system: in a remote storage, or on the hub."""
     return restored(path).startswith(HUB) or is_remote(path)
 
 
 @config
 class FileConfig:
-    """One file of records, or two line-aligned ones. Either `path`, or `source` and `target`."""
+    """One file of records, or two line-aligned ones. It needs either `path`, or `source` and `target`."""
 
     path: str | None = None
     """The file, a pattern, a folder that is a data set, hf://owner/name on the hub, or s3://bucket/name; relative to the recipe."""

@@ -1,4 +1,4 @@
-"""Sources that are read while they are made: speech that arrives block by block."""
+"""Sources that are read while they are still arriving, such as live speech, block by block."""
 
 from typing import Protocol, runtime_checkable
 
@@ -9,10 +9,10 @@ from antiphon.contracts.sequences import Prediction
 
 @runtime_checkable
 class FollowedSource(Protocol):
-    """A source that is being made."""
+    """A source that is still arriving."""
 
     def hear(self, block: np.ndarray) -> Prediction | None:
-        """The text so far, with one more block of samples (N,) or (N, channels); None where it changes nothing yet."""
+        """The text so far, after one more block of samples (N,) or (N, channels); None where it has not changed."""
 
     def end(self) -> Prediction:
-        """What was said, as there is no more to come."""
+        """The final text, once the source is complete."""

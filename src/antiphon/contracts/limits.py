@@ -1,4 +1,4 @@
-"""How long examples may be, and what is done with those that are longer or empty."""
+"""Limits on the lengths of examples, and what is done with examples that are too long or empty."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from antiphon.contracts.configuration import Count, config
 
 
 def least(*lengths: int | None) -> int | None:
-    """The least of several limits; None is no limit."""
+    """The smallest of several limits; None means no limit."""
     return min((length for length in lengths if length is not None), default=None)
 
 
@@ -31,12 +31,12 @@ class Limits:
     run; `keep` keeps an empty target, for models that may say nothing, and leaves out only what has an empty source."""
 
     def of_sources(self) -> "Limits":
-        """What holds for every record, also one that is not learned from: where long sources are truncated, all are, and empty is empty."""
+        """The limits that hold for every record, in prediction as well: long sources are truncated where the settings say so."""
         most = self.max_source_length if self.too_long == "truncate" else None
         return Limits(max_source_length=most, too_long=self.too_long, empty=self.empty)
 
     def within(self, longest_source: int | None, longest_target: int | None) -> "Limits":
-        """The same limits, made narrow enough for a model that reads and says so much at most."""
+        """The same limits, lowered to what a model can read and write."""
         source, target = least(self.max_source_length, longest_source), least(self.max_target_length, longest_target)
         if (source, target) == (self.max_source_length, self.max_target_length):
             return self

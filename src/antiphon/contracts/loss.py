@@ -1,4 +1,4 @@
-"""How an output is scored against labels while a model learns."""
+"""Loss functions, which compare a model's output with the labels in training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from antiphon.contracts.specs import Spec
 
 @dataclass(frozen=True)
 class LossSum:
-    """The loss of a batch, summed up and never averaged: the update divides once, by what all ranks have counted.
+    """The loss of a batch as a sum, never an average: the update divides once, by the count over all ranks.
 
     total   () the sum over all elements, each record's times its weight; gradients come from it
     rows    (B,) the sum of each record's elements, whatever its weight; without gradients
@@ -33,37 +33,37 @@ class LossSum:
 
 @runtime_checkable
 class Loss(Protocol):
-    """Scores a model's output for a batch. Padding has no loss and no gradient."""
+    """Compares a model's output with the labels of a batch. Padding has no loss and no gradient."""
 
     def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
-        """The loss of labels (B, T) or (B, T, C); `weights` say how much each record counts, all alike where there are none."""
+        """The loss for labels (B, T) or (B, T, C); `weights` are those of the records, equal when not given."""
         ...
 
 
 @runtime_checkable
 class LossOfBatch(Protocol):
-    """A loss that must know more than outputs and labels: a teacher that reads the source, too."""
+    """A loss that needs more than outputs and labels: a teacher that reads the source, too."""
 
     def for_batch(self, batch: Batch) -> Loss:
-        """The loss of this batch's outputs; called within the precision of the update."""
+        """The loss function for this batch; called within the precision context of the update."""
 
 
 @runtime_checkable
 class ReadsAttention(Protocol):
-    """A loss that looks at the attention of the outputs, which must be asked for."""
+    """A loss on the attention weights of the outputs, which must be requested from the model."""
 
     @property
     def reads_attention(self) -> bool:
-        """Whether it does, under its settings."""
+        """Whether it needs attention weights, under its settings."""
 
 
 def loss_for(loss: Loss | LossOfBatch, batch: Batch) -> Loss:
-    """The loss of a batch's outputs."""
+    """The loss function for a batch."""
     return loss.for_batch(batch) if isinstance(loss, LossOfBatch) else loss
 
 
 def reads_attention(loss: Loss | LossOfBatch) -> bool:
-    """Whether outputs must bring their attention."""
+    """Whether outputs must include their attention weights."""
     return isinstance(loss, ReadsAttention) and loss.reads_attention
 
 

@@ -1,4 +1,4 @@
-"""What the trainer and the searches ask of a model. One decoder knows all of them, since every architecture answers the same questions."""
+"""The interface of models for the trainer and the searches. One trainer and one set of searches serve all architectures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from antiphon.contracts.specs import Spec
 
 
 class Seq2SeqModel(nn.Module, ABC):
-    """Encode a source, decode a whole target at once. CTC models and direct forecasters need no more than this."""
+    """A model that encodes a source and decodes a whole target at once. CTC models and direct forecasters need no more than this."""
 
     source: Spec
     target: Spec
@@ -21,11 +21,11 @@ class Seq2SeqModel(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, source: Padded) -> Memory:
-        """Read the source: values (B, S) symbols or (B, S, C) channels. Padding never changes the memory's real part."""
+        """Encode the source: values (B, S) symbols or (B, S, C) channels. Padding never changes the real part of the memory."""
 
     @abstractmethod
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """Say all steps at once: output step t sees inputs up to t only. `attention` asks for the weights over the source."""
+        """Decode all steps at once: output step t sees only inputs up to t. `attention` requests the attention weights over the source."""
 
     def frames(self, memory: Memory) -> Frames | None:
         """The model's output for each state of the memory, for CTC; None if it has none."""
@@ -33,17 +33,17 @@ class Seq2SeqModel(nn.Module, ABC):
 
     @property
     def stride(self) -> int:
-        """Elements of the source for one state of the memory."""
+        """The number of source elements for one state of the memory."""
         return 1
 
     @property
     def longest_source(self) -> int | None:
-        """The most elements of a source that it can read; None for any number."""
+        """The greatest number of elements of a source that it can read; None for no limit."""
         return None
 
     @property
     def longest_target(self) -> int | None:
-        """The most elements that it can write, the end symbol included; None for any number."""
+        """The greatest number of elements that it can write, the end symbol included; None for no limit."""
         return None
 
     @property
@@ -54,7 +54,7 @@ class Seq2SeqModel(nn.Module, ABC):
 
     @property
     def gives_attention(self) -> bool:
-        """Whether `decode` and `step` give the weights over the source when asked."""
+        """Whether `decode` and `step` return the attention weights over the source when asked."""
         return False
 
     @property
@@ -69,11 +69,12 @@ class Seq2SeqModel(nn.Module, ABC):
         return False
 
     def own_weights(self) -> dict[str, Tensor]:
-        """What a checkpoint of this model holds: all of its state, or what is `stored` of it."""
+        """The weights that a checkpoint of this model holds: all of its state, or the part named by `stored`."""
         return {name: tensor for name, tensor in self.state_dict().items() if self.stored is None or name in self.stored}
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Layers that are gathered one by one when weights are sharded; what belongs to none is gathered for the whole model.
+        """Layers whose weights are gathered one at a time when weights are sharded; weights outside of them are gathered for the whole
+        model.
 
         Their weights are used nowhere but within their own `forward`, which is given all tensors that gradients go back to. A layer says so
         by an attribute `stands_alone`.
@@ -92,7 +93,7 @@ class StepwiseModel(Seq2SeqModel):
     """
 
     def project(self, memory: Memory) -> Memory:
-        """Compute what the decoder needs of the memory at every step, once per source (cross-attention keys and values)."""
+        """Compute once per source what the decoder needs of the memory at every step (cross-attention keys and values)."""
         return memory
 
     @abstractmethod
@@ -101,7 +102,7 @@ class StepwiseModel(Seq2SeqModel):
 
     @abstractmethod
     def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
-        """Say one element for each row: `last` is (R,) symbols or (R, C) values; the output's features are (R, D).
+        """Decode one step for each row: `last` is (R,) symbols or (R, C) values; the output's features are (R, D).
 
         The state given may be used up (its buffers re-used for the state returned): keep `map_tensors(torch.clone, state)` to go back.
         """

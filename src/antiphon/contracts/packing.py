@@ -32,7 +32,7 @@ class Segments:
     positions: Int[Tensor, "P L"]
 
     def sees(self, other: "Segments") -> Bool[Tensor, "P L M"]:
-        """Which of the other elements are of the same pair. Padding sees everything, since attention to nothing is not a number."""
+        """Which of the other elements belong to the same pair. Padding attends to everything, since a softmax over nothing is NaN."""
         own = self.ids.unsqueeze(2)
         return (own == other.ids.unsqueeze(1)) | (own == 0)
 
@@ -40,7 +40,7 @@ class Segments:
 @final
 @dataclass(frozen=True)
 class Side:
-    """Where the elements of sources, or of targets, go: B rows of at most T become P of at most L."""
+    """How sources, or targets, are packed: B rows of at most T elements become P rows of at most L."""
 
     lengths: Int[Tensor, " P"]
     segments: Segments
@@ -61,20 +61,20 @@ class Side:
 @final
 @dataclass(frozen=True)
 class Packing:
-    """Where the sources of a batch go, and what the decoder reads."""
+    """How the sources of a batch are packed, and what the decoder reads."""
 
     source: Side
     inputs: Side
 
     def unpack_attention(self, weights: Tensor, mask: Bool[Tensor, "B S"]) -> Tensor:
-        """Weights of the decoder's steps over the memory, (P, L, M) -> (B, T, S)."""
+        """Attention weights of the decoder's steps over the memory, (P, L, M) -> (B, T, S)."""
         of_steps = self.inputs.unpack(weights)
         columns = (self.source.back % weights.shape[2]).unsqueeze(1).expand(-1, of_steps.shape[1], -1)
         return of_steps.gather(2, columns) * mask.unsqueeze(1)
 
 
 def pack_pairs(sources: Int[Tensor, " B"], inputs: Int[Tensor, " B"]) -> Packing:
-    """Pack pairs of these lengths, in a way that depends on nothing else."""
+    """Pack pairs of these lengths; the result depends on the lengths alone."""
     lengths = sources.cpu().numpy(), inputs.cpu().numpy()
     longest = tuple(int(side.max()) for side in lengths)
     fewest = max(-(-int(side.sum()) // most) for side, most in zip(lengths, longest, strict=True))

@@ -1,4 +1,4 @@
-"""What a file in `protocols/` defines as `plugin`: routes by which clients of one kind ask a service."""
+"""What a file in `protocols/` defines as `plugin`: the routes by which one kind of client sends requests to the service."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

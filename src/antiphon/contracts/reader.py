@@ -1,4 +1,4 @@
-"""What a file in `readers/` defines as `plugin`: how a format becomes records, and how what was said of them comes back into the file.
+"""What a file in `readers/` defines as `plugin`: how a format is read as records, and how predictions are written back into the file.
 
 A reader yields (line, record) for each record, line from 1, or (line, Skip) for what stands in the file but is no record: `Skip` says why,
 and whoever reads counts. The columns of a record have the names that the task uses: a text, or a recording, is in `reading.source`, its
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Skip:
-    """Stands for what is in a file but is no record; the reason is a few words that can follow a count: "fuzzy", "empty target"."""
+    """Stands for an entry of a file that is no record; the reason is a few words that can follow a count: "fuzzy", "empty target"."""
 
     reason: str
 
@@ -32,7 +32,7 @@ Located = Iterator[tuple[int, Record | Skip]]
 
 @dataclass(frozen=True)
 class Reading:
-    """A file that is to be read, and what is wanted of it."""
+    """A file to read, and what is wanted from it."""
 
     path: Path
     file: FileConfig
@@ -55,15 +55,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Said:
-    """What a model says of a unit: the text, and which words belong together, as (word of the source, word of the text), counted from 0 and
-    separated by white space; None where the model does not know."""
+    """A model's output for a unit: the text, and its word alignment as (index of the source word, index of the word in the text), where
+    words are separated by white space and counted from 0; None where the model gives no alignment."""
 
     text: str
     links: tuple[tuple[int, int], ...] | None = None
 
 
 class MissingError(DataError):
-    """A text that may not stand in a unit, as it lacks phrases of its source, or has them too often; it is asked for again with them."""
+    """Raised for a text that cannot be written into a unit because phrases of its source are missing or repeated; it is predicted again
+    with them required."""
 
     def __init__(self, message: str, phrases: tuple[str, ...]):
         super().__init__(message)
@@ -71,26 +72,26 @@ class MissingError(DataError):
 
 
 class IrregularError(Exception):
-    """What is to be read in frames must be read row by row."""
+    """Raised for a file that cannot be read as data frames and must be read row by row."""
 
 
 class Rewriter(ABC):
-    """A file that is written again with new targets; whatever else is in it stays as it is, byte for byte."""
+    """Writes a file again with new targets; everything else in it stays the same, byte for byte."""
 
     @abstractmethod
     def put(self, unit: int, said: Said) -> None:
-        """Take what is said of a unit, which is the number of its record among those that were read (the column `unit`, from 1).
+        """Write the model's output into a unit, which is given by the number of its record in reading order (the column `unit`, from 1).
 
         Raises MissingError, or another DataError with a sentence that follows the unit's place, and leaves the unit as it was.
         """
 
     def wants_links(self, unit: int) -> bool:
-        """Whether it helps to know which words of the unit belong together: it has tags within, to be put in their places."""
+        """Whether a word alignment of the unit is useful: the unit contains tags that must be put in their places."""
         return False
 
     @abstractmethod
     def content(self) -> bytes:
-        """The file as it is to be written."""
+        """The content of the new file."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class ReaderPlugin:
 
 
 def settings_of(file: FileConfig) -> dict[str, Any]:
-    """The settings of a file that were changed, by name, beside what says which file it is."""
+    """The settings of a file that differ from their defaults, by name, without those that say which file it is."""
     fields = FileConfig.__dataclass_fields__
     known = {name: getattr(file, name) for name in fields if name not in ("path", "source", "target", "format", "weight")}
     return {name: value for name, value in known.items() if value != fields[name].default}

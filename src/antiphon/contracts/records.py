@@ -15,14 +15,14 @@ RecordSource = Callable[[], Iterator[tuple[int, Record]]]
 
 @dataclass(frozen=True)
 class Skipped:
-    """How many of what stands in a file are no records, for one reason, and where the first few of them stand."""
+    """The number of entries that are no records for one reason, and the places of the first few."""
 
     count: int
     first: tuple[str, ...]
 
 
 class Records(ABC):
-    """A RecordSource that knows more: how many records, where each stands, and what tells two sources apart."""
+    """A RecordSource with more information: the number of records, the place of each, and a signature."""
 
     @abstractmethod
     def __call__(self) -> Iterator[tuple[int, Record]]:
@@ -34,7 +34,7 @@ class Records(ABC):
 
     @abstractmethod
     def place(self, number: int) -> str:
-        """Where a record stands, for messages: "train.tsv:12", or "record 11"."""
+        """The place of a record, for messages: "train.tsv:12", or "record 11"."""
 
     @abstractmethod
     def signature(self) -> str:
@@ -49,5 +49,5 @@ class Records(ABC):
         return sum(1 for _ in self())
 
     def skipped(self) -> Mapping[str, Skipped]:
-        """What was left out of the records, by reason; known once they have been read to their end, and read to their end for it."""
+        """The entries that were left out, by reason; if the records have not been read to the end yet, reads them."""
         return {}

@@ -36,15 +36,14 @@ KINDS = (
 
 
 def names(kind: str, *, saying: str = "") -> list[str]:
-    """Return the names of all plug-ins of a kind: those of the package, if their file says so somewhere, and those of installed entry
-    points."""
+    """Return the names of all plug-ins of a kind: those in the package whose file defines `plugin`, and those of installed entry points."""
     package = importlib.import_module(f"antiphon.{kind}")
     own = [module.name for module in pkgutil.iter_modules(package.__path__) if _is_plugin(kind, module.name, saying)]
     return sorted({*own, *(point.name for point in entry_points(group=f"antiphon.{kind}"))})
 
 
 def find(kind: str, name: str) -> Any:
-    """Return the plug-in called `name`: one of the package, of an installed entry point, or one that was admitted before.
+    """Return the plug-in called `name`: one of the package, of an installed entry point, or one that was admitted earlier.
 
     Imports no code that nobody has admitted. Raises ConfigError when there is no such plug-in, naming the nearest one.
     """
@@ -52,7 +51,7 @@ def find(kind: str, name: str) -> Any:
 
 
 def admissible(kind: str, name: str, *, trusted: bool) -> None:
-    """Raise what `admit` raises; what is the package's own is not imported."""
+    """Raise what `admit` would raise, without importing plug-ins of this package."""
     if "." in name or not name.isidentifier() or not _is_plugin(kind, name):
         admit(kind, name, trusted=trusted)
 

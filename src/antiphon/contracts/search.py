@@ -1,4 +1,4 @@
-"""How hypotheses are found: a search uses only the steps of a model."""
+"""Searches, which find hypotheses and use only the steps of a model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from antiphon.errors import DataError
 
 @final
 class RequestError(DataError):
-    """Requests of a batch that no output can fulfil; `reasons` has a sentence for each row of the batch that has one."""
+    """Raised for requests in a batch that no output can satisfy; `reasons` has a sentence for each such row of the batch."""
 
     def __init__(self, reasons: Mapping[int, str]):
         self.reasons = dict(reasons)
@@ -20,10 +20,10 @@ class RequestError(DataError):
 
 @runtime_checkable
 class Search(Protocol):
-    """Turns memories into hypotheses, knowing only the step."""
+    """Finds hypotheses for encoded sources, using only the model's steps."""
 
     def __call__(self, model: Any, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch with a StepwiseModel, or any Seq2SeqModel if the plug-in says so: each source's hypotheses, best first.
+        """Decode a batch with a StepwiseModel, or any Seq2SeqModel if the plug-in allows it; returns each source's hypotheses, best first.
 
         Raises RequestError when what is asked of some sources cannot be.
         """
@@ -32,10 +32,10 @@ class Search(Protocol):
 
 @runtime_checkable
 class SaysCopies(Protocol):
-    """A search that can find out what a model has copied, and from where (`Hypothesis.copied`), which takes a pass more."""
+    """A search that can report which symbols a model has copied, and from where (`Hypothesis.copied`), in an additional pass."""
 
     def with_copies(self) -> Search:
-        """The same search, which does so."""
+        """The same search, with the report of copied symbols."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The data that pass between the parts, and the operations on them.
+"""The data that pass between the parts, and operations on them.
 
 Shape letters mean one thing in the whole package:
 
@@ -31,7 +31,7 @@ Tree = TypeVar("Tree")
 
 @dataclass(frozen=True)
 class Padded:
-    """Sequences of different lengths in one tensor; what lies behind a row's length has no meaning.
+    """Sequences of different lengths in one tensor; values beyond a row's length have no meaning.
 
     `factors` are features that each symbol of a source has beside it, where there are any. `segments` say where a row holds several
     sequences behind one another (`packing.py`). `counts` are the lengths once more, on this processor, where `lengths` are on a device
@@ -52,33 +52,33 @@ class Padded:
 
     @property
     def longest(self) -> int:
-        """The greatest length."""
+        """The length of the longest sequence."""
         return int((self.lengths if self.counts is None else self.counts).max())
 
     @cached_property
     def places(self) -> Int[Tensor, " N"]:
-        """Where the real elements are among all B * T, row after row."""
+        """The indices of the real elements among all B * T, row after row."""
         flat = self.mask.flatten()
         found = flat.nonzero() if self.counts is None else torch.nonzero_static(flat, size=int(self.counts.sum()))
         return found.squeeze(1)
 
     def real(self, tensor: Shaped[Tensor, "B T ..."]) -> Shaped[Tensor, "N ..."]:
-        """What a tensor holds at the real elements, row after row."""
+        """The values of a tensor at the real elements, row after row."""
         return tensor.flatten(0, 1).index_select(0, self.places)
 
     def counted(self) -> "Padded":
-        """The same with `counts`, where the lengths are on this processor."""
+        """The same sequences with `counts`, if the lengths are on the CPU."""
         return self if self.lengths.device.type != "cpu" else replace(self, counts=self.lengths.numpy())
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "Padded":
-        """Some rows, as wide as the longest of them."""
+        """A selection of rows, padded to the longest of them."""
         lengths = self.lengths.index_select(0, index)
         longest = int(lengths.max())
         factors = None if self.factors is None else self.factors.index_select(0, index)[:, :longest]
         return Padded(self.values.index_select(0, index)[:, :longest], lengths, factors)
 
     def packed(self, side: Side) -> "Padded":
-        """The same sequences, several in a row."""
+        """The same sequences, packed several to a row."""
         factors = None if self.factors is None else side.pack(self.factors)
         return Padded(side.pack(self.values), side.lengths, factors, side.segments)
 
@@ -106,9 +106,9 @@ class Example:
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples side by side. `records` names the records in the order of the rows; `weights` say how much each counts, if not all alike;
-    `links` (B, N, 2) are those of the examples, where some have any. What is not `learned` is there for what computing it exchanges with
-    other processes. `packing` says how a model reads several examples in one row; all else is as without."""
+    """A batch of examples. `records` holds the record numbers of the rows; `weights` their weights, if not all equal; `links` (B, N, 2) the
+    word alignments, where some examples have any. A batch that is not `learned` only keeps a process in step with others that exchange
+    data. `packing` says how a model reads several examples in one row; all else is the same as without."""
 
     source: Padded
     target: Padded | None
@@ -142,7 +142,7 @@ class Batch:
         return Padded(values, self.target.lengths - 1, counts=None if counts is None else counts - 1)
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "Batch":
-        """The batch of some rows, as wide as the longest of them."""
+        """The batch of some rows, padded to the longest of them."""
         target = None if self.target is None else self.target.select_rows(index)
         weights = None if self.weights is None else self.weights.index_select(0, index)
         links = None if self.links is None else self.links.select_rows(index)
@@ -151,13 +151,13 @@ class Batch:
         return some if self.packing is None else some.packed()
 
     def packed(self) -> "Batch":
-        """The batch with a packing, where it has targets."""
+        """The batch with a packing, if it has targets."""
         if self.target is None:
             return self
         return replace(self, packing=pack_pairs(self.source.lengths, self.target.lengths - 1))
 
     def unlearned(self) -> "Batch":
-        """Its shortest row, without weight: something to compute with where there is nothing to learn."""
+        """Its shortest row with weight 0: something to compute with on a rank that has nothing to learn from."""
         lengths = self.source.lengths + (0 if self.target is None else self.target.lengths)
         row = self.select_rows(lengths.argmin().reshape(1))
         return replace(row, weights=torch.zeros(1), learned=False)
@@ -165,7 +165,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Memory:
-    """What the encoder leaves to the decoder, one row per source.
+    """The encoder's output for the decoder, one row per source.
 
     `final` is the encoder's last recurrent state (a tree of batch-first tensors), or None. `projections` holds what the decoder derives
     from the memory once per source, such as cross-attention keys and values; `StepwiseModel.project` fills it. `copyable` are the source's
@@ -184,7 +184,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Frames:
-    """The output for each state of the memory by itself, without a decoder, which CTC aligns with the target.
+    """The model's output for each state of the memory, without a decoder; CTC aligns these with the target.
 
     `head` makes logits (B, S, V) of `features`. The padding symbol, which no target holds, is the blank. `inner` holds features
     (B, S, D) of inner layers, for the same head: they are learned from, and nothing else.
@@ -217,11 +217,11 @@ class Output:
 
     @cached_property
     def values(self) -> Any:
-        """Logits (..., V), a torch Distribution over (..., C), or quantiles, as the head makes them."""
+        """Logits (..., V), a torch Distribution over (..., C), or quantiles, depending on the head."""
         return self.head(self.features)
 
     def unpacked(self, packing: Packing, source: Padded) -> "Output":
-        """What was said of packed rows, with a row for each pair again; `source` is as it was before packing."""
+        """The output for packed rows, with a row for each pair again; `source` is as it was before packing."""
         attention = None if self.attention is None else packing.unpack_attention(self.attention, source.mask)
         return replace(self, features=packing.inputs.unpack(self.features), attention=attention)
 
@@ -236,7 +236,7 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class Copied:
-    """Where the symbols of a hypothesis come from: the probability that each was copied rather than generated, and from which place.
+    """The origin of a hypothesis's symbols: the probability that each was copied rather than generated, and from which place.
 
     `position` is the likeliest place in the source, or -1 where the source does not have the symbol.
     """
@@ -280,7 +280,8 @@ class Hypothesis:
 
 
 def one_behind_another(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
-    """What was said in parts, as one hypothesis, perhaps of nothing; how it ended is how the first part did that was stopped."""
+    """Hypotheses for consecutive parts joined into one, which may be empty; its finish reason is that of the first part that was cut
+    short."""
     elements = [one.elements for one in hypotheses]
     return Hypothesis(
         np.concatenate(elements) if elements else np.zeros(0, dtype=np.int64),
@@ -293,9 +294,8 @@ def one_behind_another(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of one output. In symbols: how it must begin, the phrases that must or must not appear, and `hot` ones that are to
-    be preferred. `given` symbols of the beginning are no part of what is said (Whisper's language and task), so a length penalty does not
-    count them.
+    """A user's requirements for one output, in symbols: how it must begin, phrases that must or must not appear, `hot` phrases to prefer.
+    The first `given` symbols are no part of the output (Whisper's language and task), so a length penalty does not count them.
 
     Of values: `known` (T, C + known), what the decoder reads at each step: its first row is the start element, and in all rows the
     channels that are known in advance are filled in; the others are ignored after the first row. T is the horizon.
@@ -311,7 +311,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the user wanted: `value` (a text, or a forecast) with the hypothesis behind it and the runners-up."""
+    """The result for a user: `value` (a text, or a forecast) with the hypothesis behind it and the alternatives."""
 
     value: Any
     hypothesis: Hypothesis
@@ -333,7 +333,7 @@ def map_tensors(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
 
 
 def _map_parts(function: Callable[[Any], Any], tree: Tree) -> Tree:
-    """Apply `function` to what a tuple, list, dict or dataclass is made of; leave everything else as it is."""
+    """Apply `function` to the elements of a tuple, list, dict or dataclass; leave everything else as it is."""
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{f.name: function(getattr(tree, f.name)) for f in fields(tree) if f.init})
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
@@ -358,8 +358,7 @@ def select_rows(tree: Tree, index: Int[Tensor, " N"]) -> Tree:
 
 
 def reorder(tree: Tree, index: Int[Tensor, "B W"]) -> Tree:
-    """Rows of a state that follow rows of the same source, as `index` names them: what `select_rows` of all of them gives. The tree given
-    may be used up.
+    """Reorder rows of a state, each within its source, as `select_rows` does with `index`; the given tree may be overwritten.
 
     A part may bring its own `reorder`, when that is cheaper.
     """
@@ -373,14 +372,15 @@ def reorder(tree: Tree, index: Int[Tensor, "B W"]) -> Tree:
 
 
 def to_device(tree: Tree, device: torch.device | str) -> Tree:
-    """Move every tensor of the tree. The lengths of a batch stay known here, so that nobody waits for a device to learn sizes."""
+    """Move every tensor of the tree to a device. The lengths of a batch stay known on the CPU, so that nothing waits for the device to
+    learn sizes."""
     if isinstance(tree, Batch) and torch.device(device).type != "cpu":
         tree = replace(tree, source=tree.source.counted(), target=None if tree.target is None else tree.target.counted())
     return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), tree)
 
 
 def carried_forward(values: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-    """Each NaN replaced by the last number before it in its channel, or 0."""
+    """Replace each NaN by the last number before it in its channel, or 0."""
     missing = values.isnan()
     steps = torch.arange(values.shape[1], device=values.device).view(1, -1, 1)
     latest = torch.where(missing, 0, steps).cummax(dim=1).values
@@ -388,7 +388,7 @@ def carried_forward(values: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
 
 
 def pad(arrays: Sequence[np.ndarray], value: float = 0) -> Padded:
-    """Stack arrays of shape (T,) or (T, C) behind each other's longest, filling with `value`.
+    """Stack arrays of shape (T,) or (T, C), filling up to the longest with `value`.
 
     Integer arrays become int64, since embeddings and losses index with them; floating arrays become float32.
     """

@@ -1,11 +1,11 @@
-"""What is known of series before any is read. Imports no torch, so that whoever serves forecasts needs none."""
+"""Facts about the series of a run before any is read. Imports no torch, so that clients of a forecasting service need none."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class SeriesFacts:
-    """What whoever asks for forecasts must know of a run.
+    """What a client that requests forecasts must know about a run.
 
     id          the column that names a series; None where all rows are one
     time        the column of times

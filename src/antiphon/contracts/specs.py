@@ -1,4 +1,4 @@
-"""All that a model is told about the data: sequences of symbols, or of real numbers."""
+"""All that a model knows about the data: sequences of symbols, or of real numbers."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Factor:
-    """A feature of each symbol of a source, one of `size` values: 0 where a symbol has none, 1 for a value that is unknown.
+    """An additional feature of each source symbol, one of `size` values: 0 where a symbol has none, 1 for an unknown value.
 
     Its vector is added to the symbol's (sum), or stands beside it, `dim` wide (concat). `fingerprint` tells sets of values apart.
     """
@@ -23,7 +23,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class TokenSpec:
-    """A sequence of symbols out of `size`. `fingerprint` tells vocabularies apart: equal ones may share embeddings.
+    """A sequence of symbols from a vocabulary of `size`. `fingerprint` identifies the vocabulary: equal ones may share embeddings.
 
     `open_words` are the symbols from `size` on: words of one source that the vocabulary does not have, numbered within that source. A
     model may copy them; to everything else they are unknown. `word_starts` (size,) says which symbols begin a word, where that is known.
@@ -46,16 +46,16 @@ class TokenSpec:
     factors: tuple[Factor, ...] = field(default=(), repr=False)
 
     def has_symbols_of(self, other: "Spec") -> bool:
-        """Whether a symbol means the same in both, so that embeddings can be shared; factors are no symbols."""
+        """Whether the symbols mean the same in both, so that embeddings can be shared; factors are not compared."""
         return isinstance(other, TokenSpec) and replace(self, factors=()) == replace(other, factors=())
 
     @property
     def says_nothing(self) -> bool:
-        """Whether there is at most one symbol beside the special ones, as in the sources of language models."""
+        """Whether there is at most one symbol beside the special ones, as for the empty sources of language models."""
         return self.size <= max(self.pad, self.unknown, self.start, self.end) + 2
 
     def known(self, symbols: Tensor) -> Tensor:
-        """Symbols of any shape with the unknown symbol in place of open words."""
+        """Symbols of any shape, with open-vocabulary words replaced by the unknown symbol."""
         return symbols.masked_fill(symbols >= self.size, self.unknown) if self.open_words else symbols
 
 
@@ -85,11 +85,12 @@ class ValueSpec:
 
     @property
     def width(self) -> int:
-        """Numbers at each step of an input."""
+        """The number of values at each step of an input."""
         return self.channels + self.known
 
     def sizes_of(self, elements: Tensor) -> Tensor | None:
-        """What the channels of elements (..., C + known) were divided by, (..., C), in double precision; None where nobody says."""
+        """The scales that channels of elements (..., C + known) were divided by, (..., C), in double precision; None where there are
+        none."""
         return elements[..., self.width - self.sizes : self.width].double().exp() if self.sizes else None
 
 

@@ -1,4 +1,4 @@
-"""From records to examples, and from hypotheses to predictions.
+"""Tasks, which make examples of records and predictions of hypotheses.
 
 What every task does stands here; what only some can do (cut long inputs, write tables, be calibrated) in `abilities.py`.
 """
@@ -24,7 +24,7 @@ from antiphon.contracts.specs import Spec
 
 
 class Task(ABC):
-    """From records to examples and from hypotheses to predictions. Knows no model, no trainer."""
+    """Makes examples of records and predictions of hypotheses. Knows no model and no trainer."""
 
     name: str
     settings: Any
@@ -35,53 +35,54 @@ class Task(ABC):
     @property
     @abstractmethod
     def source_spec(self) -> Spec:
-        """What the model reads; available once fitted."""
+        """The spec of the model's input; available once fitted."""
 
     @property
     @abstractmethod
     def target_spec(self) -> Spec:
-        """What the model writes; available once fitted."""
+        """The spec of the model's output; available once fitted."""
 
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """Columns that records to learn from must have."""
+        """The columns that training records must have."""
 
     @property
     @abstractmethod
     def source_columns(self) -> tuple[str, ...]:
-        """Columns that records to predict must have; the first is what a plain text line stands for."""
+        """The columns that records to predict must have; the first one takes the text of a plain line."""
 
     @property
     def target_column(self) -> str | None:
-        """The column that holds what is to be said, so that an output may stand in for it; None when there is no such column."""
+        """The column that holds the target text, so that an output can take its place; None when there is no such column."""
         return self.columns[1] if len(self.columns) > 1 else None
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """What turns columns into arrays."""
+        """The features, which turn columns into arrays."""
         return ()
 
     @property
     def learned(self) -> Any:
-        """What fitting has learned beside the features, as plain values, where encoding depends on it."""
+        """What fitting has learned beside the features, as plain values, where the encoding depends on it."""
         return None
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the same record would be encoded differently: with settings, features, and what was learned beside them."""
+        """A hash that changes whenever the same record would be encoded differently: by settings, features, or what was learned beside
+        them."""
         settings = {name: value for name, value in plain(self.settings).items() if name not in self.not_encoded}
         facts = [settings, [feature.fingerprint for feature in self.features], self.learned]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What fitting wants the user to know, one sentence each."""
+        """What the user should know after fitting, one sentence each."""
         return ()
 
     @property
     def samples_encodings(self) -> bool:
-        """Whether `encode` with a seed draws one of several encodings."""
+        """Whether `encode` with a seed samples one of several encodings."""
         return False
 
     @abstractmethod
@@ -102,27 +103,27 @@ class Task(ABC):
         keep_records: bool,
         progress: Callable[[int], None] | None = None,
     ) -> StoredCorpus:
-        """Encode records into memory-mapped files in `folder`, or open what is there when nothing changed."""
+        """Encode records into memory-mapped files in `folder`, or open the corpus that is there when nothing has changed."""
 
     @abstractmethod
     def request(self, record: Record) -> Request:
-        """What the record asks of its output: forced opening, required, banned and hot phrases, values known in advance."""
+        """What the record requires of its output: forced beginning, required, banned and hot phrases, values known in advance."""
 
     @abstractmethod
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
-        """The prediction for one record, from its hypotheses, the best first."""
+        """The prediction for one record, from its hypotheses, best first."""
 
     @abstractmethod
     def source_of(self, record: Record) -> Any:
-        """The source of a record as people read it."""
+        """The source of a record, formatted for display."""
 
     @abstractmethod
     def reference(self, record: Record) -> Any:
-        """What metrics compare a prediction's value with."""
+        """The reference that metrics compare a prediction's value with."""
 
     @abstractmethod
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
-        """An encoded source or target, element by element, as people read it."""
+        """An encoded source or target, element by element, formatted for display."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the events of a training run may be sent, beside its own log: dashboards and databases of experiments.
+"""Experiment trackers: where the events of a training run can be sent, beside its own log.
 
 An event is a plain mapping with a `kind`. docs/training.md lists the kinds.
 """
@@ -16,18 +16,18 @@ Event = Mapping[str, Any]
 
 @runtime_checkable
 class EventSink(Protocol):
-    """Takes events as they come."""
+    """Receives the events of a run."""
 
     def log(self, event: Event) -> None:
-        """Take one event."""
+        """Receive one event."""
 
     def close(self) -> None:
-        """Take no more."""
+        """Finish; no events follow."""
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What a tracker is told of a run before its first event.
+    """What a tracker learns about a run before its first event.
 
     folder   the run's folder
     name     what people call the run
@@ -45,16 +45,16 @@ class TrackedRun:
 
 @runtime_checkable
 class Tracker(EventSink, Protocol):
-    """An event sink that knows the run by a name of its own."""
+    """An event sink that has its own identifier for the run."""
 
     @property
     def id(self) -> str:
-        """What the tracker calls the run, so that a resumed one is the same."""
+        """The tracker's identifier of the run, so that a resumed run continues the same entry."""
 
 
 @dataclass(frozen=True)
 class TrackerPlugin:
-    """What a file in `trackers/` defines as `plugin`. `open(config, run)` begins or continues a tracked run, once `package` is there.
+    """What a file in `trackers/` defines as `plugin`. `open(config, run)` begins or continues a tracked run, if `package` is installed.
 
     module    what is to be there, by the name under which it is imported; None when nothing is
     package   what installs it
@@ -72,13 +72,13 @@ class TrackerPlugin:
     extra: str = ""
 
     def need(self) -> None:
-        """Raise MissingPackageError when what it needs is not installed."""
+        """Raise MissingPackageError when the package that it needs is not installed."""
         if self.module is not None and find_spec(self.module) is None:
             raise MissingPackageError(f"The tracker `{self.name}`", self.package, self.extra)
 
 
 def numbers_of(event: Event) -> dict[str, float]:
-    """The numbers of an event by name, such as `train/loss` and `validation/bleu`; those of mappings in it, too."""
+    """The numbers in an event by name, such as `train/loss` and `validation/bleu`, those in nested mappings included."""
     found: dict[str, float] = {}
     for key, value in event.items():
         values = value if isinstance(value, Mapping) else {key: value}
@@ -89,7 +89,7 @@ def numbers_of(event: Event) -> dict[str, float]:
 
 
 def flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Nested settings by dotted path, as trackers show them in tables."""
+    """Nested settings flattened to dotted paths, as trackers show them in tables."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
         here = f"{path}.{key}" if path else str(key)

@@ -1,1 +1,1 @@
-"""What a student learns from: a trained teacher, and the teacher's outputs stored in the student's run."""
+"""Knowledge distillation: a student learns from a trained teacher, or from the teacher's outputs, which are stored in the student's run."""

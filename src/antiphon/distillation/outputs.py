@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a file of outputs belongs to (`teachers`, `search`, `data`, hashed in `identity`), and how far it is.
+    """Describes a file of outputs: what they were made from (`teachers`, `search`, `data`, hashed in `identity`), and how many there are.
 
     `finished` counts why outputs ended (`Hypothesis.finish_reason`), `refused` names the first records that the teacher could not read.
     """
@@ -56,7 +56,7 @@ class Manifest:
 
 
 def describe(records: Records, teachers: Sequence[str], search: Mapping[str, Any], target: str) -> Manifest:
-    """The manifest of outputs that do not exist yet. `teachers` are hashes; `target` is the column that outputs stand in."""
+    """The manifest of outputs that do not exist yet. `teachers` are hashes; `target` is the column that receives the outputs."""
     signature = records.signature()
     identity = json.dumps([FORMAT, list(teachers), dict(search), signature, target], sort_keys=True, allow_nan=False)
     return Manifest(hashlib.sha256(identity.encode()).hexdigest(), tuple(teachers), search, signature)
@@ -71,7 +71,8 @@ class Outputs:
 
     @property
     def manifest(self) -> Manifest:
-        """What is there of the wanted outputs; nothing when others are there, or the file is shorter than it should be."""
+        """The manifest of the wanted outputs, as far as they exist; empty if the file holds other outputs, or is shorter than it should
+        be."""
         try:
             found = json.loads(self.manifest_path.read_text(encoding="utf-8"))
             own = {**found, "teachers": tuple(found["teachers"]), "refused": tuple(found["refused"])}
@@ -82,7 +83,7 @@ class Outputs:
             return self.wanted
 
     def make(self, records: Records, columns: Sequence[str], decode: Decode, say: Say) -> None:
-        """Decode what is missing, in order, and store it. Nothing is done when all is there. The last of the columns is the target."""
+        """Decode the missing outputs, in order, and store them. Does nothing when all exist. The last of the columns is the target."""
         manifest = self.manifest
         if manifest.complete:
             return
@@ -112,7 +113,7 @@ class Outputs:
         columns: Sequence[str],
         predictions: Sequence[Prediction],
     ) -> Manifest:
-        """Store the outputs of a shard: first the frame, then the manifest that counts it."""
+        """Store the outputs of a shard: first the data, then the manifest that counts them."""
         lines, finished, refused = [], dict(manifest.finished), list(manifest.refused)
         for (number, record), prediction in zip(shard, predictions, strict=True):
             reason = prediction.hypothesis.finish_reason
@@ -133,7 +134,7 @@ class Outputs:
         checkpoint.replace_json(self.manifest_path, asdict(manifest))
 
     def notes(self) -> Iterator[str]:
-        """What is worth knowing of finished outputs, one sentence each."""
+        """What a user should know about finished outputs, one sentence each."""
         manifest = self.manifest
         yield f"  {manifest.records:,} outputs in {self.path}"
         unfinished = manifest.finished.get("length", 0)
@@ -145,7 +146,7 @@ class Outputs:
 
 @final
 class TaughtRecords(Records):
-    """The records of another source, with the teacher's output for the target. They stand where those of the other source stand."""
+    """The records of another source, with the teacher's outputs as targets. Their places are those of the original records."""
 
     def __init__(self, records: Records, target: str, outputs: Outputs):
         self.inner, self.target, self.outputs = records, target, outputs
@@ -171,7 +172,7 @@ class TaughtRecords(Records):
 
 
 def _line(number: int, record: Record, columns: Sequence[str], prediction: Prediction) -> dict[str, Any]:
-    """What is stored of a record: its plain columns, and the teacher's output in the place of the target."""
+    """The columns of a record that are stored as JSON, with the teacher's output as the target."""
     plain = {name: record[name] for name in columns[:-1] if isinstance(record.get(name), str | int | float)}
     score = prediction.hypothesis.score
     told = {"score": round(score, 5) if abs(score) != float("inf") else None, "finish_reason": prediction.hypothesis.finish_reason}

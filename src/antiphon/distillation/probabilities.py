@@ -1,4 +1,4 @@
-"""Learning from a teacher's probabilities: the loss of a batch computes the teacher's probabilities at each target step.
+"""Token-level distillation: the loss of a batch compares the student's probabilities at each target step with the teacher's.
 
 The teacher reads the same batch under teacher forcing, without gradients, within the student's update; nothing of it is stored. So it
 must read and write the student's symbols.
@@ -18,7 +18,7 @@ from antiphon.losses.distillation import TaughtLoss
 @final
 @dataclass(frozen=True)
 class DistillationLoss:
-    """weight * KL(teacher || student) + (1 - weight) * loss: a loss that must know the batch, which the training step hands to it.
+    """weight * KL(teacher || student) + (1 - weight) * loss. It needs the batch, which the training step passes to it.
 
     Paper: Kim and Rush 2016, equation 6; Hinton et al. 2015 for the temperature.
     """
@@ -29,12 +29,12 @@ class DistillationLoss:
     temperature: float
 
     def for_batch(self, batch: Batch) -> Loss:
-        """The loss of this batch's outputs. The teacher always reads the truth, whatever the student reads."""
+        """The loss function for this batch. The teacher always reads the reference target, whatever the student reads."""
         with torch.no_grad():
             taught = self.teacher(batch.source, batch.inputs)
         return TaughtLoss(taught, self.temperature, self.weight, loss_for(self.loss, batch))
 
     @property
     def reads_attention(self) -> bool:
-        """Whether the loss beside the teacher's does."""
+        """Whether the other loss needs attention weights."""
         return reads_attention(self.loss)

@@ -1,4 +1,4 @@
-"""A trained run, or several, as the teacher of a student: checked against the student's recipe before anything is done.
+"""One or several trained runs as the teacher of a student; they are checked against the student's recipe before anything else is done.
 
 The teacher lends the student its vocabulary unless the recipe asks for another, gives its outputs for the training sources
 (`outputs.py`), and is asked for its probabilities in each update (`probabilities.py`).
@@ -62,7 +62,7 @@ def open_teacher(recipe: Recipe, folder: Path, device: torch.device) -> "Teacher
 
 @final
 class Teacher:
-    """Opened runs whose outputs or probabilities a student learns from.
+    """Opened runs from whose outputs or probabilities a student learns.
 
     `recipe` is the student's, with the teacher's settings of the task when the vocabulary is the teacher's; `features` is where its
     vocabulary is, or None when the student learns its own.
@@ -79,16 +79,16 @@ class Teacher:
 
     @property
     def header(self) -> dict[str, Any]:
-        """What the student's checkpoints say of it."""
+        """The teacher's entry in the header of the student's checkpoints."""
         return {HEADER: {"teachers": list(self.identities), "search": plain(self.predictor.recipe.search)}}
 
     @property
     def read_beside(self) -> tuple[Seq2SeqModel, ...]:
-        """The teacher where it reads each batch that the student learns from, which must fit into both."""
+        """The teacher where it reads every batch together with the student, which must fit into the limits of both."""
         return (self.predictor.model,) if self.settings.asks_for_probabilities else ()
 
     def check_resumed(self, header: Mapping[str, Any], folder: Path) -> None:
-        """Raises CheckpointError when the run in `folder`, of whose checkpoint this is the header, began with another teacher."""
+        """Raises CheckpointError when the run in `folder`, whose checkpoint has this header, began with another teacher."""
         if header.get(HEADER, {}).get("teachers") != list(self.identities):
             raise CheckpointError(
                 f"The teacher is not the one that the run in {folder} began with: its best checkpoint has changed since, or it is another"
@@ -96,7 +96,7 @@ class Teacher:
             )
 
     def check_symbols(self, task: Task) -> None:
-        """Raises ConfigError when the student's fitted task does not suit the teacher."""
+        """Raises ConfigError when the student's fitted task is not compatible with the teacher."""
         if not isinstance(task.target_spec, TokenSpec):
             raise ConfigError("Distillation must have a task whose targets are symbols, but this recipe's targets are real values.")
         if not self.settings.asks_for_probabilities:
@@ -124,7 +124,7 @@ class Teacher:
             )
 
     def taught(self, split: Split, folder: Path, say: Say) -> Split:
-        """The training data that the student learns from: its targets are the teacher's outputs, made and stored where they are missing.
+        """The student's training data: their targets are the teacher's outputs, which are decoded and stored where they are missing.
 
         The true pairs stand beside them as `keep_references` says.
         """
@@ -132,8 +132,8 @@ class Teacher:
             return split
         if getattr(self.recipe.task, "alignment", None) is not None:
             raise ConfigError(
-                f"`task.alignment` must be left out with `distillation.level: {self.settings.level}`: the targets are the teacher's own,"
-                " and nobody has aligned them. Use `level: token`."
+                f"`task.alignment` must be left out with `distillation.level: {self.settings.level}`: the targets are the teacher's"
+                " outputs, for which there are no alignments. Use `level: token`."
             )
         parts = [
             (self._taught(part, folder / FOLDER / f"{split.name}-{number}.jsonl.zst", say), weight)
@@ -160,7 +160,7 @@ class Teacher:
         return self.predictor.without_copies().predict(list(records), on_error="keep")
 
     def loss(self, loss: Loss | LossOfBatch) -> Loss | LossOfBatch:
-        """The loss to train with: the given one, mixed with the distance from the teacher's probabilities where these are learned from."""
+        """The training loss: the given one, combined with the divergence from the teacher's probabilities where these are used."""
         if not self.settings.asks_for_probabilities:
             return loss
         model = self.predictor.model.requires_grad_(False)
@@ -190,7 +190,7 @@ def _check_columns(recipe: Recipe, one: Trained) -> None:
 
 
 def _lent_task(recipe: Recipe, one: Trained) -> Any:
-    """The teacher's settings of the task, with those that the recipe states itself; None when the student learns its own vocabulary.
+    """The teacher's task settings, overridden by those in the recipe; None when the student learns its own vocabulary.
 
     Unless `distillation.vocabulary` says which, the teacher's is taken if the recipe states nothing that the teacher does otherwise.
     """
@@ -215,7 +215,7 @@ def _default(setting: Any) -> Any:
 
 
 def _identity(one: Trained) -> str:
-    """Changes with the teacher's weights, vocabulary or task; not with its scores, or where it lies."""
+    """A hash that changes with the teacher's weights, vocabulary or task, but not with its scores or its location."""
     files = checkpoint.read_json(one.folder / checkpoint.MANIFEST)
     made_of = {name: found for name, found in files.items() if name == checkpoint.WEIGHTS or name.startswith(f"{checkpoint.FEATURES}/")}
     model = {name: value for name, value in plain(one.recipe.model).items() if name != "path"}  # where published weights once lay

@@ -1,1 +1,1 @@
-"""What runs exported models, one engine per file. Nothing here needs the code of a model."""
+"""Inference engines that run exported models, one per file. Nothing here needs the code of a model."""

@@ -1,4 +1,4 @@
-"""Transformers in CTranslate2: its own search where it finds the same as Antiphon's, and Antiphon's search otherwise.
+"""Transformers in CTranslate2: its own search where it finds the same hypotheses as Antiphon's, and Antiphon's search otherwise.
 
 Unusual here: CTranslate2 has no function for one step. What it has is a search that can be forced to say given symbols, which tells the
 logits on the way. So one step is a forced beginning, read and said anew: exact, and slower with every symbol. What is said in one go (a
@@ -26,7 +26,7 @@ def open_model(exported: Exported) -> Seq2SeqModel:
 
 
 def opened(kind: str, exported: Exported) -> Any:
-    """CTranslate2's own object for the files, with as many threads as torch has."""
+    """CTranslate2's own object for the files, with as many threads as torch uses."""
     try:
         import ctranslate2
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""A Transformer of symbols that CTranslate2 runs."""
+"""A Transformer over symbols that runs in CTranslate2."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ Symbols = list[str]
 
 @dataclass(frozen=True)
 class Said:
-    """What the decoder has read so far: (R, T) symbols, the start among them."""
+    """The decoder's input so far: (R, T) symbols, the start symbol included."""
 
     history: Int[Tensor, "R T"]
 
 
 @final
 class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
-    """The model; symbols have numbers for names, those of sources with an `s` in front.
+    """The model; CTranslate2's token for a symbol is its number, with an `s` in front for sources.
 
     The names of sources are others, since CTranslate2 says nothing at all for a source of only its end symbol.
     """
@@ -45,11 +45,11 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
         self._sources, self._targets = names(exported.source, "s"), names(exported.target, "")
 
     def own_search(self, settings: Any) -> Search | None:
-        """CTranslate2's own search, where it finds what ours finds."""
+        """CTranslate2's own search, where it finds the same hypotheses as ours."""
         return own_search(settings, self.symbols)
 
     def encode(self, source: Padded) -> Memory:
-        """What CTranslate2 encodes stays inside: what stands for the states are the symbols, (B, S, 1)."""
+        """A memory whose states are just the symbols, (B, S, 1): CTranslate2 keeps its encoder states to itself."""
         assert isinstance(self.source, TokenSpec), "exported only with symbols as sources"
         return Memory(self.source.known(source.values).unsqueeze(-1).float(), source.mask)
 
@@ -59,11 +59,11 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
         return self.head.output(logits, weights, memory)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Said:
-        """Nothing was said yet."""
+        """The state before the first step: no symbols yet."""
         return Said(torch.zeros(len(memory.mask) * beam_size, 0, dtype=torch.int64))
 
     def step(self, last: Tensor, memory: Memory, state: Said, *, attention: bool = False) -> tuple[Output, Said]:
-        """The last of as many steps as have been taken, which are all taken again."""
+        """Decode one step for each row; CTranslate2 computes all earlier steps again."""
         history = torch.cat([state.history, last.unsqueeze(1)], dim=1)
         beams = len(last) // max(len(memory.mask), 1)
         sources = [source for source in self.sources_of(memory) for _ in range(beams)]
@@ -71,22 +71,22 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
         return self.head.output(logits.squeeze(1), None if weights is None else weights.squeeze(1), memory), Said(history)
 
     def next_symbol(self, sources: list[Symbols], said: Int[Tensor, "N T"]) -> Float[Tensor, "N V"]:
-        """Logits of the symbol behind what was said, the start symbol first."""
+        """Logits of the next symbol; the symbols so far begin with the start symbol."""
         return self._forced(sources, said, 0, attention=False, only_last=True)[0].squeeze(1)
 
     def sources_of(self, memory: Memory) -> list[Symbols]:
-        """The names of what was encoded."""
+        """CTranslate2's tokens for the sources in a memory."""
         rows, lengths = memory.states.squeeze(-1).long().tolist(), memory.mask.sum(1).tolist()
         return [[self._sources[symbol] for symbol in row[:length]] for row, length in zip(rows, lengths, strict=True)]
 
     def named(self, symbols: Sequence[int]) -> Symbols:
-        """The names of symbols of a target."""
+        """CTranslate2's tokens for symbols of a target."""
         return [self._targets[symbol] for symbol in symbols]
 
     def _forced(
         self, sources: Sequence[Symbols], inputs: Int[Tensor, "N T"], width: int, *, attention: bool, only_last: bool = False
     ) -> tuple[Float[Tensor, "N U V"], Float[Tensor, "N U S"] | None]:
-        """Logits and weights over the source at each step, or the last one (U is T or 1), when the inputs are read."""
+        """Logits and attention weights over the source at each step, or at the last one (U is T or 1), for given decoder inputs."""
         assert isinstance(self.target, TokenSpec)
         assert bool((inputs[:, 0] == self.target.start).all()), "what is said begins with the start symbol"
         steps = inputs.shape[1]
@@ -117,5 +117,5 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
 
 
 def names(spec: Any, prefix: str) -> Symbols:
-    """The names of all symbols of a side."""
+    """CTranslate2's tokens for all symbols of one side."""
     return [f"{prefix}{number}" for number in range(spec.size)]

@@ -1,4 +1,4 @@
-"""CTranslate2's own searches for what they find as ours do.
+"""CTranslate2's own searches, where they find the same hypotheses as ours.
 
 Proved equal are the greedy search, and beams whose hypotheses are ranked by their log-probability over a power of their length. What
 differs is looked after here:
@@ -40,7 +40,7 @@ _NO_PENALTY = 1e-9  # an exponent that changes no score; with 0 it would stop wh
 
 
 def own_search(settings: Any, target: TokenSpec) -> Search | None:
-    """CTranslate2's search for these settings, None where it is not known to find the same."""
+    """CTranslate2's search for these settings; None where it is not known to find the same hypotheses."""
     if isinstance(settings, GreedyConfig):
         return CTranslate2Search(settings, 1, GreedySearch(settings)) if _plain(settings, target) else None
     if not isinstance(settings, BeamConfig) or not _plain(settings, target):
@@ -60,13 +60,13 @@ def own_search(settings: Any, target: TokenSpec) -> Search | None:
 
 
 def _plain(settings: Any, target: TokenSpec) -> bool:
-    """Whether nothing has a say but the model, its vocabulary and a limit of length, from the first symbol on."""
+    """Whether the output depends only on the model, its vocabulary and a length limit, from the first symbol on."""
     rules = settings.processors
     return has_only_limits(settings) and not rules.forbidden_first and (rules.allow_suppressed or not target.suppressed_first)
 
 
 def has_only_limits(settings: Any) -> bool:
-    """Whether nothing has a say but the model, a limit of length, and what may not be said at all or not first."""
+    """Whether the output depends only on the model, a length limit, and symbols that are forbidden everywhere or at the beginning."""
     rules, limits = settings.processors, settings.limits
     return bool(
         settings.ctc_weight == 0
@@ -83,7 +83,7 @@ def has_only_limits(settings: Any) -> bool:
 
 @final
 class LaterScores(Sequence[float]):
-    """Step scores that are computed when somebody reads them: CTranslate2 tells the sum only, and a pass for its parts takes long."""
+    """Step scores that are computed when they are read: CTranslate2 returns only their sum, and computing them takes a pass of its own."""
 
     def __init__(self, batch: Callable[[], Sequence[tuple[float, ...]]], place: int):
         self._batch, self._place = batch, place
@@ -116,7 +116,7 @@ class LaterScores(Sequence[float]):
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found for row `row`: its symbols, the sum that it was ranked by, and whether the limit stopped it.
+    """The output for row `row`: its symbols, the sum that it was ranked by, and whether the length limit stopped it.
 
     `total` is None where CTranslate2 cannot have told it.
     """
@@ -129,7 +129,8 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Again:
-    """How a beam is searched once more: `stumbled` ends that were none do not count, and only among beams with the same limit, if any."""
+    """How a beam search is repeated: with patience for `stumbled` hypotheses that end in forbidden symbols, and for rows of one `limit`, if
+    any."""
 
     stumbled: int
     limit: int | None
@@ -137,14 +138,15 @@ class _Again:
 
 @final
 class CTranslate2Search:
-    """Greedy search for a width of 1, beam search for others. `ours` searches for what CTranslate2 does not find in the same way."""
+    """Greedy search for a width of 1, otherwise beam search. `ours` is used for inputs where CTranslate2 would not find the same
+    hypotheses."""
 
     def __init__(self, settings: GreedyConfig | BeamConfig, width: int, ours: Search):
         self.settings, self.width, self.ours = settings, width, ours
 
     @torch.inference_mode()
     def __call__(self, model: Any, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises what our search of that name raises."""
+        """Decode a batch. Raises the errors of our search of the same name."""
         beam = isinstance(self.settings, BeamConfig)
         prepared = prepare(
             model,
@@ -175,7 +177,8 @@ class CTranslate2Search:
         return not (request.required or request.banned or request.hot or (request.given and self.width > 1))
 
     def _going_on(self, model: Any, names: list[list[str]], prepared: Prepared, rows: Sequence[int]) -> list[int]:
-        """Without the rows in which the end is among the best behind what is to be said first, where CTranslate2 would not end."""
+        """The rows without those in which the end symbol ranks among the best after the forced beginning: CTranslate2 would not end
+        there."""
         spec, kept = prepared.spec, [row for row in rows if not prepared.requests[row].prefix]
         for length in sorted({len(prepared.requests[row].prefix) for row in rows} - {0}):
             own = [row for row in rows if len(prepared.requests[row].prefix) == length]
@@ -194,7 +197,7 @@ class CTranslate2Search:
         return found
 
     def _ended(self, told: Sequence[tuple[int, Any]], prepared: Prepared, forbidden: Sequence[int]) -> tuple[list[_Found], list[int]]:
-        """Hypotheses within their limits, and the rows that said what may not be said."""
+        """Hypotheses within their limits, and the rows whose output contains forbidden symbols."""
         found, again = [], []
         for row, one in told:
             symbols, limit = [int(name) for name in one.hypotheses[0]], int(prepared.limits.maximum[row])
@@ -221,7 +224,7 @@ class CTranslate2Search:
     def _sure(
         self, model: Any, names: list[list[str]], prepared: Prepared, rows: Sequence[int], why: "_Again"
     ) -> tuple[list[_Found], dict[int, "_Again"]]:
-        """What our search would find, too; and rows that may become sure in another way."""
+        """The hypotheses that our search would find, too, and the rows that may be settled by another search."""
         assert isinstance(self.settings, BeamConfig)
         end, forbidden, limits = prepared.spec.end, prepared.processors.forbidden.tolist(), prepared.limits.maximum
         found, again, longest = list[_Found](), dict[int, _Again](), int(limits[list(rows)].max(initial=0))
@@ -264,14 +267,14 @@ class CTranslate2Search:
         return list(zip(rows, found, strict=True))
 
     def _exponent(self) -> float:
-        """Of the length that a log-probability is divided by."""
+        """The exponent of the length by which log-probabilities are divided."""
         settings = self.settings
         if not isinstance(settings, BeamConfig) or settings.length_penalty == "none":
             return _NO_PENALTY
         return 1.0 if settings.length_penalty == "average" else 0.6 if settings.alpha is None else max(settings.alpha, _NO_PENALTY)
 
     def _hypotheses(self, model: Any, names: list[list[str]], prepared: Prepared, found: Sequence[_Found]) -> list[list[Hypothesis]]:
-        """What was found for each row, the best first."""
+        """The hypotheses for each row, best first."""
         hypotheses: list[list[Hypothesis]] = [[] for _ in prepared.requests]
         now = [one for one in found if one.total is None or prepared.requests[one.row].prefix]
         later = [one for one in found if not (one.total is None or prepared.requests[one.row].prefix)]
@@ -290,7 +293,7 @@ class CTranslate2Search:
         return hypotheses
 
     def _hypothesis(self, one: _Found, steps: Sequence[float], request: Request) -> Hypothesis:
-        """A hypothesis with the score that our search gives it."""
+        """A hypothesis with the score that our search would give it."""
         divisor = self._divisor(max(len(one.symbols) + 1 - request.given, 1))
         if isinstance(steps, LaterScores):
             assert one.total is not None
@@ -318,12 +321,12 @@ def _ended(symbols: Sequence[int], prepared: Prepared, row: int) -> bool:
 
 
 def _says(symbols: Sequence[int], request: Request, forbidden: Sequence[int]) -> bool:
-    """Whether something behind what was asked for is one of these."""
+    """Whether the output after the forced beginning contains one of these symbols."""
     return any(symbol in forbidden for symbol in symbols[len(request.prefix) :])
 
 
 def _scores(model: Any, names: list[list[str]], found: Sequence[_Found]) -> list[tuple[float, ...]]:
-    """The model's log-probability of each symbol and the end."""
+    """The model's log-probability of each symbol and of the end."""
     if not found:
         return []
     targets = [model.named(one.symbols) for one in found]

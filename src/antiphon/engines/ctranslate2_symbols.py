@@ -1,4 +1,4 @@
-"""The order in which a Whisper's symbols stand in CTranslate2: `exporters/ctranslate2_whisper.py` says why it is another than ours.
+"""The order of a Whisper's symbols in CTranslate2; `exporters/ctranslate2_whisper.py` explains why it differs from ours.
 
 all but these two | end | start | what outputs begin with, once more
 """
@@ -11,6 +11,6 @@ START, NO_TIMES = "<|startoftranscript|>", "<|notimestamps|>"
 
 
 def order_of(target: TokenSpec, opening: Sequence[int]) -> list[int]:
-    """Our symbol for each of CTranslate2's. Where outputs begin with nothing, the start symbol is there once more."""
+    """Our symbol for each of CTranslate2's. Where outputs have no fixed beginning, the start symbol occurs twice."""
     others = (symbol for symbol in range(target.size) if symbol not in (target.end, target.start))
     return [*others, target.end, target.start, *(opening or (target.start,))]

@@ -1,4 +1,4 @@
-"""A Whisper that CTranslate2 runs: from recordings that are all filled up to one length to symbols.
+"""A Whisper model that runs in CTranslate2: from recordings, all padded to one length, to symbols.
 
 Unusual here: CTranslate2 has no function for one step, as of Transformers (`ctranslate2.py`). What is to be said is forced behind the
 start symbol, which tells the logits of each step on the way; the recording's states are given, and not computed again. Only what is said
@@ -30,7 +30,7 @@ _LOGITS = 2**25  # so many are in memory at once, on the way
 
 @final
 class CTranslate2Whisper(ModelOfFacts, StepwiseModel):
-    """The model. A memory has the states that CTranslate2 computed."""
+    """The model. Its memory holds the encoder states that CTranslate2 computed."""
 
     def __init__(self, whisper: Any, exported: Exported):
         super().__init__(exported)
@@ -47,11 +47,11 @@ class CTranslate2Whisper(ModelOfFacts, StepwiseModel):
         self._symbols = np.array(order)
 
     def own_search(self, settings: Any) -> Search | None:
-        """CTranslate2's own search, where it finds what ours finds."""
+        """CTranslate2's own search, where it finds the same hypotheses as ours."""
         return own_search(settings, self.opening)
 
     def encode(self, source: Padded) -> Memory:
-        """The states of recordings, all of the one length. Raises DataError for others."""
+        """The encoder states of recordings, all of the same length. Raises DataError for other lengths."""
         assert isinstance(self.source, ValueSpec)
         frames = self.source.length
         other = next((length for length in source.lengths.tolist() if length != frames), None)
@@ -70,18 +70,18 @@ class CTranslate2Whisper(ModelOfFacts, StepwiseModel):
         return self.head.output(torch.from_numpy(np.stack(rows)), None, memory)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Said:
-        """Nothing was said yet."""
+        """The state before the first step: no symbols yet."""
         return Said(torch.zeros(len(memory.mask) * beam_size, 0, dtype=torch.int64))
 
     def step(self, last: Tensor, memory: Memory, state: Said, *, attention: bool = False) -> tuple[Output, Said]:
-        """The last of as many steps as have been taken, which are all taken again."""
+        """Decode one step for each row; CTranslate2 computes all earlier steps again."""
         history = torch.cat([state.history, last.unsqueeze(1)], dim=1)
         states = memory.states.repeat_interleave(len(last) // max(len(memory.mask), 1), 0)
         rows = [found[-1] for found in self.logits_of(states, history.tolist())]
         return self.head.output(torch.from_numpy(np.stack(rows)), None, memory), Said(history)
 
     def logits_of(self, states: Float[Tensor, "N S D"], read: Sequence[Sequence[int]]) -> Iterator[Float[np.ndarray, "T V"]]:
-        """Logits at each step of each row, when these symbols are read: the start symbol, and what was said behind it."""
+        """Logits at each step of each row for given symbols: the start symbol, and the output after it."""
         behind = int(self._places[self.symbols.end])
         prompts = [[*self.named(row), behind] for row in read]
         size = max(1, _LOGITS // (max(map(len, read), default=1) * self.symbols.size))
@@ -102,7 +102,7 @@ class CTranslate2Whisper(ModelOfFacts, StepwiseModel):
     def searched(
         self, states: Float[Tensor, "N S D"], prefixes: Sequence[Sequence[int]], longest: int, forbidden: Sequence[int]
     ) -> list[Any]:
-        """What greedy search finds behind the usual opening and prefixes, `longest` steps at most."""
+        """The output of greedy search after the usual beginning and prefixes, `longest` steps at most."""
         opening = [self.symbols.size - 1, *range(self.symbols.size, len(self._symbols))]
         return self.whisper.generate(  # type: ignore[no-any-return]
             self._view(states),
@@ -117,17 +117,17 @@ class CTranslate2Whisper(ModelOfFacts, StepwiseModel):
         )
 
     def named(self, symbols: Sequence[int]) -> list[int]:
-        """Where our symbols stand there."""
+        """CTranslate2's numbers for our symbols."""
         return self._places[np.array(symbols, dtype=np.int64)].tolist()  # type: ignore[no-any-return]
 
     def ours(self, places: Sequence[int]) -> list[int]:
-        """Our symbols at places there; those that are there once more are what they stand for."""
+        """Our symbols for CTranslate2's numbers; duplicates become the symbol that they stand for."""
         return self._symbols[np.array(places, dtype=np.int64)].tolist()  # type: ignore[no-any-return]
 
     def _view(self, values: Tensor) -> Any:
-        """A tensor for CTranslate2."""
+        """A tensor as a view that CTranslate2 reads."""
         return self._library.StorageView.from_array(np.ascontiguousarray(values.numpy(), dtype=np.float32))
 
     def _array(self, view: Any) -> np.ndarray:
-        """What CTranslate2 tells, as an array of its own in single precision."""
+        """CTranslate2's output as an array of its own, in single precision."""
         return np.array(view if view.dtype == self._library.DataType.float32 else view.to(self._library.DataType.float32))

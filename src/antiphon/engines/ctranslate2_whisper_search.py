@@ -1,4 +1,4 @@
-"""CTranslate2's own greedy search over recordings, for what it finds as ours does.
+"""CTranslate2's own greedy search over recordings, where it finds the same hypotheses as ours.
 
 What differs is looked after here:
 
@@ -28,14 +28,14 @@ from antiphon.search.preparation import Prepared, prepare
 
 
 def own_search(settings: Any, opening: tuple[int, ...]) -> Search | None:
-    """CTranslate2's search for these settings, None where it is not known to find the same."""
+    """CTranslate2's search for these settings; None where it is not known to find the same hypotheses."""
     alike = isinstance(settings, GreedyConfig) and has_only_limits(settings) and not settings.alignment and bool(opening)
     return CTranslate2WhisperSearch(settings, opening) if alike else None
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Symbols for row `row`, the beginning among them; `total` is the sum of all their scores, None where CTranslate2 cannot have told."""
+    """The symbols for row `row`, with the beginning; `total` is the sum of all their scores, None where CTranslate2 cannot return it."""
 
     row: int
     symbols: list[int]
@@ -45,7 +45,7 @@ class _Found:
 
 @final
 class CTranslate2WhisperSearch:
-    """Greedy search; what CTranslate2 does not find in the same way is searched by ours."""
+    """Greedy search; inputs for which CTranslate2 would find something else are searched by ours."""
 
     def __init__(self, settings: GreedyConfig, opening: tuple[int, ...]):
         self.settings, self.opening, self.ours = settings, opening, GreedySearch(settings)
@@ -64,11 +64,11 @@ class CTranslate2WhisperSearch:
         return [[found[row]] for row in range(prepared.sources)]
 
     def _can(self, request: Request) -> bool:
-        """Whether a request begins as all do, and asks for nothing else."""
+        """Whether a request begins in the usual way and has no other requirements."""
         return request.prefix[: len(self.opening)] == self.opening and not (request.required or request.banned or request.hot)
 
     def _searched(self, model: Any, prepared: Prepared, rows: Sequence[int]) -> list[_Found]:
-        """What may be said, of the rows for which it was found."""
+        """The allowed outputs, for the rows where CTranslate2 finds them."""
         rules = prepared.processors
         forbidden, first = set(rules.forbidden.tolist()), set(rules.forbidden_first.tolist())
         found, again = list[_Found](), list[_Found]()
@@ -83,7 +83,7 @@ class CTranslate2WhisperSearch:
         return found
 
     def _told(self, model: Any, prepared: Prepared, rows: Sequence[int], forbidden: Sequence[int]) -> list[_Found]:
-        """What CTranslate2 finds, cut at each recording's own limit."""
+        """CTranslate2's outputs, each cut at its own length limit."""
         if not rows:
             return []
         count, limits = len(self.opening), prepared.limits.maximum
@@ -100,7 +100,7 @@ class CTranslate2WhisperSearch:
 
 
 def _hypotheses(model: Any, prepared: Prepared, found: Sequence[_Found]) -> dict[int, Hypothesis]:
-    """A hypothesis for each row. Step scores whose sum is known are computed when they are read, all together."""
+    """A hypothesis for each row. Step scores whose sum is known are computed for all rows together when they are first read."""
     now, later = ([one for one in found if (one.total is None) == unknown] for unknown in (True, False))
     known: list[tuple[float, ...]] = []
 
@@ -122,7 +122,7 @@ def _hypothesis(one: _Found, steps: Sequence[float]) -> Hypothesis:
 
 
 def _scores(model: Any, prepared: Prepared, found: Sequence[_Found]) -> list[tuple[float, ...]]:
-    """The model's log-probability of each symbol and the end."""
+    """The model's log-probability of each symbol and of the end."""
     spec, rows = prepared.spec, [one.row for one in found]
     logits = model.logits_of(prepared.encoded.states[rows], [[spec.start, *one.symbols] for one in found])
     scores = []

@@ -1,4 +1,4 @@
-"""The properties of an exported model, copied from the model that it was made of."""
+"""The properties of an exported model, copied from the original model."""
 
 from abc import ABC
 
@@ -7,7 +7,7 @@ from antiphon.contracts.model import Seq2SeqModel
 
 
 class ModelOfFacts(Seq2SeqModel, ABC):
-    """A model whose properties are those of the model that was exported."""
+    """A model whose properties are those of the original model."""
 
     def __init__(self, exported: Exported):
         super().__init__()
@@ -16,30 +16,30 @@ class ModelOfFacts(Seq2SeqModel, ABC):
 
     @property
     def stride(self) -> int:
-        """As of the model that was exported."""
+        """The stride of the original model."""
         return self.facts.stride
 
     @property
     def longest_source(self) -> int | None:
-        """As of the model that was exported."""
+        """The longest source of the original model."""
         return self.facts.longest_source
 
     @property
     def longest_target(self) -> int | None:
-        """As of the model that was exported."""
+        """The longest target of the original model."""
         return self.facts.longest_target
 
     @property
     def wait_k(self) -> int | None:
-        """As of the model that was exported."""
+        """The wait-k value of the original model."""
         return self.facts.wait_k
 
     @property
     def gives_attention(self) -> bool:
-        """As of the model that was exported."""
+        """Whether the original model gives attention weights."""
         return self.facts.gives_attention
 
     @property
     def copies(self) -> bool:
-        """As of the model that was exported."""
+        """Whether the original model copies from the source."""
         return self.facts.copies

@@ -1,4 +1,4 @@
-"""A model put together again from the graphs that `exporters/graphs.py` took it apart into; who runs them is another's matter.
+"""A model assembled from the graphs that `exporters/graphs.py` took it apart into; the engine that runs them is interchangeable.
 
 An engine brings `Graphs`, which runs one by name. The rest is here, the same for all: trees that are lists, rows in two dimensions, heads
 without weights.
@@ -24,13 +24,13 @@ from antiphon.heads.parts import RestOfHead
 
 @dataclass(frozen=True)
 class Rows:
-    """A state as a graph knows it: tensors of (R, ...)."""
+    """A decoder state as graphs take it: tensors of (R, ...)."""
 
     tensors: dict[str, Tensor]
 
 
 class GraphModel(ModelOfFacts):
-    """A model that says all steps at once."""
+    """A model that decodes all steps at once."""
 
     def __init__(self, graphs: Graphs, exported: Exported, layer: OutputLayer | None = None):
         super().__init__(exported)
@@ -38,7 +38,7 @@ class GraphModel(ModelOfFacts):
         self.head = RestOfHead(exported.head, exported.target) if layer is None else layer
 
     def encode(self, source: Padded) -> Memory:
-        """Read the source, with all that the decoder needs of it: `projections` are the tensors by name."""
+        """Encode the source and compute all that the decoder needs of it: `projections` holds those tensors by name."""
         inputs = {"values": source.values, "lengths": source.lengths}
         if source.factors is not None:
             inputs["factors"] = source.factors
@@ -47,7 +47,7 @@ class GraphModel(ModelOfFacts):
         return Memory(found["memory_0"], found["memory_1"], projections=found, copyable=copyable)
 
     def frames(self, memory: Memory) -> Frames | None:
-        """What is said of each state, where the model says it."""
+        """The output for each state of the memory, if the model has one."""
         if not self.facts.frames:
             return None
         return Frames(self.graphs.run("frames", memory.projections)["said"], memory.mask, _as_it_is)
@@ -60,7 +60,7 @@ class GraphModel(ModelOfFacts):
 
 
 class StepwiseGraphModel(GraphModel, StepwiseModel):
-    """A model that takes steps; all at once are one after the other."""
+    """A model that decodes step by step; decoding all steps at once is done one after the other."""
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
         """Step by step."""
@@ -74,7 +74,7 @@ class StepwiseGraphModel(GraphModel, StepwiseModel):
         return output if not self.facts.frames else Output(output.features, output.head, output.attention, self.frames(memory))
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
-        """The state that came with the memory, once for each hypothesis."""
+        """The state that came with the memory, repeated for each hypothesis."""
         states = {name: tensor for name, tensor in memory.projections.items() if name.startswith("state_")}
         return Rows({name: tensor.repeat_interleave(beam_size, dim=0) for name, tensor in states.items()})
 
@@ -89,7 +89,7 @@ class StepwiseGraphModel(GraphModel, StepwiseModel):
 
 
 class AppendingGraphModel(StepwiseGraphModel):
-    """A model whose step appends to a pool of what was said (`engines/pool_state.py`)."""
+    """A model whose step appends to a pool of keys and values (`engines/pool_state.py`)."""
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
         """An empty pool for each source."""
@@ -97,7 +97,7 @@ class AppendingGraphModel(StepwiseGraphModel):
         return empty(len(memory.mask), beam_size, self.facts.pool, memory.states)
 
     def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
-        """One step for R rows, with the same tensors in place as long as rows and pools are the same."""
+        """One step for R rows, on the same tensors as before as long as rows and pools are the same."""
         moved, state = state.moved, state.ready(memory.mask.shape[0])
         step = state.step
         if step is None or not step.suits(memory.projections, state, last.shape[0]):
@@ -107,7 +107,7 @@ class AppendingGraphModel(StepwiseGraphModel):
 
 
 def open_graphs(graphs: Graphs, exported: Exported) -> Seq2SeqModel:
-    """The model of some graphs. Raises CheckpointError when its shortlist cannot be read."""
+    """The model that consists of these graphs. Raises CheckpointError when its shortlist cannot be read."""
     if exported.facts.predictor is not None:
         from antiphon.engines.transducer import TransducerGraphModel  # which is made of what stands here
 

@@ -1,4 +1,4 @@
-"""What an engine brings so that its graphs are a model (`engines/graphs.py`)."""
+"""What an engine must implement so that its graphs make a model (`engines/graphs.py`)."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
@@ -8,10 +8,10 @@ from torch import Tensor
 
 @runtime_checkable
 class Graphs(Protocol):
-    """What runs graphs."""
+    """Runs graphs."""
 
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """All outputs of a graph; inputs that it does not read are left aside. The caller owns what is returned."""
+        """All outputs of a graph; inputs that it does not use are ignored. The caller owns the outputs."""
         ...
 
 
@@ -20,16 +20,16 @@ Run = Callable[[], Mapping[str, Tensor]]
 
 @runtime_checkable
 class Binds(Protocol):
-    """Graphs that can be run again and again on the same tensors, without being told of each one anew."""
+    """Graphs that can be bound to tensors and then run repeatedly without passing the tensors each time."""
 
     def bind(self, graph: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Run:
-        """What runs a graph on these very tensors, which are contiguous and keep their places: it reads the inputs, writes those outputs,
-        and returns all others as new tensors, which the caller owns."""
+        """A function that runs a graph on exactly these tensors, which are contiguous and stay in place: it reads the inputs, writes the
+        given outputs, and returns all other outputs as new tensors, which the caller owns."""
         ...
 
 
 def bound(graphs: Graphs, graph: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Run:
-    """As `Binds.bind`, of any graphs."""
+    """Like `Binds.bind`, but for any kind of graphs."""
     if isinstance(graphs, Binds):
         return graphs.bind(graph, inputs, outputs)
 

@@ -1,4 +1,4 @@
-"""A model as if its vocabulary were smaller: some of its symbols, numbered anew, of which each source may be given only a part.
+"""A model with a reduced vocabulary: some of its symbols, renumbered, of which each source may be allowed only a part.
 
 So whoever searches knows nothing of it, and computes with few symbols instead of many.
 """
@@ -21,7 +21,7 @@ _HIDDEN = "hidden"
 
 @final
 class Narrowed(Wrapped):
-    """`symbols` (U,), ascending, are those of the model's target that there are, `product` makes their logits of the decoder's features.
+    """`symbols` (U,), ascending, are the target symbols that remain; `product` computes their logits from the decoder's features.
 
     `hidden` (B, U) is added to the logits of each source of the batch that will be encoded: 0, or minus infinity. It goes with the memory.
     """
@@ -38,7 +38,7 @@ class Narrowed(Wrapped):
         self.symbols, self._hidden, self._product = symbols, hidden, product
 
     def encode(self, source: Padded) -> Memory:
-        """The model's memory, with what is hidden of each source."""
+        """The model's memory, with the symbols that are hidden for each source."""
         memory = self.model.encode(source)
         return replace(memory, projections={**(memory.projections or {}), _HIDDEN: self._hidden})
 
@@ -65,7 +65,7 @@ class Narrowed(Wrapped):
 
 
 def narrowed(spec: TokenSpec, symbols: Int[Tensor, " U"]) -> TokenSpec:
-    """What the symbols are that are left, in their new numbers; the special ones must be among them."""
+    """The spec of the remaining symbols, in their new numbers; the special ones must be among them."""
     new = {symbol: number for number, symbol in enumerate(symbols.tolist())}
     return replace(
         spec,
@@ -82,5 +82,5 @@ def narrowed(spec: TokenSpec, symbols: Int[Tensor, " U"]) -> TokenSpec:
 
 
 def hidden_of(allowed: Tensor) -> Float[Tensor, "B U"]:
-    """What to add to logits so that only what is allowed is said."""
+    """A mask to add to logits so that only the allowed symbols can be output."""
     return torch.zeros(allowed.shape).masked_fill_(~allowed, -torch.inf)

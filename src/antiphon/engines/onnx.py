@@ -1,4 +1,4 @@
-"""ONNX Runtime (onnxruntime.ai): the graphs that `exporters/onnx.py` writes, on the processor."""
+"""ONNX Runtime (onnxruntime.ai): runs the graphs that `exporters/onnx.py` writes on the CPU."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ NEXT = "next_"  # before an output that is named as an input, since in a file no
 
 @final
 class OnnxGraphs:
-    """One session for each file `NAME.onnx` of a folder; threads are those that torch is allowed."""
+    """A session for each file `NAME.onnx` of a folder, with as many threads as torch may use."""
 
     def __init__(self, folder: Path):
         runtime = _runtime()
@@ -35,13 +35,13 @@ class OnnxGraphs:
         return {name: torch.from_numpy(array) for name, array in zip(self._outputs[graph], found, strict=True)}
 
     def bind(self, graph: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Run:
-        """As `interface.Binds.bind`. No output of such a graph is named as an input."""
+        """Implements `interface.Binds.bind`. No output of such a graph may have the name of an input."""
         given = {name: inputs[name] for name in self._inputs[graph]}
         return Binding(self._sessions[graph], given, outputs, [name for name in self._outputs[graph] if name not in outputs])
 
 
 def open_engine(exported: Exported) -> Seq2SeqModel:
-    """The model of a folder. Raises ConfigError without ONNX Runtime, or with one that is too old, CheckpointError for damaged files."""
+    """The model in a folder. Raises ConfigError if ONNX Runtime is missing or too old, CheckpointError for damaged files."""
     return open_graphs(OnnxGraphs(exported.folder), exported)
 
 

@@ -1,4 +1,4 @@
-"""A graph of ONNX Runtime on tensors that keep their places: bound once, run at every step.
+"""A graph of ONNX Runtime bound to fixed tensors: bound once, run at every step.
 
 Unusual here: naming some twenty tensors anew would take an eighth of a small model's step, and so would fresh memory for what it says,
 which the system hands out page by page. So outputs are written where the last ones were, as soon as nobody holds those any more.
@@ -19,19 +19,20 @@ _KEPT = 2  # places of an output: one may be read still while the next is writte
 
 @final
 class _Place:
-    """Memory for an output. Every tensor made of it, and every view of one, holds the array, so that its references tell of them."""
+    """Memory for an output. Every tensor or view made from it holds a reference to the array, so that the references tell when it is
+    free."""
 
     def __init__(self, array: np.ndarray):
         self.array = array
 
     @property
     def references(self) -> int:
-        """How many there are, in the course of asking."""
+        """The number of references to the array, as seen from here."""
         return sys.getrefcount(self.array)
 
     @property
     def free(self) -> bool:
-        """Whether no tensor is left of what was written here."""
+        """Whether no tensor uses this memory any more."""
         return self.references == _ALONE
 
 
@@ -40,7 +41,7 @@ _ALONE = _Place(np.empty(0)).references
 
 @final
 class Binding:
-    """A session with its inputs and outputs in memory that is ours. All of it must stay alive, which this object sees to.
+    """A session whose inputs and outputs lie in memory of our own. That memory must stay alive, which this object ensures.
 
     `inputs` and `outputs` are tensors by their names in the graph; outputs named in `fresh` are returned by each run as new tensors.
     """
@@ -56,7 +57,7 @@ class Binding:
         """The places of outputs that each run returns anew, that which is bound first; none before the first run."""
 
     def __call__(self) -> dict[str, Tensor]:
-        """Run once; the outputs that are fresh."""
+        """Run once; returns the fresh outputs."""
         for name, places in self._fresh.items():
             if not places:
                 return self._first()
@@ -71,7 +72,7 @@ class Binding:
         self._io.bind_output(name, "cpu", 0, free.array.dtype.type, free.array.shape, free.array.ctypes.data)
 
     def _first(self) -> dict[str, Tensor]:
-        """The run that finds out how large the fresh outputs are: ONNX Runtime makes them."""
+        """The first run, which finds the sizes of the fresh outputs: ONNX Runtime allocates them."""
         for name in self._fresh:
             self._io.bind_output(name, "cpu")
         self._session.run_with_iobinding(self._io)

@@ -1,4 +1,4 @@
-"""The last product of a model as a graph of its own, so that it can be taken for some symbols only.
+"""A model's output layer as a graph of its own, so that it can be computed for some symbols only.
 
     say        features (N, D)                               -> logits (N, V)
     say_some   features, and the weights of some symbols     -> their logits (N, U)
@@ -26,7 +26,7 @@ WHOLE, SOME = "say", "say_some"
 
 @final
 class OutputLayer:
-    """The product of `size` symbols; `folder` has its weights. Raises CheckpointError when they cannot be read."""
+    """The output layer for `size` symbols; `folder` has its weights. Raises CheckpointError when they cannot be read."""
 
     def __init__(self, graphs: Graphs, folder: Path, size: int):
         self._graphs, self._size = graphs, size
@@ -36,11 +36,11 @@ class OutputLayer:
             raise CheckpointError(f"{folder / FILE} cannot be read: {error}. Export the run again.") from error
 
     def output(self, raw: Tensor, attention: Tensor | None, memory: Memory) -> Output:
-        """What a decoder says by these features; logits are computed when they are asked for."""
+        """The decoder's output for these features; logits are computed when they are accessed."""
         return Output(raw, self._whole, attention)
 
     def of(self, symbols: Int[Tensor, " U"]) -> Callable[[Float[Tensor, "... D"]], Float[Tensor, "... U"]]:
-        """The product of these symbols alone."""
+        """The output layer for these symbols alone."""
         chosen = {name: weight.index_select(weight.shape.index(self._size), symbols) for name, weight in self._weights.items()}
 
         def some(features: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is kept between the steps of a decoder that appends (`exporters/attention_step.py`): a pool for each source.
+"""The state of a decoder that appends keys and values (`exporters/attention_step.py`): a pool for each source.
 
 Everything that any hypothesis of a source said has a slot in the source's pool, and a mask says which slots each hypothesis follows. So
 re-ordering hypotheses copies their rows of the mask, and no keys or values. Slots that nobody follows any more are given up when the pool
@@ -23,7 +23,8 @@ _FIRST = 16  # steps for which there is room at first
 
 @dataclass
 class Pool:
-    """Keys (L, B, G, K, P) and values (L, B, G, P, K) of what was said, and the steps (B, P) at which it was; `filled` slots are taken.
+    """Keys (L, B, G, K, P) and values (L, B, G, P, K) of past steps, and the steps (B, P) they belong to; the first `filled` slots are in
+    use.
 
     Slots that are not taken have the step at which they will be, where each takes `beams` of them.
     """
@@ -36,11 +37,11 @@ class Pool:
 
     @property
     def room(self) -> int:
-        """All slots."""
+        """The number of all slots."""
         return self.places.shape[1]
 
     def taken(self, slots: Int[Tensor, "B N"], room: int) -> "Pool":
-        """The pool with these slots of each source at its beginning, and as many slots in all as `room` says."""
+        """The pool with these slots of each source moved to its beginning, and `room` slots in all."""
         other, N = self._empty(room, slots.shape[1]), slots.shape[1]
         for source, own in enumerate(slots.unbind()):  # several times as fast as one `gather`
             other.keys[:, source, ..., :N] = self.keys[:, source].index_select(3, own)
@@ -49,7 +50,7 @@ class Pool:
         return other
 
     def longer(self, length: int, room: int) -> "Pool":
-        """The pool with its first `length` slots, and as many in all as `room` says."""
+        """The pool with its first `length` slots, and `room` slots in all."""
         other = self._empty(room, length)
         other.keys[..., :length] = self.keys[..., :length]
         other.values[..., :length, :] = self.values[..., :length, :]
@@ -57,13 +58,14 @@ class Pool:
         return other
 
     def going_on(self, length: int, position: int, beams: int) -> "Pool":
-        """The pool where the slots from `length` on are for the steps from `position` on."""
+        """The pool in which slots from `length` on belong to steps from `position` on."""
         self.places[:, length:] = position + torch.arange(self.room - length) // beams
         self.filled, self.beams = length, beams
         return self
 
     def _empty(self, room: int, written: int) -> "Pool":
-        """A pool of so much room, of which the first slots will be written at once; the others are 0, since they are multiplied, too."""
+        """An empty pool of the given size, whose first slots will be written at once; the others are 0, since they take part in products,
+        too."""
         L, B, G, K, _ = self.keys.shape
         keys, values = _memory(self.keys, L, B, G, K, room), _memory(self.values, L, B, G, room, K)
         keys[..., written:].zero_()
@@ -71,15 +73,15 @@ class Pool:
         return Pool(keys, values, self.places.new_zeros(B, room))
 
     def of_sources(self, sources: Int[Tensor, " N"]) -> "Pool":
-        """The pools of some sources."""
+        """The pools of selected sources."""
         return Pool(self.keys.index_select(1, sources), self.values.index_select(1, sources), self.places[sources], self.filled, self.beams)
 
 
 @dataclass(frozen=True)
 class PoolState:
-    """The hypotheses R of some sources, each at the same position: `source` says whose pool each has, `visible` which slots it follows (0,
-    or a large negative number). `length` slots are filled. `moved` says that rows were selected since the last step. `step` is what took
-    that step, to take the next one if it still suits."""
+    """The hypotheses R of some sources, all at the same position: `source` gives the pool of each, `visible` masks its slots (0, or a large
+    negative number). `length` slots are filled. `moved` says whether rows were selected since the last step. `step` computed that step, and
+    computes the next one if it still fits."""
 
     pool: Pool
     visible: Float[Tensor, "R P"]
@@ -90,11 +92,11 @@ class PoolState:
     step: Any = None
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "PoolState":
-        """As `sequences.select_rows`: the pools stay where they are until the next step."""
+        """Implements `sequences.select_rows`: the pools stay where they are until the next step."""
         return replace(self, visible=self.visible.index_select(0, index), source=self.source.index_select(0, index), moved=True)
 
     def ready(self, sources: int) -> "PoolState":
-        """The state with a pool for each of so many sources, in their order, and room for a step of all rows."""
+        """The state with one pool per source, in order, and room for one step of all rows."""
         state = self._sorted(sources) if self.moved else self
         beams, pool = state.source.shape[0] // max(sources, 1), state.pool
         if state.length + beams <= pool.room and (pool.filled, pool.beams) == (state.length, beams):
@@ -102,7 +104,8 @@ class PoolState:
         return state._with_room(sources, beams)
 
     def appended(self, keys: Float[Tensor, "L B G K W"], values: Float[Tensor, "L B G W K"], step: Any = None) -> "PoolState":
-        """The state behind a step that said one element for each row, given its new keys and values; writes into the pool and the mask."""
+        """The state after a step that decoded one element for each row, given its new keys and values; writes into the pool and the
+        mask."""
         beams = keys.shape[-1]
         behind = self.length + beams
         self.pool.keys.narrow(-1, self.length, beams).copy_(keys)
@@ -127,7 +130,7 @@ class PoolState:
         return replace(self, pool=self.pool.of_sources(first), source=every.repeat_interleave(beams), moved=False)
 
     def _with_room(self, sources: int, beams: int) -> "PoolState":
-        """A pool of one's own: without the slots that nobody follows, and with room for as many again."""
+        """A new pool without the slots that no hypothesis uses, and with room for as many again."""
         follows = self.visible.view(sources, beams, -1)[..., : self.length] == 0
         used = follows.any(1)
         most = int(used.sum(1).max()) if used.numel() else 0
@@ -144,7 +147,7 @@ class PoolState:
 
 
 def empty(sources: int, beams: int, sizes: tuple[int, int, int], like: Tensor) -> PoolState:
-    """The state before the first step; `sizes` are layers, heads and their width, `like` any tensor of the same kind."""
+    """The state before the first step; `sizes` are layers, heads and their width, `like` any tensor of the same type and device."""
     layers, groups, width = sizes
     pool = Pool(
         _memory(like, layers, sources, groups, width, _FIRST * beams).zero_(),
@@ -156,6 +159,6 @@ def empty(sources: int, beams: int, sizes: tuple[int, int, int], like: Tensor) -
 
 
 def _memory(like: Tensor, *shape: int) -> Tensor:
-    """As `new_empty`, from numpy, which asks the system for large pages: to hand out small ones takes it twice as long as to fill them."""
+    """Like `new_empty`, but allocated by numpy, which requests huge pages: allocating small ones takes twice as long as filling them."""
     size = math.prod(shape) * like.element_size()
     return torch.from_numpy(np.empty(size, dtype=np.uint8)).view(like.dtype).view(shape)

@@ -1,4 +1,4 @@
-"""A step that appends, with the tensors that it reads and writes: made anew only when there are other rows, or other pools."""
+"""A step that appends to a pool, together with the tensors that it reads and writes: created anew only when rows or pools change."""
 
 from collections.abc import Mapping
 from typing import final
@@ -14,7 +14,7 @@ from antiphon.engines.pool_state import PoolState
 
 @final
 class PoolStep:
-    """The graph `step` on tensors of its own. `keys` (L, B, G, K, W) and `values` (L, B, G, W, K) are the new ones, of all layers.
+    """The graph `step` bound to tensors. `keys` (L, B, G, K, W) and `values` (L, B, G, W, K) are the new ones, of all layers.
 
     A state whose rows stay where they are lends its mask. One whose rows move has another mask at each step, and that is copied.
     """
@@ -47,12 +47,12 @@ class PoolStep:
         self._run = bound(graphs, "step", inputs, outputs)
 
     def suits(self, memory: Mapping[str, Tensor], state: PoolState, rows: int) -> bool:
-        """Whether it may take a step with these."""
+        """Whether it can compute a step for these rows and pools."""
         lent = self._lent is None or self._lent is state.visible
         return lent and self.pool is state.pool and self.memory is memory and self.rows == rows
 
     def __call__(self, last: Tensor, state: PoolState, attention: bool) -> tuple[Tensor, Tensor | None]:
-        """(What is said (R, ...), weights over the source (R, S) where they are wanted)."""
+        """(Output (R, ...), attention weights over the source (R, S) where requested)."""
         self._rows.copy_(last)
         self._position[0] = state.position
         if self._lent is None:

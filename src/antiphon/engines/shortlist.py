@@ -1,4 +1,4 @@
-"""Vocabulary shortlists: which symbols may be written for a source (Schwenk 2007; L'Hostis et al. 2016).
+"""Vocabulary shortlists: which target symbols are allowed for a source (Schwenk 2007; L'Hostis et al. 2016).
 
 Each symbol of the source allows some of the target, and some may always be said: the special ones, and the most frequent. Most of what an
 output layer of 32,000 symbols computes is thrown away; here it is not computed.
@@ -26,8 +26,8 @@ FILE = "shortlist.safetensors"
 
 @dataclass(frozen=True)
 class Shortlist:
-    """Symbols of the target, of which there are `size`: those of source symbol s are `symbols[offsets[s] : offsets[s + 1]]`, in order of
-    preference; those of `always` are for every source."""
+    """Target symbols, of which there are `size`, for each source symbol: those of source symbol s are `symbols[offsets[s] : offsets[s +
+    1]]`, in order of preference; those in `always` are allowed for every source."""
 
     offsets: Int[np.ndarray, " N"]
     symbols: Int[np.ndarray, " L"]
@@ -35,11 +35,11 @@ class Shortlist:
     size: int
 
     def of(self, symbol: int) -> Int[np.ndarray, " n"]:
-        """The symbols that a symbol of the source allows."""
+        """The symbols allowed by one source symbol."""
         return self.symbols[self.offsets[symbol] : self.offsets[symbol + 1]]
 
     def allowed(self, sources: Sequence[Sequence[int]], more: Sequence[Iterable[int]] = ()) -> Bool[np.ndarray, "B V"]:
-        """Which symbols may be said for each source; `more` are further ones of each, such as those that are asked for."""
+        """The symbols allowed for each source; `more` are additional ones for each, such as requested ones."""
         found = np.zeros((len(sources), self.size), dtype=bool)
         found[:, self.always] = True
         for row, source in enumerate(sources):
@@ -56,7 +56,7 @@ class Shortlist:
 
 
 def shortlist_of(exported: Exported) -> Shortlist | None:
-    """The shortlist of an exported folder, where it has one. Raises CheckpointError when it is damaged."""
+    """The shortlist of an exported folder, if it has one. Raises CheckpointError when it is damaged."""
     source, target = exported.source, exported.target
     if "shortlist" not in exported.details:
         return None

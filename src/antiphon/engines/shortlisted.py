@@ -1,4 +1,4 @@
-"""A model with a shortlist: greedy and beam search use only the symbols on it, everything else computes with the whole vocabulary.
+"""A model with a shortlist: greedy and beam search use only the symbols on it; everything else uses the whole vocabulary.
 
 What is asked of an output (its beginning, phrases that it must or should have) is added to the list of its source. Probabilities are those
 among what may be said.
@@ -26,14 +26,14 @@ from antiphon.search.greedy import GreedyConfig, GreedySearch
 
 @final
 class Shortlisted(ModelOfFacts, StepwiseModel):
-    """A model of graphs whose last product is one of its own."""
+    """A model of graphs whose output layer is a graph of its own."""
 
     def __init__(self, model: StepwiseModel, exported: Exported, shortlist: Shortlist, layer: OutputLayer):
         super().__init__(exported)
         self.model, self.shortlist, self.layer = model, shortlist, layer
 
     def own_search(self, settings: Any) -> Search | None:
-        """A search by the shortlist, where nothing else has a say that counts symbols as the whole vocabulary does."""
+        """A search that uses the shortlist, if no other setting depends on the size of the whole vocabulary."""
         if not isinstance(settings, GreedyConfig | BeamConfig):
             return None
         plain = settings.ctc_weight == 0 and settings.language_model is None and not settings.hot_words.phrases
@@ -42,40 +42,40 @@ class Shortlisted(ModelOfFacts, StepwiseModel):
         return ShortlistSearch(settings)
 
     def encode(self, source: Padded) -> Memory:
-        """As without a shortlist."""
+        """Encode as without a shortlist."""
         return self.model.encode(source)
 
     def project(self, memory: Memory) -> Memory:
-        """As without a shortlist."""
+        """Project as without a shortlist."""
         return self.model.project(memory)
 
     def frames(self, memory: Memory) -> Frames | None:
-        """As without a shortlist."""
+        """Frames as without a shortlist."""
         return self.model.frames(memory)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """Of the whole vocabulary."""
+        """Decode with the whole vocabulary."""
         return self.model.decode(inputs, memory, attention=attention)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
-        """As without a shortlist."""
+        """The first state, as without a shortlist."""
         return self.model.init_state(memory, beam_size, max_length)
 
     def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
-        """Of the whole vocabulary."""
+        """One step with the whole vocabulary."""
         return self.model.step(last, memory, state, attention=attention)
 
 
 @final
 class ShortlistSearch:
-    """Greedy search or beam search among the symbols that the sources of a batch may say, each its own."""
+    """Greedy or beam search over the symbols that the sources of a batch allow, each source with its own."""
 
     def __init__(self, settings: GreedyConfig | BeamConfig):
         self.settings = settings
 
     @torch.inference_mode()
     def __call__(self, model: Shortlisted, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises what the search of that name raises."""
+        """Decode a batch. Raises the errors of the search of that name."""
         spec = model.target
         assert isinstance(spec, TokenSpec), "a shortlist is one of symbols"
         asked = tuple(requests) if requests is not None else (Request(),) * len(source.lengths)
@@ -102,7 +102,7 @@ def _sources(model: Shortlisted, source: Padded) -> list[list[int]]:
 
 
 def _symbols(request: Request) -> list[int]:
-    """All symbols that an output must be able to say."""
+    """All symbols that an output may need."""
     return [symbol for phrase in (request.prefix, *request.required, *request.hot) for symbol in phrase]
 
 
@@ -112,7 +112,7 @@ def _can_be_said(wanted: Sequence[Sequence[int]], spec: TokenSpec) -> bool:
 
 
 def _exist(asked: Sequence[Request], settings: Any, spec: TokenSpec) -> bool:
-    """Whether there are such symbols as must not be said."""
+    """Whether any of the forbidden symbols exist."""
     rules, size = settings.processors, spec.size
     banned = [symbol for request in asked for phrase in request.banned for symbol in phrase]
     special = {spec.pad, spec.start, spec.end}
@@ -122,7 +122,7 @@ def _exist(asked: Sequence[Request], settings: Any, spec: TokenSpec) -> bool:
 
 
 def _request(request: Request, new: dict[int, int]) -> Request:
-    """The request in other numbers; what is banned and cannot be said anyhow is left out."""
+    """The request with renumbered symbols; banned ones outside of the shortlist are left out."""
 
     def phrases(given: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(new[symbol] for symbol in phrase) for phrase in given if all(symbol in new for symbol in phrase))
@@ -133,7 +133,7 @@ def _request(request: Request, new: dict[int, int]) -> Request:
 
 
 def _renumbered(settings: Any, new: dict[int, int]) -> Any:
-    """The settings with what they forbid in other numbers."""
+    """The search settings with renumbered forbidden symbols."""
     rules = settings.processors
     forbidden, first = (tuple(new[one] for one in numbers if one in new) for numbers in (rules.forbidden, rules.forbidden_first))
     return replace(settings, processors=replace(rules, forbidden=forbidden, forbidden_first=first))

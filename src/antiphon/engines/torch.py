@@ -1,4 +1,4 @@
-"""Programs of torch.export (`.pt2`), which `exporters/torch.py` writes: torch runs them, and no code of a model is imported.
+"""Programs of torch.export (`.pt2`), which `exporters/torch.py` writes: torch runs them without importing the model's code.
 
 Compiled ones are the same to whoever runs them, and run only where they were compiled.
 """
@@ -18,7 +18,7 @@ from antiphon.errors import CheckpointError, ConfigError
 
 @final
 class Programs:
-    """One program for each graph, with the names of its inputs and outputs in the program's order."""
+    """A program for each graph, with the names of its inputs and outputs in the program's order."""
 
     def __init__(self, exported: Exported):
         self._names: Mapping[str, Mapping[str, Sequence[str]]] = exported.details["graphs"]
@@ -45,7 +45,7 @@ def _opened(exported: Exported, name: str) -> torch.nn.Module:
 
 
 def _opened_compiled(exported: Exported, name: str) -> Any:
-    """A program that was compiled for one machine. Raises ConfigError on another, and for another version of torch."""
+    """A program that was compiled for one machine. Raises ConfigError on other machines, and for another version of torch."""
     there, here = exported.details["compiled"], this_machine()
     written = exported.versions.get("torch", "?")
     if there != here or written != torch.__version__:
@@ -62,18 +62,19 @@ def _opened_compiled(exported: Exported, name: str) -> Any:
 
 
 def has_bf16() -> bool:
-    """Whether the processor multiplies in bf16, as oneDNN sees it."""
+    """Whether the CPU multiplies in bf16, according to oneDNN."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def this_machine() -> dict[str, str]:
-    """What a compiled program needs of a machine: its kind, and the instructions that its processor knows, as torch sees them."""
+    """The properties of this machine that a compiled program depends on: its architecture and the CPU's instruction set, according to
+    torch."""
     return {"machine": f"{platform.system()} {platform.machine()}", "instructions": torch.backends.cpu.get_cpu_capability()}
 
 
 def open_engine(exported: Exported) -> Seq2SeqModel:
-    """The model of a folder. Raises CheckpointError for files that are damaged, or that this version of torch cannot open, ConfigError for
-    a precision that the processor lacks."""
+    """The model in a folder. Raises CheckpointError for files that are damaged, or that this version of torch cannot open, ConfigError for
+    a precision that the CPU does not support."""
     if exported.precision == "bf16" and not has_bf16():
         raise ConfigError(
             f"{exported.folder} was exported with `--precision bf16`, which this processor does not support (it would be"

@@ -1,4 +1,5 @@
-"""A transducer whose parts an engine runs (`exporters/transducer_parts.py`): searches over states ask it as they ask the model itself.
+"""A transducer whose parts are run by an engine (`exporters/transducer_parts.py`), with the same interface for searches as the model
+itself.
 
 Unusual here: the state before the first symbol comes from no graph. It is padding, or zeros, of a shape that the folder's header has.
 """
@@ -21,26 +22,26 @@ class TransducerGraphModel(GraphModel):
     """Encoder, predictor and joiner as graphs."""
 
     def heard(self, memory: Memory) -> Float[Tensor, "B S J"]:
-        """The encoder's side of each state."""
+        """The encoder's contribution to the joiner for each state."""
         side: Tensor = memory.projections["memory_2"]
         return side
 
     def begin(self, rows: int) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side behind the start symbol, for R rows, and its state."""
+        """The predictor's output after the start symbol, for R rows, and its state."""
         assert isinstance(self.target, TokenSpec), "transducers write symbols"
         return self._begun(torch.full((rows,), self.target.start))
 
     def advance(self, symbols: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side behind one more symbol, and its state."""
+        """The predictor's output after one more symbol, and its state."""
         found = self.graphs.run("advance", {"last": symbols, "state": state})
         return found["predicted"], found["state"]
 
     def join(self, heard: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
-        """Logits of pairs of both sides, which are broadcast against each other."""
+        """Logits for pairs of encoder and predictor outputs, which are broadcast against each other."""
         return self.logits_of(heard + predicted)
 
     def logits_of(self, sides: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
-        """Logits of sums of both sides."""
+        """Logits for sums of encoder and predictor outputs."""
         found: Tensor = self.graphs.run("join", {"sides": sides.reshape(-1, sides.shape[-1])})["said"]
         return found.view(*sides.shape[:-1], found.shape[-1])
 
@@ -66,7 +67,7 @@ class TransducerGraphModel(GraphModel):
 @final
 @dataclass(frozen=True)
 class GraphLattice:
-    """What the output applies to its features, the predictor's side (B, U, J)."""
+    """Computes logits from the output's features and the predictor's outputs (B, U, J)."""
 
     model: TransducerGraphModel
     encoded: Float[Tensor, "B S J"]
@@ -79,7 +80,7 @@ class GraphLattice:
     def chain(
         self, predicted: Float[Tensor, "B U1 J"], symbols: Int[Tensor, "B U"], lengths: Int[Tensor, " B"], blank: int
     ) -> Float[Tensor, "B U1"]:
-        """The log-probability of each symbol given those before it, and of the end behind the last; 0 behind that."""
+        """The log-probability of each symbol given those before it, and of the end after the last; 0 beyond."""
         assert isinstance(self.model.target, TokenSpec), "transducers write symbols"
         joined = Joined(self.model.logits_of, self.model.target.size, torch.float32)
         return chain_scores(self.encoded, predicted, joined, symbols, self.mask.sum(1), lengths, blank)

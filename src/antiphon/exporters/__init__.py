@@ -1,1 +1,1 @@
-"""Trained models as files for other programs, one format per file."""
+"""Exporters, which write trained models in the formats of other programs; one format per file."""

@@ -1,4 +1,5 @@
-"""A step of the Transformer's decoder in the form that engines run fastest: it appends, and nothing that was kept is copied.
+"""A step of the Transformer's decoder in the form that engines run fastest: it appends new keys and values and never copies the earlier
+ones.
 
     encode   values, lengths, [factors]                             -> states, mask, what is hidden, of each layer keys and values
     step     last, position, places, visible, the pool, the memory  -> what is said, [weights over the source], new keys and values
@@ -33,7 +34,8 @@ from antiphon.layers.wait_k import readable
 
 
 def attention_decoder(model: Seq2SeqModel) -> TransformerDecoder | None:
-    """The decoder of a model that attends to what it said; None where there is no such decoder, or it does not decode by itself."""
+    """The decoder of a model with self-attention; None where there is no such decoder, or where other parts of the model take part in
+    decoding."""
     parts = [part for kept in vars(model).values() if isinstance(kept, tuple) for part in kept]  # a decoder whose parts are registered
     decoders = [part for part in (*parts, *model.children()) if isinstance(part, TransformerDecoder)]
     own = isinstance(model, StepwiseModel) and len(decoders) == 1 and isinstance(getattr(model, "head", None), nn.Module)
@@ -41,22 +43,22 @@ def attention_decoder(model: Seq2SeqModel) -> TransformerDecoder | None:
 
 
 def sizes_of(decoder: TransformerDecoder) -> tuple[int, int, int]:
-    """Layers, heads of keys and values, and their width."""
+    """The numbers of layers and of heads of keys and values, and the width of these heads."""
     settings = decoder.settings
     return len(decoder.blocks), settings.key_value_heads or settings.heads, settings.dim // settings.heads
 
 
 @final
 class EncodeForStep(nn.Module):
-    """A source to its memory, with keys and values for the decoder as a step reads them."""
+    """Encodes a source to its memory, with keys and values for the decoder in the layout that a step reads."""
 
     def __init__(self, model: StepwiseModel, decoder: TransformerDecoder):
         super().__init__()
         self.model, self.crosses = model, decoder.crosses
 
     def forward(self, values: Tensor, lengths: Tensor, factors: Tensor | None = None) -> tuple[Tensor, ...]:
-        """(states, mask, what is added to scores over them (B, 1, 1, S), keys of the first layer, its values, ...). Values of padding are
-        0, so that of a source without anything real a step learns nothing."""
+        """(states, mask, bias for scores over them (B, 1, 1, S), keys of the first layer, its values, ...). Values at padding are 0, so
+        that a step gets zeros from a source that is all padding."""
         memory = self.model.project(self.model.encode(Padded(values, lengths, factors)))
         found: list[Tensor] = [_hidden(memory.mask)] if self.crosses else []
         for projected in memory.projections if self.crosses else ():
@@ -67,7 +69,7 @@ class EncodeForStep(nn.Module):
 
 @final
 class AttentionStep(nn.Module):
-    """One step of all hypotheses: (B, W) symbols or (B, W, C) values, all at the same position. Where its head is `apart`, it says
+    """One step of all hypotheses: (B, W) symbols or (B, W, C) values, all at the same position. With its head `apart`, it returns
     features."""
 
     def __init__(self, model: StepwiseModel, decoder: TransformerDecoder, *, apart: bool = False):
@@ -87,7 +89,7 @@ class AttentionStep(nn.Module):
         visible: Float[Tensor, "B 1 W P"],
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        """(said (B, W, ...), [attention (B, W, S)], of each layer the new keys (B, G, K, W) and values (B, G, W, K)).
+        """(output (B, W, ...), [attention (B, W, S)], new keys (B, G, K, W) and values (B, G, W, K) of each layer).
 
         `tensors` are keys and values of each layer in the pool, and behind them the memory, where there is one to read: its mask, what is
         hidden, and keys and values of its states.
@@ -125,7 +127,7 @@ class AttentionStep(nn.Module):
         return (*output, *new) if attention is None else (*output, attention, *new)
 
     def _back(self, position: Tensor, places: Tensor, visible: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What is added to scores over the pool, (B, 1 or G, N * W, P), and to those over the step itself, (1, G, N * W, 1)."""
+        """The bias for scores over the pool, (B, 1 or G, N * W, P), and for those over the step itself, (1, G, N * W, 1)."""
         bias, beams = self.decoder.positioned.bias, visible.shape[2]
         if bias is None:
             return self._of_heads(visible), None
@@ -134,7 +136,7 @@ class AttentionStep(nn.Module):
         return (visible.unsqueeze(2) + far).flatten(2, 3), near.flatten(2, 3)
 
     def _source(self, memory: tuple[Tensor, ...], position: Tensor) -> Tensor:
-        """What is added to scores over the memory, (B, 1, 1, S)."""
+        """The bias for scores over the memory, (B, 1, 1, S)."""
         mask, hidden, k = memory[0], memory[1], self.decoder.settings.wait_k
         return hidden if k is None else _hidden(readable(mask, position.expand(mask.shape[0]).unsqueeze(1), k).squeeze(1))
 
@@ -168,26 +170,26 @@ class AttentionStep(nn.Module):
         return layer.cross.out(self._by_row(weights @ memory.values).flatten(2)), weights
 
     def _shown(self, layer: DecoderLayer, weights: Float[Tensor, "B G N S"]) -> Float[Tensor, "B W S"]:
-        """The mean over the heads that are shown."""
+        """The mean over the heads whose attention is returned."""
         assert layer.cross is not None, "asked only of layers that read a memory"
         mean: Tensor = self._by_row(weights)[:, :, : layer.cross.shown_heads].mean(2)
         return mean
 
     @property
     def _shared(self) -> int:
-        """N, the heads that share keys; most models have one."""
+        """N, the number of query heads that share keys; 1 in most models."""
         return self.decoder.settings.heads // self.groups
 
     def _grouped(self, queries: Float[Tensor, "B H W K"]) -> Float[Tensor, "B G NW K"]:
-        """What shares keys as rows of one product."""
+        """The query heads that share keys, as rows of one product."""
         return queries if self._shared == 1 else queries.unflatten(1, (self.groups, -1)).flatten(2, 3)
 
     def _of_heads(self, rows: Float[Tensor, "B G W K"]) -> Float[Tensor, "B G NW K"]:
-        """What is the same for heads that share keys."""
+        """A tensor repeated for the heads that share keys."""
         return rows if self._shared == 1 else rows.unsqueeze(2).expand(-1, -1, self._shared, -1, -1).flatten(2, 3)
 
     def _by_row(self, mixed: Float[Tensor, "B G NW K"]) -> Float[Tensor, "B W H K"]:
-        """What each hypothesis has of each head."""
+        """The values of all heads, arranged by hypothesis."""
         heads = mixed if self._shared == 1 else mixed.unflatten(2, (self._shared, -1)).flatten(1, 2)
         return heads.transpose(1, 2)
 
@@ -212,7 +214,7 @@ def _attention(layer: DecoderLayer) -> SelfAttention:
 
 @torch.no_grad()
 def _scaled(linear: nn.Module, dim: int, width: int) -> nn.Module:
-    """A copy of what makes queries of its first `dim` outputs, with the scale of attention in its weights."""
+    """A copy of the layer that makes the queries as its first `dim` outputs, with the attention's scale folded into its weights."""
     if not isinstance(linear, Linear):
         raise TypeError(f"queries must be made by a linear layer, not by {type(linear).__name__}; merge adapters first")
     scaled = copy.deepcopy(linear)

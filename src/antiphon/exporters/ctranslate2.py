@@ -1,4 +1,4 @@
-"""A folder for the engine `ctranslate2`: a Transformer or a Whisper of ours, in single precision or with weights of 8 bits.
+"""Exports a Transformer or a Whisper of ours for the engine `ctranslate2`, in single precision or with 8-bit weights.
 
     engine/model.bin  config.json  *vocabulary.json     CTranslate2's own; symbols are numbers, those of sources with an `s` in front
 
@@ -27,7 +27,7 @@ _REMEDY = "Use `--format onnx`."
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
-    """Write the folder. Raises ExportError for what CTranslate2 cannot hold, MissingPackageError when it is not installed."""
+    """Write the folder. Raises ExportError for what CTranslate2 does not support, MissingPackageError when it is not installed."""
     version, model = _version(), trained.model
     if isinstance(model, Whisper):
         return _whisper(trained, model, folder, version)
@@ -62,7 +62,7 @@ def _whisper(trained: TrainedModel, model: Whisper, folder: Path, version: str) 
 
 
 def check(model: Transformer) -> None:
-    """Raise ExportError for a model that CTranslate2 would not compute as we do."""
+    """Raise ExportError for a model that CTranslate2 would compute differently."""
     settings, refused = model.settings, {}
     if not isinstance(model.source, TokenSpec) or not isinstance(model.target, TokenSpec):
         raise ExportError(f"`--format ctranslate2` holds models that turn symbols into symbols, but this one has values. {_REMEDY}")
@@ -85,7 +85,7 @@ def check(model: Transformer) -> None:
 
 
 def write_transformer(model: Transformer, place: Path, longest: int, precision: Precision) -> None:
-    """Write CTranslate2's files; tables of sinusoids have `longest` positions."""
+    """Write CTranslate2's files; tables of sinusoidal positions have `longest` rows."""
     assert isinstance(model.source, TokenSpec), "checked before"
     assert isinstance(model.target, TokenSpec)
     spec, target = transformer_spec(model, longest), model.target
@@ -101,7 +101,7 @@ def write_transformer(model: Transformer, place: Path, longest: int, precision: 
 
 
 def positions(recipe: Mapping[str, Any]) -> int:
-    """How long a table of sinusoids must be for what the recipe allows."""
+    """The number of sinusoidal positions needed for the lengths that the recipe allows."""
     limits = recipe.get("data", {}).get("limits", {})
     return max(POSITIONS, *((limits.get(name) or 0) + 1 for name in ("max_source_length", "max_target_length")))
 

@@ -1,4 +1,4 @@
-"""Weights of 8 bits for CTranslate2, of which 7 are used.
+"""8-bit weights for CTranslate2, rounded to 7 bits.
 
 Unusual here: processors without VNNI multiply pairs of an unsigned and a signed byte and add them up in 16 bits, where 255 * 127 * 2 is
 cut off without a word; results are then much worse, and others than on newer processors. With weights up to 63 nothing is cut off
@@ -16,7 +16,7 @@ _LARGEST = 63
 
 
 def write_spec(spec: Any, place: Path, precision: Precision) -> None:
-    """Write a specification into a folder, its weights in this precision."""
+    """Write a specification with weights in the given precision into a folder."""
     if precision == "int8":
         round_weights(spec)
     else:
@@ -25,7 +25,7 @@ def write_spec(spec: Any, place: Path, precision: Precision) -> None:
 
 
 def round_weights(spec: Any) -> None:
-    """Round the weights of linear layers and embeddings, with a scale for each row; those that are the same stay one."""
+    """Round the weights of linear layers and embeddings, with a scale for each row; shared weights stay shared."""
     from ctranslate2.specs.model_spec import NumpyVariable, visit_spec
 
     def rounded(part: Any, name: str, value: Any) -> None:

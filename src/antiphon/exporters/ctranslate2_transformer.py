@@ -1,4 +1,4 @@
-"""Our Transformer in the words of CTranslate2: which module becomes which of its variables.
+"""Our Transformer as a CTranslate2 specification: which of our modules becomes which of its variables.
 
 Unusual here: tables of sinusoids are written as weights, since CTranslate2's own begin at position 1; and queries and keys are turned by
 halves, as ours are (`rotary_interleave` off).
@@ -19,7 +19,7 @@ from antiphon.models.transformer import Transformer
 
 
 def transformer_spec(model: Transformer, positions: int) -> Any:
-    """The specification with all weights; tables of sinusoids have so many `positions`."""
+    """The specification with all weights; tables of sinusoids have `positions` rows."""
     from ctranslate2.specs import transformer_spec as specs
 
     settings = model.settings
@@ -46,7 +46,7 @@ def transformer_spec(model: Transformer, positions: int) -> Any:
 
 
 def epsilon(settings: TransformerConfig) -> float:
-    """What normalization adds to the variance."""
+    """The epsilon that normalization adds to the variance."""
     if settings.norm_epsilon is not None:
         return settings.norm_epsilon
     return torch.finfo(torch.float32).eps if settings.norm == "rms" else 1e-5
@@ -62,7 +62,7 @@ def encoder_layer(spec: Any, layer: nn.Module) -> None:
 
 
 def decoder_layers(spec: Any, layers: nn.ModuleList) -> None:
-    """All layers of a decoder with self-attention and attention to a memory."""
+    """All layers of a decoder with self-attention and cross-attention."""
     for own, layer in zip(spec.layer, layers, strict=True):
         assert isinstance(layer, DecoderLayer), "a decoder has nothing else"
         assert layer.attention is not None, "asked only of decoders that attend"
@@ -77,7 +77,7 @@ def decoder_layers(spec: Any, layers: nn.ModuleList) -> None:
 
 
 def linear(spec: Any, layer: Any) -> None:
-    """A linear layer, or a head that is one."""
+    """A linear layer, or a head that consists of one."""
     _linear(spec, layer.weight, layer.bias)
 
 
@@ -89,12 +89,12 @@ def norm(spec: Any, layer: Any) -> None:
 
 
 def array(tensor: Tensor) -> np.ndarray:
-    """A weight as an array of its own in single precision: CTranslate2 rounds to 8 bits in place."""
+    """A copy of a weight as an array in single precision: CTranslate2 rounds to 8 bits in place."""
     return np.array(tensor.detach().float().cpu().numpy(), order="C")
 
 
 def table(positions: int, dim: int) -> np.ndarray:
-    """Sinusoids for so many positions."""
+    """Sinusoids for the given number of positions."""
     return array(sinusoids(torch.arange(positions), dim))
 
 
@@ -117,7 +117,7 @@ def _common(settings: TransformerConfig) -> dict[str, Any]:
 
 
 def _positioned(spec: Any, embeddings: Any, part: Positioned, positions: int) -> None:
-    """Embeddings of symbols and what is added for their places."""
+    """Embeddings of symbols, and what is added for positions."""
     assert part.frontend.embedding is not None, "asked only of symbols"
     rows = part.frontend.embedding.weight.detach()
     if part.frontend.zero_start and part.frontend.symbols is not None:
@@ -144,7 +144,7 @@ def _cross_attention(spec: Any, attention: CrossAttention) -> None:
 
 
 def _feed_forward(spec: Any, part: FeedForward) -> None:
-    """Two linear layers; of a gated one the first has two halves, of which only one has the activation."""
+    """Two linear layers; the first of a gated one has two halves, of which only one passes through the activation."""
     if part.gated:
         halves = part.expand.weight.chunk(2)
         biases = (None, None) if part.expand.bias is None else part.expand.bias.chunk(2)

@@ -1,4 +1,4 @@
-"""Our Whisper in the words of CTranslate2's.
+"""Our Whisper as a CTranslate2 specification.
 
 Unusual here: CTranslate2 knows symbols of Whisper by their names, and decides by them when to say times. What an output begins with would
 have to be said where it says nothing of what it thinks, so it is there twice: once as a symbol like any other, of which we ask what the
@@ -25,12 +25,12 @@ from antiphon.layers.temporal_convolutions import STRIDE
 from antiphon.models.whisper import Whisper
 
 NEVER = -1e9
-"""The logit of a symbol that is there to be read: it leaves a probability of exactly 0."""
+"""The logit of a symbol that is only read and never written: its probability becomes exactly 0."""
 _END, _NOTHING = "<|endoftext|>", "<|nospeech|>"
 
 
 def check(model: Whisper) -> None:
-    """Raise ExportError for a Whisper that CTranslate2 would not compute as we do."""
+    """Raise ExportError for a Whisper that CTranslate2 would compute differently."""
     if not isinstance(model.head, Categorical):
         assert model.settings.head is not None, "the natural head is categorical"
         raise ExportError(
@@ -44,7 +44,7 @@ def check(model: Whisper) -> None:
 
 
 def write_whisper(model: Whisper, place: Path, opening: Sequence[int], precision: Precision) -> None:
-    """Write CTranslate2's files; `opening` are the symbols that outputs usually begin with."""
+    """Write CTranslate2's files; `opening` are the symbols that begin most outputs."""
     target = model.target
     assert isinstance(target, TokenSpec), "it says symbols"
     spec = whisper_spec(model, opening)
@@ -98,12 +98,12 @@ def _decoder(spec: Any, model: Whisper, opening: Sequence[int]) -> None:
 
 
 def _frames(model: Whisper) -> int | None:
-    """How long all recordings are."""
+    """The length, in frames, that all recordings are padded to."""
     assert isinstance(model.source, ValueSpec), "it hears frames"
     return model.source.length
 
 
 def opening_of(task: Any) -> tuple[int, ...]:
-    """What a task's outputs begin with."""
+    """The symbols with which a task's outputs begin."""
     text = getattr(task, "target_text", None)
     return tuple(text.opening) if text is not None and text.opening else ()

@@ -1,4 +1,4 @@
-"""The model card of a folder that an engine runs: where the model comes from, what running it needs, and how it compares with its run."""
+"""The model card of an exported folder: where the model comes from, what is needed to run it, and how it compares with the original run."""
 
 from collections.abc import Sequence
 

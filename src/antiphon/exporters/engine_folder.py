@@ -1,4 +1,4 @@
-"""The folder of a model that an engine runs: a checkpoint with the engine's files in place of weights (`contracts/engine.py`)."""
+"""The folder of an exported model: a checkpoint with the engine's files in place of weights (`contracts/engine.py`)."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ def write(
     versions: Mapping[str, str],
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write all but the model card; `files` writes those of the engine into the folder that it is given.
+    """Write everything but the model card; `files` writes the engine's files into the folder that it is given.
 
     `versions` are those of the packages that wrote them, `details` the engine's own plain values.
     """

@@ -1,4 +1,4 @@
-"""Our search as the settings of transformers' `generate`, so that it gives the same outputs as `antiphon predict`.
+"""Translates our search settings to those of transformers' `generate`, so that it gives the same outputs as `antiphon predict`.
 
 Our limit of length grows with each source, theirs is one number, so theirs is what the longest source would get: outputs that no limit
 cuts are the same. Whatever has no counterpart is listed instead of being left out silently.
@@ -18,7 +18,7 @@ _LONGEST_SOURCE = 512  # where the recipe sets no limit
 def generation_settings(
     search: Mapping[str, Any], spec: TokenSpec, opening: Sequence[int], longest_source: int | None, positions: int | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """The settings for the plain values of a search, and what they cannot say, one sentence each.
+    """The settings for the plain values of a search, and one sentence for each setting that has no counterpart.
 
     `opening` is what every output begins with, `longest_source` the limit of the training data, `positions` those that the decoder has.
     """
@@ -54,7 +54,7 @@ def generation_settings(
 
 
 def _lost_scorers(search: Mapping[str, Any]) -> list[str]:
-    """What has a say beside the model, in any search."""
+    """The scorers beside the model, in any search; they are lost."""
     lost = [
         f"`search.{name}: {search[name]}` has no counterpart in `generate`." for name in ("ctc_weight", "length_reward") if search.get(name)
     ]
@@ -95,7 +95,7 @@ def _lost_rules(processors: Mapping[str, Any], spec: TokenSpec, settings: Mappin
 def for_speech(
     settings: Mapping[str, Any], kept: Mapping[str, Any], opening: Sequence[int], languages: tuple[str, str] | None
 ) -> dict[str, Any]:
-    """The settings of `generate` for a Whisper, which makes the opening from languages and task, and counts it as given.
+    """Settings of `generate` for a Whisper, which makes the beginning from language and task, and counts it as given.
 
     `kept` is what the published generation config says beside the search.
     """

@@ -1,4 +1,4 @@
-"""A model taken apart into functions of tensors alone, for engines that run graphs (`engines/graphs.py` puts them together again).
+"""A model as pure functions of tensors, for engines that run graphs (`engines/graphs.py` assembles them again).
 
     encode   values, lengths, [factors]        -> the memory with the decoder's projections, and the state before the first step
     step     last, the memory, the state       -> what is said, [weights over the source], the state behind
@@ -42,7 +42,7 @@ BATCH, BEAM, PAST, STEPS, SOURCE = 3, 2, 5, 7, 23  # sizes of examples; no two a
 
 @dataclass(frozen=True)
 class Graph:
-    """One function: a module of tensors in and out, an example of its inputs, their names, and which dimensions may be of any size."""
+    """One function: a module with tensors in and out, example inputs, their names, and the dimensions that may have any size."""
 
     module: nn.Module
     example: tuple[Tensor, ...]
@@ -60,13 +60,13 @@ _NO_GRAPHS = {
 
 
 def check_graphs(architecture: str, engine: str) -> None:
-    """Raise ExportError for an architecture that has no graphs for any engine; `engine` is named to people."""
+    """Raise ExportError for an architecture that cannot be exported as graphs; `engine` is the name in the message."""
     if architecture in _NO_GRAPHS:
         raise ExportError(f"A `{architecture}` model cannot be exported for {engine}: {_NO_GRAPHS[architecture]}")
 
 
 def per_source(tensor: Tensor, sources: int) -> Tensor:
-    """Rows of (source, channel), of a model that reads channels by themselves, as (B, C, ...); any other tensor as it is."""
+    """Rows of (source, channel), as in a model with independent channels, reshaped to (B, C, ...); any other tensor unchanged."""
     channels = tensor.shape[0] // sources
     if channels == 1:
         return tensor
@@ -76,7 +76,7 @@ def per_source(tensor: Tensor, sources: int) -> Tensor:
 
 
 def facts_of(model: Seq2SeqModel) -> Facts:
-    """What the model says of itself, to be said by an engine's model."""
+    """The properties of a model that its exported version must have as well."""
     source = example_source(model.source, steps=min(SOURCE, model.longest_source or SOURCE))
     with torch.inference_mode():
         frames = model.frames(model.encode(source)) is not None
@@ -96,7 +96,7 @@ def facts_of(model: Seq2SeqModel) -> Facts:
 
 
 def example_source(spec: Spec, batch: int = BATCH, steps: int = SOURCE) -> Padded:
-    """A source of several lengths that such a model can read."""
+    """A source of several lengths that a model with this spec can read."""
     draw = torch.Generator().manual_seed(1)
     lengths = torch.tensor([max(steps - row, 1) for row in range(batch)])
     if isinstance(spec, TokenSpec):
@@ -108,7 +108,7 @@ def example_source(spec: Spec, batch: int = BATCH, steps: int = SOURCE) -> Padde
 
 @final
 class Encode(nn.Module):
-    """A source to the memory with projections, and the state before the first step for one hypothesis per source."""
+    """Encodes a source to the memory with projections, and the state before the first step with one hypothesis per source."""
 
     def __init__(self, model: Seq2SeqModel):
         super().__init__()
@@ -120,7 +120,7 @@ class Encode(nn.Module):
         return tuple(per_source(tensor, lengths.shape[0]) for tensor in (*flat(memory), *flat(state)))
 
     def trees(self, source: Padded) -> tuple[Memory, Any]:
-        """The same as trees: what stays of the memory, and the state."""
+        """The same as trees: the memory without its states, and the state."""
         memory = self.model.encode(source)
         if isinstance(self.model, Transducer):
             return replace(memory, final=None, projections=self.model.heard(memory)), None
@@ -140,7 +140,7 @@ class Step(nn.Module):
         self.channels = [tensor.shape[0] // memory.mask.shape[0] for tensor in (*flat(memory), *flat(state))]
 
     def forward(self, last: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """(said (B, W, ...), [attention (B, W, S)], the state (B, W, ...))."""
+        """(output (B, W, ...), [attention (B, W, S)], the state (B, W, ...))."""
         beams = last.shape[:2]
         read, rows = self.channels[: self.kept], self.channels[self.kept :]
         memory = like(self.memory, [_joined(tensor, channels) for tensor, channels in zip(tensors[: self.kept], read, strict=True)])
@@ -168,7 +168,7 @@ def _joined(tensor: Tensor, channels: int) -> Tensor:
 
 @final
 class FramesOf(nn.Module):
-    """What is said of each state of the memory."""
+    """The output for each state of the memory, as CTC needs it."""
 
     def __init__(self, model: Seq2SeqModel, memory: Memory):
         super().__init__()
@@ -183,28 +183,28 @@ class FramesOf(nn.Module):
 
 @final
 class Decode(nn.Module):
-    """All steps at once."""
+    """Decodes all steps at once."""
 
     def __init__(self, model: Seq2SeqModel, memory: Memory):
         super().__init__()
         self.model, self.memory = model, memory
 
     def forward(self, values: Tensor, lengths: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """(said (B, T, ...), [attention (B, T, S)])."""
+        """(output (B, T, ...), [attention (B, T, S)])."""
         output = self.model.decode(Padded(values, lengths), like(self.memory, tensors), attention=self.model.gives_attention)
         return _said(output, self.model)
 
 
 @final
 class Say(nn.Module):
-    """The head alone, without the ways that it takes for few rows."""
+    """The head alone, without shortcuts for few rows."""
 
     def __init__(self, head: Categorical):
         super().__init__()
         self.head = head
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits (N, V) of features (N, D)."""
+        """Logits (N, V) for features (N, D)."""
         return nn.functional.linear(features, self.head.weight, self.head.bias)
 
 
@@ -214,7 +214,7 @@ def _said(output: Output, model: Seq2SeqModel, *, apart: bool = False) -> tuple[
 
 
 def graphs_of(model: Seq2SeqModel, head: Categorical | None = None) -> dict[str, Graph]:
-    """The functions of a model in evaluation mode; those that take steps may have their `head` apart."""
+    """The graphs of a model in evaluation mode; stepwise models may have the `head` as a graph of its own."""
     decoder, apart = attention_decoder(model), {} if head is None else {"say": say_graph(head)}
     if isinstance(model, StepwiseModel) and decoder is not None:
         return _appending(model, decoder, apart)
@@ -253,13 +253,13 @@ def graphs_of(model: Seq2SeqModel, head: Categorical | None = None) -> dict[str,
 
 
 def say_graph(head: Categorical) -> Graph:
-    """The head of a model, for features of any number of rows."""
+    """The head of a model as a graph, for features of any number of rows."""
     rows = torch.randn(PAST, head.weight.shape[1], generator=torch.Generator().manual_seed(5))
     return Graph(Say(head), (rows,), ("features",), ("said",), ({0: "rows"},))
 
 
 def _appending(model: StepwiseModel, decoder: TransformerDecoder, apart: Mapping[str, Graph]) -> dict[str, Graph]:
-    """The functions of a model whose step appends to a pool, of which the example has some slots."""
+    """The graphs of a model whose step appends to a pool; in the example some slots are filled."""
     steps = min(SOURCE, model.longest_source or SOURCE)
     encode, source = EncodeForStep(model, decoder), example_source(model.source, steps=steps)
     shorter = example_source(model.source, batch=1, steps=max(steps - 8, 1))
@@ -302,7 +302,7 @@ def _appending(model: StepwiseModel, decoder: TransformerDecoder, apart: Mapping
 
 
 def _transducing(model: Transducer) -> dict[str, Graph]:
-    """The functions that a search over the states of a transducer asks for."""
+    """The graphs for a search over the states of a transducer."""
     rows, last = {0: "rows"}, _elements(model.target, 1).squeeze(1)
     state = model.predictor.begin(BATCH).clone()
     sides = torch.randn(BATCH, model.joiner.weight.shape[1], generator=torch.Generator().manual_seed(4))
@@ -320,7 +320,7 @@ def _encode_graph(encode: Encode | EncodeForStep, source: Padded, parts: Sequenc
 
 @final
 class _Part:
-    """A tensor of a memory or of a first state, from two sources of different lengths: where they differ, it is as long as the memory."""
+    """A tensor of a memory or of a first state, from two sources of different lengths: dimensions that differ are as long as the memory."""
 
     def __init__(self, tensor: Tensor, shorter: Tensor, name: str):
         self.name, self.example = name, per_source(tensor, BATCH)
@@ -329,14 +329,14 @@ class _Part:
 
     @property
     def row(self) -> Tensor:
-        """The same for each hypothesis, with some steps where there are none yet."""
+        """The same for each hypothesis, with some steps where the tensor is still empty."""
         shape = [size or PAST for size in self.example.shape]
         tensor = self.example if self.example.numel() else torch.randn(shape, generator=torch.Generator().manual_seed(3))
         return tensor.unsqueeze(1).expand(-1, BEAM, *shape[1:]).clone()
 
     @property
     def row_sizes(self) -> dict[int, str]:
-        """Which of its dimensions may be of any size."""
+        """Which of its dimensions may have any size."""
         later = {axis + 1: name for axis, name in self.sizes.items() if axis}
         return {0: "batch", 1: "beam", **later, **{axis + 1: "past" for axis, size in enumerate(self.example.shape) if size == 0}}
 

@@ -1,4 +1,4 @@
-"""A folder that transformers loads, with the same outputs: weights as safetensors, configuration, tokenizer, a model card.
+"""Exports a folder that transformers can load, with the same outputs: weights as safetensors, configuration, tokenizer, a model card.
 
     config.json  generation_config.json  model.safetensors  tokenizer files  README.md  preprocessor_config.json (of Whisper)
 
@@ -27,7 +27,7 @@ from antiphon.models.transformer import Transformer
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
-    """Write the folder; returns what `generate` will do differently.
+    """Write the folder; returns how the outputs of `generate` will differ.
 
     Raises ExportError when transformers has no such architecture, or the weights are not all there in full precision.
     """
@@ -59,7 +59,7 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
 
 
 def _checked(trained: TrainedModel) -> tuple[Pretrained, PretrainedText]:
-    """The model and its tokenizer. Raises ExportError when the format cannot hold them."""
+    """The model and its tokenizer. Raises ExportError for those that the format does not support."""
     model = trained.model
     if not isinstance(model, Pretrained):
         raise ExportError(

@@ -1,4 +1,4 @@
-"""Our own Transformer as a checkpoint of transformers, where an equal architecture exists there:
+"""Exports our own Transformer as a checkpoint of transformers, where an equal architecture exists there:
 
     norm_position   positions                 there
     post            sinusoidal                Marian (MarianMTModel)
@@ -49,7 +49,7 @@ _REQUIRED: tuple[tuple[str, object, str], ...] = (
 
 
 def export_transformer(trained: TrainedModel, model: Transformer, folder: Path) -> Sequence[str]:
-    """Write the folder; returns what `generate` will do differently. Raises ExportError when no architecture there is equal."""
+    """Write the folder; returns how `generate` will differ. Raises ExportError when transformers has no equal architecture."""
     text, vocabulary = _checked(trained, model)
     need_transformers()
     import transformers
@@ -149,7 +149,7 @@ def _weights(model: Transformer, kind: str, tied: bool) -> dict[str, Tensor]:
     settings, found = model.settings, dict[str, Tensor]()
 
     def put(theirs: str, name: str) -> None:
-        """A linear layer or a norm; a bias that we do not have is zeros."""
+        """Store a linear layer or a norm; a bias that ours lacks becomes zeros."""
         weight = ours[f"{name}.weight"]
         found[f"{theirs}.weight"], found[f"{theirs}.bias"] = weight, ours.get(f"{name}.bias", weight.new_zeros(len(weight)))
 
@@ -190,7 +190,8 @@ def _positions(ours: dict[str, Tensor], settings: TransformerConfig, positioned:
 
 
 def _symbols(model: Transformer, ours: dict[str, Tensor], tied: bool) -> dict[str, Tensor]:
-    """Embeddings and output layer; where the decoder begins with zeros, the start symbol's row is 0, and it is not to be said."""
+    """Embeddings and output layer; where our decoder begins with zeros, the start symbol's row becomes 0, and the symbol is never
+    output."""
     assert isinstance(model.target, TokenSpec), "checked"
     source = ours["source_positioned.frontend.embedding.weight"]
     target = ours["target_positioned.frontend.embedding.weight"].clone()
@@ -218,7 +219,7 @@ def _lost(trained: TrainedModel, model: Transformer, text: TextFeature, kind: st
 
 
 def _write_tokenizer(folder: Path, text: TextFeature, vocabulary: SubwordVocabulary) -> None:
-    """Marian's: sentencepiece models for both sides, and the number of each piece."""
+    """Write a Marian tokenizer: sentencepiece models for both sides, and the number of each piece."""
     from transformers import MarianTokenizer
 
     (folder / "source.spm").write_bytes(model_for_sources(text, vocabulary))

@@ -1,4 +1,4 @@
-"""Weights in 8 bits whose products with unsigned 8-bit activations are the same on every processor.
+"""8-bit weights whose products with unsigned 8-bit activations are the same on every CPU.
 
 Processors without VNNI (x86 before 2019, AMD before Zen 4) multiply 8 bits by `vpmaddubsw`, which adds the products of two neighbours
 into 16 bits and saturates there: with weights up to 127 and activations up to 255 the sum is wrong whenever both are large. Scaling each
@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 from antiphon.errors import ExportError
 
 LARGEST = 127
-"""Largest absolute weight, and the largest sum of two neighbours before rounding; rounding adds 1 to a sum at most."""
+"""The largest absolute weight, and the largest sum of two neighbours before rounding; rounding adds at most 1 to a sum."""
 FEWEST, NARROWEST = 1024, 16
-"""Smaller matrices stay as they are: nothing is won, and few inputs or outputs are mostly values rather than features."""
+"""Smaller matrices are not rounded: there is nothing to gain, and few inputs or outputs are mostly values rather than features."""
 DEEPEST = 2**16
-"""Rows up to which 32 bits hold every sum: 255 * 127 * 2^16 < 2^31."""
+"""The number of rows up to which every sum fits into 32 bits: 255 * 127 * 2^16 < 2^31."""
 
 
 @dataclass(frozen=True)
 class Int8Weights:
-    """`values` times `scales` are about the weights."""
+    """Rounded weights: `values` times `scales` approximates the weights."""
 
     values: NDArray[np.int8]
     scales: NDArray[np.float32]
 
 
 def worth(weights: NDArray[np.float32]) -> bool:
-    """Whether a matrix (K, N) is large enough to be written in 8 bits."""
+    """Whether a matrix (K, N) is large enough to be stored in 8 bits."""
     return (
         weights.dtype == np.float32
         and weights.ndim == 2
@@ -41,7 +41,7 @@ def worth(weights: NDArray[np.float32]) -> bool:
 
 
 def by_column(weights: NDArray[np.float32]) -> Int8Weights:
-    """A matrix (K, N) that inputs are multiplied with, one scale for each column; exact on every processor."""
+    """Round a matrix (K, N) that inputs are multiplied with, one scale for each column; exact on every CPU."""
     _check(weights)
     even = np.pad(weights, ((0, len(weights) % 2), (0, 0))).reshape(-1, 2, weights.shape[1])
     most = np.maximum(np.maximum(even, 0).sum(1).max(0), np.maximum(-even, 0).sum(1).max(0))  # never below the largest weight
@@ -50,7 +50,8 @@ def by_column(weights: NDArray[np.float32]) -> Int8Weights:
 
 
 def by_output(weights: NDArray[np.float32], outputs: int = 1) -> Int8Weights:
-    """Weights of any shape, one scale for each entry of the first `outputs` axes, such as each row of a table; the other axes are 1."""
+    """Round weights of any shape, one scale for each entry of the first `outputs` axes, such as each row of a table; the scales' other axes
+    are 1."""
     _check(weights)
     scales = _positive(np.abs(weights).max(tuple(range(outputs, weights.ndim)), keepdims=True) / LARGEST)
     return Int8Weights(np.rint(weights / scales).astype(np.int8), scales)

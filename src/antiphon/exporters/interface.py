@@ -1,4 +1,4 @@
-"""What an exporter gets, and what a file in `exporters/` defines as `plugin`."""
+"""The input of an exporter, and what a file in `exporters/` defines as `plugin`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from antiphon.engines.shortlist import Shortlist
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained model that an exporter may take apart: nobody else uses it.
+    """A trained model that an exporter may modify: nothing else uses it.
 
     `architecture` is its registered name, `recipe` and `header` (of the checkpoint) are plain values, `trust` is the verdict on what they
     name, `evaluations` are those that the run has stored. `precision` is that of the files to write, `samples` are validation records that
@@ -37,7 +37,7 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class ExportPlugin:
-    """One format. `export(trained, folder)` writes into an empty folder, and returns what the other program will do differently.
+    """An export format. `export(trained, folder)` writes into an empty folder, and returns how the other program's outputs will differ.
 
     It raises ExportError for a model that the format cannot hold, and says which exporter can, if one does. `precisions` are those that it
     can write, the usual one first. `engine` is whether the folder is opened like a run: then it is written by `engine_folder.py`.

@@ -1,4 +1,4 @@
-"""A folder for Marian, and for Bergamot, its engine for browsers: our Transformers that are Marian's, too (`marian_checks.py`).
+"""Exports Transformers that Marian can represent (`marian_checks.py`) for Marian, and for Bergamot, its engine for browsers.
 
     model.bin   single precision, or 8 bits with ranges measured on validation sources
     model.npz   single precision, for Marian's own programs (not with 8 bits)
@@ -38,7 +38,7 @@ _EXPRESSED = {"name", "beam_size", "length_penalty", "alpha", "limits.max_ratio"
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
-    """Write the folder; returns what Marian will do differently.
+    """Write the folder; returns how Marian's outputs will differ.
 
     Raises ExportError when Marian's Transformer is another one, or 8 bits cannot be had.
     """
@@ -67,7 +67,7 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
 
 
 def _settings(ours: TransformerConfig, rows: int) -> dict[str, Any]:
-    """Marian's, as its training writes them: what a file does not say, an engine takes from its own defaults without a word."""
+    """The settings as Marian's training writes them: an engine silently uses its own defaults for missing ones."""
     return {
         "type": "transformer",
         "dim-emb": ours.dim,
@@ -113,7 +113,7 @@ def _lost_of_norms(settings: TransformerConfig) -> list[str]:
 
 
 def _lost_of_search(search: Mapping[str, Any]) -> list[str]:
-    """Settings of the search that are not the usual ones, and that Marian has nothing for."""
+    """The search settings other than the defaults that have no counterpart in Marian."""
     usual = _flat(plain(find("search", search["name"]).Config()))
     lost = [
         f"`search.{name}: {value}` has no counterpart in Marian."
@@ -146,7 +146,8 @@ def _longest(search: Mapping[str, Any]) -> float:
 
 
 def _config(search: Mapping[str, Any], small: bool) -> str:
-    """What Marian and Bergamot are told of decoding. With a beam the costs are needed; greedily, the likeliest symbol needs none."""
+    """The decoding configuration for Marian and Bergamot. Beam search needs the costs; greedy search needs none, only the most probable
+    symbol."""
     beam = int(search.get("beam_size", 1)) if search["name"] == "beam" else 1
     kind, alpha = search.get("length_penalty", "average"), search.get("alpha")
     settings = {
@@ -167,7 +168,7 @@ def _config(search: Mapping[str, Any], small: bool) -> str:
 
 
 def _examples(trained: TrainedModel) -> list[Batch]:
-    """Validation records, each by itself. Raises ExportError when there are none."""
+    """Validation records as batches of one. Raises ExportError when there are none."""
     task: Task = trained.task
     records = list(trained.samples())[:_SENTENCES]
     if not records:
@@ -180,7 +181,7 @@ def _examples(trained: TrainedModel) -> list[Batch]:
 
 
 def _agreement(model: Transformer, batches: Sequence[Batch], factors: Mapping[str, float], folder: Path) -> str:
-    """How often the 8-bit model, read back from its file, finds the same symbol likeliest, in one sentence."""
+    """How often the most probable symbol of the 8-bit model, read back from its file, is the same, in one sentence."""
     before = said(model, batches, {})
     own = model.state_dict()
     model.load_state_dict({name: tensor for name, tensor in importer.read(folder).weights.items() if name in own})

@@ -1,4 +1,4 @@
-"""Which of our models are Marian's, too. Others would load there without an error but give other outputs, so they are refused by name."""
+"""Checks which of our models Marian can represent. Others would load there without an error but give other outputs, so they are refused."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ _REQUIRED: tuple[tuple[str, tuple[object, ...], str], ...] = (
 
 
 def checked(trained: TrainedModel) -> tuple[Transformer, TextFeature, SubwordVocabulary]:
-    """The model, its source text, and its vocabulary. Raises ExportError for what Marian would do otherwise."""
+    """The model, its source text, and its vocabulary. Raises ExportError for settings that Marian would not follow."""
     model = trained.model
     if not isinstance(model, Transformer):
         raise ExportError(
@@ -90,7 +90,7 @@ def _text(trained: TrainedModel) -> tuple[TextFeature, SubwordVocabulary]:
 
 
 def _check_start(model: Transformer, spec: TokenSpec) -> None:
-    """Marian's decoder reads zeros first, whatever the embedding of the start symbol is."""
+    """Marian's decoder begins with zeros, whatever the embedding of the start symbol is; refuse other start embeddings."""
     embedding = model.target_positioned.frontend.embedding
     assert embedding is not None, "targets are symbols"
     start = float(embedding.weight[spec.start].detach().abs().max())

@@ -1,4 +1,4 @@
-"""The files of Marian, written: `.bin` in single precision or 8 bits, as Bergamot reads it, and `.npz` (`importers/marian_file.py`).
+"""Writes Marian's model files: `.bin` in single precision or 8 bits, as Bergamot reads it, and `.npz` (read by `importers/marian_file.py`).
 
 8 bits are intgemm's form for any processor: integers from -127 to 127, transposed but for embeddings, and behind them the factor that they
 were multiplied by; 127 / the largest weight, rounded half to even. Everything is little-endian, and fills blocks of 256 bytes, so that an
@@ -28,7 +28,7 @@ _ON_GRID, _NEAR_GRID = 1e-3, 0.2
 
 
 def write_binary(path: Path, arrays: Arrays, settings: Mapping[str, Any], alphas: Mapping[str, float] | None = None) -> None:
-    """Write arrays in single precision, or 8 bits where a matrix has an alpha: what its input is multiplied by before it is rounded."""
+    """Write arrays in single precision, or in 8 bits where a matrix has an alpha: the factor of its input before rounding."""
     named: dict[str, tuple[int, tuple[int, ...], bytes]] = {}
     for name, array in arrays.items():
         whole = np.ascontiguousarray(array, np.float32)
@@ -54,18 +54,18 @@ def write_binary(path: Path, arrays: Arrays, settings: Mapping[str, Any], alphas
 
 
 def write_npz(path: Path, arrays: Arrays, settings: Mapping[str, Any]) -> None:
-    """Write everything in single precision, for Marian's own programs."""
+    """Write all arrays in single precision, for Marian's own programs."""
     whole = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     np.savez(path, **whole, **{SETTINGS: np.frombuffer(settings_text(settings), np.int8)})  # type: ignore[arg-type]
 
 
 def settings_text(settings: Mapping[str, Any]) -> bytes:
-    """Settings as YAML, with the zero behind it that Marian expects."""
+    """Settings as YAML, with the trailing zero byte that Marian expects."""
     return "".join(f"{name}: {json_text(value, ascii_only=True)}\n" for name, value in settings.items()).encode() + b"\0"
 
 
 def factor_of(array: Float[np.ndarray, "rows columns"]) -> np.float32:
-    """What weights are multiplied by before they are rounded to 8 bits."""
+    """The factor by which weights are multiplied before they are rounded to 8 bits."""
     largest = np.abs(array).max()
     if largest == 0:
         return np.float32(1)

@@ -1,4 +1,4 @@
-"""How large the inputs of matrix products become, and what is lost when they are rounded to 8 bits.
+"""Measures the range of the inputs of matrix products, and the loss when they are rounded to 8 bits.
 
 Marian's static 8 bits multiply an input by one number for each matrix (alpha), round it, and cut it at 127. What is here runs our model
 over examples, and sees the same inputs: a sentence at a time in the encoder, a step at a time in the decoder.
@@ -22,7 +22,7 @@ _DEVIATIONS = 1.1
 
 
 def alphas(model: Seq2SeqModel, names: Iterable[str], batches: Sequence[Batch]) -> dict[str, float]:
-    """For each named module the factor of its input. Batches have one example, with its target."""
+    """The factor of the input of each named module. Batches have one example, with its target."""
     seen: dict[str, list[Tensor]] = {name: [] for name in names}
 
     def looking(name: str) -> Any:
@@ -44,7 +44,7 @@ def alphas(model: Seq2SeqModel, names: Iterable[str], batches: Sequence[Batch]) 
 
 
 def rounding(factors: Mapping[str, float]) -> dict[str, Any]:
-    """Hooks that round inputs as 8 bits with these factors do."""
+    """Hooks that round inputs in the way that 8 bits with these factors do."""
 
     def by(alpha: float) -> Any:
         return lambda _, inputs: (torch.clamp(torch.round(inputs[0] * alpha), -127, 127) / alpha, *inputs[1:])
@@ -53,7 +53,7 @@ def rounding(factors: Mapping[str, float]) -> dict[str, Any]:
 
 
 def said(model: Seq2SeqModel, batches: Sequence[Batch], hooks: Mapping[str, Any]) -> list[Tensor]:
-    """The likeliest symbol at each step of each target, of those that may be said, with hooks before modules."""
+    """The most probable allowed symbol at each step of each target, with hooks before modules."""
     found, target = [], model.target
     assert isinstance(target, TokenSpec), "Marian says symbols"
     with ExitStack() as stack, torch.inference_mode():

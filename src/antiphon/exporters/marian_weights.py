@@ -1,4 +1,4 @@
-"""Our Transformer in Marian's names and layout: what `importers/marian.py` does, the other way round.
+"""Our Transformer in Marian's names and layout: the reverse of `importers/marian.py`.
 
 Matrices multiply from the left there, so ours are transposed, and those that we keep in one (queries, keys and values; gate and candidate)
 are apart. A bias that we do not have is zeros.
@@ -20,7 +20,7 @@ Array = Float[np.ndarray, "rows columns"]
 
 @final
 class MarianWeights:
-    """`arrays` by Marian's names; `inputs` says for each matrix which of our modules reads what it multiplies."""
+    """`arrays` by Marian's names; `inputs` names for each matrix the module of ours that reads its input."""
 
     def __init__(self, ours: Mapping[str, Tensor], settings: TransformerConfig):
         self._ours = {name: tensor.detach().float().cpu().numpy() for name, tensor in ours.items()}
@@ -43,8 +43,8 @@ class MarianWeights:
             self._feed_forward(theirs, name)
 
     def add_symbols(self, places: Int[np.ndarray, " V"], spec: TokenSpec, block: int) -> None:
-        """The embedding of source, target and output layer, in the order of the vocabulary's own numbers (`places`, -1 where it has none),
-        filled up to a multiple of `block` rows. What is never said has zeros there, and a bias that keeps it from being said."""
+        """Add the embedding of source, target and output layer, in the order of the vocabulary's own numbers (`places`, -1 where it has
+        none), filled up to a multiple of `block` rows. Symbols that are never output get zeros there, and a bias that rules them out."""
         table = self._ours["target_positioned.frontend.embedding.weight"]
         bias = self._ours.get("head.bias", np.zeros(len(table), np.float32))
         rows = int(places.max()) + 1

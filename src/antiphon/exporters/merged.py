@@ -1,4 +1,4 @@
-"""A run whose adapters are merged into the weights that they adapt: complete in itself, and an ordinary run of that model.
+"""Exports a run whose adapters are merged into the base weights: a complete, ordinary run of the base model.
 
     recipe.yaml  features/  checkpoints/step-N  best  last      as `antiphon train` writes them
 
@@ -21,7 +21,7 @@ from antiphon.store import checkpoint
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
-    """Write the run. Raises ExportError for a model without adapters, which is complete already."""
+    """Write the run. Raises ExportError for a model without adapters, as it is complete already."""
     if trained.architecture != "adapted":
         other = " Use `--format hf`, which merges them, too." if trained.architecture == "pretrained" else ""
         raise ExportError(f"`{trained.architecture}` is exported whole: only runs of `model.name: adapted` have something to merge.{other}")

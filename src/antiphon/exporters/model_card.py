@@ -1,4 +1,4 @@
-"""A model card: where a model comes from, how well it does, how to use it, and what its publisher still has to say.
+"""A model card: where a model comes from, its scores, how to use it, and what its publisher should add.
 
 The recipe stands in it whole, but for the names of folders on the machine that trained it.
 """
@@ -29,7 +29,7 @@ print(processor.batch_decode(found, skip_special_tokens=True))
 
 
 def model_card(trained: TrainedModel, lost: Sequence[str], languages: tuple[str, str] | None) -> str:
-    """The text of README.md. `lost` is what transformers will do differently."""
+    """The text of README.md. `lost` says how outputs in transformers will differ."""
     recipe = published(trained.recipe)
     task, base = recipe["task"], trained.recipe["model"].get("path") or "?"
     parts = [
@@ -82,7 +82,7 @@ def _usage(task: Mapping[str, Any], languages: tuple[str, str] | None) -> str:
 
 
 def data_lines(recipe: Mapping[str, Any], header: Mapping[str, Any]) -> list[str]:
-    """What the model learned from and was measured on, a line each."""
+    """The data that the model was trained and evaluated on, one line each."""
     lines = []
     for split in ("train", "validation", "test"):
         source = recipe["data"].get(split)
@@ -100,7 +100,7 @@ def _value(value: float | None) -> str:
 
 
 def score_tables(trained: TrainedModel) -> list[str]:
-    """The scores of the checkpoint, and of each evaluation that is stored."""
+    """The scores of the checkpoint, and of each stored evaluation."""
     tables = []
     if scores := trained.header.get("scores"):
         rows = [f"| {name} | {_value(value)} |" for name, value in scores.items()]
@@ -119,12 +119,12 @@ def score_tables(trained: TrainedModel) -> list[str]:
 
 
 def _in_table(signature: Any) -> str:
-    """A signature as code in a cell, whose bars end no cell."""
+    """A signature as code in a table cell; its bars are escaped."""
     return f"`{signature}`".replace("|", "\\|") if signature else ""
 
 
 def published(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe without the checkpoint's own configuration, which config.json has, without what is not set, and without folders."""
+    """The recipe without the checkpoint's own configuration, which is in config.json, without unset values, and without folders."""
     model = {key: value for key, value in recipe["model"].items() if key not in ("description", "generation")}
     found: dict[str, Any] = _plain({**recipe, "model": model})
     return found

@@ -1,4 +1,4 @@
-"""A folder for ONNX Runtime: the graphs of `exporters/graphs.py` as ONNX files.
+"""Exports a folder for ONNX Runtime: the graphs of `exporters/graphs.py` as ONNX files.
 
     engine/encode.onnx  step.onnx | decode.onnx  frames.onnx     beside what every engine's folder has
     engine/say.onnx  say_some.onnx  output.safetensors           the last product apart, where there is a shortlist
@@ -26,7 +26,7 @@ from antiphon.layers.channelwise import ChannelIndependent
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
-    """Write the folder. Raises ExportError for what has no graphs, and where the extra is missing."""
+    """Write the folder. Raises ExportError for models without graphs, and if the extra is not installed."""
     check(trained.architecture)
     if trained.shortlist is not None and trained.precision == "bf16":
         raise ExportError("`--shortlist` makes models in fp32 and int8 faster, but `--precision` is bf16. Leave one of them out.")
@@ -38,7 +38,7 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
 
 
 def check(architecture: str) -> None:
-    """Raise ExportError for what cannot be exported, before anything is written."""
+    """Raise ExportError for models that cannot be exported, before anything is written."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -49,8 +49,8 @@ def check(architecture: str) -> None:
 
 
 def write_graphs(model: Seq2SeqModel, folder: Path, precision: Precision = "fp32", shortlist: Shortlist | None = None) -> None:
-    """Write a file for each graph of a model into a folder, and its shortlist. Raises ExportError for int8 where every matrix is too small
-    for it, and for patches of channels by themselves."""
+    """Write a file for each graph of a model into a folder, and its shortlist. Raises ExportError for int8 where every matrix is too small,
+    and for patches with independent channels."""
     from antiphon.exporters.onnx_bf16 import store_in_bf16
     from antiphon.exporters.onnx_file import save
     from antiphon.exporters.onnx_int8 import quantize

@@ -1,4 +1,5 @@
-"""Weights of an ONNX file in bf16, a half as large; ONNX Runtime, which has no products in bf16, turns them into float32 when it opens it.
+"""Stores the weights of an ONNX file in bf16, at half the size; ONNX Runtime, which cannot multiply in bf16, converts them to float32 when
+it opens the file.
 
 Unusual here: so the only thing that is lost is what rounding of the weights loses, and any processor runs the file as fast as in float32.
 """
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 FEWEST = 1024
-"""Smaller weights stay as they are."""
+"""Smaller weights are not converted."""
 
 
 def store_in_bf16(path: Path) -> int:
@@ -27,7 +28,7 @@ def store_in_bf16(path: Path) -> int:
 
 
 def _round(weight: Any) -> None:
-    """A tensor with the nearest values in bf16, and its new name."""
+    """A tensor rounded to bf16, and its new name."""
     import onnx
 
     bits = onnx.numpy_helper.to_array(weight).view(np.uint32)

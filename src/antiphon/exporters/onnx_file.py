@@ -1,4 +1,4 @@
-"""One graph as an ONNX file, whose free dimensions are proved to be free.
+"""Writes one graph as an ONNX file, and proves that its dynamic dimensions have no fixed size.
 
 Unusual here: torch's exporter may take the sizes of the example for the sizes of all inputs, without an error. So the program is made
 first by `torch.export`, which refuses to, and the saved file is looked through once more.
@@ -25,14 +25,14 @@ from antiphon.exporters.graphs import Graph
 
 OPSET = 20  # older than any runtime of the extra `onnx`
 _SOURCE, _SMALLEST = "source", 17
-"""The size from which states are counted, and from where on the exporter may reason about it: 0 and 1, after subsampling by 8, too, it
-takes for special. Files have no such limit."""
+"""The size from which states are counted, and the smallest size in the exporter's proofs: it treats 0 and 1 as special cases, also after
+subsampling by 8. The files have no such limit."""
 _LARGEST = 1_800_000_000  # bytes of weights that one file can hold: protobuf ends at 2 GiB
 
 
 @final
 class _InOrder(nn.Module):
-    """A graph's module with all inputs in one tuple, so that their dimensions can be named in one."""
+    """A graph's module with all inputs in one tuple, so that their dimensions can be given in one structure."""
 
     def __init__(self, module: nn.Module):
         super().__init__()
@@ -43,7 +43,7 @@ class _InOrder(nn.Module):
 
 
 def save(graph: Graph, path: Path, what: str) -> None:
-    """Write a graph. Raises ExportError, naming the graph as `what`, where a dimension is fixed or an operation has no counterpart."""
+    """Write a graph. Raises ExportError, naming the graph as `what`, where a dimension is fixed or an operation has no ONNX counterpart."""
     with _quiet():
         try:
             program = _program(graph)
@@ -60,7 +60,7 @@ def save(graph: Graph, path: Path, what: str) -> None:
 
 
 def _program(graph: Graph) -> Any:
-    """The graph for sizes that have names; where torch cannot prove that it holds for them, for sizes of which it says what it found.
+    """The exported graph with named sizes; where torch cannot prove them, with the constraints on sizes that torch reports.
 
     That a patch is whole, or that rows lie one behind another, cannot be proved for any number of them, so sources are free in any case.
     """
@@ -80,7 +80,7 @@ def _traced(graph: Graph, sizes: Mapping[str, Any]) -> Any:
 
 
 def _check_sizes(program: Any, graph: Graph) -> None:
-    """Raise ValueError where a size is other than free."""
+    """Raise ValueError where a size is not free."""
     given = [node.meta["val"] for node in program.graph.find_nodes(op="placeholder") if node.name in program.graph_signature.user_inputs]
     for tensor, axes in zip(given, graph.dynamic, strict=True):
         for axis, name in axes.items():
@@ -92,13 +92,13 @@ def _check_sizes(program: Any, graph: Graph) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The line of a long message that says what is wrong."""
+    """The line of a long message that gives the reason."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return next((line for line in lines if line.startswith("- ")), lines[0])
 
 
 def _tidy(model: Any, graph: Graph, what: str) -> None:
-    """Give free dimensions their names, and take away what is not read. Raises ExportError where one is not free."""
+    """Name the free dimensions, and remove what is never read. Raises ExportError where a dimension is not free."""
     names: dict[str, str] = {}
     for value, axes in zip(list(model.graph.inputs), graph.dynamic, strict=True):
         for axis, name in axes.items():
@@ -128,7 +128,7 @@ def _renamed(size: str, names: dict[str, str]) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says to its own developers."""
+    """A context that silences what torch's exporter logs for its own developers."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""A float32 graph to one whose products with constant weights are in 8 bits, each row with a scale of its own.
+"""Converts a float32 graph into one whose products with constant weights are in 8 bits, with a scale for each row.
 
     x ──┬────────────────── Div ─ QuantizeLinear ─ MatMulInteger ─ Cast ─ Mul ─ Mul ─ [Add]
         └─ Abs ─ ReduceMax ──┴────────────────────────────────────────────┘ scale     bias
@@ -28,20 +28,21 @@ from numpy.typing import NDArray
 from antiphon.exporters.int8_weights import FEWEST, by_column, by_output, worth
 
 FEWEST_OF_TABLE = 2**14
-"""Smaller tables of symbols stay as they are."""
+"""Smaller tables of symbols are not rounded."""
 STORED_ONLY = {"Conv": ((1,), 1), "GRU": ((1, 2), 2), "LSTM": ((1, 2), 2), "RNN": ((1, 2), 2)}
-"""Operators whose weights (inputs of these places) are stored in 8 bits, one scale for each entry of so many leading axes."""
+"""Operators whose weights (inputs at these positions) are only stored in 8 bits, with one scale for each entry of the given number of
+leading axes."""
 NEVER_NEGATIVE = {"Relu", "Sigmoid", "Softmax"}
 ONLY_SHAPES = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Identity", "Cast", "Transpose", "Slice", "Split", "Clip", "Max"}
-"""What symbols may pass through on their way from an input to their table."""
+"""Operators that symbols may pass through on their way from an input to their table."""
 GIVEN = {"values", "last", "x"}
-"""Inputs of values that people give, so that one of a row may be no number."""
+"""Inputs that hold the user's values, where single entries of a row may be NaN."""
 SPREADING = {"MatMul", "Gemm", "LayerNormalization", "Softmax", "GRU", "LSTM", "RNN"}
-"""Operators behind which a row with one NaN is all NaN."""
+"""Operators that turn a row with one NaN into a row of NaN."""
 
 
 def quantize(path: Path) -> int:
-    """Change a file in place, as `to_int8`."""
+    """Convert a file in place, as `to_int8` does."""
     import onnx
 
     model = onnx.load(path)  # with weights that are in a file beside it
@@ -52,13 +53,13 @@ def quantize(path: Path) -> int:
 
 
 def to_int8(model: Any) -> int:
-    """Change a graph in place; returns how many matrices and tables are in 8 bits. All else stays in float32."""
+    """Convert a graph in place; returns how many matrices and tables are in 8 bits. All else stays in float32."""
     return _Writer(model.graph, {}, "int8").write()
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A constant that inputs are multiplied with from the left: the name of what is stored, whether turned, times a factor."""
+    """A constant that inputs are multiplied with from the left: the name of the stored tensor, whether it is transposed, and a factor."""
 
     weights: str
     turned: bool
@@ -72,7 +73,7 @@ class Matrix:
 
 
 class _Writer:
-    """One graph, and those inside of its operators."""
+    """Rewrites one graph, and those nested in its operators."""
 
     def __init__(self, graph: Any, outer: Mapping[str, NDArray[Any]], prefix: str):
         from onnx import numpy_helper
@@ -91,7 +92,7 @@ class _Writer:
         self.tied = tables & {self._matrix_of(node) for node in graph.node}
 
     def write(self) -> int:
-        """Write the graph anew; returns how many matrices and tables are in 8 bits."""
+        """Rewrite the graph; returns how many matrices and tables are in 8 bits."""
         from onnx import TensorProto
 
         inner = sum(self._write_inner_graphs(node) for node in self.graph.node)
@@ -116,7 +117,7 @@ class _Writer:
         return sum(_Writer(graph, self.constants, f"{prefix}_{name}").write() for name, graph in graphs.items())
 
     def _matrix_of(self, node: Any) -> Matrix | None:
-        """The constant matrix of a product that is worth to be written in 8 bits."""
+        """The constant matrix of a product, if it is large enough for 8 bits."""
         settings = _settings(node)
         if node.op_type not in ("MatMul", "Gemm") or node.domain or settings.get("transA", 0):
             return None
@@ -127,7 +128,7 @@ class _Writer:
         return matrix if worth(matrix.of(self.constants)) else None
 
     def _table_of(self, node: Any) -> str | None:
-        """The name of a constant table that symbols are looked up in."""
+        """The name of a constant table in which symbols are looked up."""
         if node.op_type != "Gather" or _settings(node).get("axis", 0) or not self._symbols(node.input[1]):
             return None
         table = self.constants.get(node.input[0])
@@ -135,7 +136,7 @@ class _Writer:
         return node.input[0] if large else None
 
     def _symbols(self, name: str) -> bool:
-        """Whether indices are inputs of the graph, other than positions, which are computed."""
+        """Whether indices are inputs of the graph; positions are not, as they are computed."""
         while name not in self.inputs:
             maker = self.made_by.get(name)
             if maker is None or maker.op_type not in ONLY_SHAPES:
@@ -159,7 +160,7 @@ class _Writer:
             self._say("Add", [self._add("Mul", [scaled, scale], f"{said}_unbiased"), bias], said)
 
     def _bias(self, node: Any) -> str | None:
-        """What a Gemm adds."""
+        """The bias of a Gemm."""
         if len(node.input) < 3 or not node.input[2]:
             return None
         beta = float(_settings(node).get("beta", 1.0))
@@ -168,7 +169,7 @@ class _Writer:
         return self._add("Mul", [node.input[2], self._store(f"{node.output[0]}_beta", np.float32(beta))], f"{node.output[0]}_bias")
 
     def _columns(self, matrix: Matrix) -> tuple[str, NDArray[np.float32]]:
-        """The name of a matrix in whole numbers, and the scales of its columns; once for all that read it."""
+        """The name of a rounded matrix, and the scales of its columns; computed once for all its readers."""
         if matrix not in self.columns:
             found, name = by_column(matrix.of(self.constants)), f"{matrix.weights}_columns_{len(self.columns)}"
             if matrix in self.tied:  # turned when the file is opened
@@ -179,7 +180,7 @@ class _Writer:
         return self.columns[matrix]
 
     def _round(self, source: str, width: int) -> tuple[str, str, bool]:
-        """Whole numbers of 8 bits, the largest absolute value of each row, and whether none is negative; once for all that read it.
+        """Rounded integers of 8 bits, the largest absolute value of each row, and whether none is negative; computed once for all readers.
 
         ReduceMax of ONNX Runtime passes over NaN. So to the largest of a row that may have one, its product with zeros is added.
         """
@@ -200,7 +201,7 @@ class _Writer:
         return self.rounded[source]
 
     def _may_be_no_number(self, name: str, seen: set[str]) -> bool:
-        """Whether single numbers of a row may be NaN: those that people give, until an operator makes all of the row of each."""
+        """Whether single numbers of a row may be NaN: those in the user's values, until an operator turns all of the row into NaN."""
         maker = self.made_by.get(name)
         if maker is None or name in seen:
             return name in GIVEN and name in self.inputs
@@ -222,7 +223,7 @@ class _Writer:
         self._say("Mul", [real, scale], said)
 
     def _store_small(self, node: Any) -> None:
-        """Weights that are stored in 8 bits, and computed with in float32."""
+        """Store weights in 8 bits which are used in float32."""
         places, outputs = STORED_ONLY.get(node.op_type, ((), 0))
         for place in places:
             weights = self._constant(node.input[place])
@@ -233,7 +234,7 @@ class _Writer:
             node.input[place] = self._add("Mul", [real, self._store(f"{name}_scales", found.scales)], f"{name}_scaled")
 
     def _stored_as(self, name: str) -> tuple[str, bool]:
-        """The name of what is only turned or passed on, and whether it is turned."""
+        """The name of a stored tensor that is only transposed or passed on, and whether it is transposed."""
         turned = False
         while (maker := self.made_by.get(name)) is not None and maker.op_type in ("Identity", "Transpose"):
             if maker.op_type == "Transpose":
@@ -257,13 +258,13 @@ class _Writer:
         return None if axes is None else np.expand_dims(inner, tuple(axes.tolist()))
 
     def _say(self, operator: str, inputs: list[str], output: str) -> None:
-        """An operator whose output has the name that it had."""
+        """Add an operator whose output keeps an existing name."""
         from onnx import helper
 
         self.nodes.append(helper.make_node(operator, inputs, [output], name=f"{self.prefix}_{output}_{operator}"))
 
     def _add(self, operator: str, inputs: list[str], output: str, settings: Mapping[str, Any] | None = None) -> str:
-        """An operator whose output is new; returns its name."""
+        """Add an operator with a new output; returns its name."""
         from onnx import helper
 
         name = f"{self.prefix}_{output}"
@@ -271,7 +272,7 @@ class _Writer:
         return name
 
     def _store(self, name: str, value: Any) -> str:
-        """A constant; returns its name."""
+        """Add a constant; returns its name."""
         from onnx import numpy_helper
 
         name = f"{self.prefix}_{name}"
@@ -288,7 +289,7 @@ def _settings(node: Any) -> dict[str, Any]:
 
 
 def _forget_unread(graph: Any) -> None:
-    """Take out what nothing reads any more: float32 weights, and operators that only turned them."""
+    """Remove what nothing reads any more: float32 weights, and operators that only transposed them."""
     said = {one.name for one in graph.output}
     while True:
         read = said | _read(graph.node)

@@ -1,4 +1,4 @@
-"""The last product for some symbols only: a graph's own weights become its inputs (`engines/output_layer.py`).
+"""The output layer for selected symbols only: the weights inside a graph become its inputs (`engines/output_layer.py`).
 
 So it computes with chosen weights as the whole graph does with all of them, in float32 or in 8 bits: each logit is the same.
 """
@@ -15,7 +15,7 @@ from antiphon.errors import ExportError
 
 
 def split(folder: Path, size: int) -> None:
-    """Write the graph of some symbols beside that of all `size`, and the weights into a file that the latter reads, too.
+    """Write a graph for selected symbols beside that for all `size` symbols, and the weights into a file that the latter reads, too.
 
     Raises ExportError where weights do not say which of their axes is that of symbols.
     """
@@ -52,7 +52,7 @@ def _take_as_inputs(graph: Any, arrays: dict[str, Any], size: int) -> None:
 
 
 def _read_from_file(graph: Any, path: Path) -> None:
-    """Let the graph read its weights from a file of safetensors, at the places that its header names."""
+    """Make the graph read its weights from a safetensors file, at the offsets that its header gives."""
     from onnx import TensorProto
 
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Recurrent layers as the LSTM and GRU operators of ONNX, which know the length of each sequence.
+"""Recurrent layers as ONNX's LSTM and GRU operators, which take the length of each sequence.
 
 Unusual here: torch's own export of a recurrent layer fixes the number of steps, and does not export packed sequences at all. So whole
 sequences become one operator for each layer, whose weights are stored in its order of gates (onnx.ai, operators LSTM and GRU).
@@ -18,7 +18,7 @@ GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}  # torch: input, forget, cell, 
 
 @final
 class OperatorStack(nn.Module):
-    """A `RecurrentStack` in evaluation whose whole sequences are operators; only for tracing, since torch cannot run them."""
+    """A `RecurrentStack` in evaluation mode that uses operators for whole sequences; only for tracing, since torch cannot run them."""
 
     def __init__(self, stack: RecurrentStack):
         super().__init__()
@@ -28,7 +28,7 @@ class OperatorStack(nn.Module):
                 self.register_buffer(f"{name}_{depth}", tensor)
 
     def _stored(self, layer: Any) -> tuple[Tensor, Tensor, Tensor]:
-        """A layer's weights as the operator takes them: (directions, gates * width, C), (directions, gates * width, width), biases."""
+        """A layer's weights in the operator's layout: (directions, gates * width, C), (directions, gates * width, width), biases."""
 
         def ordered(name: str) -> Tensor:
             tensors = [getattr(layer, name + end).detach() for end in ("", "_reverse")[: 1 + self.both]]
@@ -44,7 +44,7 @@ class OperatorStack(nn.Module):
         state: RecurrentState | None = None,
         counts: np.ndarray | None = None,
     ) -> tuple[Float[Tensor, "N T D"], RecurrentState]:
-        """All steps, as `RecurrentStack.forward` without a state to begin with."""
+        """All steps, like `RecurrentStack.forward` without an initial state."""
         assert state is None, "a decoder is exported by steps"
         finals = []
         for depth in range(len(self.stack.layers)):
@@ -78,7 +78,7 @@ class OperatorStack(nn.Module):
 
 
 def with_operators(model: nn.Module) -> None:
-    """Replace every recurrent stack within a model, which afterwards is good for tracing only."""
+    """Replace every recurrent stack within a model, which can then only be traced."""
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, RecurrentStack):

@@ -1,4 +1,4 @@
-"""Weights of an ONNX file in a file beside it, NAME.onnx.data, which ONNX Runtime maps into memory instead of reading it.
+"""Moves the weights of an ONNX file into a file beside it, NAME.onnx.data, which ONNX Runtime maps into memory instead of reading it.
 
 Unusual here: so a process holds only what the runtime makes of them (packed for products, or turned), and all processes that have the file
 open share one copy of the rest. What is inside of the `.onnx` file itself is copied by each.
@@ -7,13 +7,13 @@ open share one copy of the rest. What is inside of the `.onnx` file itself is co
 from pathlib import Path
 
 FEWEST = 4096
-"""Bytes: smaller tensors stay where they are."""
+"""The size in bytes below which tensors stay in the ONNX file."""
 ALIGNED = 64
-"""Each tensor begins at a multiple of so many bytes, as wide instructions like it."""
+"""Each tensor begins at a multiple of this many bytes, which suits vector instructions."""
 
 
 def put_beside(path: Path) -> None:
-    """Change a file in place; weights that stand beside it already are put there anew."""
+    """Change a file in place; weights that are already in a file beside it are written anew."""
     import onnx
     from onnx.external_data_helper import set_external_data
 

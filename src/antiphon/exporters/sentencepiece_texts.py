@@ -1,4 +1,4 @@
-"""How other programs treat texts differently when they read them with Antiphon's sentencepiece vocabulary."""
+"""How other programs preprocess texts differently when they use Antiphon's sentencepiece vocabulary."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ _BEFORE = ("source_prefix", "target_prefix", "tags", "context", "matches")
 
 
 def model_for_sources(text: TextFeature, vocabulary: SubwordVocabulary) -> bytes:
-    """The vocabulary's model, which does to texts what we do before it sees them, where it can."""
+    """The vocabulary's model, with our text preprocessing built in as far as it supports it."""
     if text.rule != "nmt_nfkc":
         return vocabulary.model_proto
     return with_rule(vocabulary.model_proto, sentencepiece_rule().serialized_model_proto())
 
 
 def lost_of_texts(task: Mapping[str, Any], text: TextFeature, reader: str) -> list[str]:
-    """What is done to texts before the vocabulary sees them, and cannot be a part of that; `reader` is who does not do it."""
+    """Text preprocessing that cannot be built into the vocabulary; `reader` names the program that will not do it."""
     lost = [f"`task.{name}`: {reader} does not do this to texts; do it before." for name in _BEFORE if task.get(name)]
     if text.rule not in ("none", "nmt_nfkc"):
         lost.append(f"Sources are normalized ({text.rule}) here, but not by {reader}: give it texts in this form.")

@@ -1,4 +1,5 @@
-"""A folder for sherpa-onnx (k2-fsa.github.io/sherpa): speech recognition by CTC on phones, small boards and in browsers, without Python.
+"""Exports a folder for sherpa-onnx (k2-fsa.github.io/sherpa): CTC speech recognition on phones, small boards and in browsers, without
+Python.
 
     model.onnx   frames (n, t, 80), lengths -> log-probabilities (n, s, V), lengths; with what it says of itself
     tokens.txt   the symbols (`sherpa_symbols.py`)
@@ -37,11 +38,11 @@ _SMALLEST_DEVIATION = 1e-3  # as in `features/audio.py`
 _NEVER = -1e9
 _RECORDS = 50
 _APART = 1e-3
-"""How far log-probabilities may be from the model's in single precision."""
+"""The tolerance for differences of log-probabilities from the model's, in single precision."""
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
-    """Write the folder; returns what sherpa-onnx will do differently.
+    """Write the folder; returns how sherpa-onnx's outputs will differ.
 
     Raises ExportError for a model without CTC, features that sherpa-onnx does not hear, and symbols that it would misread.
     """
@@ -58,7 +59,7 @@ def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
 
 
 def _features(trained: TrainedModel) -> tuple[AudioFeature, TextFeature]:
-    """What makes frames, and what makes texts."""
+    """The features of the audio, and of the texts."""
     task = trained.task
     audio = next((one for one in task.features if isinstance(one, AudioFeature)), None)
     if audio is None or not facts_of(trained.model).frames:
@@ -81,7 +82,7 @@ def _features(trained: TrainedModel) -> tuple[AudioFeature, TextFeature]:
 
 @final
 class _Heard(nn.Module):
-    """Frames as sherpa-onnx makes them -> log-probabilities of each state."""
+    """From frames as computed by sherpa-onnx to log-probabilities for each state."""
 
     never: Tensor
 
@@ -94,7 +95,7 @@ class _Heard(nn.Module):
         self.register_buffer("never", never)
 
     def forward(self, x: Float[Tensor, "B T C"], x_lens: Int[Tensor, " B"]) -> tuple[Float[Tensor, "B S V"], Int[Tensor, " B"]]:
-        """(log-probabilities, lengths). A recording is normalized here where that is done by its own mean and deviation."""
+        """(log-probabilities, lengths). A recording is normalized here if its own mean and deviation are used for it."""
         source = Padded(self._normalized(x, x_lens) if self.normalizes else x, x_lens)
         memory = self.model.encode(source)
         frames = self.model.frames(memory)
@@ -111,7 +112,7 @@ class _Heard(nn.Module):
 
 
 def _write(model: Seq2SeqModel, audio: AudioFeature, small: bool, path: Path) -> None:
-    """The file, with what sherpa-onnx reads of it."""
+    """Write the ONNX file, with the metadata that sherpa-onnx reads."""
     import onnx
 
     from antiphon.exporters.onnx_file import save
@@ -139,7 +140,7 @@ def _write(model: Seq2SeqModel, audio: AudioFeature, small: bool, path: Path) ->
 
 
 def _lost(trained: TrainedModel) -> list[str]:
-    """What sherpa-onnx does otherwise."""
+    """How sherpa-onnx's outputs will differ."""
     search = trained.recipe["search"]
     lost = ["sherpa-onnx drops a space at the beginning of a text."]
     if search["name"] != "ctc" or search.get("beam_size", 1) > 1:
@@ -154,7 +155,8 @@ def _lost(trained: TrainedModel) -> list[str]:
 
 @torch.inference_mode()
 def _compared(trained: TrainedModel, model: Seq2SeqModel, path: Path) -> list[str]:
-    """How often the file finds the same symbol likeliest, on validation records. Raises ExportError where single precision differs."""
+    """How often the most probable symbol is the same in the file, on validation records. Raises ExportError where single precision
+    differs."""
     import onnxruntime
 
     task = trained.task

@@ -1,4 +1,4 @@
-"""Our symbols as sherpa-onnx's file `tokens.txt`: a name and its number on each line, from which it makes the text again.
+"""Our symbols as sherpa-onnx's file `tokens.txt`: a name and its number on each line, from which it assembles the text.
 
 What it takes for something else is refused here, since it says no word of it: names with white space in them, a space within a name, names
 that it leaves out of texts (`SIL`, `</s>`), and bytes of which some are missing. Seen with version 2.0.1.
@@ -25,7 +25,7 @@ _UNHEARD = ("SIL", SPECIAL_PIECES[END])
 
 
 def tokens_file(vocabulary: Vocabulary) -> str:
-    """The file. Raises ExportError for a vocabulary that would be read as another one."""
+    """The content of the file. Raises ExportError for a vocabulary that sherpa-onnx would interpret differently."""
     names = _names(vocabulary)
     for number, name in enumerate(names):
         if number not in (PAD, END):

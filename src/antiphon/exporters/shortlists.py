@@ -1,4 +1,4 @@
-"""Shortlists made with a trained model: where it attends when it writes a symbol, and what it writes for each symbol alone.
+"""Makes vocabulary shortlists with a trained model: from its attention when it writes a symbol, and from its output for each symbol alone.
 
 Pairs of texts are read by the model, and each symbol of a target is linked with those of its source by the weights of attention: so much
 counts for both (Brown et al. 1993 count so with probabilities of a model of alignment; Marian's lists come from such a program). Each
@@ -26,18 +26,19 @@ from antiphon.errors import ExportError
 from antiphon.heads.categorical import Categorical
 
 FREQUENT = 100
-"""So many of the most frequent symbols may always be said."""
+"""The number of most frequent symbols that are always allowed."""
 _LEAST = 0.03
-"""Weights of attention that count."""
+"""The least attention weight that counts."""
 _BATCH = 32
 _ALONE = 256
-"""Symbols that are read by themselves, side by side."""
+"""The number of single symbols that are decoded in one batch."""
 _HELD = 2_000_000
-"""Links that are kept before they are added up."""
+"""The number of links that are collected before they are added up."""
 
 
 def checked(model: Seq2SeqModel, name: str) -> tuple[StepwiseModel, TokenSpec, TokenSpec]:
-    """The model, what it reads and what it writes. Raises ExportError for one that no shortlist can be made of; `name` is its run's."""
+    """The model, its source spec and its target spec. Raises ExportError for a model that does not support shortlists; `name` is its
+    run's."""
     source, target = model.source, model.target
     if not isinstance(source, TokenSpec) or not isinstance(target, TokenSpec) or source.says_nothing:
         raise ExportError(f"`--shortlist` is for models that turn symbols into symbols, but {name} has other sources or targets.")
@@ -52,8 +53,8 @@ def checked(model: Seq2SeqModel, name: str) -> tuple[StepwiseModel, TokenSpec, T
 
 @torch.inference_mode()
 def make(model: StepwiseModel, examples: Iterable[Example], best: int) -> Shortlist:
-    """The shortlist of a model in evaluation mode: for each symbol of the source the `best` that it is linked with in examples with
-    targets, and half as many that are said of it alone. Symbols of both sides that are the same allow themselves."""
+    """Make the shortlist of a model in evaluation mode: for each source symbol the `best` target symbols linked with it in examples with
+    targets, and half as many that the model outputs for it alone. Symbols that are the same on both sides allow themselves."""
     source, target = model.source, model.target
     assert isinstance(source, TokenSpec), "checked before"
     assert isinstance(target, TokenSpec)
@@ -75,7 +76,7 @@ def make(model: StepwiseModel, examples: Iterable[Example], best: int) -> Shortl
 
 
 def _batches(examples: Iterable[Example]) -> Iterable[list[Example]]:
-    """Side by side those of like length, in large windows."""
+    """Batches of examples of similar length, from large windows."""
     window = list[Example]()
     for example in examples:
         window.append(example)
@@ -93,7 +94,7 @@ def _sorted(window: list[Example]) -> Iterable[list[Example]]:
 @final
 @dataclass
 class _Links:
-    """How much each symbol of the source goes with each of the target, and how often each of the target is said."""
+    """Counts how strongly each source symbol is linked with each target symbol, and how often each target symbol occurs."""
 
     source: TokenSpec
     target: TokenSpec
@@ -122,7 +123,7 @@ class _Links:
             self.settle()
 
     def settle(self) -> None:
-        """Add up what is held."""
+        """Add up the collected links."""
         keys = np.concatenate([self.keys, *(keys for keys, _ in self.held)])
         counts = np.concatenate([self.counts, *(counts for _, counts in self.held)])
         self.keys, places = np.unique(keys, return_inverse=True)
@@ -130,7 +131,7 @@ class _Links:
         self.held, self._many = [], 0
 
     def best(self, most: int) -> dict[int, Int[np.ndarray, " n"]]:
-        """For each symbol of the source those of the target with the highest counts, the highest first."""
+        """For each source symbol the target symbols with the highest counts, highest first."""
         sources, targets = self.keys // self.target.size, self.keys % self.target.size
         order = np.lexsort((targets, -self.counts, sources))
         sources, targets = sources[order], targets[order]
@@ -144,7 +145,7 @@ def _special(symbols: Tensor, spec: TokenSpec) -> Tensor:
 
 
 def _said_alone(model: StepwiseModel, source: TokenSpec, most: int) -> list[Int[np.ndarray, " n"]]:
-    """What the model would most likely say first of each symbol alone. Where symbols have factors beside them, nothing is asked."""
+    """The most probable first outputs for each source symbol alone; skipped where symbols have factors."""
     if source.factors:
         return [np.zeros(0, np.int64)] * source.size
     target: Any = model.target

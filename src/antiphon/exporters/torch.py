@@ -1,4 +1,4 @@
-"""A folder for torch alone: the graphs of `exporters/graphs.py` as programs of torch.export.
+"""Exports a folder that torch alone can run: the graphs of `exporters/graphs.py` as programs of torch.export.
 
     engine/encode.pt2  step.pt2 | decode.pt2  frames.pt2     beside what every engine's folder has
 
@@ -33,11 +33,11 @@ from antiphon.exporters.torch_bf16 import ProductsInBf16, keep_in_bf16
 from antiphon.exporters.torch_compiled import save_compiled
 
 _SMALLEST = 2
-"""What torch calls the smallest size, where files have no limit."""
+"""The smallest size in torch's proofs; the files have no limit."""
 
 
 def export(trained: TrainedModel, folder: Path) -> Sequence[str]:
-    """Write the folder. Raises ExportError for what has no graphs, and for what torch.export cannot hold for any size."""
+    """Write the folder. Raises ExportError for models without graphs, and for what torch.export cannot export for any size."""
     check_graphs(trained.architecture, "torch")
     model = trained.model.eval()
     graphs = graphs_of(model)
@@ -60,7 +60,7 @@ def save(programs: Mapping[str, ExportedProgram], folder: Path) -> None:
 
 
 def program(name: str, graph: Graph, precision: Precision = "fp32") -> ExportedProgram:
-    """A graph as a program, for every size of what is said to be dynamic, with no weights but its own.
+    """A graph as a program, for any size of its dynamic dimensions, with only the weights that it uses.
 
     Raises ExportError where torch.export refuses, or would fix a size.
     """
@@ -96,7 +96,7 @@ def _assert_dynamic(name: str, graph: Graph, found: ExportedProgram) -> None:
 
 
 def _drop_unused(found: ExportedProgram) -> None:
-    """A program takes along all weights of its module, which is the whole model: keep those that it reads."""
+    """Remove unused weights: a program takes along all weights of its module, which is the whole model."""
     unused = {node.name: node for node in found.graph.nodes if node.op == "placeholder" and not node.users}
     kept = []
     for spec in found.graph_signature.input_specs:
@@ -112,7 +112,7 @@ def _drop_unused(found: ExportedProgram) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch says to its own developers."""
+    """A context that silences what torch logs for its own developers."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -125,7 +125,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _recurrent_operations() -> Iterator[None]:
-    """While this lasts, a trace takes an LSTM or a GRU as one operation."""
+    """A context in which a trace records an LSTM or a GRU as one operation."""
 
     def lstm(x: Tensor, state: Sequence[Tensor], *_: Any) -> tuple[Tensor, Tensor, Tensor]:
         return _read(x, state[0]), torch.empty_like(state[0]), torch.empty_like(state[1])

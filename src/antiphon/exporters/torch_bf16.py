@@ -15,12 +15,12 @@ from torch.overrides import TorchFunctionMode
 
 @final
 class ProductsInBf16(TorchFunctionMode):
-    """While this lasts, a trace takes products and tables of symbols in bf16; what they give is float32 again."""
+    """A context in which traced products and table look-ups use bf16; their results are float32 again."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """As of every such mode."""
+        """Called for every torch function within the context."""
         given = dict(kwargs or {})
         if func is functional.linear:
             x, weight, *bias = (*args, *given.values())
@@ -32,7 +32,7 @@ class ProductsInBf16(TorchFunctionMode):
 
 
 def keep_in_bf16(program: ExportedProgram) -> None:
-    """Keep a weight in bf16 where every reader of it takes it so."""
+    """Store a weight in bf16 if all its readers convert it to bf16."""
     signature = program.graph_signature
     weights = signature.inputs_to_parameters | signature.inputs_to_buffers
     for node in list(program.graph.nodes):
@@ -57,7 +57,7 @@ def keep_in_bf16(program: ExportedProgram) -> None:
 
 
 def _turns(reader: torch.fx.Node, node: torch.fx.Node) -> bool:
-    """Whether all that a node does is to turn another one into bf16."""
+    """Whether a node only converts another one to bf16."""
     value, given = reader.meta.get("val"), node.meta.get("val")
     if not isinstance(value, Tensor) or not isinstance(given, Tensor):
         return False

@@ -1,4 +1,4 @@
-"""Programs of torch.export compiled for this processor by AOTInductor, the ahead-of-time compiler of PyTorch 2 (Ansel et al. 2024).
+"""Programs of torch.export compiled for this CPU by AOTInductor, the ahead-of-time compiler of PyTorch 2 (Ansel et al. 2024).
 
 Unusual here: what is compiled runs on processors that know the same instructions as this one, by the torch that compiled it. Both are
 written beside the files (`engines.torch.this_machine`), since on another processor it would end with an illegal instruction instead of an
@@ -17,7 +17,7 @@ from antiphon.training.compiler import lacks
 
 
 def save_compiled(programs: Mapping[str, ExportedProgram], folder: Path) -> None:
-    """Compile each program into a file. Raises ExportError without a C++ compiler, and for what it cannot compile."""
+    """Compile each program into a file. Raises ExportError without a C++ compiler, and for programs that it cannot compile."""
     from torch._inductor import aoti_compile_and_package
 
     missing = lacks(torch.device("cpu"), headers=False)

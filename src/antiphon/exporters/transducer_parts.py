@@ -1,4 +1,4 @@
-"""The parts of a transducer between its encoder and its search, as functions of tensors (`engines/transducer.py` asks).
+"""The parts of a transducer between its encoder and its search, as functions of tensors (called by `engines/transducer.py`).
 
     advance   symbols (R,), the predictor's state (R, ...)    -> its side of the joiner (R, J), and its state behind them
     join      sums of both sides (R, J)                       -> logits (R, V)
@@ -16,20 +16,20 @@ from antiphon.models.transducer import Transducer
 
 @final
 class Advance(nn.Module):
-    """The predictor's side behind one more symbol."""
+    """The predictor's output after one more symbol."""
 
     def __init__(self, model: Transducer):
         super().__init__()
         self.model = model
 
     def forward(self, last: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """(Its side of the joiner, its state)."""
+        """(predictor output for the joiner, predictor state)."""
         return self.model.advance(last, state)
 
 
 @final
 class Join(nn.Module):
-    """What is said of each pair."""
+    """The joiner's logits for each pair of encoder and predictor outputs."""
 
     def __init__(self, model: Transducer):
         super().__init__()

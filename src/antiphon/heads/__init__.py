@@ -1,1 +1,1 @@
-"""Decoder vectors -> output."""
+"""Output heads, which turn decoder vectors into outputs."""

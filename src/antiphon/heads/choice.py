@@ -1,4 +1,4 @@
-"""The head that a recipe names, or the natural one for the target."""
+"""Chooses the head: the one that a recipe names, or the default for the target."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from antiphon.heads.parameters import ChannelParameters
 
 
 def head_name(settings: Any | None, target: Spec) -> str:
-    """The name of the head that a recipe names, or of the natural one for the target."""
+    """The name of the head in the recipe, or of the default head for the target."""
     if settings is not None:
         return str(settings.name)
     return "categorical" if isinstance(target, TokenSpec) else "point"
@@ -26,7 +26,8 @@ def build_head(settings: Any | None, target: Spec, dim: int, tied: nn.Parameter 
 
 
 def take_apart(head: nn.Module) -> Callable[[Float[Tensor, "... C D"]], Any]:
-    """A head of one channel for any number of channels that have a vector each, all by the same weights. No module: it owns nothing."""
+    """Apply a head for one channel to any number of channels, each with a vector of its own, by the same weights. It is no module, as it
+    owns no weights."""
     if isinstance(head, nn.Linear):
         return lambda features: head(features).squeeze(-1)
     for part in head.modules():

@@ -1,5 +1,5 @@
-"""What a search needs of a distribution beyond torch's methods: draws from given random numbers, quantiles, and
-values that know what a series was divided by.
+"""What a search needs from a distribution beyond torch's methods: samples from given random numbers, quantiles, and values that depend on
+the scale that their series was divided by.
 
 Unusual here: a draw is a function of the distribution and of uniform numbers that the caller brings. torch draws from one global stream,
 so that what a series gets would depend on its neighbours in the batch.
@@ -19,37 +19,38 @@ from antiphon.errors import ConfigError
 
 @runtime_checkable
 class Drawable(Protocol):
-    """A distribution that turns `uniforms` numbers from (0, 1) into one exact draw."""
+    """A distribution that turns `uniforms` numbers from (0, 1) into one exact sample."""
 
     uniforms: int
 
     def draw(self, uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
-        """One draw for each element of the batch shape."""
+        """One sample for each element of the batch shape."""
         ...
 
 
 @runtime_checkable
 class Sized(Protocol):
-    """A distribution that must know what its values were divided by: a count that was divided is none any more."""
+    """A distribution that must know the scale its values were divided by: a scaled count is no whole number."""
 
     def of_sizes(self, sizes: Float[Tensor, "*batch"]) -> Distribution:
-        """The distribution for such values."""
+        """The distribution for values divided by these scales."""
         ...
 
 
 def sized(said: Any, elements: Float[Tensor, "*batch width"], spec: ValueSpec) -> Any:
-    """What a head says of steps, told the sizes that stand in the elements there (inputs or labels), where it needs to know."""
+    """The output of a head for some steps; where it depends on the scales, they are read from the elements of these steps (inputs or
+    labels)."""
     sizes = spec.sizes_of(elements) if isinstance(said, Sized) else None
     return said if sizes is None else said.of_sizes(sizes)
 
 
 def uniforms_per_draw(distribution: Distribution) -> int:
-    """How many uniform numbers one draw takes; 1 where the distribution function is inverted."""
+    """The number of uniform numbers for one sample; 1 where the distribution function is inverted."""
     return distribution.uniforms if isinstance(distribution, Drawable) else 1
 
 
 def draw(distribution: Distribution, uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
-    """One draw for each element. Raises ConfigError when the distribution can neither draw from uniform numbers nor be inverted."""
+    """One sample for each element. Raises ConfigError when the distribution can neither sample from uniform numbers nor be inverted."""
     if isinstance(distribution, Drawable):
         return distribution.draw(uniforms)
     try:
@@ -62,7 +63,7 @@ def draw(distribution: Distribution, uniforms: Float[Tensor, "*batch U"]) -> Flo
 
 
 def draw_symbols(probabilities: Float[Tensor, "N V"], uniforms: Float[Tensor, " N"]) -> Int[Tensor, " N"]:
-    """One symbol for each row, by inverting the distribution function; probabilities need not sum to 1."""
+    """Sample one symbol for each row by inverting the distribution function; probabilities need not sum to 1."""
     cumulative = probabilities.cumsum(-1)
     total = cumulative[:, -1:]
     # Strictly below the total, also after rounding: else the search would run past the last symbol that may be drawn.

@@ -36,15 +36,15 @@ class MixtureConfig:
 
 @final
 class Mixture(MixtureSameFamily):
-    """A mixture along the last axis of its component's batch shape (..., C, K)."""
+    """A mixture distribution over the last axis of its component's batch shape (..., C, K)."""
 
     @property
     def uniforms(self) -> int:
-        """One number chooses the component."""
+        """The numbers for one sample of a component, and one more to choose the component."""
         return 1 + uniforms_per_draw(self.component_distribution)
 
     def draw(self, uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
-        """Choose a component, then draw from it."""
+        """Choose a component, then sample from it."""
         cumulative = self.mixture_distribution.probs.cumsum(-1)
         # Of a sum that rounding left below 1, the last component takes the rest.
         chosen = (cumulative[..., :-1] <= uniforms[..., :1]).sum(-1, keepdim=True)
@@ -52,7 +52,7 @@ class Mixture(MixtureSameFamily):
         return draw(self.component_distribution, each).gather(-1, chosen).squeeze(-1)
 
     def icdf(self, value: Tensor) -> Tensor:
-        """By Newton's method, held between the lowest and the highest of the components' quantiles by bisection."""
+        """The quantile function by Newton's method, kept by bisection between the lowest and the highest of the components' quantiles."""
         edges = self.component_distribution.icdf(value.unsqueeze(-1))
         low, high = edges.amin(-1), edges.amax(-1)
         found = low + (high - low) / 2
@@ -81,7 +81,7 @@ def build(settings: MixtureConfig, target: Spec, dim: int, tied: nn.Parameter | 
 
 
 def _spread_out(components: int, numbers: int) -> Tensor:
-    """Locations at the quantiles of a standard normal distribution: components that begin alike stay alike for long."""
+    """Locations at the quantiles of a standard normal distribution: components that start equal would stay equal for long."""
     start = torch.zeros(1 + numbers, components)
     start[1] = Normal(0.0, 1.0).icdf((torch.arange(components) + 0.5) / components)
     return start.flatten()

@@ -48,28 +48,28 @@ class NegativeBinomial(Distribution):
         super().__init__(mean.shape, validate_args=False)
 
     def of_sizes(self, sizes: Float[Tensor, "*batch"]) -> "NegativeBinomial":
-        """The same, of series that were divided by these sizes."""
+        """The same distribution for series that were divided by these scales."""
         return NegativeBinomial(self._mean, self.dispersion, sizes)
 
     @property
     def support(self) -> Any:
-        """Counts, or counts divided by their sizes."""
+        """Counts, or counts divided by their scales."""
         return constraints.nonnegative_integer if self.sizes is None else _DividedCounts(self.sizes)
 
     @property
     def mean(self) -> Tensor:
-        """(..., C)."""
+        """The mean (..., C)."""
         return self._mean
 
     @property
     def variance(self) -> Tensor:
-        """(..., C)."""
+        """The variance (..., C)."""
         mean, dispersion = self._of_counts()
         variance: Tensor = (mean + dispersion * mean**2) / (1 if self.sizes is None else self.sizes**2)
         return variance.to(self._mean.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Of the count, in nats; in double precision inside, since it is a small difference of large logarithms."""
+        """The log-probability of the count, in nats; computed in double precision, since it is a small difference of large logarithms."""
         mean, dispersion = self._of_counts()
         count = value.double() if self.sizes is None else (value.double() * self.sizes).round()
         failures, odds = 1 / dispersion, dispersion * mean
@@ -77,17 +77,17 @@ class NegativeBinomial(Distribution):
         return (ways + count * (odds.log() - odds.log1p()) - failures * odds.log1p()).to(self._mean.dtype)
 
     def draw(self, uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
-        """A Poisson count whose rate is drawn from a gamma distribution."""
+        """A sample: a Poisson count whose rate is sampled from a gamma distribution."""
         (mean, dispersion), numbers = self._of_counts(), uniforms.double()
         rate = _gamma(1 / dispersion, numbers[..., 1:]) * dispersion * mean
         return self._divided(_poisson(rate, numbers[..., 0]))
 
     def icdf(self, value: Tensor) -> Tensor:
-        """The least count up to which at least so much probability lies."""
+        """The least count with at least this much cumulative probability."""
         return self._divided(quantile(*self._of_counts(), value))
 
     def _of_counts(self) -> tuple[Tensor, Tensor]:
-        """Mean and dispersion of the counts themselves."""
+        """Mean and dispersion of the unscaled counts."""
         mean, dispersion = self._mean.double(), self.dispersion.double()
         if self.sizes is None:
             return mean, dispersion
@@ -97,7 +97,7 @@ class NegativeBinomial(Distribution):
         return (counts if self.sizes is None else counts / self.sizes).to(self._mean.dtype)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draws from torch's global stream."""
+        """Samples that use torch's global random stream."""
         with torch.no_grad():
             shape = torch.Size(sample_shape) + self._mean.shape
             numbers = torch.rand(*shape, self.uniforms, device=self._mean.device, dtype=torch.float64)
@@ -109,7 +109,7 @@ class NegativeBinomial(Distribution):
 
 @final
 class _DividedCounts(constraints.Constraint):
-    """Counts divided by sizes, in single precision."""
+    """The constraint for counts divided by scales, in single precision."""
 
     is_discrete = True
 
@@ -117,13 +117,13 @@ class _DividedCounts(constraints.Constraint):
         self.sizes = sizes
 
     def check(self, value: Tensor) -> Tensor:
-        """Which values may be such counts; above some 100,000 rounding leaves nothing to tell."""
+        """Which values may be such counts; above about 100,000 rounding makes them impossible to tell apart."""
         counts = value.double() * self.sizes
         return (counts >= 0) & ((counts - counts.round()).abs() <= 1e-3 + 1e-6 * counts)
 
 
 def _gamma(shape: Float[Tensor, "*batch"], uniforms: Float[Tensor, "*batch U"]) -> Float[Tensor, "*batch"]:
-    """Gamma draws with unit scale (Marsaglia and Tsang 2000), from one number and a fixed number of attempts of two each."""
+    """Gamma samples with unit scale (Marsaglia and Tsang 2000), from one number and a fixed number of attempts of two numbers each."""
     third = shape + 1 - 1 / 3  # for shape + 1, where acceptance is likely; the first number then leads down to `shape`
     spread = 1 / (9 * third).sqrt()
     drawn = torch.zeros_like(third)
@@ -140,7 +140,7 @@ def _gamma(shape: Float[Tensor, "*batch"], uniforms: Float[Tensor, "*batch U"]) 
 
 
 def _poisson(rate: Float[Tensor, "*batch"], uniform: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """Poisson draws by inversion: a Cornish-Fisher guess, then bisection among the counts around it."""
+    """Poisson samples by inversion: a Cornish-Fisher guess, then bisection among the counts around it."""
     deviation = torch.special.ndtri(uniform)
     guess = (rate + rate.sqrt() * deviation + (deviation**2 - 1) / 6).round()
     low: Tensor = (guess - _REACH).clamp(min=-1)

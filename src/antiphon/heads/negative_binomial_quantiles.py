@@ -1,4 +1,4 @@
-"""Exact quantiles of negative binomial counts: the least count up to which at least so much probability lies.
+"""Exact quantiles of negative binomial counts: the least count with at least the given cumulative probability.
 
 Up to k lies I_p(r, k + 1) of it, the regularized incomplete beta function with r failures of probability p, which torch lacks. It is a
 continued fraction (Numerical Recipes, 6.4; Lentz's method), and the count is found by bisection within bounds that always hold.
@@ -27,7 +27,7 @@ def quantile(mean: Float[Tensor, "*batch"], dispersion: Float[Tensor, "*batch"],
 
 
 def below(mean: Float[Tensor, "*batch"], dispersion: Float[Tensor, "*batch"], count: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """P(counts <= count), in double precision; 0 for negative counts."""
+    """The cumulative probability P(counts <= count), in double precision; 0 for negative counts."""
     failures, more, odds = 1 / dispersion, count.clamp(min=0) + 1, dispersion * mean
     share = 1 / (1 + odds)
     log_front = failures * -odds.log1p() + more * (odds.log() - odds.log1p())

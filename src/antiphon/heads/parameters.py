@@ -1,4 +1,4 @@
-"""From a decoder's vectors to the parameters of each channel: what all heads of real values share.
+"""Maps a decoder's vectors to the parameters of each channel; shared by all heads for real values.
 
 Unusual here: parameters leave the half precision of autocast before anything nonlinear is done with them. A density computed in bfloat16
 has three digits, and its gradient fewer.
@@ -39,7 +39,7 @@ class ChannelParameters(nn.Module):
         return parameters
 
     def start_at(self, values: Float[Tensor, " P"]) -> None:
-        """Let every channel's parameters begin near these."""
+        """Initialize the bias so that every channel's parameters begin near these."""
         with torch.no_grad():
             self.linear.bias.copy_(values.repeat(self.channels))
 
@@ -64,7 +64,7 @@ def positive(raw: Tensor, least: float, most: float) -> Tensor:
 
 
 def values_only(target: Spec, tied: nn.Parameter | None, name: str) -> ValueSpec:
-    """The target's spec, for the head called `name`. Raises ConfigError when the target is made of symbols, or an embedding is tied."""
+    """The target's spec, for the head of this name. Raises ConfigError when the target is made of symbols, or an embedding is tied."""
     if not isinstance(target, ValueSpec) or tied is not None:
         raise ConfigError(f"`model.head.name` must be `categorical` when the target is made of symbols, but is `{name}`.")
     return target

@@ -1,4 +1,5 @@
-"""A head in two parts, so that a graph needs to hold only what has weights: one tensor, and the distribution that is made of it.
+"""A head split in two, so that a graph contains only the part with weights, which outputs one tensor; the rest makes the distribution of
+it.
 
 The second part is made from the head's settings alone, where there is no model.
 """
@@ -17,8 +18,8 @@ from antiphon.heads.quantile import QuantileHead
 
 
 def raw_of(output: Output) -> Tensor:
-    """What the weights of a head make of an output: values that are one tensor, parameters of a distribution or of quantiles, or of a
-    head that copies the generator's logits with that of the gate behind them."""
+    """The output of the part with weights: values that are one tensor, parameters of a distribution or of quantiles, or for a head that
+    copies the generator's logits followed by the gate's."""
     head = output.head
     if isinstance(head, DistributionHead | QuantileHead):
         parameters: Tensor = head.parameters_of(output.features)
@@ -31,13 +32,13 @@ def raw_of(output: Output) -> Tensor:
 
 @final
 class RestOfHead:
-    """What a head does without weights."""
+    """The part of a head without weights."""
 
     def __init__(self, settings: Any, target: Spec):
         self._whole = build_head(settings, target, 1)
 
     def output(self, raw: Tensor, attention: Tensor | None, memory: Memory) -> Output:
-        """The output for what `raw_of` gave."""
+        """The output for the result of `raw_of`."""
         if isinstance(self._whole, Pointer) and attention is not None:
             return Output(raw, over(_Apart(self._whole.size), attention, memory), attention)
         return Output(raw, self._said, attention)

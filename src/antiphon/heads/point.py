@@ -12,7 +12,7 @@ from antiphon.errors import ConfigError
 
 @config
 class PointConfig:
-    """A point for each channel."""
+    """A point prediction for each channel."""
 
     name: Literal["point"] = "point"
     """The name of this head."""

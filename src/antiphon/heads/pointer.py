@@ -39,7 +39,7 @@ class PointerConfig:
 
 @final
 class Pointer(nn.Module):
-    """The gate and the generator; `over` joins them with the attention of some steps."""
+    """The gate and the generator; `over` combines them with the attention of given steps."""
 
     def __init__(self, dim: int, target: TokenSpec, *, bias: bool, tied: nn.Parameter | None):
         super().__init__()
@@ -48,7 +48,7 @@ class Pointer(nn.Module):
         self.size = target.size + target.open_words
 
     def over(self, attention: Float[Tensor, "N T S"] | Float[Tensor, "N S"], memory: Memory) -> "Mixture":
-        """The head for steps with these weights over the memory: N is B, or R = B * W hypotheses."""
+        """The head for steps with these attention weights over the memory: N is B, or R = B * W hypotheses."""
         return over(self, attention, memory)
 
     def forward(self, features: Float[Tensor, "... D"]) -> tuple[Float[Tensor, "... V"], Float[Tensor, "... 1"]]:
@@ -58,7 +58,7 @@ class Pointer(nn.Module):
 
 @runtime_checkable
 class Parts(Protocol):
-    """A pointer head, or what is left of one where its weights are elsewhere."""
+    """A pointer head, or its part without weights where the weights are elsewhere."""
 
     size: int
 
@@ -70,7 +70,7 @@ class Parts(Protocol):
 @final
 @dataclass(frozen=True)
 class Mixture:
-    """A pointer head with the attention it copies by: what an output applies to its features.
+    """A pointer head with the attention weights that it copies by; an output applies it to its features.
 
     attention   (N, T, S), or (N, S) for a single step
     symbols     (N, S): the source's symbols
@@ -81,7 +81,7 @@ class Mixture:
     symbols: Int[Tensor, "N S"]
 
     def __call__(self, features: Float[Tensor, "... D"]) -> Float[Tensor, "... V"]:
-        """Log-probabilities over the vocabulary and the open words behind it."""
+        """Log-probabilities over the vocabulary, followed by the open words."""
         logits, gate = self.head(features)
         generated = _precise(logits).softmax(-1) * _precise(gate).sigmoid()
         total = torch.nn.functional.pad(generated, (0, self.head.size - generated.shape[-1]))
@@ -91,7 +91,7 @@ class Mixture:
     def parts(
         self, features: Float[Tensor, "... D"], labels: Int[Tensor, "..."]
     ) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."], Float[Tensor, "..."]]:
-        """Log-probabilities of generating and of copying each label, and the mean of the generator's over its vocabulary.
+        """Log-probabilities of generating and of copying each label, and the generator's mean log-probability over its vocabulary.
 
         What cannot be, such as generating an open word, has about -69 rather than minus infinity, so that gradients stay numbers.
         """
@@ -111,7 +111,8 @@ class Mixture:
         return Mixture(self.head, attention, self.symbols.index_select(0, places // self.attention.shape[1]))
 
     def origins(self, features: Float[Tensor, "... D"], labels: Int[Tensor, "..."]) -> tuple[Float[Tensor, "..."], Int[Tensor, "..."]]:
-        """For each label the probability that it was copied, given that it was said, and the likeliest place in the source; -1 for none."""
+        """For each label the probability that it was copied, given that it was output, and its most probable place in the source; -1 for
+        none."""
         generating, copying, _ = self.parts(features, labels)
         weights = self.attention * (self._symbols() == labels.unsqueeze(-1))
         place = torch.where(weights.amax(-1) > 0, weights.argmax(-1), -1)
@@ -122,12 +123,12 @@ class Mixture:
 
 
 def _precise(x: Tensor) -> Tensor:
-    """At least single precision: probabilities are added up here."""
+    """Convert to at least single precision, as probabilities are added up here."""
     return x if x.dtype == torch.float64 else x.float()
 
 
 def over(head: Parts, attention: Float[Tensor, "N T S"] | Float[Tensor, "N S"], memory: Memory) -> Mixture:
-    """The head for steps with these weights over the memory: N is B, or R = B * W hypotheses."""
+    """The head for steps with these attention weights over the memory: N is B, or R = B * W hypotheses."""
     assert memory.copyable is not None, "a pointer head needs the source's symbols in the memory"
     symbols = memory.copyable
     beams = attention.shape[0] // symbols.shape[0]
@@ -135,7 +136,7 @@ def over(head: Parts, attention: Float[Tensor, "N T S"] | Float[Tensor, "N S"], 
 
 
 def said(head: nn.Module, features: Tensor, attention: Tensor | None, memory: Memory) -> Output:
-    """The output of a decoder: a head that copies is bound to the attention of these steps, any other is what it is."""
+    """The output of a decoder: a head that copies is combined with the attention of these steps, any other is used unchanged."""
     if isinstance(head, Pointer) and attention is not None:
         return Output(features, head.over(attention, memory), attention)
     return Output(features, head, attention)
@@ -151,7 +152,7 @@ def build(settings: PointerConfig, target: Spec, dim: int, tied: nn.Parameter | 
 
 
 def check_pointer(head: nn.Module, source: Spec, target: Spec, *, attention: bool) -> bool:
-    """Whether the head copies. Raises ConfigError when it does but there is nothing to copy with, or from."""
+    """Whether the head copies. Raises ConfigError when it does but the model has no attention, or the vocabularies differ."""
     if not isinstance(head, Pointer):
         return False
     if not attention:

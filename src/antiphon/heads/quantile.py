@@ -1,4 +1,4 @@
-"""Quantiles of each channel that cannot cross.
+"""Quantiles of each channel that never cross.
 
 Unusual here: the head says the median and, to both sides of it, how much further each next level lies: softplus increments, summed up
 (Gasthaus et al. 2019 build quantile functions likewise). So the order of the levels is not learned but given.
@@ -50,21 +50,21 @@ class QuantileHead(nn.Module):
         return self.make(self.parameters_of(features))
 
     def make(self, parameters: Float[Tensor, "... C Q"]) -> Quantiles:
-        """The median, and to both sides of it how much further each next level lies, as quantiles."""
+        """Quantiles from the parameters: the median, and the distances to the next levels on both sides of it."""
         below, median, above = parameters.split([self.middle, 1, len(self.levels) - self.middle - 1], dim=-1)
         up = softplus(above).cumsum(-1)
         down = softplus(below).flip(-1).cumsum(-1).flip(-1)
         return Quantiles(torch.cat([median - down, median, median + up], dim=-1), self.levels)
 
     def _standard_normal(self) -> Float[Tensor, " Q"]:
-        """Parameters that stand for the quantiles of a standard normal distribution, where scaled values are to be expected."""
+        """Parameters for the quantiles of a standard normal distribution, as scaled values can be expected to have."""
         quantiles = Normal(0.0, 1.0).icdf(torch.tensor(self.levels, dtype=torch.float64))
         increments = quantiles.diff().clamp(min=1e-4).expm1().log().float()
         return torch.cat([increments[: self.middle], torch.zeros(1), increments[self.middle :]])
 
 
 def median_of(quantiles: Quantiles) -> Float[Tensor, "... C"]:
-    """The median, which every quantile head says."""
+    """The median, which every quantile head predicts."""
     median: Tensor = quantiles.values[..., quantiles.levels.index(0.5)]
     return median
 

@@ -1,1 +1,1 @@
-"""Formats of other programs that trained models are read from. One file per format, found by the registry."""
+"""Importers, which read trained models in the formats of other programs; one file per format, found by the registry."""

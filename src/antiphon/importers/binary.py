@@ -1,4 +1,4 @@
-"""Reading binary files that may be damaged or hostile: every length is checked against what is there before it is believed.
+"""Reads binary files that may be damaged or hostile: every length is checked against the size of the file before it is used.
 
 Unusual here: the file is mapped, not read. An array is a view of it, so a model of gigabytes needs memory only for what is made of it.
 """
@@ -14,7 +14,7 @@ from antiphon.errors import CheckpointError
 
 @final
 class BinaryReader:
-    """Little-endian values one after another. Everything raises CheckpointError where the file ends before the value does."""
+    """Reads little-endian values one after another. All methods raise CheckpointError where the file ends too early."""
 
     def __init__(self, path: Path, what: str):
         self.path, self.what, self.position = path, what, 0
@@ -26,7 +26,7 @@ class BinaryReader:
 
     @property
     def left(self) -> int:
-        """Bytes behind the position."""
+        """The number of bytes left."""
         return len(self._bytes) - self.position
 
     def take(self, count: int) -> UInt8[np.ndarray, " count"]:
@@ -38,21 +38,21 @@ class BinaryReader:
         return taken
 
     def number(self, size: int, *, signed: bool = False) -> int:
-        """The next integer of so many bytes."""
+        """The next integer, of the given number of bytes."""
         return int.from_bytes(self.take(size).tobytes(), "little", signed=signed)
 
     def text(self, length: int) -> str:
-        """The next `length` bytes as a text, without the zeros behind it."""
+        """The next `length` bytes as a text, without trailing zeros."""
         try:
             return self.take(length).tobytes().rstrip(b"\0").decode()
         except UnicodeDecodeError as error:
             raise CheckpointError(f"{self.path} is no {self.what}: a name in it is no text.") from error
 
     def refuse(self, reason: str) -> CheckpointError:
-        """The error that the file is not as it must be."""
+        """The error that the file is not valid."""
         return CheckpointError(f"{self.path} is no {self.what}: {reason}.")
 
 
 def elements(data: UInt8[np.ndarray, " N"], dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
-    """Bytes as an array of this shape, whose size was checked; copied, since values in a file need not lie where processors want them."""
+    """Bytes as an array of this shape, whose size has been checked; copied, since values in a file need not be aligned for the CPU."""
     return np.frombuffer(data.tobytes(), dtype=np.dtype(dtype).newbyteorder("<")).reshape(shape)

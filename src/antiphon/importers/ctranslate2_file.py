@@ -1,4 +1,4 @@
-"""The binary file of CTranslate2: named arrays, and other names for some of them.
+"""CTranslate2's binary format: named arrays, and aliases for some of them.
 
     version u32 | spec name | revision u32 | count u32, then for each array: name, rank u8, dimensions u32, type u8, bytes u32, data
     count u32, then for each alias: name, name
@@ -26,7 +26,7 @@ _MOST_DIMENSIONS = 8
 
 @final
 class CTranslate2File:
-    """The arrays of a model, each of which is taken once; what is left over then is something that nobody knew."""
+    """The arrays of a model, each of which is taken once; arrays left over at the end show that the model has parts unknown to us."""
 
     def __init__(self, path: Path, spec: str, newest: int):
         self.reader = BinaryReader(path, "CTranslate2 model")
@@ -45,14 +45,14 @@ class CTranslate2File:
         self.aliases = {self._name(): self._name() for _ in range(self.reader.number(4))}
 
     def number(self, name: str, default: int) -> int:
-        """A setting."""
+        """The value of a setting."""
         array = self.arrays.pop(name, np.array(default))
         if array.size != 1:
             raise self.reader.refuse(f"`{name}` must be one number, but has the shape {array.shape}")
         return int(array.reshape(()))
 
     def real(self, name: str, *dimensions: int | None) -> Float[Tensor, "..."]:
-        """Weights in single precision, of this shape; None is any size."""
+        """Weights in single precision, of this shape; None stands for any size."""
         array = self.arrays.pop(name, None)
         if array is None:
             raise self.reader.refuse(f"it lacks `{name}`")
@@ -67,11 +67,11 @@ class CTranslate2File:
         return torch.from_numpy(array.astype(np.float32) / scale.astype(np.float32).reshape(-1, *[1] * (array.ndim - 1)))
 
     def same(self, name: str, other: str) -> bool:
-        """Whether a name stands for another array; it is taken then."""
+        """Whether a name is an alias of another array; if so, it counts as taken."""
         return self.aliases.pop(name, None) == other or self.aliases.pop(other, None) == name
 
     def left_over(self) -> Iterator[str]:
-        """Names that were not taken."""
+        """The names that were not taken."""
         yield from (*self.arrays, *self.aliases)
 
     def _name(self) -> str:

@@ -1,4 +1,4 @@
-"""Whisper in the format of CTranslate2, as faster-whisper uses it: a folder that becomes a run of our architecture `whisper`.
+"""Imports Whisper in the format of CTranslate2, which faster-whisper uses: a folder becomes a run of our architecture `whisper`.
 
     model.bin  tokenizer.json       needed
     config.json                     what is never said (`suppress_ids`); without it nothing is forbidden
@@ -39,7 +39,7 @@ _ROUNDING = 0.01  # of the encoder's positions in half precision
 
 
 def read(path: Path) -> ImportedModel:
-    """Read the folder, or the one in which `model.bin` lies."""
+    """Read the folder, or the folder that holds `model.bin`."""
     folder = path if path.is_dir() else path.parent
     model = path if path.is_file() else folder / "model.bin"
     if not (folder / TOKENIZER).is_file():
@@ -51,7 +51,7 @@ def read(path: Path) -> ImportedModel:
     decoder, embedding = _decoder(file, settings["dim"])
     left = [name for name in file.left_over() if not name.startswith("decoder/alignment_")]
     if left:
-        raise CheckpointError(f"{model} is no Whisper that we know: it also has `{left[0]}`.")
+        raise CheckpointError(f"{model} is no Whisper of a known kind: it also has `{left[0]}`.")
     vocabulary = _vocabulary(folder, len(embedding))
     table = rows_at(vocabulary.numbers, embedding)
     weights |= decoder
@@ -87,7 +87,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _settings(file: CTranslate2File) -> dict[str, Any]:
-    """Width and heads, once it is sure that the model is a Whisper as it was published."""
+    """Width and number of heads, after checking that the model is a Whisper as published."""
     heads = {side: file.number(f"{side}/num_heads", 0) for side in ("encoder", "decoder")}
     if heads["encoder"] != heads["decoder"] or heads["encoder"] < 1:
         raise file.reader.refuse(f"encoder and decoder must have equally many heads, but have {heads['encoder']} and {heads['decoder']}")
@@ -103,7 +103,7 @@ def _settings(file: CTranslate2File) -> dict[str, Any]:
 
 
 def _encoder(file: CTranslate2File, dim: int) -> tuple[dict[str, Tensor], int, float]:
-    """Weights, channels of a frame, and how many seconds it reads."""
+    """The encoder's weights, channels of a frame, and input length in seconds."""
     weights = {}
     for place, name, channels in ((1, "widen", None), (2, "halve", dim)):
         weights[f"frontend.{name}.weight"] = file.real(f"encoder/conv{place}/weight", dim, channels, 3)
@@ -120,7 +120,7 @@ def _encoder(file: CTranslate2File, dim: int) -> tuple[dict[str, Tensor], int, f
 
 
 def _decoder(file: CTranslate2File, dim: int) -> tuple[dict[str, Tensor], Tensor]:
-    """Weights, and the embedding, which is the output layer, too."""
+    """The decoder's weights, and the embedding, which is the output layer, too."""
     if not file.same("decoder/projection/weight", "decoder/embeddings/weight"):
         raise file.reader.refuse("its output layer must be its embedding, but is another")
     embedding = file.real("decoder/embeddings/weight", None, dim)
@@ -137,7 +137,7 @@ def _decoder(file: CTranslate2File, dim: int) -> tuple[dict[str, Tensor], Tensor
 
 
 def _layer(file: CTranslate2File, theirs: str, ours: str, dim: int) -> dict[str, Tensor]:
-    """Self-attention and feed-forward, which encoder and decoder have in common."""
+    """The weights of self-attention and feed-forward, which encoder and decoder have in common."""
     weights = _norm(file, f"{theirs}/self_attention/layer_norm", f"{ours}.attention_residual.norm", dim)
     weights |= _linear(file, f"{theirs}/self_attention/linear_0", f"{ours}.attention.query_key_value", 3 * dim, dim)
     weights |= _linear(file, f"{theirs}/self_attention/linear_1", f"{ours}.attention.out", dim, dim)
@@ -159,7 +159,7 @@ def _depth(weights: dict[str, Tensor], stack: str) -> int:
 
 
 def _vocabulary(folder: Path, size: int) -> BytePairVocabulary:
-    """The vocabulary with a name for each of `size` embeddings, and a space in front of every text, as Whisper has it."""
+    """The vocabulary with a name for each of `size` embeddings, and with a space in front of every text, as in Whisper."""
     content = read_tokenizer(folder / TOKENIZER)
     known = BytePairVocabulary(content, f"`{folder / TOKENIZER}`")
     count = int(known.numbers.max()) + 1
@@ -181,7 +181,7 @@ def _vocabulary(folder: Path, size: int) -> BytePairVocabulary:
 
 
 def _names(folder: Path) -> list[str]:
-    """The names of all symbols, where a file has them."""
+    """The names of all symbols, if a file has them."""
     try:
         if (folder / "vocabulary.json").is_file():
             names = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
@@ -194,7 +194,8 @@ def _names(folder: Path) -> list[str]:
 
 
 def _search(config: dict[str, Any], vocabulary: BytePairVocabulary, positions: int, opening: int) -> dict[str, Any]:
-    """Greedy search with what Whisper's generation config forbids; a text fills half of the positions at most, as in Whisper."""
+    """Greedy search with the symbols that Whisper's generation config forbids; a text takes up at most half of the positions, as in
+    Whisper."""
     symbols = {number: symbol for symbol, number in enumerate(vocabulary.numbers.tolist())}
 
     def ours(name: str) -> list[int]:

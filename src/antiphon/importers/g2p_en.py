@@ -1,4 +1,4 @@
-"""The GRU encoder-decoder of the package g2p-en: English words to phonemes, as numpy arrays in an .npz file.
+"""Imports the GRU encoder-decoder of the package g2p-en, English words to phonemes, from numpy arrays in an .npz file.
 
     enc_emb (29, E)  enc_w_ih (3 H, E)  enc_w_hh (3 H, H)  enc_b_ih, enc_b_hh (3 H)     likewise dec_*     fc_w (74, H)  fc_b (74)
 
@@ -32,7 +32,7 @@ _LONGEST = 20  # phonemes: the package says no more
 
 
 def read(path: Path) -> ImportedModel:
-    """Read the .npz file, or the one in a folder."""
+    """Read the .npz file, or the one in the given folder."""
     file = _file(path)
     arrays = _arrays(file)
     width, dim = arrays["enc_emb"].shape[1], arrays["enc_w_hh"].shape[1]

@@ -1,4 +1,4 @@
-"""What a file in `importers/` defines as `plugin`, and what it makes of a foreign model."""
+"""What a file in `importers/` defines as `plugin`, and the result of an import."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from antiphon.features.text import TextFeature
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """A foreign model in our terms.
+    """An imported model, described in Antiphon's own terms.
 
     recipe         what a recipe says of it, as plain values; without vocabularies
     vocabularies   fitted features, by the setting of the task that they stand for: `vocabulary`, or `source_vocabulary` and
@@ -31,7 +31,7 @@ class ImportedModel:
 
 @dataclass(frozen=True)
 class ImportPlugin:
-    """One format. `read(path)` reads a file or a folder, and trusts nothing in it.
+    """An import format. `read(path)` reads a file or a folder, and trusts nothing in it.
 
     It raises CheckpointError, in one sentence, for a file that is damaged, of another format or version, or of an architecture that we
     do not have.

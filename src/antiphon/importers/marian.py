@@ -1,4 +1,4 @@
-"""Translation models of Marian and Bergamot: a `.bin` or `.npz` and its sentencepiece vocabulary become a run of our `transformer`.
+"""Imports translation models of Marian and Bergamot: a `.bin` or `.npz` and its sentencepiece vocabulary become a run of our `transformer`.
 
     model.bin (or any name)   weights in single or half precision, or 8 bits (intgemm8); or an .npz
     vocab.spm (or any name)   one vocabulary for both sides
@@ -75,7 +75,7 @@ def read(path: Path) -> ImportedModel:
     weights = _weights(file, settings, vocabulary)
     left = [name for name in file.arrays if name != "none"]
     if left:
-        raise CheckpointError(f"{model} is no Transformer that we know: it also has `{left[0]}`.")
+        raise CheckpointError(f"{model} is no Transformer of a known kind: it also has `{left[0]}`.")
     return ImportedModel(
         recipe=_recipe(settings),
         vocabularies={"vocabulary": feature},
@@ -86,7 +86,7 @@ def read(path: Path) -> ImportedModel:
 
 
 def _model_in(folder: Path) -> Path:
-    """The `.npz` where there is one, which is never rounded, or the `.bin`."""
+    """The `.npz` if there is one, since it is never rounded; otherwise the `.bin`."""
     return _only(folder, "*.npz" if any(folder.glob("*.npz")) else "*.bin", "model", without="lex.")
 
 
@@ -99,7 +99,7 @@ def _only(folder: Path, pattern: str, what: str, *, without: str = "\0") -> Path
 
 
 def _settings(file: MarianFile) -> dict[str, Any]:
-    """The settings of our Transformer. Raises CheckpointError when it cannot be Marian's."""
+    """The settings of our Transformer. Raises CheckpointError when Marian's settings do not fit it."""
     theirs = file.settings
     if theirs is None:
         raise file.reader.refuse("it has no settings of its training (special:model.yml)")
@@ -139,7 +139,7 @@ def _settings(file: MarianFile) -> dict[str, Any]:
 
 
 def _aligning(file: MarianFile, layers: int) -> int:
-    """The layer that guided alignment teaches: a number from 1 on, or the last."""
+    """The layer that was trained with guided alignment: a number from 1 on, or the last."""
     said = (file.settings or {}).get("transformer-guided-alignment-layer", "last")
     if said == "last":
         return layers
@@ -187,7 +187,7 @@ def _weights(file: MarianFile, settings: dict[str, Any], vocabulary: SubwordVoca
 
 
 def _linear(file: MarianFile, theirs: str, parts: str, ours: str, dim: int) -> dict[str, Tensor]:
-    """One matrix of ours from one or several of Marian's, which multiplies rows from the left."""
+    """One of our matrices from one or several of Marian's, which multiply rows from the left."""
     kernels = [file.taken(f"{theirs}_W{part}", dim, dim).T for part in parts]
     biases = [file.taken(f"{theirs}_b{part}", 1, dim).reshape(-1) for part in parts]
     return {f"{ours}.weight": torch.cat(kernels).contiguous(), f"{ours}.bias": torch.cat(biases)}

@@ -1,4 +1,4 @@
-"""The files of Marian: `.npz`, as its training writes them, and a binary one, as Bergamot's translation models for browsers have it.
+"""Marian's model files: `.npz`, as written by training, and a binary format, as in Bergamot's translation models for browsers.
 
     version u64 (1) | count u64 | for each array: length of the name, type, length of the shape, bytes (u64 each)
     names with zeros behind them | shapes i32 | bytes to skip u64, and those | the data of all arrays
@@ -32,7 +32,7 @@ _MOST_ARRAYS, _MOST_DIMENSIONS = 100_000, 8
 
 @final
 class MarianFile:
-    """The weights of a model, each of which is taken once, and the settings it was trained with."""
+    """The weights of a model, each of which is taken once, and the settings that it was trained with."""
 
     def __init__(self, path: Path):
         self.reader = BinaryReader(path, "Marian model")
@@ -62,7 +62,7 @@ class MarianFile:
         if version != _VERSION:
             raise self.reader.refuse(f"its version must be {_VERSION}, but is {version}")
         if count > _MOST_ARRAYS:
-            raise self.reader.refuse(f"it says to hold {count:,} arrays")
+            raise self.reader.refuse(f"it claims to hold {count:,} arrays")
         headers = [tuple(self.reader.number(8) for _ in range(4)) for _ in range(count)]
         names = [self.reader.text(header[0]) for header in headers]
         shapes = [self._shape(name, header[2]) for name, header in zip(names, headers, strict=True)]
@@ -75,7 +75,7 @@ class MarianFile:
                 self.arrays[name] = self._real(name, code, data, shape)
 
     def taken(self, name: str, *shape: int | None) -> Float[Tensor, "..."]:
-        """Weights in single precision, of this shape; None is any size."""
+        """Weights in single precision, of this shape; None stands for any size."""
         array = self.arrays.pop(name, None)
         if array is None:
             raise self.reader.refuse(f"it lacks `{name}`")
@@ -93,7 +93,7 @@ class MarianFile:
         return shape
 
     def _real(self, name: str, code: int, data: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-        """The array in single precision; files may have more bytes than an array needs, for alignment."""
+        """An array in single precision; files may have more bytes than an array needs, for alignment."""
         widths = {FLOAT32: 4, FLOAT16: 2, INTGEMM8: 1}
         if code not in widths:
             raise self.reader.refuse(f"`{name!r:.60}` must be real or 8-bit (intgemm8, for any processor), but is of the type {code:#x}")

@@ -1,4 +1,5 @@
-"""A sweep is made of the settings to try (`settings`, `space`), which worker has which trial (`lease`), the record of all (`journal`).
+"""Hyperparameter sweeps: the settings to try (`settings`, `space`), which worker has which trial (`lease`), the record of all trials
+(`journal`).
 
 Nothing here trains: `runs/sweep.py` does.
 """

@@ -39,7 +39,8 @@ Outcome = Literal["running", "complete", "pruned", "diverged", "failed"]
 @final
 @dataclass(frozen=True)
 class Known:
-    """A trial as the journal has it. `validations` are its best scores so far, after each one; `facts` what was said when it ended."""
+    """A trial as recorded in the journal. `validations` are its best scores so far, after each validation; `facts` what was recorded at its
+    end."""
 
     number: int
     point: Point
@@ -49,12 +50,12 @@ class Known:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether the trial has ended."""
         return self.outcome != "running"
 
 
 def need_optuna() -> None:
-    """Raise MissingPackageError without the extra `tune`."""
+    """Raise MissingPackageError if the extra `tune` is not installed."""
     try:
         import optuna  # noqa: F401
     except ImportError as error:
@@ -63,7 +64,7 @@ def need_optuna() -> None:
 
 @final
 class Journal:
-    """The trials of the sweep in `folder`. `maximize` says which scores are better.
+    """The trials of the sweep in `folder`. `maximize` says whether higher scores are better.
 
     Raises CheckpointError when the file is damaged or cannot be written.
     """
@@ -96,7 +97,7 @@ class Journal:
 
     @contextmanager
     def claim(self) -> Iterator[None]:
-        """Within it nobody else creates a trial or takes one over."""
+        """A context in which no other process creates a trial or takes one over."""
         with self._claim:
             yield
 
@@ -105,7 +106,7 @@ class Journal:
         return [_known(trial) for trial in self.study.get_trials(deepcopy=False)]
 
     def create(self) -> Known | None:
-        """A new trial, in a `claim`; None when every combination was tried."""
+        """Create a trial, within a `claim`; None when every combination has been tried."""
         import optuna
 
         trials = self.study.get_trials(deepcopy=False)
@@ -118,12 +119,12 @@ class Journal:
         return self.trials()[number]
 
     def report(self, number: int, validation: int, best: float) -> None:
-        """Tell the best score so far after a validation, counted from 1. What is known already stays."""
+        """Record the best score so far after a validation, counted from 1. What is already recorded stays."""
         if validation not in self.study.get_trials(deepcopy=False)[number].intermediate_values:
             self._trial(number).report(best, validation)
 
     def promises_little(self, number: int) -> bool:
-        """Whether the trial should end early; never at what was the last validation of the first complete one, where it ends anyway."""
+        """Whether the trial should be pruned; never at the last validation of the first complete trial, as it would end there anyway."""
         pruner, most = self._pruner(), self.study.user_attrs.get(_VALIDATIONS)
         if pruner is None or (most is not None and len(self.trials()[number].validations) >= most):
             return False
@@ -131,7 +132,7 @@ class Journal:
         return bool(self._trial(number).should_prune())
 
     def end(self, number: int, outcome: Outcome, objective: float | None, facts: Mapping[str, Any]) -> None:
-        """Say how a trial ended; `objective` is the score of one that is complete."""
+        """Record how a trial ended; `objective` is the score of a complete one."""
         import optuna
 
         # Of those that diverge the sampler learns, as of those that are pruned: Optuna's failures it would draw again and again.
@@ -142,8 +143,8 @@ class Journal:
         self.study.tell(number, objective, state=optuna.trial.TrialState[states[outcome]])
 
     def importances(self) -> dict[str, float]:
-        """How much each setting decides whether a trial is among the best half of the complete ones, in shares of all (PED-ANOVA, Watanabe,
-        Bansal and Hutter 2023); nothing where there are too few to tell."""
+        """The importance of each setting: how much it decides whether a trial is among the best half of the complete ones, as shares of one
+        (PED-ANOVA, Watanabe, Bansal and Hutter 2023); empty where there are too few trials."""
         import optuna
 
         complete = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state == optuna.trial.TrialState.COMPLETE]
@@ -165,7 +166,7 @@ class Journal:
     # ------------------------------------------------------------------------------------------------------------- drawing
 
     def _draw(self, tried: Sequence[Mapping[str, Any]], number: int) -> Point | None:
-        """Settings that were not tried."""
+        """Draw settings that have not been tried."""
         seen = {_key(point) for point in tried}
         if self.settings.sampler == "grid" or self.space.count() <= _LISTED:
             left = [point for point in self.space.every() if _key(point) not in seen]
@@ -183,7 +184,7 @@ class Journal:
         return next(point for _ in range(_LISTED) if _key(point := self.space.draw(generator)) not in seen)
 
     def _suggested(self, number: int, attempt: int) -> Point:
-        """What the sampler would try next. It is asked in memory, so that what is not tried leaves no trace."""
+        """What the sampler suggests next. It is asked in memory, so that suggestions that are not tried leave no trace."""
         seed = int(np.random.default_rng([self.settings.seed, number, attempt]).integers(2**31))
         if self.settings.sampler == "random":
             return self.space.draw(np.random.default_rng(seed))
@@ -198,7 +199,7 @@ class Journal:
         return self.space.rounded(drawn)
 
     def _distributions(self) -> dict[str, Any]:
-        """The space as Optuna knows it."""
+        """The space as Optuna's distributions."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         found: dict[str, Any] = {}
@@ -223,7 +224,7 @@ class Journal:
 
 
 _FEWEST = 5
-"""Complete trials, in each half, below which nothing is said of what is important."""
+"""The number of complete trials, in each half, below which no importances are given."""
 
 
 def _known(trial: Any) -> Known:
@@ -234,13 +235,13 @@ def _known(trial: Any) -> Known:
 
 
 def _key(point: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What is equal of equal settings."""
+    """A key that is equal for equal settings."""
     return tuple(sorted((key, repr(value)) for key, value in point.items()))
 
 
 @final
 class _MendingLock:
-    """The lock of the journal's file. Whoever gets it cuts off what another one, who is dead, did not write to its end."""
+    """The lock of the journal's file. Whoever acquires it cuts off an incomplete entry left by a process that died."""
 
     def __init__(self, path: Path):
         self.path, self.lock = path, FileLock(path.with_name(f".{path.name}.lock"))
@@ -253,7 +254,7 @@ class _MendingLock:
         return True
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         self.lock.release()
 
 

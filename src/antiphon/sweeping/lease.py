@@ -1,4 +1,4 @@
-"""Which worker has a trial: a file in the trial's folder, which the worker touches as long as it lives.
+"""Leases: which worker has a trial is recorded in a file in the trial's folder, which the worker touches as long as it is alive.
 
 A worker of this machine is dead when its process is gone, at once. One of another machine is dead when it has not touched its file for two
 minutes by the clock of the file system, to which both write: clocks of machines differ.
@@ -21,40 +21,40 @@ from antiphon.store.checkpoint import read_json, replace_json
 
 FILE = "lease.json"
 EVERY = 15.0
-"""Seconds between two signs of life."""
+"""Seconds between two updates of the file."""
 PATIENCE = 120.0
-"""Seconds without one after which a worker elsewhere counts as dead."""
+"""Seconds without an update after which a worker on another machine counts as dead."""
 
 
 @final
 @dataclass(frozen=True)
 class Lease:
-    """A worker's claim to a trial: host and process, for people; the machine as its kernel knows it; the checkpoint that it began from, and
-    the number of the attempt to come further than that."""
+    """A worker's claim to a trial: host and process, for display; the machine as its kernel identifies it; the checkpoint that it began
+    from, and the number of the attempt to get beyond that checkpoint."""
 
     host: str
     pid: int
     machine: str
     began: str
-    """When the process began, as the kernel counts: numbers of processes are given again."""
+    """The start time of the process as the kernel counts it, since process numbers are reused."""
     checkpoint: str
     attempt: int
     name: str
 
     @property
     def worker(self) -> str:
-        """Who that is, in words."""
+        """The worker, described for people."""
         return f"{self.host}, process {self.pid}"
 
 
 def own_lease(checkpoint: str = "", before: Lease | None = None) -> Lease:
-    """A lease for this process, which begins from a checkpoint, `before` which another one may have had it."""
+    """A lease for this process, which begins from a checkpoint; `before` is an earlier lease of the trial."""
     attempt = before.attempt + 1 if before is not None and before.checkpoint == checkpoint else 1
     return Lease(socket.gethostname(), os.getpid(), _machine(), _began(os.getpid()), checkpoint, attempt, uuid.uuid4().hex)
 
 
 def read_lease(folder: Path) -> Lease | None:
-    """Who is, or was, at the trial in a folder; None where nobody is."""
+    """The current, or last, lease of the trial in a folder; None where there is none."""
     try:
         return Lease(**read_json(folder / FILE))
     except (CheckpointError, TypeError):
@@ -62,7 +62,7 @@ def read_lease(folder: Path) -> Lease | None:
 
 
 def is_alive(lease: Lease, folder: Path) -> bool:
-    """Whether the worker lives, as far as can be told from here."""
+    """Whether the worker is alive, as far as this machine can tell."""
     if lease.machine == _machine():
         return _began(lease.pid) == lease.began
     probe = folder / f".probe-{uuid.uuid4().hex[:8]}"
@@ -76,7 +76,7 @@ def is_alive(lease: Lease, folder: Path) -> bool:
 
 
 def write_lease(folder: Path, lease: Lease) -> None:
-    """Say who is at the trial. Raises CheckpointError when the folder cannot be written."""
+    """Write the lease of a trial. Raises CheckpointError when the folder cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         replace_json(folder / FILE, asdict(lease))
@@ -85,19 +85,19 @@ def write_lease(folder: Path, lease: Lease) -> None:
 
 
 def is_held(folder: Path, lease: Lease) -> bool:
-    """Whether the trial is still this worker's."""
+    """Whether this worker still has the trial."""
     return read_lease(folder) == lease
 
 
 def release(folder: Path, lease: Lease) -> None:
-    """Leave the trial to whoever comes next."""
+    """Give the trial up, so that another worker can take it."""
     if is_held(folder, lease):
         (folder / FILE).unlink(missing_ok=True)
 
 
 @contextmanager
 def kept_alive(folder: Path) -> Iterator[None]:
-    """Within it the lease shows signs of life."""
+    """A context in which the lease is kept up to date."""
     ended = threading.Event()
 
     def beat() -> None:
@@ -115,7 +115,7 @@ def kept_alive(folder: Path) -> Iterator[None]:
 
 
 def _machine() -> str:
-    """What tells this machine from others, and a container from the next, in which processes have other numbers."""
+    """An identifier of this machine, or container, within which process numbers are unique."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -124,7 +124,7 @@ def _machine() -> str:
 
 
 def _began(pid: int) -> str:
-    """When a process began; nothing where it is gone, or where it cannot be told although it is there."""
+    """When a process began; empty where it has ended, or where its start time cannot be read."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

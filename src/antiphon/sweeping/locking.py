@@ -1,4 +1,4 @@
-"""A lock on a file that several processes and machines share, of which a process that dies lets go.
+"""A file lock for several processes and machines, which is released when its process dies.
 
 Optuna's own locks are files that the dead leave behind, for which everybody else waits half a minute, or without end. The kernel's lock
 ends with the process that holds it, also on NFS since version 4. Where a file system has none, Optuna's is taken.
@@ -18,7 +18,7 @@ _PATIENCE = 600.0  # seconds; who holds it needs a fraction of one
 
 @final
 class FileLock:
-    """Held from `acquire` to `release`, or within `with`. It knows the two names that Optuna calls."""
+    """A lock held from `acquire` to `release`, or within `with`. It has the two methods that Optuna calls."""
 
     def __init__(self, path: Path):
         self.path = path.absolute()
@@ -26,7 +26,7 @@ class FileLock:
         self._other: Any = None
 
     def acquire(self) -> bool:
-        """Wait until nobody else holds it. Raises CheckpointError after ten minutes."""
+        """Wait for the lock and take it. Raises CheckpointError after ten minutes."""
         try:
             import fcntl
         except ImportError:  # Windows
@@ -40,7 +40,7 @@ class FileLock:
                 if time.monotonic() - began > _PATIENCE:
                     file.close()
                     raise CheckpointError(
-                        f"{self.path} has been locked by another process for {_PATIENCE / 60:.0f} minutes. End it."
+                        f"{self.path} has been locked by another process for {_PATIENCE / 60:.0f} minutes. End that process."
                     ) from None
                 time.sleep(0.02)
             except OSError as error:
@@ -59,7 +59,7 @@ class FileLock:
         return bool(self._other.acquire())
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         if self._other is not None:
             self._other.release()
         elif self._file is not None:

@@ -1,4 +1,4 @@
-"""The sweep section of a recipe: which settings are tried, by what they are judged, and how many trials there are."""
+"""The sweep section of a recipe: which settings are tried, by which score trials are compared, and how many trials there are."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from antiphon.contracts.configuration import Choice, Count, config
 
 @config
 class RangeConfig:
-    """The values between two numbers, for a setting that `sweep.space` names; a list of values stands for itself."""
+    """A range of values between two numbers, for a setting in `sweep.space`; alternatively give a list of values."""
 
     low: float
     """The least value."""
@@ -40,7 +40,7 @@ class RangeConfig:
 
 @config
 class NoPruningConfig:
-    """Every trial comes to its end."""
+    """Every trial runs to its end."""
 
     name: Literal["none"] = "none"
     """The name of this pruning."""
@@ -48,8 +48,8 @@ class NoPruningConfig:
 
 @config
 class MedianPruningConfig:
-    """A trial ends when its best score so far is worse than the median of what others had reached at the same validation (Golovin et al.
-    2017, Google Vizier, section 3.2)."""
+    """A trial ends early when its best score so far is worse than the median of the others' at the same validation (Golovin et al. 2017,
+    Google Vizier, section 3.2)."""
 
     name: Literal["median"] = "median"
     """The name of this pruning."""
@@ -61,8 +61,8 @@ class MedianPruningConfig:
 
 @config
 class HyperbandPruningConfig:
-    """Of the trials that have had so many validations, the best share goes on to more of them; groups of trials begin with different
-    numbers of validations (Li et al. 2018, Hyperband). It pays from about 30 trials with 10 validations on."""
+    """Successive halving in several brackets (Li et al. 2018, Hyperband): after a number of validations only the best share of the trials
+    continues; brackets differ in when the first trials end. It pays from about 30 trials with 10 validations on."""
 
     name: Literal["hyperband"] = "hyperband"
     """The name of this pruning."""
@@ -95,7 +95,7 @@ Dimension = RangeConfig | tuple[Any, ...]
 
 @config
 class SweepConfig:
-    """Which settings `antiphon sweep` tries, and by what they are judged. `antiphon train` does not read it."""
+    """Which settings `antiphon sweep` tries, and how it compares trials. `antiphon train` does not read it."""
 
     space: dict[str, Annotated[Dimension, BeforeValidator(_dimension)]]
     """Dotted settings of the recipe with what is tried: a list of values, or a range: `model.dim: [128, 256]`,

@@ -1,4 +1,4 @@
-"""The settings that a sweep tries, as a space to draw from: each point of it is a value for each of them.
+"""The search space of a sweep; each point of it gives a value to every setting that the sweep tries.
 
 A point is drawn as numbers and labels, which is what the journal keeps: lists may hold anything that a recipe may, `null` or a mapping, and
 `1`, `1.0` and `true`, which Python takes for equal, are different settings.
@@ -20,43 +20,44 @@ from antiphon.sweeping.settings import Dimension, RangeConfig
 
 DIGITS = 4
 Point = Mapping[str, Any]
-"""Dotted setting -> a number of its range, or the label of one of its values."""
+"""Dotted setting -> a number within its range, or the label of one of its values."""
 
 
 @final
 @dataclass(frozen=True)
 class Choices:
-    """One of several values, each with a label."""
+    """A setting with several possible values, each with a label."""
 
     values: tuple[Any, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What stands for the values: a word for itself, anything else as JSON, and so are words where another value reads alike."""
+        """Labels of the values: a word stands for itself, other values are written as JSON, and so are words that look like another
+        value."""
         plainly = tuple(value if isinstance(value, str) else json_text(value) for value in self.values)
         return plainly if len({*plainly}) == len(plainly) else tuple(map(json_text, self.values))
 
     def count(self) -> float:
-        """How many there are."""
+        """The number of values."""
         return float(len(self.values))
 
     def points(self) -> Sequence[Any]:
-        """All of them."""
+        """All values."""
         return self.labels
 
     def value(self, point: Any) -> Any:
-        """The setting's value."""
+        """The setting's value for a label."""
         return self.values[self.labels.index(point)]
 
     def rounded(self, point: Any) -> Any:
-        """As it is."""
+        """The label, unchanged."""
         return point
 
 
 @final
 @dataclass(frozen=True)
 class Span:
-    """A number between two others; whole numbers, and even steps, are finitely many."""
+    """A setting with numbers in a range; with whole numbers or steps, there are finitely many."""
 
     low: float
     high: float
@@ -65,26 +66,26 @@ class Span:
     integer: bool = False
 
     def count(self) -> float:
-        """How many there are; infinity where there is no step."""
+        """The number of values; infinity where there is no step."""
         step = self._step
         return math.inf if step is None else math.floor((self.high - self.low) / step + 1e-9) + 1.0
 
     def points(self) -> Sequence[Any]:
-        """All of them, where they are so many steps."""
+        """All values, where there is a step."""
         assert self._step is not None, "what is endless cannot be listed"
         return [self._exact(self.low + index * self._step) for index in range(int(self.count()))]
 
     @property
     def last(self) -> Any:
-        """The greatest of them, which steps may not reach."""
+        """The greatest value, which may be below the range's end when steps do not reach it."""
         return self.high if self.step is None else self.points()[-1]
 
     def value(self, point: Any) -> Any:
-        """The setting's value."""
+        """The setting's value for a number."""
         return int(point) if self.integer else float(point)
 
     def rounded(self, point: Any) -> Any:
-        """The number with as many digits as matter, within the range."""
+        """The number rounded to the digits that matter, within the range."""
         if self._step is not None:
             return self._exact(point)
         return min(max(float(f"{point:.{DIGITS}g}"), self.low), self.high)
@@ -94,13 +95,13 @@ class Span:
         return 1.0 if self.step is None and self.integer else self.step
 
     def _exact(self, number: Any) -> float | int:
-        """Without what binary fractions add to 0.1 + 0.2."""
+        """A number without binary rounding errors, such as that of 0.1 + 0.2."""
         return round(number) if self.integer else float(f"{number:.12g}")
 
 
 @final
 class Space:
-    """All settings together. `whole` are the ranges whose setting takes whole numbers alone."""
+    """All settings together. `whole` names the ranges whose setting only takes whole numbers."""
 
     def __init__(self, dimensions: Mapping[str, Dimension], whole: frozenset[str] = frozenset()):
         self.parts: dict[str, Choices | Span] = {
@@ -109,28 +110,28 @@ class Space:
         }
 
     def count(self) -> float:
-        """How many points there are; infinity where a range is continuous."""
+        """The number of points; infinity where a range is continuous."""
         return math.prod(part.count() for part in self.parts.values())
 
     def values(self, point: Point) -> dict[str, Any]:
-        """The settings' values, as a recipe has them."""
+        """The settings' values, as a recipe holds them."""
         return {key: part.value(point[key]) for key, part in self.parts.items()}
 
     def rounded(self, point: Point) -> dict[str, Any]:
-        """The point that is tried where this one was drawn."""
+        """The point that is tried when this one was drawn: each number is rounded."""
         return {key: part.rounded(point[key]) for key, part in self.parts.items()}
 
     def draw(self, generator: np.random.Generator) -> dict[str, Any]:
-        """A point by chance."""
+        """Draw a random point."""
         return self.rounded({key: _drawn(part, generator) for key, part in self.parts.items()})
 
     def every(self) -> Iterator[dict[str, Any]]:
-        """Every point, where there are so many."""
+        """All points, where they are finitely many."""
         for values in itertools.product(*(part.points() for part in self.parts.values())):
             yield dict(zip(self.parts, values, strict=True))
 
     def extremes(self) -> Iterator[tuple[str, Any]]:
-        """(setting, value) at the ends of each range, and of each list all."""
+        """(setting, value) for both ends of each range, and for all values of each list."""
         for key, part in self.parts.items():
             ends = part.values if isinstance(part, Choices) else tuple(map(_as_written, (part.low, part.last)))
             yield from ((key, value) for value in ends)
@@ -151,10 +152,10 @@ def _drawn(part: Choices | Span, generator: np.random.Generator) -> Any:
 
 
 def _as_written(number: float) -> float | int:
-    """1 where that is what a recipe would say."""
+    """A number as a recipe would write it: 1 rather than 1.0."""
     return int(number) if float(number).is_integer() else number
 
 
 def label_of(value: Any) -> str:
-    """A value as tables show it."""
+    """The label of a value, as tables show it."""
     return value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else json_text(value)

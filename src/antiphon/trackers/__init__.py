@@ -1,1 +1,1 @@
-"""Trackers: where a run's events go beside its own log, one per file."""
+"""Experiment trackers: where a run's events can be sent, beside its own log; one tracker per file."""

@@ -1,4 +1,4 @@
-"""MLflow: runs in a database or on a server; the settings are its parameters, the numbers of events its metrics."""
+"""MLflow: runs in a database or on a server; a run's settings become MLflow parameters, the numbers of its events MLflow metrics."""
 
 import re
 import time
@@ -14,7 +14,7 @@ _LONGEST, _MOST, _STRANGE = 500, 100, re.compile(r"[^\w./ :-]")
 
 @config
 class MlflowConfig:
-    """A run of MLflow (needs the extra `mlflow`)."""
+    """An MLflow run (needs the extra `mlflow`)."""
 
     name: Literal["mlflow"] = "mlflow"
     """The name of this tracker."""
@@ -29,7 +29,7 @@ class MlflowConfig:
 
 @final
 class Mlflow:
-    """Sends the numbers of events. A resumed run goes on in the same run of MLflow."""
+    """Sends the numbers of events to MLflow. A resumed run continues the same MLflow run."""
 
     def __init__(self, settings: MlflowConfig, run: TrackedRun):
         from mlflow.exceptions import MlflowException
@@ -42,7 +42,7 @@ class Mlflow:
             raise ConfigError(f"`training.trackers`: MLflow cannot be used: {str(error).splitlines()[0]}") from error
 
     def _continues(self, known: str) -> bool:
-        """Whether the store still has the run; then it is running again."""
+        """Whether the store still has the run; if so, it is marked as running again."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -63,7 +63,7 @@ class Mlflow:
         return begun
 
     def log(self, event: Event) -> None:
-        """Send the numbers of the event, and the end."""
+        """Send the numbers of the event; the last event also ends the MLflow run."""
         from mlflow.entities import Metric
 
         now, step = int(time.time() * 1000), event.get("step", 0)
@@ -73,7 +73,7 @@ class Mlflow:
             self.client.set_terminated(self.id)
 
     def close(self) -> None:
-        """A run that was stopped stays open until it is resumed."""
+        """Do nothing: a run that was stopped stays open until it is resumed."""
 
 
 plugin = TrackerPlugin(

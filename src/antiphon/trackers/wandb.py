@@ -9,7 +9,7 @@ from antiphon.errors import ConfigError
 
 @config
 class WandbConfig:
-    """A run of Weights & Biases (needs the extra `wandb`)."""
+    """A run in Weights & Biases (needs the extra `wandb`)."""
 
     name: Literal["wandb"] = "wandb"
     """The name of this tracker."""
@@ -25,7 +25,7 @@ class WandbConfig:
 
 @final
 class Wandb:
-    """Sends the numbers of events. A resumed run goes on in the same run of Weights & Biases.
+    """Sends the numbers of events. A resumed run continues the same run in Weights & Biases.
 
     Unusual here: `step` is a number beside the others, and the axis of all, since the tracker's own steps can never go back, as they do
     when a run continues from an earlier checkpoint.
@@ -61,7 +61,7 @@ class Wandb:
         self.finished = self.finished or event["kind"] == "end"
 
     def close(self) -> None:
-        """Send the rest. A run that did not come to its end is marked so, until it is resumed."""
+        """Send what is left. A run that has not finished is marked so, until it is resumed."""
         self.run.finish(exit_code=0 if self.finished else 1)
 
 

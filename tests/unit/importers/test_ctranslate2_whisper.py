@@ -101,7 +101,7 @@ def _refusal(folder: Path) -> str:
         ({"aliases": {}}, "its output layer must be its embedding, but is another."),
         ({"flags": {**FLAGS, "decoder/pre_norm": (np.int8, 0)}}, "`decoder/pre_norm` must be 1, as in Whisper, but is 0."),
         ({"flags": {**FLAGS, "decoder/num_heads": (np.int16, 4)}}, "must have equally many heads, but have 2 and 4."),
-        ({"flags": {**FLAGS, "decoder/gate": (np.int8, 1)}}, "is no Whisper that we know: it also has `decoder/gate`."),
+        ({"flags": {**FLAGS, "decoder/gate": (np.int8, 1)}}, "is no Whisper of a known kind: it also has `decoder/gate`."),
     ],
 )
 def test_another_model(tmp_path: Path, changes: Any, sentence: str) -> None:

@@ -99,7 +99,7 @@ def _refusal(folder: Path) -> str:
         ("transformer-ffn-activation", "gelu", "must have `transformer-ffn-activation` of 'relu' or 'swish'"),  # theirs is an approximation
         ("enc-depth", "deep", "is no Marian model: its settings lack a size"),
         ("enc-depth", 3, "is no Marian model: it lacks `encoder_l3_self_Wq`."),
-        ("enc-depth", 1, "is no Transformer that we know: it also has `encoder_l2_self_Wq`."),
+        ("enc-depth", 1, "is no Transformer of a known kind: it also has `encoder_l2_self_Wq`."),
         ("dim-emb", 16, "is no Marian model: `encoder_l1_self_Wq` must have the shape (16, 16), but has (8, 8)."),
     ],
 )
@@ -117,7 +117,7 @@ def test_damaged_files(folder: Path) -> None:
     model.write_bytes(b"\2" + whole[1:])
     assert "its version must be 1, but is 2" in _refusal(folder)
     model.write_bytes(whole[:8] + b"\xff" * 8 + whole[16:])
-    assert "it says to hold" in _refusal(folder)
+    assert "it claims to hold" in _refusal(folder)
     model.write_bytes(whole[:24] + b"\x03\x05" + whole[26:])
     assert "but is of the type 0x503" in _refusal(folder)
     model.write_bytes(whole)
