@@ -1,4 +1,4 @@
-"""The settings of the Transformer, and which of them go together."""
+"""The settings of the Transformer, and checks that they go together."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,7 @@ Positions = Literal["sinusoidal", "learned", "rotary", "relative"]
 
 @config
 class TransformerConfig:
-    """Sizes and variations of the Transformer."""
+    """Sizes and variants of the Transformer."""
 
     name: Literal["transformer"] = "transformer"
     """The name of this architecture."""
@@ -108,12 +108,12 @@ class TransformerConfig:
 
 
 def aligning_layer(settings: TransformerConfig) -> int:
-    """The layer of the decoder, counted from 0, whose attention is shown."""
+    """The decoder layer, counted from 0, whose attention is returned."""
     return max(settings.decoder_layers - 2, 0) if settings.alignment_layer is None else settings.alignment_layer - 1
 
 
 def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> None:
-    """Raise ConfigError for sizes that do not fit each other."""
+    """Raise ConfigError for sizes that do not go together."""
     groups = settings.key_value_heads or settings.heads
     if settings.dim % settings.heads:
         raise ConfigError(f"`model.heads` must divide `model.dim` ({settings.dim}), but is {settings.heads}.")
@@ -161,7 +161,7 @@ def _check_wait_k(settings: TransformerConfig, source: Spec) -> None:
 
 
 def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> None:
-    """Raise ConfigError for settings of real values that make no sense, or where there are none."""
+    """Raise ConfigError for settings of real values that do not go together, or that have no effect on symbols."""
     length, stride = settings.patch_length, settings.patch_stride
     if length is not None and not isinstance(source, ValueSpec):
         raise ConfigError("`model.patch_length` must be left out when the source is made of symbols: only values have patches.")
