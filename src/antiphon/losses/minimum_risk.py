@@ -1,4 +1,4 @@
-"""Minimum risk: the expected cost of the model's own outputs, by a metric (Shen et al. 2016).
+"""Minimum risk training: minimizes the expected cost of the model's own outputs under a metric (Shen et al. 2016).
 
 The risk of a source is the mean cost of outputs that are drawn from the model, each with its probability among those drawn, sharpened:
 Q(y) = p(y)^alpha / sum of p(y')^alpha. Beside it stands cross-entropy with the reference, weighed (Edunov et al. 2018).
@@ -20,7 +20,8 @@ from antiphon.losses.cross_entropy import CrossEntropyConfig
 
 @config
 class MinimumRiskConfig:
-    """How the model's own outputs are drawn, scored and weighed. For a model that can do its task already (`training.init_from`)."""
+    """How the model's own outputs are sampled, scored and weighted. For a model that has been trained on its task already
+    (`training.init_from`)."""
 
     name: Literal["minimum_risk"] = "minimum_risk"
     """The name of this loss."""
@@ -41,12 +42,12 @@ class MinimumRiskConfig:
 
 
 def build(settings: MinimumRiskConfig, target: Spec) -> Loss | LossOfBatch:
-    """The cross-entropy beside the risk, which needs the model and the metric. Raises ConfigError when the target is real-valued."""
+    """The cross-entropy part; the risk needs the model and the metric. Raises ConfigError when the target is real-valued."""
     return cross_entropy.build(CrossEntropyConfig(label_smoothing=settings.label_smoothing), target)
 
 
 def measure(settings: MinimumRiskConfig, target: Spec) -> Loss:
-    """Cross-entropy without smoothing: what a metric says of validation records stands beside it."""
+    """Cross-entropy without smoothing; the metric is reported separately on validation records."""
     return cross_entropy.measure(CrossEntropyConfig(), target)
 
 

@@ -1,4 +1,4 @@
-"""Negative log-likelihood of a mixture of generating and copying: a label may be generated or copied, and both probabilities count.
+"""Negative log-likelihood of a mixture of generating and copying: the probabilities of generating and of copying a label are added.
 
 Unusual: the distribution over the extended vocabulary is never made, since a label needs only its own two probabilities. Smoothing
 spreads its share over the generator's vocabulary, since what can be copied differs from source to source. As with cross-entropy, the
@@ -27,7 +27,7 @@ from antiphon.losses.summing import summed
 
 @config
 class PointerLossConfig:
-    """How symbols that may be copied are scored in training."""
+    """The loss for models that may copy symbols."""
 
     name: Literal["pointer"] = "pointer"
     """The name of this loss."""
@@ -48,7 +48,7 @@ def build(settings: PointerLossConfig, target: Spec) -> Loss | LossOfBatch:
 
 
 def measure(settings: PointerLossConfig, target: Spec) -> Loss:
-    """The negative log-likelihood alone: its exponential is the perplexity."""
+    """The negative log-likelihood alone, whose exponential is the perplexity."""
     return PointerLoss()
 
 
@@ -61,7 +61,7 @@ class PointerLoss:
     coverage: float = 0.0
 
     def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
-        """The loss of a batch. Raises ConfigError when the output layer is no pointer."""
+        """The loss of a batch. Raises ConfigError when the output layer is not a pointer."""
         if not isinstance(output.head, Mixture):
             raise ConfigError("`training.loss.name` must not be `pointer` without `model.head: pointer`. Leave the loss out.")
         mixture, real = output.head.select(labels.places), labels.real(labels.values)
