@@ -1,4 +1,4 @@
-"""The contract of metrics. It imports no torch, so that scoring files needs none."""
+"""The interface of metrics. It imports no torch, so that scoring files needs none."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Score:
-    """A metric's value over a set, with what is needed to reproduce and to trust it."""
+    """A metric's value over a set, with the information needed to reproduce and to judge it."""
 
     name: str
     value: float
@@ -28,11 +28,11 @@ class Score:
 
 
 DECIDING = 1000
-"""So many of the first items decide how a metric suits its references: all processes that share a set can know them."""
+"""The number of first items from which a metric adapts to its references: all processes that share a set can know them."""
 
 
 class Metric(ABC):
-    """Sufficient statistics per item, and a function of their sum: so intervals and paired tests need no recomputation.
+    """Sufficient statistics per item, and a function of their sum, so that intervals and paired tests need no recomputation.
 
     A metric has no settings: a variant is another name, so that a score's name says all but what the texts themselves decide.
     """
@@ -52,7 +52,7 @@ class Metric(ABC):
     """What a reader of the score should know beside the signature, as a sentence."""
 
     def suited(self, references: Sequence[Sequence[Any]]) -> "Metric":
-        """The metric as these references want it: their script may need another tokenizer, which the signature then names."""
+        """The metric adapted to these references: their script may need another tokenizer, which the signature then names."""
         return self
 
     @abstractmethod
@@ -64,7 +64,7 @@ class Metric(ABC):
         """The metric from statistics summed over items; leading axes are resamples."""
 
     def taking_part(self, statistics: Float[np.ndarray, "N K"]) -> int:
-        """How many of the items count."""
+        """The number of items that count."""
         return len(statistics)
 
 
@@ -72,24 +72,25 @@ Values = TypeVar("Values", float, Float[np.ndarray, "..."])
 
 
 def says_better(of: Metric | Score) -> bool:
-    """Whether one value of it can be better than another."""
+    """Whether one of its values can be better than another."""
     return of.target is not None or of.higher_is_better is not None
 
 
 def merit(value: Values, of: Metric | Score) -> Values:
-    """A number that is the larger the better the value is: closeness to the target, where there is one."""
+    """A number that is larger for better values: closeness to the target, where there is one."""
     if of.target is not None:
         return -abs(value - of.target)
     return value if of.higher_is_better else -value
 
 
 def is_worthless(value: float, of: Metric | Score) -> bool:
-    """Whether a value says that nothing of any output is right."""
+    """Whether a value means that every output is entirely wrong."""
     if of.worthless is None or of.higher_is_better is None:
         return False
     return value <= of.worthless if of.higher_is_better else value >= of.worthless
 
 
 def better(one: float, other: float, of: Metric | Score) -> bool:
-    """Whether the value `one` of a score is better than the value `other`; never where a value is NaN, or the score only describes."""
+    """Whether the value `one` of a score is better than the value `other`; never if a value is NaN, or if the metric is only
+    descriptive."""
     return says_better(of) and merit(one, of) > merit(other, of)
