@@ -1,4 +1,4 @@
-"""The Conformer (Gulati et al. 2020): frames of speech to symbols, with the decoder of the Transformer, and CTC beside it.
+"""The Conformer for speech recognition: maps frames of speech to symbols, with the Transformer's decoder and an optional CTC output.
 
     frames (B, S, C) -> subsampling -> Conformer blocks -> memory (B, S / 4, D) -> Transformer decoder -> head
                                                               `-> CTC head -> frames
@@ -28,7 +28,7 @@ from antiphon.layers.transformer_decoder import DecoderState, TransformerDecoder
 
 @config
 class ConformerConfig:
-    """Sizes and variations of the Conformer."""
+    """Sizes and variants of the Conformer."""
 
     name: Literal["conformer"] = "conformer"
     """The name of this architecture."""
@@ -96,11 +96,11 @@ class Conformer(StepwiseModel):
 
     @property
     def gives_attention(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def encode(self, source: Padded) -> Memory:
-        """Read the frames; the memory has one state for `subsampling` of them."""
+        """Encode the frames; the memory has one state for `subsampling` of them."""
         states, inner = self.encoder(source)
         return Memory(states.values, states.mask, inner=inner)
 
@@ -135,7 +135,7 @@ def frame_head(target: TokenSpec, dim: int) -> Categorical:
 
 
 def check_specs(name: str, source: Spec, target: Spec) -> tuple[ValueSpec, TokenSpec]:
-    """Source and target of a model of speech. Raises ConfigError when the source is no frames or the target no symbols."""
+    """The specs of a speech model's source and target. Raises ConfigError when the source has no frames or the target no symbols."""
     if not isinstance(source, ValueSpec):
         raise ConfigError(
             f"`model.name` must not be `{name}` when the source is made of symbols: it reads frames of values. Use `transformer` or `lstm`."
@@ -167,7 +167,7 @@ def _shape(settings: ConformerConfig) -> ConformerShape:
 
 
 def _decoder(settings: ConformerConfig) -> TransformerConfig:
-    """The Transformer whose decoder this is."""
+    """The settings of the Transformer whose decoder is used."""
     return TransformerConfig(
         dim=settings.dim,
         decoder_layers=settings.decoder_layers,
@@ -184,14 +184,14 @@ def _decoder(settings: ConformerConfig) -> TransformerConfig:
 
 
 def build(settings: ConformerConfig, source: Spec, target: Spec) -> Conformer:
-    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+    """Make the model. Raises ConfigError for sizes that do not go together, and when source or target is of the wrong kind."""
     if settings.intermediate_ctc and not settings.ctc:
         raise ConfigError("`model.intermediate_ctc` has no effect without `model.ctc`. Set it to true, or leave the other out.")
     return Conformer(settings, *check_specs("conformer", source, target))
 
 
 def defaults(settings: ConformerConfig) -> dict[str, Any]:
-    """With CTC, the loss that learns both."""
+    """With CTC, the joint loss of CTC and cross-entropy."""
     return {"training": {"loss": {"name": "joint_ctc"}}} if settings.ctc else {}
 
 

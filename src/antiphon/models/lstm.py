@@ -31,7 +31,7 @@ from antiphon.models.conformer import frame_head
 
 @config
 class LSTMConfig:
-    """Sizes and variations of the recurrent encoder-decoder."""
+    """Sizes and variants of the recurrent encoder-decoder."""
 
     name: Literal["lstm"] = "lstm"
     """The name of this architecture."""
@@ -85,8 +85,8 @@ class LSTMConfig:
 
 @dataclass(frozen=True)
 class LSTMState:
-    """What the decoder carries between steps; `fed` is the last attentional vector, when inputs are fed, `earlier` what attention sees of
-    earlier weights: the sum of all of them (coverage), or the last ones (location)."""
+    """The decoder's state between steps; `fed` is the last attentional vector, with input feeding; `earlier` holds the earlier attention
+    weights that attention uses: the sum of all of them (coverage), or the last ones (location)."""
 
     recurrent: RecurrentState
     fed: Float[Tensor, "R D"] | None = None
@@ -95,7 +95,7 @@ class LSTMState:
 
 @final
 class Bridge(nn.Module):
-    """From the encoder's last state (B, L_encoder, D) to the decoder's first (B, L_decoder, D)."""
+    """Maps the encoder's last state (B, L_encoder, D) to the decoder's first (B, L_decoder, D)."""
 
     def __init__(self, settings: LSTMConfig):
         super().__init__()
@@ -165,12 +165,12 @@ class LSTM(StepwiseModel):
 
     @property
     def gives_attention(self) -> bool:
-        """Unless it decodes from the passed-on state alone."""
+        """True if it has attention."""
         return self.alignment is not None
 
     @property
     def copies(self) -> bool:
-        """With the head `pointer`."""
+        """True with the head `pointer`."""
         return self._copies
 
     def _stack(self, input_dim: int, layers: int, *, bidirectional: bool) -> RecurrentStack:
@@ -202,7 +202,7 @@ class LSTM(StepwiseModel):
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
 
     def encode(self, source: Padded) -> Memory:
-        """Read the source step by step."""
+        """Encode the source step by step."""
         read = (
             Padded(self.source_frontend(source.values, source.factors), source.lengths, counts=source.counts)
             if self.subsampling is None
@@ -220,7 +220,7 @@ class LSTM(StepwiseModel):
         return memory if self.alignment is None else replace(memory, projections=self.alignment.project(memory.states))
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """All target steps: at once, or in a loop when a step needs what the one before attended to."""
+        """All target steps: at once, or in a loop if a step needs the attention of the previous one."""
         if self.settings.input_feeding or self._sees_weights:
             output = self._decode_in_turn(inputs, self.project(memory))
         else:
@@ -286,7 +286,7 @@ class LSTM(StepwiseModel):
 
 
 def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
-    """Make the model. Raises ConfigError for sizes that do not fit each other and for settings without effect."""
+    """Make the model. Raises ConfigError for sizes that do not go together and for settings without effect."""
     if settings.bidirectional and settings.dim % 2:
         raise ConfigError(f"`model.dim` must be even for a bidirectional encoder, but is {settings.dim}.")
     if settings.attention == "multi_head" and settings.dim % settings.attention_heads:
@@ -311,7 +311,7 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
 
 
 def defaults(settings: LSTMConfig) -> dict[str, Any]:
-    """With CTC, the loss that learns both."""
+    """With CTC, the joint loss of CTC and cross-entropy."""
     return {"training": {"loss": {"name": "joint_ctc"}}} if settings.ctc else {}
 
 

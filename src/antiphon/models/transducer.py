@@ -1,4 +1,4 @@
-"""The transducer (RNN-T, Graves 2012): an encoder, a predictor that reads the symbols written so far, and a joiner of both.
+"""The transducer (RNN-T, Graves 2012): an encoder, a predictor that reads the symbols written so far, and a joiner that combines both.
 
     frames (B, S, C) -> subsampling -> encoder -> (B, S / 4, D) --.
                                                                    joiner -> logits (B, S / 4, U, V), of which one symbol is the blank
@@ -38,7 +38,8 @@ from antiphon.models.encoder_only import (
 
 @config
 class StatelessPredictorConfig:
-    """A predictor that sees the last symbols only (Ghodsi et al. 2020); small, fast, and as good where most information is in the sound."""
+    """A predictor that only reads the last symbols (Ghodsi et al. 2020); small, fast, and as good where the audio holds most of the
+    information."""
 
     name: Literal["stateless"] = "stateless"
     """The kind of predictor."""
@@ -69,7 +70,7 @@ PredictorConfig = Annotated[StatelessPredictorConfig | RecurrentPredictorConfig,
 
 @config
 class TransducerConfig:
-    """Sizes and variations of the transducer."""
+    """Sizes and variants of the transducer."""
 
     name: Literal["transducer"] = "transducer"
     """The name of this architecture."""
@@ -120,15 +121,15 @@ class Transducer(Seq2SeqModel):
 
     @property
     def latency(self) -> int | None:
-        """The most frames behind one that what is said of it depends on; None when it is all of them."""
+        """The greatest number of later frames that the output for a frame depends on; None when it depends on all of them."""
         return self.encoder.latency
 
     def follow(self) -> FollowedRecording:
-        """Begin to follow a recording, as what is `heard` of it. Raises ConfigError for an encoder that looks at all of it."""
+        """Start following a recording; states come out as from `heard`. Raises ConfigError for an encoder that needs all of it."""
         return FollowedRecording(self.encoder.follow().states, self.joiner.from_encoder)
 
     def encode(self, source: Padded) -> Memory:
-        """Read the source; the memory has one state for `subsampling` of its elements."""
+        """Encode the source; the memory has one state for `subsampling` of its elements."""
         read = source if self.source_frontend is None else Padded(self.source_frontend(source.values), source.lengths)
         return self.encoder.encode(read)
 
@@ -137,23 +138,23 @@ class Transducer(Seq2SeqModel):
         return self.encoder.frames(memory) if self.settings.ctc else None
 
     def heard(self, memory: Memory) -> Float[Tensor, "B S J"]:
-        """The encoder's side of the joiner."""
+        """The encoder's contribution to the joiner."""
         side: Tensor = self.joiner.from_encoder(memory.states)
         return side
 
     def begin(self, rows: int) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side of the joiner behind the start symbol, for R rows, and the predictor's state."""
+        """The predictor's contribution to the joiner after the start symbol, for R rows, and the predictor's state."""
         starts = torch.full((rows,), self.start, dtype=torch.int64, device=self.joiner.weight.device)
         return self.advance(starts, self.predictor.begin(rows))
 
     def advance(self, symbols: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side behind one more symbol for each row, and its state; the state given stays as it is."""
+        """The predictor's contribution after one more symbol for each row, and its new state; does not change the given state."""
         vectors, after = self.predictor.step(symbols, state)
         side: Tensor = self.joiner.from_predictor(vectors)
         return side, after
 
     def join(self, heard: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
-        """Logits for pairs of both sides, which are broadcast against each other."""
+        """Logits for pairs of encoder and predictor vectors, which are broadcast against each other."""
         logits: Tensor = self.joiner(heard, predicted)
         return logits
 
@@ -183,7 +184,7 @@ def _predictor(settings: StatelessPredictorConfig | RecurrentPredictorConfig, ta
 
 
 def build(settings: TransducerConfig, source: Spec, target: Spec) -> Transducer:
-    """Make the model. Raises ConfigError for sizes that do not fit each other, and when the target is of the wrong kind."""
+    """Make the model. Raises ConfigError for sizes that do not go together, and when the target is of the wrong kind."""
     if not isinstance(target, TokenSpec):
         raise ConfigError("`model.name` must not be `transducer` when the target is real-valued: it writes symbols. Use `transformer`.")
     if isinstance(source, TokenSpec) and (settings.subsampling or 1) > 1:
@@ -199,7 +200,7 @@ def build(settings: TransducerConfig, source: Spec, target: Spec) -> Transducer:
 
 
 def defaults(settings: TransducerConfig) -> dict[str, Any]:
-    """A loss and a search of its own."""
+    """The loss and the search of transducers."""
     return {"training": {"loss": {"name": "transducer"}}, "search": {"name": "transducer"}}
 
 
