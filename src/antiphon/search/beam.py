@@ -46,7 +46,7 @@ from antiphon.search.scorers import scorers_of
 
 @config
 class BeamConfig:
-    """Beam search: the best hypotheses found by keeping several at each step."""
+    """Beam search: finds better hypotheses by keeping several at each step."""
 
     name: Literal["beam"] = "beam"
     """The search."""
@@ -103,7 +103,7 @@ class BeamConfig:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What belongs to each unfinished hypothesis besides the model's state; `select_rows` reorders it with the state."""
+    """The data of each unfinished hypothesis besides the model's state; `select_rows` reorders them with the state."""
 
     history: Tensor  # (R, T) symbols
     step_scores: Tensor  # (R, T) the model's log-probabilities
@@ -112,8 +112,8 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Sources:
-    """What belongs to each source that has not left. `ceiling` is the length penalty at its limit, the largest that can come; `given`
-    symbols of the beginning have no length."""
+    """The data of each source that is not finished. `ceiling` is the length penalty at its limit, the largest possible; the `given` first
+    symbols do not count in lengths."""
 
     numbers: Tensor  # (B,) in the whole batch
     ceiling: Tensor  # (B,)
@@ -124,7 +124,7 @@ class _Sources:
 
 @final
 class BeamSearch:
-    """`n_best` different hypotheses per source, the best first; with several groups the best of each group, in their order.
+    """`n_best` different hypotheses per source, best first; with several groups the best of each group, group by group.
 
     The score is the log-probability under the processors, normalized by the penalties. With `ctc_weight`, it is the weighted sum of the
     decoder's and of that which the frames give to the whole; what a language model, a length reward or hot words say is added. Step scores
@@ -139,11 +139,11 @@ class BeamSearch:
             self._scorers.append(CoveragePenalty(settings.coverage_penalty))
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "BeamSearch":
-        """The same search with what its settings name."""
+        """The same search, with the language model and hot words from its settings."""
         return BeamSearch(self.settings, language_model, hot_words)
 
     def with_copies(self) -> "BeamSearch":
-        """The same search, which finds out what a model has copied."""
+        """The same search, which also reports which symbols the model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other
@@ -268,7 +268,7 @@ class BeamSearch:
     def _unfinished(
         self, finished: FinishedHypotheses, sources: _Sources, totals: Float[Tensor, "B W"], gains: Float[Tensor, " T"], step: int
     ) -> Tensor | None:
-        """The sources that go on, as rows of this step's batch; None when all do."""
+        """The unfinished sources, as rows of this step's batch; None if all are unfinished."""
         if not finished.counts.any():
             return None
         settings, numbers = self.settings, sources.numbers.cpu().numpy()

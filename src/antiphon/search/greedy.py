@@ -1,4 +1,4 @@
-"""Greedy search: take the most probable symbol at each step, by the model and the scorers (`scorer.py`)."""
+"""Greedy search: takes the most probable symbol at each step, according to the model and the scorers (`scorer.py`)."""
 
 import copy
 from collections.abc import Sequence
@@ -51,25 +51,25 @@ class GreedyConfig:
 
 @final
 class GreedySearch:
-    """One hypothesis per source; the first of equally likely symbols is taken."""
+    """One hypothesis per source; among equally probable symbols the first one is taken."""
 
     def __init__(self, settings: GreedyConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
         self.settings, self._copies = settings, False
         self._scorers = scorers_of(settings, language_model, hot_words)
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "GreedySearch":
-        """The same search with what its settings name."""
+        """The same search, with the language model and hot words from its settings."""
         return GreedySearch(self.settings, language_model, hot_words)
 
     def with_copies(self) -> "GreedySearch":
-        """The same search, which finds out what a model has copied."""
+        """The same search, which also reports which symbols the model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises ConfigError or DataError when a request cannot be met by a greedy search."""
+        """Decode a batch. Raises ConfigError or DataError when a greedy search cannot satisfy a request."""
         settings = self.settings
         prepared = prepare(
             model,

@@ -1,4 +1,4 @@
-"""Sampling: symbols drawn at random from the model's distribution, or from what a truncation leaves of it.
+"""Sampling: symbols are sampled from the model's distribution, or from a truncation of it.
 
 Unusual here: the random numbers belong to the source. They are seeded from the seed and the source's content, one uniform number per
 sample and step, turned into a symbol by inverting the cumulative distribution. So a sentence gives the same samples alone, in any batch,
@@ -34,7 +34,7 @@ from antiphon.search.single_path import follow
 
 @config
 class SamplingConfig:
-    """Draw hypotheses at random; truncations apply in the order of the fields."""
+    """Random hypotheses; truncations apply in the order of the fields."""
 
     name: Literal["sampling"] = "sampling"
     """The search."""
@@ -71,26 +71,26 @@ class SamplingConfig:
 
 @final
 class SamplingSearch:
-    """`samples` hypotheses per source, those with the highest score first. Scores are the model's log-probabilities, with what else has a
-    say, untruncated and at temperature 1."""
+    """`samples` hypotheses per source, highest score first. Scores are the model's log-probabilities plus those of scorers, untruncated and
+    at temperature 1."""
 
     def __init__(self, settings: SamplingConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
         self.settings, self._copies = settings, False
         self._scorers = scorers_of(settings, language_model, hot_words)
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "SamplingSearch":
-        """The same search with what its settings name."""
+        """The same search, with the language model and hot words from its settings."""
         return SamplingSearch(self.settings, language_model, hot_words)
 
     def with_copies(self) -> "SamplingSearch":
-        """The same search, which finds out what a model has copied."""
+        """The same search, which also reports which symbols the model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises ConfigError or DataError when a request cannot be met by sampling."""
+        """Decode a batch. Raises ConfigError or DataError when sampling cannot satisfy a request."""
         settings = self.settings
         prepared = prepare(
             model,
@@ -130,7 +130,7 @@ _FEW = 512
 
 
 def _likeliest(probabilities: Float[Tensor, "R V"], enough: float) -> tuple[Float[Tensor, "R K"], Int[Tensor, "R K"]]:
-    """The likeliest symbols of each row, sorted, as many as reach `enough`: a few in most cases, all when a row needs more.
+    """The most probable symbols of each row, sorted, enough to reach the sum `enough`: a few in most cases, all when a row needs more.
 
     Measured on CPU, 160 rows of 8,000 symbols: sorting all takes 72 ms, finding a few 1 ms.
     """
@@ -143,7 +143,7 @@ def _likeliest(probabilities: Float[Tensor, "R V"], enough: float) -> tuple[Floa
 
 
 def _truncated(probabilities: Float[Tensor, "R K"], settings: SamplingConfig) -> Float[Tensor, "R K"]:
-    """Zero what is left out, never the likeliest. With `top_p` the columns must be sorted, the likeliest first."""
+    """Set what is left out to zero, except for the most probable symbol. With `top_p` the columns must be sorted in descending order."""
     if settings.top_p < 1:
         before = probabilities.cumsum(-1) - probabilities
         probabilities = probabilities.masked_fill(before >= settings.top_p, 0)
@@ -155,7 +155,7 @@ def _truncated(probabilities: Float[Tensor, "R K"], settings: SamplingConfig) ->
 
 
 def _uniforms(source: Padded, limits: Limits, seed: int, samples: int) -> Float[Tensor, "R T"]:
-    """A uniform number for each row and step, from a generator of its own per source."""
+    """A uniform number for each row and step, from a generator of its own for each source."""
     table = np.zeros((len(limits.maximum), samples, limits.steps), dtype=np.float32)
     values, lengths = source.values.cpu().numpy(), source.lengths.tolist()
     for row, length in enumerate(lengths):
