@@ -37,8 +37,8 @@ class Lagging(Metric):
         for number, (prediction, alternatives) in enumerate(zip(predictions, references, strict=True)):
             if not isinstance(prediction, TimedText):
                 raise DataError(
-                    f"The prediction of item {number + 1} must know when its words were said for the metric `{self.name}`, but does not. A"
-                    " model with `model.wait_k` tells, of texts of one line; in Python pass antiphon.metrics.timed.TimedText."
+                    f"The prediction of item {number + 1} must have the times of its words for the metric `{self.name}`, but has none. A"
+                    " model with `model.wait_k` gives them for texts of one line; in Python pass antiphon.metrics.timed.TimedText."
                 )
             if prediction.read and prediction.source_length:
                 length = max([len(prediction.read), *(len(str(one).split()) for one in alternatives)] if self._adaptive else [0])

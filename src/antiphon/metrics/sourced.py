@@ -33,7 +33,7 @@ def source_of(metric: str, alternatives: Sequence[Any], number: int) -> str:
         if isinstance(reference, SourcedText):
             return reference.source
     raise DataError(
-        f"A reference of item {number} must bring its source for the metric `{metric}`, but is the plain text {str(alternatives[0])!r:.60}."
+        f"A reference of item {number} must carry its source for the metric `{metric}`, but is the plain text {str(alternatives[0])!r:.60}."
         " Tasks whose outputs are to be compared with sources, such as `summarization`, give it; in Python pass"
         " antiphon.metrics.sourced.SourcedText(reference, source)."
     )

@@ -1,4 +1,5 @@
-"""The Conformer for speech recognition: maps frames of speech to symbols, with the Transformer's decoder and an optional CTC output.
+"""The Conformer (Gulati et al. 2020) for speech recognition: maps frames of speech to symbols, with the Transformer's decoder and optional
+CTC.
 
     frames (B, S, C) -> subsampling -> Conformer blocks -> memory (B, S / 4, D) -> Transformer decoder -> head
                                                               `-> CTC head -> frames

@@ -300,8 +300,8 @@ def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequen
     unknown = [name for name in missing if f"network.{name}" not in model.stored]
     if unknown:
         raise ConfigError(
-            f"`model.path` must have all weights for an adapter to stand on, but {settings.path} misses {', '.join(unknown)}."
-            " Let them learn: name them in `model.adapter.train`."
+            f"`model.path` must have all weights that an adapter is based on, but {settings.path} lacks {', '.join(unknown)}."
+            " Train these, too: name them in `model.adapter.train`."
         )
     model.network.load_state_dict({places[name]: tensor for name, tensor in weights.items()}, strict=False)
     follow_base(model.network)

@@ -60,7 +60,9 @@ def check_extractor(folder: Path, name: str, description: Mapping[str, Any]) -> 
     ours = {**_EXTRACTOR, "feature_size": description.get("num_mel_bins", 80), "chunk_length": longest(description) // _RATE}
     for key, value in ours.items():
         if wanted.get(key, value) != value:
-            raise ConfigError(f"`{key}` must be {value} in the preprocessor_config.json of {name}, but is {wanted[key]}: no frames fit it.")
+            raise ConfigError(
+                f"`{key}` must be {value} in the preprocessor_config.json of {name}, but is {wanted[key]}: no features match it."
+            )
 
 
 def extractor(description: Mapping[str, Any]) -> Any:
@@ -82,7 +84,7 @@ def filled_up(source: Padded, frames: int) -> Float[Tensor, "B C S"]:
     if source.longest > frames:
         found = source.longest
         raise DataError(
-            f"Whisper hears at most {frames} frames ({frames / _RATE:g} s) at once, but a recording has {found}. Cut it, or set"
+            f"Whisper reads at most {frames} frames ({frames / _RATE:g} s) at once, but a recording has {found}. Cut it, or set"
             " `segments.longest` to predict it in parts."
         )
     values, mask = source.values[:, :frames], source.mask[:, :frames].unsqueeze(-1)

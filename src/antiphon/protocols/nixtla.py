@@ -131,7 +131,7 @@ def _levels(given: Any) -> list[float]:
     if len(levels) > _MOST_LEVELS:
         raise RefusedError(400, f"`level` may have {_MOST_LEVELS} levels, but has {len(levels)}.")
     if any(isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one < 100 for one in levels):
-        raise RefusedError(400, "`level` must be percents from 0 on and below 100, such as [80, 95].")
+        raise RefusedError(400, "`level` must be percentages from 0 to below 100, such as [80, 95].")
     return list(dict.fromkeys(map(float, levels)))
 
 

@@ -169,9 +169,9 @@ def _object(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise RefusedError(400, "An event must be a line of JSON, but is none.") from error
+        raise RefusedError(400, "An event must be a line of JSON, but is not.") from error
     if not isinstance(found, dict):
-        raise RefusedError(400, "An event must be a JSON object, but is none.")
+        raise RefusedError(400, "An event must be a JSON object, but is not.")
     return found
 
 

@@ -220,7 +220,7 @@ def _average_of_values(outputs: list[Output], shares: Float[Tensor, " N"] | None
         return Output(_mean(torch.stack(said), shares), _as_they_are, _mean_attention(outputs, shares))
     if not all(isinstance(one, Quantiles) and one.levels == said[0].levels for one in said):
         kinds = " and ".join(sorted({type(one).__name__ for one in said}))
-        raise ConfigError(f"An ensemble of values must have heads of points, or of quantiles at the same levels, but they say {kinds}.")
+        raise ConfigError(f"An ensemble of values must have heads of points, or of quantiles at the same levels, but they give {kinds}.")
     mean = _mean(torch.stack([one.values for one in said]), shares)
     return Output(mean, partial(Quantiles, levels=said[0].levels), _mean_attention(outputs, shares))
 

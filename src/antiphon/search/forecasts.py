@@ -50,7 +50,7 @@ def _known(row: int, request: Request, spec: ValueSpec) -> Float[np.ndarray, "T 
         raise ConfigError("A forced opening, required or banned phrases need a model that writes symbols, but this one writes values.")
     if request.known is None or request.known.ndim != 2 or len(request.known) == 0 or request.known.shape[1] != spec.width:
         found = "missing" if request.known is None else f"of shape {request.known.shape}"
-        raise DataError(f"The request of source {row} of the batch must know (horizon, {spec.width}) values, but they are {found}.")
+        raise DataError(f"The request of source {row} of the batch must have (horizon, {spec.width}) known values, but they are {found}.")
     known = np.array(request.known, dtype=np.float32)
     known[1:, : spec.channels] = 0  # to be said, and so not known
     if not np.isfinite(known).all():
