@@ -1,4 +1,4 @@
-"""The settings of forecasting: which columns hold what, how windows are cut, how values are scaled."""
+"""The settings of forecasting: the roles of columns, how windows are cut, how values are scaled."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -29,7 +29,7 @@ class BacktestConfig:
 
 @config
 class ForecastingConfig:
-    """Which columns hold what, how windows are cut, how values are scaled."""
+    """The roles of columns, how windows are cut, how values are scaled."""
 
     name: Literal["forecasting"] = "forecasting"
     """The name of this task."""
@@ -134,7 +134,7 @@ class ForecastingConfig:
 
     @property
     def roles(self) -> dict[str, Any]:
-        """Which column is what, as plain values; wide data has one for each series instead of `id` and `target`."""
+        """The roles of columns, as plain values; wide data has a column for each series instead of `id` and `target`."""
         wide = self.format == "wide"
         columns = {"past": list(self.past), "known": list(self.known), "static": list(self.static)}
         return {"format": self.format, "id": None if wide else self.id, "time": self.time, "target": list(self.targets), **columns}
@@ -146,26 +146,26 @@ class ForecastingConfig:
 
     @property
     def sizes(self) -> int:
-        """Channels of the target whose size the decoder is told."""
+        """The number of target channels whose scale is an input of the decoder."""
         return len(self.targets) if self.scaled.name == "size" else 0
 
     @property
     def lowest(self) -> float | None:
-        """What no value of the target, and so no forecast and no end of an interval, lies below."""
+        """The lower bound for values of the target, and so for forecasts and their intervals."""
         return 0.0 if self.counts or self.transform.name in ("log", "log1p", "box_cox") else None
 
     @property
     def origin_step(self) -> int:
-        """Steps between two origins of the backtest."""
+        """The number of steps between two origins of the backtest."""
         return self.backtest.step or self.horizon
 
     @property
     def held_out(self) -> int:
-        """The steps at the end of a series that the backtest scores."""
+        """The number of steps at the end of a series that the backtest scores."""
         return self.horizon + (self.backtest.windows - 1) * self.origin_step
 
     @property
     def series_columns(self) -> SeriesColumns:
-        """Which columns hold what, for reading."""
+        """The roles of columns, for reading series."""
         wide = self.format == "wide"
         return SeriesColumns(None if wide else self.id, self.time, self.targets, self.past, self.known, self.static, wide, self.time_zone)

@@ -15,7 +15,7 @@ from antiphon.features.text_config import TextConfig
 
 @config
 class SpeechRecognitionConfig:
-    """Which columns hold recordings and texts, and how both become sequences."""
+    """Which columns hold recordings and texts, and how both are encoded."""
 
     name: Literal["speech_recognition"] = "speech_recognition"
     """The name of this task."""
@@ -57,7 +57,7 @@ class SpeechRecognitionConfig:
     """Predictions as subtitles, or as transcripts with times, for `antiphon predict` where the suffix of its output does not say so."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that clash or have no effect."""
+        """Refuse settings that contradict each other or have no effect."""
         if (self.start is None) != (self.end is None):
             raise ValueError("`start` and `end` go together: name both columns, or neither.")
         if self.features.kind == "whisper" and self.sample_rate != WHISPER_RATE:
@@ -75,7 +75,7 @@ class SpeechRecognitionConfig:
             raise ValueError("`vocabulary.prefix` must be left out: a text is what is said.")
 
     def _check_precomputed(self) -> None:
-        """Refuse what can only be done with a sound."""
+        """Refuse settings that need the audio."""
         if self.augmentation is not None and self.augmentation.changes_waveforms:
             raise ValueError(
                 "`augmentation.speeds`, `volume` and `noise` must be left out with precomputed features, of which the sound is not known;"
@@ -95,7 +95,7 @@ LIMITS = {"max_ratio": 0.4, "max_offset": 10}
 
 
 def recipe_defaults(settings: SpeechRecognitionConfig, stepwise: bool) -> dict[str, Any]:
-    """Batches by frames, since what limits memory is the sound, not its text; and texts as long as speech can be."""
+    """Batches are sized by frames, since the audio, not its text, limits memory; texts may be as long as speech can be."""
     defaults: dict[str, Any] = {"training": {"batching": {"source_tokens": FRAMES, "target_tokens": FRAMES // 2}}}
     return {**defaults, "search": {"name": "beam", "limits": LIMITS}} if stepwise else defaults
 

@@ -13,7 +13,7 @@ from antiphon.tasks.text_pairs_config import check_settings
 
 @config
 class SummarizationConfig:
-    """Which columns hold document and summary, and how texts become symbols."""
+    """Which columns hold document and summary, and how texts are encoded."""
 
     name: Literal["summarization"] = "summarization"
     """The name of this task."""
