@@ -40,10 +40,10 @@ class DistillationConfig:
 
     @property
     def stores_outputs(self) -> bool:
-        """Whether the student learns from outputs of the teacher's search."""
+        """Whether the student is trained on outputs of the teacher's search."""
         return self.level != "token"
 
     @property
     def asks_for_probabilities(self) -> bool:
-        """Whether the student learns from the teacher's probabilities."""
+        """Whether the student is trained on the teacher's probabilities."""
         return self.level != "sequence"

@@ -127,7 +127,7 @@ class TrainingConfig:
 
 
 def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
-    """Raises ConfigError when `best` names a metric that is not computed, or one that says nothing of which checkpoint is better."""
+    """Raises ConfigError when `best` names a metric that is not computed, or one that cannot rank checkpoints."""
     if settings.best != "loss" and settings.best not in metrics:
         raise ConfigError(
             f"`training.best` must be `loss` or one of `evaluation.metrics` ({', '.join(metrics)}), but is {settings.best!r}."
@@ -141,7 +141,7 @@ def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
 
 
 def warmup_notes(settings: TrainingConfig, batches_per_epoch: int) -> list[str]:
-    """What to say before training when the warm-up takes longer than the budget of steps or epochs; minutes are not known in steps."""
+    """Remarks before training when the warm-up takes longer than the budget of steps or epochs; it is not checked against minutes."""
     warmup = settings.schedule.warmup_steps
     if warmup == "auto":  # a share of the budget
         return []
