@@ -1,4 +1,4 @@
-"""How texts become symbols: the settings, and which of them go together."""
+"""The settings for encoding texts as symbols, and checks that they go together."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,7 +32,7 @@ USED_BY = {
 
 @config
 class TextConfig:
-    """How texts become symbols. The defaults suit most languages and tasks."""
+    """How texts are encoded as symbols. The defaults suit most languages and tasks."""
 
     kind: Literal["unigram", "bpe", "byte_bpe", "word", "character", "byte", "pretrained"] = "unigram"
     """What a symbol stands for: a subword (`unigram`, `bpe`; `byte_bpe` is read from a `tokenizer.json`), a word, a character, a byte of
@@ -81,7 +81,7 @@ class TextConfig:
     """Symbols that are kept whole wherever they appear, such as "<2de>"."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that clash or have no effect."""
+        """Refuse settings that contradict each other or have no effect."""
         for name, kinds in USED_BY.items():
             if self.kind not in kinds and self.run is None and getattr(self, name) != self.__dataclass_fields__[name].default:
                 raise ConfigError(f"`{name}` needs `kind` to be one of {', '.join(kinds)}, but it is {self.kind}.")
@@ -108,7 +108,7 @@ class TextConfig:
             raise ConfigError(f"`tags` must differ from each other, but are {', '.join(self.tags)}.")
 
     def _check_pretrained(self) -> None:
-        """The tokenizer of a checkpoint decides everything itself."""
+        """Refuse settings that the checkpoint's tokenizer determines."""
         if self.model is None:
             raise ConfigError(
                 "`model` is missing: give the folder, or the name on the hub, of the checkpoint whose tokenizer is to be used."
@@ -120,18 +120,18 @@ class TextConfig:
                 )
 
     def _check_run(self) -> None:
-        """The run decides everything but what is put before a text, and how texts are cut in training."""
+        """Refuse settings that the run determines: all but what is put before a text, and subword sampling in training."""
         for name, field in self.__dataclass_fields__.items():
             if name not in ("run", "prefix", "opening", "sampling", "tags") and getattr(self, name) != field.default:
                 raise ConfigError(f"`{name}` must be left out, since the vocabulary of `run` decides it, but is {getattr(self, name)!r}.")
 
     @property
     def resolved_byte_fallback(self) -> bool:
-        """Whether unseen characters become bytes, the default filled in."""
+        """Whether unseen characters are encoded as bytes, including the default."""
         return self.byte_fallback if self.byte_fallback is not None else self.kind in (*SUBWORDS, "byte") or self.lossless
 
     def resolved_normalization(self, side: Side) -> Form:
-        """The Unicode normalization of a side, the default filled in."""
+        """The Unicode normalization of a side, including the default."""
         if self.normalization is not None:
             return self.normalization
         if self.lossless or self.model is not None or self.kind == "byte":
