@@ -39,17 +39,17 @@ class SegmentsConfig:
     """How recordings that are too long to be predicted at once are cut."""
 
     longest: Annotated[float, Field(ge=1)] | None = 30.0
-    """Recordings longer than so many seconds are cut at silence, into parts that are no longer; null cuts nothing. About the length of
+    """Recordings longer than this many seconds are cut at silence, into parts that are no longer; null cuts nothing. About the length of
     the longest training recordings is best."""
     pause: Annotated[float, Field(ge=0.05)] = 0.3
-    """A silence of so many seconds may separate two parts."""
+    """The shortest silence, in seconds, that may separate two parts."""
     margin: Annotated[float, Field(ge=0)] = 0.15
     """Seconds of silence to keep around speech."""
     detector: Literal["energy", "silero"] = "energy"
-    """What tells speech from silence: how loud it is, or the network of Silero, which knows voices
-    from noise and needs the extra `vad`."""
+    """What detects speech: the loudness, or Silero's network for voice activity detection, which tells voices from noise and needs the
+    extra `vad`."""
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.35
-    """For `energy`: where between the quiet (0) and the loud level (1) of a recording, in decibels, speech begins."""
+    """For `energy`: the level at which speech begins, between the quiet (0) and the loud level (1) of a recording in decibels."""
 
 
 def cut_at_silence(

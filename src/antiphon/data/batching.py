@@ -36,14 +36,14 @@ class BatchingConfig:
     max_examples: Count | None = None
     """The most rows of a global batch; null is no limit."""
     pack: bool = False
-    """Sequence packing: the model reads several pairs in one row, which do not see each other, instead of padding. What is learned is the
-    same; budgets count without padding. For encoder-decoders by attention alone (`transformer`, most of its settings)."""
+    """Sequence packing: the model reads several pairs in one row, which do not attend to each other, instead of padding. The result of
+    training is the same; budgets count without padding. For attention-only encoder-decoders (`transformer`, with most of its settings)."""
     pool_size: Count = 65536
-    """How many rows are sorted by length together; larger means less padding, smaller means more randomness."""
+    """The number of rows that are sorted by length together; larger means less padding, smaller means more randomness."""
     shuffle: bool = True
     """False shows the rows in the order of the corpus, neither shuffled nor sorted by length."""
     workers: Annotated[int, Field(ge=0)] | None = None
-    """Processes that prepare batches where examples are drawn anew each time (sampled subwords, augmentation); 0 leaves it to a thread.
+    """Processes that prepare batches if examples are encoded anew each time (sampled subwords, augmentation); 0 leaves it to a thread.
     Batches are the same in any case. When left out, two start as soon as training has waited for batches for some seconds."""
 
     def __post_init__(self) -> None:

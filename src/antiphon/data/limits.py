@@ -205,5 +205,5 @@ def _left(array: np.ndarray, most: int, spec: Spec) -> np.ndarray:
 
 
 def _ending(array: np.ndarray, spec: Spec) -> int:
-    """The elements that end a sequence: the end symbol, or that and a language behind it (mBART)."""
+    """The elements that end a sequence: the end symbol, or that and a language after it (mBART)."""
     return next((count for count in (1, 2) if isinstance(spec, TokenSpec) and count <= len(array) and array[-count] == spec.end), 0)

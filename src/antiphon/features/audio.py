@@ -39,11 +39,12 @@ class AudioFeaturesConfig:
     """`filter_banks` is Kaldi's log filter banks; `whisper` is Whisper's log-mel, equal to its own feature extractor (16,000 Hz only).
     `precomputed` are matrices (frames, bins) that another program made: `feats.scp` of Kaldi, or `.npy` files that are named in `audio`."""
     bins: Annotated[int, Field(ge=1, le=8192)] = 80
-    """Channels of a frame, 512 at most that are made here; Whisper has 80, its large-v3 128."""
+    """Channels of a frame, at most 512 when computed by Antiphon; Whisper has 80, its large-v3 128."""
     padded_seconds: Annotated[float, Field(gt=0)] | None = None
-    """Fill every recording with silence up to this length, as published Whisper models need it (30); null keeps its own length."""
+    """Pad every recording with silence to this length, as published Whisper models need it (30); null keeps its own length."""
     frame_shift: Annotated[float, Field(gt=0, le=10)] | None = None
-    """Seconds from one precomputed frame to the next, such as 0.01, for all times in outputs; goes with `kind: precomputed`."""
+    """Seconds from one precomputed frame to the next, such as 0.01, from which all times in outputs are computed; only with `kind:
+    precomputed`."""
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other or have no effect."""

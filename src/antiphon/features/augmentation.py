@@ -28,9 +28,9 @@ class NoiseConfig:
     kind: Literal["white", "folder"] = "white"
     """White noise, or cuts of the audio files in a folder."""
     folder: Path | None = None
-    """The folder of noise, for `kind: folder`; a relative one starts from where training is started."""
+    """The folder of noise, for `kind: folder`; a relative path starts from the folder in which training is started."""
     signal_to_noise: tuple[float, float] = (5.0, 20.0)
-    """The range in decibels from which the ratio of signal to noise is drawn; less is noisier."""
+    """The range in decibels from which the signal-to-noise ratio is drawn; lower is noisier."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     """The share of utterances that get noise."""
 
@@ -47,17 +47,17 @@ class AugmentationConfig:
     each time."""
 
     frequency_masks: Annotated[int, Field(ge=0)] = 2
-    """How many bands of channels are hidden."""
+    """The number of frequency bands that are masked."""
     frequency_width: Annotated[int, Field(ge=1)] = 27
-    """The widest band, in channels; the width is drawn from 0 on."""
+    """The widest band, in channels; widths are drawn from 0 on."""
     time_masks: Annotated[int, Field(ge=0)] = 2
-    """How many spans of frames are hidden."""
+    """The number of time spans that are masked."""
     time_width: Annotated[int, Field(ge=1)] = 100
-    """The longest span, in frames of 10 ms; the length is drawn from 0 on."""
+    """The longest span, in frames of 10 ms; lengths are drawn from 0 on."""
     time_share: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """No span is longer than this share of the utterance, so that not too much of a short one is hidden."""
+    """No span is longer than this share of the utterance, so that not too much of a short one is masked."""
     speeds: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = ()
-    """Factors of speed to draw from, such as [0.9, 1.0, 1.1]; none leaves the speed."""
+    """Speed factors to draw from, such as [0.9, 1.0, 1.1]; none keeps the speed."""
     volume: tuple[float, float] | None = None
     """The range in decibels from which a gain is drawn, such as [-6, 6]."""
     noise: NoiseConfig | None = None

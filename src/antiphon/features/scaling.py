@@ -31,14 +31,14 @@ class ScalingConfig:
     its logarithm, as DeepAR does); standard (mean 0, deviation 1); robust (median 0, quartiles 1 apart); min_max (from 0 to 1); last
     (relative to the last value, in deviations)."""
     over: Literal["window", "series", "all"] = "window"
-    """What is measured: each window by itself, the history of its series, or all training data."""
+    """What is measured: each window separately, the history of its series, or all training data."""
     season: Annotated[int, Field(ge=2)] | Literal["auto"] | None = None
     """Steps of a season that is measured on each window and taken off before it is scaled; null takes nothing off, and `auto` takes the
     season of the frequency, or another usual one, where the autocorrelation of most series confirms it. It is added in units of
     the transform: under `transform: log` it multiplies. The less sure a window is of its season, the less of it is taken off."""
     unit: Annotated[float, Field(gt=0)] | None = None
     """A fixed number to divide by, in place of a measured one. Under `transform: log` 0.2 makes about a fifth a unit, so that a loss counts
-    errors in percent, and a calm series is told from a restless one."""
+    errors in percent, and calm series are distinguished from volatile ones."""
 
     def __post_init__(self) -> None:
         if self.unit is not None and self.name == "none":
@@ -58,7 +58,7 @@ class TransformConfig:
     name: TransformName = "none"
     """none; log (values above 0); log1p (log(1 + x), values from 0); box_cox (values above 0; Box and Cox 1964)."""
     power: Annotated[float, Field(ge=-2, le=3)] | None = None
-    """The power of box_cox; null is the most likely one for the training data."""
+    """The power of box_cox; null means the most likely one for the training data."""
 
     def __post_init__(self) -> None:
         if self.power is not None and self.name != "box_cox":

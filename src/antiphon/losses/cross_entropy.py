@@ -33,9 +33,9 @@ class CrossEntropyConfig:
     label_smoothing: Fraction = 0.1
     """Share of the probability that is spread over the whole vocabulary (Szegedy et al. 2016)."""
     coverage: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the coverage loss, which punishes attending again to the same places (See et al. 2017; they used 1)."""
+    """Weight of the coverage loss, which penalizes attending again to the same places (See et al. 2017; they used 1)."""
     guided_alignment: GuidedAlignmentConfig | None = None
-    """Attention also learns from the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
+    """Attention is also trained on the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
 
 
 @final

@@ -28,9 +28,9 @@ class GuidedAlignmentConfig:
     """How attention is trained on alignments."""
 
     weight: Annotated[float, Field(gt=0)] = 0.1
-    """How much an aligned step's attention counts beside the loss of its symbol; Marian's is 0.1."""
+    """Weight of an aligned step's attention loss relative to the loss of its symbol; Marian's is 0.1."""
     cost: Cost = "cross_entropy"
-    """What a step pays: the cross-entropy of its attention with the alignment, or the sum of squared differences."""
+    """The loss of a step: the cross-entropy of its attention with the alignment, or the sum of squared differences."""
 
 
 @final

@@ -26,15 +26,15 @@ class MinimumRiskConfig:
     name: Literal["minimum_risk"] = "minimum_risk"
     """The name of this loss."""
     metric: plugin_name("metrics") = "chrf"  # type: ignore[valid-type]
-    """The metric of single outputs that the cost is made of, such as chrf, bleu or word_error_rate."""
+    """The metric for single outputs that defines the cost, such as chrf, bleu or word_error_rate."""
     samples: Annotated[int, Field(ge=2)] = 8
-    """Outputs drawn for each source; equal ones count once."""
+    """Outputs sampled for each source; equal ones count once."""
     alpha: Annotated[float, Field(gt=0)] = 0.2
-    """Sharpness of the distribution over the outputs drawn: 0.005 makes it nearly even (Shen et al. 2016), 1 leaves it as it is."""
+    """Sharpness of the distribution over the sampled outputs: 0.005 makes it nearly uniform (Shen et al. 2016), 1 leaves it unchanged."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Outputs are drawn at this temperature; higher ones differ more."""
+    """Outputs are sampled at this temperature; at higher ones they differ more."""
     references: bool = False
-    """Whether the reference is one of the outputs of each source, as with Shen et al."""
+    """Whether the reference is added to the outputs of each source, as in Shen et al."""
     cross_entropy_weight: Fraction = 0.3
     """Share of cross-entropy in the loss."""
     label_smoothing: Fraction = 0.1

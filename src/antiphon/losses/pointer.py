@@ -32,11 +32,11 @@ class PointerLossConfig:
     name: Literal["pointer"] = "pointer"
     """The name of this loss."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the loss that asks the generator for every symbol of the vocabulary alike (Szegedy et al. 2016)."""
+    """Share of the loss that raises all symbols of the generator's vocabulary equally (Szegedy et al. 2016)."""
     coverage: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the coverage loss, which punishes attending again to the same places (See et al. 2017; they used 1)."""
+    """Weight of the coverage loss, which penalizes attending again to the same places (See et al. 2017; they used 1)."""
     guided_alignment: GuidedAlignmentConfig | None = None
-    """Attention also learns from the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
+    """Attention is also trained on the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
 
 
 def build(settings: PointerLossConfig, target: Spec) -> Loss | LossOfBatch:

@@ -35,8 +35,8 @@ class TransducerLossConfig:
     intermediate_weight: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Share of inner layers within CTC, where the model has `intermediate_ctc` (Lee and Watanabe 2021)."""
     fast_emit: Annotated[float, Field(ge=0)] = 0.0
-    """How much more than blanks symbols are pulled at, so that a stream says them earlier (FastEmit, Yu et al. 2021; they used 0.004 to
-    0.01)."""
+    """How much stronger the gradients of symbols are than those of blanks, so that a stream outputs symbols earlier (FastEmit, Yu et al.
+    2021; they used 0.004 to 0.01)."""
 
 
 @final

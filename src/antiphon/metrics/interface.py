@@ -20,11 +20,11 @@ class Score:
     low: float | None = None
     high: float | None = None
     target: float | None = None
-    """The value that is best, where neither the highest nor the lowest is."""
+    """The best value, if it is neither the highest nor the lowest."""
     items: int | None = None
-    """How many items it is a score of: fewer than there are where some give nothing to score. None where nobody counts."""
+    """The number of items that were scored: fewer than there are if some cannot be scored. None if it was not counted."""
     worthless: float | None = None
-    """The value from which on nothing is right of any output: 0 of chrF, 100 of an error rate. None where there is no such value."""
+    """The value at which outputs are entirely wrong: 0 for chrF, 100 for an error rate. None if there is no such value."""
 
 
 DECIDING = 1000
@@ -40,14 +40,14 @@ class Metric(ABC):
     name: str
     summary: str
     higher_is_better: bool | None
-    """None where neither is: for a metric with a `target`, and for what only describes predictions, such as how much they copy."""
+    """None if neither is better: for a metric with a `target`, and for one that only describes predictions, such as how much they copy."""
     target: float | None = None
-    """The value that is best, where neither the highest nor the lowest is: 80 for the percentage that an 80 % interval covers."""
+    """The best value, if it is neither the highest nor the lowest: 80 for the percentage that an 80 % interval covers."""
     signature: str
     worthless: float | None = None
-    """The value from which on nothing is right of any output: 0 of chrF, 100 of an error rate. None where there is no such value."""
+    """The value at which outputs are entirely wrong: 0 for chrF, 100 for an error rate. None if there is no such value."""
     spread = False
-    """Whether it measures how sure predictions are, of which a mere point says nothing."""
+    """Whether it measures the uncertainty of predictions, which point predictions do not have."""
     note: str = ""
     """What a reader of the score should know beside the signature, as a sentence."""
 

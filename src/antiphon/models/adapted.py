@@ -38,11 +38,11 @@ class AdaptedConfig:
     """Must be given: the run, or one of its checkpoints, whose model is adapted. The run must have the task's vocabulary
     (`task.vocabulary.run`)."""
     adapter: AdapterConfig = AdapterConfig()
-    """What learns."""
+    """The adapters."""
     model: plugin_field("models") | None = None  # type: ignore[valid-type]
-    """That model's own settings; a run fills them in."""
+    """The adapted model's own settings; filled in by a run."""
     sha256: str | None = None
-    """Hash of that model's weights; a run fills it in, to find out whether they have changed."""
+    """Hash of the adapted model's weights; filled in by a run, to detect changes."""
     trust: Verdict = verdict()
     """Whether code from outside that the run names may be imported; no setting."""
 

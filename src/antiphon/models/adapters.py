@@ -28,19 +28,19 @@ class AdapterConfig:
     """A few trainable parameters beside each layer, whose own weights stay frozen."""
 
     kind: Literal["lora", "dora"] = "lora"
-    """LoRA, or DoRA, which also learns the length of each row: a little better at small ranks, and slower."""
+    """LoRA, or DoRA, which also learns the magnitude of each row: a little better at small ranks, and slower."""
     rank: Annotated[int, Field(ge=1)] = 8
-    """The rank of what is added to a matrix."""
+    """The rank of the update of a matrix."""
     alpha: Annotated[float, Field(gt=0)] = 16.0
-    """What is added is multiplied by `alpha / rank`."""
+    """The update is multiplied by `alpha / rank`."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout of what an adapter reads."""
+    """Dropout on the input of an adapter."""
     modules: tuple[str, ...] | None = None
-    """Linear layers that adapt: patterns such as `*.q_proj`. None is every linear layer of an attention."""
+    """Linear layers to adapt: patterns such as `*.q_proj`. None means every linear layer of an attention."""
     train: tuple[str, ...] = ()
-    """Parameters of the frozen model that learn as well: patterns such as `*norm*`."""
+    """Parameters of the frozen model that are trained as well: patterns such as `*norm*`."""
     base_precision: Literal["fp32", "8bit"] = "fp32"
-    """How the frozen matrices are kept: as they are, or as 8-bit integers (needs the extra `hf-8bit`)."""
+    """How the frozen matrices are stored: unchanged, or as 8-bit integers (needs the extra `hf-8bit`)."""
 
 
 def need_peft() -> None:

@@ -42,7 +42,7 @@ class ChronosBoltConfig:
     path: str | None = None
     """Must be given: a folder with a Chronos-Bolt checkpoint, or its name on the hub, such as `amazon/chronos-bolt-small`."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Dropout in training instead of the checkpoint's own; None leaves that."""
+    """Dropout in training instead of the checkpoint's own; None keeps that."""
     description: dict[str, Any] | None = None
     """The checkpoint's own configuration; a run fills it in, so that it can be used without the checkpoint that it came from."""
 

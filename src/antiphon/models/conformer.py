@@ -46,23 +46,23 @@ class ConformerConfig:
     feed_forward_dim: Count = 1024
     """Width inside the feed-forward layers of the encoder; a Conformer block has two of them."""
     decoder_feed_forward_dim: Count | None = None
-    """Width inside the feed-forward layers of the decoder; None is twice that of the encoder, since it has one."""
+    """Width inside the feed-forward layers of the decoder; None means twice that of the encoder, since a layer has only one of them."""
     convolution_kernel: Count = 15
-    """States that a convolution sees at once; must be odd."""
+    """Kernel size of the convolutions, in states; must be odd."""
     convolution_norm: ConvolutionNorm = "layer"
     """What normalizes within the convolution module: `layer`, the same for any batch, or `batch`, as in the paper."""
     positions: FramePositions = "rotary"
-    """How positions enter attention: by rotation (rotary) or as biases (relative)."""
+    """How positions are encoded in attention: by rotation (rotary) or as biases (relative)."""
     subsampling: Literal[1, 2, 4, 8] = 4
     """Frames of the source for one state of the encoder. More is faster, and leaves CTC fewer states to align a target with."""
     subsampling_kind: Subsampling = "convolution"
-    """Strided convolutions over time and frequency, or frames side by side (stack)."""
+    """Strided convolutions over time and frequency, or concatenated frames (stack)."""
     subsampling_width: Count = 64
-    """Maps of each subsampling convolution."""
+    """Channels of each subsampling convolution."""
     ctc: bool = False
-    """Whether the encoder also predicts the target by itself (CTC), in training and for joint decoding."""
+    """Whether the encoder also predicts the target (CTC), in training and for joint decoding."""
     intermediate_ctc: tuple[Count, ...] = ()
-    """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
+    """Numbers of inner blocks, from 1, that are also trained by CTC, with the same output layer (Lee and Watanabe 2021)."""
     dropout: Fraction = 0.1
     """Dropout on embeddings, inside feed-forward layers and on the output of every sub-layer."""
     attention_dropout: Fraction = 0.0
@@ -72,7 +72,7 @@ class ConformerConfig:
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer of the decoder; None is the natural one for the target."""
+    """The output layer of the decoder; None means the default for the target."""
 
 
 @final

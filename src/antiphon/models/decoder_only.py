@@ -47,7 +47,7 @@ class TransformerLayersConfig:
     norm: Literal["layer", "rms"] = "layer"
     """LayerNorm or RMSNorm, before each sub-layer."""
     positions: Positions = "rotary"
-    """How positions enter: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
+    """How positions are encoded: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
     max_positions: Count = 1024
     """Longest sequence of learned positions."""
     dropout: Fraction = 0.1
@@ -86,11 +86,11 @@ class DecoderOnlyConfig:
     name: Literal["decoder_only"] = "decoder_only"
     """The name of this architecture."""
     decoder: LayersConfig = TransformerLayersConfig()
-    """What reads the symbols so far: transformer or lstm, with its sizes."""
+    """The kind of decoder: transformer or lstm, with its sizes."""
     tied_embeddings: Literal["none", "decoder"] = "decoder"
     """Share the embedding with the output layer."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for symbols."""
+    """The output layer; None means the default for symbols."""
 
 
 @final

@@ -42,11 +42,11 @@ class ConformerEncoderConfig:
     feed_forward_dim: Count = 1024
     """Width inside the feed-forward layers, of which a block has two."""
     convolution_kernel: Count = 15
-    """States that a convolution sees at once; must be odd."""
+    """Kernel size of the convolutions, in states; must be odd."""
     convolution_norm: ConvolutionNorm = "layer"
     """What normalizes within the convolution module: `layer`, the same for any batch, or `batch`, as in the paper."""
     positions: FramePositions = "rotary"
-    """How positions enter attention: by rotation (rotary) or as biases (relative)."""
+    """How positions are encoded in attention: by rotation (rotary) or as biases (relative)."""
     dropout: Fraction = 0.1
     """Dropout inside feed-forward layers and on the output of every sub-layer."""
     attention_dropout: Fraction = 0.0
@@ -68,7 +68,7 @@ class TransformerEncoderConfig:
     feed_forward_dim: Count = 2048
     """Width inside the feed-forward layers."""
     positions: FramePositions = "rotary"
-    """How positions enter attention: by rotation (rotary) or as biases (relative)."""
+    """How positions are encoded in attention: by rotation (rotary) or as biases (relative)."""
     dropout: Fraction = 0.1
     """Dropout inside feed-forward layers and on the output of every sub-layer."""
     attention_dropout: Fraction = 0.0
@@ -103,21 +103,21 @@ class EncoderOnlyConfig:
     name: Literal["encoder_only"] = "encoder_only"
     """The name of this architecture."""
     encoder: EncoderConfig = ConformerEncoderConfig()
-    """What reads the frames: conformer, transformer or lstm, with its sizes."""
+    """The kind of encoder: conformer, transformer or lstm, with its sizes."""
     subsampling: Literal[1, 2, 4, 8] = 4
     """Frames of the source for one state of the encoder. More is faster, and leaves fewer states to align a target with."""
     subsampling_kind: Subsampling = "convolution"
-    """Strided convolutions over time and frequency, or frames side by side (stack)."""
+    """Strided convolutions over time and frequency, or concatenated frames (stack)."""
     subsampling_width: Count = 64
     """Maps of each subsampling convolution."""
     chunk: Count | None = None
-    """For recordings that are followed while they are made: a state depends on no frame behind its chunk of this many states; convolutions
-    and recurrent layers look back only. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None looks at all."""
+    """For live recognition: a state depends on no frame after its chunk of this many states; convolutions and recurrent layers only use the
+    past. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None uses the whole recording."""
     left_chunks: Annotated[int, Field(ge=0)] | None = None
-    """With `chunk`: chunks before its own that a state attends to in each layer, in training and in a stream, whose costs and memory then
-    stay the same however long it lasts; 0 is the own chunk only. None attends to all that went before. An `lstm` has no use for it."""
+    """With `chunk`: the number of earlier chunks that a state attends to in each layer, in training and in a stream, whose cost and memory
+    then do not grow with its length; 0 means only its own chunk. None attends to all earlier ones. Without effect on an `lstm`."""
     intermediate_ctc: tuple[Count, ...] = ()
-    """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
+    """Numbers of inner blocks, from 1, that are also trained by CTC, with the same output layer (Lee and Watanabe 2021)."""
 
 
 @final

@@ -35,22 +35,22 @@ class LinearConfig:
     name: Literal["linear"] = "linear"
     """The name of this architecture."""
     context_length: Length | None = None
-    """Steps of the window that are mapped, the latest ones; None is all that the task gives. A shorter window is continued backwards by
-    its first value."""
+    """The number of latest steps of the window that are mapped; None means all that the task gives. A shorter window is extended backwards
+    by its first value."""
     horizon: Length | None = None
-    """The most steps to forecast; None is as many as the task asks for."""
+    """The greatest number of steps to forecast; None means as many as the task asks for."""
     decomposition: Literal["none", "trend", "seasonal"] = "none"
-    """Parts with a map of their own: none, trend and remainder (DLinear), or trend, season and remainder."""
+    """Components with maps of their own: none, trend and remainder (DLinear), or trend, season and remainder."""
     kernel_size: Length = 25
-    """Steps of the moving average that is the trend; must be odd."""
+    """Steps of the moving average for the trend; must be odd."""
     season: Annotated[int, Field(ge=2)] | None = None
-    """Steps after which a pattern returns; must be given for the decomposition `seasonal`."""
+    """Steps after which a pattern repeats; must be given for the decomposition `seasonal`."""
     shared: bool = True
     """One map for all channels, or one for each."""
     features: Length = 2
-    """Numbers for each step and channel that the head reads. Two let a distribution's scale go its own way."""
+    """Numbers for each step and channel that the head reads. Two make a distribution's scale independent of its location."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for the target."""
+    """The output layer; None means the default for the target."""
 
 
 @final

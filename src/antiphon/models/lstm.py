@@ -48,29 +48,29 @@ class LSTMConfig:
     bidirectional: bool = True
     """Whether the encoder reads in both directions, each with half of `dim`."""
     bridge: Literal["copy", "dense", "zero"] = "dense"
-    """How the encoder's last state starts the decoder: as it is (the top layers; the lowest is repeated for a deeper decoder), through
-    a learned layer, or not at all."""
+    """How the encoder's last state initializes the decoder: unchanged (the top layers; the lowest is repeated for a deeper decoder),
+    through a learned layer, or not at all."""
     attention: Literal["none"] | Scoring = "general"
-    """How the decoder looks back at the source: not at all (none), or by dot, general, additive, location or multi_head attention.
-    `location` also sees where the step before looked (Chorowski et al. 2015), for speech; it decodes step by step in training, too."""
+    """Attention of the decoder to the source: none, or dot, general, additive, location or multi_head attention. `location` also uses the
+    attention of the previous step (Chorowski et al. 2015), for speech; it decodes step by step in training, too."""
     attention_heads: Count = 4
     """Heads of multi_head attention; must divide `dim`."""
     location_filters: Count = 10
-    """For `attention: location`: convolutions over the weights of the step before."""
+    """For `attention: location`: the number of convolutions over the weights of the previous step."""
     location_kernel: Count = 31
-    """For `attention: location`: states that such a convolution sees at once; must be odd."""
+    """For `attention: location`: kernel size of these convolutions, in states; must be odd."""
     subsampling: Literal[1, 2, 4, 8] = 1
-    """For a source of values: frames for one state of the encoder; 1 is each frame by itself. Recordings have a hundred frames a second."""
+    """For a source of values: frames for one state of the encoder; 1 means no subsampling. Recordings have a hundred frames a second."""
     subsampling_kind: Subsampling = "convolution"
-    """With `subsampling`: strided convolutions over time and frequency, or frames side by side (stack)."""
+    """With `subsampling`: strided convolutions over time and frequency, or concatenated frames (stack)."""
     subsampling_width: Count = 64
-    """With `subsampling`: maps of each convolution."""
+    """With `subsampling`: the number of channels of each convolution."""
     ctc: bool = False
-    """For a source of values and a target of symbols: whether the encoder also predicts the target by itself (CTC), in training and for
-    joint decoding."""
+    """For a source of values and a target of symbols: whether the encoder also predicts the target (CTC), in training and for joint
+    decoding."""
     coverage: bool = False
-    """Let attention see how much each place was attended to so far (See et al. 2017), against repetition. Decodes step by step in
-    training, too; goes with `coverage` of the loss."""
+    """Let attention use the sum of earlier attention at each place (See et al. 2017), against repetition. Decodes step by step in training,
+    too; combine it with `coverage` of the loss."""
     input_feeding: bool = False
     """Feed the last attentional vector to the next step (Luong et al. 2015): sometimes better, always slower."""
     dropout: Fraction = 0.2
@@ -80,7 +80,7 @@ class LSTMConfig:
     tied_embeddings: Literal["none", "decoder", "all"] = "none"
     """Share the target embedding with the output layer (decoder), and with the source embedding too (all; needs a joint vocabulary)."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for the target."""
+    """The output layer; None means the default for the target."""
 
 
 @dataclass(frozen=True)

@@ -45,20 +45,20 @@ class PretrainedConfig:
     path: str | None = None
     """Must be given: a folder with a checkpoint in the published format, or its name on the hub."""
     dropout: Fraction | None = None
-    """Dropout instead of the checkpoint's own; None leaves that."""
+    """Dropout instead of the checkpoint's own; None keeps that."""
     adapter: AdapterConfig | None = None
-    """Learn low-rank adapters and leave the checkpoint's weights as they are; None is to learn everything."""
+    """Train low-rank adapters and keep the checkpoint's weights frozen; None trains all weights."""
     checkpoint_activations: bool = False
-    """Compute layers again for their gradients instead of keeping what they computed: less memory, more time."""
+    """Recompute layers in the backward pass instead of storing their activations: less memory, more time."""
     trust_remote_code: OwnWord = False
     """Run the code that a checkpoint brings with it. Read it first: it can do whatever you can."""
     description: dict[str, Any] | None = None
     """The checkpoint's own configuration; a run fills it in, so that it can be used without the checkpoint that it came from."""
     generation: dict[str, Any] | None = None
-    """What the checkpoint itself says of searches, as transformers names it: `search` follows it where the recipe does not say otherwise. A
-    run fills it in."""
+    """The checkpoint's generation config, in transformers' terms: `search` follows it where the recipe does not set anything else. Filled
+    in by a run."""
     base: BaseConfig | None = None
-    """The weights that an adapter stands on; a run fills it in, to find out whether they have changed."""
+    """The weights that an adapter is based on; filled in by a run, to detect changes."""
 
 
 @final

@@ -46,7 +46,7 @@ class StatelessPredictorConfig:
     dim: Count = 256
     """Width of embeddings and vectors."""
     context: Count = 2
-    """Symbols that it sees."""
+    """The number of symbols that it uses."""
     dropout: Fraction = 0.1
     """Dropout on embeddings."""
 
@@ -75,27 +75,27 @@ class TransducerConfig:
     name: Literal["transducer"] = "transducer"
     """The name of this architecture."""
     encoder: EncoderConfig = ConformerEncoderConfig()
-    """What reads the source: conformer, transformer or lstm, with its sizes."""
+    """The kind of encoder: conformer, transformer or lstm, with its sizes."""
     subsampling: Literal[1, 2, 4, 8] | None = None
-    """Frames of the source for one state of the encoder; None is 4 of a source of values, and 1 of symbols."""
+    """Frames of the source for one state of the encoder; None means 4 for a source of values, and 1 for symbols."""
     subsampling_kind: Subsampling = "convolution"
-    """Strided convolutions over time and frequency, or frames side by side (stack)."""
+    """Strided convolutions over time and frequency, or concatenated frames (stack)."""
     subsampling_width: Count = 64
-    """Maps of each subsampling convolution."""
+    """Channels of each subsampling convolution."""
     chunk: Count | None = None
-    """For recordings that are followed while they are made: a state depends on no frame behind its chunk of this many states; convolutions
-    and recurrent layers look back only. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None looks at all."""
+    """For live recognition: a state depends on no frame after its chunk of this many states; convolutions and recurrent layers only use the
+    past. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None uses the whole recording."""
     left_chunks: Annotated[int, Field(ge=0)] | None = None
-    """With `chunk`: chunks before its own that a state attends to in each layer, in training and in a stream, whose costs and memory then
-    stay the same however long it lasts; 0 is the own chunk only. None attends to all that went before. An `lstm` has no use for it."""
+    """With `chunk`: the number of earlier chunks that a state attends to in each layer, in training and in a stream, whose cost and memory
+    then do not grow with its length; 0 means only its own chunk. None attends to all earlier ones. Without effect on an `lstm`."""
     predictor: PredictorConfig = StatelessPredictorConfig()
     """The part that reads the symbols written so far: stateless or lstm, with its sizes."""
     joiner_dim: Count = 256
-    """Width at which the two sides meet."""
+    """Width of the joiner's input vectors."""
     ctc: bool = False
-    """Whether the encoder also predicts the target by itself (CTC), in training, and for `search: ctc`."""
+    """Whether the encoder also predicts the target (CTC), in training, and for `search: ctc`."""
     intermediate_ctc: tuple[Count, ...] = ()
-    """With `ctc`: numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
+    """With `ctc`: numbers of inner blocks, from 1, that are also trained by CTC, with the same output layer (Lee and Watanabe 2021)."""
 
 
 @final

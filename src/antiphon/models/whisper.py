@@ -45,7 +45,7 @@ class WhisperConfig:
     feed_forward_dim: Count | None = None
     """Width inside the feed-forward layers; None is four times `dim`."""
     max_positions: Count = 448
-    """The longest target, opening and end included: its positions are learned."""
+    """The longest target, including its forced beginning and the end: its positions are learned."""
     dropout: Fraction = 0.0
     """Dropout on embeddings and on the output of every sub-layer; published models have none."""
     attention_dropout: Fraction = 0.0
@@ -53,7 +53,7 @@ class WhisperConfig:
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for the target."""
+    """The output layer; None means the default for the target."""
 
 
 @final

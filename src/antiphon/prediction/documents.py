@@ -14,7 +14,7 @@ class Continues(Protocol):
 
     @property
     def continues(self) -> bool:
-        """Whether the settings ask for it."""
+        """Whether the settings enable it."""
 
     def place(self, record: Record) -> tuple[int, int]:
         """The number of a record's document, and of the record within it, for records in order."""

@@ -20,18 +20,17 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     inputs: Annotated[list[str | dict[str, Any]], Field(min_length=1)]
-    """Texts, or records with the columns of the task; rows where it reads a table. Sound is {"base64": ...} in its column."""
+    """Texts, or records with the columns of the task; rows for a task with tables. Audio is {"base64": ...} in its column."""
     model: str | None = None
     """The name of a model; the first one when left out."""
     search: dict[str, Any] = {}
     """Settings of the search, such as {"beam_size": 4, "n_best": 3}."""
     brief: bool = False
-    """Whether predictions have only what is said and its score, which some engines find faster."""
+    """Whether predictions have only the text and its score, which some engines find faster."""
     aligned: bool = False
-    """Whether to say which words belong together: `word_alignment`, and `copied_words` of models that copy; and when words of speech
-    are said."""
+    """Whether to add word alignments: `word_alignment`, and `copied_words` for models that copy; and for speech the times of words."""
     stream: bool = False
-    """Whether predictions come one by one, as server-sent events, each as soon as it is made."""
+    """Whether predictions are streamed as server-sent events, each as soon as it is made."""
 
 
 class Answered(BaseModel):

@@ -48,9 +48,9 @@ class DataConfig:
     """Where the records are. Can be left out only if a Python program passes the data itself."""
 
     train: Files | None = None
-    """Records to learn from: a file, or a list of files with weights."""
+    """Training records: a file, or a list of files with weights."""
     validation: Annotated[int, Field(ge=1)] | Files | None = None
-    """Records that decide which checkpoint is best: files, or how many records to split off the training data."""
+    """Records for choosing the best checkpoint: files, or how many records to split off the training data."""
     test: Annotated[int, Field(ge=1)] | Files | None = None
     """Records for `antiphon evaluate`, never used in training: files, or how many records to split off the training data."""
     limits: Limits = Limits()
@@ -58,7 +58,7 @@ class DataConfig:
     cache: Path | None = None
     """Folder for encoded data, to be shared by runs; None is the run's own folder."""
     workers: Count = 1
-    """Processes that encode the data before training; several pay for millions of records. What they write does not depend on it."""
+    """Processes that encode the data before training; several are useful for millions of records. The result is the same."""
 
 
 @config
@@ -66,11 +66,11 @@ class EvaluationConfig:
     """How predictions are scored."""
 
     metrics: tuple[plugin_name("metrics"), ...] | None = None  # type: ignore[valid-type]
-    """Names of metrics (`antiphon list metrics`); None is what suits the task."""
+    """Names of metrics (`antiphon list metrics`); None means the defaults of the task."""
     resamples: Annotated[int, Field(ge=0)] = 1000
     """Bootstrap resamples for intervals; 0 leaves intervals out."""
     alternatives: bool = False
-    """Whether records with the same source (and tags) are alternative references of one item, of which the nearest counts."""
+    """Whether records with the same source (and tags) are alternative references of one item, of which the closest counts."""
     batch_size: Annotated[int, Field(ge=1)] = 32
     """Records decoded together."""
 
@@ -80,10 +80,10 @@ class EngineConfig:
     """How an exported model is run; for a run, only `compiled` has an effect."""
 
     search: Literal["native", "ours"] = "native"
-    """Whose search is used: the engine's own where it finds the same (native), or always that of Antiphon (ours)."""
+    """Which search is used: the engine's own if it finds the same (native), or always Antiphon's (ours)."""
     compiled: bool = False
-    """Of `antiphon export --format torch`: whether programs are compiled for this machine (AOTInductor). Of a run that predicts: whether
-    steps of the decoder are compiled once they are asked for, on a GPU into CUDA graphs. On a CPU, both take a C++ compiler."""
+    """For `antiphon export --format torch`: whether programs are compiled for this machine (AOTInductor). For a run that predicts: whether
+    steps of the decoder are compiled when they are first used, on a GPU into CUDA graphs. On a CPU, both need a C++ compiler."""
 
 
 @config
@@ -91,15 +91,15 @@ class Recipe:
     """Everything that decides how a model is trained, and how it is used by default."""
 
     task: plugin_field("tasks")  # type: ignore[valid-type]
-    """What is turned into what."""
+    """The task: what the input and the output are."""
     data: DataConfig = DataConfig()
     """Where the records are."""
     model: plugin_field("models")  # type: ignore[valid-type]
     """The architecture and its sizes."""
     training: Training
-    """How it learns."""
+    """How the model is trained."""
     distillation: Distillation = None
-    """How it learns from a trained teacher (`antiphon distill`); null learns from the data only."""
+    """How the model learns from a trained teacher (`antiphon distill`); null learns from the data only."""
     sweep: Sweep = None
     """Which settings `antiphon sweep` tries; training does not read it."""
     search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]
@@ -109,7 +109,7 @@ class Recipe:
     engine: EngineConfig = EngineConfig()
     """How an exported model is run."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Decides everything random."""
+    """The seed of all random numbers."""
     trust: Verdict = verdict()
     """Whether code from outside that is named here may be imported; no setting."""
 

@@ -56,7 +56,7 @@ class StoredEvaluation:
 
     @property
     def details(self) -> Plain:
-        """What the task said beside scores; {} for tasks that say nothing."""
+        """The task's details beside scores; {} for tasks without any."""
         return as_mapping(self.content.get("details"))
 
 

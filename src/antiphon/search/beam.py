@@ -53,9 +53,9 @@ class BeamConfig:
     beam_size: Annotated[int, Field(ge=1)] = 5
     """Unfinished hypotheses kept per source; 1 is greedy search."""
     n_best: Annotated[int, Field(ge=1)] = 1
-    """Hypotheses given per source; at most `beam_size`."""
+    """Hypotheses returned per source; at most `beam_size`."""
     length_penalty: LengthPenalty = "average"
-    """What a log-probability is divided by to rank hypotheses of different length: 1 (`none`), their length with the end symbol
+    """The divisor of log-probabilities, by which hypotheses of different length are compared: 1 (`none`), their length with the end symbol
     (`average`), ((5 + length) / 6) ** alpha (`gnmt`, Wu et al. 2016), or length ** alpha (`power`, as in transformers)."""
     alpha: Annotated[float, Field(ge=0)] | None = None
     """For `gnmt` and `power` only: 0 is no penalty; 0.6 when not given."""
@@ -64,12 +64,12 @@ class BeamConfig:
     groups: Annotated[int, Field(ge=1)] = 1
     """Divide the beam into this many groups that shun each other's symbols (Vijayakumar et al. 2018)."""
     diversity: Annotated[float, Field(ge=0)] | None = None
-    """For several groups only: what a symbol loses for each time an earlier group said it in this step; 0.5 when not given."""
+    """For several groups only: the penalty of a symbol for each time an earlier group chose it in this step; 0.5 when not given."""
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How much of the ranking is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC. Often 0.3."""
+    """Weight of the CTC score in the ranking (Watanabe et al. 2017); needs a model trained with CTC. Often 0.3."""
     language_model: LanguageModelConfig | None = None
-    """A language model that takes part in the ranking (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
-    `{ngram: FILE, weight: 0.3}`."""
+    """A language model that is used in the ranking (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or `{ngram: FILE,
+    weight: 0.3}`."""
     length_reward: float = 0.0
     """What each symbol but the end adds to the log-probability (the word reward of He et al. 2016). The `length_penalty` divides the sum,
     so it needs `none`, `gnmt` or `power`."""
@@ -78,13 +78,13 @@ class BeamConfig:
     patience: Annotated[float, Field(gt=0)] = 1.0
     """Stop when `patience * beam_size` hypotheses have finished (Kasai et al. 2022); more finds better scores and takes longer."""
     limits: LimitsConfig = LimitsConfig()
-    """How long a hypothesis may become."""
+    """Limits on the length of hypotheses."""
     processors: ProcessorsConfig = ProcessorsConfig()
-    """Which symbol may follow."""
+    """Rules about which symbol may follow."""
     alignment: bool = False
-    """Whether to give the attention over the source with each hypothesis."""
+    """Whether to return the attention over the source with each hypothesis."""
     spans: bool = False
-    """Whether to give the frames that say each symbol (word timestamps); needs a model trained with CTC."""
+    """Whether to return the frames of each symbol (word timestamps); needs a model trained with CTC."""
 
     def __post_init__(self) -> None:
         if self.n_best > self.beam_size:

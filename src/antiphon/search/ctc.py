@@ -42,15 +42,15 @@ class CTCSearchConfig:
     name: Literal["ctc"] = "ctc"
     """The search."""
     beam_size: Annotated[int, Field(ge=1)] = 1
-    """Prefixes kept at each frame; 1 takes the likeliest symbol of each frame."""
+    """Prefixes kept at each frame; 1 takes the most probable symbol of each frame."""
     n_best: Annotated[int, Field(ge=1)] = 1
-    """Hypotheses given per source; at most `beam_size`."""
+    """Hypotheses returned per source; at most `beam_size`."""
     language_model: LanguageModelConfig | None = None
-    """N-grams that take part in the ranking of prefixes: `{ngram: FILE, weight: 0.5}`; needs a beam."""
+    """N-grams that are used in the ranking of prefixes: `{ngram: FILE, weight: 0.5}`; needs a beam."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`; needs a beam. A record may have its own in a field `hot_words`."""
     spans: bool = False
-    """Whether to give the frames that say each symbol (word timestamps)."""
+    """Whether to return the frames of each symbol (word timestamps)."""
 
     def __post_init__(self) -> None:
         check_settings(self, "ctc")

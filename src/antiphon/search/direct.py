@@ -31,13 +31,13 @@ class DirectConfig:
     name: Literal["direct"] = "direct"
     """The search."""
     point: Point = "mean"
-    """What a distribution's point forecast is: its mean or its median. Of quantiles it is the median."""
+    """The point forecast of a distribution: its mean or its median. Of quantiles it is the median."""
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = LEVELS
-    """Levels of the quantiles of a distribution; a head of quantiles has its own."""
+    """Levels of the quantiles of a distribution; a quantile head has its own."""
     samples: Annotated[int, Field(ge=1)] = 400
-    """Draws that quantiles are estimated from where a distribution has none to compute: none of the heads here needs them."""
+    """Samples from which quantiles are estimated if a distribution cannot compute them: none of the heads here needs this."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """With the source's content this decides the draws."""
+    """The seed, which together with the source's content determines the samples."""
 
     def __post_init__(self) -> None:
         check_levels(self.levels)

@@ -33,9 +33,9 @@ class LanguageModelConfig:
     ngram: Path | None = None
     """An n-gram model in the ARPA format (plain or .gz), as KenLM's lmplz and SRILM write them."""
     weight: Annotated[float, Field(gt=0)] = 0.3
-    """By how much its log-probability is multiplied before it is added to the model's."""
+    """The factor of its log-probability before it is added to the model's."""
     level: Literal["symbols", "words"] | None = None
-    """Of `ngram`: what an entry stands for. Left out: `words` where the vocabulary is made of subwords, `symbols` of any other."""
+    """For `ngram`: what an entry stands for. Left out: `words` if the vocabulary consists of subwords, otherwise `symbols`."""
     trust: Verdict = verdict()
     """Whether code from outside that the run names may be imported; no setting."""
 

@@ -33,20 +33,20 @@ class GreedyConfig:
     name: Literal["greedy"] = "greedy"
     """The search."""
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How much of the choice is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC."""
+    """Weight of the CTC score in the choice (Watanabe et al. 2017); needs a model trained with CTC."""
     language_model: LanguageModelConfig | None = None
-    """A language model that takes part in the choice (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
-    `{ngram: FILE, weight: 0.3}`."""
+    """A language model that is used in the choice (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or `{ngram: FILE,
+    weight: 0.3}`."""
     length_reward: float = 0.0
-    """What each symbol but the end is favoured by, in log-probability: above 0, outputs become longer."""
+    """A bonus for each symbol but the end, in log-probability: above 0, outputs become longer."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`. A record may have its own in its field `hot_words`."""
     limits: LimitsConfig = LimitsConfig()
-    """How long a hypothesis may become."""
+    """Limits on the length of hypotheses."""
     processors: ProcessorsConfig = ProcessorsConfig()
-    """Which symbol may follow."""
+    """Rules about which symbol may follow."""
     alignment: bool = False
-    """Whether to give the attention over the source with each hypothesis."""
+    """Whether to return the attention over the source with each hypothesis."""
 
 
 @final

@@ -37,9 +37,9 @@ class HotWordsConfig:
     """Phrases to prefer, such as names that the model has hardly seen."""
 
     phrases: tuple[str, ...] = ()
-    """Texts, written as outputs are. A record may have more of them in its field `hot_words`."""
+    """Texts, spelt like outputs. A record may have more of them in its field `hot_words`."""
     weight: Annotated[float, Field(gt=0)] = 1.5
-    """What each symbol of a phrase adds to the log-probability. If it is too large, phrases are recognized where nobody said them."""
+    """The bonus of each symbol of a phrase, in log-probability. If it is too large, phrases are recognized that were not spoken."""
 
     def __post_init__(self) -> None:
         if not all(phrase.strip() for phrase in self.phrases):

@@ -24,13 +24,13 @@ class LimitsConfig:
     """The maximum and minimum length of a hypothesis, depending on the length of its source."""
 
     unit: Literal["symbols", "words"] = "symbols"
-    """What lengths count: symbols of the vocabulary, or words (vocabularies of words or subwords know where these begin)."""
+    """The unit of lengths: symbols of the vocabulary, or words (for vocabularies of words or subwords)."""
     max_ratio: Annotated[float, Field(ge=0)] = 2.0
     """At most `max_ratio * source length + max_offset` symbols or words, rounded up."""
     max_offset: Annotated[int, Field(ge=0)] = 16
     """See `max_ratio`."""
     max_length: Annotated[int, Field(ge=1)] | None = None
-    """Never more than this, however long the source."""
+    """Never more than this, for any source."""
     min_length: Annotated[int, Field(ge=0)] = 0
     """At least this many; a source too short for it by `max_ratio` may have this many."""
     min_ratio: Annotated[float, Field(ge=0)] = 0.0

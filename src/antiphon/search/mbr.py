@@ -42,9 +42,9 @@ class MinimumBayesRiskConfig:
     metric: plugin_name("metrics") | None = None  # type: ignore[valid-type]
     """The metric to use as utility, such as `chrf`; symbols are compared when not given."""
     n_best: Annotated[int, Field(ge=1)] = 1
-    """Hypotheses given per source; fewer when there are fewer different candidates."""
+    """Hypotheses returned per source; fewer when there are fewer different candidates."""
     alignment: bool = False
-    """Whether to give the attention over the source with each hypothesis."""
+    """Whether to return the attention over the source with each hypothesis."""
 
     def __post_init__(self) -> None:
         if self.candidates.name in ("mbr", "greedy"):

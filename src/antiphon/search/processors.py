@@ -44,10 +44,9 @@ class ProcessorsConfig:
     """Whether to allow symbols that a published model is not meant to output (Whisper's `suppress_tokens`: brackets, quotation marks,
     music)."""
     forbidden: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Symbols, by number, that are never output, such as those that a published model is known to misuse."""
+    """Numbers of symbols that are never output, such as those that a published model is known to misuse."""
     forbidden_first: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Symbols, by number, that are not output first: at the beginning, or right after what an output must begin with. The end symbol may
-    be one of them."""
+    """Numbers of symbols that are not output first: at the beginning, or right after a forced prefix. The end symbol may be one of them."""
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,13 @@ class RolloutConfig:
     samples: Annotated[int, Field(ge=1)] = 100
     """Sample paths per source if the head predicts a distribution; points and quantiles have one path."""
     point: Point = "mean"
-    """What the paths' point forecast is: their mean or their median at each step."""
+    """The point forecast of the paths: their mean or their median at each step."""
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = LEVELS
-    """Levels of the quantiles of the paths; a head of quantiles has its own."""
+    """Levels of the quantiles of the paths; a quantile head has its own."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """With the source's content this decides all draws."""
+    """The seed, which together with the source's content determines all samples."""
     keep_paths: bool = True
-    """Whether to give the paths themselves with each forecast."""
+    """Whether to return the paths themselves with each forecast."""
 
     def __post_init__(self) -> None:
         check_levels(self.levels)

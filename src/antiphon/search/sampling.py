@@ -41,32 +41,32 @@ class SamplingConfig:
     samples: Annotated[int, Field(ge=1)] = 1
     """Hypotheses per source; some may be equal."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """With the source's content this decides all draws."""
+    """The seed, which together with the source's content determines all samples."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Divide the logits by this: below 1 likely symbols become likelier."""
+    """Divide the logits by this: below 1 probable symbols become more probable."""
     top_k: Annotated[int, Field(ge=1)] | None = None
-    """Draw from the k likeliest symbols only (Fan et al. 2018)."""
+    """Sample only from the k most probable symbols (Fan et al. 2018)."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Draw from the fewest likeliest symbols that together reach this probability (nucleus sampling, Holtzman et al. 2020)."""
+    """Sample only from the smallest set of most probable symbols that reaches this probability (nucleus sampling, Holtzman et al. 2020)."""
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Leave out symbols less probable than this share of the likeliest one's probability (Nguyen et al. 2024)."""
+    """Leave out symbols less probable than this share of the most probable one's probability (Nguyen et al. 2024)."""
     epsilon: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Leave out symbols less probable than this (Hewitt et al. 2022); 0.02 suits minimum Bayes risk (Freitag et al. 2023)."""
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How much of the distribution is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC."""
+    """Weight of the CTC score in the distribution (Watanabe et al. 2017); needs a model trained with CTC."""
     language_model: LanguageModelConfig | None = None
-    """A language model that takes part in the distribution (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
-    `{ngram: FILE, weight: 0.3}`."""
+    """A language model that is used in the distribution (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or `{ngram:
+    FILE, weight: 0.3}`."""
     length_reward: float = 0.0
-    """What each symbol but the end is favoured by, in log-probability: above 0, outputs become longer."""
+    """A bonus for each symbol but the end, in log-probability: above 0, outputs become longer."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`. A record may have its own in its field `hot_words`."""
     limits: LimitsConfig = LimitsConfig()
-    """How long a hypothesis may become."""
+    """Limits on the length of hypotheses."""
     processors: ProcessorsConfig = ProcessorsConfig()
-    """Which symbol may follow."""
+    """Rules about which symbol may follow."""
     alignment: bool = False
-    """Whether to give the attention over the source with each hypothesis."""
+    """Whether to return the attention over the source with each hypothesis."""
 
 
 @final

@@ -36,17 +36,17 @@ class TransducerSearchConfig:
     name: Literal["transducer"] = "transducer"
     """The search."""
     beam_size: Annotated[int, Field(ge=1)] = 1
-    """Sequences kept at each state; 1 takes the likeliest symbol at once."""
+    """Sequences kept at each state; 1 takes the most probable symbol at once."""
     n_best: Annotated[int, Field(ge=1)] = 1
-    """Hypotheses given per source; at most `beam_size`."""
+    """Hypotheses returned per source; at most `beam_size`."""
     max_symbols: Annotated[int, Field(ge=1)] = MAX_SYMBOLS
     """Symbols that may be output at one state of the encoder."""
     language_model: LanguageModelConfig | None = None
-    """N-grams that take part in the ranking (shallow fusion): `{ngram: FILE, weight: 0.3}`; needs a beam."""
+    """N-grams that are used in the ranking (shallow fusion): `{ngram: FILE, weight: 0.3}`; needs a beam."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`; needs a beam. A record may have its own in a field `hot_words`."""
     spans: bool = False
-    """Whether to give the state at which each symbol is output (word timestamps)."""
+    """Whether to return the state at which each symbol is output (word timestamps)."""
 
     def __post_init__(self) -> None:
         check_settings(self, "transducer")

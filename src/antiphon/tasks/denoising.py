@@ -51,28 +51,29 @@ class DenoisingConfig:
     name: Literal["denoising"] = "denoising"
     """The name of this task."""
     text: str | tuple[str, ...] = "text"
-    """Column with the texts, or several columns, each of whose texts is learned by itself."""
+    """Column with the texts, or several columns, whose texts are learned separately."""
     weight: str | None = None
-    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
-    Null counts all alike."""
+    """Column with the weight of each training record (such as a quality score): a number from 0 up; only the proportions matter. Null
+    weights all equally."""
     scheme: Literal["spans", "infilling"] = "spans"
-    """`spans`: a mask of its own for each hidden span, the output says the spans (T5, Raffel et al. 2020). `infilling`: one kind of mask,
-    some of which hide nothing, the output is the whole text (BART, Lewis et al. 2020): slower to train, and nearer to summarization."""
+    """`spans`: each masked span has a mask of its own, and the output is the spans (T5, Raffel et al. 2020). `infilling`: there is one kind
+    of mask, which may also be inserted where nothing is masked, and the output is the whole text (BART, Lewis et al. 2020): slower to
+    train, and closer to summarization."""
     density: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """The share of a text that is hidden. Left out: 0.15 for `spans`, 0.3 for `infilling`."""
+    """The share of a text that is masked. Left out: 0.15 for `spans`, 0.3 for `infilling`."""
     mean_span_length: Annotated[float, Field(ge=1)] = 3.0
-    """How many symbols a hidden span has on average; of `infilling` lengths are Poisson."""
+    """The mean length of a masked span in symbols; for `infilling` lengths have a Poisson distribution."""
     whole_words: bool = False
-    """Hide whole words, never parts of one; `density` and `mean_span_length` then count words. Words are separated by spaces."""
+    """Mask whole words, never parts of them; `density` and `mean_span_length` then count words. Words are separated by spaces."""
     permute_sentences: bool = False
-    """For `infilling` only: the sentences are read in another order, and written in the right one."""
+    """For `infilling` only: the sentences are shuffled in the input, and in the right order in the output."""
     masks: Annotated[int, Field(ge=1)] | None = None
-    """For `spans` only: how many masks there are, and so the most spans of a text; 100 when left out. They are symbols of the
+    """For `spans` only: the number of masks, and so the greatest number of spans in a text; 100 when left out. They are symbols of the
     vocabulary."""
     mask_name: Annotated[str, Field(pattern=r"^[^\s<>]+$")] = "mask"
     """How a mask is written: `<mask_0>`, `<mask_1>` and so on for `spans`, `<mask>` for `infilling`. No text may hold one."""
     vocabulary: TextConfig | None = None
-    """How texts become symbols; the masks are added to it."""
+    """How texts are encoded as symbols; the masks are added to the vocabulary."""
 
     def __post_init__(self) -> None:
         if self.scheme == "spans" and self.permute_sentences:

@@ -35,10 +35,10 @@ class ContextConfig:
     """Whose sentences: those of the source, or also their translations, with which every target then begins. What was said of the sentences
     before stands there in a prediction, and the prediction is what follows it."""
     document: str | None = None
-    """Column that names the document of a record. Left out, or where records to predict lack it: a blank source (a blank line of a text
-    file) ends a document, and each text of a folder is one."""
+    """Column with the document of a record. Left out, or if records to predict lack it: an empty source (a blank line of a text file) ends
+    a document, and each text in a folder is one."""
     separator: Annotated[str, Field(min_length=1)] = "<sep>"
-    """The symbol behind each sentence of the context."""
+    """The symbol after each sentence of the context."""
 
 
 @final

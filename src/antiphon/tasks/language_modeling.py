@@ -36,12 +36,12 @@ class LanguageModelingConfig:
     name: Literal["language_modeling"] = "language_modeling"
     """The name of this task."""
     text: str = "text"
-    """Column with the texts; each is learned from its beginning to its end."""
+    """Column with the texts; each is learned as a whole."""
     weight: str | None = None
-    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
-    Null counts all alike."""
+    """Column with the weight of each training record (such as a quality score): a number from 0 up; only the proportions matter. Null
+    weights all equally."""
     vocabulary: TextConfig | None = None
-    """How texts become symbols. For a model that is to help another in its search: `{run: PATH}` of the other."""
+    """How texts are encoded as symbols. For a language model that is used in another model's search: `{run: PATH}` of the other."""
 
     def __post_init__(self) -> None:
         if self.vocabulary is not None and self.vocabulary.kind == "pretrained":

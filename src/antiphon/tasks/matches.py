@@ -25,14 +25,15 @@ class MatchConfig:
     """Translations of similar sources, read with each source (Bulté and Tezcan 2019; Xu, Crego and Senellart 2020)."""
 
     least: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """How alike the source of a match must be: 1 less the distance of both in words over the length of the longer one."""
+    """The minimum similarity of a match's source: 1 minus the edit distance of the two in words, divided by the length of the longer
+    one."""
     column: str = "match"
-    """Column with a match of one's own, a translation; null or blank stands for none. Where records lack the column, matches are found: in
-    the training data while a model learns and is evaluated; to predict, in what `--memory` names, or what the run has `stored`."""
+    """Column with a given match, a translation; null or blank stands for none. If records lack the column, matches are searched: in the
+    training data during training and evaluation; for prediction in the memory of `--memory`, or in the run's `stored` pairs."""
     separator: Annotated[str, Field(min_length=1)] = "<match>"
     """The symbol between a source and its match."""
     stored: bool = False
-    """Whether the pairs of the training data are written into every checkpoint, so that matches are found in them wherever the run is."""
+    """Whether the pairs of the training data are written into every checkpoint, so that matches can be found wherever the run is."""
 
 
 @final

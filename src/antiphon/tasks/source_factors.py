@@ -25,11 +25,12 @@ class FactorConfig:
     """How the values of a column are combined with the embeddings of the source's symbols."""
 
     combine: Literal["sum", "concat"] = "sum"
-    """`sum` adds a vector of the same width; `concat` puts one of `dim` numbers beside it, and a matrix brings both to the width again."""
+    """`sum` adds an embedding of the same width; `concat` appends one of `dim` numbers, and a matrix maps both together to the width
+    again."""
     dim: Annotated[int, Field(ge=1)] = 32
-    """For `concat`: the width of the vectors of values."""
+    """For `concat`: the width of the embeddings of values."""
     min_frequency: Annotated[int, Field(ge=1)] = 1
-    """Values that occur less often in the training data are unknown, as those are that occur only later."""
+    """Values that occur less often in the training data are treated as unknown, like values that only occur later."""
 
 
 @final

@@ -51,29 +51,29 @@ class TranslationConfig:
     source_prefix: str = ""
     """Text put before every source, such as `translate English to German: `."""
     target_prefix: str = ""
-    """Text that every target begins with; predictions are forced to begin with it, and it is removed from them."""
+    """Text that begins every target; predictions are forced to begin with it, and it is removed from them."""
     tags: tuple[str, ...] = ()
-    """Columns whose values (a language code, a domain) become one symbol each in front of the source."""
+    """Columns whose values (a language code, a domain) become one symbol each before the source."""
     source_factors: dict[str, FactorConfig] | None = None
-    """Further columns with a value for each word of the source (its part of speech, whether it was capitalized), and how each joins the
-    vectors of the encoder, such as {pos: {combine: concat, dim: 32}, case: {}} (Sennrich and Haddow 2016)."""
+    """Further columns with a value for each word of the source (its part of speech, whether it was capitalized), and how each is combined
+    with the encoder's embeddings, such as {pos: {combine: concat, dim: 32}, case: {}} (Sennrich and Haddow 2016)."""
     weight: str | None = None
-    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
-    Null counts all alike."""
+    """Column with the weight of each training record (such as a quality score): a number from 0 up; only the proportions matter. Null
+    weights all equally."""
     alignment: str | None = None
-    """Column with alignments of words, as `0-0 1-2` (Pharaoh's format: words of the source by words of the target, from 0, parted by white
-    space), that attention learns from with `training.loss.guided_alignment`."""
+    """Column with word alignments, such as `0-0 1-2` (Pharaoh's format: source words by target words, from 0, separated by white space), on
+    which attention is trained with `training.loss.guided_alignment`."""
     open_words: Annotated[int, Field(ge=0)] = 0
-    """With one `vocabulary` of kind `word`: so many words of each source that the vocabulary does not have may be copied, by a model with
-    `head: pointer`."""
+    """With one `vocabulary` of kind `word`: this many words of each source outside of the vocabulary may be copied, by a model with `head:
+    pointer`."""
     lines: Literal["apart", "together"] = "apart"
-    """How a text of several lines is predicted: each line by itself, with line ends, blank lines and the blanks at its edges kept as they
-    are, or the whole at once (`together`), by a model that has learned from such texts."""
+    """How a text of several lines is predicted: each line separately, with line ends, blank lines and the blanks at its edges kept
+    (`apart`), or the whole at once (`together`), by a model that was trained on such texts."""
     context: ContextConfig | None = None
-    """Sentences of the same document that are read before each; null reads each sentence by itself."""
+    """Preceding sentences of the same document that are read with each; null reads each sentence alone."""
     matches: MatchConfig | None = None
-    """What was translated before, of a similar source, is read behind each source; null reads each by itself. {} finds such matches in the
-    training data. `data.limits.max_source_length` counts both."""
+    """The translation of a similar source is appended to each source; null reads each source alone. {} finds such matches in the training
+    data. `data.limits.max_source_length` counts both."""
 
     def __post_init__(self) -> None:
         check_settings(self)

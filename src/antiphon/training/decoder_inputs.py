@@ -45,15 +45,16 @@ class ScheduledSamplingConfig:
     name: Literal["scheduled_sampling"] = "scheduled_sampling"
     """The name of this policy."""
     schedule: Literal["constant", "linear", "inverse_sigmoid"] = "inverse_sigmoid"
-    """How the probability of the truth falls: not at all (constant, at `end`), linearly from 1 to `end`, or as k / (k + exp(step / k))."""
+    """How the probability of the true element falls: not at all (constant, at `end`), linearly from 1 to `end`, or as k / (k + exp(step /
+    k))."""
     steps: Annotated[int, Field(gt=0)] = 2000
     """Steps until a linear schedule reaches `end`; the k of inverse_sigmoid."""
     end: Share = 0.5
-    """The lowest probability of the truth."""
+    """The lowest probability of the true element."""
     passes: Annotated[int, Field(ge=1)] = 1
-    """Passes that make predictions before the one that learns."""
+    """Passes that make predictions before the one that computes gradients."""
     sample: bool = False
-    """Draw predictions from the output distribution instead of taking the most probable."""
+    """Sample predictions from the output distribution instead of taking the most probable."""
 
 
 @config

@@ -40,11 +40,11 @@ class DistributedConfig:
     shard: bool = False
     """Divide weights, gradients and the optimizer's state among the processes (FSDP2), for models that are too large for one of them."""
     offload: bool = False
-    """With `shard`: keep the shards in the memory of the machine and update them there; a GPU has those of one layer at a time. For models
-    that are too large for the GPUs together; each update waits for the copies and for the CPU."""
+    """With `shard`: keep the shards in the machine's memory and update them there; a GPU only holds those of one layer at a time. For
+    models that are too large for all GPUs together; each update waits for the copies and for the CPU."""
     timeout_minutes: Annotated[float, Field(gt=0)] | None = 30.0
-    """How long a process may keep the others waiting while they train; then it is named with the place where it hangs, and all end. Null
-    waits without end."""
+    """How long a process may keep the others waiting in training; then it is named with the place where it hangs, and all end. Null waits
+    forever."""
 
     def shards(self, world: int) -> bool:
         """Whether this many processes use shards: a single process holds everything."""

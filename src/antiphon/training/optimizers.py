@@ -33,9 +33,9 @@ class AdamWConfig:
     epsilon: Annotated[float, Field(gt=0)] = 1e-9
     """Added to the denominator."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Decay of matrices; biases and norms are left alone."""
+    """Decay of matrices; biases and norms do not decay."""
     layer_decay: LayerDecay | None = None
-    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
+    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None means one rate for all."""
     factors: dict[str, Factor] = Field(default_factory=dict)
     """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 
@@ -49,9 +49,9 @@ class AdafactorConfig:
     learning_rate: float = Field(default=1e-2, gt=0)
     """Peak learning rate, which the schedule scales; relative to the size of each parameter."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Decay of matrices; biases and norms are left alone."""
+    """Decay of matrices; biases and norms do not decay."""
     layer_decay: LayerDecay | None = None
-    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
+    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None means one rate for all."""
     factors: dict[str, Factor] = Field(default_factory=dict)
     """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 
@@ -67,9 +67,9 @@ class SGDConfig:
     momentum: Fraction = 0.0
     """Momentum."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Decay of matrices; biases and norms are left alone."""
+    """Decay of matrices; biases and norms do not decay."""
     layer_decay: LayerDecay | None = None
-    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
+    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None means one rate for all."""
     factors: dict[str, Factor] = Field(default_factory=dict)
     """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 

@@ -70,7 +70,7 @@ class WarmupStableDecayConfig:
     warmup_steps: Warmup = 400
     """Steps from 0 to the peak; `auto` is a tenth of the budget, whatever its unit, and at most 1,000 steps."""
     decay: float = Field(default=0.2, gt=0, le=1)
-    """Share of the budget over which the rate falls to 0; the rest of the budget after the warm-up where that is shorter."""
+    """Share of the budget over which the rate falls to 0; if less remains after the warm-up, the remainder."""
 
 
 AnySchedule = ConstantConfig | InverseSquareRootConfig | CosineConfig | LinearConfig | WarmupStableDecayConfig
