@@ -83,7 +83,7 @@ def measure(settings: TransducerLossConfig, target: Spec) -> Loss:
 
 plugin = LossPlugin(
     name="transducer",
-    summary="All alignments of a transducer's states and symbols, and CTC beside it.",
+    summary="All alignments of a transducer's states and symbols, optionally with CTC.",
     Config=TransducerLossConfig,
     build=build,
     measure=measure,

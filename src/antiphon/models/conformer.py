@@ -198,7 +198,7 @@ def defaults(settings: ConformerConfig) -> dict[str, Any]:
 
 plugin = Architecture(
     name="conformer",
-    summary="Conformer encoder for frames of speech with a Transformer decoder; CTC beside it.",
+    summary="Conformer encoder for frames of speech with a Transformer decoder and optional CTC.",
     Config=ConformerConfig,
     build=build,
     defaults=defaults,

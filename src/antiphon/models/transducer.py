@@ -209,7 +209,7 @@ _BASE = {"name": "conformer", "dim": 256, "layers": 12, "feed_forward_dim": 1024
 
 plugin = Architecture(
     name="transducer",
-    summary="A transducer (RNN-T): Conformer, Transformer or LSTM encoder, predictor and joiner; can follow a recording while it is made.",
+    summary="A transducer (RNN-T): Conformer, Transformer or LSTM encoder, predictor and joiner; can transcribe live speech.",
     Config=TransducerConfig,
     build=build,
     stepwise=False,

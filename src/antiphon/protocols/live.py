@@ -136,6 +136,4 @@ async def _send(websocket: Any, content: Mapping[str, Any]) -> None:
     await websocket.send_text(json_text(content, ascii_only=True))
 
 
-plugin = ProtocolPlugin(
-    "live", "speech while it is spoken, over a WebSocket: blocks of samples in, the text so far out", routes, own_keys=(PATH,)
-)
+plugin = ProtocolPlugin("live", "live speech, over a WebSocket: blocks of samples in, the text so far out", routes, own_keys=(PATH,))

@@ -63,7 +63,7 @@ FORMAT = DocumentFormat(blocks=blocks, put=plainly(str), stays=lambda word: _ITE
 
 plugin = ReaderPlugin(
     name="document",
-    summary="plain text in paragraphs, for prediction; a sentence a record (`txt` is a text a line)",
+    summary="plain text in paragraphs, for prediction; one record per sentence (`txt` is one text per line)",
     suffixes=(".txt", ".text"),
     read=partial(located, format=FORMAT),
     back=partial(DocumentRewriter, format=FORMAT),

@@ -189,7 +189,7 @@ def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polar
 
 plugin = ReaderPlugin(
     name="gluonts",
-    summary="GluonTS: a series an entry, in JSON lines, Arrow or parquet; columns unique_id, ds, y, feat_...",
+    summary="GluonTS: one series per entry, in JSON lines, Arrow or parquet; columns unique_id, ds, y, feat_...",
     suffixes=(".json", ".jsonl"),
     read=read,
     recognizes=recognizes,

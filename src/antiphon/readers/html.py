@@ -196,7 +196,7 @@ FORMAT = DocumentFormat(
 
 plugin = ReaderPlugin(
     name="html",
-    summary="web pages, for prediction; a sentence a record, with tags and code kept in their places",
+    summary="web pages, for prediction; one record per sentence, with tags and code kept in their places",
     suffixes=(".html", ".htm", ".xhtml"),
     read=partial(located, format=FORMAT),
     back=partial(DocumentRewriter, format=FORMAT),

@@ -45,7 +45,7 @@ def json_object(path: Path, number: int, line: str, required: Sequence[str]) -> 
 
 plugin = ReaderPlugin(
     name="jsonl",
-    summary="a JSON object a line; fields within objects as `translation.en`",
+    summary="one JSON object per line; fields within objects as `translation.en`",
     suffixes=(".jsonl", ".ndjson"),
     read=read,
     line_of=lambda _, number: number + 1,

@@ -77,7 +77,7 @@ FORMAT = DocumentFormat(blocks=blocks, put=put, stays=lambda word: _STARTS.match
 
 plugin = ReaderPlugin(
     name="markdown",
-    summary="Markdown, for prediction; a sentence a record, with structure, code and links kept",
+    summary="Markdown, for prediction; one record per sentence, with structure, code and links kept",
     suffixes=(".md", ".markdown", ".mdown"),
     read=partial(located, format=FORMAT),
     back=partial(DocumentRewriter, format=FORMAT),

@@ -73,7 +73,7 @@ FORMAT = SubtitleFormat(cues_of, atoms, _OPENS, str)
 
 plugin = ReaderPlugin(
     name="srt",
-    summary="subtitles of SubRip, for prediction; a sentence a record, divided over its cues again",
+    summary="subtitles of SubRip, for prediction; one record per sentence, which is divided over its cues again",
     suffixes=(".srt",),
     read=partial(located, format=FORMAT),
     back=partial(SubtitleRewriter, format=FORMAT),

@@ -148,7 +148,7 @@ def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polar
 
 plugin = ReaderPlugin(
     name="tsf",
-    summary="the Monash archive: a series a line; columns unique_id, ds, y and the attributes",
+    summary="the Monash archive: one series per line; columns unique_id, ds, y and the attributes",
     suffixes=(".tsf",),
     read=read,
     settings=frozenset({"encoding", "frequency", "start"}),

@@ -22,7 +22,7 @@ def read(reading: Reading) -> Located:
 
 plugin = ReaderPlugin(
     name="txt",
-    summary="a text a line; with `source` and `target` two files side by side",
+    summary="one text per line; with `source` and `target` two files side by side",
     suffixes=(".txt", ".text"),
     read=read,
     settings=frozenset({"encoding", "columns"}),

@@ -95,7 +95,7 @@ FORMAT = SubtitleFormat(cues_of, atoms, _OPENS, escaped)
 
 plugin = ReaderPlugin(
     name="vtt",
-    summary="subtitles of WebVTT, for prediction; a sentence a record, divided over its cues again",
+    summary="subtitles of WebVTT, for prediction; one record per sentence, which is divided over its cues again",
     suffixes=(".vtt",),
     read=partial(located, format=FORMAT),
     back=partial(SubtitleRewriter, format=FORMAT),

@@ -91,4 +91,4 @@ def _likeliest(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]
     return likeliest(ranking)
 
 
-plugin = SearchPlugin(name="greedy", summary="the likeliest symbol at each step; fastest", Config=GreedyConfig, build=GreedySearch)
+plugin = SearchPlugin(name="greedy", summary="the most probable symbol at each step; fastest", Config=GreedyConfig, build=GreedySearch)

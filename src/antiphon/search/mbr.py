@@ -191,7 +191,7 @@ def text_utility(
 
 plugin = SearchPlugin(
     name="mbr",
-    summary="of many candidates the one most similar to all others",
+    summary="the candidate that is most similar to all others (minimum Bayes risk)",
     Config=MinimumBayesRiskConfig,
     build=MinimumBayesRiskSearch,
 )

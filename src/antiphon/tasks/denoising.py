@@ -391,7 +391,7 @@ evaluation:
 
 plugin = TaskPlugin(
     name="denoising",
-    summary="Plain text of one's own, hidden in part: pre-training by span corruption (T5) or text infilling (BART).",
+    summary="Plain text with masked parts: pre-training by span corruption (T5) or text infilling (BART).",
     Config=DenoisingConfig,
     build=Denoising,
     metrics=("exact_match", "chrf"),

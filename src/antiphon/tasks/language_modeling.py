@@ -195,7 +195,7 @@ search:
 
 plugin = TaskPlugin(
     name="language_modeling",
-    summary="Plain text of one's own: language models, which go on with a text, or help another model's search.",
+    summary="Plain text: language models, which continue a text, or are used in another model's search.",
     Config=LanguageModelingConfig,
     build=LanguageModeling,
     template=TEMPLATE,
